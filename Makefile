@@ -1,0 +1,79 @@
+# Everything a person does with Reverie. `make setup` fills .venv; every other target needs nothing but it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+REQUIREMENTS := requirements.txt requirements-dev.txt requirements-train.txt
+
+# The prompt reaches the generator through the environment: neither make nor the shell ever reads it as code.
+unexport PROMPT
+export REVERIE_PROMPT := $(value PROMPT)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run imagine test check format bench pins clean
+
+help: ## list the targets
+	@echo 'make TARGET [PROMPT="..."] [ARGS="..."]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## make .venv with the pinned requirements (once; again only when they change)
+	@echo 'Ready: from here on nothing needs the network.'
+
+$(STAMP): $(REQUIREMENTS)
+	@found=; \
+	if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
+		for candidate in $(PYTHON) python3.11 python3.12 python3; do \
+			if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; \
+			then found="$$candidate"; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo 'Reverie needs Python 3.11 or 3.12: install it, or name it with: make setup PYTHON=/path/to/python3.11' >&2; \
+			exit 1; \
+		fi; \
+		echo "Making $(VENV) with $$("$$found" --version)."; \
+		"$$found" -m venv --clear $(VENV) || exit 1; \
+	fi
+	@echo 'Installing the pinned packages (the first time some minutes, and 7 GB on disk).'
+	@if [ -t 1 ]; then quiet=; else quiet=--quiet; fi; \
+	$(BIN)/python -m pip install --disable-pip-version-check $$quiet $(addprefix -r ,$(REQUIREMENTS))
+	@touch $@
+
+ifeq ($(origin PROMPT),command line)
+run: imagine ## start the bot (without DISCORD_TOKEN its local preview); with PROMPT="..." paint that picture
+else
+run: $(STAMP)
+	@$(BIN)/python -m bot $(ARGS)
+endif
+
+imagine: $(STAMP) ## paint PROMPT="a red apple" with the starter models, on the CPU if need be
+	@$(BIN)/python -m generator $(ARGS) -- "$$REVERIE_PROMPT"
+
+test: $(STAMP) ## run the tests; ARGS="-m 'not slow'" leaves out the slow ones
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## lint, formatting, types and import contracts
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@echo 'All checks passed.'
+
+format: $(STAMP) ## format the code and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix-only
+	@$(BIN)/ruff format --quiet
+
+bench: $(STAMP) ## run every benchmark of benchmarks/
+	@set -e; for file in benchmarks/[a-z]*.py; do \
+		[ -e "$$file" ] || { echo 'benchmarks/ holds no benchmark.'; break; }; \
+		$(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; \
+	done
+
+pins: $(STAMP) ## compile requirements*.in to requirements*.txt (needs the network)
+	@set -e; for name in requirements requirements-dev requirements-train; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make pins' \
+			--output-file "$$name.txt" "$$name.in"; \
+	done
+
+clean: ## remove caches and build outputs; .venv and data stay
+	@rm -rf build out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -path ./$(VENV) -prune -o -path ./data -prune -o -name __pycache__ -type d -exec rm -rf {} +

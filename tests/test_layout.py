@@ -1,0 +1,159 @@
+"""The layout of the repository: directions of imports, exact pins, and no trace of any one machine in its files."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+REQUIREMENTS = ("requirements", "requirements-dev", "requirements-train")
+DIRECT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[0-9][A-Za-z0-9.]*)  # (?P<reason>.{10,})")
+MACHINE_MARKS = (
+    re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|pypi\.org/simple|registry\.npmjs\.org"),
+    re.compile(r"(?<![\w.$}~-])/(?:root|work)/"),
+    re.compile(r"(?<![\w.$}~-])/(?:Users|home)/(?!reverie\b)\w+|[A-Z]:\\Users"),
+)
+
+
+def lint_imports(folder: Path) -> str:
+    """What import-linter says of the packages in a folder, by the contracts of this repository; whitespace as one."""
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
+    result = subprocess.run(
+        [*command, "--config", str(ROOT / "pyproject.toml")], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == ("BROKEN" in result.stdout), result.stdout + result.stderr
+    return " ".join(result.stdout.split())
+
+
+def write_packages(folder: Path, module: str, source: str) -> None:
+    """Empty packages bot and generator, and one module in them."""
+    for name in ("bot/__init__.py", "bot/frontend/__init__.py", "bot/service.py", "generator/__init__.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    (folder / module).write_text(source, "utf-8")
+
+
+def requirements(name: str) -> dict[str, str]:
+    """Name and version of each pin in a requirements file, comments and options left out."""
+    pins = {}
+    for line in (ROOT / name).read_text("utf-8").splitlines():
+        if match := re.match(r"([A-Za-z0-9._-]+)==([^\s;]+)", line):
+            pins[re.sub(r"[-_.]+", "-", match[1]).lower()] = match[2]
+    return pins
+
+
+def test_this_repository_keeps_its_import_contracts() -> None:
+    report = lint_imports(ROOT)
+    assert "0 broken" in report, report
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("bot/frontend/queue.py", "import discord.ext.commands\nimport bot.service\nfrom generator import Settings\n"),
+        ("bot/store.py", "import aiosqlite\nimport sqlite3\n"),
+        ("generator/perceptor.py", "import clip\nimport torch\n"),
+        ("generator/dream.py", "import torch\nfrom generator import perceptor, vqgan\n"),
+        ("generator/vqgan.py", "import taming.modules.vqvae.quantize\n"),
+    ],
+)
+def test_imports_along_the_design_are_allowed(tmp_path: Path, module: str, source: str) -> None:
+    write_packages(tmp_path, module, source)
+    assert "0 broken" in lint_imports(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "contract"),
+    [
+        ("bot/scheduler.py", "import discord", "discord only in bot.frontend"),
+        ("bot/jobs.py", "def f():\n    from discord import app_commands", "discord only in bot.frontend"),
+        ("generator/images.py", "import discord", "discord only in bot.frontend"),
+        ("bot/service.py", "import sqlite3", "SQL only in bot.store"),
+        ("bot/frontend/gallery.py", "import aiosqlite", "SQL only in bot.store"),
+        ("bot/executor.py", "import torch", "torch only in generator"),
+        ("bot/executor.py", "import torchvision.transforms", "torch only in generator"),
+        ("generator/dream.py", "import clip", "clip only in generator.perceptor"),
+        ("generator/models.py", "import taming.modules", "taming only in generator.vqgan and generator.prior"),
+        ("bot/store.py", "import bot.service", "never back"),
+        ("bot/jobs.py", "from bot import frontend", "never back"),
+        ("generator/cli.py", "import bot", "the generator knows nothing of the bot"),
+        ("generator/prior.py", "import training.data", "never imported at run time"),
+        ("bot/config.py", "import tests.fakes", "never imported at run time"),
+        ("generator/vqgan.py", "import pytorch_lightning", "never imported at run time"),
+    ],
+)
+def test_an_import_against_the_design_is_found(tmp_path: Path, module: str, source: str, contract: str) -> None:
+    write_packages(tmp_path, module, source + "\n")
+    report = lint_imports(tmp_path)
+    assert re.search(rf"{re.escape(contract)}[\w ,]* BROKEN", report), report
+
+
+def test_the_bot_may_not_reach_behind_the_public_names_of_the_generator(tmp_path: Path) -> None:
+    write_packages(tmp_path, "generator/dream.py", "")
+    write_packages(tmp_path, "bot/executor.py", "from generator.dream import Dream\n")
+    assert "the bot uses only the public names of the generator BROKEN" in lint_imports(tmp_path)
+
+
+@pytest.mark.parametrize("package", ["bot", "generator"])
+def test_importing_a_package_does_not_import_torch(package: str) -> None:
+    code = f"import sys, {package}; print(*{{'torch', 'torchvision', 'clip', 'taming', 'discord'}} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_every_direct_requirement_is_pinned_exactly_and_says_why(name: str) -> None:
+    lines = (ROOT / f"{name}.in").read_text("utf-8").splitlines()
+    direct = [line for line in lines if line and not line.startswith(("#", "-c "))]
+    assert direct
+    assert [line for line in direct if not DIRECT.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_compiled_requirements_hold_every_direct_one_at_its_version(name: str) -> None:
+    compiled = requirements(f"{name}.txt")
+    assert requirements(f"{name}.in").items() <= compiled.items(), "run: make pins"
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_compiled_requirements_hold_exact_pins_only(name: str) -> None:
+    lines = (ROOT / f"{name}.txt").read_text("utf-8").splitlines()
+    pins = [line for line in lines if not line.lstrip().startswith("#")]
+    assert [line for line in pins if not re.fullmatch(r"[a-z0-9.-]+==[A-Za-z0-9.]+( ; .+)?", line)] == []
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS[1:])
+def test_other_requirements_agree_with_those_of_run_time(name: str) -> None:
+    runtime, other = requirements("requirements.txt"), requirements(f"{name}.txt")
+    assert {pin for pin in other if pin in runtime and runtime[pin] != other[pin]} == set()
+
+
+def test_no_committed_file_names_an_index_or_a_folder_of_one_machine() -> None:
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    found = []
+    for name in listed.stdout.split("\0"):
+        path = ROOT / name
+        if not path.is_file() or path == Path(__file__) or b"\0" in (content := path.read_bytes())[:8192]:
+            continue
+        text = content.decode("utf-8", "replace")
+        found += [f"{name}: {match[0]}" for mark in MACHINE_MARKS for match in mark.finditer(text)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["pip install --index-url x", "cd /work/main", "see /root/.cache", "/Users/ann/reverie", "C:\\Users\\ann"],
+)
+def test_marks_of_a_machine_are_recognised(text: str) -> None:
+    assert any(mark.search(text) for mark in MACHINE_MARKS)
+
+
+@pytest.mark.parametrize("text", ["./work/x", "$HOME/work/x", "/home/reverie/data", "build/work/", "at work/at home"])
+def test_ordinary_paths_are_no_mark_of_a_machine(text: str) -> None:
+    assert not any(mark.search(text) for mark in MACHINE_MARKS)

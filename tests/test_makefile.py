@@ -1,0 +1,103 @@
+"""The Makefile: a prompt is never read as code, and setup runs only when it must."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-train.txt")
+HOSTILE_PROMPTS = [
+    "a red apple",
+    'it\'s "quoted" ; touch harm',
+    "$HOME costs $5 and $$",
+    "$(touch harm) `touch harm`",
+    "$(shell touch harm) ${shell touch harm} $(error no)",
+    "# not, a (comment) \\ 100 % | & > harm",
+    "--help",
+    "two\nlines",
+    "ünïcödé 🍎",
+    "",
+]
+
+
+def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run make in a folder as if from a plain shell, not from the `make test` that may run this."""
+    command = shutil.which("make")
+    assert command is not None
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        [command, *arguments], cwd=folder, env=inherited | environment, capture_output=True, text=True, check=False
+    )
+
+
+def write_command(path: Path, line: str) -> None:
+    """Write an executable shell script of one line."""
+    path.write_text(f"#!/bin/sh\n{line}\n", "utf-8")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The Makefile beside packages that print their arguments, and a finished virtual environment of this Python."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in REQUIREMENTS:
+        (tmp_path / name).write_text("", "utf-8")
+    for package in ("bot", "generator"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__main__.py").write_text(f"import sys\nprint('{package}', sys.argv[1:])\n", "utf-8")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    write_command(tmp_path / ".venv" / "bin" / "python", f'exec "{sys.executable}" "$@"')
+    (tmp_path / ".venv" / ".installed").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", ["run", "imagine"])
+@pytest.mark.parametrize("prompt", HOSTILE_PROMPTS)
+def test_a_prompt_reaches_the_generator_letter_for_letter(clone: Path, target: str, prompt: str) -> None:
+    result = make(clone, target, f"PROMPT={prompt}")
+    assert result.stdout == f"generator {['--', prompt]}\n", result.stderr
+    assert not (clone / "harm").exists()
+
+
+def test_run_without_a_prompt_starts_the_bot(clone: Path) -> None:
+    assert make(clone, "run").stdout == "bot []\n"
+
+
+def test_run_does_not_take_the_prompt_of_somebodys_shell_for_ours(clone: Path) -> None:
+    assert make(clone, "run", PROMPT="$(shell touch harm)").stdout == "bot []\n"
+    assert not (clone / "harm").exists()
+
+
+def test_a_failing_generator_fails_make(clone: Path) -> None:
+    (clone / "generator" / "__main__.py").write_text("raise SystemExit(2)\n", "utf-8")
+    assert make(clone, "imagine", "PROMPT=x").returncode != 0
+
+
+def test_setup_installs_again_only_when_requirements_change(clone: Path) -> None:
+    stamp = clone / ".venv" / ".installed"
+    assert "Installing" not in make(clone, "setup").stdout
+    os.utime(stamp, (0, 0))
+    assert "Installing" in make(clone, "setup").stdout
+    assert stamp.stat().st_mtime > 0
+
+
+def test_setup_without_a_fitting_python_says_so_in_one_sentence(clone: Path) -> None:
+    shutil.rmtree(clone / ".venv")
+    tools = clone / "tools"
+    tools.mkdir()
+    for name in ("sh", "touch"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    write_command(tools / "python3", "exit 1")
+    result = make(clone, "setup", PATH=str(tools))
+    assert result.returncode != 0
+    assert result.stderr.splitlines()[0].startswith("Reverie needs Python 3.11 or 3.12: install it")
+
+
+def test_help_lists_every_target() -> None:
+    listed = make(ROOT, "help").stdout
+    for target in ("setup", "run", "imagine", "test", "check", "format", "bench", "pins", "clean"):
+        assert f"\n  {target} " in listed
