@@ -1,0 +1,27 @@
+"""The errors that the generator raises; importable without torch, on any thread."""
+
+from __future__ import annotations
+
+
+class GeneratorError(Exception):
+    """Base of all errors of the generator. The message is a sentence for a person."""
+
+
+class InvalidRequest(GeneratorError):
+    """What was asked for cannot be dreamt; `field` names the setting at fault, where there is one."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class CheckpointError(GeneratorError):
+    """A model file or snapshot is missing, broken, hostile or does not fit; the message names the file."""
+
+
+class OutOfMemory(GeneratorError):
+    """The picture does not fit in the memory of the device."""
+
+
+class Cancelled(GeneratorError):
+    """The dream was stopped from outside before it was finished."""

@@ -1,0 +1,199 @@
+r"""Text to prompts: `a castle:1 | fog:-0.5 ^ the next scene`. No torch; any thread.
+
+The grammar, from the outside in:
+
+- `^` parts the scenes of a story, `|` the prompts of a scene, `:` a prompt's text from its weight and its stop.
+- Of the segments after a colon only the last ones count, and only where they are numbers: "Star Wars: a new hope" is
+  one prompt, "a castle:2" has the weight 2, "a castle:2:0.4" also stops to pull at the distance 0.4.
+- A clock time at the end is text: "a clock that shows 10:30" is one prompt. To give it a weight, write the weight
+  behind it, "10:30:2". Every other number behind a colon is a weight, so "4:3" is the prompt "4" with the weight 3.
+- A backslash takes the meaning from `^`, `|` and `:`, as in "a ratio of 4\:3" or "a cat \^_\^"; before anything else
+  it is an ordinary character.
+- Line breaks and repeated spaces become one space, invisible control characters go, and a code block gives its content.
+  Emoji, their joiners and right-to-left text stay as they are.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeGuard
+
+from generator.errors import InvalidRequest
+
+MAX_PROMPT_CHARACTERS = 2000
+MAX_SCENES = 32
+MAX_PROMPTS = 32
+MAX_WEIGHT = 100.0
+MAX_STOP = 5.0
+"""The distance between two unit vectors is at most pi**2 / 2, a little under 5."""
+STOP_RANGE = f"a number from {-MAX_STOP:g} to {MAX_STOP:g}"
+
+_CLOCK = re.compile(r"(?<![\w:.,])([01]?\d|2[0-3])(:[0-5]\d){1,2}$")
+_NUMBER = re.compile(r"[+-]?(\d{1,30}([.,]\d{0,30})?|[.,]\d{1,30})(e[+-]?\d{1,3})?|[+-]?(nan|inf|infinity)", re.I)
+_ESCAPED = re.compile(r"\\([|^:])")
+_FENCED = re.compile(r"```(?:[\w+.-]*\n)?(.*?)```|`([^`]*)`", re.DOTALL)
+_HIDDEN_CODES = (0xAD, 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+_HIDDEN = frozenset(map(chr, _HIDDEN_CODES))
+"""Format characters without a picture of their own; the joiners U+200C and U+200D are not among them."""
+
+
+class TextPrompt(NamedTuple):
+    """Words to come near to (weight > 0) or to keep away from (weight < 0).
+
+    `stop` is a distance as the loss measures it, 2·arcsin(‖u - v‖/2)²: times the weight's sign, below it the prompt
+    no longer pulls. Minus infinity, the default, never stops.
+    """
+
+    text: str
+    weight: float = 1.0
+    stop: float = -math.inf
+
+
+class Scene(NamedTuple):
+    """The prompts that hold at the same time. A text without `^` is one scene."""
+
+    prompts: tuple[TextPrompt, ...]
+
+
+def parse_story(text: str, *, beside_pictures: bool = False) -> tuple[Scene, ...]:
+    """Read what a person typed.
+
+    With `beside_pictures` (image prompts pull as well) no words, or only words to keep away from, will do; the result
+    is then empty, or holds only negative weights.
+
+    Raises:
+        InvalidRequest: with `field` "prompt" and a sentence that says what to change.
+    """
+    if not isinstance(text, str):
+        raise _invalid("The prompt must be text.")
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        raise _invalid(f"The prompt has {len(text)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed.")
+    clean = _without_hidden(_without_fences(text))
+    if not clean.strip(" |^"):
+        if beside_pictures and not clean.strip():
+            return ()
+        raise _invalid("The prompt is empty; write what the picture should show.")
+    parts = list(_split(clean, "^"))
+    if len(parts) > MAX_SCENES:
+        raise _invalid(f"The story has {len(parts)} scenes; at most {MAX_SCENES} are allowed.")
+    where = [f" in scene {number}" if len(parts) > 1 else "" for number in range(1, len(parts) + 1)]
+    return tuple(_scene(part, place, beside_pictures) for part, place in zip(parts, where, strict=True))
+
+
+def explain_story(scenes: Sequence[Scene]) -> str:
+    """Say in words how the weights were read, one line a scene; shares are of all weights of the scene."""
+    lines = [_explain_scene(scene) for scene in scenes]
+    if len(lines) > 1:
+        lines = [f"Scene {number}: {line}" for number, line in enumerate(lines, 1)]
+    return "\n".join(lines)
+
+
+def is_plain(scenes: Sequence[Scene]) -> bool:
+    """Whether there is nothing to explain: one prompt without a weight or stop of its own."""
+    return [prompt[1:] for scene in scenes for prompt in scene.prompts] == [TextPrompt("")[1:]]
+
+
+def check_pull(weight: object, stop: object, what: str, field: str) -> None:
+    """Refuse weights and stops that would make a nonsense of the loss; `what` names the prompt in the sentence.
+
+    Raises:
+        InvalidRequest: unless `weight` is a number from -MAX_WEIGHT to MAX_WEIGHT, and `stop` is minus infinity or a
+            number up to MAX_STOP with the sign of the weight (with the other sign it would hold always or never).
+    """
+    if not _is_number_within(weight, MAX_WEIGHT):
+        allowed = f"a number from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}"
+        raise InvalidRequest(f"The weight of {what} must be {allowed}, not {str(weight)[:30]}.", field)
+    if stop == -math.inf:
+        return
+    if not _is_number_within(stop, MAX_STOP):
+        raise InvalidRequest(f"The stop of {what} must be {STOP_RANGE}, not {str(stop)[:30]}.", field)
+    if stop * weight < 0:
+        raise InvalidRequest(f"The stop of {what} must have the sign of its weight: {-stop:g}, not {stop:g}.", field)
+
+
+def _is_number_within(value: object, most: float) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= most
+
+
+def _scene(part: str, place: str, beside_pictures: bool) -> Scene:
+    pieces = list(_split(part, "|"))
+    if len(pieces) > MAX_PROMPTS:
+        raise _invalid(f"There are {len(pieces)} prompts{place}; at most {MAX_PROMPTS} are allowed.")
+    if not part.strip(" |"):
+        raise _invalid(f"There is nothing{place}; write text before and behind each ^.")
+    prompts = tuple(_prompt(piece, place) for piece in pieces)
+    if not beside_pictures:
+        _check_direction(prompts, place)
+    return Scene(prompts)
+
+
+def _check_direction(prompts: tuple[TextPrompt, ...], place: str) -> None:
+    if all(prompt.weight == 0 for prompt in prompts):
+        raise _invalid(f"Every weight{place} is 0, so nothing would be painted; give one prompt a positive weight.")
+    if all(prompt.weight <= 0 for prompt in prompts):
+        raise _invalid(
+            f"Every weight{place} is negative; say also what the picture should show, as in 'a castle | fog:-0.5'."
+        )
+
+
+def _prompt(piece: str, place: str) -> TextPrompt:
+    text, numbers = _split_numbers(piece.strip())
+    text = " ".join(_ESCAPED.sub(r"\1", text).split())
+    if not text:
+        if numbers:
+            raise _invalid(f"The weight {piece.strip()[:30]!r}{place} has no text; write text before the colon.")
+        raise _invalid(f"There is an empty prompt{place}; write text before and behind each |.")
+    prompt = TextPrompt(text, *numbers)
+    if len(numbers) == 2 and not math.isfinite(prompt.stop):
+        raise _invalid(f"The stop of {text[:60]!r} must be {STOP_RANGE}, not {prompt.stop}.")
+    check_pull(prompt.weight, prompt.stop, repr(text[:60]), "prompt")
+    return prompt
+
+
+def _split_numbers(text: str) -> tuple[str, list[float]]:
+    """Take at most two numbers behind colons from the end; a clock time is no number."""
+    numbers: list[float] = []
+    while len(numbers) < 2 and not _CLOCK.search(text):
+        head, colon, tail = text.rpartition(":")
+        tail = tail.strip().replace("\u2212", "-")
+        if not colon or head.endswith("\\") or not _NUMBER.fullmatch(tail):
+            break
+        numbers.insert(0, float(tail.replace(",", ".")))
+        text = head.rstrip()
+    return text, numbers
+
+
+def _split(text: str, mark: str) -> Iterator[str]:
+    """Split at every `mark` that has no backslash before it."""
+    yield from re.split(rf"(?<!\\){re.escape(mark)}", text)
+
+
+def _without_fences(text: str) -> str:
+    """The content of a code block, where the whole text is one, as chat programs write it."""
+    match = _FENCED.fullmatch(text.strip())
+    return text if match is None else match[1] if match[1] is not None else match[2]
+
+
+def _without_hidden(text: str) -> str:
+    """Spaces for whitespace of every kind; without control characters, lone surrogates and marks of direction."""
+    spaced = "".join(" " if char.isspace() else char for char in text)
+    return "".join(char for char in spaced if unicodedata.category(char) not in ("Cc", "Cs") and char not in _HIDDEN)
+
+
+def _explain_scene(scene: Scene) -> str:
+    total = math.fsum(abs(prompt.weight) for prompt in scene.prompts)
+    return ", ".join(_explain_prompt(prompt, total, alone=len(scene.prompts) == 1) for prompt in scene.prompts)
+
+
+def _explain_prompt(prompt: TextPrompt, total: float, *, alone: bool) -> str:
+    direction = "towards" if prompt.weight > 0 else "away from" if prompt.weight < 0 else "without regard to"
+    share = "" if alone or not total else f", {abs(prompt.weight) / total:.0%} of the pull"
+    stop = "" if prompt.stop == -math.inf else f", until the distance is {abs(prompt.stop):g}"
+    return f"{direction} “{prompt.text}” (weight {prompt.weight:g}{share}{stop})"
+
+
+def _invalid(message: str) -> InvalidRequest:
+    return InvalidRequest(message, "prompt")

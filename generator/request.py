@@ -1,0 +1,196 @@
+"""What goes into a dream and what comes out: frozen values without torch, for any thread."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from generator.errors import InvalidRequest
+from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, check_pull, parse_story
+from generator.settings import Settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = [
+    "MAX_GENERATIONS",
+    "MAX_IMAGE_BYTES",
+    "MAX_IMAGE_PROMPTS",
+    "MAX_PROMPT_CHARACTERS",
+    "GenerationRequest",
+    "ImagePrompt",
+    "Picture",
+    "Progress",
+    "PromptLoss",
+]
+
+MAX_GENERATIONS = 32
+MAX_IMAGE_PROMPTS = 16
+MAX_IMAGE_BYTES = 16 * 2**20
+"""All pictures that a request and its parents hold, each counted once; a recipe carries them."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MODELS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePrompt:
+    """A picture to come near to (weight > 0) or to keep away from (weight < 0).
+
+    `image` is a file's bytes as `generator.images.normalise` returns them (PNG, RGB, upright, bounded).
+    `stop`: as in `text:weight:stop`, the distance at which it stops to pull; see `generator.prompts.TextPrompt`.
+
+    Raises:
+        InvalidRequest: for bytes that are no PNG file and for weights and stops that make no sense.
+    """
+
+    image: bytes = field(repr=False)
+    weight: float = 1.0
+    stop: float = -math.inf
+
+    def __post_init__(self) -> None:
+        _check_image(self.image, "image_prompts")
+        check_pull(self.weight, self.stop, "an image prompt", "image_prompts")
+        object.__setattr__(self, "weight", float(self.weight))
+        object.__setattr__(self, "stop", float(self.stop))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRequest:
+    """What somebody asks to be dreamt. Enough, with the model files, to make the picture again to the byte.
+
+    `prompt` is the text as typed: `a castle:1 | fog:-0.5 ^ the next scene`; `scenes` is how it is read. It may be
+    empty where an image prompt pulls.
+    `init_image` is normalised bytes (see ImagePrompt); needed by `start: init`, and only there.
+    `parent` is the request whose final latent this one goes on from (`start: parent`): to continue (same
+    settings), to upscale (larger size), to vary (`variation` > 0) or to remix (other prompt).
+    `models` is the name of the model set.
+    `stopped_at` is the step after which somebody ended the dream early; the schedules of the settings still run over
+    all of `settings.steps`, so a dream of this request is finished after that step, with the same picture.
+
+    Raises:
+        InvalidRequest: where the parts contradict each other.
+    """
+
+    prompt: str = ""
+    image_prompts: tuple[ImagePrompt, ...] = ()
+    init_image: bytes | None = field(default=None, repr=False)
+    settings: Settings = field(default_factory=Settings)
+    models: str = "starter"
+    parent: GenerationRequest | None = None
+    stopped_at: int | None = None
+
+    def __post_init__(self) -> None:
+        self._check_prompts()
+        self._check_start()
+        if not _MODELS_NAME.fullmatch(self.models):
+            raise InvalidRequest(f"{self.models[:40]!r} cannot name a model set; 'starter' is one.", "models")
+        if self.stopped_at is not None and (
+            type(self.stopped_at) is not int or not 1 <= self.stopped_at <= self.settings.steps
+        ):
+            raise InvalidRequest(
+                f"stopped_at must be a whole number from 1 to {self.settings.steps}, the number of steps.", "stopped_at"
+            )
+
+    @property
+    def scenes(self) -> tuple[Scene, ...]:
+        """The prompt as it is read; empty where only pictures pull."""
+        return parse_story(self.prompt, beside_pictures=any(item.weight > 0 for item in self.image_prompts))
+
+    @property
+    def generation(self) -> int:
+        """How many requests this one goes back over; 0 without a parent."""
+        depth, request = 0, self.parent
+        while request is not None:
+            depth, request = depth + 1, request.parent
+        return depth
+
+    @property
+    def images(self) -> frozenset[bytes]:
+        """Every picture that this request and its parents hold, each once."""
+        found: set[bytes] = set()
+        request: GenerationRequest | None = self
+        while request is not None:
+            found.update(item.image for item in request.image_prompts)
+            if request.init_image is not None:
+                found.add(request.init_image)
+            request = request.parent
+        return frozenset(found)
+
+    def _check_prompts(self) -> None:
+        if len(self.image_prompts) > MAX_IMAGE_PROMPTS:
+            raise InvalidRequest(
+                f"There are {len(self.image_prompts)} image prompts; at most {MAX_IMAGE_PROMPTS} are allowed.",
+                "image_prompts",
+            )
+        if self.image_prompts and not self.prompt and all(item.weight <= 0 for item in self.image_prompts):
+            raise InvalidRequest(
+                "No image prompt has a positive weight; say with words or a picture what to come near to.",
+                "image_prompts",
+            )
+        if self.init_image is not None:
+            _check_image(self.init_image, "init_image")
+        _ = self.scenes
+        if sum(map(len, self.images)) > MAX_IMAGE_BYTES:
+            raise InvalidRequest(
+                f"The pictures of this request and its parents take over {MAX_IMAGE_BYTES // 2**20} MiB; use fewer.",
+                "image_prompts",
+            )
+
+    def _check_start(self) -> None:
+        start = self.settings.start
+        if start == "init" and self.init_image is None:
+            raise InvalidRequest("start 'init' needs an init image; give one or choose another start.", "start")
+        if start != "init" and self.init_image is not None:
+            raise InvalidRequest(f"An init image goes with start 'init', not with {start!r}.", "start")
+        if (start == "parent") != (self.parent is not None):
+            raise InvalidRequest("start 'parent' goes with a parent picture, and only with one.", "start")
+        if self.generation > MAX_GENERATIONS:
+            raise InvalidRequest(
+                f"This picture already goes back over {MAX_GENERATIONS} others; use it as an init image.", "start"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptLoss:
+    """What one prompt contributes: its text (or `picture n`), weighted loss and cosine similarity (-1..1)."""
+
+    text: str
+    loss: float
+    similarity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a dream stands after `step` of `steps` steps.
+
+    Times are in seconds; `similarity` is as in PromptLoss, of the positive prompts, weighted.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    similarity: float
+    prompts: tuple[PromptLoss, ...]
+    seconds_per_step: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A finished picture: the pixels, the request that makes it again, and the last progress.
+
+    Where the dream was ended early, `request.stopped_at` says after which step.
+    """
+
+    image: Image
+    request: GenerationRequest
+    progress: Progress
+    warnings: tuple[str, ...] = ()
+
+
+def _check_image(image: object, field_name: str) -> None:
+    if not isinstance(image, bytes) or not image.startswith(_PNG):
+        raise InvalidRequest("A picture must go through generator.images.normalise first.", field_name)

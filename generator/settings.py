@@ -1,0 +1,187 @@
+"""The settings of a dream: names, defaults, ranges and help. No torch; any thread.
+
+These names are the only ones: the command line, config.yaml, recipes and Discord use them too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, NamedTuple
+
+from generator.errors import InvalidRequest
+
+STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
+OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")
+MAX_SEED = 2**32 - 1
+
+_WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """Read `WIDTHxHEIGHT` or one number for a square.
+
+        Raises:
+            InvalidRequest: if the text is neither.
+        """
+        match = re.fullmatch(r"\s*(\d{1,5})\s*(?:[x×X*]\s*(\d{1,5})\s*)?", text)
+        if match is None:
+            raise InvalidRequest(
+                f"{text[:40]!r} is not a size; write width and height in pixels, for example 256x192.", "size"
+            )
+        width = int(match[1])
+        return cls(width, int(match[2] or width))
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+def _number(default: float, low: float, high: float, help_text: str) -> Any:  # noqa: ANN401 - dataclasses.field is Any too
+    return field(default=default, metadata={"low": low, "high": high, "help": help_text})
+
+
+def _choice(default: str, choices: tuple[str, ...], help_text: str) -> Any:  # noqa: ANN401
+    return field(default=default, metadata={"choices": choices, "help": help_text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that shapes a picture beside its words and pictures; frozen, and valid once it exists.
+
+    Raises:
+        InvalidRequest: for a value of the wrong type or out of range, with a sentence that names both.
+    """
+
+    size: Size = field(
+        default=Size(512, 512),
+        metadata={"low": 32, "high": 2048, "help": "width x height in pixels, rounded to what the model can paint"},
+    )
+    steps: int = _number(300, 1, 5000, "how many times the picture is improved")
+    learning_rate: float = _number(0.1, 1e-4, 2.0, "how far each step moves the latent")
+    learning_rate_end: float = _number(1.0, 0.0, 1.0, "share of the learning rate that is left at the last step")
+    optimiser: str = _choice("adam", OPTIMISERS, "the torch optimiser that moves the latent")
+    seed: int = _number(0, 0, MAX_SEED, "the same seed makes the same picture")
+    start: str = _choice("random", STARTS, "where the dream begins")
+    candidates: int = _number(8, 1, 64, "proposals of the prior, of which the best is taken")
+    init_weight: float = _number(0.0, 0.0, 10.0, "pull towards where the dream began")
+    cutouts: int = _number(32, 1, 256, "crops that the perceptor sees in each step")
+    cut_power: float = _number(1.0, 0.0, 4.0, "higher makes the inner crops smaller")
+    cut_min: float = _number(0.25, 0.05, 1.0, "smallest inner crop, as a share of the short edge")
+    overview: float = _number(0.25, 0.0, 1.0, "share of the crops that see the whole picture, at the first step")
+    overview_end: float = _number(0.25, 0.0, 1.0, "the same share at the last step")
+    flip: float = _number(0.5, 0.0, 1.0, "augmentation: how often a crop is mirrored")
+    affine: float = _number(0.8, 0.0, 1.0, "augmentation: how often a crop is turned by up to 30 degrees and moved")
+    perspective: float = _number(0.4, 0.0, 1.0, "augmentation: how often a crop is tilted")
+    colour: float = _number(0.7, 0.0, 1.0, "augmentation: how often the colours of a crop are shifted")
+    sharpness: float = _number(0.4, 0.0, 1.0, "augmentation: how often a crop is blurred or sharpened")
+    noise: float = _number(0.1, 0.0, 1.0, "augmentation: most noise that is added to a crop")
+    ema: float = _number(0.0, 0.0, 0.999, "moving average of the latent; 0 is off")
+    total_variation: float = _number(0.0, 0.0, 10.0, "smoothness; 0 is off")
+    pull: float = _number(0.0, 0.0, 10.0, "pull of the latent towards zero, for coherent shapes; 0 is off")
+    pull_decay: float = _number(0.98, 0.0, 1.0, "what is left of that pull after each step")
+    coarse: float = _number(0.0, 0.0, 0.9, "share of the steps that are made at half size")
+    variation: float = _number(0.0, 0.0, 1.0, "share of the first latent that is noise, where it starts from a picture")
+    scene_steps: int = _number(0, 0, 5000, "steps for each scene of a story; 0 shares them evenly")
+    plateau: int = _number(0, 0, 5000, "stop after so many steps without improvement; 0 is off")
+    exact: bool = field(
+        default=False, metadata={"help": "on a GPU: use only operations that repeat to the byte; slower"}
+    )
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
+
+    def merged(self, values: Mapping[str, object]) -> Settings:
+        """A copy with the named values changed.
+
+        Raises:
+            InvalidRequest: for an unknown name, a wrong type or a value out of range.
+        """
+        known = {item.name for item in fields(self)}
+        for name in values:
+            if name not in known:
+                raise InvalidRequest(f"There is no setting {_shown(name)}, only {', '.join(sorted(known))}.", name)
+        return replace(self, **values)  # type: ignore[arg-type]  # __post_init__ checks each type
+
+    def as_dict(self) -> dict[str, object]:
+        """All settings as plain JSON values; `Settings().merged(...)` reads them back."""
+        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+
+
+def read_setting(name: str, text: str) -> object:
+    """What somebody typed for the setting `name`, as a value for `Settings.merged`, which checks it.
+
+    Text that is no value of the setting's type comes back as it is, so that the check can quote it.
+    """
+    kind = {item.name: item.type for item in fields(Settings)}.get(name)
+    try:
+        if kind == "int":
+            return int(text)
+        if kind == "float":
+            return float(text)
+    except ValueError:
+        return text
+    if kind == "bool":
+        return _WORDS_FOR_BOOL.get(text.lower(), text)
+    return text
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Size) else value
+
+
+def _shown(value: object) -> str:
+    """A value from outside in a sentence: short, whatever it is."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else f"{value[:60]}…")
+    if isinstance(value, int) and abs(value) > 10**30:
+        return "a number of absurd length"
+    return repr(value) if value is None or isinstance(value, int | float) else f"a {type(value).__name__}"
+
+
+def _checked(item: Field[Any], value: object) -> object:
+    if item.name == "size":
+        return _checked_size(item, value)
+    if "choices" in item.metadata:
+        if value not in item.metadata["choices"]:
+            choices = ", ".join(item.metadata["choices"])
+            raise InvalidRequest(f"{item.name} cannot be {_shown(value)}; choose one of {choices}.", item.name)
+        return value
+    if item.type == "bool":
+        if not isinstance(value, bool):
+            raise InvalidRequest(f"{item.name} must be true or false, not {_shown(value)}.", item.name)
+        return value
+    return _checked_number(item, value)
+
+
+def _checked_number(item: Field[Any], value: object) -> int | float:
+    low, high = item.metadata["low"], item.metadata["high"]
+    whole = item.type == "int"
+    kind = "a whole number" if whole else "a number"
+    right_type = isinstance(value, int) or (not whole and isinstance(value, float))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not right_type or not low <= value <= high:
+        raise InvalidRequest(f"{item.name} must be {kind} from {low} to {high}, not {_shown(value)}.", item.name)
+    return value if whole else float(value)
+
+
+def _checked_size(item: Field[Any], value: object) -> Size:
+    if isinstance(value, str):
+        value = Size.parse(value)
+    elif type(value) is int:
+        value = (value, value)
+    if not isinstance(value, tuple) or len(value) != 2 or not all(type(side) is int for side in value):
+        raise InvalidRequest(f"size must be width and height in pixels, such as 256x192, not {_shown(value)}.", "size")
+    size = Size(*value)
+    low, high = item.metadata["low"], item.metadata["high"]
+    if not all(low <= side <= high for side in size):
+        shown = "x".join(map(_shown, size))
+        raise InvalidRequest(f"Each side of size must be from {low} to {high} pixels, not {shown}.", "size")
+    return size
