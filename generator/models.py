@@ -1,0 +1,165 @@
+"""Model sets: a VQGAN, one or several perceptors and perhaps a prior, loaded once and kept.
+
+Runs on the thread that dreams. The starter lies beside this module:
+
+- `starter.yaml`: `perceptor` (its name), `prior` (`network`: the arguments of PriorNetwork, `temperature`, `top_k`) and
+  `defaults`, settings that suit these models;
+- `vqgan.yaml`, `vqgan.safetensors`: a VQGAN in taming's form;
+- `clip.safetensors`: a CLIP's state dict with a pruned vocabulary, see `Perceptor.from_state`;
+- `prior.safetensors`: the state dict of a PriorNetwork and `grids`, the drawings' codes;
+- `lexicon.json`: `names` and `ignored`, the arguments of Lexicon.
+
+Weights are fp16 on disk and fp32 in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import safetensors.torch
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
+
+from generator.device import choose_device
+from generator.errors import CheckpointError, InvalidRequest
+from generator.lexicon import Lexicon
+from generator.perceptor import Perceptor
+from generator.prior import Prior, PriorNetwork
+from generator.settings import Settings
+from generator.vqgan import VQGAN
+
+STARTER = Path(__file__).parent / "starter"
+
+
+@dataclass(frozen=True)
+class Models:
+    """Frozen models that dream together, on one device.
+
+    Attributes:
+        name: of the model set.
+        vqgan: paints.
+        perceptors: judge; several have an equal say.
+        prior: proposes starts, if there is one.
+        device: where all of them live.
+        defaults: settings that suit them.
+    """
+
+    name: str
+    vqgan: VQGAN
+    perceptors: tuple[Perceptor, ...]
+    prior: Prior | None
+    device: torch.device
+    defaults: Mapping[str, object]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Differs between models for which a snapshot means different things: by codebook and perceptors."""
+        digest = hashlib.sha256(self.vqgan.codebook.detach().float().cpu().numpy().tobytes())
+        for perceptor in self.perceptors:
+            digest.update(f"\0{perceptor.name} {perceptor.resolution} {perceptor.dimension}".encode())
+        return digest.hexdigest()
+
+
+def load_models(name: str = "starter", device: str = "auto") -> Models:
+    """Load a model set by its name.
+
+    Raises:
+        CheckpointError: if a file is missing, broken or does not fit; the message names it.
+        InvalidRequest: for an unknown model set or device.
+    """
+    if name != "starter":
+        raise InvalidRequest(f"There are no models {name[:40]!r}; 'starter' is always there.", "models")
+    return load_starter(STARTER, choose_device(device))
+
+
+def load_starter(folder: Path, device: torch.device) -> Models:
+    """Load a folder in the starter's layout.
+
+    Raises:
+        CheckpointError: if a file is missing, broken or does not fit; the message names it.
+    """
+    config = read_yaml(folder / "starter.yaml")
+    vqgan = load_vqgan(folder / "vqgan.yaml", folder / "vqgan.safetensors", device)
+    try:
+        perceptor_name, defaults = str(config.perceptor), OmegaConf.to_container(config.defaults)
+        Settings().merged(cast("dict[str, object]", defaults))
+    except (OmegaConfBaseException, InvalidRequest, TypeError) as exc:
+        raise CheckpointError(f"{folder / 'starter.yaml'} is not complete: {exc}") from exc
+    perceptor = Perceptor.from_state(perceptor_name, read_tensors(folder / "clip.safetensors"), device)
+    prior = _load_prior(folder, config, vqgan, device)
+    return Models("starter", vqgan, (perceptor,), prior, device, cast("dict[str, object]", defaults))
+
+
+def load_vqgan(config: Path, weights: Path, device: torch.device) -> VQGAN:
+    """Load a VQGAN from taming's yaml and safetensors, frozen.
+
+    Raises:
+        CheckpointError: if a file is missing, broken or does not fit; the message names it.
+    """
+    vqgan = VQGAN(read_yaml(config))
+    _fill(vqgan, read_tensors(weights), weights)
+    return vqgan.eval().requires_grad_(False).to(device)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name, floating ones as fp32.
+
+    Raises:
+        CheckpointError: if the file is missing or broken.
+    """
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path} is missing; get it again from where Reverie came from.") from exc
+    except (SafetensorError, OSError, ValueError) as exc:
+        raise CheckpointError(f"{path} is damaged ({exc}); get it again from where Reverie came from.") from exc
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def read_yaml(path: Path) -> DictConfig:
+    """A yaml file whose top level is a mapping.
+
+    Raises:
+        CheckpointError: if the file is missing or something else.
+    """
+    try:
+        config = OmegaConf.load(path)
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path} is missing; get it again from where Reverie came from.") from exc
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as exc:
+        raise CheckpointError(f"{path} cannot be read as yaml: {exc}") from exc
+    if not isinstance(config, DictConfig):
+        raise CheckpointError(f"{path} holds no mapping at its top level.")
+    return config
+
+
+def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, device: torch.device) -> Prior:
+    path = folder / "prior.safetensors"
+    tensors = read_tensors(path)
+    try:
+        network = PriorNetwork(**cast("dict[str, Any]", OmegaConf.to_container(config.prior.network)))
+        grids = tensors.pop("grids").long()
+        words = json.loads((folder / "lexicon.json").read_text(encoding="utf-8"))
+        lexicon = Lexicon(words["names"], words["ignored"])
+        temperature, top_k = float(config.prior.temperature), int(config.prior.top_k)
+    except (OmegaConfBaseException, OSError, KeyError, TypeError, ValueError) as exc:
+        raise CheckpointError(f"The prior in {folder} is not complete: {exc}") from exc
+    _fill(network, tensors, path)
+    return Prior(network.eval().requires_grad_(False).to(device), vqgan, lexicon, grids, temperature, top_k)
+
+
+def _fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as exc:
+        raise CheckpointError(f"{path} does not fit its configuration: {exc}") from exc

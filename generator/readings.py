@@ -1,0 +1,90 @@
+"""The numbers of each step on their way from the device to the host. Runs on the thread that dreams.
+
+On a CPU they are there at once. On a GPU the host would stand still if it asked for them right after it queued the
+work, so they come a fixed number of steps later. Fixed, and not as soon as they happen to arrive, since a dream that
+stops at a plateau must stop at the same step each time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+GPU_LAG_STEPS = 2
+
+
+class Reading(NamedTuple):
+    """What one step measured: the scene that held, and for its P prompts `[loss, losses..., similarities...]`."""
+
+    scene: int
+    values: tuple[float, ...]
+
+    @classmethod
+    def read(cls, item: Sequence[Any]) -> Reading:
+        """The reading that was written as JSON.
+
+        Raises:
+            TypeError: if it is none.
+            ValueError: if it has not two parts, the second a list of an odd number of floats.
+        """
+        scene, values = item
+        reading = cls(int(scene), tuple(float(value) for value in values))
+        if len(reading.values) % 2 == 0:
+            raise ValueError("a reading has one loss, and then as many losses as similarities")
+        return reading
+
+    @property
+    def loss(self) -> float:
+        """The whole loss, in which total variation and the pulls are contained."""
+        return self.values[0]
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The part of each prompt."""
+        return self.values[1 : 1 + len(self.values) // 2]
+
+    @property
+    def similarities(self) -> tuple[float, ...]:
+        """The mean cosine of each prompt with the cutouts, -1..1."""
+        return self.values[1 + len(self.values) // 2 :]
+
+
+class Readings:
+    """A queue of readings that are read back `lag` steps after they were put in."""
+
+    def __init__(self, device: torch.device) -> None:
+        """The lag is 0 on a CPU."""
+        self._lag = GPU_LAG_STEPS if device.type == "cuda" else 0
+        self._waiting: deque[tuple[int, Tensor, torch.cuda.Event | None]] = deque()
+
+    def put(self, scene: int, values: Tensor) -> None:
+        """Send the values `[1 + 2 P]` of a step on their way."""
+        values = values.detach()
+        event = None
+        if values.is_cuda:
+            values = values.to("cpu", non_blocking=True)
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            event.record()  # type: ignore[no-untyped-call]
+        self._waiting.append((scene, values, event))
+
+    def take(self) -> list[Reading]:
+        """What is due by now, oldest first."""
+        return [self._arrived(*self._waiting.popleft()) for _ in range(len(self._waiting) - self._lag)]
+
+    def waiting(self) -> list[Reading]:
+        """What is not due yet, oldest first, for a snapshot; it stays in the queue."""
+        return [self._arrived(*item) for item in self._waiting]
+
+    def restore(self, waiting: Sequence[Reading]) -> None:
+        """Fill the queue with what `waiting` gave."""
+        self._waiting = deque((reading.scene, torch.tensor(reading.values), None) for reading in waiting)
+
+    @staticmethod
+    def _arrived(scene: int, values: Tensor, event: torch.cuda.Event | None) -> Reading:
+        if event is not None:
+            event.synchronize()
+        return Reading(scene, tuple(values.tolist()))
