@@ -1,0 +1,93 @@
+"""Which drawings the words of a prompt name: longest names first, plurals and counts understood.
+
+No torch; any thread.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+COUNTS = {"two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4, "pair": 2}
+LONGEST_NAME = 6
+PREPOSITIONS = frozenset(
+    ("in", "on", "at", "under", "among", "amid", "near", "by", "over", "above", "below", "behind", "inside", "within")
+)
+
+
+@dataclass(frozen=True)
+class Mention:
+    """Words of the prompt that name a concept: which ones it may be, the likeliest first, and how many are wanted."""
+
+    words: str
+    concepts: tuple[int, ...]
+    count: int
+
+
+class Lexicon:
+    """Looks words up among the names and other names of concepts.
+
+    Args:
+        names: for each concept its names; the first is its own, the others it may share.
+        ignored: words that never name a thing by themselves, such as colours.
+        places: words that name no thing where a preposition stands before them, such as "snow" in "in the snow".
+    """
+
+    def __init__(self, names: Sequence[Sequence[str]], ignored: Iterable[str] = (), places: Iterable[str] = ()) -> None:
+        self._own: dict[str, list[int]] = {}
+        self._shared: dict[str, list[int]] = {}
+        self._part: dict[str, list[int]] = {}
+        self._ignored, self._places = frozenset(ignored), frozenset(places)
+        for concept, aliases in enumerate(names):
+            self._own.setdefault(aliases[0], []).append(concept)
+            for alias in aliases[1:]:
+                self._shared.setdefault(alias, []).append(concept)
+            for word in aliases[0].split():
+                self._part.setdefault(word, []).append(concept)
+
+    def find(self, text: str) -> list[Mention]:
+        """The concepts that a prompt names, from left to right."""
+        words = re.findall(r"[a-z0-9ñãéô]+", text.lower().replace("'s ", " ").replace("’s ", " "))
+        mentions, at, in_place = [], 0, False
+        while at < len(words):
+            length, concepts = self._longest(words[at:], in_place)
+            if concepts:
+                count = COUNTS.get(words[at - 1], 1) if at else 1
+                mentions.append(Mention(" ".join(words[at : at + length]), concepts, count))
+            in_place = words[at] in PREPOSITIONS or (in_place and words[at] in self._ignored)
+            at += length
+        return mentions
+
+    def _longest(self, words: list[str], in_place: bool) -> tuple[int, tuple[int, ...]]:
+        for length in range(min(LONGEST_NAME, len(words)), 0, -1):
+            phrase = " ".join(words[:length])
+            if phrase in self._ignored or (in_place and phrase in self._places):
+                return length, ()
+            concepts = self._look_up(phrase)
+            if concepts:
+                return length, concepts
+        return 1, ()
+
+    def _look_up(self, phrase: str) -> tuple[int, ...]:
+        for form in (phrase, *_singular(phrase)):
+            # a concept's own name beats a name that several share, the fewer the better
+            found = [*self._own.get(form, ()), *self._shared.get(form, ())]
+            if not found and len(form) > 2:
+                found = [*self._part.get(form, ())][:4]
+            if found:
+                return tuple(dict.fromkeys(found))
+        return ()
+
+
+def _singular(phrase: str) -> tuple[str, ...]:
+    forms = []
+    if phrase.endswith("ies"):
+        forms.append(phrase[:-3] + "y")
+    if phrase.endswith("ves"):
+        forms += [phrase[:-3] + "f", phrase[:-3] + "fe"]
+    if phrase.endswith("es"):
+        forms.append(phrase[:-2])
+    if phrase.endswith("s") and not phrase.endswith("ss"):
+        forms.append(phrase[:-1])
+    return tuple(forms)

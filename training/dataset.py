@@ -1,0 +1,108 @@
+"""The composed data set from disk: batches of augmented pictures with freshly worded captions."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.compositor import COLOURS, Compositor
+from training.scenes import SCENES
+
+COLOUR_NAMES = ("", *COLOURS)
+SCENE_NAMES = tuple(SCENES)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures `[N, 3, S, S] in 0..1`, captions, and what they show.
+
+    `concepts [N, n_concepts]` is a distribution (all zero for a scene alone), `colours` and `scenes` are `[N]` numbers.
+    """
+
+    pictures: Tensor
+    captions: list[str]
+    concepts: Tensor
+    colours: Tensor
+    scenes: Tensor
+
+    def to(self, device: str) -> Batch:
+        """The same on another device."""
+        return Batch(
+            self.pictures.to(device),
+            self.captions,
+            self.concepts.to(device),
+            self.colours.to(device),
+            self.scenes.to(device),
+        )
+
+
+class Composed:
+    """Random access to the data set that training.compose wrote."""
+
+    def __init__(self, work: Path, name: str = "train", seed: int = 0) -> None:
+        self.pictures = np.load(work / f"{name}_pictures.npy", mmap_mode="r")
+        self.sketches = np.load(work / f"{name}_sketches.npy", mmap_mode="r")
+        self.samples = [
+            (tuple(concepts), count, colour, scene)
+            for concepts, count, colour, scene in json.loads((work / f"{name}_samples.json").read_text())
+        ]
+        self.compositor = Compositor(work, 128, seed=seed)
+        self.n_concepts = len(self.compositor.table)
+        self.rng = np.random.default_rng(seed)
+
+    def batch(self, size: int, side_px: int, smallest: float = 0.5) -> Batch:
+        """`size` random pictures, each cropped, turned a little and resized to side_px."""
+        rows = np.sort(self.rng.choice(len(self.samples), size, replace=False))
+        pictures = torch.from_numpy(self.pictures[rows]).permute(0, 3, 1, 2).float().div(255)
+        concepts = torch.zeros(size, self.n_concepts)
+        for number, row in enumerate(rows):
+            for concept in self.samples[row][0]:
+                concepts[number, concept] += 1 / len(self.samples[row][0])
+        return Batch(
+            augment(pictures, side_px, smallest),
+            [self.compositor.caption(*self.samples[row]) for row in rows],
+            concepts,
+            torch.tensor([COLOUR_NAMES.index(self.samples[row][2]) for row in rows]),
+            torch.tensor([SCENE_NAMES.index(self.samples[row][3]) for row in rows]),
+        )
+
+    def words(self, size: int) -> Batch:
+        """Captions alone, every concept and every name equally often, without pictures."""
+        rng, compositor = self.compositor.rng, self.compositor
+        captions, concepts = [], torch.zeros(size, self.n_concepts)
+        colours, scenes = [], []
+        for number in range(size):
+            concept = rng.randrange(self.n_concepts)
+            colour = rng.choice(COLOUR_NAMES) if rng.random() < 0.3 else ""
+            scene = rng.choice(SCENE_NAMES) if rng.random() < 0.4 else "plain"
+            name = rng.choice(compositor.table[concept]["aliases"] or [compositor.table[concept]["name"]])
+            captions.append(compositor.worded([name], 1, colour, scene))
+            concepts[number, concept] = 1
+            colours.append(COLOUR_NAMES.index(colour))
+            scenes.append(SCENE_NAMES.index(scene))
+        return Batch(torch.empty(0), captions, concepts, torch.tensor(colours), torch.tensor(scenes))
+
+
+def augment(pictures: Tensor, side_px: int, smallest: float) -> Tensor:
+    """Crop (a share `smallest`..1 of the side), mirror, turn by up to 20 degrees, shift colours, add noise."""
+    count = len(pictures)
+    scale = torch.empty(count).uniform_(smallest, 1.1)
+    angle = torch.empty(count).uniform_(-1, 1).pow(3) * math.radians(20)
+    mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    shift = (torch.rand(count, 2) * 2 - 1) * (1.05 - scale).clamp_min(0)[:, None]
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    theta = torch.stack(
+        [torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)], 1
+    )
+    grid = F.affine_grid(theta, [count, 3, side_px, side_px], align_corners=False)
+    soft = F.avg_pool2d(F.pad(pictures, (0, 1, 0, 1), mode="replicate"), 2, stride=1)
+    out = F.grid_sample(soft, grid, padding_mode="reflection", align_corners=False)
+    out = out * (1 + torch.randn(count, 3, 1, 1) * 0.04) + torch.randn(count, 1, 1, 1) * 0.03
+    return (out + torch.randn_like(out) * torch.rand(count, 1, 1, 1) * 0.08).clamp(0, 1)

@@ -1,0 +1,102 @@
+"""Write the trained models into generator/starter: `python -m training.export`.
+
+Weights go out as fp16 safetensors; the drawings' codes that the prior is shown are encoded here, with the very weights
+that are written.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+from torch import Tensor
+
+from generator.prior import LAYOUTS
+from generator.vqgan import VQGAN
+from training import run
+from training.compositor import COLOUR_WORDS, COLOURS, Compositor
+from training.data import as_tensor
+from training.vqgan import CONFIG
+
+STARTER = Path(__file__).parent.parent / "generator" / "starter"
+# Words that name no drawing by themselves
+IGNORED = (
+    "a an the in on at of and with to by under over behind next into from for near its his her their my your is are "
+    "very big small little large tiny huge cute happy beautiful pretty nice old new young dark light bright colour "
+    "color picture drawing photo image painting two three four pair"
+)
+# Words that name no drawing after a preposition: "in the snow"
+PLACES = (
+    "night dark sky space sea ocean water underwater beach sand island desert dune snow ice winter forest woods jungle "
+    "grass meadow field park hill garden flowers spring summer autumn fall mountain mountains city town street road "
+    "buildings room kitchen floor home house fire flames hell lava rain storm day evening morning dusk dawn sunset "
+    "sunrise midnight moonlight moon stars galaxy clouds trees leaves waves lake"
+)
+
+
+def half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Floating tensors as fp16, contiguous, on the CPU."""
+    return {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
+        for name, tensor in tensors.items()
+    }
+
+
+@torch.no_grad()
+def encode_drawings(vqgan: VQGAN, compositor: Compositor, styles: tuple[str, ...]) -> Tensor:
+    """Codes `[concepts, styles, 16, 16] int16` of each drawing alone on white."""
+    own = LAYOUTS[1][0]
+    rows = []
+    for concept in range(len(compositor.table)):
+        images = []
+        for style in styles:
+            canvas = Image.new("RGB", (compositor.side_px, compositor.side_px), (255, 255, 255))
+            compositor.paste(canvas, compositor.sprite(concept, style), own)
+            images.append(as_tensor(canvas))
+        rows.append(vqgan.nearest(vqgan.encode(torch.stack(images))).to(torch.int16))
+    return torch.stack(rows)
+
+
+def lexicon(compositor: Compositor) -> dict[str, list[list[str]] | list[str]]:
+    """Names of every concept, its own first, without words that many concepts share."""
+    shared: dict[str, int] = {}
+    for row in compositor.table:
+        for alias in row["aliases"]:
+            shared[alias] = shared.get(alias, 0) + 1
+    names = [
+        [row["name"], *(alias for alias in row["aliases"] if alias != row["name"] and shared[alias] <= 8)]
+        for row in compositor.table
+    ]
+    colours = [*COLOURS, *(word for words in COLOUR_WORDS.values() for word in words)]
+    return {"names": names, "ignored": sorted({*IGNORED.split(), *colours}), "places": sorted(PLACES.split())}
+
+
+def main() -> None:
+    options = run.arguments(__doc__, steps=0, batch=0)
+    work: Path = options.work
+    read = {
+        name: torch.load(work / f"{name}.pt", map_location="cpu", weights_only=True)
+        for name in ("vqgan", "perceptor", "prior")
+    }
+    robust = work / "perceptor_robust.pt"
+    perceptor = torch.load(robust, map_location="cpu", weights_only=True) if robust.exists() else read["perceptor"]
+    vqgan = VQGAN(OmegaConf.load(CONFIG))  # type: ignore[arg-type]  # our own yaml is a mapping
+    weights = half(read["vqgan"]["average"])
+    vqgan.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    compositor = Compositor(work, 128)
+    grids = encode_drawings(vqgan.eval(), compositor, ("fluent", "noto"))
+    clip_weights = half(perceptor["average"]) | {"vocabulary": torch.load(work / "vocabulary.pt", weights_only=True)}
+    safetensors.torch.save_file(weights, STARTER / "vqgan.safetensors")
+    safetensors.torch.save_file(clip_weights, STARTER / "clip.safetensors")
+    safetensors.torch.save_file(half(read["prior"]["average"]) | {"grids": grids}, STARTER / "prior.safetensors")
+    (STARTER / "lexicon.json").write_text(json.dumps(lexicon(compositor), ensure_ascii=False, indent=0), "utf-8")
+    for path in sorted(STARTER.iterdir()):
+        print(f"{path.stat().st_size / 1e6:6.2f} MB  {path.name}")
+
+
+if __name__ == "__main__":
+    main()
