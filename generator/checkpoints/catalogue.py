@@ -1,0 +1,206 @@
+"""The model sets that Reverie knows by name: where their files are, how large, under what terms. No torch; any thread.
+
+Nobody publishes digests of the VQGANs, so theirs are pinned at first use; OpenAI puts each CLIP's SHA-256 in its
+address. docs/checkpoints.md holds the same table for people; a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from generator.errors import InvalidRequest
+
+STARTER = "starter"
+CONFIGS = Path(__file__).parent / "configs"
+
+_GITHUB = "https://github.com"
+_HEIBOX = "https://heibox.uni-heidelberg.de"
+_OPENAI = ("https://openaipublic.azureedge.net", "https://openaipublic.blob.core.windows.net")
+
+# A download may be sent on to these hosts and to no others; a leading dot means every host below.
+TRUSTED_HOSTS = (
+    "github.com",
+    ".githubusercontent.com",
+    "heibox.uni-heidelberg.de",
+    "openaipublic.azureedge.net",
+    "openaipublic.blob.core.windows.net",
+)
+
+_CODE_MIT = "code MIT; no licence is stated for the weights"
+_CLIP_TERMS = "MIT; its model card is for research: English only, deployed use is out of scope"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that other people publish.
+
+    Attributes:
+        name: under which it lies in the models folder.
+        urls: where it can be had, the best first.
+        size_mb: about how large it is, in millions of bytes.
+        sha256: its digest where the publisher tells it.
+        others: further names under which people have it already.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    size_mb: int
+    sha256: str | None = None
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """A VQGAN with the perceptors that guide it unless others are named.
+
+    Attributes:
+        name: as in config.yaml and on the command line.
+        summary: what it paints well.
+        vqgan: its weights.
+        config: its yaml in taming's form, which Reverie brings along.
+        perceptors: names in PERCEPTORS.
+        terms: a short note on licence and limits.
+    """
+
+    name: str
+    summary: str
+    vqgan: SourceFile
+    config: Path
+    perceptors: tuple[str, ...]
+    terms: str
+
+
+def _clip(file: str, sha256: str, size_mb: int) -> SourceFile:
+    return SourceFile(file, tuple(f"{host}/clip/models/{sha256}/{file}" for host in _OPENAI), size_mb, sha256)
+
+
+def _vqgan(file: str, size_mb: int, *urls: str, others: tuple[str, ...] = ()) -> SourceFile:
+    return SourceFile(file, urls, size_mb, None, others)
+
+
+PERCEPTORS: Mapping[str, SourceFile] = {
+    "ViT-B/32": _clip("ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", 354),
+    "ViT-B/16": _clip("ViT-B-16.pt", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f", 351),
+    "RN50": _clip("RN50.pt", "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762", 256),
+    "RN50x4": _clip("RN50x4.pt", "7e526bd135e493cef0776de27d5f42653e6b4c8bf9e0f653bb11773263205fdd", 422),
+    "ViT-L/14": _clip("ViT-L-14.pt", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836", 933),
+    "RN101": _clip("RN101.pt", "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599", 292),
+}
+PERCEPTOR_TERMS = _CLIP_TERMS
+
+_F16_16384 = CONFIGS / "vqgan_f16_16384.yaml"
+_F16_1024 = CONFIGS / "vqgan_f16_1024.yaml"
+_LATENTSHIFT = f"{_GITHUB}/ieee8023/latentshift/releases/download/weights"
+_PIXRAY = f"{_GITHUB}/pixray/pixray/releases/download/v1.7.1"
+
+SETS: Mapping[str, ModelSet] = {
+    entry.name: entry
+    for entry in (
+        ModelSet(
+            "imagenet-16384",
+            "everything that has a name; the usual choice",
+            _vqgan(
+                "vqgan_imagenet_f16_16384.ckpt",
+                980,
+                f"{_GITHUB}/mehdidc/feed_forward_vqgan_clip/releases/download/0.1/vqgan_imagenet_f16_16384.ckpt",
+                f"{_HEIBOX}/f/867b05fc8c4841768640/?dl=1",
+                f"{_HEIBOX}/d/a7530b09fed84f80a887/files/?p=%2Fckpts%2Flast.ckpt&dl=1",
+            ),
+            _F16_16384,
+            ("ViT-B/32",),
+            f"{_CODE_MIT}; trained on ImageNet, whose pictures are for non-commercial research",
+        ),
+        ModelSet(
+            "imagenet-1024",
+            "as imagenet-16384, with fewer codes: coarser, more painterly",
+            _vqgan(
+                "vqgan_imagenet_f16_1024.ckpt",
+                958,
+                f"{_LATENTSHIFT}/vqgan_imagenet_f16_1024.ckpt",
+                f"{_HEIBOX}/f/140747ba53464f49b476/?dl=1",
+                f"{_HEIBOX}/d/8088892a516d4e3baf92/files/?p=%2Fckpts%2Flast.ckpt&dl=1",
+            ),
+            _F16_1024,
+            ("ViT-B/32",),
+            f"{_CODE_MIT}; trained on ImageNet, whose pictures are for non-commercial research",
+        ),
+        ModelSet(
+            "gumbel-openimages",
+            "fine detail (factor 8), twice the codes on each side: slower",
+            _vqgan(
+                "vqgan_gumbel_f8_8192.ckpt",
+                376,
+                f"{_HEIBOX}/d/2e5662443a6b4307b470/files/?p=%2Fckpts%2Flast.ckpt&dl=1",
+                f"{_LATENTSHIFT}/vqgan_gumbel_f8.ckpt",
+                others=("vqgan_gumbel_f8.ckpt",),
+            ),
+            CONFIGS / "vqgan_f8_gumbel_8192.yaml",
+            ("ViT-B/32",),
+            f"{_CODE_MIT}; trained on OpenImages (pictures CC BY)",
+        ),
+        ModelSet(
+            "wikiart-16384",
+            "paintings",
+            _vqgan(
+                "vqgan_wikiart_16384.ckpt",
+                1000,
+                f"{_PIXRAY}/vqgan_wikiart_16384.ckpt",
+                others=("wikiart_16384.ckpt", "wikiart_f16_16384_8145600.ckpt"),
+            ),
+            _F16_16384,
+            ("ViT-B/32",),
+            "no licence is stated; trained on WikiArt, part of whose pictures are under copyright",
+        ),
+        ModelSet(
+            "wikiart-1024",
+            "paintings, with fewer codes",
+            _vqgan("vqgan_wikiart_1024.ckpt", 960, f"{_PIXRAY}/vqgan_wikiart_1024.ckpt", others=("wikiart_1024.ckpt",)),
+            _F16_1024,
+            ("ViT-B/32",),
+            "no licence is stated; trained on WikiArt, part of whose pictures are under copyright",
+        ),
+        ModelSet(
+            "faceshq",
+            "faces only",
+            _vqgan(
+                "2020-11-13T21-41-45_faceshq.pth",
+                1000,
+                f"{_LATENTSHIFT}/2020-11-13T21-41-45_faceshq.pth",
+                others=("faceshq.pth", "faceshq.ckpt"),
+            ),
+            _F16_1024,
+            ("ViT-B/32",),
+            f"{_CODE_MIT}; trained on CelebA-HQ and FFHQ, for non-commercial use",
+        ),
+    )
+}
+
+
+def find_set(name: str) -> ModelSet:
+    """The model set of that name; `starter` is none of these, it ships with Reverie.
+
+    Raises:
+        InvalidRequest: if there is none.
+    """
+    try:
+        return SETS[name]
+    except KeyError:
+        names = ", ".join((STARTER, *SETS))
+        raise InvalidRequest(f"There are no models {name[:40]!r}; choose one of {names}.", "models") from None
+
+
+def find_perceptor(name: str) -> SourceFile:
+    """The file of OpenAI's CLIP of that name.
+
+    Raises:
+        InvalidRequest: if there is none.
+    """
+    try:
+        return PERCEPTORS[name]
+    except KeyError:
+        names = ", ".join(PERCEPTORS)
+        raise InvalidRequest(
+            f"There is no perceptor {name[:80]!r}; choose one of {names}, or a file.", "models"
+        ) from None

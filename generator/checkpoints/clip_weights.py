@@ -1,0 +1,106 @@
+"""Which tensors of a file are CLIP's, and whether they make one. Runs on the thread that opens models.
+
+OpenAI's archives also hold facts as tensors (`input_resolution` and such) and, depending on how they were made, masks;
+only the names that CLIP's own modules give to their weights are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from generator.checkpoints.descriptions import StoredTensor
+from generator.checkpoints.faults import Fault
+from generator.checkpoints.trees import find_tensors
+from generator.errors import CheckpointError
+from generator.perceptor import CONTEXT_TOKENS, VOCABULARY_SIZE, Perceptor
+
+_LANDMARK = "text_projection"
+_ROOTS = (
+    "visual",
+    "transformer",
+    "token_embedding",
+    "ln_final",
+    "positional_embedding",
+    "text_projection",
+    "logit_scale",
+    "vocabulary",
+)
+_LEAVES = (
+    "weight",
+    "bias",
+    "in_proj_weight",
+    "in_proj_bias",
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+    "class_embedding",
+    "positional_embedding",
+    "proj",
+    "text_projection",
+    "logit_scale",
+    "vocabulary",
+)
+_TEXT_SIDE = ("positional_embedding", "token_embedding.weight")
+_WHOLE_NUMBERS = ("num_batches_tracked", "vocabulary")
+
+
+class CLIPWeights:
+    """The weights of any CLIP of OpenAI's kind; they describe the model themselves.
+
+    Attributes:
+        fingerprint: the same for all of them.
+    """
+
+    fingerprint = "clip"
+
+    def choose(self, tree: object) -> dict[str, StoredTensor]:
+        """CLIP's tensors in what a file describes, by the names of clip.model.CLIP.
+
+        Raises:
+            Fault: if there is no CLIP in it.
+        """
+        tensors = find_tensors(tree, _LANDMARK)
+        if not tensors:
+            if find_tensors(tree, "decoder.conv_in.weight"):
+                raise Fault("is a VQGAN, not a CLIP model; give it as the VQGAN.")
+            if find_tensors(tree, "text_model.embeddings.token_embedding.weight"):
+                raise Fault("is a CLIP in the form of transformers; get OpenAI's own file.")
+            raise Fault(f"holds no CLIP: there is no {_LANDMARK!r} in it; give a file of OpenAI's CLIP.")
+        prefix = next(name for name in tensors if name.endswith(_LANDMARK)).removesuffix(_LANDMARK)
+        named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        return {
+            name: tensor
+            for name, tensor in sorted(named.items())
+            if name.partition(".")[0] in _ROOTS and name.rpartition(".")[2] in _LEAVES
+        }
+
+    def check(self, tensors: Mapping[str, Tensor]) -> None:
+        """Build the CLIP that tensors describe, without their numbers, to see that it can be built and takes them all.
+
+        Raises:
+            Fault: if not.
+        """
+        for name, tensor in tensors.items():
+            if not tensor.is_floating_point() and name.rpartition(".")[2] not in _WHOLE_NUMBERS:
+                raise Fault(f"holds whole numbers in {name[:80]}, where weights belong; get OpenAI's own file.")
+        self._compare_text_side(tensors)
+        shapes = {
+            name: tensor if name == "vocabulary" else torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+            for name, tensor in tensors.items()
+        }
+        try:
+            Perceptor.from_state("It", shapes, "meta")
+        except CheckpointError as exc:
+            reason = " ".join(str(exc.__cause__).split())[:160]
+            raise Fault(f"is no CLIP that Reverie can run ({reason}); get OpenAI's own file.") from exc
+
+    def _compare_text_side(self, tensors: Mapping[str, Tensor]) -> None:
+        """See that tokens and context are those of OpenAI's tokenizer; a long context would ask for endless memory."""
+        sizes = {name: tuple(tensors[name].shape) for name in _TEXT_SIDE if name in tensors}
+        rows = {name: size[0] for name, size in sizes.items() if len(size) == 2}
+        vocabulary = VOCABULARY_SIZE if "vocabulary" not in tensors else len(tensors["vocabulary"].reshape(-1))
+        if rows != dict(zip(_TEXT_SIDE, (CONTEXT_TOKENS, vocabulary), strict=True)):
+            raise Fault("does not read text as OpenAI's CLIP does (77 tokens of 49408 kinds); get OpenAI's own file.")

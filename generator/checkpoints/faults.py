@@ -1,0 +1,37 @@
+"""What is wrong with a file, turned into the generator's own error where the file's name is known. Any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from generator.errors import CheckpointError
+
+AGAIN = "get the file again"
+
+
+class Fault(Exception):
+    """What is wrong with a file and what to do: the rest of a sentence that begins with the file's name."""
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """Name `path` in every error that its content causes.
+
+    Raises:
+        CheckpointError: in place of Fault, and of the operating system's errors.
+    """
+    try:
+        yield
+    except Fault as exc:
+        raise CheckpointError(f"{path.name} {exc}") from exc
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path} is missing; put the file there or fetch it.") from exc
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        raise CheckpointError(
+            f"{path} cannot be read or written ({reason}); look at its permissions and disk."
+        ) from exc
+    except MemoryError as exc:
+        raise CheckpointError(f"{path.name} does not fit in memory; free some, or use a smaller model.") from exc

@@ -1,0 +1,105 @@
+"""The yaml that describes a VQGAN in taming's form: read as data, reduced to what builds the model and checked.
+
+Runs on the thread that opens models. taming's files also name data sets, losses and classes; nothing of that is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]  # ships no types
+from omegaconf import DictConfig, OmegaConf
+
+from generator.checkpoints.faults import Fault, blaming
+
+MAX_YAML_BYTES = 2**20
+_MODELS = ("VQModel", "GumbelVQ", "VQNoDiscModel", "EMAVQ", "VQModelInterface")
+# Of each number: the least and the greatest that any VQGAN of this family has, with room.
+_RANGES = {
+    "z_channels": (1, 4096),
+    "resolution": (8, 4096),
+    "in_channels": (3, 3),
+    "out_ch": (3, 3),
+    "ch": (32, 1024),
+    "num_res_blocks": (1, 8),
+}
+
+
+def read_config(path: Path) -> DictConfig:
+    """The config of a VQGAN, `model.target` and `model.params.{embed_dim, n_embed, ddconfig}` and no more.
+
+    The yaml of a transformer gives that of the VQGAN inside it (`first_stage_config`).
+
+    Raises:
+        CheckpointError: if it is none, or describes a model that Reverie cannot run.
+    """
+    with blaming(path):
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise Fault("is too long for the yaml of a model; perhaps it is the weights: swap the two files.")
+        try:
+            text = path.read_text(encoding="utf-8")
+            if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+                raise Fault("refers to parts of itself (*name), which can grow without end; write them out.")
+            content = yaml.safe_load(text)
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as exc:
+            raise Fault("is no yaml; give the configuration that was published with the weights.") from exc
+        return _checked(_section(content, "model"))
+
+
+def _checked(model: Mapping[str, Any]) -> DictConfig:
+    params = _section(model, "params")
+    if "first_stage_config" in params:
+        return _checked(_section(params, "first_stage_config"))
+    target = model.get("target")
+    if not isinstance(target, str) or target.rpartition(".")[2] not in _MODELS:
+        raise Fault(
+            f"describes {_shown(target)}, not a VQGAN of taming-transformers; use one whose target is VQModel or "
+            "GumbelVQ."
+        )
+    network = _network(_section(params, "ddconfig"))
+    reduced = {
+        "embed_dim": _number(params, "embed_dim", 1, 4096),
+        "n_embed": _number(params, "n_embed", 2, 2**20),
+        "ddconfig": network,
+    }
+    return OmegaConf.create({"model": {"target": target[:200].replace("$", ""), "params": reduced}})
+
+
+def _network(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of taming's Encoder and Decoder."""
+    if given.get("double_z", True) is not False:
+        raise Fault("describes an autoencoder without a codebook (double_z is not false); use that of a VQGAN.")
+    network: dict[str, Any] = {key: _number(given, key, low, high) for key, (low, high) in _RANGES.items()}
+    network["ch_mult"] = _numbers(given, "ch_mult", 1, 16)
+    network["attn_resolutions"] = _numbers(given, "attn_resolutions", 1, 4096, least=0)
+    if any(network["ch"] * times % 32 for times in network["ch_mult"]):
+        raise Fault(f"has ch: {network['ch']}, but its layers need multiples of 32 channels; correct it.")
+    return {**network, "double_z": False, "dropout": 0.0}
+
+
+def _section(content: object, key: str) -> Mapping[str, Any]:
+    section = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(section, dict):
+        raise Fault(f"lacks the section {key!r} that the yaml of a VQGAN has; use the one published with the weights.")
+    return section
+
+
+def _number(section: Mapping[str, Any], key: str, low: int, high: int) -> int:
+    value = section.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        allowed = f"{low}" if low == high else f"a number from {low} to {high}"
+        raise Fault(f"has {key}: {_shown(value)}, which has to be {allowed}; correct it.")
+    return value
+
+
+def _numbers(section: Mapping[str, Any], key: str, low: int, high: int, least: int = 1) -> list[int]:
+    values = section.get(key)
+    if not isinstance(values, list) or not least <= len(values) <= 8:
+        raise Fault(f"has no list of {least} to 8 numbers under {key}; correct it.")
+    return [_number({key: value}, key, low, high) for value in values]
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:60] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"

@@ -1,0 +1,103 @@
+"""Which tensors of a checkpoint are the VQGAN's, and whether they fit its yaml. Runs on the thread that opens models.
+
+Checkpoints wrap the weights in different ways: Lightning's `state_dict` beside optimisers and callbacks, a loss network
+under `loss.`, the VQGAN inside a transformer (`first_stage_model.`, as in faceshq and sflckr), running averages of the
+weights (`model_ema.` with the dots left out, or a dict of their own). Averages, where there are any, are what is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from generator.checkpoints.descriptions import StoredTensor
+from generator.checkpoints.faults import Fault
+from generator.checkpoints.trees import find_tensors
+from generator.vqgan import VQGAN
+
+_LANDMARK = "decoder.conv_in.weight"
+_PREFIXES = ("", "module.", "model.", "vqgan.", "first_stage_model.", "module.first_stage_model.")
+_PARTS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+
+
+class VQGANWeights:
+    """The weights of the VQGAN that a config describes.
+
+    Attributes:
+        fingerprint: differs between configs.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        with torch.device("meta"):
+            self._expected = {name: tuple(tensor.shape) for name, tensor in VQGAN(config).state_dict().items()}
+        self.fingerprint = hashlib.sha256(OmegaConf.to_yaml(config, sort_keys=True).encode()).hexdigest()
+
+    def choose(self, tree: object) -> dict[str, StoredTensor]:
+        """The VQGAN's tensors in what a file describes, by taming's names, after a look at their shapes.
+
+        Raises:
+            Fault: if there is no VQGAN in it, or another one than the config describes.
+        """
+        tensors = find_tensors(tree, _LANDMARK)
+        if not tensors:
+            if find_tensors(tree, "text_projection"):
+                raise Fault("is a CLIP model, not a VQGAN; give it as a perceptor.")
+            raise Fault(f"holds no VQGAN: there is no {_LANDMARK!r} in it; give the checkpoint of a VQGAN.")
+        found = _averaged(_unwrapped(tensors))
+        self._compare({name: tensor.shape for name, tensor in found.items()})
+        return {name: found[name] for name in self._expected}
+
+    def check(self, tensors: Mapping[str, Tensor]) -> None:
+        """Compare names, shapes and dtypes of tensors with those of the model.
+
+        Raises:
+            Fault: if they differ.
+        """
+        self._compare({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+        for name, tensor in tensors.items():
+            if not tensor.is_floating_point():
+                raise Fault(f"holds whole numbers in {name[:80]}, where weights belong; get a file in float32.")
+
+    def _compare(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        wanted = self._expected
+        missing = [name for name in wanted if name not in shapes]
+        wrong = [name for name in wanted if name in shapes and shapes[name] != wanted[name]]
+        extra = [name for name in shapes if name.startswith(_PARTS) and name not in wanted]
+        if not (missing or wrong or extra):
+            return
+        file, yaml = _describe(shapes), _describe(wanted)
+        if file != yaml:
+            raise Fault(f"holds {file}, but its yaml describes {yaml}; use the yaml that belongs to it.")
+        if wrong:
+            reason = f"{wrong[0]} has the shape {list(shapes[wrong[0]])}, not {list(wanted[wrong[0]])}"
+        else:
+            reason = f"{missing[0]} is missing from it" if missing else f"the yaml knows no {extra[0][:80]}"
+        raise Fault(f"does not fit its yaml ({reason}); use the yaml that belongs to it, or get the file again.")
+
+
+def _unwrapped(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """The tensors below the prefix of the VQGAN, without it."""
+    prefixes = [name.removesuffix(_LANDMARK) for name in tensors if name.endswith(_LANDMARK)]
+    known = [prefix for prefix in _PREFIXES if prefix in prefixes] or prefixes
+    if len(known) > 1 and known[0] not in _PREFIXES:
+        raise Fault("holds several VQGANs; save the one you want, its state_dict() alone.")
+    return {name.removeprefix(known[0]): tensor for name, tensor in tensors.items() if name.startswith(known[0])}
+
+
+def _averaged(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """Each tensor's running average in its place, where the checkpoint has one: `model_ema.` and the name less dots."""
+    return {name: tensors.get(f"model_ema.{name.replace('.', '')}", tensor) for name, tensor in tensors.items()}
+
+
+def _describe(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """A model in words, from its shapes: factor, kind of codebook, codes."""
+    steps = len({name.split(".")[2] for name in shapes if name.startswith("encoder.down.") and ".downsample." in name})
+    for name, kind in (("embedding", "plain"), ("embed", "Gumbel")):
+        codebook = shapes.get(f"quantize.{name}.weight")
+        if codebook is not None and len(codebook) == 2:
+            return f"an f{2**steps} {kind} VQGAN with {codebook[0]} codes of {codebook[1]} numbers"
+    return f"an f{2**steps} autoencoder without a codebook"
