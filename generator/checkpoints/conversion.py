@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from generator.checkpoints.archives import Archive, open_archive
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.digests import beside, compare, pin, sha256_of, write_beside
 from generator.checkpoints.faults import Fault, blaming
+from generator.checkpoints.places import manifest_of
 
 CONVERTER_VERSION = 1
 _LOG = logging.getLogger(__name__)
@@ -72,16 +72,6 @@ def open_converted(
             manifest = _convert(source, target, weights, digest, pinned)
     with blaming(target):
         return _mapped(target, weights)
-
-
-def manifest_of(target: Path) -> Path:
-    """Where the manifest of a converted file lies."""
-    return target.with_suffix(".json")
-
-
-def target_in(folder: Path, name: str) -> Path:
-    """Where the converted form of a file of that name lies below the models folder."""
-    return folder / "converted" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.safetensors"
 
 
 def _fresh(source: Path, target: Path, weights: Weights, digest: str | None, pinned: bool) -> Manifest | None:

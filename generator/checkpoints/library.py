@@ -1,24 +1,23 @@
-"""The models folder: what is there, and how a model set is opened from it. Runs on the thread that opens models.
-
-Files put there by hand are as good as fetched ones. The folder holds what was published under the names of the
-catalogue, each with its pinned digest, and below `converted` what is really read.
-"""
+"""Model sets, opened from the models folder or from a person's own files. Runs on the thread that opens models."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from omegaconf import DictConfig
+from torch import Tensor
 
 from generator.checkpoints.catalogue import PERCEPTORS, SourceFile, find_perceptor, find_set
+from generator.checkpoints.clip_weights import CLIPWeights
+from generator.checkpoints.conversion import Weights, open_converted
+from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
+from generator.checkpoints.vqgan_config import read_config
+from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.errors import CheckpointError
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-    from torch import Tensor
-
+# A perceptor that ends in one of these is a file, whether it is there or not.
 SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
 
 
@@ -38,11 +37,6 @@ class OpenedSet(NamedTuple):
     perceptors: tuple[tuple[str, dict[str, Tensor]], ...]
 
 
-def default_folder() -> Path:
-    """`models` in the data folder: that of REVERIE_DATA, else `data` where the program was started."""
-    return Path(os.environ.get("REVERIE_DATA") or "data") / "models"
-
-
 def open_set(
     name: str,
     folder: Path | None = None,
@@ -59,7 +53,7 @@ def open_set(
     """
     entry = find_set(name)
     judges = entry.perceptors if perceptors is None else perceptors
-    return _open(name, entry.vqgan, entry.config, judges, folder or default_folder(), digests or {})
+    return _open(name, entry.vqgan, entry.config, judges, folder, digests)
 
 
 def open_files(
@@ -77,20 +71,20 @@ def open_files(
     """
     if not perceptors:
         raise CheckpointError("No perceptor is named; name one, such as ViT-B/32, or a file.")
-    return _open(vqgan.stem, vqgan, config, perceptors, folder or default_folder(), digests or {})
+    return _open(vqgan.stem, vqgan, config, perceptors, folder, digests)
 
 
-def place_of(file: SourceFile, folder: Path) -> Path:
-    """Where a file of the catalogue is, under any of its names; its own name where it is not there."""
-    places = [folder / name for name in (file.name, *file.others)]
-    return next((place for place in places if place.is_file()), places[0])
+def open_perceptor(
+    given: str | Path, folder: Path | None = None, digests: Mapping[str, str] | None = None
+) -> tuple[str, dict[str, Tensor]]:
+    """What a perceptor is called, and its state dict; `given` is a name of the catalogue, or a file.
 
-
-def is_present(file: SourceFile, folder: Path) -> bool:
-    """Whether a file of the catalogue can be opened without the network: itself, or what was converted from it."""
-    from generator.checkpoints.conversion import manifest_of, target_in
-
-    return place_of(file, folder).is_file() or manifest_of(target_in(folder, file.name)).is_file()
+    Raises:
+        InvalidRequest: if it is neither.
+        CheckpointError: as `open_set`.
+    """
+    label, file = _perceptor(given)
+    return label, _opened(label, file, CLIPWeights(), folder, digests)
 
 
 def _open(
@@ -98,32 +92,15 @@ def _open(
     vqgan: SourceFile | Path,
     config_file: Path,
     perceptors: Sequence[str | Path],
-    folder: Path,
-    digests: Mapping[str, str],
+    folder: Path | None,
+    digests: Mapping[str, str] | None,
 ) -> OpenedSet:
-    from generator.checkpoints.clip_weights import CLIPWeights
-    from generator.checkpoints.conversion import Weights, open_converted, target_in
-    from generator.checkpoints.vqgan_config import read_config
-    from generator.checkpoints.vqgan_weights import VQGANWeights
-
-    def opened(file: SourceFile | Path, weights: Weights) -> dict[str, Tensor]:
-        if isinstance(file, Path):
-            return open_converted(file, target_in(folder, _own_name(file)), weights, digests.get(file.name), False)
-        place, digest = place_of(file, folder), digests.get(file.name) or file.sha256
-        if not is_present(file, folder):
-            raise CheckpointError(
-                f"{place} is missing; fetch it with: python -m generator models fetch {_fetchable(name, file)}"
-            )
-        return open_converted(place, target_in(folder, file.name), weights, digest)
-
     config = read_config(config_file)
-    weights = opened(vqgan, VQGANWeights(config))
-    judges = [_perceptor(given) for given in perceptors]
-    return OpenedSet(name, config, weights, tuple((label, opened(file, CLIPWeights())) for label, file in judges))
+    weights = _opened(name, vqgan, VQGANWeights(config), folder, digests)
+    return OpenedSet(name, config, weights, tuple(open_perceptor(given, folder, digests) for given in perceptors))
 
 
 def _perceptor(given: str | Path) -> tuple[str, SourceFile | Path]:
-    """What a perceptor is called and where it is: a name of the catalogue, or a file."""
     if isinstance(given, str) and given in PERCEPTORS:
         return given, PERCEPTORS[given]
     path = Path(given)
@@ -132,11 +109,14 @@ def _perceptor(given: str | Path) -> tuple[str, SourceFile | Path]:
     return path.stem, path
 
 
-def _own_name(path: Path) -> str:
-    """A name for the converted form of a person's own file: two files of one name in two folders differ."""
-    return f"{path.stem}-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
-
-
-def _fetchable(name: str, file: SourceFile) -> str:
-    perceptor = next((label for label, known in PERCEPTORS.items() if known is file), None)
-    return perceptor or name
+def _opened(
+    name: str, file: SourceFile | Path, weights: Weights, folder: Path | None, digests: Mapping[str, str] | None
+) -> dict[str, Tensor]:
+    """The tensors of a file of the catalogue, or of a person's own, which that person may change at any time."""
+    folder, given = folder or default_folder(), (digests or {}).get(file.name)
+    if isinstance(file, Path):
+        return open_converted(file, target_in(folder, own_name(file)), weights, given, pinned=False)
+    place = place_of(file, folder)
+    if not is_present(file, folder):
+        raise CheckpointError(f"{place} is missing; fetch it with: python -m generator models fetch {name}")
+    return open_converted(place, target_in(folder, file.name), weights, given or file.sha256)

@@ -1,0 +1,139 @@
+"""Fetch the files of the catalogue: from the first mirror that has them, checked, whole or not at all. Blocking."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from generator.checkpoints.catalogue import PERCEPTORS, SourceFile, find_perceptor, find_set
+from generator.checkpoints.digests import compare, sha256_of
+from generator.checkpoints.faults import Fault, blaming
+from generator.checkpoints.places import place_of
+from generator.checkpoints.transfer import CHUNK_BYTES, Interrupted, Rules, discard, transfer
+from generator.errors import CheckpointError
+
+# What else goes to disk: the converted form, at most as large as the file itself, is made afterwards.
+SPARE_BYTES = 64 * 10**6
+_LOG = logging.getLogger(__name__)
+
+# Called with the file's name, the bytes that are there and, where the server told it, how many there will be.
+FetchProgress = Callable[[str, int, int | None], None]
+
+
+def files_of(name: str, perceptors: Sequence[str] | None = None) -> tuple[SourceFile, ...]:
+    """The files of a model set, with its own perceptors or others; or the one file of a perceptor.
+
+    Raises:
+        InvalidRequest: for a name that is not in the catalogue.
+    """
+    if name in PERCEPTORS:
+        return (PERCEPTORS[name],)
+    entry = find_set(name)
+    judges = entry.perceptors if perceptors is None else perceptors
+    return (entry.vqgan, *(find_perceptor(judge) for judge in judges))
+
+
+def fetch(
+    file: SourceFile,
+    folder: Path,
+    progress: FetchProgress = lambda name, done, total: None,
+    rules: Rules | None = None,
+    digests: Mapping[str, str] | None = None,
+) -> Path:
+    """Where a file of the catalogue is, after it was fetched if need be and its digest compared.
+
+    A digest that nobody told is pinned only when the file is first opened (`library`): a damaged file gets no pin.
+
+    `digests` are the SHA-256 that files of those names must have, as config.yaml may pin them.
+
+    Raises:
+        CheckpointError: if it cannot be had, or is not what it was; the sentence says what happened at each mirror.
+    """
+    rules = rules or Rules()
+    digest = (digests or {}).get(file.name) or file.sha256
+    place = place_of(file, folder)
+    with blaming(place):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / f".{file.name}.lock", timeout=0):
+                if place.is_file():
+                    _check(place, place, digest)
+                    return place
+                _from_mirrors(file, place, digest, progress, rules)
+        except Timeout as exc:
+            raise Fault("is being fetched by another program; wait for that.") from exc
+    return place
+
+
+def _from_mirrors(file: SourceFile, place: Path, digest: str | None, progress: FetchProgress, rules: Rules) -> None:
+    part = place.with_name(f"{place.name}.part")
+    _make_sure_of_space(file.size_mb * 10**6 - _size(part), place.parent)
+    failures: list[str] = []
+    for url in file.urls:
+        host = urlsplit(url).hostname or "?"
+        try:
+            _persistently(url, file, part, progress, rules)
+            try:
+                _check(part, place, digest)
+            except Fault:
+                discard(part)
+                raise
+        except Fault as exc:
+            _LOG.warning("%s did not give %s: it %s", host, file.name, exc)
+            failures.append(f"{host} {exc}".rstrip("."))
+        else:
+            os.replace(part, place)
+            discard(part)
+            return
+    raise CheckpointError(
+        f"{file.name} could not be fetched: {'; '.join(failures)}. Try again later, or put the file into "
+        f"{place.parent} by hand (docs/checkpoints.md)."
+    )
+
+
+def _persistently(url: str, file: SourceFile, part: Path, progress: FetchProgress, rules: Rules) -> None:
+    """Try one address several times, each time going on with what is there."""
+
+    def report(done: int, total: int | None) -> None:
+        progress(file.name, done, total)
+
+    limit = 2 * file.size_mb * 10**6
+    left = rules.tries
+    while True:
+        before = _size(part)
+        try:
+            transfer(url, part, limit, rules, report)
+            return
+        except Interrupted:
+            left = rules.tries if _size(part) >= before + CHUNK_BYTES else left - 1
+            if left <= 0:
+                raise
+            time.sleep(rules.pause_s * (rules.tries - left))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _check(content: Path, place: Path, digest: str | None) -> None:
+    """See that a file is a model at all and has the right digest: the given one, or that of its first use."""
+    from generator.checkpoints.archives import open_archive
+
+    with open_archive(content):
+        compare(place, sha256_of(content), digest)
+
+
+def _make_sure_of_space(needed: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE_BYTES:
+        raise Fault(
+            f"takes {max(needed, 0) / 1e6:.0f} MB more and {folder} has only {free / 1e6:.0f} MB free; make room, "
+            "twice as much as the file, since it is also converted."
+        )
