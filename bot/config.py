@@ -1,0 +1,200 @@
+"""The one typed schema of config.yaml: names, defaults, ranges and help. Frozen values; any thread.
+
+Secrets are no part of it; see bot.environment, which reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from typing import Any
+
+from bot.errors import ConfigError
+from generator import InvalidRequest, Settings
+
+STYLE_NAME = re.compile(r"[\w][\w .'-]{0,31}")
+MAX_STYLE_CHARACTERS = 300
+MAX_RULE_CHARACTERS = 100
+
+
+def _number(default: float, low: float, high: float, help_text: str) -> Any:  # noqa: ANN401 - dataclasses.field is Any too
+    return field(default=default, metadata={"low": low, "high": high, "help": help_text})
+
+
+def _choice(default: str, choices: tuple[str, ...], help_text: str) -> Any:  # noqa: ANN401
+    return field(default=default, metadata={"choices": choices, "help": help_text})
+
+
+def _text(default: str, help_text: str) -> Any:  # noqa: ANN401
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a person may ask for; admins change it with /limits, roles can have other values, `caps` bounds it."""
+
+    queue_server: int = _number(100, 1, 10_000, "jobs of one server that may wait")
+    queue_user: int = _number(5, 1, 1_000, "jobs of one person that may wait")
+    running: int = _number(1, 1, 16, "jobs of one person that are painted at once, where there are several painters")
+    steps: int = _number(600, 1, 5_000, "most steps of a picture")
+    size_px: int = _number(768, 32, 2_048, "longest side of a picture, in pixels")
+    cutouts: int = _number(64, 1, 256, "most crops in a step")
+    count: int = _number(4, 1, 4, "pictures in one go")
+    cooldown_s: int = _number(0, 0, 86_400, "seconds between two jobs of one person")
+    daily: int = _number(200, 0, 100_000, "pictures of one person in a day (UTC); 0 is without end")
+    priority: int = _number(0, 0, 9, "above 0: ahead of ordinary jobs of the same server; meant for roles")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caps:
+    """What no server can go beyond, whatever its admins set."""
+
+    queue_server: int = _number(1_000, 1, 10_000, "jobs of one server that may wait")
+    queue_user: int = _number(100, 1, 1_000, "jobs of one person that may wait")
+    queue_bot: int = _number(5_000, 1, 100_000, "jobs of all servers together that may wait")
+    running: int = _number(4, 1, 16, "jobs of one person that are painted at once")
+    steps: int = _number(2_000, 1, 5_000, "most steps of a picture")
+    size_px: int = _number(1_024, 32, 2_048, "longest side of a picture, in pixels")
+    cutouts: int = _number(128, 1, 256, "most crops in a step")
+    count: int = _number(4, 1, 4, "pictures in one go")
+    daily: int = _number(0, 0, 100_000, "pictures of one person in a day (UTC); 0 is without end")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discord:
+    """The side of Discord."""
+
+    owners: list[int] = field(
+        default_factory=list,
+        metadata={"help": "ids of people who may use /host; the application's owner always may"},
+    )
+    command_guilds: list[int] = field(
+        default_factory=list, metadata={"help": "ids of servers that alone get the commands; empty: all servers"}
+    )
+    edit_interval_s: float = _number(4.0, 1.0, 60.0, "seconds between two edits of one message")
+    shards: int = _number(0, 0, 1_000, "connections to Discord; 0 lets Discord decide")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How often things are done, in seconds."""
+
+    preview_s: float = _number(1.5, 0.05, 60.0, "between two previews of the picture that is painted")
+    snapshot_s: float = _number(5.0, 0.05, 600.0, "between two snapshots, from which it goes on after a crash")
+    stall_s: float = _number(900.0, 1.0, 86_400.0, "without any step, after which the painter counts as dead")
+    access_s: float = _number(300.0, 1.0, 86_400.0, "between two tries to post where the channel was closed to the bot")
+    access_give_up_s: float = _number(604_800.0, 60.0, 31_536_000.0, "after which such a post is given up")
+    retention_s: float = _number(3_600.0, 1.0, 86_400.0, "between two looks for pictures that are too old")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Safety:
+    """What is done with pictures that should not be shown openly, outside age-restricted channels."""
+
+    mode: str = _choice("spoiler", ("off", "spoiler", "refuse"), "what servers begin with; /safety changes it")
+    threshold: float = _number(0.6, 0.0, 1.0, "share of the check's certainty from which a picture counts as found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """What the bot writes to standard error."""
+
+    level: str = _choice("info", ("debug", "info", "warning", "error"), "the least important lines that are written")
+    format: str = _choice("text", ("text", "json"), "lines for people, or one JSON object a line")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """config.yaml, checked: once it exists, its values are of the right type and in range."""
+
+    models: str = _text("starter", "the model set that paints; `python -m generator models` lists them")
+    device: str = _choice("auto", ("auto", "cpu", "cuda"), "where it is painted")
+    data: str = _text("data", "folder of all that the bot writes; the variable REVERIE_DATA goes before it")
+    language: str = _choice("en", ("en", "de"), "the language of messages that are meant for a whole server")
+    generator: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "settings that every picture begins with, by the generator's names"}
+    )
+    limits: Limits = field(default_factory=Limits, metadata={"help": "what every server begins with"})
+    caps: Caps = field(default_factory=Caps, metadata={"help": "what no server can go beyond"})
+    discord: Discord = field(default_factory=Discord, metadata={"help": "the side of Discord"})
+    timing: Timing = field(default_factory=Timing, metadata={"help": "how often things are done"})
+    safety: Safety = field(default_factory=Safety, metadata={"help": "pictures that should not be shown openly"})
+    retention_days: int = _number(90, 0, 3_650, "after how many days pictures are deleted; 0 is never")
+    styles: dict[str, str] = field(
+        default_factory=dict, metadata={"help": "named pieces of prompt that every server can choose from"}
+    )
+    blocklist: list[str] = field(
+        default_factory=list, metadata={"help": "words and phrases that no prompt may hold; * stands for a word's rest"}
+    )
+    log: Log = field(default_factory=Log, metadata={"help": "what the bot writes to standard error"})
+
+    def __post_init__(self) -> None:
+        for key, item, value in values_of(self):
+            _check(key, item, value)
+        _ = self.settings
+        for name, text in self.styles.items():
+            if not STYLE_NAME.fullmatch(name) or not 0 < len(text.strip()) <= MAX_STYLE_CHARACTERS:
+                raise ConfigError("config_style", key=f"styles.{name[:40]}", most=MAX_STYLE_CHARACTERS)
+        for number, rule in enumerate(self.blocklist):
+            if not 0 < len(rule.strip(" *")) <= MAX_RULE_CHARACTERS:
+                raise ConfigError("config_rule", key=f"blocklist[{number}]", most=MAX_RULE_CHARACTERS)
+        for item in fields(self.caps):
+            cap, value = getattr(self.caps, item.name), getattr(self.limits, item.name, None)
+            if value is not None and not within_cap(item.name, value, cap):
+                raise ConfigError("config_over_cap", key=f"limits.{item.name}", cap=cap)
+
+    @property
+    def settings(self) -> Settings:
+        """What every picture begins with.
+
+        Raises:
+            ConfigError: naming the key under `generator`.
+        """
+        try:
+            settings = Settings().merged({str(name): value for name, value in self.generator.items()})
+        except InvalidRequest as exc:
+            key = f"generator.{exc.field}" if exc.field else "generator"
+            raise ConfigError("config_generator", key=key, allowed=str(exc)) from exc
+        if settings.start in ("init", "parent"):
+            raise ConfigError("config_start", key="generator.start")
+        return settings
+
+
+def within_cap(name: str, value: int, cap: int) -> bool:
+    """Whether a limit keeps to the host's cap; for `daily` 0 means without end, on both sides."""
+    if name != "daily":
+        return value <= cap
+    return cap == 0 or 0 < value <= cap
+
+
+def values_of(section: object, prefix: str = "") -> Iterator[tuple[str, Field[Any], Any]]:
+    """Every key of a section and those below, in full (`limits.steps`), with its field and value."""
+    for item in fields(section):  # type: ignore[arg-type]  # called with dataclasses only
+        value = getattr(section, item.name)
+        if is_dataclass(value):
+            yield from values_of(value, f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}", item, value
+
+
+def allowed(item: Field[Any]) -> str:
+    """What a key may hold, in a few words."""
+    if "choices" in item.metadata:
+        return ", ".join(item.metadata["choices"])
+    if "low" in item.metadata:
+        kind = "a whole number" if item.type == "int" else "a number"
+        return f"{kind} from {item.metadata['low']:g} to {item.metadata['high']:g}"
+    return {"str": "text", "list[int]": "a list of ids", "list[str]": "a list of texts"}.get(
+        str(item.type), "a mapping"
+    )
+
+
+def _check(key: str, item: Field[Any], value: Any) -> None:  # noqa: ANN401 - any value that YAML can hold
+    choices, low = item.metadata.get("choices"), item.metadata.get("low")
+    if choices is not None and value not in choices:
+        raise ConfigError("config_out_of_range", key=key, allowed=allowed(item))
+    if low is not None and not low <= value <= item.metadata["high"]:
+        raise ConfigError("config_out_of_range", key=key, allowed=allowed(item))
+    if item.type == "list[int]" and not all(0 < number < 2**63 for number in value):
+        raise ConfigError("config_out_of_range", key=key, allowed=allowed(item))

@@ -1,0 +1,123 @@
+"""What the bot reads from its machine: config.yaml, the token, where the data lie. Nothing is read at import.
+
+Secrets come from the environment (`DISCORD_TOKEN`) or from a file that it names (`DISCORD_TOKEN_FILE`), never from
+config.yaml. Any thread, blocking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
+
+from bot.config import Config, allowed, values_of
+from bot.errors import ConfigError
+
+TOKEN, TOKEN_FILE, DATA = "DISCORD_TOKEN", "DISCORD_TOKEN_FILE", "REVERIE_DATA"
+MAX_CONFIG_BYTES = 2**20
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a config file.
+
+    Raises:
+        ConfigError: naming the file or the key, and what is allowed.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CONFIG_BYTES + 1)
+        given = OmegaConf.create(text.decode()) if text.strip() and len(text) <= MAX_CONFIG_BYTES else None
+    except FileNotFoundError as exc:
+        raise ConfigError("config_missing", file=str(path)) from exc
+    except OSError as exc:
+        raise ConfigError("config_unreadable", file=str(path), why=exc.strerror or "?") from exc
+    except (YAMLError, UnicodeDecodeError, OmegaConfBaseException, RecursionError) as exc:
+        raise ConfigError("config_no_yaml", file=str(path), why=_first_line(exc)) from exc
+    if given is None and not text.strip():
+        return Config()
+    if given is None or not OmegaConf.is_dict(given):
+        raise ConfigError("config_no_mapping", file=str(path))
+    return read_config(OmegaConf.to_container(given, resolve=False))  # type: ignore[arg-type]
+
+
+def read_config(given: Mapping[Any, Any]) -> Config:
+    """Check what config.yaml holds.
+
+    Raises:
+        ConfigError: naming the key, and what is allowed.
+    """
+    schema = OmegaConf.structured(Config)
+    OmegaConf.set_readonly(schema, False)
+    for item in fields(Config):
+        if OmegaConf.is_config(schema[item.name]):
+            OmegaConf.set_readonly(schema[item.name], False)
+            if item.name in given and not isinstance(given[item.name], Mapping | list):
+                raise ConfigError("config_no_section", key=item.name)
+    try:
+        merged = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.create(dict(given))))
+    except ConfigKeyError as exc:
+        raise _unknown(exc) from exc
+    except (OmegaConfBaseException, TypeError, ValueError) as exc:
+        key = str(getattr(exc, "full_key", None) or "?")
+        raise ConfigError("config_wrong_type", key=key, allowed=_allowed_at(key)) from exc
+    if not isinstance(merged, Config):
+        raise ConfigError("config_no_mapping", file="config.yaml")
+    return merged
+
+
+def read_token(environ: Mapping[str, str]) -> str | None:
+    """The bot's token from the environment, or from the file that it names; None where neither is set.
+
+    Raises:
+        ConfigError: if the file cannot be read, or what is there cannot be a token. The text is never quoted.
+    """
+    token = environ.get(TOKEN, "").strip()
+    name = environ.get(TOKEN_FILE, "").strip()
+    if not token and name:
+        try:
+            token = Path(name).read_text("utf-8").strip()
+        except (OSError, ValueError) as exc:
+            raise ConfigError("token_file", file=name) from exc
+        if not token:
+            raise ConfigError("token_file", file=name)
+    if not token:
+        return None
+    if not re.fullmatch(r"[\w.=-]{8,200}", token, re.ASCII):
+        raise ConfigError("token_malformed", name=TOKEN if environ.get(TOKEN, "").strip() else TOKEN_FILE)
+    return token
+
+
+def data_folder(config: Config, environ: Mapping[str, str]) -> Path:
+    """Where all that the bot writes lies: `REVERIE_DATA`, else what config.yaml says, else `./data`."""
+    return Path(environ.get(DATA, "").strip() or config.data.strip() or "data").expanduser()
+
+
+def _unknown(exc: ConfigKeyError) -> ConfigError:
+    key = str(exc.full_key)
+    section = key.rpartition(".")[0]
+    if "token" in key.lower():
+        return ConfigError("config_token", key=key, name=TOKEN)
+    kind: Any = Config
+    for part in filter(None, section.split(".")):
+        kind = {item.name: item.default_factory for item in fields(kind)}[part]
+    return ConfigError("config_unknown", key=key, known=", ".join(item.name for item in fields(kind)))
+
+
+def _allowed_at(key: str) -> str:
+    name = re.sub(r"\[.*", "", key)
+    for known, item, _ in values_of(Config()):
+        if name == known or name.startswith(f"{known}."):
+            return allowed(item)
+    return "a mapping"
+
+
+def _first_line(exc: BaseException) -> str:
+    mark = getattr(exc, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark is not None else ""
+    return where + (str(getattr(exc, "problem", None) or exc).splitlines() or ["?"])[0][:200]

@@ -1,0 +1,166 @@
+"""The data folder: pictures, latents, snapshots. No path ever comes from outside, only ids do. Any thread, blocking.
+
+Whoever is on the event loop calls these through `asyncio.to_thread`. Every file is written beside and renamed, so that
+it holds all of its bytes or is not there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+from bot.errors import FilesError
+
+PER_FOLDER = 1_000
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Kind(Enum):
+    """What is kept of a picture: its folder and the ending of its name."""
+
+    PICTURE = ("pictures", "png")
+    LATENT = ("latents", "safetensors")
+    TIMELAPSE = ("timelapses", "webp")
+    SNAPSHOT = ("snapshots", "safetensors")
+
+
+class DataFolder:
+    """Files by job and number of picture, below one root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def database(self) -> Path:
+        """Where the database lies."""
+        return self.root / "reverie.db"
+
+    def prepare(self) -> None:
+        """Make the folder, see that it can be written to, and clear what an earlier run left half done.
+
+        Raises:
+            FilesError: if it cannot be written to.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = self.root / f".{secrets.token_hex(8)}.part"
+            probe.write_bytes(b"reverie")
+            probe.unlink()
+            for part in self.root.rglob(".*.part"):
+                part.unlink(missing_ok=True)
+            shutil.rmtree(self.root / "exports", ignore_errors=True)
+        except OSError as exc:
+            raise _error(exc, self.root) from exc
+
+    def write(self, kind: Kind, job_id: int, number: int, data: bytes) -> None:
+        """Write a file in place of the one before, safe from a power cut.
+
+        Raises:
+            FilesError: if the disk is full or the folder cannot be written to; nothing is left behind.
+        """
+        path = self._path(kind, job_id, number)
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                with beside.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(beside, path)
+            finally:
+                beside.unlink(missing_ok=True)
+        except OSError as exc:
+            raise _error(exc, path) from exc
+
+    def read(self, kind: Kind, job_id: int, number: int) -> bytes | None:
+        """The bytes of a file; None if it is not there.
+
+        Raises:
+            FilesError: if it is there and cannot be read.
+        """
+        path = self._path(kind, job_id, number)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise _error(exc, path) from exc
+
+    def remove(self, kind: Kind, job_id: int, number: int) -> None:
+        """Remove a file, where it is."""
+        path = self._path(kind, job_id, number)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise _error(exc, path) from exc
+
+    def remove_job(self, job_id: int) -> None:
+        """Remove all files of a job.
+
+        Raises:
+            FilesError: if one of them cannot be removed.
+        """
+        for kind in Kind:
+            folder = self._path(kind, job_id, 0).parent
+            for path in folder.glob(f"{_job(job_id)}-*"):
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as exc:
+                    raise _error(exc, path) from exc
+
+    def job_ids(self) -> set[int]:
+        """Every job that has a file here."""
+        return {int(path.name.partition("-")[0]) for kind in Kind for path in self._files(kind)}
+
+    def export_path(self) -> Path:
+        """A new, empty place for an export; its name cannot be guessed.
+
+        Raises:
+            FilesError: if it cannot be made.
+        """
+        folder = self.root / "exports"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as exc:
+            raise _error(exc, folder) from exc
+        return folder / f"reverie-{secrets.token_urlsafe(12)}.zip"
+
+    def used_bytes(self) -> int:
+        """What all files here take together."""
+        total = 0
+        for path in self.root.rglob("*"):
+            try:
+                total += path.stat().st_size if path.is_file() else 0
+            except OSError:
+                continue  # It went away meanwhile.
+        return total
+
+    def free_bytes(self) -> int:
+        """What is left on the disk."""
+        return shutil.disk_usage(self.root).free
+
+    def _files(self, kind: Kind) -> Iterator[Path]:
+        folder, ending = kind.value
+        return (path for path in (self.root / folder).glob(f"*/*-?.{ending}") if path.name[0] != ".")
+
+    def _path(self, kind: Kind, job_id: int, number: int) -> Path:
+        folder, ending = kind.value
+        if number not in range(10):
+            raise ValueError(f"{number} is no number of a picture")
+        return self.root / folder / str(int(job_id) // PER_FOLDER) / f"{_job(job_id)}-{number}.{ending}"
+
+
+def _job(job_id: int) -> str:
+    """The id in a file's name: digits only, whatever came in."""
+    return f"{int(job_id):09d}"
+
+
+def _error(exc: OSError, path: Path) -> FilesError:
+    key = "disk_full" if exc.errno in _FULL else "files_unusable"
+    return FilesError(key, file=str(path), why=exc.strerror or "?")

@@ -1,0 +1,1 @@
+"""The database's shape, as numbered SQL files that build on each other. See bot.store.connection."""

@@ -1,0 +1,266 @@
+"""Who is next: fair between servers, then between the people of a server. Pure, without I/O or clock; any one thread.
+
+Servers stand in a ring: whoever was served goes to its end, whoever newly has something to paint joins at its end, so
+each waits at most one turn of every other one. The people of a server stand in a ring of the same kind. People with a
+higher priority go before the others of their server, and only of theirs; every PATIENCE + 1st turn of a server goes
+by the ring alone, so that nobody waits for ever.
+
+A forecast plays this very order through, with measured times.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+PATIENCE = 3
+"""How many turns of its server in a row priority can take from those without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A waiting job, as far as the order needs it."""
+
+    job_id: int
+    guild_id: int
+    user_id: int
+    priority: int = 0
+    running_limit: int = 1
+    """How many jobs of this person may be painted at once."""
+    resumed: bool = False
+    """It was painted already when the process or its thread ended; such jobs go on before anything else begins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """When a waiting job is expected to begin and end, in seconds from now; None where its server is paused."""
+
+    job_id: int
+    place: int
+    start_s: float | None
+    end_s: float | None
+
+
+Key = tuple[int, int, int, int]
+"""Rank, turn, whether served in that turn, oldest job: lower comes first."""
+
+
+@dataclass
+class _Seat:
+    """A place in a ring: when it was last served, in turns, and its waiting jobs, oldest first."""
+
+    served: int = -1
+    jobs: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Each waiting job with the turn in which it came and its priority."""
+
+    def key(self, *, ranked: bool) -> Key | None:
+        """Who came during a turn goes before the one who was served in it; None without a waiting job."""
+        if not self.jobs:
+            return None
+        oldest, (came, priority) = next(iter(self.jobs.items()))
+        rank = -priority if ranked else 0
+        return (rank, self.served, 1, oldest) if self.served >= came else (rank, came, 0, oldest)
+
+
+class _Ring:
+    """Seats by the id of their server or person, and whose turn it is.
+
+    The heaps hold old keys as well: one that is not its seat's any more is dropped when it comes to the top.
+    """
+
+    def __init__(self) -> None:
+        self.turn = 0
+        self.seats: dict[int, _Seat] = {}
+        self._heaps: dict[bool, list[tuple[Key, int]]] = {False: [], True: []}
+
+    def copy(self) -> _Ring:
+        twin = _Ring()
+        twin.turn = self.turn
+        twin.seats = {member: _Seat(seat.served, dict(seat.jobs)) for member, seat in self.seats.items()}
+        twin._heaps = {ranked: list(heap) for ranked, heap in self._heaps.items()}
+        return twin
+
+    def add(self, member: int, job_id: int, priority: int) -> None:
+        """Let a job wait."""
+        seat = self.seats.setdefault(member, _Seat())
+        seat.jobs[job_id] = (self.turn, priority)
+        if len(seat.jobs) == 1:
+            self._push(member)
+
+    def remove(self, member: int, job_id: int) -> None:
+        """Let a job wait no longer. A seat without any is forgotten: who comes back joins at the end in any case."""
+        seat = self.seats[member]
+        del seat.jobs[job_id]
+        if seat.jobs:
+            self._push(member)
+        else:
+            del self.seats[member]
+
+    def serve(self, member: int, job_id: int) -> None:
+        """Give the turn to a member's job."""
+        self.turn += 1
+        self.seats[member].served = self.turn
+        self.remove(member, job_id)
+
+    def first(self, offer: Callable[[int], Entry | None], *, ranked: bool = False) -> Entry | None:
+        """What the first member that has something to offer offers; `ranked`: higher priorities first."""
+        heap, aside = self._heaps[ranked], []
+        found = None
+        while heap and found is None:
+            key, member = heap[0]
+            if member not in self.seats or self.seats[member].key(ranked=ranked) != key:
+                heapq.heappop(heap)
+                continue
+            found = offer(member)
+            if found is None:
+                aside.append(heapq.heappop(heap))
+        for item in aside:
+            heapq.heappush(heap, item)
+        return found
+
+    def _push(self, member: int) -> None:
+        for ranked, heap in self._heaps.items():
+            key = self.seats[member].key(ranked=ranked)
+            if key is not None:
+                heapq.heappush(heap, (key, member))
+
+
+class _Guild:
+    """The people of a server, and how many turns in a row priority decided."""
+
+    def __init__(self) -> None:
+        self.users = _Ring()
+        self.ranked_turns = 0
+
+    def copy(self) -> _Guild:
+        twin = _Guild()
+        twin.users, twin.ranked_turns = self.users.copy(), self.ranked_turns
+        return twin
+
+
+class Scheduler:
+    """The waiting jobs and whose turn it is."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, Entry] = {}
+        self._resumed: dict[int, Entry] = {}
+        self._ring = _Ring()
+        self._guilds: dict[int, _Guild] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._entries
+
+    @property
+    def entries(self) -> Collection[Entry]:
+        """The waiting jobs, in the order in which they came."""
+        return self._entries.values()
+
+    def add(self, entry: Entry) -> None:
+        """Let a job wait; one that waits already stays where it is."""
+        if entry.job_id in self._entries:
+            return
+        self._entries[entry.job_id] = entry
+        if entry.resumed:
+            self._resumed[entry.job_id] = entry
+        self._ring.add(entry.guild_id, entry.job_id, 0)
+        self._guilds.setdefault(entry.guild_id, _Guild()).users.add(entry.user_id, entry.job_id, entry.priority)
+
+    def remove(self, job_id: int) -> Entry | None:
+        """Let a job wait no longer; None if it did not."""
+        entry = self._entries.get(job_id)
+        if entry is not None:
+            self._ring.remove(entry.guild_id, job_id)
+            self._guilds[entry.guild_id].users.remove(entry.user_id, job_id)
+            self._forget(entry)
+        return entry
+
+    def take(self, running: Iterable[Entry] = (), paused: Collection[int] = frozenset()) -> Entry | None:
+        """The next job, which no longer waits then; None where nothing may begin now.
+
+        `running` are the jobs that are painted at the moment, `paused` the servers that begin nothing.
+        """
+        return self._take(Counter((entry.guild_id, entry.user_id) for entry in running), paused)
+
+    def forecast(
+        self,
+        seconds: Mapping[int, float],
+        running: Mapping[Entry, float] | None = None,
+        *,
+        painters: int = 1,
+        paused: Collection[int] = frozenset(),
+    ) -> Iterator[Forecast]:
+        """Place and times of every waiting job, in the order in which they will begin if nothing else comes.
+
+        `seconds` is how long each waiting job takes, `running` how long each running one still takes. Jobs of paused
+        servers come last, without times. What changes while the result is read changes nothing in it.
+        """
+        ends = [(left, entry.job_id, entry) for entry, left in (running or {}).items()]
+        heapq.heapify(ends)
+        return self._copy()._play(dict(seconds), ends, painters, frozenset(paused))
+
+    def _play(
+        self, seconds: Mapping[int, float], ends: list[tuple[float, int, Entry]], painters: int, paused: Collection[int]
+    ) -> Iterator[Forecast]:
+        """Take all jobs, as fast as painters become free; `ends` is a heap of when the running ones end."""
+        at_work = Counter((entry.guild_id, entry.user_id) for _, _, entry in ends)
+        place, now = 0, 0.0
+        while self._entries:
+            entry = self._take(at_work, paused) if len(ends) < painters else None
+            if entry is not None:
+                place += 1
+                end = now + seconds[entry.job_id]
+                at_work[entry.guild_id, entry.user_id] += 1
+                heapq.heappush(ends, (end, entry.job_id, entry))
+                yield Forecast(job_id=entry.job_id, place=place, start_s=now, end_s=end)
+            elif ends:
+                now, _, ended = heapq.heappop(ends)
+                at_work[ended.guild_id, ended.user_id] -= 1
+            else:
+                break
+        for stuck, job_id in enumerate(self._entries, start=place + 1):
+            yield Forecast(job_id=job_id, place=stuck, start_s=None, end_s=None)
+
+    def _take(self, at_work: Mapping[tuple[int, int], int], paused: Collection[int]) -> Entry | None:
+        resumed = (entry for entry in self._resumed.values() if entry.guild_id not in paused)
+        entry = min(resumed, key=lambda entry: entry.job_id, default=None)
+        if entry is None:
+            entry = self._ring.first(lambda guild_id: None if guild_id in paused else self._offer(guild_id, at_work))
+        if entry is not None:
+            self._serve(entry)
+        return entry
+
+    def _offer(self, guild_id: int, at_work: Mapping[tuple[int, int], int]) -> Entry | None:
+        """The entry whose turn it is in a server; each person's own jobs go in the order in which they came."""
+        guild = self._guilds[guild_id]
+
+        def of_user(user_id: int) -> Entry | None:
+            entry = self._entries[next(iter(guild.users.seats[user_id].jobs))]
+            return entry if at_work.get((guild_id, user_id), 0) < entry.running_limit else None
+
+        return guild.users.first(of_user, ranked=guild.ranked_turns < PATIENCE)
+
+    def _serve(self, entry: Entry) -> None:
+        """Give the turn to an entry."""
+        guild = self._guilds[entry.guild_id]
+        by_rank = entry.priority > 0 and guild.ranked_turns < PATIENCE
+        guild.ranked_turns = guild.ranked_turns + 1 if by_rank else 0
+        self._ring.serve(entry.guild_id, entry.job_id)
+        guild.users.serve(entry.user_id, entry.job_id)
+        self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        del self._entries[entry.job_id]
+        self._resumed.pop(entry.job_id, None)
+        if not self._guilds[entry.guild_id].users.seats:
+            del self._guilds[entry.guild_id]
+
+    def _copy(self) -> Scheduler:
+        twin = Scheduler()
+        twin._entries, twin._resumed, twin._ring = dict(self._entries), dict(self._resumed), self._ring.copy()
+        twin._guilds = {guild_id: guild.copy() for guild_id, guild in self._guilds.items()}
+        return twin

@@ -1,0 +1,179 @@
+"""What was painted: galleries, recipes, files, deletion, reports. Event loop; files are read and made on threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from bot import imaging
+from bot.errors import NotFound, NotOwner
+from bot.files import DataFolder, Kind
+from bot.jobs import Job, JobState, StoredPicture
+from bot.service.guilds import Guilds
+from bot.service.painting import GRID
+from bot.service.values import (
+    Asker,
+    GalleryEntry,
+    GalleryPage,
+    PictureFile,
+    Report,
+    ReportReason,
+)
+from bot.service.wishes import picture_request
+from bot.store import Store
+from generator import GenerationRequest, request_from_json, request_to_json
+
+MAX_DETAILS = 1_000
+
+
+class Archive:
+    """Finished pictures. Whoever asks sees what belongs to their own server, and private jobs only if they own them."""
+
+    def __init__(self, store: Store, files: DataFolder, guilds: Guilds, stop: Callable[[Job], Awaitable[None]]) -> None:
+        """`stop` ends a job that is still under way, so that it can be deleted."""
+        self._store, self._files, self._guilds, self._stop = store, files, guilds, stop
+
+    async def job(self, asker: Asker, job_id: int) -> Job:
+        """A job of the asker's server.
+
+        Raises:
+            NotFound: if it was deleted, is of another server, or private and somebody else's.
+        """
+        job = await self._store.jobs.get(job_id)
+        if job is None or job.guild_id != asker.guild_id or (job.private and job.user_id != asker.user_id):
+            raise NotFound("job_unknown", job=job_id)
+        return job
+
+    async def job_of_message(self, asker: Asker, message_id: int) -> Job | None:
+        """The job that a message of the asker's server shows; None for private ones of others too."""
+        job = await self._store.jobs.of_message(asker.guild_id, message_id)
+        return None if job is None or (job.private and job.user_id != asker.user_id) else job
+
+    async def pictures(self, job_id: int) -> tuple[StoredPicture, ...]:
+        """The saved pictures of a job, by number."""
+        return await self._store.jobs.pictures(job_id)
+
+    async def file(self, asker: Asker, job_id: int, number: int, *, limit_bytes: int) -> PictureFile:
+        """Picture `number` (GRID: all of them) as a file: PNG if it fits, else WebP, JPEG, smaller.
+
+        Raises:
+            NotFound
+        """
+        data = await self._read(asker, Kind.PICTURE, job_id, number)
+        shown = await asyncio.to_thread(imaging.fitted, data, limit_bytes)
+        return picture_file(job_id, number, shown)
+
+    async def thumbnail(self, asker: Asker, job_id: int, number: int, *, side_px: int = 256) -> PictureFile:
+        """Picture `number` as a small JPEG.
+
+        Raises:
+            NotFound
+        """
+        data = await self._read(asker, Kind.PICTURE, job_id, number)
+        return picture_file(job_id, number, await asyncio.to_thread(imaging.thumbnail, data, side_px))
+
+    async def timelapse(self, asker: Asker, job_id: int, number: int, *, limit_bytes: int) -> PictureFile:
+        """How picture `number` grew, as an animated WebP.
+
+        Raises:
+            NotFound: also if none was recorded, or it is larger than `limit_bytes`.
+        """
+        data = await self._read(asker, Kind.TIMELAPSE, job_id, number)
+        if len(data) > limit_bytes:
+            raise NotFound("timelapse_too_large")
+        width, height = await asyncio.to_thread(imaging.size_of, data)
+        return picture_file(job_id, number, imaging.ImageFile(data, "webp", width, height), "timelapse-")
+
+    async def request(self, asker: Asker, job_id: int, number: int = 1) -> GenerationRequest:
+        """The request that makes picture `number` again (1 to its count).
+
+        Raises:
+            NotFound
+        """
+        job = await self.job(asker, job_id)
+        recipe = await self._store.jobs.recipe(job_id)
+        if recipe is None or not 1 <= number <= job.count:
+            raise NotFound("picture_unknown", job=job_id)
+        stopped_at = {item.number: item.stopped_at for item in await self.pictures(job_id)}.get(number)
+        request = await asyncio.to_thread(request_from_json, recipe)
+        return picture_request(request, number, stopped_at)
+
+    async def recipe(self, asker: Asker, job_id: int, number: int = 1) -> str:
+        """The recipe of picture `number` as JSON, to be handed out as a file.
+
+        Raises:
+            NotFound
+        """
+        return await asyncio.to_thread(request_to_json, await self.request(asker, job_id, number))
+
+    async def gallery(self, asker: Asker, *, mine: bool, page: int = 1, per_page: int = 9) -> GalleryPage:
+        """Pictures of the asker, or all of the server but others' private ones; newest first."""
+        table = self._store.pictures
+        total = await table.count(asker.guild_id, asker.user_id, mine=mine)
+        pages = max(1, -(-total // per_page))
+        page = min(max(1, page), pages)
+        found = await table.page(asker.guild_id, asker.user_id, mine=mine, start=(page - 1) * per_page, length=per_page)
+        entries = tuple(GalleryEntry(job=job, picture=picture) for job, picture in found)
+        return GalleryPage(entries=entries, page=page, pages=pages, total=total)
+
+    async def delete(self, asker: Asker, job_id: int) -> Job:
+        """Delete a job with its pictures, request and reports; returns it as it was, so that its message can go too.
+
+        Raises:
+            NotFound
+            NotOwner: unless it is the asker's or the asker manages the server.
+        """
+        job = await self._store.jobs.get(job_id)
+        if job is None or job.guild_id != asker.guild_id:
+            raise NotFound("job_unknown", job=job_id)
+        if job.user_id != asker.user_id and not asker.manages:
+            raise NotOwner("not_owner")
+        await self.purge([job])
+        return job
+
+    async def report(self, asker: Asker, job_id: int, number: int, reason: ReportReason, details: str = "") -> Report:
+        """Write down that somebody finds a picture out of place; a second report of the same replaces the first.
+
+        Raises:
+            NotFound
+        """
+        job = await self.job(asker, job_id)
+        if number not in {picture.number for picture in await self.pictures(job_id)}:
+            raise NotFound("picture_unknown", job=job_id)
+        details = details.strip()[:MAX_DETAILS]
+        report_id = await self._store.pictures.add_report(job_id, number, asker.user_id, reason.value, details)
+        _, channel_id = await self._guilds.safety(asker.guild_id)
+        return Report(
+            id=report_id,
+            job=job,
+            number=number,
+            user_id=asker.user_id,
+            reason=reason,
+            details=details,
+            channel_id=channel_id,
+        )
+
+    async def purge(self, jobs: Iterable[Job]) -> None:
+        """Delete jobs, whatever state they are in: first the rows, which are the truth, then the files."""
+        ids = []
+        for job in jobs:
+            ids.append(job.id)
+            if job.state in (JobState.QUEUED, JobState.RUNNING):
+                await self._stop(job)
+        await self._store.jobs.delete(ids)
+        for job_id in ids:
+            await asyncio.to_thread(self._files.remove_job, job_id)
+
+    async def _read(self, asker: Asker, kind: Kind, job_id: int, number: int) -> bytes:
+        job = await self.job(asker, job_id)
+        data = await asyncio.to_thread(self._files.read, kind, job_id, number) if GRID <= number <= job.count else None
+        if data is None:
+            raise NotFound("picture_unknown", job=job_id)
+        return data
+
+
+def picture_file(job_id: int, number: int, shown: imaging.ImageFile, prefix: str = "") -> PictureFile:
+    """A file to upload, under a name that we made."""
+    ending = f"-{number}" if number != GRID else ""
+    name = f"reverie-{prefix}{job_id}{ending}.{shown.ending}"
+    return PictureFile(name=name, data=shown.data, width=shown.width, height=shown.height)

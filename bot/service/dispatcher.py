@@ -1,0 +1,113 @@
+"""Starts the job whose turn it is when the painter is free; recovers after a crash, drains before a stop.
+
+Runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from bot.errors import StoreError
+from bot.jobs import Job, JobState
+from bot.log import about
+from bot.painting import Executor, Order
+from bot.service.guilds import Guilds
+from bot.service.painting import RETRY_S, JobPainter
+from bot.service.queue import JobQueue
+from bot.service.running import Running
+from bot.service.values import Safety
+from bot.store import Store
+from bot.texts import Sentence
+from bot.waiting import FOR_A_JOB, FOR_A_TIME, ExternalWait
+
+MAX_CRASHES = 5
+"""So often a job may be under the painter when the process ends, without one snapshot in between."""
+DRAIN_S = 45.0
+"""How long a drain waits for the current step."""
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """The loop between the queue and the painter."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: JobQueue,
+        painter: JobPainter,
+        executor: Executor,
+        guilds: Guilds,
+        external_wait: ExternalWait,
+    ) -> None:
+        self._store, self._queue, self._painter, self._executor = store, queue, painter, executor
+        self._guilds, self._wait = guilds, external_wait
+        self._loop_task: asyncio.Task[None] | None = None
+        self._paint_tasks: set[asyncio.Task[None]] = set()
+        self.draining = False
+
+    async def start(self) -> None:
+        """Put the rows of queued jobs into the queue, those that were painted first; then begin."""
+        interrupted = await self._store.jobs.recover(MAX_CRASHES, Sentence.of("crashed_often"))
+        for job_id in interrupted:
+            _log.warning("job goes on after an interruption", extra=about(job=job_id))
+        for job in await self._store.jobs.under_way():
+            if job.state is JobState.QUEUED:
+                await self.enqueue(job)
+        self._loop_task = asyncio.create_task(self._run(), name="dispatcher")
+
+    async def enqueue(self, job: Job) -> None:
+        """Let a queued job wait for its turn."""
+        limits = await self._patiently(lambda: self._guilds.limits(job.guild_id))
+        self._queue.add(job, running_limit=limits.running, resumed=job.started_at is not None)
+
+    async def drain(self) -> None:
+        """Begin nothing more, and put what is painted back into the queue with a snapshot."""
+        self.draining = True
+        for running in list(self._queue.running.values()):
+            if running.order is None:
+                running.order = Order.PAUSE
+            self._executor.tell(running.job.id, running.order)
+        if self._paint_tasks:
+            await asyncio.wait(self._paint_tasks, timeout=DRAIN_S)
+
+    async def close(self) -> None:
+        """End the loop and what is left of its tasks."""
+        tasks = [task for task in (self._loop_task, *self._paint_tasks) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wait(self._queue.wake.wait(), FOR_A_JOB)
+            self._queue.wake.clear()
+            while not self.draining and (running := self._queue.take()) is not None:
+                task = asyncio.create_task(self._paint(running), name=f"job {running.job.id}")
+                self._paint_tasks.add(task)
+                task.add_done_callback(self._ended)
+
+    async def _paint(self, running: Running) -> None:
+        job = running.job
+        mode, _ = await self._patiently(lambda: self._guilds.safety(job.guild_id))
+        examine = mode is not Safety.OFF and not job.age_restricted
+        back = await self._painter.paint(running, examine=examine, refuse=mode is Safety.REFUSE)
+        if back is not None:
+            await self.enqueue(back)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the database says, as soon as it answers: no job may be lost between two states."""
+        while True:
+            try:
+                return await ask()
+            except StoreError as exc:
+                _log.error("the queue stands still: %s", exc)
+                await self._wait(asyncio.sleep(RETRY_S), FOR_A_TIME)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._paint_tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a job's task broke", exc_info=error)

@@ -1,0 +1,73 @@
+"""What is kept of a person: handed out, or deleted, at their wish. Event loop; the export is made on a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bot.files import DataFolder, Kind
+from bot.jobs import Job
+from bot.service.archive import Archive
+from bot.service.values import Asker
+from bot.store import Store
+
+
+class People:
+    """A person's own data, in every server where this bot is."""
+
+    def __init__(self, store: Store, files: DataFolder, archive: Archive) -> None:
+        self._store, self._files, self._archive = store, files, archive
+
+    async def export_mine(self, asker: Asker, *, limit_bytes: int) -> Path:
+        """All that is kept of the asker as a zip file in the data folder; remove it when it is sent.
+
+        Facts and recipes come first, then pictures as long as the file stays below `limit_bytes`; data.json names
+        those that were left out.
+        """
+        jobs = await self._store.pictures.person_jobs(asker.user_id)
+        facts: dict[str, object] = dict(await self._store.pictures.person_facts(asker.user_id))
+        facts["jobs"] = [_plain(job) for job in jobs]
+        recipes = {job.id: await self._store.jobs.recipe(job.id) or "" for job in jobs}
+        return await asyncio.to_thread(self._write, jobs, facts, recipes, limit_bytes)
+
+    async def delete_mine(self, asker: Asker) -> int:
+        """Cancel and delete all of the asker's jobs in every server, with pictures and reports; returns how many."""
+        jobs = await self._store.pictures.person_jobs(asker.user_id)
+        await self._archive.purge(jobs)
+        await self._store.pictures.forget_person(asker.user_id)
+        return len(jobs)
+
+    def _write(self, jobs: Sequence[Job], facts: dict[str, object], recipes: dict[int, str], limit_bytes: int) -> Path:
+        path = self._files.export_path()
+        left_out: list[str] = []
+        with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
+            # Half of the room is for recipes: they can hold pictures too.
+            for job in reversed(jobs):
+                _add(archive, f"recipes/{job.id}.json", recipes[job.id].encode(), limit_bytes // 2, left_out)
+            for job in reversed(jobs):
+                for number in range(1, job.count + 1):
+                    data = self._files.read(Kind.PICTURE, job.id, number)
+                    if data is not None:
+                        _add(archive, f"pictures/{job.id}-{number}.png", data, limit_bytes * 9 // 10, left_out)
+            facts["left_out"] = left_out
+            archive.writestr("data.json", json.dumps(facts, indent=2, ensure_ascii=False))
+        return path
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes, limit_bytes: int, left_out: list[str]) -> None:
+    position = archive.fp.tell() if archive.fp is not None else 0
+    if position + len(data) > limit_bytes:
+        left_out.append(name)
+    else:
+        archive.writestr(name, data)
+
+
+def _plain(job: Job) -> dict[str, object]:
+    values = asdict(job)
+    values["settings"] = job.settings.as_dict()
+    values["reason"] = None if job.reason is None else job.reason.said(job.locale)
+    return values

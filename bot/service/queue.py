@@ -1,0 +1,162 @@
+"""The queue in memory: who waits, who is painted, who is paused, and when each one's turn comes. Event loop.
+
+The rows of the database are the truth; this is what follows from them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from bot.jobs import Job, JobState
+from bot.scheduler import Entry, Forecast, Scheduler
+from bot.service.running import Running
+from bot.service.values import Place
+from bot.speeds import Speeds
+from bot.store import Store
+from bot.texts import Sentence
+
+FRESH_S = 2.0
+"""Forecasts are as old as this at most."""
+REST = 4
+"""A forecast is made again only after so many times the time that it took: it fills a fifth of the time at most."""
+_AT_ONCE = 100
+
+
+class JobQueue:
+    """Waiting and running jobs.
+
+    Attributes:
+        paused: servers that begin nothing.
+        running: jobs under the painter.
+        speeds: measured seconds per step.
+        wake: set when a job may have become startable.
+    """
+
+    def __init__(self, store: Store, notify: Callable[[int], None], painters: int = 1) -> None:
+        """`notify(job_id)` tells the listeners that a job's view changed."""
+        self._store, self._notify, self._painters = store, notify, painters
+        self._scheduler = Scheduler()
+        self._waiting: dict[int, Job] = {}
+        self.paused: set[int] = set()
+        self.running: dict[int, Running] = {}
+        self.speeds = Speeds()
+        self.wake = asyncio.Event()
+        self._places: dict[int, Place] = {}
+        self._forecast_lock = asyncio.Lock()
+        self._changes, self._seen = 0, -1
+        self._made_at, self._cost_s = 0.0, 0.0
+
+    def add(self, job: Job, *, running_limit: int, resumed: bool = False) -> None:
+        """Let a queued job wait for its turn."""
+        self._waiting[job.id] = job
+        self._scheduler.add(
+            Entry(
+                job_id=job.id,
+                guild_id=job.guild_id,
+                user_id=job.user_id,
+                priority=job.priority,
+                running_limit=running_limit,
+                resumed=resumed,
+            )
+        )
+        self.changed()
+
+    def remove(self, job_id: int) -> bool:
+        """Let a job wait no longer; whether it did."""
+        self.changed()
+        self._waiting.pop(job_id, None)
+        return self._scheduler.remove(job_id) is not None
+
+    def take(self) -> Running | None:
+        """The job whose turn it is, which runs then; None where nothing may begin."""
+        if len(self.running) >= self._painters:
+            return None
+        entry = self._scheduler.take([running.entry for running in self.running.values()], self.paused)
+        if entry is None:
+            return None
+        running = Running(self._waiting.pop(entry.job_id), entry)
+        self.running[entry.job_id] = running
+        self.changed()
+        return running
+
+    def release(self, job_id: int) -> None:
+        """The painter is free of this job."""
+        self.running.pop(job_id, None)
+        self.changed()
+
+    def changed(self) -> None:
+        """The order or what may begin changed."""
+        self._changes += 1
+        self.wake.set()
+
+    def set_pause(self, guild_id: int, on: bool) -> None:
+        """Pause a server or take it up again; the listeners of its waiting jobs hear of it."""
+        (self.paused.add if on else self.paused.discard)(guild_id)
+        self.changed()
+        for job in list(self._waiting.values()):
+            if job.guild_id == guild_id:
+                self._notify(job.id)
+
+    async def clear(self, guild_id: int) -> int:
+        """Cancel every waiting job of a server; returns how many."""
+        ids = [job.id for job in self._waiting.values() if job.guild_id == guild_id]
+        reason = Sentence.of("queue_cleared")
+        moved = await self._store.jobs.move_all(ids, JobState.CANCELLED, reason, only=JobState.QUEUED)
+        for job in moved:
+            self.remove(job.id)
+            self._notify(job.id)
+        return len(moved)
+
+    def length(self, guild_id: int | None = None) -> int:
+        """How many jobs wait, of one server or of all."""
+        if guild_id is None:
+            return len(self._waiting)
+        return sum(job.guild_id == guild_id for job in self._waiting.values())
+
+    def guilds_waiting(self) -> int:
+        """How many servers have waiting jobs."""
+        return len({job.guild_id for job in self._waiting.values()})
+
+    async def places(self) -> dict[int, Place]:
+        """The place of every waiting job by its id, in order."""
+        async with self._forecast_lock:
+            age = time.monotonic() - self._made_at
+            if self._seen != self._changes or age > FRESH_S:
+                if age < REST * self._cost_s:
+                    await asyncio.sleep(REST * self._cost_s - age)
+                await self._make_places()
+            return self._places
+
+    async def place(self, job_id: int) -> Place | None:
+        """The place of one waiting job."""
+        if job_id not in self._waiting:
+            return None
+        return (await self.places()).get(job_id)
+
+    async def _make_places(self) -> None:
+        """Play the order through, with a breath for others now and then."""
+        self._seen = self._changes
+        now, spent_s, began = time.time(), 0.0, time.perf_counter()
+        picture_s = self.speeds.picture_s
+        seconds = {job.id: job.count * picture_s(job.models, job.settings) for job in self._waiting.values()}
+        running = {item.entry: item.left_s(self.speeds) for item in self.running.values()}
+        total, places = len(self._waiting), dict[int, Place]()
+        for forecast in self._scheduler.forecast(seconds, running, painters=self._painters, paused=self.paused):
+            places[forecast.job_id] = _place(forecast, now, total)
+            if forecast.place % _AT_ONCE == 0:
+                spent_s += time.perf_counter() - began
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+        self._cost_s = spent_s + time.perf_counter() - began
+        self._places, self._made_at = places, time.monotonic()
+
+
+def _place(forecast: Forecast, now: float, total: int) -> Place:
+    return Place(
+        place=forecast.place,
+        of=total,
+        starts_at=None if forecast.start_s is None else now + forecast.start_s,
+        due_at=None if forecast.end_s is None else now + forecast.end_s,
+    )

@@ -1,0 +1,62 @@
+"""What is known of a job while it is painted; lives in memory only. Event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from bot.jobs import Job
+from bot.painting import News, Order
+from bot.scheduler import Entry
+from bot.service.values import Preview
+from bot.speeds import Speeds
+from generator import Progress
+
+
+@dataclass(eq=False)
+class Running:
+    """A job under the painter, from its start to its pictures being saved."""
+
+    job: Job
+    entry: Entry
+    number: int = 1
+    """Which picture is painted."""
+    progress: Progress | None = None
+    preview: Preview | None = None
+    order: Order | None = None
+    """What it was told; told again with each news, in case the painter had nothing of it at that moment."""
+    images: list[Image.Image] = field(default_factory=list)
+    """The finished pictures of the job, for the grid."""
+    fresh: asyncio.Event = field(default_factory=asyncio.Event)
+    over: bool = False
+    """Nothing more will come from the painter."""
+    _news: News | None = None
+
+    @property
+    def finishing(self) -> bool:
+        """Whether somebody asked to finish it now."""
+        return self.order is Order.FINISH
+
+    def hear(self, news: News) -> None:
+        """Take news from the painter; the newest preview and snapshot are kept until they are asked for."""
+        old = self._news
+        if old is not None:
+            preview, snapshot = news.preview or old.preview, news.snapshot or old.snapshot
+            news = News(progress=news.progress, preview=preview, snapshot=snapshot)
+        self._news, self.progress = news, news.progress
+        self.fresh.set()
+
+    def take_news(self) -> News | None:
+        """What is new since the last call."""
+        news, self._news = self._news, None
+        self.fresh.clear()
+        return news
+
+    def left_s(self, speeds: Speeds) -> float:
+        """Seconds until all of its pictures are painted, as far as one can say."""
+        job = self.job
+        whole = speeds.picture_s(job.models, job.settings)
+        current = whole if self.progress is None else self.progress.seconds_left
+        return current + (0.0 if self.finishing else (job.count - self.number) * whole)

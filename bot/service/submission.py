@@ -1,0 +1,148 @@
+"""Wishes become jobs: checked, built off the event loop, written, queued. Event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from bot.config import Config, Limits
+from bot.errors import InvalidWish, NotFound, ShuttingDown
+from bot.jobs import Draft, Job, Origin
+from bot.log import about
+from bot.service import admission, wishes
+from bot.service.archive import Archive
+from bot.service.children import child_of
+from bot.service.guilds import Guilds
+from bot.service.queue import JobQueue
+from bot.service.values import Asker, Change, Ticket, Wish
+from bot.service.words import Words
+from bot.store import Store
+from generator import GenerationRequest, InvalidRequest, Settings, read_recipe, request_to_json
+
+_log = logging.getLogger(__name__)
+
+
+class Desk:
+    """Where wishes are taken on, or refused with a sentence."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        guilds: Guilds,
+        words: Words,
+        archive: Archive,
+        queue: JobQueue,
+        enqueue: Callable[[Job], Awaitable[None]],
+    ) -> None:
+        self._config, self._store, self._guilds, self._words = config, store, guilds, words
+        self._archive, self._queue, self._enqueue = archive, queue, enqueue
+        self.settings: Settings = config.settings
+        """What every picture begins with; the models' own defaults are put in at the start."""
+        self.closed = False
+
+    async def submit(self, asker: Asker, wish: Wish) -> Ticket:
+        """Check a wish and put it into the queue; its row is written when this returns.
+
+        Raises:
+            Refused: one of its kinds, with the sentence for the person. Nothing was queued.
+        """
+        limits = await self._admit(asker)
+        style = "" if wish.style is None else (await self._words.style(asker.guild_id, wish.style)).text
+        # Before the pictures are read, which takes longer.
+        await admission.check_words(self._words, asker, [wish.prompt, wish.negative])
+        ground = wishes.Ground(self.settings, self._config.models, limits, style)
+        request = await asyncio.to_thread(wishes.build, wish, ground)
+        draft = self._draft(asker, request, limits, wish.origin, wish.count)
+        return await self._add(asker, limits, request, draft, private=wish.private, timelapse=wish.timelapse)
+
+    async def go_on(self, asker: Asker, job_id: int, number: int, change: Change) -> Ticket:
+        """A new job that goes on from picture `number` (from 1) of a job whose pictures are saved.
+
+        Raises:
+            Refused: as `submit`; NotFound for a job of another server or one that was deleted.
+        """
+        job = await self._archive.job(asker, job_id)
+        limits = await self._admit(asker)
+        if number not in {picture.number for picture in await self._archive.pictures(job_id)}:
+            raise NotFound("picture_unknown", job=job_id)
+        picture = await self._archive.request(asker, job_id, number)
+        child = await asyncio.to_thread(child_of, job, number, picture, change, self.settings, limits)
+        draft = self._draft(asker, child.request, limits, change.kind, child.count, child.parent)
+        return await self._add(asker, limits, child.request, draft, private=job.private, timelapse=False)
+
+    async def again_from_file(self, asker: Asker, data: bytes, *, new_seed: bool = False) -> Ticket:
+        """A new job by the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP).
+
+        Raises:
+            Refused: as `submit`; InvalidWish where there is no recipe in the file, or a broken one.
+        """
+        limits = await self._admit(asker)
+        try:
+            request = (await asyncio.to_thread(read_recipe, data)).request
+        except InvalidRequest as exc:
+            raise InvalidWish("recipe_says", field="file", message=str(exc)) from exc
+        if request.models != self._config.models:
+            raise InvalidWish("recipe_models", field="file", models=request.models, ours=self._config.models)
+        if new_seed:
+            request = wishes.reseeded(request)
+        # The parents are dreamt again, from their start: all of it must be within the limits.
+        current: GenerationRequest | None = request
+        while current is not None:
+            wishes.check_limits(current.settings, limits)
+            current = current.parent
+        draft = self._draft(asker, request, limits, Origin.FILE, 1)
+        return await self._add(asker, limits, request, draft, private=False, timelapse=False)
+
+    async def _admit(self, asker: Asker) -> Limits:
+        if self.closed:
+            raise ShuttingDown("shutting_down")
+        await admission.check_channel(self._guilds, asker)
+        return await self._guilds.limits(asker.guild_id, asker.role_ids)
+
+    def _draft(
+        self,
+        asker: Asker,
+        request: GenerationRequest,
+        limits: Limits,
+        origin: Origin,
+        count: int,
+        parent: tuple[int, int] | None = None,
+    ) -> Draft:
+        return Draft(
+            guild_id=asker.guild_id,
+            channel_id=asker.channel_id,
+            user_id=asker.user_id,
+            prompt=request.prompt,
+            settings=request.settings,
+            models=request.models,
+            origin=origin,
+            parent_id=None if parent is None else parent[0],
+            parent_number=None if parent is None else parent[1],
+            priority=limits.priority,
+            count=count,
+            age_restricted=asker.age_restricted,
+            locale=asker.locale,
+        )
+
+    async def _add(
+        self,
+        asker: Asker,
+        limits: Limits,
+        request: GenerationRequest,
+        draft: Draft,
+        *,
+        private: bool,
+        timelapse: bool,
+    ) -> Ticket:
+        await admission.check_words(self._words, asker, list(wishes.texts_of(request)))
+        recipe = await asyncio.to_thread(request_to_json, request)
+        if self.closed:
+            raise ShuttingDown("shutting_down")
+        draft = replace(draft, private=private, timelapse=timelapse)
+        job = await self._store.jobs.add(draft, recipe, admission.gate(limits, self._config.caps, draft.count))
+        _log.info("job queued", extra=about(job=job.id, guild=job.guild_id))
+        await self._enqueue(job)
+        return Ticket(job=job, place=await self._queue.place(job.id), notes=wishes.notes(request))

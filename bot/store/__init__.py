@@ -1,0 +1,51 @@
+"""The database: all SQL of the bot is in this package and in bot/migrations. Event loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.store.connection import Database
+from bot.store.figures import FigureTable, SpeedKey, Sums
+from bot.store.guilds import GuildTable
+from bot.store.jobs import JobTable, Load
+from bot.store.pictures import PictureTable
+
+__all__ = ["Load", "SpeedKey", "Store", "Sums"]
+
+
+class Store:
+    """The database file and what is in it, by subject.
+
+    Attributes:
+        jobs: jobs with their recipes and pictures.
+        guilds: what admins set.
+        pictures: galleries, reports, retention, people.
+        figures: sums, speeds, notes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+        self.jobs = JobTable(self._database)
+        self.guilds = GuildTable(self._database)
+        self.pictures = PictureTable(self._database)
+        self.figures = FigureTable(self._database)
+
+    async def open(self, *, sole: bool = True) -> None:
+        """Open, check and migrate it; with `sole` for this process alone.
+
+        Raises:
+            StoreError: with a sentence that says what to do.
+        """
+        await self._database.open(sole=sole)
+
+    async def close(self) -> None:
+        """Close it; what was committed stays."""
+        await self._database.close()
+
+    async def backup(self, target: Path) -> None:
+        """Copy it to a file while it is used.
+
+        Raises:
+            StoreError: if the file cannot be written.
+        """
+        await self._database.backup(target)

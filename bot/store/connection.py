@@ -1,0 +1,222 @@
+"""The SQLite file: opened, checked, migrated, backed up; transactions. Event loop (aiosqlite brings its own threads).
+
+Two connections: writes go one after the other through `transaction()`, reads see what was committed last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from importlib import resources
+from pathlib import Path
+
+import aiosqlite
+
+from bot.errors import StoreError
+
+APPLICATION_ID = 0x52455645
+"""`REVE`, in the file's header: what tells our database from any other."""
+BUSY_TIMEOUT_MS = 5_000
+_FULL_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_DAMAGED_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+Row = sqlite3.Row
+Values = Sequence[object] | dict[str, object]
+
+
+class Database:
+    """One SQLite file. `open` before anything else, `close` at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = asyncio.Lock()
+        self._sole: aiosqlite.Connection | None = None
+        self._writer: aiosqlite.Connection | None = None
+        self._reader: aiosqlite.Connection | None = None
+        self._interrupted = False
+
+    async def open(self, *, sole: bool = True) -> None:
+        """Open or make the file, check that it is whole, bring it up to date.
+
+        With `sole` no second process may do the same until this one closes it or ends, however it ends.
+
+        Raises:
+            StoreError: if it is damaged, from a newer version, no database of ours, in use or not writable.
+        """
+        try:
+            with _as_store_error(self.path):
+                if sole:
+                    await self._lock_out()
+                self._writer = await _connect(self.path)
+                await self._check()
+                await self._migrate()
+                self._reader = await _connect(self.path)
+                await self._reader.execute("PRAGMA query_only = ON")
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the file; what was committed stays."""
+        async with self._lock:
+            for connection in (self._reader, self._writer, self._sole):
+                if connection is not None:
+                    await connection.close()
+            self._reader = self._writer = self._sole = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """All of what is done inside happens, or nothing of it; one at a time.
+
+        Raises:
+            StoreError: if SQLite cannot do it. Other errors from inside pass through after the rollback.
+        """
+        async with self._lock:
+            if self._writer is None:
+                raise StoreError("store_closed")
+            with _as_store_error(self.path):
+                if self._interrupted:
+                    await self._writer.rollback()
+                self._interrupted = True
+                try:
+                    await self._writer.execute("BEGIN IMMEDIATE")
+                    yield self._writer
+                    await self._writer.commit()
+                except BaseException:
+                    # A task that is cancelled twice does not come past this line; the next transaction rolls back then.
+                    await self._writer.rollback()
+                    self._interrupted = False
+                    raise
+                self._interrupted = False
+
+    async def rows(self, sql: str, values: Values = ()) -> list[Row]:
+        """What a query finds, as committed.
+
+        Raises:
+            StoreError: if SQLite cannot do it.
+        """
+        if self._reader is None:
+            raise StoreError("store_closed")
+        with _as_store_error(self.path):
+            return list(await self._reader.execute_fetchall(sql, values))  # type: ignore[arg-type]  # any Sequence will do
+
+    async def row(self, sql: str, values: Values = ()) -> Row | None:
+        """The first row that a query finds."""
+        return next(iter(await self.rows(sql, values)), None)
+
+    async def backup(self, target: Path) -> None:
+        """Copy the database as it is to a file, while it is used; the file appears when it is complete.
+
+        Raises:
+            StoreError: if the target cannot be written.
+        """
+        if self._reader is None:
+            raise StoreError("store_closed")
+        beside = target.with_name(f".{target.name}.part")
+        try:
+            with _as_store_error(target):
+                beside.unlink(missing_ok=True)
+                async with aiosqlite.connect(beside) as copy:
+                    await self._reader.backup(copy)
+                beside.replace(target)
+        except OSError as exc:
+            raise StoreError("store_unwritable", file=str(target)) from exc
+        finally:
+            beside.unlink(missing_ok=True)
+
+    async def _lock_out(self) -> None:
+        """Hold an empty database beside ours for ourselves: the one lock that all systems have, and give back."""
+        self._sole = await aiosqlite.connect(self.path.with_suffix(".lock"), isolation_level=None, timeout=0)
+        try:
+            await self._sole.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            raise StoreError("store_in_use", file=str(self.path)) from exc
+
+    async def _check(self) -> None:
+        """Refuse what is not ours and what is damaged, before anything is changed."""
+        application = await self._pragma("application_id")
+        tables = await self._first("SELECT count(*) FROM sqlite_schema")
+        if application != APPLICATION_ID and tables:
+            raise StoreError("store_foreign", file=str(self.path))
+        findings = await self._first("PRAGMA integrity_check(1)")
+        broken = await self._first("SELECT count(*) FROM pragma_foreign_key_check")
+        if findings != "ok" or broken:
+            raise StoreError("store_damaged", file=str(self.path))
+
+    async def _migrate(self) -> None:
+        """Run the migrations that this file lacks, each in one transaction."""
+        version, scripts = await self._pragma("user_version"), migrations()
+        if version > len(scripts):
+            raise StoreError("store_newer", file=str(self.path), version=version, known=len(scripts))
+        for number, script in enumerate(scripts[version:], start=version + 1):
+            async with self.transaction() as db:
+                for statement in statements(script):
+                    await db.execute(statement)
+                await db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                await db.execute(f"PRAGMA user_version = {number}")
+
+    async def _pragma(self, name: str) -> int:
+        return int(str(await self._first(f"PRAGMA {name}")))
+
+    async def _first(self, sql: str) -> object:
+        if self._writer is None:
+            raise StoreError("store_closed")
+        found = list(await self._writer.execute_fetchall(sql))
+        return found[0][0]
+
+
+def migrations() -> list[str]:
+    """The scripts of bot/migrations in order; number n brings the database from version n - 1 to n."""
+    files = sorted(item.name for item in resources.files("bot.migrations").iterdir() if item.name.endswith(".sql"))
+    if [name[:5] for name in files] != [f"{number:04}_" for number in range(1, len(files) + 1)]:
+        raise StoreError("store_migrations")
+    return [resources.files("bot.migrations").joinpath(name).read_text("utf-8") for name in files]
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one; `executescript` would commit between them."""
+    gathered = ""
+    for line in script.splitlines(keepends=True):
+        gathered += line
+        if sqlite3.complete_statement(gathered):
+            yield gathered
+            gathered = ""
+    if re.sub(r"--.*", "", gathered).strip():
+        raise StoreError("store_migrations")
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        await connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        await connection.execute("PRAGMA journal_mode = WAL")
+        # With FULL an acknowledged job outlives a power cut as well, at the price of one fsync a transaction.
+        await connection.execute("PRAGMA synchronous = FULL")
+        await connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _as_store_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as exc:
+        code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED_CODES:
+            raise StoreError("store_damaged", file=str(path)) from exc
+        if code in _FULL_CODES:
+            raise StoreError("store_full", file=str(path)) from exc
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StoreError("store_locked", file=str(path)) from exc
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            raise StoreError("store_unwritable", file=str(path)) from exc
+        raise StoreError("store_failed", file=str(path), why=str(exc)) from exc

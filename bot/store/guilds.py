@@ -1,0 +1,110 @@
+"""What the admins of a server set, in the database. Event loop."""
+
+from __future__ import annotations
+
+from bot.store.connection import Database
+
+
+class GuildTable:
+    """Settings, roles' limits, channel rules, styles and blocklist of each server."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def settings(self, guild_id: int) -> dict[str, str]:
+        """What was set, by name."""
+        found = await self._database.rows("SELECT name, value FROM guild_settings WHERE guild_id = ?", (guild_id,))
+        return {row["name"]: row["value"] for row in found}
+
+    async def put_setting(self, guild_id: int, name: str, value: str | None) -> None:
+        """Set a name, or go back to the default (None)."""
+        async with self._database.transaction() as db:
+            if value is None:
+                await db.execute("DELETE FROM guild_settings WHERE guild_id = ? AND name = ?", (guild_id, name))
+            else:
+                await db.execute("INSERT OR REPLACE INTO guild_settings VALUES (?, ?, ?)", (guild_id, name, value))
+
+    async def guilds_with(self, name: str) -> dict[int, str]:
+        """Every server that set this name, with the value."""
+        found = await self._database.rows("SELECT guild_id, value FROM guild_settings WHERE name = ?", (name,))
+        return {row["guild_id"]: row["value"] for row in found}
+
+    async def role_limits(self, guild_id: int) -> dict[int, dict[str, int]]:
+        """What each role has of its own."""
+        found = await self._database.rows(
+            "SELECT role_id, name, value FROM role_limits WHERE guild_id = ? ORDER BY role_id, name", (guild_id,)
+        )
+        limits: dict[int, dict[str, int]] = {}
+        for row in found:
+            limits.setdefault(row["role_id"], {})[row["name"]] = row["value"]
+        return limits
+
+    async def put_role_limit(self, guild_id: int, role_id: int, name: str, value: int | None) -> None:
+        """Set a limit of a role, or take it away (None)."""
+        async with self._database.transaction() as db:
+            if value is None:
+                await db.execute(
+                    "DELETE FROM role_limits WHERE guild_id = ? AND role_id = ? AND name = ?", (guild_id, role_id, name)
+                )
+            else:
+                await db.execute(
+                    "INSERT OR REPLACE INTO role_limits VALUES (?, ?, ?, ?)", (guild_id, role_id, name, value)
+                )
+
+    async def channels(self, guild_id: int) -> dict[int, bool]:
+        """Channels with a rule: True allowed, False denied."""
+        found = await self._database.rows(
+            "SELECT channel_id, allowed FROM channel_rules WHERE guild_id = ? ORDER BY channel_id", (guild_id,)
+        )
+        return {row["channel_id"]: bool(row["allowed"]) for row in found}
+
+    async def put_channel(self, guild_id: int, channel_id: int, allowed: bool | None) -> None:
+        """Set the rule of a channel, or take it away (None)."""
+        async with self._database.transaction() as db:
+            if allowed is None:
+                await db.execute(
+                    "DELETE FROM channel_rules WHERE guild_id = ? AND channel_id = ?", (guild_id, channel_id)
+                )
+            else:
+                await db.execute(
+                    "INSERT OR REPLACE INTO channel_rules VALUES (?, ?, ?)", (guild_id, channel_id, int(allowed))
+                )
+
+    async def styles(self, guild_id: int) -> dict[str, str]:
+        """The server's own styles, by name."""
+        found = await self._database.rows("SELECT name, text FROM styles WHERE guild_id = ? ORDER BY name", (guild_id,))
+        return {row["name"]: row["text"] for row in found}
+
+    async def put_style(self, guild_id: int, name: str, text: str) -> None:
+        """Add a style or replace the one of that name (in whatever case)."""
+        async with self._database.transaction() as db:
+            await db.execute("INSERT OR REPLACE INTO styles VALUES (?, ?, ?)", (guild_id, name, text))
+
+    async def remove_style(self, guild_id: int, name: str) -> bool:
+        """Remove a style; whether there was one."""
+        async with self._database.transaction() as db:
+            cursor = await db.execute("DELETE FROM styles WHERE guild_id = ? AND name = ?", (guild_id, name))
+            return cursor.rowcount > 0
+
+    async def rules(self, guild_id: int) -> tuple[str, ...]:
+        """The server's own blocklist."""
+        found = await self._database.rows("SELECT rule FROM block_rules WHERE guild_id = ? ORDER BY rule", (guild_id,))
+        return tuple(row["rule"] for row in found)
+
+    async def add_rule(self, guild_id: int, rule: str) -> None:
+        """Add a rule; nothing happens if it is there."""
+        async with self._database.transaction() as db:
+            await db.execute("INSERT OR IGNORE INTO block_rules VALUES (?, ?)", (guild_id, rule))
+
+    async def remove_rule(self, guild_id: int, rule: str) -> bool:
+        """Remove a rule; whether there was one."""
+        async with self._database.transaction() as db:
+            cursor = await db.execute("DELETE FROM block_rules WHERE guild_id = ? AND rule = ?", (guild_id, rule))
+            return cursor.rowcount > 0
+
+    async def forget(self, guild_id: int) -> None:
+        """Delete everything about a server but its jobs, which have files and are deleted by their ids."""
+        tables = ("guild_settings", "role_limits", "channel_rules", "styles", "block_rules", "usage", "daily")
+        async with self._database.transaction() as db:
+            for table in tables:
+                await db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))  # noqa: S608 - our own names

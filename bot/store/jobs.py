@@ -1,0 +1,241 @@
+"""Jobs, their recipes and pictures in the database. Event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+
+import aiosqlite
+
+from bot.errors import NotFound
+from bot.jobs import TRANSITIONS, Draft, Job, JobState, StoredPicture, check_transition
+from bot.store.connection import Database
+from bot.store.rows import (
+    DRAFT_COLUMNS,
+    SELECT_JOB,
+    SELECT_PICTURE,
+    assignments,
+    insertion,
+    job_of,
+    picture_of,
+)
+from bot.texts import Sentence
+
+UNDER_WAY = "jobs.state IN ('queued', 'running', 'posting')"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What is under way and was made when a person asks for one more job. Times in seconds since 1970."""
+
+    queued_bot: int
+    queued_guild: int
+    queued_user: int
+    """Queued and running ones of the person in this server."""
+    pictures_today: int
+    last_at: float | None
+    """When the person asked last."""
+
+
+class JobTable:
+    """Jobs; every change of a state passes `check_transition`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, draft: Draft, recipe: str, admit: Callable[[Load], None]) -> Job:
+        """Write a new job, if `admit` raises nothing when it sees the load in the same transaction."""
+        now = time.time()
+        values = {name: getattr(draft, name) for name in DRAFT_COLUMNS} | {"state": JobState.QUEUED, "created_at": now}
+        async with self._database.transaction() as db:
+            admit(await _load(db, draft.guild_id, draft.user_id, now))
+            if draft.parent_id is not None and await _one(db, draft.parent_id) is None:
+                # It was deleted meanwhile; the recipe holds all that is needed to dream it again.
+                draft = replace(draft, parent_id=None, parent_number=None)
+                values |= {"parent_id": None, "parent_number": None}
+            cursor = await db.execute(*insertion("jobs", values))
+            job_id = cursor.lastrowid or 0
+            await db.execute("INSERT INTO recipes VALUES (?, ?)", (job_id, recipe))
+            await db.execute(
+                "INSERT INTO usage VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " pictures = pictures + excluded.pictures, last_at = excluded.last_at",
+                (draft.guild_id, draft.user_id, day_of(now), draft.count, now),
+            )
+        return Job(**{name: getattr(draft, name) for name in DRAFT_COLUMNS}, id=job_id, created_at=now)
+
+    async def get(self, job_id: int) -> Job | None:
+        """A job by its id; None if it is not there (any more)."""
+        row = await self._database.row(f"{SELECT_JOB} WHERE id = ?", (job_id,))
+        return None if row is None else job_of(row)
+
+    async def of_message(self, guild_id: int, message_id: int) -> Job | None:
+        """The job that a message shows."""
+        found = await self._find("message_id = ? AND guild_id = ?", (message_id, guild_id))
+        return found[0] if found else None
+
+    async def under_way(self, *, guild_id: int | None = None, user_id: int | None = None) -> list[Job]:
+        """Jobs that have not ended, oldest first; of one server or person where they are given."""
+        return await self._find(
+            f"{UNDER_WAY} AND (:guild IS NULL OR guild_id = :guild) AND (:user IS NULL OR user_id = :user)",
+            {"guild": guild_id, "user": user_id},
+        )
+
+    async def untold(self) -> list[Job]:
+        """Jobs that were cancelled or failed, whose message does not say so yet."""
+        return await self._find("told = 0 AND state IN ('cancelled', 'failed')")
+
+    async def recipe(self, job_id: int) -> str | None:
+        """The recipe of a job's first picture."""
+        row = await self._database.row("SELECT recipe FROM recipes WHERE job_id = ?", (job_id,))
+        return None if row is None else str(row["recipe"])
+
+    async def pictures(self, job_id: int) -> tuple[StoredPicture, ...]:
+        """The saved pictures of a job, by number."""
+        found = await self._database.rows(f"{SELECT_PICTURE} WHERE job_id = ? ORDER BY number", (job_id,))
+        return tuple(map(picture_of, found))
+
+    async def save_picture(self, picture: StoredPicture, paint_s: float) -> None:
+        """Note a picture whose files are in place; a second time replaces the first."""
+        sql, values = insertion("pictures", asdict(picture))
+        async with self._database.transaction() as db:
+            await db.execute(sql.replace("INSERT", "INSERT OR REPLACE", 1), values)
+            await db.execute("UPDATE jobs SET paint_s = paint_s + ? WHERE id = ?", (paint_s, picture.job_id))
+
+    async def set(self, job_id: int, **changes: object) -> Job | None:
+        """Change fields of a job that are no state; None if it is not there (any more)."""
+        if "state" in changes:
+            raise ValueError("a state is changed by move()")
+        async with self._database.transaction() as db:
+            return await _update(db, job_id, changes)
+
+    async def move(self, job_id: int, state: JobState, *, reason: Sentence | None = None, **changes: object) -> Job:
+        """Bring a job into another state; times and the day's sums follow by themselves.
+
+        Raises:
+            NotFound: if the job is not there (any more).
+            IllegalTransition: if the state cannot follow the one that the job is in.
+        """
+        async with self._database.transaction() as db:
+            return await _move(db, job_id, state, {"reason": reason, **changes})
+
+    async def move_all(
+        self, job_ids: Iterable[int], state: JobState, reason: Sentence, *, only: JobState | None = None
+    ) -> list[Job]:
+        """`move` for several jobs in one transaction; those that went on meanwhile, or are not in `only`, stay."""
+        moved = []
+        async with self._database.transaction() as db:
+            for job_id in job_ids:
+                row = await _one(db, job_id)
+                if row is not None and state in TRANSITIONS[row.state] and row.state is (only or row.state):
+                    moved.append(await _move(db, job_id, state, {"reason": reason}))
+        return moved
+
+    async def recover(self, most_attempts: int, reason: Sentence) -> list[int]:
+        """At the start: what was painted when the process ended goes back to the queue, or has failed often enough.
+
+        Returns the ids of all of them.
+        """
+        async with self._database.transaction() as db:
+            found = list(await db.execute_fetchall(f"{SELECT_JOB} WHERE state = 'running' ORDER BY id"))
+            jobs = [job_of(row) for row in found]
+            for job in jobs:
+                if job.attempts >= most_attempts:
+                    await _move(db, job.id, JobState.FAILED, {"reason": reason})
+                else:
+                    await _move(db, job.id, JobState.QUEUED, {})
+        return [job.id for job in jobs]
+
+    async def delete(self, job_ids: Iterable[int]) -> None:
+        """Delete jobs with all that belongs to them; their files are the caller's to remove afterwards."""
+        async with self._database.transaction() as db:
+            await db.executemany("DELETE FROM jobs WHERE id = ?", [(job_id,) for job_id in job_ids])
+
+    async def existing(self, job_ids: Iterable[int]) -> set[int]:
+        """Those of the ids that have a row."""
+        found = set()
+        wanted = list(job_ids)
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ", ".join("?" * len(part))
+            found |= {
+                row["id"]
+                for row in await self._database.rows(f"SELECT id FROM jobs WHERE id IN ({marks})", part)  # noqa: S608
+            }
+        return found
+
+    async def _find(self, where: str, values: tuple[object, ...] | dict[str, object] = ()) -> list[Job]:
+        return [job_of(row) for row in await self._database.rows(f"{SELECT_JOB} WHERE {where} ORDER BY id", values)]
+
+
+def day_of(seconds: float) -> str:
+    """The day (UTC) of a time, as texts that sort."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+async def _one(db: aiosqlite.Connection, job_id: int) -> Job | None:
+    found = list(await db.execute_fetchall(f"{SELECT_JOB} WHERE id = ?", (job_id,)))
+    return job_of(found[0]) if found else None
+
+
+async def _update(db: aiosqlite.Connection, job_id: int, changes: dict[str, object]) -> Job | None:
+    names, values = assignments(changes)
+    await db.execute(f"UPDATE jobs SET {names} WHERE id = :job_id", values | {"job_id": job_id})  # noqa: S608
+    return await _one(db, job_id)
+
+
+async def _move(db: aiosqlite.Connection, job_id: int, state: JobState, changes: dict[str, object]) -> Job:
+    now = time.time()
+    job = await _one(db, job_id)
+    if job is None:
+        raise NotFound("job_gone")
+    check_transition(job.state, state)
+    changes = {"state": state, **changes}
+    if state is JobState.RUNNING and job.started_at is None:
+        changes["started_at"] = now
+    if state is JobState.POSTING:
+        changes["painted_at"] = now
+    if state.ended:
+        changes |= {"ended_at": now, "waiting_since": None}
+    moved = await _update(db, job_id, changes)
+    await _count(db, job, state, now)
+    return moved or job
+
+
+async def _count(db: aiosqlite.Connection, job: Job, state: JobState, now: float) -> None:
+    """Add to the sums of the day."""
+    sums: dict[str, float] = {}
+    if state is JobState.RUNNING and job.started_at is None:
+        waited = max(0.0, now - job.created_at)
+        sums = {"started": 1, "waited_s": waited, "waited_most_s": waited}
+    elif state is JobState.POSTING:
+        sums = {"pictures": job.count, "paint_s": job.paint_s}
+    elif state in (JobState.CANCELLED, JobState.FAILED):
+        sums = {state.value: 1}
+    if sums:
+        await db.execute("INSERT OR IGNORE INTO daily (guild_id, day) VALUES (?, ?)", (job.guild_id, day_of(now)))
+        change = ", ".join(
+            f"{name} = max({name}, :{name})" if name == "waited_most_s" else f"{name} = {name} + :{name}"
+            for name in sums
+        )
+        await db.execute(
+            f"UPDATE daily SET {change} WHERE guild_id = :guild AND day = :day",  # noqa: S608 - our own names
+            sums | {"guild": job.guild_id, "day": day_of(now)},
+        )
+
+
+async def _load(db: aiosqlite.Connection, guild_id: int, user_id: int, now: float) -> Load:
+    queries = {
+        "queued_bot": "SELECT count(*) FROM jobs WHERE state = 'queued'",
+        "queued_guild": "SELECT count(*) FROM jobs WHERE state = 'queued' AND guild_id = :guild",
+        "queued_user": "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')"
+        " AND guild_id = :guild AND user_id = :user",
+        "pictures_today": "SELECT coalesce(max(pictures), 0) FROM usage"
+        " WHERE guild_id = :guild AND user_id = :user AND day = :day",
+        "last_at": "SELECT max(last_at) FROM usage WHERE guild_id = :guild AND user_id = :user",
+    }
+    columns = ", ".join(f"({query}) AS {name}" for name, query in queries.items())
+    values = {"guild": guild_id, "user": user_id, "day": day_of(now)}
+    row = next(iter(await db.execute_fetchall(f"SELECT {columns}", values)))
+    return Load(**{name: row[name] for name in queries})

@@ -1,0 +1,98 @@
+"""Finished pictures in the database: galleries, reports, retention, and what is kept of a person. Event loop."""
+
+from __future__ import annotations
+
+import time
+
+from bot.jobs import Job, StoredPicture
+from bot.store.connection import Database
+from bot.store.jobs import day_of
+from bot.store.rows import JOB_COLUMNS, PICTURE_COLUMNS, SELECT_JOB, job_of, picture_of
+
+_VISIBLE = (
+    "jobs.guild_id = :guild AND jobs.state IN ('done', 'failed') AND (jobs.user_id = :user OR NOT :mine)"
+    " AND (jobs.private = 0 OR jobs.user_id = :user)"
+)
+_ENDED_BEFORE = "ended_at IS NOT NULL AND ended_at < :before"
+
+
+class PictureTable:
+    """Reads over pictures of many jobs, and what belongs to people."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def count(self, guild_id: int, user_id: int, *, mine: bool) -> int:
+        """How many pictures a gallery holds: the person's own, or all of the server but others' private ones."""
+        row = await self._database.row(
+            f"SELECT count(*) AS n FROM pictures JOIN jobs ON jobs.id = job_id WHERE {_VISIBLE}",  # noqa: S608
+            {"guild": guild_id, "user": user_id, "mine": mine},
+        )
+        return 0 if row is None else int(row["n"])
+
+    async def page(
+        self, guild_id: int, user_id: int, *, mine: bool, start: int, length: int
+    ) -> list[tuple[Job, StoredPicture]]:
+        """Part of a gallery, newest first."""
+        columns = ", ".join([f"jobs.{name}" for name in JOB_COLUMNS])
+        ours = ", ".join([f"pictures.{name} AS picture_{name}" for name in PICTURE_COLUMNS])
+        found = await self._database.rows(
+            f"SELECT {columns}, {ours} FROM pictures JOIN jobs ON jobs.id = job_id WHERE {_VISIBLE}"  # noqa: S608
+            " ORDER BY jobs.id DESC, number LIMIT :length OFFSET :start",
+            {"guild": guild_id, "user": user_id, "mine": mine, "start": start, "length": length},
+        )
+        return [(job_of(row), picture_of(row, "picture_")) for row in found]
+
+    async def add_report(self, job_id: int, number: int, user_id: int, reason: str, details: str) -> int:
+        """Write a report, in place of an earlier one of the same person for the same picture; returns its id."""
+        async with self._database.transaction() as db:
+            cursor = await db.execute(
+                "INSERT OR REPLACE INTO reports (job_id, number, user_id, reason, details, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (job_id, number, user_id, reason, details, time.time()),
+            )
+            return cursor.lastrowid or 0
+
+    async def too_old(self, guild_id: int, before: float) -> list[int]:
+        """Jobs of a server that ended before a time (seconds since 1970)."""
+        found = await self._database.rows(
+            f"SELECT id FROM jobs WHERE guild_id = :guild AND {_ENDED_BEFORE}",  # noqa: S608
+            {"guild": guild_id, "before": before},
+        )
+        return [row["id"] for row in found]
+
+    async def guilds(self) -> list[int]:
+        """Every server that has jobs."""
+        return [row["guild_id"] for row in await self._database.rows("SELECT DISTINCT guild_id FROM jobs")]
+
+    async def guild_jobs(self, guild_id: int) -> list[int]:
+        """The ids of all jobs of a server."""
+        return [row["id"] for row in await self._database.rows("SELECT id FROM jobs WHERE guild_id = ?", (guild_id,))]
+
+    async def drop_old_usage(self) -> None:
+        """Delete what quotas and cooldowns need no more."""
+        async with self._database.transaction() as db:
+            await db.execute("DELETE FROM usage WHERE day < ?", (day_of(time.time() - 86_400),))
+
+    async def person_jobs(self, user_id: int) -> list[Job]:
+        """All jobs of a person in every server, oldest first."""
+        found = await self._database.rows(f"{SELECT_JOB} WHERE user_id = ? ORDER BY id", (user_id,))
+        return [job_of(row) for row in found]
+
+    async def person_facts(self, user_id: int) -> dict[str, list[dict[str, object]]]:
+        """What is kept of a person beside their jobs, by table."""
+        queries = {
+            "reports": "SELECT job_id, number, reason, details, created_at FROM reports WHERE user_id = ?",
+            "usage": "SELECT guild_id, day, pictures, last_at FROM usage WHERE user_id = ?",
+        }
+        return {
+            name: [dict(row) for row in await self._database.rows(query, (user_id,))] for name, query in queries.items()
+        }
+
+    async def forget_person(self, user_id: int) -> None:
+        """Delete the reports that a person wrote; jobs have files and are deleted by their ids.
+
+        Today's count of pictures stays until it is two days old: else deleting would be a way around the quota.
+        """
+        async with self._database.transaction() as db:
+            await db.execute("DELETE FROM reports WHERE user_id = ?", (user_id,))

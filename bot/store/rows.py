@@ -1,0 +1,61 @@
+"""Rows and values: how a job and its pictures lie in the database. Any thread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+
+from bot.jobs import Draft, Job, JobState, Origin, StoredPicture
+from bot.store.connection import Row
+from bot.texts import Sentence
+from generator import Settings
+
+JOB_COLUMNS = tuple(item.name for item in fields(Job))
+DRAFT_COLUMNS = tuple(item.name for item in fields(Draft))
+PICTURE_COLUMNS = tuple(item.name for item in fields(StoredPicture))
+SELECT_JOB = f"SELECT {', '.join(f'jobs.{name}' for name in JOB_COLUMNS)} FROM jobs"  # noqa: S608 - our own names
+SELECT_PICTURE = f"SELECT {', '.join(f'pictures.{name}' for name in PICTURE_COLUMNS)} FROM pictures"  # noqa: S608
+
+_FLAGS = frozenset({"private", "timelapse", "age_restricted", "told"})
+
+
+def job_of(row: Row) -> Job:
+    """The job in a row that SELECT_JOB found."""
+    values = {name: row[name] for name in JOB_COLUMNS}
+    values |= {name: bool(values[name]) for name in _FLAGS}
+    values["state"] = JobState(values["state"])
+    values["origin"] = Origin(values["origin"])
+    values["settings"] = Settings().merged(json.loads(values["settings"]))
+    values["reason"] = None if values["reason"] is None else Sentence.from_json(values["reason"])
+    return Job(**values)
+
+
+def picture_of(row: Row, prefix: str = "") -> StoredPicture:
+    """The picture in a row that SELECT_PICTURE found, or in columns with a prefix."""
+    values = {name: row[prefix + name] for name in PICTURE_COLUMNS}
+    values["flagged"], values["has_timelapse"] = bool(values["flagged"]), bool(values["has_timelapse"])
+    values["warnings"] = tuple(json.loads(values["warnings"]))
+    return StoredPicture(**values)
+
+
+def plain(value: object) -> object:
+    """A field of a job or picture as SQLite stores it."""
+    if isinstance(value, Settings):
+        return json.dumps(value.as_dict())
+    if isinstance(value, Sentence):
+        return value.as_json()
+    if isinstance(value, tuple):
+        return json.dumps(value, ensure_ascii=False)
+    return int(value) if isinstance(value, bool) else value
+
+
+def insertion(table: str, values: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """An INSERT of named values; the names are ours, never a person's."""
+    sql = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(f':{name}' for name in values)})"  # noqa: S608
+    return sql, {name: plain(value) for name, value in values.items()}
+
+
+def assignments(values: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """What follows SET in an UPDATE; the names are ours, never a person's."""
+    return ", ".join(f"{name} = :{name}" for name in values), {name: plain(value) for name, value in values.items()}

@@ -1,0 +1,75 @@
+"""All that the bot says, in English and German: one folder a language, one file a subject. Any thread.
+
+A text is `str.format`-ed with the values of its sentence. Where its form depends on a number, it is a mapping with
+`one` and `other`, chosen by the value `count`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+LANGUAGES = ("en", "de")
+Value = str | int | float
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Something to say, in whatever language: the key of a text and the values for its placeholders."""
+
+    key: str
+    values: tuple[tuple[str, Value], ...] = ()
+
+    @classmethod
+    def of(cls, key: str, /, **values: Value) -> Sentence:
+        """A sentence by its key; keywords are the values of the placeholders."""
+        return cls(key, tuple(sorted(values.items())))
+
+    def said(self, locale: str = "en") -> str:
+        """The text in the language of a Discord locale (`de`, `en-GB`); English where we lack that language."""
+        return say(self.key, locale, **dict(self.values))
+
+    def as_json(self) -> str:
+        """For the database; `from_json` reads it."""
+        return json.dumps([self.key, dict(self.values)], ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Sentence:
+        """The sentence that `as_json` wrote; one whose text is gone since then says its key."""
+        key, values = json.loads(text)
+        return cls.of(key, **values)
+
+
+def say(key: str, locale: str = "en", /, **values: Value) -> str:
+    """The text `key` in the language of `locale`, filled in. Nested sentences are said beforehand by the caller.
+
+    A key without a text, which only a database of another version can hold, is said as it is.
+    """
+    text = texts(language_of(locale)).get(key, key)
+    if not isinstance(text, str):
+        text = text["one" if values.get("count") == 1 else "other"]
+    try:
+        return text.format_map(values)
+    except (KeyError, IndexError, ValueError):
+        return text
+
+
+def language_of(locale: str) -> str:
+    """Our language for a Discord locale: `de` for `de`, `en` for all that we lack."""
+    language = locale.partition("-")[0].lower()
+    return language if language in LANGUAGES else LANGUAGES[0]
+
+
+@cache
+def texts(language: str) -> Mapping[str, str | Mapping[str, str]]:
+    """Every text of a language by its key; the files of its folder together."""
+    found: dict[str, str | Mapping[str, str]] = {}
+    for path in sorted((_FOLDER / language).glob("*.yaml")):
+        found.update(OmegaConf.to_container(OmegaConf.load(path), resolve=False))  # type: ignore[arg-type]
+    return found

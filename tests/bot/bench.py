@@ -1,0 +1,79 @@
+"""A service on a real database and the real thread, with a fake dream, and words to drive it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from bot.config import Config
+from bot.executor import LocalExecutor
+from bot.files import DataFolder
+from bot.jobs import Job, JobState
+from bot.service import Asker, Service, Wish
+from tests.bot.fake_dream import FakeDreamer
+
+GUILD, CHANNEL, ANN, BEN = 100, 200, 1, 2
+QUICK = {"size": "64x64", "steps": 4, "cutouts": 4}
+
+
+class Bench:
+    """A service that can be stopped and started on the same data, and words to drive it."""
+
+    def __init__(self, root: Path, config: Config) -> None:
+        self.files, self.config = DataFolder(root), config
+        self.dreamer = FakeDreamer()
+        self.changes: list[int] = []
+        self.service: Service
+        self.executor: LocalExecutor
+
+    async def start(self) -> Service:
+        timing = self.config.timing
+        self.executor = LocalExecutor(
+            self.dreamer, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, stall_s=timing.stall_s
+        )
+        self.service = Service(self.config, self.files, self.executor)
+        self.service.watch(self.changes.append)
+        await self.service.start()
+        return self.service
+
+    async def restart(self) -> Service:
+        """A clean stop, then a start."""
+        await self.service.close()
+        return await self.start()
+
+    async def imagine(self, prompt: str = "a red apple", *, who: Asker | None = None, **settings: object) -> Job:
+        wish = Wish(prompt=prompt, settings=QUICK | settings)
+        return (await self.service.submit(who or asker(), wish)).job
+
+    async def reaches(self, job_id: int, *states: JobState) -> Job:
+        """The job, as soon as it is in one of these states."""
+
+        async def in_state() -> Job | None:
+            job = await self.service.store.jobs.get(job_id)
+            return job if job is not None and job.state in states else None
+
+        return await until(in_state)
+
+    async def post(self, job_id: int, message_id: int = 9) -> Job:
+        """Wait for the pictures and post them, as the frontend would."""
+        await self.reaches(job_id, JobState.POSTING)
+        assert await self.service.post.begin(job_id, limit_bytes=10**7) is not None
+        job = await self.service.post.done(job_id, CHANNEL, message_id)
+        assert job is not None
+        return job
+
+
+def asker(user_id: int = ANN, **values: object) -> Asker:
+    return Asker(**{"guild_id": GUILD, "channel_id": CHANNEL, "user_id": user_id, **values})
+
+
+T = TypeVar("T")
+
+
+async def until(check: Callable[[], Awaitable[T | None]], timeout_s: float = 20.0) -> T:
+    async with asyncio.timeout(timeout_s):
+        while (found := await check()) is None:
+            await asyncio.sleep(0.005)
+    return found

@@ -1,0 +1,108 @@
+"""A dream without models: deterministic, quick, and it goes on from a snapshot as the real one does.
+
+The picture is one colour that follows from the seed, the prompt and the number of steps, so that a test can tell
+whether the same picture came out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from dataclasses import replace
+
+from PIL import Image
+
+from generator import CheckpointError, GenerationRequest, Picture, Progress, request_from_json, request_to_json
+
+
+class FakeDream:
+    """Each step takes the state one hash further; `hindrance(request, step)` may raise, wait or end the thread."""
+
+    def __init__(self, request: GenerationRequest, dreamer: FakeDreamer, parent: bytes | None = None) -> None:
+        self.request, self._dreamer = request, dreamer
+        self.step_number = 0
+        self.state = hashlib.sha256(request_to_json(replace(request, stopped_at=None)).encode()).hexdigest()
+        if parent is not None:
+            self.state = hashlib.sha256((self.state + json.loads(parent)["state"]).encode()).hexdigest()
+
+    @property
+    def finished(self) -> bool:
+        return self.step_number >= (self.request.stopped_at or self.request.settings.steps)
+
+    @property
+    def progress(self) -> Progress:
+        steps = self.request.settings.steps
+        left = (steps - self.step_number) * self._dreamer.step_s
+        return Progress(
+            step=self.step_number,
+            steps=steps,
+            loss=1 - self.step_number / steps,
+            similarity=self.step_number / steps,
+            prompts=(),
+            seconds_per_step=self._dreamer.step_s,
+            seconds_left=left,
+        )
+
+    def step(self) -> Progress:
+        self._dreamer.before_step(self.request, self.step_number)
+        self.state = hashlib.sha256(self.state.encode()).hexdigest()
+        self.step_number += 1
+        return self.progress
+
+    def preview(self) -> Image.Image:
+        size = self.request.settings.size
+        return Image.new("RGB", tuple(size), tuple(bytes.fromhex(self.state[:6])))
+
+    def picture(self) -> Picture:
+        request = self.request if self.finished else replace(self.request, stopped_at=self.step_number)
+        return Picture(image=self.preview(), request=request, progress=self.progress)
+
+    def snapshot(self) -> bytes:
+        recipe = request_to_json(self.request)
+        return json.dumps({"step": self.step_number, "state": self.state, "recipe": recipe}).encode()
+
+
+class FakeDreamer:
+    """Begins fake dreams. It notes what was begun, and does to a step what a test wants done to it."""
+
+    def __init__(self, step_s: float = 0.0) -> None:
+        self.step_s = step_s
+        self.begun: list[GenerationRequest] = []
+        self.resumed: list[int] = []
+        self.threads: list[int] = []
+        self.open = threading.Event()
+        """While it is clear, steps wait."""
+        self.open.set()
+        self.faults: list[BaseException] = []
+        """Raised by the steps that come next, one each."""
+        self.unsafe = False
+
+    def describe(self) -> str:
+        return "a fake"
+
+    def begin(self, request: GenerationRequest, parent: bytes | None) -> FakeDream:
+        self.begun.append(request)
+        self.threads.append(threading.get_ident())
+        return FakeDream(request, self, parent)
+
+    def resume(self, request: GenerationRequest, snapshot: bytes) -> FakeDream:
+        try:
+            values = json.loads(snapshot)
+            dream = FakeDream(request_from_json(values["recipe"]), self)
+            dream.step_number, dream.state = values["step"], values["state"]
+        except (ValueError, KeyError) as exc:
+            raise CheckpointError("This snapshot is damaged.") from exc
+        self.resumed.append(dream.step_number)
+        return dream
+
+    def is_unsafe(self, image: Image.Image) -> bool:
+        return self.unsafe
+
+    def before_step(self, request: GenerationRequest, step: int) -> None:
+        self.open.wait()
+        if self.step_s:
+            time.sleep(self.step_s)
+        if self.faults:
+            raise self.faults.pop(0)
