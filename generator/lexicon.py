@@ -6,7 +6,7 @@ No torch; any thread.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 COUNTS = {"two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4, "pair": 2}
@@ -30,11 +30,19 @@ class Lexicon:
 
     Args:
         names: for each concept its names; the first is its own, the others it may share.
+        common: what everyday words mean, where names would say something else: "car" is first of all an automobile.
         ignored: words that never name a thing by themselves, such as colours.
         places: words that name no thing where a preposition stands before them, such as "snow" in "in the snow".
     """
 
-    def __init__(self, names: Sequence[Sequence[str]], ignored: Iterable[str] = (), places: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        names: Sequence[Sequence[str]],
+        common: Mapping[str, Sequence[int]] | None = None,
+        ignored: Iterable[str] = (),
+        places: Iterable[str] = (),
+    ) -> None:
+        self._common = dict(common or {})
         self._own: dict[str, list[int]] = {}
         self._shared: dict[str, list[int]] = {}
         self._part: dict[str, list[int]] = {}
@@ -71,12 +79,12 @@ class Lexicon:
 
     def _look_up(self, phrase: str) -> tuple[int, ...]:
         for form in (phrase, *_singular(phrase)):
-            # a concept's own name beats a name that several share, the fewer the better
-            found = [*self._own.get(form, ()), *self._shared.get(form, ())]
-            if not found and len(form) > 2:
-                found = [*self._part.get(form, ())][:4]
-            if found:
-                return tuple(dict.fromkeys(found))
+            # a concept's own name beats names that several share, and those beat a word of a longer name
+            for names in (self._common, self._own, self._shared):
+                if form in names:
+                    return tuple(dict.fromkeys(names[form]))
+            if len(form) > 2 and form in self._part:
+                return tuple(dict.fromkeys(self._part[form]))
         return ()
 
 

@@ -7,7 +7,7 @@ Runs on the thread that dreams. The starter lies beside this module:
 - `vqgan.yaml`, `vqgan.safetensors`: a VQGAN in taming's form;
 - `clip.safetensors`: a CLIP's state dict with a pruned vocabulary, see `Perceptor.from_state`;
 - `prior.safetensors`: the state dict of a PriorNetwork and `grids`, the drawings' codes;
-- `lexicon.json`: `names`, `ignored` and `places`, the arguments of Lexicon.
+- `lexicon.json`: the arguments of Lexicon.
 
 Weights are fp16 on disk and fp32 in memory.
 """
@@ -150,7 +150,7 @@ def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, device: torch.de
         network = PriorNetwork(**cast("dict[str, Any]", OmegaConf.to_container(config.prior.network)))
         grids = tensors.pop("grids").long()
         words = json.loads((folder / "lexicon.json").read_text(encoding="utf-8"))
-        lexicon = Lexicon(words["names"], words["ignored"], words["places"])
+        lexicon = Lexicon(**words)
         temperature, top_k = float(config.prior.temperature), int(config.prior.top_k)
     except (OmegaConfBaseException, OSError, KeyError, TypeError, ValueError) as exc:
         raise CheckpointError(f"The prior in {folder} is not complete: {exc}") from exc

@@ -6,6 +6,7 @@ that are written.
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from torch import Tensor
 
 from generator.prior import LAYOUTS
 from generator.vqgan import VQGAN
-from training import run
 from training.compositor import COLOUR_WORDS, COLOURS, Compositor
 from training.data import as_tensor
 from training.vqgan import CONFIG
 
 STARTER = Path(__file__).parent.parent / "generator" / "starter"
+# What everyday words mean, where the concepts' own names say something else
+COMMON = Path(__file__).parent / "common.json"
 # Words that name no drawing by themselves
 IGNORED = (
     "a an the in on at of and with to by under over behind next into from for near its his her their my your is are "
@@ -61,7 +63,7 @@ def encode_drawings(vqgan: VQGAN, compositor: Compositor, styles: tuple[str, ...
     return torch.stack(rows)
 
 
-def lexicon(compositor: Compositor) -> dict[str, list[list[str]] | list[str]]:
+def lexicon(compositor: Compositor) -> dict[str, object]:
     """Names of every concept, its own first, without words that many concepts share."""
     shared: dict[str, int] = {}
     for row in compositor.table:
@@ -72,12 +74,22 @@ def lexicon(compositor: Compositor) -> dict[str, list[list[str]] | list[str]]:
         for row in compositor.table
     ]
     colours = [*COLOURS, *(word for words in COLOUR_WORDS.values() for word in words)]
-    return {"names": names, "ignored": sorted({*IGNORED.split(), *colours}), "places": sorted(PLACES.split())}
+    numbers = {row["name"]: number for number, row in enumerate(compositor.table)}
+    common = {word: [numbers[name]] for word, name in json.loads(COMMON.read_text("utf-8")).items()}
+    return {
+        "names": names,
+        "common": common,
+        "ignored": sorted({*IGNORED.split(), *colours}),
+        "places": sorted(PLACES.split()),
+    }
 
 
 def main() -> None:
-    options = run.arguments(__doc__, steps=0, batch=0)
-    work: Path = options.work
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
+    parser.add_argument("--out", type=Path, default=STARTER, help="folder for the models")
+    options = parser.parse_args()
+    work, out = options.work, options.out
     read = {
         name: torch.load(work / f"{name}.pt", map_location="cpu", weights_only=True)
         for name in ("vqgan", "perceptor", "prior")
@@ -90,11 +102,11 @@ def main() -> None:
     compositor = Compositor(work, 128)
     grids = encode_drawings(vqgan.eval(), compositor, ("fluent", "noto"))
     clip_weights = half(perceptor["average"]) | {"vocabulary": torch.load(work / "vocabulary.pt", weights_only=True)}
-    safetensors.torch.save_file(weights, STARTER / "vqgan.safetensors")
-    safetensors.torch.save_file(clip_weights, STARTER / "clip.safetensors")
-    safetensors.torch.save_file(half(read["prior"]["average"]) | {"grids": grids}, STARTER / "prior.safetensors")
-    (STARTER / "lexicon.json").write_text(json.dumps(lexicon(compositor), ensure_ascii=False, indent=0), "utf-8")
-    for path in sorted(STARTER.iterdir()):
+    safetensors.torch.save_file(weights, out / "vqgan.safetensors")
+    safetensors.torch.save_file(clip_weights, out / "clip.safetensors")
+    safetensors.torch.save_file(half(read["prior"]["average"]) | {"grids": grids}, out / "prior.safetensors")
+    (out / "lexicon.json").write_text(json.dumps(lexicon(compositor), ensure_ascii=False, indent=0), "utf-8")
+    for path in sorted(out.iterdir()):
         print(f"{path.stat().st_size / 1e6:6.2f} MB  {path.name}")
 
 

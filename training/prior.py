@@ -20,7 +20,7 @@ from training.dataset import Composed
 from training.perceptor import SHAPE, Text, encode_text, vocabulary
 from training.vqgan import CONFIG
 
-NETWORK = {"n_codes": 2048, "grid": 16, "text_width": 256, "n_layer": 6, "n_head": 6, "n_embd": 192}
+NETWORK = {"n_codes": 2048, "grid": 16, "text_width": 256, "n_layer": 4, "n_head": 4, "n_embd": 192}
 NO_SKETCH = 0.12
 
 
@@ -55,7 +55,7 @@ class Codes:
 
 
 def main() -> None:
-    options = run.arguments(__doc__, steps=1600, batch=16)
+    options = run.arguments(__doc__, steps=1500, batch=12)
     data = Composed(options.work, seed=options.seed + 5)
     vqgan = VQGAN(OmegaConf.load(CONFIG))  # type: ignore[arg-type]  # our own yaml is a mapping
     vqgan.load_state_dict(torch.load(options.work / "vqgan.pt", map_location="cpu", weights_only=True)["average"])

@@ -1,0 +1,117 @@
+"""Each training command runs for a few steps on drawings made here, and what comes out loads and paints."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import random
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from generator import Dream, GenerationRequest, Settings
+from generator.models import STARTER, load_starter
+from training.compositor import COLOURS, Compositor, recolour
+from training.scenes import SCENES, paint
+
+CONCEPTS = ("red apple", "cat", "dog", "moon", "house", "car")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as training.sprites leaves it: round drawings of one colour each, in three styles."""
+    folder = tmp_path_factory.mktemp("training")
+    y, x = np.mgrid[-1:1:256j, -1:1:256j]
+    sprites = np.zeros((len(CONCEPTS), 3, 256, 256, 4), np.uint8)
+    for number in range(len(CONCEPTS)):
+        for style in range(3):
+            sprites[number, style, ..., :3] = (40 * number, 255 - 40 * number, 80 * style)
+            sprites[number, style, ..., 3] = 255 * (x**2 + (y * (1 + number / 4)) ** 2 < 1)
+    np.save(folder / "sprites.npy", sprites)
+    table = [
+        {"emoji": "", "name": name, "group": "Objects", "aliases": [name, f"{name} thing"], "styles": ["fluent", "noto"]}
+        for name in CONCEPTS
+    ]
+    (folder / "concepts.json").write_text(json.dumps(table))
+    return folder
+
+
+def command(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    importlib.import_module(f"training.{name}").main()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_step_of_the_training_runs_and_its_models_paint(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = torch.get_num_threads()
+    where = ("--work", str(work))
+    few = (*where, "--steps", "4", "--batch", "8")
+    command(monkeypatch, "compose", *where, "--count", "24", "--workers", "1")
+    command(monkeypatch, "compose", *where, "--count", "24", "--workers", "1", "--name", "judge")
+    command(monkeypatch, "vqgan", *few)
+    command(monkeypatch, "perceptor", *few)
+    command(monkeypatch, "perceptor", *few, "--robust")
+    command(monkeypatch, "prior", *few)
+    command(monkeypatch, "judges", *few)
+    for name in ("starter.yaml", "vqgan.yaml"):
+        shutil.copy(STARTER / name, tmp_path / name)
+    command(monkeypatch, "export", *where, "--out", str(tmp_path))
+    torch.set_num_threads(threads)
+
+    models = load_starter(tmp_path, torch.device("cpu"))
+    settings = Settings().merged({**models.defaults, "steps": 1, "seed": 3})
+    dream = Dream(GenerationRequest(prompt="a cat and a dog in the snow", settings=settings), models)
+    dream.step()
+    assert dream.picture().image.size == settings.size
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_where_it_was(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in ("sprites.npy", "concepts.json"):
+        shutil.copy(work / file, tmp_path / file)
+    command(monkeypatch, "vqgan", "--work", str(tmp_path), "--steps", "2", "--batch", "8", "--threads", "1")
+    command(monkeypatch, "vqgan", "--work", str(tmp_path), "--steps", "3", "--batch", "8", "--threads", "1")
+    assert torch.load(tmp_path / "vqgan.pt", weights_only=True)["step"] == 3
+
+
+@pytest.mark.parametrize("name", list(SCENES))
+def test_a_seed_paints_the_same_scene_again(name: str) -> None:
+    first, second, other = (paint(name, 64, random.Random(seed)) for seed in (1, 1, 2))
+    assert first.tobytes() == second.tobytes()
+    assert first.tobytes() != other.tobytes()
+
+
+def test_a_sample_shows_its_sketch_on_its_scene(work: Path) -> None:
+    sample = Compositor(work, 128, seed=4).compose((1,), 1, "", "night")
+    sketch, picture = np.asarray(sample.sketch).astype(int), np.asarray(sample.picture).astype(int)
+    drawn = (sketch < 250).any(axis=2) & (sketch > 5).any(axis=2)
+    inside = np.asarray(Image.fromarray(drawn).resize((32, 32), Image.Resampling.BOX)) == 255
+    close = np.abs(sketch - picture).max(axis=2) < 6
+    assert close[drawn].mean() > 0.9, inside.sum()
+    assert np.abs(sketch - picture)[~drawn].mean() > 100  # white there, night here
+
+
+@pytest.mark.parametrize("colour", list(COLOURS))
+def test_recolouring_keeps_the_outline_and_moves_the_colour(work: Path, colour: str) -> None:
+    sprite = Compositor(work, 128).sprite(1, "fluent")
+    painted = recolour(sprite, colour)
+    assert (painted[..., 3] == sprite[..., 3]).all()
+    mean = painted[..., :3][sprite[..., 3] > 0].mean(axis=0)
+    others = {name: float(np.abs(mean - np.array(value)).sum()) for name, value in COLOURS.items()}
+    assert min(others, key=lambda name: others[name]) == colour
+
+
+def test_captions_say_what_the_picture_shows(work: Path) -> None:
+    compositor = Compositor(work, 128, seed=2)
+    captions = {compositor.caption((0,), 1, "blue", "snow") for _ in range(60)}
+    assert all("blue" in caption for caption in captions)
+    assert any(caption.startswith("a blue red apple in the snow") for caption in captions)
+    assert len(captions) > 10
