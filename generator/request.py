@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_GENERATIONS",
+    "MAX_IMAGES",
     "MAX_IMAGE_BYTES",
     "MAX_IMAGE_PROMPTS",
     "MAX_PROMPT_CHARACTERS",
@@ -28,6 +29,7 @@ __all__ = [
 
 MAX_GENERATIONS = 32
 MAX_IMAGE_PROMPTS = 16
+MAX_IMAGES = 64
 MAX_IMAGE_BYTES = 16 * 2**20
 """All pictures that a request and its parents hold, each counted once; a recipe carries them."""
 
@@ -133,6 +135,8 @@ class GenerationRequest:
         if self.init_image is not None:
             _check_image(self.init_image, "init_image")
         _ = self.scenes
+        if len(self.images) > MAX_IMAGES:
+            raise InvalidRequest(f"This request and its parents hold over {MAX_IMAGES} pictures.", "image_prompts")
         if sum(map(len, self.images)) > MAX_IMAGE_BYTES:
             raise InvalidRequest(
                 f"The pictures of this request and its parents take over {MAX_IMAGE_BYTES // 2**20} MiB; use fewer.",

@@ -1,0 +1,101 @@
+"""Text becomes a picture. These are the public names; importing them imports torch only for those that need it.
+
+A name is looked up in its module at its first use (PEP 562), so `import generator` is quick and free of torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from generator.dream import Dream
+    from generator.errors import Cancelled, CheckpointError, GeneratorError, InvalidRequest, OutOfMemory
+    from generator.images import encode, normalise, write_file
+    from generator.models import Models, load_models
+    from generator.prompts import Scene, TextPrompt, explain_story, parse_story
+    from generator.recipe import (
+        MadeWith,
+        Recipe,
+        made_here,
+        read_recipe,
+        recipe_from_json,
+        recipe_to_json,
+        request_from_json,
+        request_to_json,
+    )
+    from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
+    from generator.settings import Settings, Size, read_setting
+    from generator.timelapse import Timelapse
+
+_MODULES = {
+    "dream": ("Dream",),
+    "errors": ("Cancelled", "CheckpointError", "GeneratorError", "InvalidRequest", "OutOfMemory"),
+    "images": ("encode", "normalise", "write_file"),
+    "models": ("Models", "load_models"),
+    "prompts": ("Scene", "TextPrompt", "explain_story", "parse_story"),
+    "recipe": (
+        "MadeWith",
+        "Recipe",
+        "made_here",
+        "read_recipe",
+        "recipe_from_json",
+        "recipe_to_json",
+        "request_from_json",
+        "request_to_json",
+    ),
+    "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
+    "settings": ("Settings", "Size", "read_setting"),
+    "timelapse": ("Timelapse",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "Cancelled",
+    "CheckpointError",
+    "Dream",
+    "GenerationRequest",
+    "GeneratorError",
+    "ImagePrompt",
+    "InvalidRequest",
+    "MadeWith",
+    "Models",
+    "OutOfMemory",
+    "Picture",
+    "Progress",
+    "PromptLoss",
+    "Recipe",
+    "Scene",
+    "Settings",
+    "Size",
+    "TextPrompt",
+    "Timelapse",
+    "__version__",
+    "encode",
+    "explain_story",
+    "load_models",
+    "made_here",
+    "normalise",
+    "parse_story",
+    "read_recipe",
+    "read_setting",
+    "recipe_from_json",
+    "recipe_to_json",
+    "request_from_json",
+    "request_to_json",
+    "write_file",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'generator' has no attribute {name!r}")
+    value: object = getattr(import_module(f"generator.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

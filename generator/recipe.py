@@ -1,0 +1,274 @@
+"""Recipes: all that is needed to make a picture again, as JSON and inside a picture's file. No torch; any thread.
+
+A recipe (version 1) is an object with four keys: `reverie_recipe`, the version; `request`, with every setting explicit
+and parents nested; `images`, the pictures it needs by their SHA-256, in base64, each once; and `made_with`, which says
+by what the picture was made and changes nothing. A setting that a recipe lacks has its default: a setting that is new
+in the code must mean what there was before by its default, or the version goes up.
+
+Recipes come from anywhere. Size, nesting, types, names and pictures are checked before anything is made of them, and
+what is wrong gets a sentence.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn, TypeVar
+
+from generator import __version__, images, metadata
+from generator.errors import InvalidRequest
+from generator.request import MAX_GENERATIONS, MAX_IMAGE_PROMPTS, MAX_IMAGES, GenerationRequest, ImagePrompt
+from generator.settings import Settings
+
+VERSION = 1
+MAX_RECIPE_CHARACTERS = metadata.MAX_TEXT_BYTES
+MAX_FILE_BYTES = 3 * metadata.MAX_TEXT_BYTES
+
+_MAX_VALUES = 200_000
+"""Commas and brackets outside of the pictures; far above the longest recipe, far below what would fill the memory."""
+_MAX_FILES = 64
+
+_REQUEST_KEYS = {"prompt", "models", "settings", "stopped_at", "init_image", "image_prompts", "parent"}
+_Kind = TypeVar("_Kind")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeWith:
+    """By what a picture was made: versions, the kind of device, and model files by name with their SHA-256."""
+
+    generator: str = __version__
+    torch: str = ""
+    device: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A request, and by what its picture was made, where that is known."""
+
+    request: GenerationRequest
+    made_with: MadeWith | None = None
+
+
+def made_here(device: str, files: Mapping[str, str]) -> MadeWith:
+    """What this program makes pictures with, on a device of the kind `device`, from these model files."""
+    try:
+        torch_version = version("torch")
+    except PackageNotFoundError:
+        torch_version = ""
+    return MadeWith(torch=torch_version, device=device, files=dict(sorted(files.items())))
+
+
+def recipe_to_json(recipe: Recipe) -> str:
+    """A recipe as one line of ASCII; equal recipes give equal lines."""
+    made_with = recipe.made_with
+    content = {
+        "reverie_recipe": VERSION,
+        "request": _request_to_dict(recipe.request),
+        "images": {_digest(image): base64.b64encode(image).decode() for image in recipe.request.images},
+        "made_with": None if made_with is None else {**vars(made_with), "files": dict(made_with.files)},
+    }
+    return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
+
+
+def recipe_from_json(text: str) -> Recipe:
+    """Read what `recipe_to_json` wrote, or what somebody claims it did.
+
+    Raises:
+        InvalidRequest: with a sentence that says what is wrong.
+    """
+    content = _Table(_parsed(text), "", {"reverie_recipe", "request", "images", "made_with"})
+    if content.get("reverie_recipe", int) != VERSION:
+        _refuse(f"its version is not {VERSION}, the one that this program reads; perhaps a newer Reverie wrote it")
+    pictures = _Pictures(content.get("images", dict))
+    request = _request_from_dict(content.get("request", dict), pictures)
+    made_with = content.find("made_with", dict)
+    return Recipe(request=request, made_with=None if made_with is None else _made_with(made_with))
+
+
+def request_to_json(request: GenerationRequest) -> str:
+    """A recipe that says nothing of what the picture is made with."""
+    return recipe_to_json(Recipe(request=request))
+
+
+def request_from_json(text: str) -> GenerationRequest:
+    """The request in a recipe.
+
+    Raises:
+        InvalidRequest: as `recipe_from_json`.
+    """
+    return recipe_from_json(text).request
+
+
+def read_recipe(data: bytes) -> Recipe:
+    """The recipe in the bytes of a picture that we wrote, or of a recipe's own JSON file.
+
+    Raises:
+        InvalidRequest: if there is none, or it is broken; a sentence says which.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise InvalidRequest(f"The file has over {MAX_FILE_BYTES // 2**20} MiB, which no recipe needs.", "recipe")
+    if data.lstrip()[:1] == b"{":
+        return recipe_from_json(data.decode("utf-8", "replace"))
+    text = metadata.find_text(data)
+    if text is None:
+        raise InvalidRequest(
+            "This file carries no recipe; only pictures as Reverie saved them do, no copies of them.", "recipe"
+        )
+    return recipe_from_json(text)
+
+
+class _Table:
+    """An object of the recipe: it knows where it stands, and gives only values of the type asked for."""
+
+    def __init__(self, content: dict[str, object], where: str, keys: set[str]) -> None:
+        self._content, self._where = content, where
+        for key in content:
+            if key not in keys:
+                _refuse(f"there is an unknown key {where}{key[:40]!r}")
+
+    def get(self, key: str, kind: type[_Kind]) -> _Kind:
+        """The value at `key`."""
+        value = self.find(key, kind)
+        if value is None:
+            _refuse(f"{self._where}{key} is missing")
+        return value
+
+    def find(self, key: str, kind: type[_Kind]) -> _Kind | None:
+        """The value at `key`; None where it is null or missing."""
+        value = self._content.get(key)
+        if kind is float and type(value) is int:
+            value = float(value) if abs(value) < 2**53 else math.inf
+        if value is None or type(value) is kind:
+            return value
+        _refuse(f"{self._where}{key} is not {_NAMES[kind]}")
+
+
+class _Pictures:
+    """The pictures of a recipe, each checked when it is first asked for."""
+
+    def __init__(self, encoded: dict[str, object]) -> None:
+        if len(encoded) > MAX_IMAGES:
+            _refuse(f"it holds {len(encoded)} pictures; at most {MAX_IMAGES} are allowed")
+        self._encoded, self._checked = encoded, dict[str, bytes]()
+
+    def get(self, digest: str) -> bytes:
+        """The normalised picture with that SHA-256."""
+        if digest not in self._checked:
+            self._checked[digest] = self._read(digest)
+        return self._checked[digest]
+
+    def _read(self, digest: str) -> bytes:
+        encoded = self._encoded.get(digest)
+        if not isinstance(encoded, str):
+            _refuse(f"its picture {digest[:12]!r} is missing")
+        try:
+            data = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            _refuse(f"its picture {digest[:12]!r} is not in base64")
+        if _digest(data) != digest:
+            _refuse(f"its picture {digest[:12]!r} was changed")
+        images.check_normalised(data)
+        return data
+
+
+_NAMES: Mapping[type, str] = {str: "text", int: "a whole number", float: "a number", dict: "an object", list: "a list"}
+
+
+def _request_to_dict(request: GenerationRequest) -> dict[str, object]:
+    return {
+        "prompt": request.prompt,
+        "models": request.models,
+        "settings": request.settings.as_dict(),
+        "stopped_at": request.stopped_at,
+        "init_image": None if request.init_image is None else _digest(request.init_image),
+        "image_prompts": [
+            {"image": _digest(item.image), "weight": item.weight, "stop": None if item.stop == -math.inf else item.stop}
+            for item in request.image_prompts
+        ],
+        "parent": None if request.parent is None else _request_to_dict(request.parent),
+    }
+
+
+def _request_from_dict(content: dict[str, object], pictures: _Pictures) -> GenerationRequest:
+    """Read a request and its parents, the oldest first, without recursion."""
+    tables = [_Table(content, "request.", _REQUEST_KEYS)]
+    while (parent := tables[-1].find("parent", dict)) is not None:
+        if len(tables) > MAX_GENERATIONS:
+            _refuse(f"it goes back over more than {MAX_GENERATIONS} pictures")
+        tables.append(_Table(parent, "request.parent.", _REQUEST_KEYS))
+    request = _one_request(tables.pop(), pictures, None)
+    while tables:
+        request = _one_request(tables.pop(), pictures, request)
+    return request
+
+
+def _one_request(table: _Table, pictures: _Pictures, parent: GenerationRequest | None) -> GenerationRequest:
+    prompts = table.get("image_prompts", list)
+    if len(prompts) > MAX_IMAGE_PROMPTS:
+        _refuse(f"it has {len(prompts)} image prompts; at most {MAX_IMAGE_PROMPTS} are allowed")
+    init_image = table.find("init_image", str)
+    return GenerationRequest(
+        prompt=table.get("prompt", str),
+        models=table.get("models", str),
+        settings=Settings().merged(table.get("settings", dict)),
+        stopped_at=table.find("stopped_at", int),
+        init_image=None if init_image is None else pictures.get(init_image),
+        image_prompts=tuple(_image_prompt(item, pictures) for item in prompts),
+        parent=parent,
+    )
+
+
+def _image_prompt(item: object, pictures: _Pictures) -> ImagePrompt:
+    if not isinstance(item, dict):
+        _refuse("an image prompt is not an object")
+    table = _Table(item, "request.image_prompts.", {"image", "weight", "stop"})
+    stop = table.find("stop", float)
+    return ImagePrompt(
+        image=pictures.get(table.get("image", str)),
+        weight=table.get("weight", float),
+        stop=-math.inf if stop is None else stop,
+    )
+
+
+def _made_with(content: dict[str, object]) -> MadeWith:
+    table = _Table(content, "made_with.", {"generator", "torch", "device", "files"})
+    files = table.get("files", dict)
+    if len(files) > _MAX_FILES or not all(isinstance(value, str) for value in files.values()):
+        _refuse("made_with.files is not a list of names with digests")
+    names = {key: table.get(key, str)[:100] for key in ("generator", "torch", "device")}
+    return MadeWith(**names, files={str(name)[:200]: str(value)[:64] for name, value in files.items()})
+
+
+def _parsed(text: str) -> dict[str, object]:
+    if len(text) > MAX_RECIPE_CHARACTERS:
+        _refuse(f"it has {len(text)} characters; at most {MAX_RECIPE_CHARACTERS} are allowed")
+    if sum(text.count(mark) for mark in ",[{") > _MAX_VALUES:
+        _refuse(f"it has over {_MAX_VALUES} values")
+    try:
+        content = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        _refuse("it is nested too deeply")
+    except ValueError as exc:
+        raise InvalidRequest("The recipe is broken: it is not JSON.", "recipe") from exc
+    if isinstance(content, dict):
+        return content
+    _refuse("it is not an object")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    _refuse(f"{name} is no number")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise InvalidRequest(f"The recipe is broken: {what}.", "recipe")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
