@@ -1,0 +1,108 @@
+"""The answer to whoever asks for a picture: at once, with a real message that is edited from then on. Event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import discord
+
+from bot.errors import InvalidWish
+from bot.frontend import message
+from bot.frontend.app import Interaction
+from bot.frontend.asking import asker_of, check_place
+from bot.frontend.faults import TROUBLE
+from bot.log import about
+from bot.service import Asker, JobView, Ticket
+
+PATIENCE_S = 1.5
+"""After so long the interaction is deferred; Discord ends it after three seconds."""
+MAX_ATTACHMENT_BYTES = 20 * 2**20
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+async def take_on(interaction: Interaction, order: Callable[[Asker], Coroutine[Any, Any, Ticket]]) -> None:
+    """Have a job taken on and answer with the message that will show it.
+
+    The job's row is written before the answer is sent; where the answer does not reach Discord, the job goes on all
+    the same and gets a message of its own.
+
+    Raises:
+        Refused: nothing was queued.
+    """
+    asker = asker_of(interaction)
+    check_place(interaction)
+    ticket = await in_time(interaction, order(asker))
+    service, job = interaction.client.service, ticket.job
+    view = await service.view(job.id) or JobView(job=job, place=ticket.place)
+    try:
+        message_id = await _answer(interaction, message.shown(view, ticket.notes))
+    except TROUBLE as exc:
+        _log.warning("the answer did not arrive: %r", exc, extra=about(job=job.id, guild=job.guild_id))
+        interaction.client.board.follow(job)
+        return
+    interaction.client.board.follow(job, interaction, ticket.notes)
+    await service.set_message(job.id, asker.channel_id, message_id)
+
+
+async def in_time(interaction: Interaction, work: Coroutine[Any, Any, T], *, private: bool = False) -> T:
+    """The result of some work; if it takes a while, the person sees meanwhile that the bot is at it."""
+    task = asyncio.create_task(work)
+    done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
+    if not done and not interaction.response.is_done():
+        try:
+            await interaction.response.defer(thinking=True, ephemeral=private)
+        except TROUBLE as exc:
+            _log.info("cannot defer: %r", exc)
+    return await task
+
+
+async def reply(
+    interaction: Interaction,
+    text: str = "",
+    *,
+    embed: discord.Embed | None = None,
+    files: list[discord.File] | None = None,
+    buttons: discord.ui.View | None = None,
+) -> None:
+    """Answer so that only the person sees it, deferred or not."""
+    values: dict[str, Any] = {"content": text[:2_000], "ephemeral": True}
+    values |= {name: value for name, value in (("embed", embed), ("files", files), ("view", buttons)) if value}
+    if interaction.response.is_done():
+        await interaction.followup.send(**values)
+    else:
+        await interaction.response.send_message(**values)
+
+
+async def read(attachment: discord.Attachment, field: str) -> bytes:
+    """The bytes of an attached file.
+
+    Raises:
+        InvalidWish: if it is too large or cannot be read.
+    """
+    if attachment.size > MAX_ATTACHMENT_BYTES:
+        raise InvalidWish("attachment_too_large", field=field, name=field, most=MAX_ATTACHMENT_BYTES // 2**20)
+    try:
+        return await attachment.read()
+    except TROUBLE as exc:
+        raise InvalidWish("attachment_unreadable", field=field, name=field) from exc
+
+
+async def maybe(reading: Awaitable[T] | None) -> T | None:
+    """What is read, where there is something to read."""
+    return None if reading is None else await reading
+
+
+async def _answer(interaction: Interaction, shown: message.Shown) -> int:
+    view = shown.buttons or discord.utils.MISSING
+    embed = shown.embed or discord.utils.MISSING
+    if interaction.response.is_done():
+        edited = await interaction.edit_original_response(content=shown.content, embed=shown.embed, view=shown.buttons)
+        return edited.id
+    response = await interaction.response.send_message(shown.content, embed=embed, view=view)
+    if response.message_id is None:
+        return (await interaction.original_response()).id
+    return response.message_id

@@ -1,0 +1,36 @@
+"""What every command and button finds at hand: the client with the service behind it. Event loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.config import Config
+from bot.service import Service
+
+if TYPE_CHECKING:
+    from bot.frontend.progress import Board
+
+
+class App(discord.AutoShardedClient):
+    """The client as the features see it; `bot.frontend.client.Reverie` is the one there is.
+
+    Attributes:
+        service: the application.
+        config: what the host set.
+        board: keeps the messages of jobs up to date.
+        hosts: ids of the people who run this bot.
+    """
+
+    service: Service
+    config: Config
+    board: Board
+    hosts: set[int]
+
+    async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:
+        """Somebody pressed a button below a job's message."""
+        raise NotImplementedError
+
+
+Interaction = discord.Interaction[App]

@@ -1,0 +1,61 @@
+"""Who asks, and whether the bot can answer there: from an interaction to `Asker`. Event loop."""
+
+from __future__ import annotations
+
+import discord
+
+from bot.errors import WrongChannel
+from bot.frontend.app import Interaction
+from bot.service import Asker
+from bot.texts import say
+
+NEEDED = ("view_channel", "attach_files", "embed_links")
+
+
+def asker_of(interaction: Interaction) -> Asker:
+    """The person and the place of an interaction, as Discord says.
+
+    Raises:
+        WrongChannel: outside a server.
+    """
+    member, channel = interaction.user, interaction.channel
+    if interaction.guild_id is None or interaction.channel_id is None:
+        raise WrongChannel("only_in_servers")
+    roles = member.roles if isinstance(member, discord.Member) else []
+    above = (getattr(channel, name, None) for name in ("parent_id", "category_id"))
+    return Asker(
+        guild_id=interaction.guild_id,
+        channel_id=interaction.channel_id,
+        user_id=member.id,
+        role_ids=frozenset(role.id for role in roles),
+        parent_channel_ids=frozenset(channel_id for channel_id in above if channel_id is not None),
+        locale=interaction.locale.value,
+        manages=interaction.permissions.manage_guild,
+        hosts=member.id in interaction.client.hosts,
+        age_restricted=_is_age_restricted(channel),
+    )
+
+
+def check_place(interaction: Interaction) -> None:
+    """See that the bot can write here, also in an hour.
+
+    Raises:
+        WrongChannel: naming what is missing.
+    """
+    channel, granted = interaction.channel, interaction.app_permissions
+    in_thread = isinstance(channel, discord.Thread)
+    if isinstance(channel, discord.Thread) and (channel.archived or channel.locked):
+        raise WrongChannel("thread_archived")
+    needed = (*NEEDED, "send_messages_in_threads" if in_thread else "send_messages")
+    missing = [name for name in needed if not getattr(granted, name)]
+    if missing:
+        locale = interaction.locale.value
+        names = ", ".join(say(f"permission_{name}", locale) for name in missing)
+        raise WrongChannel("permissions_missing", names=names)
+
+
+def _is_age_restricted(channel: object) -> bool:
+    if isinstance(channel, discord.Thread) and channel.parent is None:
+        return False
+    is_nsfw = getattr(channel, "is_nsfw", None)
+    return bool(is_nsfw()) if is_nsfw is not None else False

@@ -1,0 +1,57 @@
+"""From an exception to words for the person, and an id for the log. Event loop."""
+
+from __future__ import annotations
+
+import logging
+
+import discord
+from discord import app_commands
+
+from bot.errors import BotError
+from bot.frontend.app import Interaction
+from bot.frontend.faults import TROUBLE
+from bot.log import about, new_error_id
+from bot.texts import Sentence
+
+_log = logging.getLogger(__name__)
+
+
+def sentence_for(error: BaseException, error_id: str) -> tuple[Sentence, bool]:
+    """What to say about an error, and whether it is one that should not have happened."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        error = error.original
+    if isinstance(error, BotError):
+        return error.sentence, False
+    if isinstance(error, app_commands.MissingPermissions):
+        return Sentence.of("must_manage"), False
+    if isinstance(error, app_commands.NoPrivateMessage):
+        return Sentence.of("only_in_servers"), False
+    if isinstance(error, app_commands.TransformerError):
+        return Sentence.of("option_unreadable", value=str(error.value)[:100]), False
+    if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
+        return Sentence.of("command_outdated"), False
+    return Sentence.of("unexpected", error_id=error_id), True
+
+
+async def explain(interaction: Interaction, error: BaseException) -> None:
+    """Tell the person, and nobody else, what went wrong; write the unexpected into the log under the same id."""
+    error_id = new_error_id()
+    sentence, unexpected = sentence_for(error, error_id)
+    if unexpected:
+        facts = about(error_id=error_id, guild=interaction.guild_id, kind=interaction.type.name)
+        _log.error("an interaction failed", exc_info=error, extra=facts)
+    try:
+        await say_privately(interaction, sentence.said(interaction.locale.value))
+    except TROUBLE as exc:
+        _log.info("nobody could be told: %r", exc)
+
+
+async def say_privately(interaction: Interaction, text: str) -> None:
+    """Answer so that only the person sees it; a public "thinking" that was begun is taken away."""
+    text = text[:2_000]
+    if not interaction.response.is_done():
+        await interaction.response.send_message(text, ephemeral=True)
+        return
+    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+        await interaction.delete_original_response()
+    await interaction.followup.send(text, ephemeral=True)

@@ -1,0 +1,140 @@
+"""/imagine: a prompt and, for those who want them, all settings under the generator's own names. Event loop."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from bot.frontend.answering import maybe, read, take_on
+from bot.frontend.app import Interaction
+from bot.frontend.wording import described
+from bot.jobs import MAX_COUNT
+from bot.service import Asker, ImageWish, Ticket, Wish
+from bot.texts import say
+from generator import Settings
+
+PROMPT_CHARACTERS = 6_000
+"""What Discord lets somebody type; the generator says what it takes of it."""
+FIRST = ("size", "steps", "seed", "start")
+LATER = (
+    "init_weight", "learning_rate", "cutouts", "flip", "affine", "perspective", "colour", "sharpness", "noise",
+    "optimiser", "coarse", "scene_steps",
+)  # fmt: skip
+NOT_TYPED = ("parent",)
+"""Starts that belong to buttons."""
+RATIOS = ((1, 1), (4, 3), (3, 4), (3, 2), (2, 3), (16, 9), (9, 16), (2, 1), (1, 2))
+AREAS = (256, 384, 512, 768, 1024)
+"""Sides of the squares that have as many pixels as the sizes on offer."""
+GRAIN_PX = 16
+MAX_CHOICES = 25
+_SETTINGS: dict[str, Field[Any]] = {item.name: item for item in fields(Settings)}
+
+
+def command() -> app_commands.Command[Any, ..., Any]:
+    """The command; its options are read from the settings of the generator."""
+    options = [
+        _option("prompt", app_commands.Range[str, 1, PROMPT_CHARACTERS]),
+        *(_setting(name) for name in FIRST),
+        _option("init_image", discord.Attachment, None),
+        _setting("init_weight"),
+        _option("image_prompt", discord.Attachment, None),
+        _option("style", str, None),
+        _option("negative", app_commands.Range[str, 1, 1_000], ""),
+        _option("count", app_commands.Range[int, 1, MAX_COUNT], 1),
+        *(_setting(name) for name in LATER if name != "init_weight"),
+        _option("timelapse", bool, False),
+        _option("private", bool, False),
+    ]
+
+    async def imagine(interaction: Interaction, **given: Any) -> None:  # noqa: ANN401 - whatever the options hold
+        await take_on(interaction, lambda asker: _order(interaction, asker, given))
+
+    first = inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    imagine.__signature__ = inspect.Signature([first, *options])  # type: ignore[attr-defined]  # read by discord.py
+    app_commands.describe(**{item.name: described(f"option_{item.name}") for item in options})(imagine)
+    app_commands.choices(
+        start=[app_commands.Choice(name=name, value=name) for name in _choices("start")],
+        optimiser=[app_commands.Choice(name=name, value=name) for name in _choices("optimiser")],
+    )(imagine)
+    app_commands.autocomplete(size=complete_size, style=complete_style)(imagine)
+    return app_commands.guild_only(
+        app_commands.Command(name="imagine", description=described("command_imagine"), callback=imagine)
+    )
+
+
+async def complete_size(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    """Sizes by aspect ratio, as large as this server allows; what was typed so far narrows them."""
+    limits = await interaction.client.service.guilds.limits(interaction.guild_id or 0, _roles(interaction))
+    found = []
+    for side in AREAS:
+        for ratio in RATIOS:
+            width, height = _sides(ratio, side)
+            name = say(
+                "size_choice", interaction.locale.value, size=f"{width}x{height}", ratio=f"{ratio[0]}:{ratio[1]}"
+            )
+            if max(width, height) <= limits.size_px and typed.strip().lower() in name.lower():
+                found.append(app_commands.Choice(name=name, value=f"{width}x{height}"))
+    return found[-MAX_CHOICES:] if not typed else found[:MAX_CHOICES]
+
+
+async def complete_style(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    """The styles of the server and the host whose name or text holds what was typed so far."""
+    styles = await interaction.client.service.words.styles(interaction.guild_id or 0)
+    wanted = typed.strip().casefold()
+    hits = [style for style in styles if wanted in style.name.casefold() or wanted in style.text.casefold()]
+    return [
+        app_commands.Choice(name=f"{style.name}: {style.text}"[:100], value=style.name) for style in hits[:MAX_CHOICES]
+    ]
+
+
+async def _order(interaction: Interaction, asker: Asker, given: Mapping[str, Any]) -> Ticket:
+    init_image, image_prompt = given["init_image"], given["image_prompt"]
+    init_data = await maybe(None if init_image is None else read(init_image, "init_image"))
+    prompt_data = await maybe(None if image_prompt is None else read(image_prompt, "image_prompt"))
+    wish = Wish(
+        prompt=given["prompt"],
+        settings={name: given[name] for name in (*FIRST, *LATER) if given[name] is not None},
+        negative=given["negative"],
+        style=given["style"],
+        init_image=init_data,
+        image_prompts=() if prompt_data is None else (ImageWish(data=prompt_data),),
+        count=given["count"],
+        private=given["private"],
+        timelapse=given["timelapse"],
+    )
+    return await interaction.client.service.submit(asker, wish)
+
+
+def _option(name: str, kind: object, default: object = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind, default=default)
+
+
+def _setting(name: str) -> inspect.Parameter:
+    """The option for a setting, in the generator's range."""
+    item = _SETTINGS[name]
+    kind: object = str
+    if item.type in ("int", "float"):
+        number = int if item.type == "int" else float
+        kind = app_commands.Range[number, number(item.metadata["low"]), number(item.metadata["high"])]  # type: ignore[misc, valid-type]
+    return _option(name, kind, None)
+
+
+def _choices(name: str) -> tuple[str, ...]:
+    return tuple(value for value in _SETTINGS[name].metadata["choices"] if value not in NOT_TYPED)
+
+
+def _sides(ratio: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height of a ratio with about side x side pixels, on the models' grid."""
+    width, height = ratio
+    scale = side / (width * height) ** 0.5
+    return round(width * scale / GRAIN_PX) * GRAIN_PX, round(height * scale / GRAIN_PX) * GRAIN_PX
+
+
+def _roles(interaction: Interaction) -> frozenset[int]:
+    member = interaction.user
+    return frozenset(role.id for role in member.roles) if isinstance(member, discord.Member) else frozenset()

@@ -1,0 +1,71 @@
+"""The buttons below a job's message: what they are called, and how a press finds its job after a restart. Event loop.
+
+All that a button knows is in its custom id, `reverie:ACTION:JOB:NUMBER`; the rest is read from the database.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Self, cast
+
+import discord
+
+from bot.frontend.app import Interaction
+from bot.texts import say
+
+SECONDARY, PRIMARY = discord.ButtonStyle.secondary, discord.ButtonStyle.primary
+SUCCESS, DANGER = discord.ButtonStyle.success, discord.ButtonStyle.danger
+
+STYLES = {
+    "again": (SECONDARY, "🔁"),
+    "vary": (SECONDARY, "✨"),
+    "continue": (SECONDARY, "⏩"),
+    "remix": (SECONDARY, "✏️"),
+    "upscale": (PRIMARY, "🔎"),
+    "timelapse": (SECONDARY, "🎞️"),
+    "recipe": (SECONDARY, "📜"),
+    "delete": (SECONDARY, "🗑️"),
+    "report": (SECONDARY, "🚩"),
+    "finish": (SUCCESS, "✅"),
+    "cancel": (DANGER, "✖️"),
+    "show": (PRIMARY, "👁️"),
+    "erase": (DANGER, "🗑️"),
+}
+"""Style and sign of each action's button; its label is the text `button_ACTION`."""
+_TEMPLATE = r"reverie:(?P<action>[a-z]{2,12}):(?P<job>\d{1,18}):(?P<number>\d)"
+
+
+class JobButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_TEMPLATE):
+    """One button; it hands every press on to `App.press`."""
+
+    def __init__(self, action: str, job_id: int, number: int, item: discord.ui.Button[Any]) -> None:
+        super().__init__(item)
+        self.action, self.job_id, self.number = action, job_id, number
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        button = cast("discord.ui.Button[Any]", item)
+        return cls(match["action"], int(match["job"]), int(match["number"]), button)
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the press on."""
+        pressed: Interaction = interaction
+        await pressed.client.press(pressed, self.action, self.job_id, self.number)
+
+
+def job_button(
+    action: str, job_id: int, locale: str, number: int = 1, *, row: int | None = None, short: str | None = None
+) -> JobButton:
+    """The button of an action; `short` is a label such as U1 instead of the action's own."""
+    style, sign = STYLES[action]
+    button: discord.ui.Button[Any] = discord.ui.Button(
+        style=style,
+        label=short or say(f"button_{action}", locale),
+        emoji=None if short else sign,
+        custom_id=f"reverie:{action}:{job_id}:{number}",
+        row=row,
+    )
+    return JobButton(action, job_id, number, button)

@@ -1,0 +1,24 @@
+"""What all modals have in common. Event loop."""
+
+from __future__ import annotations
+
+import discord
+
+from bot.frontend.app import App
+from bot.frontend.errors import explain
+
+LABEL = 45
+"""Discord's limit for titles and labels, in characters."""
+TEXT = 4_000
+"""Discord's limit for what is typed, in characters."""
+
+
+class Form(discord.ui.Modal):
+    """A modal whose errors are told to the person."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title=title[:LABEL])
+
+    async def on_error(self, interaction: discord.Interaction[App], error: Exception) -> None:  # type: ignore[override]
+        """Say what went wrong."""
+        await explain(interaction, error)

@@ -1,0 +1,115 @@
+"""What is handed out of a job, to one person only: picture, timelapse, recipe; and how it is deleted. Event loop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from io import BytesIO
+
+import discord
+
+from bot.errors import NotFound, NotOwner
+from bot.frontend import message
+from bot.frontend.answering import in_time, reply
+from bot.frontend.app import Interaction
+from bot.frontend.asking import asker_of
+from bot.frontend.faults import TROUBLE
+from bot.frontend.keys import job_button
+from bot.frontend.poster import FILE_BYTES, ROOM_BYTES
+from bot.jobs import Job, JobState, StoredPicture
+from bot.log import about
+from bot.service import PictureFile
+from bot.texts import say
+
+RECIPE_FILE = "reverie-{job}-{number}.json"
+_log = logging.getLogger(__name__)
+
+
+async def show(interaction: Interaction, job_id: int, number: int) -> None:
+    """The picture so far, or the finished one with its buttons."""
+    asker, service = asker_of(interaction), interaction.client.service
+    job = await service.archive.job(asker, job_id)
+    pictures = await service.archive.pictures(job_id)
+    if job.state is JobState.RUNNING or not pictures:
+        view = await service.view(job_id)
+        preview = view.preview if view is not None else None
+        if preview is None:
+            raise NotFound("nothing_to_show")
+        await reply(interaction, files=[discord.File(BytesIO(preview.data), f"preview-{job_id}.jpg")])
+        return
+    await show_finished(interaction, job, pictures, 0 if job.count > 1 else 1)
+
+
+async def show_finished(interaction: Interaction, job: Job, pictures: Sequence[StoredPicture], number: int) -> None:
+    """Finished pictures of a job with their buttons, to one person; number 0 is all of them."""
+    archive, asker = interaction.client.service.archive, asker_of(interaction)
+    work = archive.file(asker, job.id, number, limit_bytes=_limit(interaction))
+    file = await in_time(interaction, work, private=True)
+    flagged = any(picture.flagged for picture in pictures) and not asker.age_restricted
+    shown = message.final(job, pictures, (file,), spoiler=flagged)
+    await reply(interaction, embed=shown.embed, files=shown.uploads(), buttons=shown.buttons)
+
+
+async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
+    """How the picture grew; of several, all that were recorded."""
+    asker, archive = asker_of(interaction), interaction.client.service.archive
+    job = await archive.job(asker, job_id)
+    numbers = [item.number for item in await archive.pictures(job_id) if item.has_timelapse] or [number]
+
+    async def films() -> list[PictureFile]:
+        limit = _limit(interaction) // len(numbers)
+        return [await archive.timelapse(asker, job_id, item, limit_bytes=limit) for item in numbers]
+
+    found = await in_time(interaction, films(), private=True)
+    alt_text = say("alt_text_timelapse", asker.locale, prompt=" ".join(job.prompt.split()))[: message.ALT_TEXT]
+    await reply(
+        interaction, files=[discord.File(BytesIO(film.data), film.name, description=alt_text) for film in found]
+    )
+
+
+async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
+    """The recipe in short, and as a file that makes the picture again."""
+    asker, archive = asker_of(interaction), interaction.client.service.archive
+    job = await archive.job(asker, job_id)
+    text = await archive.recipe(asker, job_id, number)
+    pictures = [item for item in await archive.pictures(job_id) if item.number == number]
+    locale = asker.locale
+    lines = [message.plain_prompt(job.prompt) or say("no_words", locale), f"-# {message.recipe_line(job, pictures)}"]
+    lines.append(say("recipe_how", locale))
+    embed = discord.Embed(title=say("recipe_title", locale, job=job_id), description="\n".join(lines))
+    for name, value in list(job.settings.as_dict().items())[:24]:
+        embed.add_field(name=name, value=str(value), inline=True)
+    name = RECIPE_FILE.format(job=job_id, number=number)
+    await reply(interaction, embed=embed, files=[discord.File(BytesIO(text.encode()), name)])
+
+
+async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> None:
+    """Ask once more before a job goes for good."""
+    asker, service = asker_of(interaction), interaction.client.service
+    view = await service.view(job_id)
+    if view is None or view.job.guild_id != asker.guild_id:
+        raise NotFound("job_unknown", job=job_id)
+    if view.job.user_id != asker.user_id and not asker.manages:
+        raise NotOwner("not_owner")
+    buttons = discord.ui.View(timeout=None)
+    buttons.add_item(job_button("erase", job_id, asker.locale))
+    await reply(interaction, say("delete_sure", asker.locale, job=job_id), buttons=buttons)
+
+
+async def delete(interaction: Interaction, job_id: int, number: int) -> None:
+    """Delete a job and its message."""
+    asker = asker_of(interaction)
+    job = await interaction.client.service.archive.delete(asker, job_id)
+    await interaction.response.edit_message(content=say("deleted", asker.locale, job=job_id), view=None)
+    if job.message_id is None:
+        return
+    channel = interaction.client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+    try:
+        await channel.get_partial_message(job.message_id).delete()
+    except TROUBLE as exc:
+        _log.info("the message of a deleted job stays: %r", exc, extra=about(job=job_id, guild=job.guild_id))
+
+
+def _limit(interaction: Interaction) -> int:
+    guild = interaction.guild
+    return (FILE_BYTES if guild is None else guild.filesize_limit) - ROOM_BYTES

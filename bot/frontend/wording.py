@@ -1,0 +1,28 @@
+"""Names and descriptions of commands and options in the languages that we have. Event loop; no I/O."""
+
+from __future__ import annotations
+
+from discord import Locale, app_commands
+
+from bot.texts import LANGUAGES, language_of, say
+
+DESCRIPTION = 100
+"""Discord's limit for the description of a command or option, in characters."""
+
+
+def described(key: str) -> app_commands.locale_str:
+    """The description with this key in bot/texts."""
+    return app_commands.locale_str(say(key)[:DESCRIPTION], key=key)
+
+
+class Translator(app_commands.Translator):
+    """Says what `described` made in another language."""
+
+    async def translate(
+        self, string: app_commands.locale_str, locale: Locale, context: app_commands.TranslationContextTypes
+    ) -> str | None:
+        """The text for a locale; None where we lack its language or it is English."""
+        key, language = string.extras.get("key"), language_of(locale.value)
+        if key is None or language == LANGUAGES[0]:
+            return None
+        return say(key, locale.value)[:DESCRIPTION]

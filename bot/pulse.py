@@ -1,0 +1,57 @@
+"""The sign of life that `python -m bot health` and a container's health check read. Event loop; tiny files.
+
+The running bot rewrites one small file in its data folder every few seconds. An event loop that stands still stops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bot.errors import BotError
+
+BEAT_S = 5.0
+STALE_S = 60.0
+
+
+class Pulse:
+    """The file `pulse.json` of a data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "pulse.json"
+
+    async def beat(self, is_ready: Callable[[], bool]) -> None:
+        """Write it again and again, until cancelled; `is_ready` says whether Discord is connected."""
+        while True:
+            if self._path.parent.is_dir():
+                await asyncio.to_thread(self._write, is_ready())
+            await asyncio.sleep(BEAT_S)
+
+    def stop(self) -> None:
+        """The bot ends on purpose."""
+        self._path.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """See that the bot lives and is connected.
+
+        Raises:
+            BotError: with a sentence that says what is wrong.
+        """
+        try:
+            values = json.loads(self._path.read_text("utf-8"))
+            age_s, ready = time.time() - float(values["at"]), bool(values["ready"])
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise BotError("health_not_running", file=str(self._path)) from exc
+        if age_s > STALE_S:
+            raise BotError("health_stale", seconds=round(age_s))
+        if not ready:
+            raise BotError("health_not_connected")
+
+    def _write(self, ready: bool) -> None:
+        beside = self._path.with_name(".pulse.json.part")
+        beside.write_text(json.dumps({"at": time.time(), "ready": ready, "process": os.getpid()}), "utf-8")
+        beside.replace(self._path)

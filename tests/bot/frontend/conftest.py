@@ -1,0 +1,39 @@
+"""A stage for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import simcord
+
+from bot.config import Config
+from bot.errors import BotError
+from tests.bot.frontend.stage import Stage
+
+
+@pytest.fixture
+def built(tmp_path: Path, config: Config) -> Iterator[Stage]:
+    yield Stage(tmp_path / "data", config)
+
+
+@pytest_asyncio.fixture
+async def env(built: Stage) -> AsyncIterator[simcord.Env]:
+    """The simulated Discord; simcord's plugin finds it here and has the test use its clock."""
+    env = built.waits.env = simcord.Env(built.make_client())
+    await env.start()
+    yield env
+    built.dreamer.open.set()
+    await built.client.close()
+    await env.shutdown()
+    # simcord also gathers what was told to the person.
+    unexpected = [error for error in env.errors if not isinstance(getattr(error, "original", error), BotError)]
+    assert not unexpected, unexpected
+
+
+@pytest.fixture
+def stage(built: Stage, env: simcord.Env) -> Stage:
+    built.furnish(env)
+    return built

@@ -1,0 +1,125 @@
+"""A simulated Discord with the real client, service and painting thread, and a dream without models."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import discord
+import simcord
+from simcord.results import InteractionResult, ResponseMessage
+
+from bot.config import Config
+from bot.executor import LocalExecutor
+from bot.files import DataFolder
+from bot.frontend.client import Reverie
+from bot.jobs import Job, JobState
+from bot.service import Asker, Service
+from generator import Settings
+from tests.bot.fake_dream import FakeDreamer
+
+T = TypeVar("T")
+PATIENCE_S = 20.0
+SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
+
+
+class Waits:
+    """The application's waits, told to whatever simulated Discord there is."""
+
+    env: simcord.Env | None = None
+
+    async def __call__(self, awaitable: Awaitable[T], reason: str, /) -> T:
+        if self.env is None:
+            return await awaitable
+        result: T = await self.env.external_wait(awaitable, reason=reason)
+        return result
+
+
+class Stage:
+    """A server with one channel, a member, another member and an admin."""
+
+    def __init__(self, folder: Path, config: Config) -> None:
+        self.config, self.folder = config, folder
+        self.dreamer, self.waits = FakeDreamer(), Waits()
+
+    def make_client(self) -> Reverie:
+        """A client with everything behind it, on the same data folder each time."""
+        timing = self.config.timing
+        executor = LocalExecutor(
+            self.dreamer, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, external_wait=self.waits
+        )
+        service = Service(self.config, DataFolder(self.folder), executor, settings=SETTINGS, external_wait=self.waits)
+        self.client = Reverie(self.config, service, external_wait=self.waits, shard_count=1)
+        return self.client
+
+    def furnish(self, env: simcord.Env) -> None:
+        """Put people and a channel there."""
+        self.env = env
+        self.guild = env.create_guild("Test")
+        self.channel = self.guild.create_text_channel("pictures")
+        self.ann = self.guild.add_member(env.create_user("ann"))
+        self.bob = self.guild.add_member(env.create_user("bob"))
+        manager = self.guild.create_role("manager", permissions=discord.Permissions(manage_guild=True))
+        self.admin = self.guild.add_member(env.create_user("admin"), roles=[manager])
+
+    @property
+    def service(self) -> Service:
+        return self.client.service
+
+    async def until(self, fulfilled: Callable[[], Awaitable[T | None]]) -> T:
+        """Let time pass until something is so."""
+        end = time.perf_counter() + PATIENCE_S
+        while time.perf_counter() < end:
+            value = await fulfilled()
+            if value:
+                return value
+            await asyncio.sleep(0.01)
+            await self.env.advance_time(1.0)
+        raise AssertionError("it did not come to pass")
+
+    async def job(self, job_id: int = 1) -> Job:
+        """A job as it is in the database."""
+        job = await self.service.store.jobs.get(job_id)
+        assert job is not None
+        return job
+
+    async def ended(self, job_id: int = 1, state: JobState = JobState.DONE) -> Job:
+        """The job, once it has come to that state and its message says so."""
+
+        async def look() -> Job | None:
+            job = await self.job(job_id)
+            return job if job.state is state and job.told else None
+
+        return await self.until(look)
+
+    def message(self, index: int = -1) -> discord.Message:
+        """A message in the channel."""
+        return self.channel.history()[index]
+
+    def asker(self, member: simcord.MemberActor) -> Asker:
+        """The member as the service sees it."""
+        manages = member is self.admin
+        return Asker(guild_id=self.guild.id, channel_id=self.channel.id, user_id=member.id, manages=manages)
+
+    async def restart(self) -> None:
+        """The process ends properly and begins again."""
+        await self.client.close()
+        await self.env.restart_bot(self.make_client())
+
+    async def painted(self, prompt: str = "a red apple", **options: object) -> discord.Message:
+        """The message of a finished picture of Ann's."""
+        await self.ann.slash(self.channel, "imagine", prompt=prompt, **options)
+        jobs = await self.service.store.jobs.under_way()
+        job_id = jobs[-1].id if jobs else 1
+        await self.ended(job_id)
+        return self.message()
+
+
+def reply_of(answer: InteractionResult) -> ResponseMessage:
+    """What only the person who asked sees."""
+    reply = answer.response or answer.followups[0]
+    assert reply.ephemeral
+    return reply
