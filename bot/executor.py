@@ -14,15 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from PIL import Image
-
 from bot.log import about
 from bot.painting import Dream, Dreamer, Halted, News, Order, Outcome, Painted, PainterDied, Work
 from bot.waiting import FOR_THE_PAINTER, ExternalWait, identity
-from generator import CheckpointError, OutOfMemory, Progress
+from generator import CheckpointError, OutOfMemory, Progress, Timelapse
 
 FRAMES = 40
-"""About so many pictures make a timelapse."""
+"""At most so many pictures make a timelapse."""
 FRAME_SIDE_PX = 384
 PROGRESS_S = 0.1
 """Least time between two reports of progress alone."""
@@ -201,7 +199,8 @@ class _Painter:
         dream = self._begin(task)
         self.description = self._dreamer.describe()
         began = time.monotonic()
-        progress, frames, first_at, first = dream.progress, list[Image.Image](), began, dream.progress.step
+        progress, film = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
+        first, first_at = progress.step, began
         reports = _Reports(began, self._preview_s, self._snapshot_s)
         while not dream.finished:
             if task.order is Order.CANCEL:
@@ -214,12 +213,12 @@ class _Painter:
             task.alive_at = now = time.monotonic()
             if progress.step == first + 1:
                 first_at = now
-            news = reports.after_step(dream, progress, now, frames)
+            news = reports.after_step(dream, progress, now, film)
             if news is not None and task.put_news(news):
                 self._call(_deliver, task)
         steps = max(1, progress.step - first - 1)
         step_s = (time.monotonic() - first_at) / steps if progress.step > first + 1 else progress.seconds_per_step
-        return self._finished(task, dream, frames, began, step_s)
+        return self._finished(task, dream, film, began, step_s)
 
     def _begin(self, task: _Task) -> Dream:
         work = task.work
@@ -230,12 +229,13 @@ class _Painter:
                 _log.warning("the snapshot cannot be used: %s", exc, extra=about(job=work.job_id))
         return self._dreamer.begin(work.request, work.parent)
 
-    def _finished(self, task: _Task, dream: Dream, frames: list[Image.Image], began: float, step_s: float) -> Painted:
+    def _finished(self, task: _Task, dream: Dream, film: Timelapse, began: float, step_s: float) -> Painted:
         picture = dream.picture()
+        film.add(picture.image)
         return Painted(
             picture=picture,
             snapshot=dream.snapshot(),
-            frames=tuple(frames),
+            film=film,
             paint_s=time.monotonic() - began,
             step_s=step_s,
             unsafe=task.work.examine and self._dreamer.is_unsafe(picture.image),
@@ -257,15 +257,13 @@ class _Reports:
         self._progress_at = self._preview_at = now
         self._snapshot_at = now + snapshot_s
 
-    def after_step(self, dream: Dream, progress: Progress, now: float, frames: list[Image.Image]) -> News | None:
+    def after_step(self, dream: Dream, progress: Progress, now: float, film: Timelapse) -> News | None:
         """What to report after a step, if anything; a frame is added where one is due."""
-        wants_frame = progress.step % max(1, progress.steps // FRAMES) == 0
+        wants_frame = progress.step % max(1, progress.steps // (FRAMES - 1)) == 0
         wants_preview, wants_snapshot = now >= self._preview_at, now >= self._snapshot_at
         image = dream.preview() if wants_frame or wants_preview else None
         if image is not None and wants_frame:
-            frame = image.copy()
-            frame.thumbnail((FRAME_SIDE_PX, FRAME_SIDE_PX))
-            frames.append(frame)
+            film.add(image)
         if not wants_preview and not wants_snapshot and now < self._progress_at:
             return None
         self._progress_at = now + PROGRESS_S

@@ -15,7 +15,6 @@ PREVIEW_SIDE_PX = 768
 GAP_PX = 4
 _BACKGROUND = (49, 51, 56)
 _QUALITIES = (("WEBP", 95), ("WEBP", 85), ("JPEG", 85), ("JPEG", 70))
-_FRAME_MS, _LAST_FRAME_MS = 100, 1_500
 
 
 @dataclass(frozen=True)
@@ -80,24 +79,10 @@ def fitted(data: bytes, limit_bytes: int) -> ImageFile:
         image = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)), Image.Resampling.LANCZOS)
 
 
-def timelapse(frames: Sequence[Image.Image], last: Image.Image) -> bytes:
-    """How a picture grew, as an animated WebP that ends with the picture itself, in the size of the frames."""
-    end = last.copy()
-    if frames:
-        end = last.resize(frames[0].size, Image.Resampling.LANCZOS)
-    shown = [frame for frame in frames if frame.size == end.size]
-    out = BytesIO()
-    (shown[0] if shown else end).save(
-        out,
-        "WEBP",
-        save_all=True,
-        append_images=[*shown[1:], end] if shown else [],
-        duration=[_FRAME_MS] * len(shown) + [_LAST_FRAME_MS],
-        loop=0,
-        quality=75,
-        method=3,
-    )
-    return out.getvalue()
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels of a PNG or WebP file that we wrote."""
+    with Image.open(BytesIO(data), formats=["PNG", "WEBP"]) as image:
+        return image.size
 
 
 def _jpeg(image: Image.Image, side_px: int, quality: int) -> ImageFile:
@@ -106,9 +91,3 @@ def _jpeg(image: Image.Image, side_px: int, quality: int) -> ImageFile:
     out = BytesIO()
     small.save(out, "JPEG", quality=quality)
     return ImageFile(out.getvalue(), "jpg", *small.size)
-
-
-def size_of(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels of a PNG or WebP file that we wrote."""
-    with Image.open(BytesIO(data), formats=["PNG", "WEBP"]) as image:
-        return image.size

@@ -13,7 +13,7 @@ from typing import Protocol
 from PIL import Image
 
 from bot.errors import BotError
-from generator import GenerationRequest, Picture, Progress
+from generator import GenerationRequest, Picture, Progress, Timelapse
 
 
 class PainterDied(BotError):
@@ -103,8 +103,8 @@ class Painted:
 
     picture: Picture
     snapshot: bytes = field(repr=False)
-    frames: tuple[Image.Image, ...]
-    """How it grew, small, for a timelapse; less where it was resumed."""
+    film: Timelapse = field(repr=False)
+    """How it grew; where it was resumed, from then on."""
     paint_s: float
     step_s: float
     """Seconds per step, without the beginning and the end."""

@@ -72,7 +72,7 @@ class Service:
         facts = FactCache(store)
         self.guilds = guilds = Guilds(config, store, facts, queue)
         self.words = Words(config, store, facts)
-        self.archive = Archive(store, files, guilds, self._stop)
+        self.archive = Archive(store, files, guilds, self._stop, self._notify)
         self.people = People(store, files, self.archive)
         self.post = Post(store, files, guilds, self._notify)
         painter = JobPainter(store, files, executor, queue, self._notify, external_wait)

@@ -29,9 +29,16 @@ MAX_DETAILS = 1_000
 class Archive:
     """Finished pictures. Whoever asks sees what belongs to their own server, and private jobs only if they own them."""
 
-    def __init__(self, store: Store, files: DataFolder, guilds: Guilds, stop: Callable[[Job], Awaitable[None]]) -> None:
-        """`stop` ends a job that is still under way, so that it can be deleted."""
-        self._store, self._files, self._guilds, self._stop = store, files, guilds, stop
+    def __init__(
+        self,
+        store: Store,
+        files: DataFolder,
+        guilds: Guilds,
+        stop: Callable[[Job], Awaitable[None]],
+        notify: Callable[[int], None],
+    ) -> None:
+        """`stop` ends a job that is still under way, so that it can be deleted; `notify` tells the listeners."""
+        self._store, self._files, self._guilds, self._stop, self._notify = store, files, guilds, stop, notify
 
     async def job(self, asker: Asker, job_id: int) -> Job:
         """A job of the asker's server.
@@ -163,6 +170,7 @@ class Archive:
         await self._store.jobs.delete(ids)
         for job_id in ids:
             await asyncio.to_thread(self._files.remove_job, job_id)
+            self._notify(job_id)
 
     async def _read(self, asker: Asker, kind: Kind, job_id: int, number: int) -> bytes:
         job = await self.job(asker, job_id)

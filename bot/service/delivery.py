@@ -74,6 +74,8 @@ class Post:
             )
         except NotFound:
             return None
+        except IllegalTransition:
+            return await self._store.jobs.get(job_id)
         self._changed(job)
         return job
 

@@ -38,6 +38,7 @@ class Housekeeping:
         self._store, self._files, self._guilds, self._archive = store, files, guilds, archive
         self._timing, self._notify, self._give_up, self._wait = timing, notify, give_up, external_wait
         self._tasks: list[asyncio.Task[None]] = []
+        self.began_at, self._began = time.time(), time.monotonic()
 
     async def start(self) -> None:
         """Remove files without a row, then begin."""
@@ -61,7 +62,11 @@ class Housekeeping:
             _log.info("files without a job removed", extra=about(job=job_id))
 
     async def retain(self) -> None:
-        """Delete what is older than its server wants to keep it."""
+        """Delete what is older than its server wants to keep it, unless the clock of the machine cannot be trusted."""
+        drift_s = time.time() - self.began_at - (time.monotonic() - self._began)
+        if abs(drift_s) > DAY_S:
+            _log.error("the clock jumped; nothing is deleted until the next start", extra=about(drift_s=round(drift_s)))
+            return
         for guild_id in await self._store.pictures.guilds():
             days = await self._guilds.retention_days(guild_id)
             if not days:

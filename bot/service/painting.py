@@ -191,13 +191,14 @@ class JobPainter:
     def _write(self, job_id: int, number: int, painted: Painted) -> bool:
         """The files of one picture; whether there is a timelapse. Runs on a thread."""
         picture = painted.picture
-        png = encode(picture.image, "png", request_to_json(picture.request))
+        recipe = request_to_json(picture.request)
+        png = encode(picture.image, "png", recipe)
         self._files.write(Kind.LATENT, job_id, number, painted.snapshot)
-        if len(painted.frames) > 1:
-            film = imaging.timelapse(painted.frames, picture.image)
-            self._files.write(Kind.TIMELAPSE, job_id, number, film)
+        moving = len(painted.film.frames) > 1
+        if moving:
+            self._files.write(Kind.TIMELAPSE, job_id, number, painted.film.encode("webp", recipe))
         self._files.write(Kind.PICTURE, job_id, number, png)
-        return len(painted.frames) > 1
+        return moving
 
     def _saved_image(self, job_id: int, number: int) -> imaging.Image.Image:
         data = self._files.read(Kind.PICTURE, job_id, number)

@@ -119,8 +119,11 @@ class Database:
         try:
             with _as_store_error(target):
                 beside.unlink(missing_ok=True)
-                async with aiosqlite.connect(beside) as copy:
+                copy = await _opened(beside)
+                try:
                     await self._reader.backup(copy)
+                finally:
+                    await copy.close()
                 beside.replace(target)
         except OSError as exc:
             raise StoreError("store_unwritable", file=str(target)) from exc
@@ -129,7 +132,7 @@ class Database:
 
     async def _lock_out(self) -> None:
         """Hold an empty database beside ours for ourselves: the one lock that all systems have, and give back."""
-        self._sole = await aiosqlite.connect(self.path.with_suffix(".lock"), isolation_level=None, timeout=0)
+        self._sole = await _opened(self.path.with_suffix(".lock"), timeout_s=0)
         try:
             await self._sole.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as exc:
@@ -190,12 +193,21 @@ def statements(script: str) -> Iterator[str]:
         raise StoreError("store_migrations")
 
 
+async def _opened(path: Path, timeout_s: float = BUSY_TIMEOUT_MS / 1_000) -> aiosqlite.Connection:
+    connection = aiosqlite.connect(path, isolation_level=None, timeout=timeout_s)
+    try:
+        return await connection
+    except BaseException:
+        # aiosqlite does not wait for the thread of a connection that failed; it would outlive the event loop.
+        await asyncio.to_thread(connection._thread.join)
+        raise
+
+
 async def _connect(path: Path) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None)
+    connection = await _opened(path)
     try:
         connection.row_factory = sqlite3.Row
-        await connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        await connection.execute("PRAGMA journal_mode = WAL")
+        await connection.execute_fetchall("PRAGMA journal_mode = WAL")
         # With FULL an acknowledged job outlives a power cut as well, at the price of one fsync a transaction.
         await connection.execute("PRAGMA synchronous = FULL")
         await connection.execute("PRAGMA foreign_keys = ON")

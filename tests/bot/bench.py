@@ -43,6 +43,14 @@ class Bench:
         await self.service.close()
         return await self.start()
 
+    async def crash(self) -> Service:
+        """Begin anew from what is on disk, as if the process had ended in the middle of everything."""
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            if task.get_name() in ("dispatcher", "retention", "closed doors") or task.get_name().startswith("job "):
+                task.cancel()
+        await self.service.store.close()
+        return await self.start()
+
     async def imagine(self, prompt: str = "a red apple", *, who: Asker | None = None, **settings: object) -> Job:
         wish = Wish(prompt=prompt, settings=QUICK | settings)
         return (await self.service.submit(who or asker(), wish)).job

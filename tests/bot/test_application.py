@@ -2,13 +2,493 @@
 
 from __future__ import annotations
 
-from bot.jobs import JobState
-from tests.bot.bench import Bench
+import asyncio
+import time
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from bot.errors import FilesError, NotFound, NotOwner, QueueFull, ShuttingDown, WrongState
+from bot.files import Kind
+from bot.jobs import Job, JobState, Origin
+from bot.service import GRID, Change, Safety, Wish
+from bot.texts import Sentence
+from generator import GeneratorError, OutOfMemory, read_recipe
+from tests.bot.bench import BEN, CHANNEL, GUILD, QUICK, Bench, asker, until
+
+LONG = {"steps": 600}
+
+
+async def running(bench: Bench, job: Job) -> Job:
+    """The job, as soon as the painter made a step of it."""
+
+    async def moves() -> Job | None:
+        view = await bench.service.view(job.id)
+        return view.job if view is not None and view.progress is not None else None
+
+    return await until(moves)
+
+
+def files_of(bench: Bench, job_id: int) -> set[str]:
+    return {path.parent.parent.name for path in bench.files.root.rglob(f"{job_id:09d}-*")}
 
 
 async def test_a_wish_is_queued_painted_saved_and_posted(bench: Bench) -> None:
     job = await bench.imagine()
     assert job.state is JobState.QUEUED
     done = await bench.post(job.id)
-    assert done.state is JobState.DONE
-    assert done.message_id == 9
+    assert (done.state, done.message_id, done.told) == (JobState.DONE, 9, True)
+    assert files_of(bench, job.id) == {"pictures", "latents", "timelapses"}
+    assert job.id in bench.changes
+
+
+async def test_the_saved_picture_carries_the_recipe_that_makes_it_again(bench: Bench) -> None:
+    job = await bench.imagine(seed=11)
+    await bench.post(job.id)
+    data = bench.files.read(Kind.PICTURE, job.id, 1)
+    assert data is not None
+    request = read_recipe(data).request
+    assert (request.prompt, request.settings.seed) == ("a red apple", 11)
+    assert await bench.service.archive.request(asker(), job.id, 1) == request
+
+
+async def test_the_picture_and_its_row_are_there_before_it_is_to_be_posted(bench: Bench) -> None:
+    seen: list[tuple[int, bool]] = []
+    job = await bench.imagine()
+
+    async def look() -> None:
+        view = await bench.service.view(job.id)
+        if view is not None and view.job.state is JobState.POSTING:
+            seen.append((len(view.pictures), bench.files.read(Kind.PICTURE, job.id, 1) is not None))
+
+    tasks = []
+    bench.service.watch(lambda job_id: tasks.append(asyncio.ensure_future(look())))
+    await bench.post(job.id)
+    await asyncio.gather(*tasks)
+    assert set(seen) == {(1, True)}
+
+
+async def test_while_it_is_painted_there_are_progress_preview_and_a_time(bench: Bench) -> None:
+    bench.dreamer.step_s = 0.02
+    job = await bench.imagine(**LONG)
+
+    async def previewed() -> bool | None:
+        view = await bench.service.view(job.id)
+        if view is None or view.preview is None or view.progress is None or view.due_at is None:
+            return None
+        assert Image.open(BytesIO(view.preview.data)).size == (64, 64)
+        return view.progress.steps == 600 and view.due_at > time.time()
+
+    assert await until(previewed)
+    await bench.service.cancel(asker(), job.id)
+
+
+async def test_those_who_wait_know_their_place_and_when(bench: Bench) -> None:
+    bench.dreamer.open.clear()
+    first = await bench.imagine()
+    await bench.reaches(first.id, JobState.RUNNING)
+    second = await bench.service.submit(asker(), Wish(prompt="two", settings=QUICK))
+    third = await bench.service.submit(asker(BEN, guild_id=7), Wish(prompt="three", settings=QUICK))
+    places = await bench.service.places()
+    assert [places[ticket.job.id].place for ticket in (second, third)] == [1, 2]
+    assert second.place is not None
+    assert second.place.due_at is not None
+    assert second.place.due_at > time.time()
+    queue = await bench.service.queue(asker())
+    assert [view.job.id for view in queue] == [first.id, second.job.id]
+
+
+async def test_several_pictures_are_one_job_with_a_grid_and_seeds_that_follow(bench: Bench) -> None:
+    ticket = await bench.service.submit(asker(), Wish(prompt="x", settings=QUICK | {"seed": 5}, count=4))
+    await bench.post(ticket.job.id)
+    pictures = await bench.service.archive.pictures(ticket.job.id)
+    assert [(item.number, item.seed) for item in pictures] == [(1, 5), (2, 6), (3, 7), (4, 8)]
+    grid = await bench.service.archive.file(asker(), ticket.job.id, GRID, limit_bytes=10**7)
+    assert (grid.width, grid.height) == (132, 132)
+    third = await bench.service.archive.file(asker(), ticket.job.id, 3, limit_bytes=10**7)
+    assert read_recipe(third.data).request.settings.seed == 7
+
+
+async def test_finishing_now_keeps_the_picture_so_far_and_paints_no_other(bench: Bench) -> None:
+    bench.dreamer.step_s = 0.005
+    wish = Wish(prompt="x", settings=QUICK | LONG, count=4)
+    job = (await bench.service.submit(asker(), wish)).job
+    await running(bench, job)
+    await bench.service.finish_early(asker(), job.id)
+    await bench.post(job.id)
+    (picture,) = await bench.service.archive.pictures(job.id)
+    assert picture.stopped_at == picture.steps
+    request = await bench.service.archive.request(asker(), job.id, 1)
+    assert request.stopped_at == picture.steps
+
+
+async def test_a_queued_job_can_be_cancelled_and_is_never_painted(bench: Bench) -> None:
+    bench.dreamer.open.clear()
+    first = await bench.imagine("first")
+    second = await bench.imagine("second")
+    await bench.reaches(first.id, JobState.RUNNING)
+    cancelled = await bench.service.cancel(asker(), second.id)
+    assert (cancelled.state, cancelled.told) == (JobState.CANCELLED, False)
+    bench.dreamer.open.set()
+    await bench.reaches(first.id, JobState.POSTING)
+    assert [request.prompt for request in bench.dreamer.begun] == ["first"]
+
+
+async def test_a_running_job_can_be_cancelled_and_leaves_no_file(bench: Bench) -> None:
+    bench.dreamer.step_s = 0.005
+    job = await bench.imagine(**LONG)
+    await running(bench, job)
+    await bench.service.cancel(asker(), job.id)
+    other = await bench.imagine()
+    await bench.reaches(other.id, JobState.POSTING)
+    assert files_of(bench, job.id) == set()
+    assert [item.id for item in await bench.service.post.unsettled()] == [job.id, other.id]
+    await bench.service.post.told(job.id)
+    assert [item.id for item in await bench.service.post.unsettled()] == [other.id]
+
+
+async def test_only_the_owner_or_an_admin_of_the_same_server_may_end_a_job(bench: Bench) -> None:
+    bench.dreamer.open.clear()
+    job = await bench.imagine()
+    for end in (bench.service.cancel, bench.service.finish_early, bench.service.archive.delete):
+        with pytest.raises(NotOwner):
+            await end(asker(BEN), job.id)
+        with pytest.raises(NotFound):
+            await end(asker(guild_id=GUILD + 1, manages=True), job.id)
+        with pytest.raises(NotFound):
+            await end(asker(), 999)
+    assert (await bench.service.cancel(asker(BEN, manages=True), job.id)).state is JobState.CANCELLED
+
+
+async def test_what_has_ended_cannot_be_cancelled_or_finished(bench: Bench) -> None:
+    job = await bench.imagine()
+    await bench.reaches(job.id, JobState.POSTING)
+    for end in (bench.service.cancel, bench.service.finish_early):
+        with pytest.raises(WrongState):
+            await end(asker(), job.id)
+    await bench.post(job.id)
+    with pytest.raises(WrongState):
+        await bench.service.cancel(asker(), job.id)
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        (OutOfMemory("no"), "out_of_memory"),
+        (MemoryError(), "out_of_memory"),
+        (GeneratorError("The loss is no number."), "generator_says"),
+        (ZeroDivisionError(), "unexpected"),
+    ],
+)
+async def test_a_job_that_breaks_has_a_reason_and_the_next_one_is_painted(
+    bench: Bench, fault: Exception, key: str
+) -> None:
+    bench.dreamer.faults = [fault]
+    job, other = await bench.imagine(), await bench.imagine()
+    failed = await bench.reaches(job.id, JobState.FAILED)
+    assert failed.reason is not None
+    assert failed.reason.key == key
+    await bench.reaches(other.id, JobState.POSTING)
+
+
+async def test_a_thread_that_dies_costs_one_try(bench: Bench) -> None:
+    bench.dreamer.faults = [SystemExit()]
+    job = await bench.imagine()
+    await bench.reaches(job.id, JobState.POSTING)
+    assert bench.executor.deaths == 1
+
+
+async def test_a_job_that_kills_the_thread_twice_has_failed(bench: Bench) -> None:
+    bench.dreamer.faults = [SystemExit(), SystemExit()]
+    job, other = await bench.imagine(), await bench.imagine()
+    failed = await bench.reaches(job.id, JobState.FAILED)
+    assert failed.reason is not None
+    assert failed.reason.key == "painter_died"
+    await bench.reaches(other.id, JobState.POSTING)
+
+
+async def test_posting_is_written_down_and_a_second_confirmation_changes_nothing(bench: Bench) -> None:
+    job = await bench.imagine()
+    await bench.reaches(job.id, JobState.POSTING)
+    post = bench.service.post
+    first, second = [await post.begin(job.id, limit_bytes=10**7) for _ in range(2)]
+    assert first is not None
+    assert second is not None
+    assert (first.repeated, second.repeated) == (False, True)
+    assert first.files[0].name == f"reverie-{job.id}-1.png"
+    await post.done(job.id, CHANNEL, 1)
+    again = await post.done(job.id, CHANNEL, 2)
+    assert again is not None
+    assert again.message_id == 1
+    assert await post.begin(job.id, limit_bytes=10**7) is None
+
+
+async def test_a_timelapse_that_was_asked_for_is_posted_too(bench: Bench) -> None:
+    wish = Wish(prompt="x", settings=QUICK, timelapse=True)
+    job = (await bench.service.submit(asker(), wish)).job
+    await bench.reaches(job.id, JobState.POSTING)
+    delivery = await bench.service.post.begin(job.id, limit_bytes=10**7)
+    assert delivery is not None
+    assert [file.name for file in delivery.files] == [f"reverie-{job.id}-1.png", f"reverie-timelapse-{job.id}-1.webp"]
+
+
+async def test_a_post_that_finds_a_closed_channel_waits_and_is_tried_again(bench: Bench) -> None:
+    job = await bench.imagine()
+    await bench.reaches(job.id, JobState.POSTING)
+    await bench.service.post.wait_for_access(job.id, Sentence.of("channel_denied"))
+    (view,) = await bench.service.queue(asker())
+    assert view.job.waiting_for_access
+    bench.changes.clear()
+
+    async def called_again() -> bool | None:
+        return job.id in bench.changes or None
+
+    await until(called_again)
+    assert (await bench.post(job.id)).waiting_since is None
+
+
+async def test_what_waits_for_access_can_still_be_cancelled(bench: Bench) -> None:
+    job = await bench.imagine()
+    await bench.reaches(job.id, JobState.POSTING)
+    await bench.service.post.wait_for_access(job.id, Sentence.of("channel_denied"))
+    await bench.service.cancel(asker(), job.id)
+    assert files_of(bench, job.id) == set()
+    assert await bench.service.post.begin(job.id, limit_bytes=10**7) is None
+
+
+async def test_a_post_without_its_file_fails_with_a_reason(bench: Bench) -> None:
+    job = await bench.imagine()
+    await bench.reaches(job.id, JobState.POSTING)
+    bench.files.remove(Kind.PICTURE, job.id, 1)
+    with pytest.raises(FilesError):
+        await bench.service.post.begin(job.id, limit_bytes=10**7)
+    failed = await bench.reaches(job.id, JobState.FAILED)
+    assert failed.reason is not None
+    assert failed.reason.key == "picture_lost"
+
+
+async def test_a_stop_keeps_everything_and_the_next_start_goes_on(bench: Bench) -> None:
+    bench.dreamer.step_s = 0.005
+    whole = await bench.imagine(seed=3, steps=150)
+    await bench.reaches(whole.id, JobState.POSTING)
+    job, queued = await bench.imagine(seed=3, steps=150), await bench.imagine("another")
+    await running(bench, job)
+    await bench.service.drain()
+    view = await bench.service.view(job.id)
+    assert view is not None
+    assert (view.job.state, view.paused) == (JobState.QUEUED, True)
+    with pytest.raises(ShuttingDown):
+        await bench.imagine()
+    await bench.restart()
+    await bench.reaches(job.id, JobState.POSTING)
+    await bench.reaches(queued.id, JobState.POSTING)
+    assert len(bench.dreamer.resumed) == 1
+    assert bench.dreamer.resumed[0] > 0
+    assert pixels(bench, job.id) == pixels(bench, whole.id)
+    assert "snapshots" not in files_of(bench, job.id)
+
+
+def pixels(bench: Bench, job_id: int, number: int = 1) -> bytes:
+    data = bench.files.read(Kind.PICTURE, job_id, number)
+    assert data is not None
+    return Image.open(BytesIO(data)).tobytes()
+
+
+async def test_a_grid_that_is_interrupted_keeps_its_finished_pictures(bench: Bench) -> None:
+    bench.dreamer.step_s = 0.01
+    wish = Wish(prompt="x", settings=QUICK | {"steps": 40}, count=2)
+    job = (await bench.service.submit(asker(), wish)).job
+
+    async def second() -> bool | None:
+        view = await bench.service.view(job.id)
+        return True if view is not None and view.number == 2 and view.progress is not None else None
+
+    await until(second)
+    await bench.restart()
+    await bench.post(job.id)
+    assert len(await bench.service.archive.pictures(job.id)) == 2
+    assert len(bench.dreamer.begun) == 2
+
+
+async def test_the_queue_of_a_paused_server_stands_still_through_a_restart(bench: Bench) -> None:
+    admin = asker(manages=True)
+    await bench.service.guilds.pause(admin)
+    job = await bench.imagine()
+    other = await bench.imagine(who=asker(guild_id=7))
+    await bench.reaches(other.id, JobState.POSTING)
+    view = await bench.service.view(job.id)
+    assert view is not None
+    assert view.paused
+    assert view.place is not None
+    assert view.place.due_at is None
+    await bench.restart()
+    view = await bench.service.view(job.id)
+    assert view is not None
+    assert view.job.state is JobState.QUEUED
+    await bench.service.guilds.resume(admin)
+    await bench.reaches(job.id, JobState.POSTING)
+
+
+async def test_clearing_cancels_what_waits_in_this_server_only(bench: Bench) -> None:
+    bench.dreamer.open.clear()
+    first = await bench.imagine()
+    await bench.reaches(first.id, JobState.RUNNING)
+    mine, other = await bench.imagine(), await bench.imagine(who=asker(guild_id=7))
+    with pytest.raises(NotOwner):
+        await bench.service.guilds.clear(asker())
+    assert await bench.service.guilds.clear(asker(manages=True)) == 1
+    assert (await bench.reaches(mine.id, JobState.CANCELLED)).reason is not None
+    bench.dreamer.open.set()
+    await bench.reaches(other.id, JobState.POSTING)
+
+
+async def test_a_person_can_only_queue_so_much(bench: Bench) -> None:
+    bench.dreamer.open.clear()
+    for _ in range(5):
+        await bench.imagine()
+    with pytest.raises(QueueFull):
+        await bench.imagine()
+    await bench.imagine(who=asker(BEN))
+
+
+async def test_going_on_from_a_picture_uses_its_saved_latent(bench: Bench) -> None:
+    first = await bench.imagine(steps=3)
+    await bench.post(first.id)
+    ticket = await bench.service.go_on(asker(BEN), first.id, 1, Change(kind=Origin.CONTINUE, steps=2))
+    assert (ticket.job.parent_id, ticket.job.parent_number, ticket.job.user_id) == (first.id, 1, BEN)
+    await bench.post(ticket.job.id)
+    again = await bench.service.go_on(asker(), ticket.job.id, 1, Change(kind=Origin.AGAIN))
+    await bench.post(again.job.id)
+    assert again.job.parent_id == first.id
+    assert pixels(bench, again.job.id) != pixels(bench, ticket.job.id)
+    recipe = await bench.service.archive.request(asker(), ticket.job.id, 1)
+    assert recipe.parent is not None
+    assert recipe.parent.settings.steps == 3
+
+
+async def test_a_picture_can_be_made_again_from_its_file(bench: Bench) -> None:
+    first = await bench.imagine(seed=4)
+    await bench.post(first.id)
+    file = await bench.service.archive.file(asker(), first.id, 1, limit_bytes=10**7)
+    again = await bench.service.again_from_file(asker(BEN, guild_id=7), file.data)
+    await bench.reaches(again.job.id, JobState.POSTING)
+    assert pixels(bench, again.job.id) == pixels(bench, first.id)
+    other = await bench.service.again_from_file(asker(), file.data, new_seed=True)
+    assert other.job.settings.seed != 4
+
+
+async def test_private_pictures_are_for_their_owner_only(bench: Bench) -> None:
+    wish = Wish(prompt="secret", settings=QUICK, private=True)
+    job = (await bench.service.submit(asker(), wish)).job
+    (seen,) = await bench.service.queue(asker(BEN)) or [None]
+    assert seen is None or seen.job.prompt == ""
+    await bench.post(job.id)
+    archive = bench.service.archive
+    for look in (archive.job(asker(BEN), job.id), archive.recipe(asker(BEN), job.id)):
+        with pytest.raises(NotFound):
+            await look
+    with pytest.raises(NotFound):
+        await bench.service.go_on(asker(BEN), job.id, 1, Change(kind=Origin.AGAIN))
+    assert (await archive.gallery(asker(BEN), mine=False)).total == 0
+    assert (await archive.gallery(asker(), mine=False)).total == 1
+    assert (await bench.service.go_on(asker(), job.id, 1, Change(kind=Origin.AGAIN))).job.private
+
+
+async def test_a_deleted_job_is_gone_with_all_its_files_in_whatever_state(bench: Bench) -> None:
+    bench.dreamer.step_s = 0.005
+    done = await bench.imagine()
+    await bench.post(done.id)
+    run, queued = await bench.imagine(**LONG), await bench.imagine(**LONG)
+    await running(bench, run)
+    for job in (done, run, queued):
+        await bench.service.archive.delete(asker(), job.id)
+        assert await bench.service.view(job.id) is None
+    last = await bench.imagine()
+    await bench.reaches(last.id, JobState.POSTING)
+    assert bench.files.job_ids() == {last.id}
+
+
+async def test_a_server_that_is_gone_is_forgotten(bench: Bench) -> None:
+    admin = asker(manages=True)
+    await bench.service.guilds.pause(admin)
+    await bench.service.words.add_block(admin, "cat")
+    job = await bench.imagine()
+    await bench.service.guild_gone(GUILD)
+    assert await bench.service.view(job.id) is None
+    assert not await bench.service.guilds.paused(GUILD)
+    assert await bench.service.words.blocklist(admin) == ()
+
+
+async def test_a_listener_that_breaks_disturbs_nobody(bench: Bench) -> None:
+    def broken(job_id: int) -> None:
+        raise ZeroDivisionError
+
+    bench.service.watch(broken)
+    job = await bench.imagine()
+    await bench.reaches(job.id, JobState.POSTING)
+    stop = bench.service.watch(broken)
+    stop()
+
+
+async def test_unsafe_pictures_are_hidden_refused_or_left_alone(bench: Bench) -> None:
+    bench.dreamer.unsafe = True
+    admin, post = asker(manages=True), bench.service.post
+    hidden = await bench.imagine()
+    await bench.reaches(hidden.id, JobState.POSTING)
+    delivery = await post.begin(hidden.id, limit_bytes=10**7)
+    assert delivery is not None
+    assert delivery.spoiler
+    open_one = await bench.imagine(who=asker(age_restricted=True))
+    await bench.reaches(open_one.id, JobState.POSTING)
+    delivery = await post.begin(open_one.id, limit_bytes=10**7)
+    assert delivery is not None
+    assert not delivery.spoiler
+    await bench.service.guilds.set_safety(admin, mode=Safety.REFUSE)
+    refused = await bench.imagine()
+    failed = await bench.reaches(refused.id, JobState.FAILED)
+    assert failed.reason is not None
+    assert failed.reason.key == "refused_by_check"
+    await bench.service.guilds.set_safety(admin, mode=Safety.OFF)
+    await bench.reaches((await bench.imagine()).id, JobState.POSTING)
+    assert files_of(bench, refused.id) == set()
+
+
+async def test_the_language_of_the_person_is_kept_for_later(bench: Bench) -> None:
+    job = await bench.imagine(who=asker(locale="de"))
+    stored = await bench.service.store.jobs.get(job.id)
+    assert stored is not None
+    assert stored.locale == "de"
+
+
+async def test_a_process_that_ends_without_a_word_loses_nothing(bench: Bench) -> None:
+    bench.dreamer.step_s = 0.005
+    job, queued = await bench.imagine(steps=400), await bench.imagine("another")
+
+    async def snapshotted() -> bool | None:
+        return bench.files.read(Kind.SNAPSHOT, job.id, 1) is not None or None
+
+    await until(snapshotted)
+    await bench.crash()
+    await bench.reaches(job.id, JobState.POSTING)
+    await bench.reaches(queued.id, JobState.POSTING)
+    assert len(bench.dreamer.resumed) == 1
+
+
+async def test_a_job_under_which_the_process_ends_again_and_again_is_given_up(bench: Bench) -> None:
+    bench.dreamer.open.clear()
+    job = await bench.imagine()
+    for _ in range(5):
+        await bench.reaches(job.id, JobState.RUNNING)
+        await bench.crash()
+    failed = await bench.reaches(job.id, JobState.FAILED)
+    assert failed.reason is not None
+    assert failed.reason.key == "crashed_often"
+
+
+async def test_files_whose_deletion_was_cut_short_go_at_the_next_start(bench: Bench) -> None:
+    bench.files.write(Kind.PICTURE, 77, 1, b"left behind")
+    job = await bench.imagine()
+    await bench.reaches(job.id, JobState.POSTING)
+    await bench.restart()
+    assert bench.files.job_ids() == {job.id}

@@ -1,0 +1,67 @@
+"""Words that no prompt may hold."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.service.blocklist import first_hit, tidy
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("ass", "an ass in a field"),
+        ("ass", "ASS"),
+        ("ass", "a|ass:2"),
+        ("bad word", "a bad  word here"),
+        ("bad word", "bad, word"),
+        ("bad word", "bad | word"),
+        ("straße", "die STRASSE"),
+        ("ass", "a\u200bss"),
+        ("ass", "\N{FULLWIDTH LATIN SMALL LETTER A}ss"),
+        ("nud*", "nudity"),
+        ("*berry", "a blackberry"),
+        ("b*d", "bad"),
+        ("🍆", "an 🍆 in a basket"),
+        ("größe", "eine GRÖSSE".replace("SS", "ẞ")),
+        ("привет", "ПРИВЕТ мир"),
+    ],
+)
+def test_a_rule_hits_its_word_in_whatever_form(rule: str, text: str) -> None:
+    assert first_hit([rule], text) == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("ass", "grass and glass"),
+        ("ass", "assassin"),
+        ("bad word", "a bad sword"),
+        ("nud*", "canud"),
+        ("a.b", "axb"),
+        ("ass", ""),
+        ("cat", "a concatenation"),
+    ],
+)
+def test_a_rule_does_not_hit_other_words(rule: str, text: str) -> None:
+    assert first_hit([rule], text) is None
+
+
+def test_the_first_rule_that_hits_is_named() -> None:
+    assert first_hit(["cat", "dog", "bird"], "a bird and a dog") == "dog"
+
+
+def test_a_rule_is_kept_tidy() -> None:
+    assert tidy("  Bad\u200b   WORD ") == "bad word"
+
+
+@given(st.text(max_size=20), st.text(max_size=60))
+def test_no_rule_and_no_text_breaks_it(rule: str, text: str) -> None:
+    first_hit([rule], text)
+
+
+@given(st.from_regex(r"[a-z]{1,8}( [a-z]{1,8})?", fullmatch=True), st.text(alphabet="abc |,.", max_size=20))
+def test_a_phrase_is_found_between_anything_that_is_no_word(rule: str, around: str) -> None:
+    assert first_hit([rule], f"{around} {rule} {around}") == rule

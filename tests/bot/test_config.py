@@ -1,0 +1,158 @@
+"""config.yaml, the token and the data folder: what is taken, and what is refused with which words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.config import Caps, Config, Limits, values_of
+from bot.environment import data_folder, load_config, read_config, read_token
+from bot.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"  # noqa: S105 - made up
+
+
+def refused(values: dict[str, object]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read_config(values)
+    return str(caught.value)
+
+
+def test_an_empty_config_has_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("# nothing\n")
+    assert load_config(path) == Config()
+
+
+def test_the_config_of_the_repository_is_valid_and_shows_every_key_with_its_default() -> None:
+    config = load_config(ROOT / "config.yaml")
+    shown = dict((key, value) for key, _, value in values_of(config))
+    defaults = {key: value for key, _, value in values_of(Config())}
+    assert {key for key in defaults if shown[key] != defaults[key]} == {"styles"}
+    text = (ROOT / "config.yaml").read_text("utf-8")
+    missing = [key for key in defaults if not re.search(rf"^\s*{key.rpartition('.')[2]}:", text, re.M)]
+    assert missing == []
+
+
+def test_every_key_is_explained() -> None:
+    assert [key for key, item, _ in values_of(Config()) if len(item.metadata.get("help", "")) < 10] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "said"),
+    [
+        ({"colour": 1}, "colour", "models"),
+        ({"limits": {"stepz": 3}}, "limits.stepz", "steps"),
+        ({"limits": {"steps": "many"}}, "limits.steps", "from 1 to 5000"),
+        ({"limits": {"steps": 0}}, "limits.steps", "from 1 to 5000"),
+        ({"limits": {"steps": 5001}}, "limits.steps", "from 1 to 5000"),
+        ({"limits": {"steps": 1.5}}, "limits.steps", "whole number"),
+        ({"limits": {"steps": None}}, "limits.steps", "whole number"),
+        ({"limits": {"steps": 3000}}, "limits.steps", "cap"),
+        ({"limits": {"daily": 0}, "caps": {"daily": 5}}, "limits.daily", "cap"),
+        ({"limits": 3}, "limits", "section"),
+        ({"timing": {"preview_s": float("nan")}}, "timing.preview_s", "from 0.05"),
+        ({"device": "tpu"}, "device", "cuda"),
+        ({"safety": {"mode": "on"}}, "safety.mode", "spoiler"),
+        ({"discord": {"owners": ["ann"]}}, "discord.owners", "ids"),
+        ({"discord": {"owners": [-4]}}, "discord.owners", "ids"),
+        ({"discord": {"token": TOKEN}}, "discord.token", "DISCORD_TOKEN"),
+        ({"token": TOKEN}, "token", "DISCORD_TOKEN"),
+        ({"generator": {"stepz": 4}}, "generator.stepz", "steps"),
+        ({"generator": {"steps": 0}}, "generator.steps", "from 1"),
+        ({"generator": {"size": "huge"}}, "generator.size", "256x192"),
+        ({"generator": {"start": "init"}}, "generator.start", "picture"),
+        ({"generator": 7}, "generator", "section"),
+        ({"styles": {"": "x"}}, "styles.", "1 to"),
+        ({"styles": {"ink": " "}}, "styles.ink", "1 to"),
+        ({"blocklist": ["good", "**"]}, "blocklist[1]", "word"),
+        ({"blocklist": "bad"}, "blocklist", "section"),
+        ({"models": {"a": 1}}, "models", "text"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_key_with_what_is_allowed(
+    values: dict[str, object], key: str, said: str
+) -> None:
+    sentence = refused(values)
+    assert key in sentence
+    assert said in sentence
+    assert TOKEN not in sentence
+
+
+@given(st.sampled_from([key for key, _, _ in values_of(Config())]), st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
+))  # fmt: skip
+def test_whatever_a_key_holds_it_is_taken_or_refused_with_a_sentence(key: str, value: object) -> None:
+    section, _, name = key.rpartition(".")
+    values: dict[str, object] = {section: {name: value}} if section else {name: value}
+    try:
+        assert isinstance(read_config(values), Config)
+    except ConfigError as exc:
+        assert str(exc)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: [", "no valid YAML"),
+        (b"- a\n- b\n", "keys and values"),
+        (b"just text", "There is no key"),
+        (b"a: 1\na: 2\n", "no valid YAML"),
+        (b"\xff\xfe\x00", "no valid YAML"),
+        (b"models: ${nothing}", "models"),
+        (b"models: !!python/object/apply:os.system [ls]", "no valid YAML"),
+        (b"#" * (2**20 + 1), "keys and values"),
+    ],
+)
+def test_a_broken_file_is_refused_with_its_name(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_config(path)
+
+
+def test_a_file_that_is_missing_or_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="There is no config file"):
+        load_config(tmp_path / "nowhere.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)
+
+
+def test_limits_and_caps_name_the_same_things() -> None:
+    assert set(vars(Caps())) - {"queue_bot"} <= set(vars(Limits()))
+
+
+def test_the_token_comes_from_the_environment_or_from_the_file_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(f"{TOKEN}\n")
+    assert read_token({}) is None
+    assert read_token({"DISCORD_TOKEN": "  "}) is None
+    assert read_token({"DISCORD_TOKEN": TOKEN}) == TOKEN
+    assert read_token({"DISCORD_TOKEN_FILE": str(path)}) == TOKEN
+
+
+def test_a_token_that_cannot_be_is_refused_without_being_shown(tmp_path: Path) -> None:
+    empty = tmp_path / "token"
+    empty.touch()
+    for environ in (
+        {"DISCORD_TOKEN_FILE": str(tmp_path / "nowhere")},
+        {"DISCORD_TOKEN_FILE": str(empty)},
+        {"DISCORD_TOKEN": f'"{TOKEN}"'},
+        {"DISCORD_TOKEN": "Bot secret"},
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read_token(environ)
+        assert TOKEN not in str(caught.value)
+        assert "secret" not in str(caught.value)
+
+
+def test_the_data_folder_is_the_variables_else_the_configs_else_data() -> None:
+    assert data_folder(Config(data="there"), {"REVERIE_DATA": "/here"}) == Path("/here")
+    assert data_folder(Config(data="there"), {}) == Path("there")
+    assert data_folder(Config(data=" "), {}) == Path("data")

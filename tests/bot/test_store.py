@@ -1,0 +1,341 @@
+"""The database on real files: transactions, migrations, damage, load, sums."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bot.errors import IllegalTransition, NotFound, QueueFull, StoreError
+from bot.jobs import Draft, Job, JobState, StoredPicture
+from bot.store import Load, Store
+from bot.store.connection import Database, migrations, statements
+from bot.texts import Sentence
+from generator import Settings
+
+
+@pytest_asyncio.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    store = Store(tmp_path / "reverie.db")
+    await store.open()
+    yield store
+    await store.close()
+
+
+def draft(**values: object) -> Draft:
+    given = {"guild_id": 1, "channel_id": 2, "user_id": 3, "prompt": "a red apple", "models": "tiny"}
+    return Draft(**{**given, "settings": Settings(seed=7), **values})
+
+
+def anything(load: Load) -> None:
+    """Admit whatever comes."""
+
+
+async def add(store: Store, **values: object) -> Job:
+    return await store.jobs.add(draft(**values), "{}", anything)
+
+
+def picture(job_id: int, **values: object) -> StoredPicture:
+    given = {"job_id": job_id, "number": 1, "seed": 7, "width": 64, "height": 64, "similarity": 0.5, "steps": 4}
+    return StoredPicture(**{**given, **values})
+
+
+async def test_a_job_is_read_as_it_was_written(store: Store) -> None:
+    job = await add(store, count=3, priority=2, private=True, locale="de", prompt="Äpfel 🍎")
+    assert await store.jobs.get(job.id) == job
+    assert await store.jobs.recipe(job.id) == "{}"
+
+
+async def test_ids_are_never_used_again(store: Store) -> None:
+    first = await add(store)
+    await store.jobs.delete([first.id])
+    assert (await add(store)).id > first.id
+
+
+async def test_a_job_that_is_not_admitted_leaves_no_trace(store: Store) -> None:
+    def refuse(load: Load) -> None:
+        raise QueueFull("queue_full_bot", count=load.queued_bot)
+
+    with pytest.raises(QueueFull):
+        await store.jobs.add(draft(), "{}", refuse)
+    assert await store.jobs.under_way() == []
+    assert (await store.pictures.person_facts(3))["usage"] == []
+
+
+async def test_the_load_counts_the_server_the_person_and_the_day(store: Store) -> None:
+    await add(store, count=4)
+    running = await add(store, user_id=4)
+    await store.jobs.move(running.id, JobState.RUNNING)
+    await add(store, guild_id=9, user_id=4)
+    seen: list[Load] = []
+    await store.jobs.add(draft(user_id=4), "{}", seen.append)
+    load = seen[0]
+    assert (load.queued_bot, load.queued_guild, load.queued_user, load.pictures_today) == (2, 1, 1, 1)
+    assert load.last_at is not None
+
+
+async def test_many_at_once_cannot_slip_past_the_limit(store: Store) -> None:
+    def two_at_most(load: Load) -> None:
+        if load.queued_user >= 2:
+            raise QueueFull("queue_full_user", count=2)
+
+    tries = [store.jobs.add(draft(), "{}", two_at_most) for _ in range(10)]
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(result, Job) for result in results) == 2
+
+
+async def test_states_follow_one_another_and_nothing_else(store: Store) -> None:
+    job = await add(store)
+    running = await store.jobs.move(job.id, JobState.RUNNING)
+    assert running.started_at is not None
+    with pytest.raises(IllegalTransition):
+        await store.jobs.move(job.id, JobState.DONE)
+    posting = await store.jobs.move(job.id, JobState.POSTING)
+    assert posting.painted_at is not None
+    done = await store.jobs.move(job.id, JobState.DONE, message_id=5, told=True)
+    assert (done.ended_at is not None, done.message_id, done.told) == (True, 5, True)
+    with pytest.raises(NotFound):
+        await store.jobs.move(999, JobState.RUNNING)
+
+
+async def test_a_reason_comes_back_in_any_language(store: Store) -> None:
+    job = await add(store)
+    failed = await store.jobs.move(job.id, JobState.FAILED, reason=Sentence.of("models_broken", error_id="ab12"))
+    assert failed.reason is not None
+    assert "ab12" in failed.reason.said("de")
+    assert failed.reason.said("de") != failed.reason.said("en-GB")
+
+
+async def test_recovery_puts_running_jobs_back_unless_they_crashed_too_often(store: Store) -> None:
+    good, bad, queued = await add(store), await add(store), await add(store)
+    await store.jobs.move(good.id, JobState.RUNNING, attempts=1)
+    await store.jobs.move(bad.id, JobState.RUNNING, attempts=5)
+    assert await store.jobs.recover(5, Sentence.of("crashed_often")) == [good.id, bad.id]
+    states = {job_id: (await get(store, job_id)).state for job_id in (good.id, bad.id, queued.id)}
+    assert states == {good.id: JobState.QUEUED, bad.id: JobState.FAILED, queued.id: JobState.QUEUED}
+    assert [job.id for job in await store.jobs.untold()] == [bad.id]
+
+
+async def get(store: Store, job_id: int) -> Job:
+    job = await store.jobs.get(job_id)
+    assert job is not None
+    return job
+
+
+async def test_deleting_a_job_takes_all_that_belongs_to_it_and_leaves_its_children(store: Store) -> None:
+    job = await add(store)
+    child = await add(store, parent_id=job.id, parent_number=1)
+    await store.jobs.save_picture(picture(job.id), 1.0)
+    await store.pictures.add_report(job.id, 1, 8, "other", "")
+    await store.jobs.delete([job.id])
+    assert await store.jobs.get(job.id) is None
+    assert await store.jobs.recipe(job.id) is None
+    assert await store.jobs.pictures(job.id) == ()
+    assert (await store.pictures.person_facts(8))["reports"] == []
+    assert (await get(store, child.id)).parent_id is None
+
+
+async def test_a_child_of_a_picture_that_was_deleted_meanwhile_has_no_parent(store: Store) -> None:
+    assert (await add(store, parent_id=77, parent_number=1)).parent_id is None
+
+
+async def test_a_picture_is_saved_once_however_often(store: Store) -> None:
+    job = await add(store)
+    await store.jobs.save_picture(picture(job.id), 1.0)
+    again = picture(job.id, flagged=True, warnings=("cut off",))
+    await store.jobs.save_picture(again, 1.0)
+    assert await store.jobs.pictures(job.id) == (again,)
+
+
+async def test_a_gallery_shows_nobody_elses_private_pictures(store: Store) -> None:
+    jobs = [await add(store, user_id=user_id, private=private) for user_id in (3, 4) for private in (False, True)]
+    for job in jobs:
+        await store.jobs.save_picture(picture(job.id), 1.0)
+        for state in (JobState.RUNNING, JobState.POSTING, JobState.DONE):
+            await store.jobs.move(job.id, state)
+
+    async def seen(**choice: bool) -> list[int]:
+        return [job.id for job, _ in await store.pictures.page(1, 3, start=0, length=9, **choice)]
+
+    assert await seen(mine=False) == [jobs[2].id, jobs[1].id, jobs[0].id]
+    assert await seen(mine=True) == [jobs[1].id, jobs[0].id]
+    assert await store.pictures.count(1, 3, mine=False) == 3
+    assert await store.pictures.count(2, 3, mine=False) == 0
+
+
+async def test_the_sums_outlive_the_jobs(store: Store) -> None:
+    job = await add(store, count=2)
+    await store.jobs.save_picture(picture(job.id), 2.5)
+    await store.jobs.move(job.id, JobState.RUNNING)
+    await store.jobs.move(job.id, JobState.POSTING)
+    await store.jobs.move((await add(store)).id, JobState.CANCELLED)
+    await store.jobs.delete([job.id])
+    sums = await store.figures.sums(1, 7)
+    assert (sums.pictures, sums.cancelled, sums.failed, sums.paint_s, sums.started) == (2, 1, 0, 2.5, 1)
+    assert (await store.figures.sums(2, 7)).pictures == 0
+    assert (await store.figures.sums(None, 7)).pictures == 2
+
+
+async def test_what_admins_set_is_kept_and_taken_back(store: Store) -> None:
+    table = store.guilds
+    await table.put_setting(1, "steps", "50")
+    await table.put_role_limit(1, 7, "steps", 90)
+    await table.put_channel(1, 2, True)
+    await table.put_style(1, "Ink", "ink")
+    await table.put_style(1, "ink", "black ink")
+    await table.add_rule(1, "bad")
+    assert await table.settings(1) == {"steps": "50"}
+    assert await table.role_limits(1) == {7: {"steps": 90}}
+    assert await table.channels(1) == {2: True}
+    assert await table.styles(1) == {"ink": "black ink"}
+    assert await table.rules(1) == ("bad",)
+    await table.forget(1)
+    assert [await table.settings(1), await table.role_limits(1), await table.channels(1)] == [{}, {}, {}]
+    assert (await table.styles(1), await table.rules(1)) == ({}, ())
+
+
+async def test_a_transaction_that_breaks_changes_nothing(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.db")
+    await database.open()
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as db:
+            await db.execute("INSERT INTO notes VALUES ('a', 'b')")
+            _ = 1 / 0
+    assert await database.rows("SELECT * FROM notes") == []
+    await database.close()
+
+
+async def test_a_task_that_is_cancelled_in_a_transaction_leaves_the_database_usable(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.db")
+    await database.open()
+    for pause in (0.0, 0.001, 0.002, 0.005):
+
+        async def write() -> None:
+            async with database.transaction() as db:
+                await db.execute("INSERT INTO notes VALUES ('a', 'b')")
+                await asyncio.sleep(1)
+
+        task = asyncio.create_task(write())
+        await asyncio.sleep(pause)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        async with database.transaction() as db:
+            await db.execute("INSERT OR REPLACE INTO notes VALUES ('c', 'd')")
+    assert [row["name"] for row in await database.rows("SELECT name FROM notes")] == ["c"]
+    await database.close()
+
+
+async def test_a_second_bot_cannot_open_the_same_data(store: Store, tmp_path: Path) -> None:
+    second = Store(tmp_path / "reverie.db")
+    with pytest.raises(StoreError) as caught:
+        await second.open()
+    assert caught.value.sentence.key == "store_in_use"
+    await second.open(sole=False)
+    await second.close()
+
+
+async def test_a_closed_database_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.db")
+    with pytest.raises(StoreError, match="closed"):
+        await store.jobs.get(1)
+    with pytest.raises(StoreError, match="closed"):
+        await store.jobs.set(1, told=True)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-4096])
+
+
+def scribble(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4096 * 2 : 4096 * 3] = b"\xff" * 4096
+    path.write_bytes(bytes(data))
+
+
+def replace_by_text(path: Path) -> None:
+    path.write_text("this is no database at all, but it is long enough to be taken for one" * 99)
+
+
+def pretend_newer(path: Path) -> None:
+    run(path, "PRAGMA user_version = 99")
+
+
+def pretend_foreign(path: Path) -> None:
+    run(path, "PRAGMA application_id = 7")
+
+
+def run(path: Path, sql: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(sql)
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("harm", "key"),
+    [
+        (cut_short, "store_damaged"),
+        (scribble, "store_damaged"),
+        (replace_by_text, "store_damaged"),
+        (pretend_newer, "store_newer"),
+        (pretend_foreign, "store_foreign"),
+    ],
+)
+async def test_what_cannot_be_trusted_is_refused_with_a_sentence(
+    tmp_path: Path, harm: Callable[[Path], None], key: str
+) -> None:
+    path = tmp_path / "reverie.db"
+    store = Store(path)
+    await store.open()
+    await add(store)
+    await store.close()
+    harm(path)
+    with pytest.raises(StoreError) as caught:
+        await store.open()
+    assert caught.value.sentence.key == key
+    assert str(path) in str(caught.value)
+
+
+async def test_a_folder_that_is_not_there_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        await Store(tmp_path / "nowhere" / "a.db").open()
+    assert caught.value.sentence.key == "store_unwritable"
+
+
+async def test_a_backup_made_while_it_is_used_can_be_opened(store: Store, tmp_path: Path) -> None:
+    job = await add(store)
+    target = tmp_path / "backup.db"
+    await store.backup(target)
+    await store.backup(target)
+    await add(store)
+    copy = Store(target)
+    await copy.open()
+    assert [item.id for item in await copy.jobs.under_way()] == [job.id]
+    await copy.close()
+    assert list(tmp_path.glob(".*")) == []
+
+
+async def test_a_backup_to_nowhere_is_refused(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        await store.backup(tmp_path / "nowhere" / "backup.db")
+
+
+async def test_a_full_disk_is_told_and_nothing_is_half_written(store: Store) -> None:
+    await add(store)
+    async with store._database.transaction() as db:
+        pages = next(iter(await db.execute_fetchall("PRAGMA page_count")))[0]
+        await db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError) as caught:
+        await store.jobs.add(draft(), "x" * 10**6, anything)
+    assert caught.value.sentence.key == "store_full"
+    assert len(await store.jobs.under_way()) == 1
+
+
+def test_migrations_are_numbered_without_a_gap_and_made_of_whole_statements() -> None:
+    assert all(list(statements(script)) for script in migrations())
+    with pytest.raises(StoreError):
+        list(statements("CREATE TABLE a (b INTEGER"))
