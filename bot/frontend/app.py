@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import discord
@@ -21,12 +22,14 @@ class App(discord.AutoShardedClient):
         config: what the host set.
         board: keeps the messages of jobs up to date.
         hosts: ids of the people who run this bot.
+        config_path: where config.yaml lies.
     """
 
     service: Service
     config: Config
     board: Board
     hosts: set[int]
+    config_path: Path
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:
         """Somebody pressed a button below a job's message."""

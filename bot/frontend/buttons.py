@@ -9,7 +9,7 @@ from bot.frontend import pictures, remix, report
 from bot.frontend.answering import take_on
 from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
-from bot.frontend.errors import explain
+from bot.frontend.errors import told
 from bot.jobs import Origin
 from bot.service import Change
 
@@ -18,13 +18,11 @@ Deed = Callable[[Interaction, int, int], Awaitable[None]]
 
 async def press(interaction: Interaction, action: str, job_id: int, number: int) -> None:
     """Do what a button of a job stands for, or say why not."""
-    try:
+    async with told(interaction):
         deed = DEEDS.get(action)
         if deed is None:
             raise NotFound("button_unknown")
         await deed(interaction, job_id, number)
-    except Exception as exc:  # discord.py would only log it, and the person would see "interaction failed".
-        await explain(interaction, exc)
 
 
 def go_on(kind: Origin) -> Deed:

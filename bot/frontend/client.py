@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 import aiohttp
 import discord
@@ -12,7 +13,6 @@ from bot.config import Config
 from bot.errors import BotError, ConfigError
 from bot.frontend import buttons, commands
 from bot.frontend.app import App, Interaction
-from bot.frontend.keys import JobButton
 from bot.frontend.progress import Board
 from bot.log import about
 from bot.pulse import Pulse
@@ -34,6 +34,7 @@ class Reverie(App):
         config: Config,
         service: Service,
         *,
+        config_path: Path = Path("config.yaml"),
         external_wait: ExternalWait = identity,
         shard_count: int | None = None,
     ) -> None:
@@ -46,13 +47,13 @@ class Reverie(App):
             chunk_guilds_at_startup=False,
             shard_count=shard_count or config.discord.shards or None,
         )
-        self.config, self.service, self._wait = config, service, external_wait
+        self.config, self.service, self.config_path = config, service, config_path
         self.hosts = set(config.discord.owners)
         self.tree = commands.Tree(self)
         self.board = Board(self, external_wait)
         self._drained = False
         commands.add_all(self.tree)
-        self.add_dynamic_items(JobButton)
+        self.add_dynamic_items(*commands.DYNAMIC_ITEMS)
 
     async def setup_hook(self) -> None:
         """After the login and before the connection: take up what is left, begin to paint, show the commands."""

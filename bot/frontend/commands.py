@@ -10,13 +10,21 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.frontend import imagine
+from bot.frontend import about, admin, blend, blocklist, gallery, host, imagine, queue, recipe, styles
 from bot.frontend.app import App, Interaction
 from bot.frontend.errors import explain
+from bot.frontend.keys import JobButton
 from bot.frontend.wording import Translator
-from bot.log import about
+from bot.log import about as facts
 
 DIGEST_NOTE = "commands"
+DYNAMIC_ITEMS = (JobButton, gallery.PageButton, gallery.PictureSelect, about.OwnButton)
+"""Buttons and menus that work after a restart."""
+COMMANDS = (
+    queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
+    blend.blend, styles.styles, about.show_help, about.about, about.privacy, admin.limits, admin.channels, admin.pause,
+    admin.resume, admin.clear, admin.safety, admin.stats, admin.retention, blocklist.blocklist, host.host,
+)  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +39,8 @@ class Tree(app_commands.CommandTree[App]):
 def add_all(tree: Tree) -> None:
     """Put every command into the tree."""
     tree.add_command(imagine.command())
+    for command in COMMANDS:
+        tree.add_command(command)
 
 
 async def sync(app: App, tree: Tree) -> bool:
@@ -49,7 +59,7 @@ async def sync(app: App, tree: Tree) -> bool:
     for place in guilds or [None]:
         await tree.sync(guild=place)
     await notes.put_note(DIGEST_NOTE, digest)
-    _log.info("commands synced", extra=about(commands=len(payload)))
+    _log.info("commands synced", extra=facts(commands=len(payload)))
     return True
 
 

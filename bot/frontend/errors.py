@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import discord
 from discord import app_commands
@@ -31,6 +33,15 @@ def sentence_for(error: BaseException, error_id: str) -> tuple[Sentence, bool]:
     if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
         return Sentence.of("command_outdated"), False
     return Sentence.of("unexpected", error_id=error_id), True
+
+
+@asynccontextmanager
+async def told(interaction: Interaction) -> AsyncIterator[None]:
+    """Whatever goes wrong inside is told to the person; discord.py would only log it."""
+    try:
+        yield
+    except Exception as exc:
+        await explain(interaction, exc)
 
 
 async def explain(interaction: Interaction, error: BaseException) -> None:

@@ -169,7 +169,7 @@ def _status(view: JobView) -> str:
 def _waiting(view: JobView, user: str) -> str:
     locale, place = view.job.locale, view.place
     if view.paused:
-        return say("state_paused", locale, user=user)
+        return say("state_paused" if view.job.started_at is None else "state_interrupted", locale, user=user)
     if place is None:
         return say("state_queued", locale, user=user)
     due = when(place.due_at)

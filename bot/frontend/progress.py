@@ -108,9 +108,7 @@ class Board:
     async def flush(self, timeout_s: float) -> None:
         """Show what interrupted jobs look like now, before a stop."""
         tracks = [track for track in self._tracks.values() if not track.waits]
-        for track in tracks:
-            track.looked_at = track.edited_at = -_NEVER
-        shows = [asyncio.create_task(self._show(track)) for track in tracks]
+        shows = [asyncio.create_task(self._show(track, hurry=True)) for track in tracks]
         if shows:
             await asyncio.wait(shows, timeout=timeout_s)
 
@@ -154,7 +152,7 @@ class Board:
         stirred.clear()
         await self._wait(_happens(stirred, pause_s), FOR_A_TIME)
 
-    async def _show(self, track: Track) -> None:
+    async def _show(self, track: Track, *, hurry: bool = False) -> None:
         """Look at a job and bring its message up to date, if it is time; whatever goes wrong, others go on."""
         track.touched, track.again_at, track.looked_at = False, _NEVER, time.monotonic()
         try:
@@ -166,17 +164,17 @@ class Board:
             elif view.job.state.ended:
                 await self._tell(track, view)
             else:
-                await self._progress(track, view)
+                await self._progress(track, view, hurry)
         except Exception as exc:  # An editor must outlive whatever one message brings.
             error_id = new_error_id()
             _log.exception("a message could not be edited", extra=about(job=track.job_id, error_id=error_id))
             self._later(track, exc)
 
-    async def _progress(self, track: Track, view: JobView) -> None:
+    async def _progress(self, track: Track, view: JobView, hurry: bool) -> None:
         if track.waits and view.job.state is not JobState.QUEUED:
             track.waits = False
             self._places_moved()
-        if not self._is_time(track, view):
+        if not hurry and not self._is_time(track, view):
             return
         shown = message.shown(view, track.notes if view.job.state is JobState.QUEUED else ())
         if shown.marks == track.marks:

@@ -104,6 +104,11 @@ class Stage:
         manages = member is self.admin
         return Asker(guild_id=self.guild.id, channel_id=self.channel.id, user_id=member.id, manages=manages)
 
+    async def open_command(self, name: str, member: simcord.MemberActor) -> None:
+        """The server's admins let a member see a command."""
+        found = next(item for item in await self.client.tree.fetch_commands() if item.name == name.split()[0])
+        self.guild.set_command_permissions(found, {member: True})
+
     async def restart(self) -> None:
         """The process ends properly and begins again."""
         await self.client.close()

@@ -1,0 +1,67 @@
+"""/host: for the people who run this bot. Event loop; the service checks that they do."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+
+from bot.frontend.answering import in_time, reply
+from bot.frontend.app import Interaction
+from bot.frontend.asking import asker_of
+from bot.frontend.message import duration
+from bot.frontend.wording import described
+from bot.texts import say
+
+MIB = 2**20
+
+host = app_commands.Group(
+    name="host",
+    description=described("command_host"),
+    guild_only=True,
+    default_permissions=discord.Permissions(administrator=True),
+)
+
+
+@host.command(name="status", description=described("command_host_status"))
+async def status(interaction: Interaction) -> None:
+    """How the bot is."""
+    asker = asker_of(interaction)
+    found = await in_time(interaction, interaction.client.service.host.status(asker), private=True)
+    text = say(
+        "host_status",
+        asker.locale,
+        version=found.version,
+        up=duration(found.up_s, asker.locale),
+        painter=found.painter or "–",
+        models=found.models,
+        running=found.running,
+        queued=found.queued,
+        guilds=found.guilds_waiting,
+        posting=found.posting,
+        waiting=found.waiting_for_access,
+        step=f"{found.step_s:.2f}",
+        used=found.data_bytes // MIB,
+        free=found.free_bytes // MIB,
+        deaths=found.painter_deaths,
+        servers=len(interaction.client.guilds),
+    )
+    if found.draining:
+        text += "\n" + say("host_drained", asker.locale)
+    await reply(interaction, text)
+
+
+@host.command(name="drain", description=described("command_host_drain"))
+@app_commands.describe(on=described("option_drain"))
+async def drain(interaction: Interaction, on: bool = True) -> None:
+    """Take nothing new, or take again."""
+    asker = asker_of(interaction)
+    await interaction.client.service.host.drain(asker, on=on)
+    await reply(interaction, say("host_drained" if on else "host_open", asker.locale))
+
+
+@host.command(name="reload-styles", description=described("command_host_reload"))
+async def reload_styles(interaction: Interaction) -> None:
+    """Read the host's styles from the config file again."""
+    asker = asker_of(interaction)
+    count = await interaction.client.service.host.reload_styles(asker, interaction.client.config_path)
+    await reply(interaction, say("host_reloaded", asker.locale, count=count))

@@ -1,0 +1,139 @@
+"""What admins and the host decide, and that nobody else can."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.config import Config, Discord
+from bot.jobs import JobState
+from tests.bot.frontend.stage import Stage, reply_of
+
+ADMIN_COMMANDS: list[tuple[str, dict[str, object]]] = [
+    ("limits show", {}),
+    ("limits set", {"name": "steps", "value": 10}),
+    ("channels list", {}),
+    ("channels reset", {}),
+    ("pause", {}),
+    ("resume", {}),
+    ("clear", {}),
+    ("safety show", {}),
+    ("safety set", {"mode": "off"}),
+    ("stats", {}),
+    ("retention", {"days": 3}),
+    ("blocklist list", {}),
+    ("blocklist add", {"rule": "apple"}),
+    ("blocklist remove", {"rule": "apple"}),
+    ("blocklist test", {"text": "apple"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), ADMIN_COMMANDS)
+async def test_admin_commands_check_for_themselves_who_asks(
+    stage: Stage, name: str, options: dict[str, object]
+) -> None:
+    if name == "channels reset":
+        options = {"channel": stage.channel}
+    assert name not in stage.ann.available_commands(stage.channel)
+    await stage.open_command(name, stage.ann)
+    refused = await stage.ann.slash(stage.channel, name, **options)
+    assert reply_of(refused).content == "Only somebody who manages the server can do this."
+
+
+async def test_limits_are_set_for_the_server_and_for_a_role(stage: Stage) -> None:
+    await stage.admin.slash(stage.channel, "limits set", name="steps", value=10)
+    refused = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=11)
+    assert "at most 10 steps" in reply_of(refused).content
+    patrons = stage.guild.create_role("patrons")
+    await stage.admin.slash(stage.channel, "limits set", name="steps", value=50, role=patrons)
+    shown = reply_of(await stage.admin.slash(stage.channel, "limits show", role=patrons))
+    assert "`steps` **50**" in (shown.embeds[0].description or "")
+    over = await stage.admin.slash(stage.channel, "limits set", name="steps", value=2_001)
+    assert "allows at most 2000 for steps" in reply_of(over).content
+
+
+async def test_denied_channels_refuse_and_allowed_ones_are_named(stage: Stage) -> None:
+    other = stage.guild.create_text_channel("other")
+    await stage.admin.slash(stage.channel, "channels deny", channel=other)
+    refused = await stage.ann.slash(other, "imagine", prompt="a red apple")
+    assert reply_of(refused).content == "Pictures cannot be asked for in this channel."
+    await stage.admin.slash(stage.channel, "channels allow", channel=stage.channel)
+    await stage.admin.slash(stage.channel, "channels reset", channel=other)
+    refused = await stage.ann.slash(other, "imagine", prompt="a red apple")
+    assert f"but in <#{stage.channel.id}>" in reply_of(refused).content
+
+
+async def test_a_paused_queue_keeps_what_is_asked_for(stage: Stage) -> None:
+    await stage.admin.slash(stage.channel, "pause")
+    answer = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
+    assert answer.response is not None and "queue is paused" in answer.response.content
+    await stage.admin.slash(stage.channel, "resume")
+    await stage.ended(1)
+
+
+async def test_clear_cancels_what_waits(stage: Stage) -> None:
+    await stage.admin.slash(stage.channel, "pause")
+    await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
+    reply = reply_of(await stage.admin.slash(stage.channel, "clear"))
+    assert reply.content == "One waiting job was cancelled."
+    await stage.ended(1, JobState.CANCELLED)
+    assert "cleared the queue" in stage.message().content
+
+
+async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage: Stage) -> None:
+    stage.dreamer.unsafe = True
+    message = await stage.painted()
+    assert message.attachments[0].is_spoiler() and message.embeds[0].image.url is None
+    reply = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="refuse", report_channel=stage.channel))
+    assert "thrown away" in reply.content and f"<#{stage.channel.id}>" in reply.content
+    await stage.ann.slash(stage.channel, "imagine", prompt="another")
+    await stage.ended(2, JobState.FAILED)
+    assert "thrown away" in stage.message().content
+
+
+async def test_stats_and_retention(stage: Stage) -> None:
+    await stage.painted(count=2)
+    shown = reply_of(await stage.admin.slash(stage.channel, "stats"))
+    assert "**2** pictures" in (shown.embeds[0].description or "")
+    set_to = reply_of(await stage.admin.slash(stage.channel, "retention", days=3))
+    assert set_to.content == "Pictures and what belongs to them are deleted after 3 days."
+    assert reply_of(await stage.admin.slash(stage.channel, "retention")).content == set_to.content
+
+
+async def test_the_blocklist_is_tested_and_says_which_rule_hit(stage: Stage) -> None:
+    await stage.admin.slash(stage.channel, "blocklist add", rule="ass")
+    hit = reply_of(await stage.admin.slash(stage.channel, "blocklist test", text="what an ASS"))
+    assert hit.content == "Refused: it breaks the rule “ass”."
+    free = reply_of(await stage.admin.slash(stage.channel, "blocklist test", text="green grass"))
+    assert free.content == "Allowed: it breaks no rule."
+    assert reply_of(await stage.admin.slash(stage.channel, "blocklist list")).content == "ass"
+    await stage.admin.slash(stage.channel, "blocklist remove", rule="ass")
+    unknown = await stage.admin.slash(stage.channel, "blocklist remove", rule="ass")
+    assert "There is no rule “ass”." in reply_of(unknown).content
+
+
+async def test_host_commands_are_for_the_host_only(stage: Stage) -> None:
+    await stage.open_command("host", stage.ann)
+    refused = await stage.ann.slash(stage.channel, "host status")
+    assert reply_of(refused).content == "Only the host of this bot can do this."
+    stage.client.hosts.add(stage.ann.id)
+    assert "Painter" in reply_of(await stage.ann.slash(stage.channel, "host status")).content
+    await stage.ann.slash(stage.channel, "host drain")
+    busy = await stage.bob.slash(stage.channel, "imagine", prompt="a red apple")
+    assert "about to restart" in reply_of(busy).content
+    await stage.ann.slash(stage.channel, "host drain", on=False)
+    await stage.painted()
+
+
+class TestReload:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return Config(timing=config.timing, discord=Discord(owners=[1]))
+
+    async def test_the_hosts_styles_are_read_again(self, stage: Stage) -> None:
+        stage.client.hosts.add(stage.admin.id)
+        path = stage.folder.parent / "config.yaml"
+        path.write_text("styles:\n  night: at night\n", "utf-8")
+        stage.client.config_path = path
+        await stage.open_command("host", stage.admin)
+        reply = reply_of(await stage.admin.slash(stage.channel, "host reload-styles"))
+        assert reply.content == "There is one style of the host now."
