@@ -19,9 +19,10 @@ from training.compositor import Compositor
 SIDE_PX = 128
 
 
-def compose(work: Path, name: str, first: int, count: int, seed: int, styles: tuple[str, ...]) -> None:
+def compose(work: Path, name: str, first: int, count: int, seed: int, styles: tuple[str, ...], named: set[str]) -> None:
     """Fill rows first..first+count of the arrays, and write what they show."""
     compositor = Compositor(work, SIDE_PX, styles, seed)
+    compositor.favourites = tuple(at for at, row in enumerate(compositor.table) if row["name"] in named)
     pictures = np.load(work / f"{name}_pictures.npy", mmap_mode="r+")
     sketches = np.load(work / f"{name}_sketches.npy", mmap_mode="r+")
     rows = []
@@ -40,7 +41,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--styles", nargs="+", default=["fluent", "noto"])
+    parser.add_argument("--favour", type=Path, help="prompts of the evaluation, whose concepts shall come more often")
     options = parser.parse_args()
+    prompts = json.loads(options.favour.read_text("utf-8")) if options.favour else []
+    named = {name for _, names, _, _ in prompts for name in names}
     for kind in ("pictures", "sketches"):
         shape = (options.count, SIDE_PX, SIDE_PX, 3)
         np.lib.format.open_memmap(options.work / f"{options.name}_{kind}.npy", "w+", np.uint8, shape).flush()
@@ -48,7 +52,7 @@ def main() -> None:
     workers = [
         Process(
             target=compose,
-            args=(options.work, options.name, part * share, share, options.seed + part, tuple(options.styles)),
+            args=(options.work, options.name, part * share, share, options.seed + part, tuple(options.styles), named),
         )
         for part in range(options.workers)
     ]

@@ -40,6 +40,7 @@ GROUP_WEIGHTS = {
     "Objects": 1.5,
     "People & Body": 0.35,
 }
+FAVOURED = 0.7  # share of things that are drawn from the favourites, where there are some
 Array = npt.NDArray[np.uint8]
 
 
@@ -104,10 +105,13 @@ class Compositor:
             [alias for alias in row["aliases"] if shared[alias] <= 3 and alias != row["name"]] for row in self.table
         ]
         self._weights = list(itertools.accumulate(_weight(row) for row in self.table))
+        self.favourites: tuple[int, ...] = ()
         self._pool: dict[str, list[Image.Image]] = {name: [] for name in SCENES}
 
     def concept(self) -> int:
         """A concept's number; things that people ask for come more often than the many variants of people."""
+        if self.favourites and self.rng.random() < FAVOURED:
+            return self.rng.choice(self.favourites)
         return self.rng.choices(range(len(self.table)), cum_weights=self._weights)[0]
 
     def name(self, concept: int) -> str:

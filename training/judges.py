@@ -2,7 +2,9 @@
 
 They only look at finished pictures and never guide. They share nothing with the perceptor: other architectures and
 seeds, no text tower (they name concept, colour and scene), a data set of their own with the held-out style too, and
-a class "nothing" for noise, mush and pictures in disorder.
+a class "nothing" for noise, mush and pictures in disorder. In that data set the concepts of the evaluation's prompts
+come more often (`python -m training.compose --name judge --favour training/prompts.json --styles fluent noto twitter
+--seed 991 --count 14000`), since it is those that the judges must tell apart.
 """
 
 from __future__ import annotations

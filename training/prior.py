@@ -55,7 +55,7 @@ class Codes:
 
 
 def main() -> None:
-    options = run.arguments(__doc__, steps=1500, batch=12)
+    options = run.arguments(__doc__, steps=1550, batch=12)
     data = Composed(options.work, seed=options.seed + 5)
     vqgan = VQGAN(OmegaConf.load(CONFIG))  # type: ignore[arg-type]  # our own yaml is a mapping
     vqgan.load_state_dict(torch.load(options.work / "vqgan.pt", map_location="cpu", weights_only=True)["average"])

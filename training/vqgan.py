@@ -52,7 +52,7 @@ def edges(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
-    """L1 and L2 of the pixels, L1 of the edges at full, half and quarter size, L1 of the green-magenta axis at an eighth."""
+    """L1 and L2 of the pixels, L1 of their edges at three sizes, L1 of the green-magenta axis at an eighth."""
     loss = 2 * F.l1_loss(output, target) + 4 * F.mse_loss(output, target)
     for _ in range(3):
         for ours, theirs in zip(edges(output), edges(target), strict=True):

@@ -56,7 +56,8 @@ def test_sampling_step_by_step_follows_the_scores_of_the_whole(prior: Prior) -> 
 
 def test_text_and_sketch_both_change_the_scores(prior: Prior) -> None:
     network: PriorNetwork = prior.network
-    one, other = torch.nn.functional.normalize(torch.randn(2, 1, 32, generator=torch.Generator().manual_seed(3)), dim=-1)
+    random = torch.randn(2, 1, 32, generator=torch.Generator().manual_seed(3))
+    one, other = torch.nn.functional.normalize(random, dim=-1)
     apple, castle = prior.sketch("an apple")[None], prior.sketch("a castle")[None]
     codes = apple.flatten(1)
     base = network(codes, network.condition(one, apple))

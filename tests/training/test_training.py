@@ -33,10 +33,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
             sprites[number, style, ..., :3] = (40 * number, 255 - 40 * number, 80 * style)
             sprites[number, style, ..., 3] = 255 * (x**2 + (y * (1 + number / 4)) ** 2 < 1)
     np.save(folder / "sprites.npy", sprites)
-    table = [
-        {"emoji": "", "name": name, "group": "Objects", "aliases": [name, f"{name} thing"], "styles": ["fluent", "noto"]}
-        for name in CONCEPTS
-    ]
+    facts = {"emoji": "", "group": "Objects", "styles": ["fluent", "noto"]}
+    table = [{**facts, "name": name, "aliases": [name, f"{name} thing"]} for name in CONCEPTS]
     (folder / "concepts.json").write_text(json.dumps(table))
     return folder
 
