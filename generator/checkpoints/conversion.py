@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import safetensors
 import safetensors.torch
@@ -55,10 +55,18 @@ class Manifest:
     converter: int = CONVERTER_VERSION
 
 
+class Converted(NamedTuple):
+    """The tensors of a model file by name, mapped from disk; the name and SHA-256 of the file that was published."""
+
+    tensors: dict[str, Tensor]
+    source: str
+    sha256: str
+
+
 def open_converted(
     source: Path, target: Path, weights: Weights, digest: str | None = None, pinned: bool = True
-) -> dict[str, Tensor]:
-    """The tensors of a model file by name, mapped from its converted form, which is made first where need be.
+) -> Converted:
+    """Open a model file in its converted form, which is made first where need be.
 
     Where the converted form is there, the source need not be, and is not read again while its size and time of change
     stay. `digest` is the SHA-256 that the source must have; with `pinned`, without it, that of its first use.
@@ -71,7 +79,7 @@ def open_converted(
         if manifest is None:
             manifest = _convert(source, target, weights, digest, pinned)
     with blaming(target):
-        return _mapped(target, weights)
+        return Converted(_mapped(target, weights), manifest.source, manifest.sha256)
 
 
 def _fresh(source: Path, target: Path, weights: Weights, digest: str | None, pinned: bool) -> Manifest | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from generator.checkpoints.catalogue import PERCEPTORS, SourceFile, find_perceptor, find_set
 from generator.checkpoints.clip_weights import CLIPWeights
-from generator.checkpoints.conversion import Weights, open_converted
+from generator.checkpoints.conversion import Converted, Weights, open_converted
 from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
 from generator.checkpoints.vqgan_config import read_config
 from generator.checkpoints.vqgan_weights import VQGANWeights
@@ -29,12 +29,14 @@ class OpenedSet(NamedTuple):
         config: of the VQGAN, in taming's form.
         vqgan: its state dict by taming's names.
         perceptors: name and state dict (of clip.model.CLIP) of each.
+        files: SHA-256 of the files that were published, by name.
     """
 
     name: str
     config: DictConfig
     vqgan: dict[str, Tensor]
     perceptors: tuple[tuple[str, dict[str, Tensor]], ...]
+    files: Mapping[str, str] = {}
 
 
 def open_set(
@@ -84,7 +86,7 @@ def open_perceptor(
         CheckpointError: as `open_set`.
     """
     label, file = _perceptor(given)
-    return label, _opened(label, file, CLIPWeights(), folder, digests)
+    return label, _opened(label, file, CLIPWeights(), folder, digests).tensors
 
 
 def _open(
@@ -96,8 +98,12 @@ def _open(
     digests: Mapping[str, str] | None,
 ) -> OpenedSet:
     config = read_config(config_file)
-    weights = _opened(name, vqgan, VQGANWeights(config), folder, digests)
-    return OpenedSet(name, config, weights, tuple(open_perceptor(given, folder, digests) for given in perceptors))
+    painter = _opened(name, vqgan, VQGANWeights(config), folder, digests)
+    judges = [
+        (label, _opened(label, file, CLIPWeights(), folder, digests)) for label, file in map(_perceptor, perceptors)
+    ]
+    files = {opened.source: opened.sha256 for opened in (painter, *(opened for _, opened in judges))}
+    return OpenedSet(name, config, painter.tensors, tuple((label, opened.tensors) for label, opened in judges), files)
 
 
 def _perceptor(given: str | Path) -> tuple[str, SourceFile | Path]:
@@ -111,8 +117,8 @@ def _perceptor(given: str | Path) -> tuple[str, SourceFile | Path]:
 
 def _opened(
     name: str, file: SourceFile | Path, weights: Weights, folder: Path | None, digests: Mapping[str, str] | None
-) -> dict[str, Tensor]:
-    """The tensors of a file of the catalogue, or of a person's own, which that person may change at any time."""
+) -> Converted:
+    """Open a file of the catalogue, or of a person's own, which that person may change at any time."""
     folder, given = folder or default_folder(), (digests or {}).get(file.name)
     if isinstance(file, Path):
         return open_converted(file, target_in(folder, own_name(file)), weights, given, pinned=False)

@@ -159,7 +159,7 @@ def _opened(url: str, have: int, before: Partial | None, rules: Rules, part: Pat
             discard(part)
             raise Interrupted("no longer has the file that was begun") from exc
         kind = Interrupted if exc.code in _PASSING else Unavailable
-        raise kind(f"answered {exc.code} {exc.reason}"[:80]) from exc
+        raise kind(f"answered {exc.code} {_reason(exc)}") from exc
     except (OSError, http.client.HTTPException, ValueError) as exc:
         raise Interrupted(f"could not be reached ({_reason(exc)})") from exc
 
@@ -174,7 +174,7 @@ def _begin(response: Any, have: int, part: Path) -> int:  # noqa: ANN401
     if response.status == 200:
         return 0
     match = re.fullmatch(r"bytes (\d+)-\d+/(?:\d+|\*)", response.headers.get("Content-Range", ""))
-    if response.status != 206 or match is None or int(match[1]) != have:
+    if response.status != 206 or not have or match is None or int(match[1]) != have:
         discard(part)
         raise Interrupted("answered with another part of the file than was asked for")
     return have
@@ -237,5 +237,7 @@ def _read_partial(part: Path) -> Partial | None:
 
 
 def _reason(exc: BaseException) -> str:
+    """Why it failed, short and without anything that a terminal could take for an order."""
     reason = getattr(exc, "reason", exc)
-    return (str(reason) or type(reason).__name__)[:80]
+    text = " ".join((str(reason) or type(reason).__name__).split())
+    return "".join(letter for letter in text if letter.isprintable())[:80]

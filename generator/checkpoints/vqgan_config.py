@@ -23,7 +23,7 @@ _RANGES = {
     "in_channels": (3, 3),
     "out_ch": (3, 3),
     "ch": (32, 1024),
-    "num_res_blocks": (1, 8),
+    "num_res_blocks": (0, 8),
 }
 
 

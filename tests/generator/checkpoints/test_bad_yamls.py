@@ -1,0 +1,80 @@
+"""Yaml files that describe no VQGAN, or try to do harm: each is refused with a sentence that names it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from generator.checkpoints.vqgan_config import read_config
+from generator.errors import CheckpointError
+from generator.vqgan import VQGAN
+
+GOOD = {"target": "taming.models.vqgan.VQModel", "params": {"embed_dim": 16, "n_embed": 32}}
+NETWORK = {
+    "double_z": False, "z_channels": 32, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32,
+    "ch_mult": [1, 1, 1, 1], "num_res_blocks": 0, "attn_resolutions": [], "dropout": 0.0,
+}  # fmt: skip
+
+
+def _yaml(
+    network: Mapping[str, object] | None = None, params: Mapping[str, object] | None = None, **model: object
+) -> str:
+    whole = {**GOOD, **model}
+    whole["params"] = {**GOOD["params"], "ddconfig": {**NETWORK, **(network or {})}, **(params or {})}
+    return OmegaConf.to_yaml({"model": whole})
+
+
+BOMB = "a: &a [x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 8)}]\n" for a, b in zip("abcdefghi", "bcdefghij", strict=True)
+)
+YAMLS: dict[str, tuple[str, str]] = {
+    "not yaml": ("model: [1, 2", "is no yaml"),
+    "text": ("hello", "lacks the section 'model'"),
+    "tabs": ("model:\n\t- 1", "is no yaml"),
+    "another file": ("name: reverie\ntoken: x\n", "lacks the section 'model'"),
+    "python": ("model: !!python/object/apply:os.mkdir ['made by the attack']", "is no yaml"),
+    "a bomb": (BOMB + "model: *j\n", "refers to parts of itself"),
+    "deep": ("[" * 5000, "is no yaml"),
+    "a transformer": (_yaml(target="taming.models.cond_transformer.Net2NetTransformer"), "not a VQGAN"),
+    "a diffusion model": (_yaml(target="ldm.models.autoencoder.AutoencoderKL"), "AutoencoderKL', not a VQGAN"),
+    "no target": (_yaml(target=None), "describes None, not a VQGAN"),
+    "double_z": (_yaml({"double_z": True}), "without a codebook"),
+    "no network": (OmegaConf.to_yaml({"model": GOOD}), "lacks the section 'ddconfig'"),
+    "no codes": (_yaml(params={"n_embed": 0}), "has n_embed: 0, which has to be a number from 2"),
+    "endless codes": (_yaml(params={"n_embed": 10**12}), "has n_embed: 1000000000000"),
+    "words": (_yaml(params={"embed_dim": "many"}), "has embed_dim: 'many'"),
+    "an environment variable": (_yaml(params={"embed_dim": "${oc.env:HOME}"}), r"embed_dim: '\$\{oc.env:HOME\}'"),
+    "grey pictures": (_yaml({"in_channels": 1}), "has in_channels: 1, which has to be 3"),
+    "endless layers": (_yaml({"num_res_blocks": 10**9}), "has num_res_blocks"),
+    "no layers": (_yaml({"ch_mult": []}), "no list of 1 to 8 numbers under ch_mult"),
+    "odd channels": (_yaml({"ch": 33}), "multiples of 32 channels"),
+    "truth": (_yaml({"ch": True}), "has ch: True"),
+    "nested": (_yaml({"ch": [[1]]}), "has ch: a list"),
+}
+
+
+@pytest.mark.parametrize("name", YAMLS)
+def test_a_bad_yaml_is_refused_with_a_sentence(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text, words = YAMLS[name]
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(CheckpointError, match=words) as caught:
+        read_config(tmp_path / "bad.yaml")
+    assert str(caught.value).startswith("bad.yaml ")
+    assert len(str(caught.value)) < 300
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
+
+
+def test_a_good_yaml_is_read(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(_yaml())
+    assert VQGAN(read_config(tmp_path / "good.yaml")).factor == 8
+
+
+def test_weights_given_as_yaml_are_recognised(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_bytes(bytes(2**21))
+    with pytest.raises(CheckpointError, match="perhaps it is the weights: swap the two files"):
+        read_config(tmp_path / "bad.yaml")
+    (tmp_path / "small.yaml").write_bytes(b"PK\x03\x04\xff\xfe")
+    with pytest.raises(CheckpointError, match="is no yaml"):
+        read_config(tmp_path / "small.yaml")
