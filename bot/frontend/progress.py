@@ -26,6 +26,7 @@ from bot.waiting import FOR_A_TIME, ExternalWait
 
 LOOK_S = 0.5
 """Least time between two looks at a job, in case it ended."""
+LEAST_PAUSE_S = 0.05
 QUEUE_S = 15.0
 """Least time between two edits of a job that waits."""
 PACE_S = 1.0
@@ -139,7 +140,7 @@ class Board:
                 track = min(due, key=lambda item: item.due_at)
                 pause_s = track.due_at - time.monotonic()
                 if pause_s > 0:
-                    await self._pause(channel_id, pause_s)
+                    await self._pause(channel_id, max(pause_s, LEAST_PAUSE_S))
                 else:
                     await self._show(track)
         finally:

@@ -13,8 +13,7 @@ import simcord
 from simcord.results import InteractionResult, ResponseMessage
 
 from bot.config import Config
-from bot.executor import LocalExecutor
-from bot.files import DataFolder
+from bot.frontend.building import build
 from bot.frontend.client import Reverie
 from bot.jobs import Job, JobState
 from bot.service import Asker, Service
@@ -47,12 +46,7 @@ class Stage:
 
     def make_client(self) -> Reverie:
         """A client with everything behind it, on the same data folder each time."""
-        timing = self.config.timing
-        executor = LocalExecutor(
-            self.dreamer, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, external_wait=self.waits
-        )
-        service = Service(self.config, DataFolder(self.folder), executor, settings=SETTINGS, external_wait=self.waits)
-        self.client = Reverie(self.config, service, external_wait=self.waits, shard_count=1)
+        self.client = build(self.config, self.folder, self.dreamer, SETTINGS, external_wait=self.waits, shard_count=1)
         return self.client
 
     def furnish(self, env: simcord.Env) -> None:

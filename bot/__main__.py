@@ -1,0 +1,146 @@
+"""`python -m bot`: read the configuration, wire the parts, run until a signal, shut down cleanly.
+
+With a token it connects to Discord, without one it opens the local preview.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot import log
+from bot.config import Config
+from bot.environment import data_folder, load_config, read_token
+from bot.errors import BotError
+from bot.files import DataFolder
+from bot.painting import Dreamer
+from bot.pulse import Pulse
+from bot.store import Store
+from bot.texts import say
+from bot.waiting import ExternalWait
+from generator import GeneratorError, Settings
+
+if TYPE_CHECKING:
+    from bot.frontend.client import Reverie
+
+PREVIEW_PORT = 8765
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand; the exit status is 0, or 1 after a sentence on standard error."""
+    given = _parser().parse_args(arguments)
+    try:
+        config = load_config(given.config)
+        token = read_token(os.environ)
+        log.configure(config.log.level, config.log.format, token)
+        folder = data_folder(config, os.environ)
+        if given.command == "backup":
+            asyncio.run(backup(folder, given.file))
+        elif given.command == "invite":
+            print(_invitation(token, given.application))
+        elif given.command == "health":
+            Pulse(folder).check()
+            print(say("health_good"))
+        elif token is None or given.preview:
+            asyncio.run(_show_preview(config, folder, given.config, given.port))
+        else:
+            asyncio.run(_serve(config, folder, token, given.config))
+    except (BotError, GeneratorError) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+async def backup(folder: Path, target: Path) -> None:
+    """Copy the database to a file, also while the bot runs.
+
+    Raises:
+        StoreError: if there is none, or the file cannot be written.
+    """
+    database = DataFolder(folder).database
+    if not await asyncio.to_thread(database.is_file):
+        raise BotError("backup_nothing", file=str(database))
+    store = Store(database)
+    await store.open(sole=False)
+    try:
+        await store.backup(target)
+    finally:
+        await store.close()
+    print(say("backup_done", file=str(target)))
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; to be called on the event loop."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _serve(config: Config, folder: Path, token: str, config_path: Path) -> None:
+    from bot.frontend import building, client
+
+    stop = stop_on_signals()
+    dreamer, settings = await _load(config)
+    bot = building.build(config, folder, dreamer, settings, config_path=config_path)
+    await client.run(bot, token, stop, Pulse(folder))
+
+
+async def _show_preview(config: Config, folder: Path, config_path: Path, port: int) -> None:
+    """The preview has a data folder of its own: its server and people are not those of a real bot."""
+    from bot.frontend import building, preview
+
+    stop = stop_on_signals()
+    dreamer, settings = await _load(config)
+
+    def build(wait: ExternalWait) -> Reverie:
+        return building.build(
+            config, folder / "preview", dreamer, settings, config_path=config_path, external_wait=wait, shard_count=1
+        )
+
+    await preview.show(build, port, stop)
+
+
+async def _load(config: Config) -> tuple[Dreamer, Settings]:
+    """The models, and what every picture begins with: what they suggest, and what config.yaml says."""
+    from bot.dreamer import GeneratorDreamer
+
+    dreamer = GeneratorDreamer(config.models, config.device, config.safety.threshold)
+    suggested = await asyncio.to_thread(dreamer.load)
+    return dreamer, suggested.merged({str(name): value for name, value in config.generator.items()})
+
+
+def _invitation(token: str | None, application_id: int | None) -> str:
+    from bot.frontend.invite import invitation
+
+    return invitation(token, application_id)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bot",
+        description="Reverie, a Discord bot that dreams pictures. With DISCORD_TOKEN (or DISCORD_TOKEN_FILE) set it "
+        "connects to Discord, without it opens a preview in the browser.",
+    )
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the config file (config.yaml)")
+    parser.add_argument("--preview", action="store_true", help="open the local preview although there is a token")
+    parser.add_argument("--port", type=int, default=PREVIEW_PORT, help=f"port of the preview ({PREVIEW_PORT}; 0: any)")
+    commands = parser.add_subparsers(dest="command", metavar="{backup,invite,health}")
+    copy = commands.add_parser("backup", help="copy the database to a file, also while the bot runs")
+    copy.add_argument("file", type=Path, help="where to")
+    invite = commands.add_parser("invite", help="print the address by which the bot is added to a server")
+    invite.add_argument("--application", type=int, help="the application's id, where no token is set")
+    commands.add_parser("health", help="exit with 0 if the bot runs here and is connected")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

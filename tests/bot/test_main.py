@@ -1,0 +1,112 @@
+"""The command line: backup, invitation, health, and a sentence for whatever is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.__main__ import main
+from bot.pulse import Pulse
+from bot.store import Store
+
+TOKEN = base64.b64encode(b"123456789012345678").decode().rstrip("=") + ".AAAAAA." + "b" * 27
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory with an empty config.yaml, and the data folder that belongs to it."""
+    (tmp_path / "config.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REVERIE_DATA", str(tmp_path / "data"))
+    for name in ("DISCORD_TOKEN", "DISCORD_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
+    yield tmp_path / "data"
+    logging.getLogger().handlers[:] = handlers
+    logging.getLogger().setLevel(level)
+
+
+async def make_database(folder: Path) -> None:
+    folder.mkdir()
+    store = Store(folder / "reverie.db")
+    await store.open()
+    await store.figures.put_note("colour", "red")
+    await store.close()
+
+
+def test_backup_copies_the_database(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(make_database(folder))
+    target = folder / "copy.db"
+    assert main(["backup", str(target)]) == 0
+    assert str(target) in capsys.readouterr().out
+    with sqlite3.connect(target) as copy:
+        found = copy.execute("SELECT value FROM notes").fetchall()
+    copy.close()
+    assert found == [("red",)]
+
+
+def test_a_backup_of_nothing_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backup", "copy.db"]) == 1
+    assert "There is no database to back up" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_invite_prints_the_address_by_id_or_by_token(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["invite", "--application", "77"]) == 0
+    out = capsys.readouterr().out
+    assert "client_id=77" in out and "applications.commands" in out
+    monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
+    assert main(["invite"]) == 0
+    assert "client_id=123456789012345678" in capsys.readouterr().out
+    monkeypatch.delenv("DISCORD_TOKEN")
+    assert main(["invite"]) == 1
+    assert "--application ID" in capsys.readouterr().err
+
+
+def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["health"]) == 1
+    assert "does not run" in capsys.readouterr().err
+    folder.mkdir()
+    Pulse(folder)._write(True)
+    assert main(["health"]) == 0
+    Pulse(folder)._write(False)
+    assert main(["health"]) == 1
+    assert "not connected" in capsys.readouterr().err
+    (folder / "pulse.json").write_text(json.dumps({"at": time.time() - 300, "ready": True}), "utf-8")
+    assert main(["health"]) == 1
+    assert "no sign of life for 300 seconds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("limits: {steps: 0}", "limits.steps in the config file must be a whole number from 1 to 5000."),
+        ("colour: red", "There is no key colour in the config file"),
+        ("discord: {token: abc}", "the token does not belong into the config file"),
+    ],
+)
+def test_a_broken_config_file_stops_it_with_a_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], text: str, sentence: str
+) -> None:
+    (folder.parent / "config.yaml").write_text(text, "utf-8")
+    assert main([]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_token_that_can_be_none_is_refused_without_being_shown(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "not a token!")
+    assert main([]) == 1
+    err = capsys.readouterr().err
+    assert "cannot be a bot's token" in err and "not a token!" not in err
