@@ -21,7 +21,7 @@ def test_the_generator_alone_decides_what_is_proposed(prior: Prior) -> None:
     assert not torch.equal(first, propose(prior, seed=2))
     assert first.shape == (3, 8, 8)
     assert first.min() >= 0
-    assert first.max() < 32
+    assert first.max() < prior.network.n_codes
 
 
 def test_other_shapes_are_fitted(prior: Prior) -> None:

@@ -11,8 +11,8 @@ from generator.vqgan import VQGAN
 
 
 def test_the_nearest_code_is_the_one_at_the_smallest_distance(vqgan: VQGAN) -> None:
-    latent = torch.randn(2, 16, 3, 5, generator=torch.Generator().manual_seed(1))
-    rows = latent.permute(0, 2, 3, 1).reshape(-1, 16)
+    latent = torch.randn(2, vqgan.latent_channels, 3, 5, generator=torch.Generator().manual_seed(1))
+    rows = latent.permute(0, 2, 3, 1).reshape(-1, vqgan.latent_channels)
     plain = torch.stack([(vqgan.codebook - row).square().sum(dim=1).argmin() for row in rows]).reshape(2, 3, 5)
     quantised, codes = vqgan.quantise(latent)
     assert torch.equal(codes, plain)
@@ -22,7 +22,7 @@ def test_the_nearest_code_is_the_one_at_the_smallest_distance(vqgan: VQGAN) -> N
 def test_shapes_follow_the_factor(vqgan: VQGAN) -> None:
     latent = vqgan.encode(torch.rand(1, 3, 48, 32))
     assert vqgan.factor == 8
-    assert latent.shape == (1, 16, 6, 4)
+    assert latent.shape == (1, vqgan.latent_channels, 6, 4)
     assert vqgan.decode(latent).shape == (1, 3, 48, 32)
 
 
