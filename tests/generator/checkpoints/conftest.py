@@ -23,6 +23,17 @@ FACTS = {"input_resolution": 32, "context_length": 77, "vocab_size": 49408}
 
 
 @pytest.fixture(scope="session")
+def vqgan_config() -> DictConfig:
+    """A plain f8 VQGAN with 32 codes of 16 numbers."""
+    network = {
+        "double_z": False, "z_channels": 32, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32,
+        "ch_mult": [1, 1, 1, 1], "num_res_blocks": 0, "attn_resolutions": [], "dropout": 0.0,
+    }  # fmt: skip
+    params = {"embed_dim": 16, "n_embed": 32, "ddconfig": network}
+    return OmegaConf.create({"model": {"target": "taming.models.vqgan.VQModel", "params": params}})
+
+
+@pytest.fixture(scope="session")
 def gumbel_config() -> DictConfig:
     network = {
         "double_z": False, "z_channels": 32, "resolution": 32, "in_channels": 3, "out_ch": 3, "ch": 32,
@@ -33,9 +44,11 @@ def gumbel_config() -> DictConfig:
 
 
 @pytest.fixture(scope="session")
-def weights(vqgan: VQGAN) -> dict[str, Tensor]:
-    """The state dict of the tiny VQGAN."""
-    return {name: tensor.clone() for name, tensor in vqgan.state_dict().items()}
+def weights(vqgan_config: DictConfig) -> dict[str, Tensor]:
+    """The state dict of that VQGAN, random."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return {name: tensor.clone() for name, tensor in VQGAN(vqgan_config).state_dict().items()}
 
 
 @pytest.fixture

@@ -250,7 +250,7 @@ def _(path: Path, state: State) -> None:
 
 @case("old format of a big-endian machine", "has an old format that Reverie does not read")
 def _(path: Path, state: State) -> None:
-    path.write_bytes(re.sub(rb"(little_endian.{,3})\x88", rb"\1\x89", legacy(state), count=1))
+    path.write_bytes(re.sub(rb"(little_endian.{,3})\x88", b"\\1\x89", legacy(state), count=1))
 
 
 @case("safetensors cut off", "is a damaged safetensors file")
