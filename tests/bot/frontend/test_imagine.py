@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from io import BytesIO
 
 import discord
 import pytest
 from PIL import Image
 
+from bot.frontend.message import shown
 from bot.jobs import JobState
-from bot.service import Asker
+from bot.service import Asker, Wish
 from tests.bot.frontend.stage import Stage
 
 
@@ -193,3 +195,17 @@ async def test_a_failure_is_told_in_the_message(stage: Stage) -> None:
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     await stage.ended(state=JobState.FAILED)
     assert "does not fit into the memory" in stage.message().content
+
+
+async def test_a_german_person_gets_german_words(stage: Stage) -> None:
+    stage.dreamer.open.clear()
+    asker = replace(stage.asker(stage.ann), locale="de")
+    ticket = await stage.service.submit(asker, Wish(prompt="ein roter Apfel"))
+    view = await stage.service.view(ticket.job.id)
+    assert view is not None
+    look = shown(view)
+    assert look.content.startswith(("**In der Warteschlange**", "**Platz", "**Das Malen** beginnt"))
+    assert look.alt_text == "Ein Bild, das eine KI malte zum Prompt: ein roter Apfel"
+    stage.dreamer.open.set()
+    await stage.ended()
+    assert stage.message().content.startswith("**Fertig**")
