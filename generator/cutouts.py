@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.gradients import clamp_with_gradient
+from generator.gradients import clamp_with_gradient, local_means
 from generator.settings import Settings
 
 MAX_TURN = math.radians(30)
@@ -149,8 +149,8 @@ def _places(cuts: Cuts, width_px: int, height_px: int, levels: int, resolution_p
 
     line = (torch.arange(resolution_px, device=device) * 2 + 1) / resolution_px - 1
     down, across = torch.meshgrid(line, line, indexing="ij")
-    square = torch.stack([across, down, torch.ones_like(across)], dim=-1).view(-1, 3)
-    across, down, depth = (square @ _projections(cuts).transpose(1, 2)).unbind(-1)
+    square = torch.stack([across, down, torch.ones_like(across)]).view(3, -1)
+    across, down, depth = (_projections(cuts) @ square).unbind(1)
     scale = 0.5 ** level[:, None] / depth
     x = torch.minimum((across * scale - 0.5).clamp(min=0), widths[level][:, None] - 1)
     y = torch.minimum((down * scale - 0.5).clamp(min=0), heights[level][:, None] - 1)
@@ -195,8 +195,8 @@ def augment(cutouts: Tensor, cuts: Cuts, settings: Settings, generator: torch.Ge
     if settings.colour > 0:
         cutouts = (_colour_matrices(cuts) @ cutouts.flatten(2)).view(cutouts.shape)
     if settings.sharpness > 0:
-        means = functional.avg_pool2d(cutouts, 3, stride=1, padding=1, count_include_pad=False)
-        cutouts = cutouts + (cutouts - means) * (cuts.sharpness * _BLUR)[:, None, None, None]
+        strength = (cuts.sharpness * _BLUR)[:, None, None, None]
+        cutouts = cutouts + (cutouts - local_means(cutouts)) * strength
     if settings.noise > 0:
         noise = torch.randn(cutouts.shape, generator=generator, device=generator.device)
         cutouts = cutouts + noise * cuts.noise[:, None, None, None]

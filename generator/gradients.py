@@ -1,8 +1,8 @@
-"""Two operations whose gradient is not their derivative: straight-through quantisation and a clamp that lets back in.
+"""Gradients of our own: straight-through quantisation, a clamp that lets back in, and a local mean that costs little.
 
-Runs on the thread that dreams. Source of both: K. Crowson's VQGAN+CLIP notebook (`ReplaceGrad`, `ClampWithGrad`),
-described in Crowson et al., "VQGAN-CLIP", arXiv 2204.08583; the straight-through estimator is Bengio et al.,
-arXiv 1308.3432.
+Runs on the thread that dreams. The first two are no derivatives; source of both: K. Crowson's VQGAN+CLIP notebook
+(`ReplaceGrad`, `ClampWithGrad`), described in Crowson et al., "VQGAN-CLIP", arXiv 2204.08583; the straight-through
+estimator is Bengio et al., arXiv 1308.3432.
 """
 
 from __future__ import annotations
@@ -27,18 +27,40 @@ class _StraightThrough(torch.autograd.Function):
 class _ClampWithGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, low: float, high: float) -> Tensor:  # noqa: ANN401
-        ctx.low, ctx.high = low, high
-        ctx.save_for_backward(values)
-        return values.clamp(low, high)
+        clamped = values.clamp(low, high)
+        ctx.save_for_backward(values - clamped)
+        return clamped
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
-        (values,) = ctx.saved_tensors
-        gradient = gradients[0]
-        # A descent step moves against the gradient: below the range only negative gradients lead back, above positive.
-        blocked = ((values < ctx.low) & (gradient > 0)) | ((values > ctx.high) & (gradient < 0))
-        return gradient.masked_fill(blocked, 0), None, None
+        (beyond,) = ctx.saved_tensors
+        # A descent step moves against the gradient: below the range only a negative one leads back, above a positive.
+        return gradients[0].masked_fill(gradients[0] * beyond < 0, 0), None, None
+
+
+class _LocalMeans(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(counts := _local_sums(torch.ones_like(images[:1, :1])))
+        return _local_sums(images).div_(counts)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
+        (counts,) = ctx.saved_tensors
+        return _local_sums(gradients[0] / counts)
+
+
+def _local_sums(images: Tensor) -> Tensor:
+    """The sum of each pixel and its neighbours, beyond the border nothing; its own adjoint."""
+    rows = images.clone(memory_format=torch.contiguous_format)
+    rows[..., 1:].add_(images[..., :-1])
+    rows[..., :-1].add_(images[..., 1:])
+    sums = rows.clone()
+    sums[..., 1:, :].add_(rows[..., :-1, :])
+    sums[..., :-1, :].add_(rows[..., 1:, :])
+    return sums
 
 
 def straight_through(latent: Tensor, quantised: Tensor) -> Tensor:
@@ -50,9 +72,14 @@ def straight_through(latent: Tensor, quantised: Tensor) -> Tensor:
 
 
 def clamp_with_gradient(values: Tensor, low: float, high: float) -> Tensor:
-    """`values` clamped to `low..high`; the gradient passes where a descent step would not leave the range further.
-
-    The original writes the rule as `gradient * (gradient * (values - clamped) >= 0)`; this is the same, without the
-    two products.
-    """
+    """`values` clamped to `low..high`; the gradient passes where a descent step would not leave the range further."""
     return cast(Tensor, _ClampWithGradient.apply(values, low, high))  # type: ignore[no-untyped-call]
+
+
+def local_means(images: Tensor) -> Tensor:
+    """The mean of each pixel's 3 x 3 neighbourhood, at the border of what there is of it; `[N, C, H, W]`.
+
+    The same as `avg_pool2d(images, 3, 1, 1, count_include_pad=False)`, whose two directions together take several
+    times as long on a CPU.
+    """
+    return cast(Tensor, _LocalMeans.apply(images))  # type: ignore[no-untyped-call]

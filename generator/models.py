@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +30,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
 
+from generator.checkpoints.digests import sha256_of
+from generator.checkpoints.library import OpenedSet, open_set
 from generator.device import choose_device
 from generator.errors import CheckpointError, InvalidRequest
 from generator.lexicon import Lexicon
@@ -52,6 +54,7 @@ class Models:
         prior: proposes starts, if there is one.
         device: where all of them live.
         defaults: settings that suit them.
+        files: SHA-256 of each file they come from, by its name; recipes tell them.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Models:
     prior: Prior | None
     device: torch.device
     defaults: Mapping[str, object]
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -71,15 +75,25 @@ class Models:
 
 
 def load_models(name: str = "starter", device: str = "auto") -> Models:
-    """Load a model set by its name.
+    """Load a model set by its name: the starter, or one of `generator.checkpoints.catalogue`.
 
     Raises:
         CheckpointError: if a file is missing, broken or does not fit; the message names it.
         InvalidRequest: for an unknown model set or device.
     """
-    if name != "starter":
-        raise InvalidRequest(f"There are no models {name[:40]!r}; 'starter' is always there.", "models")
-    return load_starter(STARTER, choose_device(device))
+    chosen = choose_device(device)
+    return load_starter(STARTER, chosen) if name == "starter" else load_opened(open_set(name), chosen)
+
+
+def load_opened(opened: OpenedSet, device: torch.device) -> Models:
+    """Models from weights that `generator.checkpoints.library` opened; there is no prior among them.
+
+    Raises:
+        CheckpointError: if they do not fit.
+    """
+    vqgan = _vqgan(opened.config, _as_fp32(opened.vqgan), f"The VQGAN {opened.name}", device)
+    perceptors = tuple(Perceptor.from_state(name, state, device) for name, state in opened.perceptors)
+    return Models(opened.name, vqgan, perceptors, None, device, {}, opened.files)
 
 
 def load_starter(folder: Path, device: torch.device) -> Models:
@@ -93,11 +107,12 @@ def load_starter(folder: Path, device: torch.device) -> Models:
     try:
         perceptor_name, defaults = str(config.perceptor), OmegaConf.to_container(config.defaults)
         Settings().merged(cast("dict[str, object]", defaults))
-    except (OmegaConfBaseException, InvalidRequest, TypeError) as exc:
+    except (OmegaConfBaseException, InvalidRequest, TypeError, ValueError, AttributeError) as exc:
         raise CheckpointError(f"{folder / 'starter.yaml'} is not complete: {exc}") from exc
     perceptor = Perceptor.from_state(perceptor_name, read_tensors(folder / "clip.safetensors"), device)
     prior = _load_prior(folder, config, vqgan, device)
-    return Models("starter", vqgan, (perceptor,), prior, device, cast("dict[str, object]", defaults))
+    files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))}
+    return Models("starter", vqgan, (perceptor,), prior, device, cast("dict[str, object]", defaults), files)
 
 
 def load_vqgan(config: Path, weights: Path, device: torch.device) -> VQGAN:
@@ -106,8 +121,18 @@ def load_vqgan(config: Path, weights: Path, device: torch.device) -> VQGAN:
     Raises:
         CheckpointError: if a file is missing, broken or does not fit; the message names it.
     """
-    vqgan = VQGAN(read_yaml(config))
-    _fill(vqgan, read_tensors(weights), weights)
+    parsed, tensors = read_yaml(config), read_tensors(weights)
+    try:
+        return _vqgan(parsed, tensors, str(weights), device)
+    except CheckpointError as exc:
+        raise CheckpointError(f"{exc} The yaml is {config}.") from exc
+
+
+def _vqgan(config: DictConfig, tensors: Mapping[str, Tensor], what: str, device: torch.device) -> VQGAN:
+    """Built without numbers, so that the weights are neither drawn by lot first nor held twice."""
+    with torch.device("meta"):
+        vqgan = VQGAN(config)
+    _fill(vqgan, tensors, what, assign=True)
     return vqgan.eval().requires_grad_(False).to(device)
 
 
@@ -123,6 +148,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is missing; get it again from where Reverie came from.") from exc
     except (SafetensorError, OSError, ValueError) as exc:
         raise CheckpointError(f"{path} is damaged ({exc}); get it again from where Reverie came from.") from exc
+    return _as_fp32(tensors)
+
+
+def _as_fp32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
@@ -144,22 +173,33 @@ def read_yaml(path: Path) -> DictConfig:
 
 
 def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, device: torch.device) -> Prior:
-    path = folder / "prior.safetensors"
-    tensors = read_tensors(path)
+    tensors = read_tensors(folder / "prior.safetensors")
     try:
-        network = PriorNetwork(**cast("dict[str, Any]", OmegaConf.to_container(config.prior.network)))
-        grids = tensors.pop("grids").long()
-        words = json.loads((folder / "lexicon.json").read_text(encoding="utf-8"))
-        lexicon = Lexicon(**words)
+        with torch.random.fork_rng(devices=[]):  # its first numbers are drawn by lot, and not used
+            network = PriorNetwork(**cast("dict[str, Any]", OmegaConf.to_container(config.prior.network)))
         temperature, top_k = float(config.prior.temperature), int(config.prior.top_k)
-    except (OmegaConfBaseException, OSError, KeyError, TypeError, ValueError) as exc:
-        raise CheckpointError(f"The prior in {folder} is not complete: {exc}") from exc
-    _fill(network, tensors, path)
+    except (OmegaConfBaseException, TypeError, ValueError, ZeroDivisionError, AssertionError, AttributeError) as exc:
+        raise CheckpointError(f"{folder / 'starter.yaml'} describes no prior: {exc}") from exc
+    try:
+        grids = tensors.pop("grids").long()
+    except KeyError as exc:
+        raise CheckpointError(f"{folder / 'prior.safetensors'} lacks the drawings' codes, 'grids'.") from exc
+    _fill(network, tensors, str(folder / "prior.safetensors"))
+    lexicon = _read_lexicon(folder / "lexicon.json")
     return Prior(network.eval().requires_grad_(False).to(device), vqgan, lexicon, grids, temperature, top_k)
 
 
-def _fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+def _read_lexicon(path: Path) -> Lexicon:
     try:
-        module.load_state_dict(tensors)
+        return Lexicon(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path} is missing; get it again from where Reverie came from.") from exc
+    except (OSError, TypeError, ValueError, AttributeError, IndexError) as exc:
+        raise CheckpointError(f"{path} is damaged ({exc}); get it again from where Reverie came from.") from exc
+
+
+def _fill(module: nn.Module, tensors: Mapping[str, Tensor], what: str, assign: bool = False) -> None:
+    try:
+        module.load_state_dict(tensors, assign=assign)
     except RuntimeError as exc:
-        raise CheckpointError(f"{path} does not fit its configuration: {exc}") from exc
+        raise CheckpointError(f"{what} does not fit its configuration: {exc}") from exc

@@ -32,7 +32,7 @@ class Snapshot(NamedTuple):
 
 def pack(snapshot: Snapshot) -> bytes:
     """The snapshot as safetensors bytes."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(snapshot.tensors.items())}
+    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in sorted(snapshot.tensors.items())}
     metadata = {
         "format": FORMAT,
         "version": VERSION,

@@ -126,22 +126,22 @@ def _pixel_noise(size: Size, generator: torch.Generator) -> Tensor:
 
 def _gradient(size: Size, generator: torch.Generator) -> Tensor:
     """From one colour to another, in any direction."""
-    first, second = torch.rand(2, 1, 3, 1, 1, generator=generator, device=generator.device)
+    colours = torch.rand(2, 1, 3, 1, 1, generator=generator, device=generator.device)
     angle = torch.rand((), generator=generator, device=generator.device) * 2 * torch.pi
     across = torch.linspace(-1, 1, size.width, device=generator.device)
     down = torch.linspace(-1, 1, size.height, device=generator.device)[:, None]
     share = (across * angle.cos() + down * angle.sin()) / (angle.cos().abs() + angle.sin().abs())
-    return first.lerp(second, (share + 1) / 2)
+    return colours[0].lerp(colours[1], (share + 1) / 2)
 
 
 def _fractal(size: Size, generator: torch.Generator) -> Tensor:
     """Clouds: octaves of noise, each twice as fine and half as strong, stretched to 0..1 in each channel."""
     total = torch.zeros(1, 3, size.height, size.width, device=generator.device)
     for octave in range(1, min(size).bit_length()):
-        height, width = ((2**octave * side) // min(size) + 1 for side in (size.height, size.width))
+        height, width = ((side << octave) // min(size) + 1 for side in (size.height, size.width))
         noise = torch.rand(1, 3, height, width, generator=generator, device=generator.device)
         smooth: Tensor = functional.interpolate(noise, (size.height, size.width), mode="bicubic", align_corners=True)
-        total += smooth * 0.5**octave
+        total += smooth / (1 << octave)
     total = total - total.amin(dim=(2, 3), keepdim=True)
     return total / total.amax(dim=(2, 3), keepdim=True)
 

@@ -11,6 +11,7 @@ from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
+from generator.dream import Dream
 from generator.lexicon import Lexicon
 from generator.models import Models
 from generator.perceptor import Perceptor
@@ -37,7 +38,7 @@ def vqgan_config() -> DictConfig:
         "double_z": False, "z_channels": 32, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32,
         "ch_mult": [1, 1, 1, 1], "num_res_blocks": 0, "attn_resolutions": [], "dropout": 0.0,
     }  # fmt: skip
-    params = {"embed_dim": 16, "n_embed": 32, "ddconfig": network}
+    params = {"embed_dim": 4, "n_embed": 256, "ddconfig": network}
     return OmegaConf.create({"model": {"target": "taming.models.vqgan.VQModel", "params": params}})
 
 
@@ -66,7 +67,7 @@ def vqgan(vqgan_config: DictConfig) -> VQGAN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = VQGAN(vqgan_config)
-        torch.nn.init.normal_(model.decoder.conv_out.weight, std=0.3)
+        torch.nn.init.normal_(model.decoder.conv_out.weight, std=0.1)
     return model.eval().requires_grad_(False)
 
 
@@ -74,8 +75,8 @@ def vqgan(vqgan_config: DictConfig) -> VQGAN:
 def prior(vqgan: VQGAN) -> Prior:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = PriorNetwork(n_codes=32, grid=8, text_width=32, n_layer=1, n_head=2, n_embd=32).eval()
-        grids = torch.randint(32, (2, 1, 8, 8))
+        network = PriorNetwork(n_codes=256, grid=8, text_width=32, n_layer=1, n_head=2, n_embd=32).eval()
+        grids = torch.randint(256, (2, 1, 8, 8))
     return Prior(network.requires_grad_(False), vqgan, Lexicon([["apple"], ["castle"]]), grids, 1.0, 8)
 
 
@@ -101,7 +102,7 @@ def make_request() -> Callable[..., GenerationRequest]:
     def make(prompt: str = "a red apple", **values: object) -> GenerationRequest:
         parts = {name: values.pop(name) for name in ("image_prompts", "init_image", "parent", "stopped_at")
                  if name in values}  # fmt: skip
-        settings = {"size": "64x64", "steps": 6, "cutouts": 4, "start": "random", **values}
+        settings = {"size": "32x32", "steps": 6, "cutouts": 4, "start": "random", **values}
         return GenerationRequest(prompt=prompt, models="tiny", settings=Settings().merged(settings), **parts)
 
     return make
@@ -119,3 +120,15 @@ def png() -> Callable[..., bytes]:
         return out.getvalue()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def dreamt() -> Callable[..., Dream]:
+    """A dream that was stepped to its end, or for so many steps."""
+
+    def run(dream: Dream, steps: int | None = None) -> Dream:
+        while not dream.finished and (steps is None or dream.progress.step < steps):
+            dream.step()
+        return dream
+
+    return run

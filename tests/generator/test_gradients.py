@@ -1,8 +1,11 @@
+"""Gradients that are not derivatives, against their definition."""
+
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as functional
 
-from generator.gradients import clamp_with_gradient, straight_through
+from generator.gradients import clamp_with_gradient, local_means, straight_through
 
 
 def test_straight_through_gives_the_quantised_values_to_the_bit() -> None:
@@ -34,3 +37,13 @@ def test_clamp_agrees_with_the_formula_of_the_notebook() -> None:
     clamp_with_gradient(values, -1, 1).backward(gradient)
     clamped = values.detach().clamp(-1, 1)
     assert torch.equal(values.grad, gradient * (gradient * (values.detach() - clamped) >= 0))
+
+
+def test_local_means_equal_the_pooling_in_value_and_gradient() -> None:
+    fast, plain = (torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in "ab")
+    means, expected = local_means(fast), functional.avg_pool2d(plain, 3, 1, 1, count_include_pad=False)
+    weights = torch.randn(means.shape)
+    (means * weights).sum().backward()
+    (expected * weights).sum().backward()
+    assert torch.allclose(means, expected, atol=1e-6)
+    assert torch.allclose(fast.grad, plain.grad, atol=1e-6)

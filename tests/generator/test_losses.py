@@ -1,3 +1,5 @@
+"""Losses against their formulas and the plain loop."""
+
 from __future__ import annotations
 
 import math

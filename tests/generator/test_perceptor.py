@@ -1,3 +1,5 @@
+"""The perceptor against clip itself: embeddings, vocabulary, and state dicts that do not fit."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
