@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -103,7 +104,7 @@ def _fetch(name: str, perceptors: Sequence[str] | None, folder: Path) -> None:
     _say(f"{name} is ready.")
 
 
-def _shown_by(bar: tqdm[None]) -> FetchProgress:
+def _shown_by(bar: tqdm[Any]) -> FetchProgress:
     def show(_: str, done: int, total: int | None) -> None:
         bar.total = total
         bar.update(done - bar.n)

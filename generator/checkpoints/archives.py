@@ -11,7 +11,7 @@ import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import safetensors
 import torch
@@ -135,7 +135,7 @@ class _SafetensorsFile:
         self.tree: dict[str, StoredTensor] = {}
         self.size = path.stat().st_size
         try:
-            self._file = safetensors.safe_open(path, "pt")
+            self._file = cast("Any", safetensors.safe_open(path, "pt"))  # its methods have no types
             for name in self._file.keys():  # noqa: SIM118 - it is no mapping
                 part = self._file.get_slice(name)
                 shape, dtype = tuple(part.get_shape()), _SAFETENSORS_DTYPES.get(part.get_dtype(), "unknown")
