@@ -132,7 +132,7 @@ class Config:
     def __post_init__(self) -> None:
         for key, item, value in values_of(self):
             _check(key, item, value)
-        _ = self.settings
+        self.settings_over(Settings())
         for name, text in self.styles.items():
             if not STYLE_NAME.fullmatch(name) or not 0 < len(text.strip()) <= MAX_STYLE_CHARACTERS:
                 raise ConfigError("config_style", key=f"styles.{name[:40]}", most=MAX_STYLE_CHARACTERS)
@@ -144,15 +144,14 @@ class Config:
             if value is not None and not within_cap(item.name, value, cap):
                 raise ConfigError("config_over_cap", key=f"limits.{item.name}", cap=cap)
 
-    @property
-    def settings(self) -> Settings:
-        """What every picture begins with.
+    def settings_over(self, suggested: Settings) -> Settings:
+        """What every picture begins with: what the models suggest, and over it what `generator` says.
 
         Raises:
             ConfigError: naming the key under `generator`.
         """
         try:
-            settings = Settings().merged({str(name): value for name, value in self.generator.items()})
+            settings = suggested.merged({str(name): value for name, value in self.generator.items()})
         except InvalidRequest as exc:
             key = f"generator.{exc.field}" if exc.field else "generator"
             raise ConfigError("config_generator", key=key, allowed=str(exc)) from exc

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 
 from bot.log import about
@@ -43,13 +43,17 @@ class _Task:
     _news: News | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def is_told(self, order: Order) -> bool:
+        """Whether this is its order by now."""
+        return self.order is order
+
     def put_news(self, news: News) -> bool:
         """Keep the newest of each kind; whether the event loop must be called to take it."""
         with self._lock:
             old, self._news = self._news, news
             if old is not None:
                 preview, snapshot = news.preview or old.preview, news.snapshot or old.snapshot
-                self._news = News(progress=news.progress, preview=preview, snapshot=snapshot)
+                self._news = replace(news, preview=preview, snapshot=snapshot)
             return old is None
 
     def take_news(self) -> News | None:
@@ -194,7 +198,7 @@ class _Painter:
             return exc
 
     def _paint(self, task: _Task) -> Outcome:
-        if task.order is Order.CANCEL:
+        if task.is_told(Order.CANCEL):
             return Halted(order=Order.CANCEL)
         dream = self._begin(task)
         self.description = self._dreamer.describe()
@@ -203,11 +207,11 @@ class _Painter:
         first, first_at = progress.step, began
         reports = _Reports(began, self._preview_s, self._snapshot_s)
         while not dream.finished:
-            if task.order is Order.CANCEL:
+            if task.is_told(Order.CANCEL):
                 return Halted(order=Order.CANCEL)
-            if task.order is Order.PAUSE:
+            if task.is_told(Order.PAUSE):
                 return Halted(order=Order.PAUSE, snapshot=dream.snapshot())
-            if task.order is Order.FINISH and progress.step:
+            if task.is_told(Order.FINISH) and progress.step:
                 break
             progress = dream.step()
             task.alive_at = now = time.monotonic()
@@ -273,7 +277,8 @@ class _Reports:
         if wants_snapshot:
             snapshot = dream.snapshot()
             self._snapshot_at = time.monotonic() + self._snapshot_s
-        return News(progress=progress, preview=image if wants_preview else None, snapshot=snapshot)
+        preview = image if wants_preview else None
+        return News(progress=progress, warnings=dream.warnings, preview=preview, snapshot=snapshot)
 
 
 def _settle(task: _Task, outcome: Outcome | Exception) -> None:

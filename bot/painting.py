@@ -42,6 +42,10 @@ class Dream(Protocol):
     def progress(self) -> Progress:
         """Where it stands."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the person who asked."""
+
     def step(self) -> Progress:
         """Improve the picture once."""
 
@@ -93,6 +97,8 @@ class News:
     """What the thread reports; only the newest of each is kept until the event loop takes it."""
 
     progress: Progress
+    warnings: tuple[str, ...] = ()
+    """Sentences of the generator for the person who asked."""
     preview: Image.Image | None = None
     snapshot: bytes | None = None
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from generator.errors import Cancelled, CheckpointError, GeneratorError, InvalidRequest, OutOfMemory
     from generator.images import encode, normalise, write_file
     from generator.models import Models, load_models
+    from generator.perceptor import cut_off
     from generator.prompts import Scene, TextPrompt, explain_story, parse_story
     from generator.recipe import (
         MadeWith,
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
         request_to_json,
     )
     from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
+    from generator.safety import unsafe_share
     from generator.settings import Settings, Size, read_setting
+    from generator.snapshot import latent_of
     from generator.timelapse import Timelapse
 
 _MODULES = {
@@ -35,6 +38,7 @@ _MODULES = {
     "errors": ("Cancelled", "CheckpointError", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "images": ("encode", "normalise", "write_file"),
     "models": ("Models", "load_models"),
+    "perceptor": ("cut_off",),
     "prompts": ("Scene", "TextPrompt", "explain_story", "parse_story"),
     "recipe": (
         "MadeWith",
@@ -47,7 +51,9 @@ _MODULES = {
         "request_to_json",
     ),
     "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
+    "safety": ("unsafe_share",),
     "settings": ("Settings", "Size", "read_setting"),
+    "snapshot": ("latent_of",),
     "timelapse": ("Timelapse",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -73,8 +79,10 @@ __all__ = [
     "TextPrompt",
     "Timelapse",
     "__version__",
+    "cut_off",
     "encode",
     "explain_story",
+    "latent_of",
     "load_models",
     "made_here",
     "normalise",
@@ -85,6 +93,7 @@ __all__ = [
     "recipe_to_json",
     "request_from_json",
     "request_to_json",
+    "unsafe_share",
     "write_file",
 ]
 

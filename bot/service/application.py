@@ -57,11 +57,13 @@ class Service:
         executor: Executor,
         *,
         settings: Settings | None = None,
+        cut_off: Callable[[str], str] | None = None,
         external_wait: ExternalWait = identity,
     ) -> None:
         """Nothing is opened or started yet.
 
-        `settings` are what every picture begins with; by default the generator's and config.yaml's.
+        `settings` are what every picture begins with where config.yaml says nothing; by default the generator's own.
+        `cut_off` tells which end of a text the perceptors do not read; it is called on a thread.
         `external_wait` is explained in bot.waiting.
         """
         self._files, self._executor = files, executor
@@ -77,8 +79,9 @@ class Service:
         self.post = Post(store, files, guilds, self._notify)
         painter = JobPainter(store, files, executor, queue, self._notify, external_wait)
         self._dispatcher = Dispatcher(store, queue, painter, executor, guilds, external_wait)
-        self._desk = Desk(config, store, guilds, self.words, self.archive, queue, self._dispatcher.enqueue)
-        self._desk.settings = settings or config.settings
+        base = config.settings_over(settings or Settings())
+        enqueue = self._dispatcher.enqueue
+        self._desk = Desk(config, store, guilds, self.words, self.archive, queue, enqueue, base, cut_off)
         self._housekeeping = Housekeeping(
             store, files, guilds, self.archive, config.timing, self._notify, self.post.failed, external_wait
         )
@@ -156,7 +159,7 @@ class Service:
 
     async def set_message(self, job_id: int, channel_id: int, message_id: int | None) -> None:
         """Note which message shows the job; None after it was deleted, so that a new one is sent at the end."""
-        await self.store.jobs.set(job_id, channel_id=channel_id, message_id=message_id)
+        await self.store.jobs.change(job_id, channel_id=channel_id, message_id=message_id)
         self._notify(job_id)
 
     # Watching
@@ -265,6 +268,7 @@ class Service:
             number=running.number,
             due_at=time.time() + running.left_s(self._queue.speeds),
             preview=running.preview,
+            warnings=running.warnings,
             finishing=running.finishing,
         )
 

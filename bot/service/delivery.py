@@ -53,7 +53,7 @@ class Post:
         recipe = await self._store.jobs.recipe(job_id) or ""
         mode, _ = await self._guilds.safety(job.guild_id)
         flagged = any(picture.flagged for picture in pictures)
-        await self._store.jobs.set(job_id, post_tries=job.post_tries + 1)
+        await self._store.jobs.change(job_id, post_tries=job.post_tries + 1)
         return Delivery(
             job=job,
             pictures=pictures,
@@ -85,7 +85,7 @@ class Post:
         if job is None or job.state is not JobState.POSTING:
             return
         since = job.waiting_since if job.waiting_since is not None else time.time()
-        changed = await self._store.jobs.set(job_id, waiting_since=since, reason=why)
+        changed = await self._store.jobs.change(job_id, waiting_since=since, reason=why)
         if changed is not None and job.waiting_since is None:
             _log.info("job waits for access", extra=about(job=job_id, guild=job.guild_id))
 
@@ -99,7 +99,7 @@ class Post:
 
     async def told(self, job_id: int) -> None:
         """The message of a cancelled or failed job says so now, or cannot be reached for ever."""
-        await self._store.jobs.set(job_id, told=True)
+        await self._store.jobs.change(job_id, told=True)
 
     def _read(self, job: Job, pictures: tuple[StoredPicture, ...], limit_bytes: int) -> tuple[PictureFile, ...]:
         """The files of a post. Runs on a thread."""

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+from PIL import Image
+
 from bot import imaging
 from bot.errors import BotError, FilesError, IllegalTransition, NotFound, StoreError
 from bot.files import DataFolder, Kind
@@ -149,7 +151,7 @@ class JobPainter:
     async def _take_in(self, running: Running, number: int, news: News) -> None:
         job = running.job
         if news.snapshot is not None and await self._keep_snapshot(job, number, news.snapshot) and job.attempts:
-            running.job = await self._store.jobs.set(job.id, attempts=0) or job
+            running.job = await self._store.jobs.change(job.id, attempts=0) or job
         if news.preview is not None and not running.over:
             images = [*running.images[: number - 1], news.preview]
             shown = await asyncio.to_thread(imaging.preview, images, job.count)
@@ -200,7 +202,7 @@ class JobPainter:
         self._files.write(Kind.PICTURE, job_id, number, png)
         return moving
 
-    def _saved_image(self, job_id: int, number: int) -> imaging.Image.Image:
+    def _saved_image(self, job_id: int, number: int) -> Image.Image:
         data = self._files.read(Kind.PICTURE, job_id, number)
         if data is None:
             raise FilesError("files_unusable", file=f"picture {job_id}-{number}", why="missing")
@@ -231,10 +233,10 @@ class JobPainter:
             del self._deaths[job.id]
             raise exc
         _log.warning("painter died; once more", extra=about(job=job.id, guild=job.guild_id))
-        return await self._back(job)
+        return await self._back(job, attempts=job.attempts)
 
-    async def _back(self, job: Job, **changes: object) -> Job:
-        back = await self._store.jobs.move(job.id, JobState.QUEUED, **changes)
+    async def _back(self, job: Job, *, attempts: int) -> Job:
+        back = await self._store.jobs.move(job.id, JobState.QUEUED, attempts=attempts)
         self._changed(back)
         return back
 
@@ -252,6 +254,12 @@ class JobPainter:
             self._changed(failed)
         if failed is None or isinstance(exc, Unsafe):
             await asyncio.to_thread(self._files.remove_job, job.id)
+        else:
+            await asyncio.to_thread(self._remove_snapshots, job)
+
+    def _remove_snapshots(self, job: Job) -> None:
+        for number in range(1, job.count + 1):
+            self._files.remove(Kind.SNAPSHOT, job.id, number)
 
     async def _note_failure(self, job: Job, reason: Sentence) -> Job | None:
         """Write the failure down, as soon as the database can take it; None for a job that was ended or deleted."""

@@ -94,6 +94,7 @@ class JobQueue:
     def set_pause(self, guild_id: int, on: bool) -> None:
         """Pause a server or take it up again; the listeners of its waiting jobs hear of it."""
         (self.paused.add if on else self.paused.discard)(guild_id)
+        self._places = {}
         self.changed()
         for job in list(self._waiting.values()):
             if job.guild_id == guild_id:
@@ -130,9 +131,11 @@ class JobQueue:
             return self._places
 
     async def place(self, job_id: int) -> Place | None:
-        """The place of one waiting job."""
+        """The place of one waiting job; it may be as old as FRESH_S."""
         if job_id not in self._waiting:
             return None
+        if job_id in self._places and time.monotonic() - self._made_at < FRESH_S:
+            return self._places[job_id]
         return (await self.places()).get(job_id)
 
     async def _make_places(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
@@ -24,6 +24,7 @@ class Running:
     number: int = 1
     """Which picture is painted."""
     progress: Progress | None = None
+    warnings: tuple[str, ...] = ()
     preview: Preview | None = None
     order: Order | None = None
     """What it was told; told again with each news, in case the painter had nothing of it at that moment."""
@@ -44,8 +45,8 @@ class Running:
         old = self._news
         if old is not None:
             preview, snapshot = news.preview or old.preview, news.snapshot or old.snapshot
-            news = News(progress=news.progress, preview=preview, snapshot=snapshot)
-        self._news, self.progress = news, news.progress
+            news = replace(news, preview=preview, snapshot=snapshot)
+        self._news, self.progress, self.warnings = news, news.progress, news.warnings
         self.fresh.set()
 
     def take_news(self) -> News | None:

@@ -36,11 +36,13 @@ class Desk:
         archive: Archive,
         queue: JobQueue,
         enqueue: Callable[[Job], Awaitable[None]],
+        settings: Settings,
+        cut_off: Callable[[str], str] | None = None,
     ) -> None:
+        """`settings` are what every picture begins with; `cut_off` gives the end of a text that is not read."""
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
         self._archive, self._queue, self._enqueue = archive, queue, enqueue
-        self.settings: Settings = config.settings
-        """What every picture begins with; the models' own defaults are put in at the start."""
+        self.settings, self._cut_off = settings, cut_off
         self.closed = False
 
     async def submit(self, asker: Asker, wish: Wish) -> Ticket:
@@ -145,4 +147,7 @@ class Desk:
         job = await self._store.jobs.add(draft, recipe, admission.gate(limits, self._config.caps, draft.count))
         _log.info("job queued", extra=about(job=job.id, guild=job.guild_id))
         await self._enqueue(job)
-        return Ticket(job=job, place=await self._queue.place(job.id), notes=wishes.notes(request))
+        notes = wishes.notes(request)
+        if self._cut_off is not None:
+            notes += await asyncio.to_thread(wishes.cut_notes, request, self._cut_off)
+        return Ticket(job=job, place=await self._queue.place(job.id), notes=notes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -137,6 +137,12 @@ def notes(request: GenerationRequest) -> tuple[Sentence, ...]:
     if len(found) > MAX_NOTES:
         found[MAX_NOTES - 1 :] = [Sentence.of("note_more", count=len(found) - MAX_NOTES + 1)]
     return tuple(found)
+
+
+def cut_notes(request: GenerationRequest, cut_off: Callable[[str], str]) -> tuple[Sentence, ...]:
+    """What is not read of the prompts, being too long for the perceptors; `cut_off` gives the end of a text."""
+    ends = [cut_off(prompt.text) for scene in request.scenes for prompt in scene.prompts]
+    return tuple(Sentence.of("note_cut", text=end if len(end) <= 200 else f"{end[:199]}…") for end in ends if end)
 
 
 def _note(prompt: TextPrompt, total: float) -> Sentence:

@@ -101,7 +101,7 @@ class Database:
         if self._reader is None:
             raise StoreError("store_closed")
         with _as_store_error(self.path):
-            return list(await self._reader.execute_fetchall(sql, values))  # type: ignore[arg-type]  # any Sequence will do
+            return list(await self._reader.execute_fetchall(sql, values))
 
     async def row(self, sql: str, values: Values = ()) -> Row | None:
         """The first row that a query finds."""

@@ -103,7 +103,7 @@ class JobTable:
             await db.execute(sql.replace("INSERT", "INSERT OR REPLACE", 1), values)
             await db.execute("UPDATE jobs SET paint_s = paint_s + ? WHERE id = ?", (paint_s, picture.job_id))
 
-    async def set(self, job_id: int, **changes: object) -> Job | None:
+    async def change(self, job_id: int, **changes: object) -> Job | None:
         """Change fields of a job that are no state; None if it is not there (any more)."""
         if "state" in changes:
             raise ValueError("a state is changed by move()")

@@ -27,6 +27,8 @@ class FakeDream:
         if parent is not None:
             self.state = hashlib.sha256((self.state + json.loads(parent)["state"]).encode()).hexdigest()
 
+    warnings = ("This is a fake.",)
+
     @property
     def finished(self) -> bool:
         return self.step_number >= (self.request.stopped_at or self.request.settings.steps)

@@ -243,7 +243,7 @@ async def test_a_closed_database_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="closed"):
         await store.jobs.get(1)
     with pytest.raises(StoreError, match="closed"):
-        await store.jobs.set(1, told=True)
+        await store.jobs.change(1, told=True)
 
 
 def cut_short(path: Path) -> None:

@@ -126,8 +126,8 @@ async def test_old_pictures_go_and_young_ones_stay(bench: Bench) -> None:
     old, young, kept = await posted(bench), await posted(bench), await posted(bench, who=asker(guild_id=7))
     await bench.service.guilds.set_retention(ADMIN, 1)
     two_days_ago = time.time() - 2 * 86_400
-    await bench.service.store.jobs.set(old, ended_at=two_days_ago)
-    await bench.service.store.jobs.set(kept, ended_at=two_days_ago)
+    await bench.service.store.jobs.change(old, ended_at=two_days_ago)
+    await bench.service.store.jobs.change(kept, ended_at=two_days_ago)
     await bench.service._housekeeping.retain()
     assert bench.files.job_ids() == {young, kept}
 
@@ -136,7 +136,7 @@ async def test_a_clock_that_jumps_deletes_nothing(bench: Bench) -> None:
     job_id = await posted(bench)
     await bench.service.guilds.set_retention(ADMIN, 1)
     housekeeping = bench.service._housekeeping
-    await bench.service.store.jobs.set(job_id, ended_at=time.time() - 2 * 86_400)
+    await bench.service.store.jobs.change(job_id, ended_at=time.time() - 2 * 86_400)
     housekeeping.began_at -= 5 * 86_400
     await housekeeping.retain()
     assert bench.files.job_ids() == {job_id}
@@ -148,7 +148,7 @@ async def test_a_post_that_finds_no_way_for_too_long_is_given_up(bench: Bench) -
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.service.post.wait_for_access(job.id, Sentence.of("channel_denied"))
-    await bench.service.store.jobs.set(job.id, waiting_since=time.time() - 365 * 86_400)
+    await bench.service.store.jobs.change(job.id, waiting_since=time.time() - 365 * 86_400)
     failed = await bench.reaches(job.id, JobState.FAILED)
     assert failed.reason is not None
     assert failed.reason.key == "channel_denied"

@@ -1,0 +1,77 @@
+"""The generator as the executor sees it. It runs on the thread that paints, but for `load`, which comes before it.
+
+Models are loaded once and kept; only what `begin` and `resume` are asked for decides which.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from PIL import Image
+
+from bot.log import about
+from generator import Dream, GenerationRequest, InvalidRequest, Models, Settings, latent_of, load_models, unsafe_share
+
+_log = logging.getLogger(__name__)
+
+
+class GeneratorDreamer:
+    """Dreams with one model set of the generator."""
+
+    def __init__(self, name: str, device: str, unsafe_from: float) -> None:
+        """`name` and `device` are config.yaml's `models` and `device`; `unsafe_from` is its `safety.threshold`."""
+        self._name, self._device, self._unsafe_from = name, device, unsafe_from
+        self._models: Models | None = None
+
+    def load(self) -> Settings:
+        """Load the models, and return what every picture should begin with by their own suggestion. Blocking.
+
+        Raises:
+            CheckpointError: if a model file is missing or broken.
+            InvalidRequest: for unknown models or a device that is not there.
+        """
+        return Settings().merged(self._loaded().defaults)
+
+    def describe(self) -> str:
+        """Device and models in words, for the host."""
+        models = self._loaded()
+        perceptors = ", ".join(perceptor.name for perceptor in models.perceptors)
+        return f"{models.name} ({perceptors}) on {models.device}"
+
+    def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
+        """A new dream; `parent` is the last snapshot of the dream that it goes on from.
+
+        Raises:
+            GeneratorError: if these models cannot dream this.
+        """
+        models = self._models_for(request)
+        return Dream(request, models, None if parent is None else latent_of(parent).to(models.device))
+
+    def resume(self, request: GenerationRequest, snapshot: bytes) -> Dream:
+        """The dream of a request as it was at its snapshot.
+
+        Raises:
+            CheckpointError: if the snapshot cannot be used.
+        """
+        return Dream.resume(snapshot, self._models_for(request))
+
+    def is_unsafe(self, image: Image.Image) -> bool:
+        """Whether the check finds something that an ordinary channel should not show openly."""
+        return unsafe_share(image, self._loaded()) >= self._unsafe_from
+
+    def _models_for(self, request: GenerationRequest) -> Models:
+        models = self._loaded()
+        if request.models != models.name:
+            raise InvalidRequest(
+                f"This picture was painted by the models {request.models!r}, and these are {models.name!r}.", "models"
+            )
+        return models
+
+    def _loaded(self) -> Models:
+        if self._models is None:
+            began = time.monotonic()
+            self._models = load_models(self._name, self._device)
+            seconds = round(time.monotonic() - began, 2)
+            _log.info("models loaded", extra=about(models=self._name, device=str(self._models.device), seconds=seconds))
+        return self._models
