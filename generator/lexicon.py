@@ -33,6 +33,10 @@ class Lexicon:
         common: what everyday words mean, where names would say something else: "car" is first of all an automobile.
         ignored: words that never name a thing by themselves, such as colours.
         places: words that name no thing where a preposition stands before them, such as "snow" in "in the snow".
+        words: other words that the models have learnt.
+
+    Attributes:
+        words: all words of all these.
     """
 
     def __init__(
@@ -41,8 +45,11 @@ class Lexicon:
         common: Mapping[str, Sequence[int]] | None = None,
         ignored: Iterable[str] = (),
         places: Iterable[str] = (),
+        words: Iterable[str] = (),
     ) -> None:
         self._common = dict(common or {})
+        phrases = [*(name for aliases in names for name in aliases), *self._common, *ignored, *places, *words]
+        self.words = frozenset(word for phrase in phrases for word in phrase.split()) | COUNTS.keys() | PREPOSITIONS
         self._own: dict[str, list[int]] = {}
         self._shared: dict[str, list[int]] = {}
         self._part: dict[str, list[int]] = {}
@@ -78,7 +85,7 @@ class Lexicon:
         return 1, ()
 
     def _look_up(self, phrase: str) -> tuple[int, ...]:
-        for form in (phrase, *_singular(phrase)):
+        for form in (phrase, *singular(phrase)):
             # a concept's own name beats names that several share, and those beat a word of a longer name
             for names in (self._common, self._own, self._shared):
                 if form in names:
@@ -88,7 +95,8 @@ class Lexicon:
         return ()
 
 
-def _singular(phrase: str) -> tuple[str, ...]:
+def singular(phrase: str) -> tuple[str, ...]:
+    """What an English plural may be the plural of; none for a singular."""
     forms = []
     if phrase.endswith("ies"):
         forms.append(phrase[:-3] + "y")

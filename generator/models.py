@@ -109,8 +109,10 @@ def load_starter(folder: Path, device: torch.device) -> Models:
         Settings().merged(cast("dict[str, object]", defaults))
     except (OmegaConfBaseException, InvalidRequest, TypeError, ValueError, AttributeError) as exc:
         raise CheckpointError(f"{folder / 'starter.yaml'} is not complete: {exc}") from exc
-    perceptor = Perceptor.from_state(perceptor_name, read_tensors(folder / "clip.safetensors"), device)
-    prior = _load_prior(folder, config, vqgan, device)
+    lexicon = _read_lexicon(folder / "lexicon.json")
+    clip = read_tensors(folder / "clip.safetensors")
+    perceptor = Perceptor.from_state(perceptor_name, clip, device, lexicon.words)
+    prior = _load_prior(folder, config, vqgan, lexicon, device)
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))}
     return Models("starter", vqgan, (perceptor,), prior, device, cast("dict[str, object]", defaults), files)
 
@@ -172,7 +174,7 @@ def read_yaml(path: Path) -> DictConfig:
     return config
 
 
-def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, device: torch.device) -> Prior:
+def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon, device: torch.device) -> Prior:
     tensors = read_tensors(folder / "prior.safetensors")
     try:
         with torch.random.fork_rng(devices=[]):  # its first numbers are drawn by lot, and not used
@@ -185,7 +187,6 @@ def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, device: torch.de
     except KeyError as exc:
         raise CheckpointError(f"{folder / 'prior.safetensors'} lacks the drawings' codes, 'grids'.") from exc
     _fill(network, tensors, str(folder / "prior.safetensors"))
-    lexicon = _read_lexicon(folder / "lexicon.json")
     return Prior(network.eval().requires_grad_(False).to(device), vqgan, lexicon, grids, temperature, top_k)
 
 

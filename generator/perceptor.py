@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import unicodedata
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from generator.errors import CheckpointError
+from generator.lexicon import singular
 
 with warnings.catch_warnings():
     # clip imports pkg_resources, which says at each import that it will go away.
@@ -43,20 +44,36 @@ class Perceptor:
     """
 
     def __init__(
-        self, model: CLIP, name: str, vocabulary: Tensor | None = None, device: torch.device | str = "cpu"
+        self,
+        model: CLIP,
+        name: str,
+        vocabulary: Tensor | None = None,
+        device: torch.device | str = "cpu",
+        words: Set[str] | None = None,
     ) -> None:
-        """Freeze `model` in place; `vocabulary` are the ids of the tokens that it has seen, where not all."""
+        """Freeze `model` in place.
+
+        `vocabulary` are the ids of the tokens that it has seen, where not all; `words` are the words, where somebody
+        kept a list: many a word that it has never seen is made of tokens that it has.
+        """
         self.name = name
         self.device = torch.device(device)
         self.model = model.to(self.device).float().eval().requires_grad_(False)
         self.resolution = int(model.visual.input_resolution)
         self.dimension = int(model.text_projection.shape[1])
         self._known = None if vocabulary is None else frozenset(vocabulary.tolist())
+        self._known_words = words
         self._mean = torch.tensor(MEAN, device=self.device)[:, None, None]
         self._deviation = torch.tensor(DEVIATION, device=self.device)[:, None, None]
 
     @classmethod
-    def from_state(cls, name: str, state: Mapping[str, Tensor], device: torch.device | str = "cpu") -> Perceptor:
+    def from_state(
+        cls,
+        name: str,
+        state: Mapping[str, Tensor],
+        device: torch.device | str = "cpu",
+        words: Set[str] | None = None,
+    ) -> Perceptor:
         """Build the CLIP whose state dict this is: ViT or ResNet, fp16 or fp32, whole or with a pruned vocabulary.
 
         A pruned state dict has beside `token_embedding.weight [V, C]` the ids of its rows, `vocabulary [V] int64`.
@@ -80,7 +97,7 @@ class Perceptor:
             _fold_norms(model.visual)
             if torch.device(device).type == "cpu":
                 model.visual.to(memory_format=torch.channels_last)
-        return cls(model, name, vocabulary, device)
+        return cls(model, name, vocabulary, device, words)
 
     def embed_images(self, images: Tensor) -> Tensor:
         """Unit vectors `[N, D]` of pictures `[N, 3, resolution, resolution] float32 in 0..1`; differentiable."""
@@ -97,15 +114,12 @@ class Perceptor:
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """The words of `text` that this perceptor has never seen, in order, each once; none where it knows all."""
-        known = self._known
+        known, words = self._known, self._known_words
+        if words is not None:
+            return tuple(word for word in _words(text) if words.isdisjoint((word, *singular(word))))
         if known is None:
             return ()
         return tuple(word for word in _words(text) if not known.issuperset(_token_ids(word)))
-
-    def knows(self, text: str) -> bool:
-        """Whether this perceptor has seen at least one word of `text`; true as well where there are no words."""
-        words = _words(text)
-        return not words or len(self.unknown_words(text)) < len(words)
 
 
 def cut_off(text: str) -> str:

@@ -99,10 +99,6 @@ def _proposed(
     heaviest = max(prompts, key=lambda prompt: prompt.weight, default=None)
     if heaviest is None or heaviest.weight <= 0:
         raise InvalidRequest("start 'prior' needs words to come near to; add some or choose another start.", "start")
-    if not any(perceptor.knows(heaviest.text) for perceptor in models.perceptors):
-        raise InvalidRequest(
-            f"The models {models.name!r} know none of the words of {heaviest.text[:60]!r}; use other words.", "prompt"
-        )
     features = models.perceptors[0].embed_texts([heaviest.text])
     places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
     if generator.device.type != "cpu":

@@ -20,6 +20,7 @@ from generator.prior import LAYOUTS
 from generator.vqgan import VQGAN
 from training.compositor import COLOUR_WORDS, COLOURS, Compositor
 from training.data import as_tensor
+from training.scenes import SCENES
 from training.vqgan import CONFIG
 
 STARTER = Path(__file__).parent.parent / "generator" / "starter"
@@ -75,10 +76,12 @@ def lexicon(compositor: Compositor) -> dict[str, object]:
     ]
     colours = [*COLOURS, *(word for words in COLOUR_WORDS.values() for word in words)]
     numbers = {row["name"]: number for number, row in enumerate(compositor.table)}
-    common = {word: [numbers[name]] for word, name in json.loads(COMMON.read_text("utf-8")).items()}
+    everyday = json.loads(COMMON.read_text("utf-8"))
+    words = {word for _, phrases in SCENES.values() for phrase in phrases for word in phrase.split()}
     return {
         "names": names,
-        "common": common,
+        "common": {word: [numbers[name]] for word, name in everyday.items() if name in numbers},
+        "words": sorted(words.union(SCENES)),
         "ignored": sorted({*IGNORED.split(), *colours}),
         "places": sorted(PLACES.split()),
     }
