@@ -65,6 +65,22 @@ def made_here(device: str, files: Mapping[str, str]) -> MadeWith:
     return MadeWith(torch=torch_version, device=device, files=dict(sorted(files.items())))
 
 
+def differences(then: MadeWith | None, now: MadeWith) -> list[str]:
+    """Sentences about what differs between then and now, so that a picture may not come out to the byte."""
+    if then is None:
+        return []
+    found = []
+    changed = [name for name, digest in then.files.items() if now.files.get(name, digest) != digest]
+    if changed:
+        names = ", ".join(name[:40] for name in changed[:3])
+        found.append(f"This picture was made with other model files ({names}); it will come out differently.")
+    for what in ("generator", "torch", "device"):
+        before, here = getattr(then, what), getattr(now, what)
+        if before and before != here:
+            found.append(f"This picture was made with {what} {before[:40]}, here it is {here}; it may differ a little.")
+    return found
+
+
 def recipe_to_json(recipe: Recipe) -> str:
     """A recipe as one line of ASCII; equal recipes give equal lines."""
     made_with = recipe.made_with

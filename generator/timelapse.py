@@ -77,6 +77,16 @@ class Timelapse:
         return _webp(frames, recipe) if file_format == "webp" else _mp4(frames)
 
 
+def check_available(file_format: str) -> None:
+    """See, before anything is painted, that a film of this format can be written.
+
+    Raises:
+        GeneratorError: for MP4 without PyAV.
+    """
+    if file_format == "mp4":
+        _encoder()
+
+
 def _same_size(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
     return frame if frame.size == size else frame.resize(size, Image.Resampling.BICUBIC)
 

@@ -1,0 +1,67 @@
+"""What holds where a person said nothing: the code's settings, the models', config.yaml's, in this order. Any thread.
+
+The bot reads config.yaml by a schema of its own; here only what shapes a picture is taken from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from generator.errors import InvalidRequest
+from generator.settings import Settings
+
+
+class HostDefaults(NamedTuple):
+    """What config.yaml says: settings by name, the model set and the device; None where it says nothing."""
+
+    settings: Mapping[str, object] = {}
+    models: str | None = None
+    device: str | None = None
+
+
+def settle(models: Mapping[str, object], host: Mapping[str, object], person: Mapping[str, object]) -> Settings:
+    """The settings of a picture: the code's defaults, changed by the models', the host's, then the person's.
+
+    Raises:
+        InvalidRequest: for a value out of range.
+    """
+    return Settings().merged(models).merged(host).merged(person)
+
+
+def read_host_defaults(path: Path) -> HostDefaults:
+    """Read `generator`, `models` and `device` of a config.yaml.
+
+    Raises:
+        InvalidRequest: if it cannot be read, or a value there is wrong; the sentence names file and key.
+    """
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
+
+    try:
+        config = OmegaConf.load(path)
+        content = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidRequest(f"{path} cannot be read; name a config.yaml.", "config") from exc
+    except (OmegaConfBaseException, YAMLError) as exc:
+        raise InvalidRequest(f"{path} is not valid YAML: {' '.join(str(exc).split())[:200]}.", "config") from exc
+    if not isinstance(content, dict):
+        raise InvalidRequest(f"{path} holds no keys; name a config.yaml.", "config")
+    settings = content.get("generator") or {}
+    if not isinstance(settings, dict):
+        raise InvalidRequest(f"In {path} the key generator must hold settings by name.", "config")
+    named = {str(name): value for name, value in settings.items()}
+    try:
+        Settings().merged(named)
+    except InvalidRequest as exc:
+        raise InvalidRequest(f"In {path} under generator: {exc}", exc.field) from exc
+    return HostDefaults(named, _text(content, "models", path), _text(content, "device", path))
+
+
+def _text(content: Mapping[Any, Any], key: str, path: Path) -> str | None:
+    value = content.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise InvalidRequest(f"In {path} the key {key} must be text.", "config")
