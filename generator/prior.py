@@ -130,7 +130,7 @@ class Prior:
         device = text_features.device
         condition = self.network.condition(text_features.expand(count, -1).float(), sketches.to(device))
         codes = self.network.sample(condition, self._temperature, self._top_k, generator)
-        codes = codes.unflatten(1, (self.network.grid, self.network.grid))
+        codes = codes.reshape(count, self.network.grid, self.network.grid)
         return codes if size == tuple(codes.shape[1:]) else self._fitted(codes, size)
 
     def sketch(self, text: str, number: int = 0) -> Tensor:

@@ -31,7 +31,7 @@ async def blend(
     second: discord.Attachment,
     third: discord.Attachment | None = None,
     fourth: discord.Attachment | None = None,
-    prompt: app_commands.Range[str, 1, PROMPT_CHARACTERS] = "",  # type: ignore[valid-type]
+    prompt: app_commands.Range[str, 1, PROMPT_CHARACTERS] = "",
     size: str | None = None,
     steps: app_commands.Range[int, 1, 5_000] | None = None,
 ) -> None:

@@ -20,7 +20,7 @@ from bot.log import about as facts
 DIGEST_NOTE = "commands"
 DYNAMIC_ITEMS = (JobButton, gallery.PageButton, gallery.PictureSelect, about.OwnButton)
 """Buttons and menus that work after a restart."""
-COMMANDS = (
+COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
     queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
     blend.blend, styles.styles, about.show_help, about.about, about.privacy, admin.limits, admin.channels, admin.pause,
     admin.resume, admin.clear, admin.safety, admin.stats, admin.retention, blocklist.blocklist, host.host,
@@ -56,7 +56,8 @@ async def sync(app: App, tree: Tree) -> bool:
         return False
     if guilds:
         tree.clear_commands(guild=None)
-    for place in guilds or [None]:
+    places: list[discord.Object | None] = [*guilds] or [None]
+    for place in places:
         await tree.sync(guild=place)
     await notes.put_note(DIGEST_NOTE, digest)
     _log.info("commands synced", extra=facts(commands=len(payload)))

@@ -51,7 +51,7 @@ def command() -> app_commands.Command[Any, ..., Any]:
         _option("private", bool, False),
     ]
 
-    async def imagine(interaction: Interaction, **given: Any) -> None:  # noqa: ANN401 - whatever the options hold
+    async def imagine(interaction: Interaction, /, **given: Any) -> None:  # noqa: ANN401 - whatever the options hold
         await take_on(interaction, lambda asker: _order(interaction, asker, given))
 
     first = inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -120,7 +120,7 @@ def _setting(name: str) -> inspect.Parameter:
     kind: object = str
     if item.type in ("int", "float"):
         number = int if item.type == "int" else float
-        kind = app_commands.Range[number, number(item.metadata["low"]), number(item.metadata["high"])]  # type: ignore[misc, valid-type]
+        kind = app_commands.Range[number, number(item.metadata["low"]), number(item.metadata["high"])]
     return _option(name, kind, None)
 
 

@@ -98,16 +98,16 @@ def buttons_when_done(job: Job, pictures: Sequence[StoredPicture]) -> discord.ui
     """What can be done with finished pictures."""
     buttons = discord.ui.View(timeout=None)
     locale = job.locale
+    last: tuple[str, ...] = ("timelapse", "recipe", "delete", "report")
     if job.count > 1:
+        last = ("again", "recipe", "timelapse", "delete", "report")
         for row, (action, letter) in enumerate((("upscale", "U"), ("vary", "V"))):
             for picture in pictures:
                 number = picture.number
                 buttons.add_item(job_button(action, job.id, locale, number, row=row, short=f"{letter}{number}"))
-        last = ("again", "recipe", "timelapse", "delete", "report")
     else:
         for action in ("again", "vary", "continue", "remix", "upscale"):
             buttons.add_item(job_button(action, job.id, locale, row=0))
-        last = ("timelapse", "recipe", "delete", "report")
     for action in last:
         if action != "timelapse" or any(picture.has_timelapse for picture in pictures):
             buttons.add_item(job_button(action, job.id, locale, row=2))
