@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from generator.dream import Dream
 from generator.errors import InvalidRequest
@@ -268,3 +269,30 @@ def test_what_is_cut_off_is_shown(models: Models, make_request: Make) -> None:
     assert len(parse_story(text)) == 1
     (warning,) = Dream(make_request(text), models).warnings
     assert "“apple behind a castle”" in warning
+
+
+class HostReads(TorchDispatchMode):
+    """Counts operations that make the host wait for a value of the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        self.count += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_reads_nothing_back_from_the_device(ensemble: Models, make_request: Make) -> None:
+    dream = Dream(make_request("a | b:-1:-0.5", total_variation=1.0, init_weight=1.0, pull=1.0, ema=0.5), ensemble)
+    with HostReads() as by_the_optimiser:  # its count of steps lies on the host
+        dream._latent.update(dream._latent.value.square().sum(), 0.1)
+    with HostReads() as in_all:
+        dream._improve(dream._targets[0])
+    assert in_all.count == by_the_optimiser.count > 0
