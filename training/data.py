@@ -48,7 +48,7 @@ class Crops(IterableDataset[tuple[Tensor, Tensor]]):
 
 def as_tensor(image: Image.Image) -> Tensor:
     """An RGB image as `[3, H, W] float32 in 0..1`."""
-    return torch.from_numpy(np.asarray(image)).permute(2, 0, 1).float().div(255)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255)
 
 
 def crops(work: Path, crop_px: int, batch: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -166,7 +166,7 @@ def test_pictures_go_in_as_start_and_as_prompt(paint: Run) -> None:
 
 def test_a_picture_alone_is_enough(run: Run, models: Models) -> None:
     Image.new("RGB", (40, 30), "teal").save("teal.png")
-    suggesting = Models(**{**vars(models), "defaults": {"start": "prior", "steps": 2}})
+    suggesting = replace(models, defaults={"start": "prior", "steps": 2})
     arguments = ["--image-prompt", "teal.png", "--models", "tiny", "--size", "32", "--cutouts", "2", "-o", "o.png"]
     assert cli.main(arguments, load=lambda name, device: suggesting) == 0
     assert recipe_of("o.png").items() >= {"start": "random", "steps": 2, "prompt": ""}.items()
@@ -184,7 +184,7 @@ def test_a_picture_of_ours_is_gone_on_from(paint: Run, run: Run) -> None:
 def test_defaults_hold_in_their_order(models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text("models: tiny\ngenerator: {steps: 3, cutouts: 3, seed: 9, exact: true}\n", "utf-8")
-    suggesting = Models(**{**vars(models), "defaults": {"size": "32x64", "steps": 2, "cutouts": 2, "noise": 0.0}})
+    suggesting = replace(models, defaults={"size": "32x64", "steps": 2, "cutouts": 2, "noise": 0.0})
     asked = []
 
     def load(name: str, device: str) -> Models:
@@ -218,7 +218,7 @@ def test_what_the_models_do_not_know_is_told(paint: Run, run: Run, capsys: pytes
 def test_other_model_files_are_told_when_painting_again(
     paint: Run, models: Models, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changed = [Models(**{**vars(models), "files": {"vqgan.safetensors": digest * 64}}) for digest in "01"]
+    changed = [replace(models, files={"vqgan.safetensors": digest * 64}) for digest in "01"]
     arguments = ("a red apple", "-o", "a.png", *QUICK)
     assert cli.main(arguments, load=lambda name, device: changed[0]) == 0
     assert cli.main(["again", "a.png", "-o", "b.png"], load=lambda name, device: changed[1]) == 0
