@@ -14,6 +14,8 @@ import sys
 from datetime import UTC, datetime
 
 HIDDEN = "[hidden]"
+OURS = ("bot", "generator", "discord")
+"""The loggers to which the configured level applies; of all others warnings are written, as is Python's default."""
 _TOKEN_LIKE = re.compile(r"(?:mfa\.[\w-]{20,}|[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,})")
 _IN_ADDRESS = re.compile(r"((?:webhooks|interactions)/\d{1,20}/)[\w%=.-]{20,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
@@ -39,9 +41,9 @@ def configure(level: str, line_format: str, secret: str | None = None) -> loggin
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(secret) if line_format == "json" else TextLines(secret))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(level.upper())
+    logging.getLogger().addHandler(handler)
+    for name in OURS:
+        logging.getLogger(name).setLevel(level.upper())
     return handler
 
 

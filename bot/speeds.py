@@ -16,25 +16,32 @@ BEGIN_S = 1.0
 _WEIGHT = 0.3
 
 
-def key_of(models: str, settings: Settings) -> SpeedKey:
-    """What the time of a step depends on."""
-    return (models, settings.size.width, settings.size.height, settings.cutouts)
-
-
 class Speeds:
-    """Seconds per step, a moving average for each size; sizes that were never measured are told from the nearest."""
+    """Seconds per step, a moving average for each size; sizes that were never measured are told from the nearest.
+
+    Kept are the seconds of a step at full size: coarse steps cost less, and how many there are differs from picture to
+    picture.
+    """
 
     def __init__(self, known: Mapping[SpeedKey, float] | None = None) -> None:
         self._known = dict(known or {})
 
-    def note(self, key: SpeedKey, step_s: float) -> float:
-        """Take a measurement in; returns the new average."""
+    def note(self, models: str, settings: Settings, step_s: float) -> tuple[SpeedKey, float]:
+        """Take in the mean seconds per step of a whole picture; returns what is known by now, to be stored."""
+        key, full_s = _key(models, settings), step_s / _thrift(settings)
         old = self._known.get(key)
-        self._known[key] = step_s if old is None else old + _WEIGHT * (step_s - old)
-        return self._known[key]
+        self._known[key] = full_s if old is None else old + _WEIGHT * (full_s - old)
+        return key, self._known[key]
 
-    def step_s(self, key: SpeedKey) -> float:
-        """Seconds per step, as far as one can say: where nothing like it was measured, by area and cutouts."""
+    def step_s(self, models: str, settings: Settings) -> float:
+        """Mean seconds per step, as far as one can say: where nothing like it was measured, by area and cutouts."""
+        return self._full_s(_key(models, settings)) * _thrift(settings)
+
+    def picture_s(self, models: str, settings: Settings) -> float:
+        """Seconds for one whole picture."""
+        return BEGIN_S + self.step_s(models, settings) * settings.steps
+
+    def _full_s(self, key: SpeedKey) -> float:
         if key in self._known:
             return self._known[key]
         same = {other: value for other, value in self._known.items() if other[0] == key[0]} or self._known
@@ -43,12 +50,19 @@ class Speeds:
         nearest = min(same, key=lambda other: abs(math.log(_work(other) / _work(key))))
         return same[nearest] * _work(key) / _work(nearest)
 
-    def picture_s(self, models: str, settings: Settings, *, steps: int | None = None) -> float:
-        """Seconds for one whole picture, or for so many of its steps."""
-        return BEGIN_S + self.step_s(key_of(models, settings)) * (settings.steps if steps is None else steps)
+
+def _key(models: str, settings: Settings) -> SpeedKey:
+    return (models, settings.size.width, settings.size.height, settings.cutouts)
 
 
 def _work(key: SpeedKey) -> float:
     """Grows as a step's work does: decoder by area, perceptor by cutouts; both weigh alike at 256x256 with 32."""
     _, width, height, cutouts = key
     return width * height / 256**2 + cutouts / 32
+
+
+def _thrift(settings: Settings) -> float:
+    """What a mean step costs as a share of one at full size: coarse ones have a quarter of the area."""
+    models, width, height, cutouts = _key("", settings)
+    small = _work((models, width // 2, height // 2, cutouts)) / _work((models, width, height, cutouts))
+    return 1 - settings.coarse + settings.coarse * small

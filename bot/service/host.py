@@ -16,7 +16,6 @@ from bot.service.queue import JobQueue
 from bot.service.submission import Desk
 from bot.service.values import Asker
 from bot.service.words import Words
-from bot.speeds import key_of
 from bot.store import Store
 from generator import __version__
 
@@ -80,7 +79,7 @@ class Host:
             posting=states.get("posting", 0),
             waiting_for_access=states.get("waiting", 0),
             guilds_waiting=self._queue.guilds_waiting(),
-            step_s=self._queue.speeds.step_s(key_of(self._config.models, self._desk.settings)),
+            step_s=self._queue.speeds.step_s(self._config.models, self._desk.settings),
             data_bytes=used,
             free_bytes=free,
             painter_deaths=self._executor.deaths,

@@ -23,7 +23,6 @@ from bot.service.reasons import Unsafe, reason_for
 from bot.service.running import Running
 from bot.service.values import Preview
 from bot.service.wishes import picture_request
-from bot.speeds import key_of
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, FOR_NEWS, ExternalWait
@@ -187,8 +186,7 @@ class JobPainter:
         )
         await self._store.jobs.save_picture(picture, painted.paint_s)
         await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)
-        key = key_of(job.models, job.settings)
-        await self._store.figures.put_speed(key, self._queue.speeds.note(key, painted.step_s))
+        await self._store.figures.put_speed(*self._queue.speeds.note(job.models, job.settings, painted.step_s))
 
     def _write(self, job_id: int, number: int, painted: Painted) -> bool:
         """The files of one picture; whether there is a timelapse. Runs on a thread."""

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bot.log import HIDDEN, JsonLines, TextLines, about, configure, new_error_id
+from bot.log import HIDDEN, OURS, JsonLines, TextLines, about, configure, new_error_id
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"  # noqa: S105 - made up
 OTHER = "OTg3NjU0MzIxMDk4NzY1NDMy.Gxyzzy.zyxwvutsrqponmlkjihgfedcba9876543210ZY"
@@ -64,9 +64,11 @@ def test_the_log_is_configured_and_taken_away_again(capsys: pytest.CaptureFixtur
     try:
         logging.getLogger("bot.test").info("hello s3cr3t", extra=about(job=1))
         logging.getLogger("bot.test").debug("unheard")
+        logging.getLogger("somebody.else").info("unheard")
     finally:
         logging.getLogger().removeHandler(handler)
-        logging.getLogger().setLevel(logging.WARNING)
+        for name in OURS:
+            logging.getLogger(name).setLevel(logging.NOTSET)
     written = capsys.readouterr().err
     assert f"hello {HIDDEN} job=1" in written
     assert "unheard" not in written
