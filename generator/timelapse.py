@@ -7,6 +7,7 @@ MP4 is written by PyAV, the smaller of the two maintained packages that carry an
 from __future__ import annotations
 
 from fractions import Fraction
+from importlib import import_module
 from io import BytesIO
 from types import ModuleType
 
@@ -120,7 +121,6 @@ def _mp4(frames: tuple[Image.Image, ...]) -> bytes:
 
 def _encoder() -> ModuleType:
     try:
-        import av
+        return import_module("av")  # by name, since most installations do without its 118 MB
     except ImportError as exc:
         raise GeneratorError("MP4 needs the package 'av': pip install av==18.1.0, or make a WebP timelapse.") from exc
-    return av
