@@ -1,4 +1,4 @@
-"""The generator as the executor sees it. It runs on the thread that paints, but for `load`, which comes before it.
+"""The generator as the executor sees it. It runs on the thread that paints, but for `load` and `cut_off`.
 
 Models are loaded once and kept; only what `begin` and `resume` are asked for decides which.
 """
@@ -11,7 +11,17 @@ import time
 from PIL import Image
 
 from bot.log import about
-from generator import Dream, GenerationRequest, InvalidRequest, Models, Settings, latent_of, load_models, unsafe_share
+from generator import (
+    Dream,
+    GenerationRequest,
+    InvalidRequest,
+    Models,
+    Settings,
+    cut_off,
+    latent_of,
+    load_models,
+    unsafe_share,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +42,10 @@ class GeneratorDreamer:
             InvalidRequest: for unknown models or a device that is not there.
         """
         return Settings().merged(self._loaded().defaults)
+
+    def cut_off(self, text: str) -> str:
+        """The end of a text that the perceptors do not read, or ''. Any thread."""
+        return cut_off(text)
 
     def describe(self) -> str:
         """Device and models in words, for the host."""

@@ -60,7 +60,10 @@ class Dream(Protocol):
 
 
 class Dreamer(Protocol):
-    """What begins dreams: the generator with its models. Everything on the thread that paints."""
+    """What begins dreams: the generator with its models. All but `cut_off` on the thread that paints."""
+
+    def cut_off(self, text: str) -> str:
+        """The end of a text that is not read, being too long, or ''. Any thread."""
 
     def describe(self) -> str:
         """Device and models in words, for the host."""

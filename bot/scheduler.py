@@ -67,16 +67,17 @@ class _Seat:
 class _Ring:
     """Seats by the id of their server or person, and whose turn it is.
 
-    The heaps hold old keys as well: one that is not its seat's any more is dropped when it comes to the top.
+    The heaps, one by turn and one by rank and turn, hold old keys as well: one that is not its seat's any more is
+    dropped when it comes to the top.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ranked: bool) -> None:
         self.turn = 0
         self.seats: dict[int, _Seat] = {}
-        self._heaps: dict[bool, list[tuple[Key, int]]] = {False: [], True: []}
+        self._heaps: dict[bool, list[tuple[Key, int]]] = {False: [], True: []} if ranked else {False: []}
 
     def copy(self) -> _Ring:
-        twin = _Ring()
+        twin = _Ring(ranked=True in self._heaps)
         twin.turn = self.turn
         twin.seats = {member: _Seat(seat.served, dict(seat.jobs)) for member, seat in self.seats.items()}
         twin._heaps = {ranked: list(heap) for ranked, heap in self._heaps.items()}
@@ -131,7 +132,7 @@ class _Guild:
     """The people of a server, and how many turns in a row priority decided."""
 
     def __init__(self) -> None:
-        self.users = _Ring()
+        self.users = _Ring(ranked=True)
         self.ranked_turns = 0
 
     def copy(self) -> _Guild:
@@ -146,7 +147,7 @@ class Scheduler:
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
         self._resumed: dict[int, Entry] = {}
-        self._ring = _Ring()
+        self._ring = _Ring(ranked=False)
         self._guilds: dict[int, _Guild] = {}
 
     def __len__(self) -> int:
@@ -226,9 +227,10 @@ class Scheduler:
             yield Forecast(job_id=job_id, place=stuck, start_s=None, end_s=None)
 
     def _take(self, at_work: Mapping[tuple[int, int], int], paused: Collection[int]) -> Entry | None:
-        resumed = (entry for entry in self._resumed.values() if entry.guild_id not in paused)
-        entry = min(resumed, key=lambda entry: entry.job_id, default=None)
-        if entry is None:
+        resumed = [job_id for job_id, entry in self._resumed.items() if entry.guild_id not in paused]
+        if resumed:
+            entry: Entry | None = self._resumed[min(resumed)]
+        else:
             entry = self._ring.first(lambda guild_id: None if guild_id in paused else self._offer(guild_id, at_work))
         if entry is not None:
             self._serve(entry)

@@ -33,5 +33,7 @@ def build(
         stall_s=timing.stall_s,
         external_wait=external_wait,
     )
-    service = Service(config, DataFolder(folder), executor, settings=settings, external_wait=external_wait)
+    service = Service(
+        config, DataFolder(folder), executor, settings=settings, cut_off=dreamer.cut_off, external_wait=external_wait
+    )
     return Reverie(config, service, config_path=config_path, external_wait=external_wait, shard_count=shard_count)

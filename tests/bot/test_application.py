@@ -461,6 +461,19 @@ async def test_the_language_of_the_person_is_kept_for_later(bench: Bench) -> Non
     assert stored.locale == "de"
 
 
+async def test_a_person_hears_at_once_what_is_not_read_and_later_what_the_generator_warns_of(bench: Bench) -> None:
+    bench.dreamer.step_s = 0.01
+    wish = Wish(prompt="a castle:2 | a sea...with ships", settings=QUICK | {"steps": 300})
+    ticket = await bench.service.submit(asker(), wish)
+    assert [note.key for note in ticket.notes] == ["note_towards", "note_towards", "note_cut"]
+    assert "with ships" in ticket.notes[2].said("de")
+    job = await running(bench, ticket.job)
+    view = await bench.service.view(job.id)
+    assert view is not None
+    assert view.warnings == ("This is a fake.",)
+    await bench.service.cancel(asker(), job.id)
+
+
 async def test_a_process_that_ends_without_a_word_loses_nothing(bench: Bench) -> None:
     bench.dreamer.step_s = 0.005
     job, queued = await bench.imagine(steps=400), await bench.imagine("another")
