@@ -147,7 +147,7 @@ class _Table:
         self._content, self._where = content, where
         for key in content:
             if key not in keys:
-                _refuse(f"there is an unknown key {where}{key[:40]!r}")
+                _refuse(f"there is an unknown key {where + key[:40]!r}")
 
     def get(self, key: str, kind: type[_Kind]) -> _Kind:
         """The value at `key`."""

@@ -194,7 +194,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "version as text": (lambda content: content.update(reverie_recipe="1"), "reverie_recipe is not a whole number"),
     "version true": (lambda content: content.update(reverie_recipe=True), "reverie_recipe is not a whole number"),
     "unknown key": (lambda content: content.update(extra=1), "there is an unknown key 'extra'"),
-    "unknown key in the request": (put(owner=7), r"there is an unknown key request\.'owner'"),
+    "unknown key in the request": (put(owner=7), r"there is an unknown key 'request\.owner'"),
     "no request": (lambda content: content.pop("request"), "request is missing"),
     "request is a list": (lambda content: content.update(request=[]), "request is not an object"),
     "no prompt": (drop("prompt"), "request.prompt is missing"),
