@@ -12,6 +12,7 @@ from PIL import Image
 
 from bot.log import about
 from generator import (
+    CheckpointError,
     Dream,
     GenerationRequest,
     InvalidRequest,
@@ -68,7 +69,10 @@ class GeneratorDreamer:
         Raises:
             CheckpointError: if the snapshot cannot be used.
         """
-        return Dream.resume(snapshot, self._models_for(request))
+        dream = Dream.resume(snapshot, self._models_for(request))
+        if dream.request != request:
+            raise CheckpointError("This snapshot is of another picture.")
+        return dream
 
     def is_unsafe(self, image: Image.Image) -> bool:
         """Whether the check finds something that an ordinary channel should not show openly."""

@@ -96,7 +96,7 @@ class JobPainter:
         saving: list[asyncio.Task[None]] = []
         try:
             for number in range(1, job.count + 1):
-                running.number, running.progress = number, None
+                running.begin(number)
                 if number in saved:
                     running.images.append(await asyncio.to_thread(self._saved_image, job.id, number))
                     continue
@@ -212,6 +212,8 @@ class JobPainter:
         if job.count > 1:
             sheet = await asyncio.to_thread(lambda: imaging.png(imaging.grid(running.images, job.count)))
             await asyncio.to_thread(self._files.write, Kind.PICTURE, job.id, GRID, sheet)
+        # The follower may have written one after its picture was saved.
+        await asyncio.to_thread(self._remove_snapshots, job)
         self._deaths.pop(job.id, None)
         self._changed(await self._store.jobs.move(job.id, JobState.POSTING))
 

@@ -40,8 +40,12 @@ class Running:
         """Whether somebody asked to finish it now."""
         return self.order is Order.FINISH
 
+    def begin(self, number: int) -> None:
+        """Another picture's turn: what is left of the news was of the one before."""
+        self.number, self.progress, self._news = number, None, None
+
     def hear(self, news: News) -> None:
-        """Take news from the painter; the newest preview and snapshot are kept until they are asked for."""
+        """Take news of the current picture; the newest preview and snapshot are kept until they are asked for."""
         old = self._news
         if old is not None:
             preview, snapshot = news.preview or old.preview, news.snapshot or old.snapshot
@@ -50,7 +54,7 @@ class Running:
         self.fresh.set()
 
     def take_news(self) -> News | None:
-        """What is new since the last call."""
+        """What is new of the current picture since the last call."""
         news, self._news = self._news, None
         self.fresh.clear()
         return news

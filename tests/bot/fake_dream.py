@@ -100,6 +100,8 @@ class FakeDreamer:
             dream.step_number, dream.state = values["step"], values["state"]
         except (ValueError, KeyError) as exc:
             raise CheckpointError("This snapshot is damaged.") from exc
+        if dream.request != request:
+            raise CheckpointError("This snapshot is of another picture.")
         self.resumed.append(dream.step_number)
         return dream
 
