@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from bot.errors import FilesError, NotFound, NotOwner, QueueFull, ShuttingDown, WrongState
-from bot.files import DataFolder, Kind
+from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
 from bot.service import GRID, Change, Safety, Wish
 from bot.texts import Sentence
-from generator import GeneratorError, OutOfMemory, read_recipe, request_from_json
+from generator import GeneratorError, OutOfMemory, read_recipe
 from tests.bot.bench import BEN, CHANNEL, GUILD, QUICK, Bench, asker, until
 
 LONG = {"steps": 600}
@@ -311,34 +309,6 @@ async def test_a_grid_that_is_interrupted_keeps_its_finished_pictures(bench: Ben
     await bench.post(job.id)
     assert len(await bench.service.archive.pictures(job.id)) == 2
     assert len(bench.dreamer.begun) == 2
-
-
-async def test_news_that_come_late_are_not_taken_for_those_of_the_next_picture(bench: Bench) -> None:
-    bench.files = SlowFolder(bench.files.root)
-    await bench.restart()
-    bench.dreamer.step_s = 0.01
-    wish = Wish(prompt="x", settings=QUICK | {"steps": 30, "seed": 5}, count=4)
-    job = (await bench.service.submit(asker(), wish)).job
-    await bench.post(job.id)
-    kept = {number: data for number, data in bench.files.snapshots if data}
-    seeds = {number: request_from_json(json.loads(data)["recipe"]).settings.seed for number, data in kept.items()}
-    assert seeds
-    assert all(seed == 5 + number - 1 for number, seed in seeds.items())
-    assert "snapshots" not in files_of(bench, job.id)
-
-
-class SlowFolder(DataFolder):
-    """A disk that takes its time over snapshots, and remembers them."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.snapshots: list[tuple[int, bytes]] = []
-
-    def write(self, kind: Kind, job_id: int, number: int, data: bytes) -> None:
-        if kind is Kind.SNAPSHOT:
-            self.snapshots.append((number, data))
-            time.sleep(0.15)
-        super().write(kind, job_id, number, data)
 
 
 async def test_the_queue_of_a_paused_server_stands_still_through_a_restart(bench: Bench) -> None:

@@ -1,0 +1,59 @@
+"""What is known of a job while it is painted."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.jobs import Job
+from bot.painting import News, Order
+from bot.scheduler import Entry
+from bot.service.running import Running
+from bot.speeds import BEGIN_S, Speeds
+from generator import Progress, Settings
+
+
+@pytest.fixture
+def running() -> Running:
+    settings = Settings(size="64x64", steps=10)
+    job = Job(
+        id=1, guild_id=1, channel_id=1, user_id=1, prompt="x", settings=settings, models="tiny", count=3, created_at=0.0
+    )
+    return Running(job, Entry(job_id=1, guild_id=1, user_id=1))
+
+
+def news(step: int, **values: object) -> News:
+    progress = Progress(
+        step=step, steps=10, loss=1, similarity=0, prompts=(), seconds_per_step=2, seconds_left=2 * (10 - step)
+    )
+    return News(**{"progress": progress, **values})
+
+
+def test_the_newest_snapshot_is_kept_until_it_is_taken(running: Running) -> None:
+    running.hear(news(1, snapshot=b"one"))
+    running.hear(news(2))
+    taken = running.take_news()
+    assert taken is not None
+    assert (taken.progress.step, taken.snapshot) == (2, b"one")
+    assert running.take_news() is None
+    assert not running.fresh.is_set()
+
+
+def test_late_news_of_a_picture_are_not_taken_for_those_of_the_next(running: Running) -> None:
+    running.hear(news(9, snapshot=b"of the first"))
+    running.begin(2)
+    assert running.take_news() is None
+    assert running.progress is None
+    running.hear(news(1))
+    taken = running.take_news()
+    assert taken is not None
+    assert taken.snapshot is None
+
+
+def test_what_is_left_is_the_rest_of_this_picture_and_all_of_the_others(running: Running) -> None:
+    speeds = Speeds()
+    speeds.note("tiny", running.job.settings, 2.0)
+    assert running.left_s(speeds) == pytest.approx(3 * (BEGIN_S + 20))
+    running.hear(news(5))
+    assert running.left_s(speeds) == pytest.approx(10 + 2 * (BEGIN_S + 20))
+    running.order = Order.FINISH
+    assert running.left_s(speeds) == pytest.approx(10)
