@@ -63,11 +63,7 @@ def normalise(data: bytes) -> bytes:
     Raises:
         InvalidRequest: for what is no PNG, JPEG, WebP or GIF, is broken, or too large; a sentence says which.
     """
-    image = _decode(data)
-    kept = _kept_size(image.size)
-    if kept != image.size:
-        image = image.resize(kept, Image.Resampling.LANCZOS)
-    return _save(image, "PNG")
+    return _save(_decode(data), "PNG")
 
 
 def check_normalised(data: bytes) -> None:
@@ -152,7 +148,7 @@ def _save(image: Image.Image, file_format: str, **options: object) -> bytes:
 
 
 def _decode(data: bytes) -> Image.Image:
-    """Read hostile bytes as an upright RGB picture that is not much larger than what is kept."""
+    """Read hostile bytes as an upright RGB picture of the size that is kept."""
     kind = _kind(data)
     declared = _declared_size(data, kind)
     if declared is not None:
@@ -162,7 +158,7 @@ def _decode(data: bytes) -> Image.Image:
             _check_size(image.size)
             image.draft(None, _kept_size(image.size))
             image.load()
-            return _flat(_upright(image))
+            return _upright(_flat(image), image)
     except InvalidRequest:
         raise
     except Exception as exc:  # Pillow raises nearly anything for a file that was made to break it.
@@ -229,20 +225,26 @@ def _kept_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, int(width * scale)), max(1, int(height * scale))
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
+    """The picture turned as the camera's note in its source says."""
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        turn = _TURNS.get(source.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # A broken EXIF block says nothing about the pixels, which are already read.
         turn = None
     return image if turn is None else image.transpose(turn)
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """RGB of any mode the four decoders give."""
+    """RGB of any mode the four decoders give, made small before further copies are made."""
     if image.mode.startswith("I"):
-        levels = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+        levels = np.asarray(image)
+        return _small(Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB"))
     if image.has_transparency_data:
-        coloured = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), coloured).convert("RGB")
-    return image.convert("RGB")
+        coloured = _small(image.convert("RGBA"))
+        return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
+    return _small(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _small(image: Image.Image) -> Image.Image:
+    kept = _kept_size(image.size)
+    return image if kept == image.size else image.resize(kept, Image.Resampling.LANCZOS, reducing_gap=3.0)

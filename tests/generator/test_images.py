@@ -92,7 +92,7 @@ def test_transparency_is_laid_over_white() -> None:
 
 
 def test_sixteen_bits_become_eight_without_clipping() -> None:
-    grey = Image.fromarray(np.array([[0, 128, 257, 32768, 65535]], dtype=np.uint16))
+    grey = Image.fromarray(np.array([[0, 255, 257, 32768, 65535]], dtype=np.uint16))
     assert [value[0] for value in plain(saved(grey, "PNG")).get_flattened_data()] == [0, 0, 1, 128, 255]
 
 
