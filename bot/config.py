@@ -6,7 +6,7 @@ Secrets are no part of it; see bot.environment, which reads it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -158,6 +158,13 @@ class Config:
         if settings.start in ("init", "parent"):
             raise ConfigError("config_start", key="generator.start")
         return settings
+
+    def starts_over(self, starts: Mapping[str, Mapping[str, object]]) -> Mapping[str, Mapping[str, object]]:
+        """What the models suggest otherwise for a start, without what `generator` decides."""
+        return {
+            start: {name: value for name, value in changes.items() if name not in self.generator}
+            for start, changes in starts.items()
+        }
 
 
 def within_cap(name: str, value: int, cap: int) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 
 from PIL import Image
 
@@ -43,6 +44,11 @@ class GeneratorDreamer:
             InvalidRequest: for unknown models or a device that is not there.
         """
         return Settings().merged(self._loaded().defaults)
+
+    @property
+    def starts(self) -> Mapping[str, Mapping[str, object]]:
+        """What the models suggest otherwise for a start, by its name; load them first."""
+        return self._loaded().starts
 
     def cut_off(self, text: str) -> str:
         """The end of a text that the perceptors do not read, or ''. Any thread."""

@@ -5,7 +5,7 @@ The values here are frozen. `Executor` is used on the event loop; `Dream` and `D
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -61,6 +61,10 @@ class Dream(Protocol):
 
 class Dreamer(Protocol):
     """What begins dreams: the generator with its models. All but `cut_off` on the thread that paints."""
+
+    @property
+    def starts(self) -> Mapping[str, Mapping[str, object]]:
+        """What is suggested otherwise for a start, by its name. Any thread."""
 
     def cut_off(self, text: str) -> str:
         """The end of a text that is not read, being too long, or ''. Any thread."""

@@ -91,9 +91,9 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     if request.scenes and not is_plain(request.scenes):
         remarks.append(explain_story(request.scenes))
     models = load(request.models, options.device or host.device or "auto")
-    settings = settle(models.defaults, host.settings, given)
+    settings = settle(models.defaults, host.settings, given, models.starts)
     if settings.start == "prior" and "start" not in given and not _has_words(request):
-        settings = settings.merged({"start": "random"})
+        settings = settle(models.defaults, host.settings, {**given, "start": "random"}, models.starts)
     return _dream(replace(request, settings=settings), models, outputs, Voice.of(options), remarks)
 
 

@@ -21,13 +21,22 @@ class HostDefaults(NamedTuple):
     device: str | None = None
 
 
-def settle(models: Mapping[str, object], host: Mapping[str, object], person: Mapping[str, object]) -> Settings:
+def settle(
+    models: Mapping[str, object],
+    host: Mapping[str, object],
+    person: Mapping[str, object],
+    starts: Mapping[str, Mapping[str, object]] | None = None,
+) -> Settings:
     """The settings of a picture: the code's defaults, changed by the models', the host's, then the person's.
+
+    `starts` says what the models suggest otherwise for a start: from noise it is a longer way than from a proposal.
 
     Raises:
         InvalidRequest: for a value out of range.
     """
-    return Settings().merged(models).merged(host).merged(person)
+    start = person.get("start") or host.get("start") or models.get("start") or Settings().start
+    suggested = {**models, **(starts or {}).get(str(start), {})}
+    return Settings().merged(suggested).merged(host).merged(person)
 
 
 def read_host_defaults(path: Path) -> HostDefaults:

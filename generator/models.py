@@ -54,6 +54,7 @@ class Models:
         prior: proposes starts, if there is one.
         device: where all of them live.
         defaults: settings that suit them.
+        starts: by start, what suits them otherwise.
         files: SHA-256 of each file they come from, by its name; recipes tell them.
     """
 
@@ -64,6 +65,7 @@ class Models:
     device: torch.device
     defaults: Mapping[str, object]
     files: Mapping[str, str] = field(default_factory=dict)
+    starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -106,7 +108,10 @@ def load_starter(folder: Path, device: torch.device) -> Models:
     vqgan = load_vqgan(folder / "vqgan.yaml", folder / "vqgan.safetensors", device)
     try:
         perceptor_name, defaults = str(config.perceptor), OmegaConf.to_container(config.defaults)
+        starts = cast("dict[str, dict[str, object]]", OmegaConf.to_container(config.starts))
         Settings().merged(cast("dict[str, object]", defaults))
+        for start, changes in starts.items():
+            Settings().merged({"start": start, **changes})
     except (OmegaConfBaseException, InvalidRequest, TypeError, ValueError, AttributeError) as exc:
         raise CheckpointError(f"{folder / 'starter.yaml'} is not complete: {exc}") from exc
     lexicon = _read_lexicon(folder / "lexicon.json")
@@ -114,7 +119,7 @@ def load_starter(folder: Path, device: torch.device) -> Models:
     perceptor = Perceptor.from_state(perceptor_name, clip, device, lexicon.words)
     prior = _load_prior(folder, config, vqgan, lexicon, device)
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))}
-    return Models("starter", vqgan, (perceptor,), prior, device, cast("dict[str, object]", defaults), files)
+    return Models("starter", vqgan, (perceptor,), prior, device, cast("dict[str, object]", defaults), files, starts)
 
 
 def load_vqgan(config: Path, weights: Path, device: torch.device) -> VQGAN:

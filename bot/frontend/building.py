@@ -34,6 +34,12 @@ def build(
         external_wait=external_wait,
     )
     service = Service(
-        config, DataFolder(folder), executor, settings=settings, cut_off=dreamer.cut_off, external_wait=external_wait
+        config,
+        DataFolder(folder),
+        executor,
+        settings=settings,
+        starts=dreamer.starts,
+        cut_off=dreamer.cut_off,
+        external_wait=external_wait,
     )
     return Reverie(config, service, config_path=config_path, external_wait=external_wait, shard_count=shard_count)

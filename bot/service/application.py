@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bot.config import Config
@@ -57,12 +57,14 @@ class Service:
         executor: Executor,
         *,
         settings: Settings | None = None,
+        starts: Mapping[str, Mapping[str, object]] | None = None,
         cut_off: Callable[[str], str] | None = None,
         external_wait: ExternalWait = identity,
     ) -> None:
         """Nothing is opened or started yet.
 
         `settings` are what every picture begins with where config.yaml says nothing; by default the generator's own.
+        `starts` says by start what is otherwise.
         `cut_off` tells which end of a text the perceptors do not read; it is called on a thread.
         `external_wait` is explained in bot.waiting.
         """
@@ -79,9 +81,9 @@ class Service:
         self.post = Post(store, files, guilds, self._notify)
         painter = JobPainter(store, files, executor, queue, self._notify, external_wait)
         self._dispatcher = Dispatcher(store, queue, painter, executor, guilds, external_wait)
-        base = config.settings_over(settings or Settings())
+        base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
         enqueue = self._dispatcher.enqueue
-        self._desk = Desk(config, store, guilds, self.words, self.archive, queue, enqueue, base, cut_off)
+        self._desk = Desk(config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, cut_off)
         self._housekeeping = Housekeeping(
             store, files, guilds, self.archive, config.timing, self._notify, self.post.failed, external_wait
         )

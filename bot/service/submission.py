@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from bot.config import Config, Limits
@@ -37,12 +37,16 @@ class Desk:
         queue: JobQueue,
         enqueue: Callable[[Job], Awaitable[None]],
         settings: Settings,
+        starts: Mapping[str, Mapping[str, object]],
         cut_off: Callable[[str], str] | None = None,
     ) -> None:
-        """`settings` are what every picture begins with; `cut_off` gives the end of a text that is not read."""
+        """`settings` are what every picture begins with, `starts` by start what is otherwise.
+
+        `cut_off` gives the end of a text that is not read.
+        """
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
         self._archive, self._queue, self._enqueue = archive, queue, enqueue
-        self.settings, self._cut_off = settings, cut_off
+        self.settings, self._starts, self._cut_off = settings, starts, cut_off
         self.closed = False
 
     async def submit(self, asker: Asker, wish: Wish) -> Ticket:
@@ -55,7 +59,7 @@ class Desk:
         style = "" if wish.style is None else (await self._words.style(asker.guild_id, wish.style)).text
         # Before the pictures are read, which takes longer.
         await admission.check_words(self._words, asker, [wish.prompt, wish.negative])
-        ground = wishes.Ground(self.settings, self._config.models, limits, style)
+        ground = wishes.Ground(self.settings, self._config.models, limits, style, self._starts)
         request = await asyncio.to_thread(wishes.build, wish, ground)
         draft = self._draft(asker, request, limits, wish.origin, wish.count)
         return await self._add(asker, limits, request, draft, private=wish.private, timelapse=wish.timelapse)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from bot.config import Limits
@@ -37,12 +37,16 @@ _MARKS = re.compile(r"(?<!\\)([:^])")
 
 @dataclass(frozen=True)
 class Ground:
-    """What a wish is put on: the settings that hold where the person said nothing, models, limits, style."""
+    """What a wish is put on: the settings that hold where the person said nothing, models, limits, style.
+
+    `starts` says by start which settings hold otherwise.
+    """
 
     settings: Settings
     models: str
     limits: Limits
     style: str = ""
+    starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def build(wish: Wish, ground: Ground) -> GenerationRequest:
@@ -153,7 +157,10 @@ def _note(prompt: TextPrompt, total: float) -> Sentence:
 
 def _settings(wish: Wish, ground: Ground) -> Settings:
     given = {name: _typed(name, value) for name, value in wish.settings.items()}
-    limits, base = ground.limits, ground.settings
+    if wish.init_image is not None:
+        given.setdefault("start", "init")
+    limits = ground.limits
+    base = ground.settings.merged(ground.starts.get(str(given.get("start", ground.settings.start)), {}))
     # What the host set as a default gives way to the server's limits; what the person gave is refused.
     base = base.merged(
         {
@@ -163,9 +170,7 @@ def _settings(wish: Wish, ground: Ground) -> Settings:
         }
     )
     given.setdefault("seed", new_seed())
-    if wish.init_image is not None:
-        given.setdefault("start", "init")
-    elif given.get("start") == "init":
+    if wish.init_image is None and given.get("start") == "init":
         raise InvalidWish("start_needs_image", field="start")
     if given.get("start") == "parent":
         raise InvalidWish("start_parent", field="start")

@@ -80,6 +80,7 @@ class FakeDreamer:
         self.faults: list[BaseException] = []
         """Raised by the steps that come next, one each."""
         self.unsafe = False
+        self.starts: dict[str, dict[str, object]] = {}
 
     def cut_off(self, text: str) -> str:
         """What stands behind a full stop of three dots is not read."""

@@ -22,6 +22,22 @@ def test_the_last_one_wins() -> None:
     assert settings == Settings(steps=4, noise=0.3, flip=0.2)
 
 
+@pytest.mark.parametrize(
+    ("host", "person", "steps"),
+    [
+        ({}, {}, 16),
+        ({}, {"start": "random"}, 80),
+        ({"start": "random"}, {}, 80),
+        ({"start": "random"}, {"start": "prior"}, 16),
+        ({"steps": 9}, {"start": "random"}, 9),
+        ({}, {"start": "random", "steps": 5}, 5),
+    ],
+)
+def test_a_start_has_defaults_of_its_own(host: dict[str, object], person: dict[str, object], steps: int) -> None:
+    starts = {"random": {"steps": 80}}
+    assert settle({"start": "prior", "steps": 16}, host, person, starts).steps == steps
+
+
 def test_the_sections_that_shape_a_picture_are_read(tmp_path: Path) -> None:
     text = "models: faceshq\ndevice: cpu\ngenerator:\n  size: 96x64\n  steps: 7\nlimits: {steps: 5}\n"
     assert read(tmp_path, text) == HostDefaults({"size": "96x64", "steps": 7}, "faceshq", "cpu")

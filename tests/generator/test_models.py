@@ -27,6 +27,7 @@ STARTER = {
     "perceptor": "tiny",
     "prior": {"network": NETWORK, "temperature": 0.9, "top_k": 20},
     "defaults": {"size": "32x32", "steps": 3, "cutouts": 2, "start": "prior", "candidates": 2},
+    "starts": {"random": {"steps": 5}},
 }
 
 
@@ -58,7 +59,7 @@ def test_a_starter_on_disk_dreams(starter: Path, capsys: pytest.CaptureFixture[s
     before = torch.get_rng_state()
     models = load_starter(starter, CPU)
     assert (models.name, models.device, models.perceptors[0].name) == ("starter", CPU, "tiny")
-    assert models.defaults == STARTER["defaults"]
+    assert (models.defaults, models.starts) == (STARTER["defaults"], STARTER["starts"])
     assert {parameter.dtype for parameter in models.vqgan.parameters()} == {torch.float32}
     request = GenerationRequest(prompt="a red apple")
     request = GenerationRequest(prompt="a red zebra", settings=request.settings.merged(models.defaults))
@@ -105,6 +106,9 @@ def test_weights_of_another_shape_are_refused_by_name(starter: Path, vqgan: VQGA
         ("defaults", {"steps": -1}),
         ("defaults", {"stepz": 1}),
         ("defaults", 3),
+        ("starts", 3),
+        ("starts", {"nowhere": {}}),
+        ("starts", {"random": {"stepz": 3}}),
         ("prior", {}),
         ("prior", {"network": 1}),
     ],

@@ -119,7 +119,7 @@ def test_models_that_are_not_these_are_refused_with_a_sentence(models: Models) -
 def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
     dreamer = TinyDreamer(models)
     assert "cpu" in dreamer.describe()
-    assert dreamer.load() == Settings()
+    assert (dreamer.load(), dreamer.starts) == (Settings(), {})
 
 
 async def test_the_loop_stays_free_while_a_real_dream_is_painted(service: Service) -> None:

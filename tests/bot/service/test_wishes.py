@@ -96,6 +96,14 @@ def test_a_server_can_allow_fewer_pictures_at_a_time() -> None:
     refused(wish(count=2), Ground(GROUND.settings, "tiny", Limits(count=1)))
 
 
+@pytest.mark.parametrize(
+    ("settings", "steps"), [({}, 20), ({"start": "random"}, 80), ({"start": "random", "steps": "7"}, 7)]
+)
+def test_a_start_has_settings_of_its_own(settings: dict[str, object], steps: int) -> None:
+    ground = Ground(GROUND.settings.merged({"start": "prior"}), "tiny", Limits(), starts={"random": {"steps": 80}})
+    assert build(wish(settings=settings), ground).settings.steps == steps
+
+
 @pytest.mark.parametrize("prompt", ["", "   ", "|", "^", "a:0", "a:-1", "a |", ":2", "x" * 2001, "a:999", "\u200b"])
 def test_a_prompt_that_says_nothing_is_refused(prompt: str) -> None:
     error = refused(wish(prompt))
