@@ -19,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from generator.errors import CheckpointError
 from generator.lexicon import singular
+from generator.precision import Precision, store_in
 
 with warnings.catch_warnings():
     # clip imports pkg_resources, which says at each import that it will go away.
@@ -34,13 +35,14 @@ _START, _END = VOCABULARY_SIZE - 2, VOCABULARY_SIZE - 1
 
 
 class Perceptor:
-    """A frozen CLIP, in fp32, with the conveniences that a dream needs.
+    """A frozen CLIP with the conveniences that a dream needs.
 
     Attributes:
         name: what people call it, such as `ViT-B/32`.
         resolution: side, in pixels, of the square pictures that it sees.
         dimension: D of its unit vectors.
         device: where it lives.
+        precision: in which it computes; its vectors are float32 all the same.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Perceptor:
         """
         self.name = name
         self.device = torch.device(device)
+        self.precision = Precision.FP32
         self.model = model.to(self.device).float().eval().requires_grad_(False)
         self.resolution = int(model.visual.input_resolution)
         self.dimension = int(model.text_projection.shape[1])
@@ -101,7 +104,10 @@ class Perceptor:
 
     def embed_images(self, images: Tensor) -> Tensor:
         """Unit vectors `[N, D]` of pictures `[N, 3, resolution, resolution] float32 in 0..1`; differentiable."""
-        return functional.normalize(self.model.encode_image((images - self._mean) / self._deviation), dim=-1)
+        normal = (images - self._mean) / self._deviation
+        with self.precision.on(self.device):
+            vectors = self.model.encode_image(normal)
+        return functional.normalize(vectors.float(), dim=-1)
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
@@ -110,7 +116,14 @@ class Perceptor:
         for row, text in zip(tokens, texts, strict=True):
             ids = [_START, *_token_ids(text)[: len(row) - 2], _END]
             row[: len(ids)] = torch.tensor(ids)
-        return functional.normalize(self.model.encode_text(tokens.to(self.device)), dim=-1)
+        with self.precision.on(self.device):
+            vectors = self.model.encode_text(tokens.to(self.device))
+        return functional.normalize(vectors.float(), dim=-1)
+
+    def compute_in(self, precision: Precision) -> None:
+        """Compute in another number format from now on."""
+        self.precision = precision
+        store_in(self.model, precision)
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """The words of `text` that this perceptor has never seen, in order, each once; none where it knows all."""

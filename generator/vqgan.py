@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CheckpointError
+from generator.precision import Precision, store_in
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -42,6 +43,7 @@ class VQGAN(nn.Module):
     Attributes:
         factor: pixels of one code's side, 2 ** (number of resolutions - 1).
         latent_channels: C of a latent `[N, C, H / factor, W / factor]`.
+        precision: in which encoder and decoder compute.
 
     Raises:
         CheckpointError: if the config lacks a part or describes a model that taming cannot build.
@@ -71,6 +73,7 @@ class VQGAN(nn.Module):
         else:
             self.quant_conv = nn.Conv2d(channels, self.latent_channels, 1)
         self.post_quant_conv = nn.Conv2d(self.latent_channels, channels, 1)
+        self.precision = Precision.FP32
 
     @property
     def codebook(self) -> Tensor:
@@ -82,7 +85,9 @@ class VQGAN(nn.Module):
 
         A Gumbel encoder gives scores for each code, not a place in code space; its latent is the best code's vector.
         """
-        features = self.quant_conv(self.encoder(images * 2 - 1))
+        with self.precision.on(images.device):
+            features = self.encoder(images * 2 - 1)
+        features = self.quant_conv(features.float())
         if "proj" in dict(self.quantize.named_children()):
             scores = cast(nn.Conv2d, self.quantize.get_submodule("proj"))(features)
             return self.lookup(scores.argmax(dim=1))
@@ -108,7 +113,16 @@ class VQGAN(nn.Module):
 
     def decode(self, latent: Tensor) -> Tensor:
         """Images `[N, 3, H, W]`, about 0..1 but not clamped, of quantised latents `[N, C, h, w]`."""
-        return cast(Tensor, self.decoder(self.post_quant_conv(latent)) + 1) / 2
+        features = self.post_quant_conv(latent)
+        with self.precision.on(latent.device):
+            images = cast(Tensor, self.decoder(features))
+        return (images.float() + 1) / 2
+
+    def compute_in(self, precision: Precision) -> None:
+        """Compute encoder and decoder in another number format from now on; all else stays float32."""
+        self.precision = precision
+        store_in(self.encoder, precision)
+        store_in(self.decoder, precision)
 
 
 def import_gpt() -> type[nn.Module]:
