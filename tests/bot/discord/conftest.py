@@ -1,0 +1,31 @@
+"""The fake Discord for each test; whatever the bot sends must keep to Discord's description."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from bot.config import Config
+from tests.bot.discord.live import Live
+from tests.discord_fake import FakeDiscord, pointed_at
+
+
+@pytest_asyncio.fixture
+async def fake() -> AsyncIterator[FakeDiscord]:
+    async with FakeDiscord() as fake:
+        yield fake
+    assert not fake.problems()
+
+
+@pytest_asyncio.fixture
+async def live(fake: FakeDiscord, tmp_path: Path, config: Config) -> AsyncIterator[Live]:
+    """The bot in this process, connected."""
+    with pointed_at(fake.url):
+        live = Live(fake, tmp_path, config)
+        await live.start()
+        yield live
+        live.fake.faults.clear()
+        live.dreamer.open.set()
+        await live.stop()

@@ -1,0 +1,86 @@
+"""The real client in this process, connected to the fake Discord by a real network; a dream without models."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from bot.config import Config
+from bot.frontend.building import build
+from bot.frontend.client import Reverie, run
+from bot.jobs import Job, JobState
+from bot.pulse import Pulse
+from generator import Settings
+from tests.bot.bench import until
+from tests.bot.fake_dream import FakeDreamer
+from tests.discord_fake import TOKEN, FakeDiscord, Interaction
+
+T = TypeVar("T")
+SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
+PATIENCE_S = 60.0
+
+
+class Live:
+    """A server with a channel and people, and the bot that serves it.
+
+    Attributes:
+        fake, guild, channel, ann, admin: the fake Discord and who is there.
+        dreamer: what is painted with; `dreamer.open.clear()` has steps wait.
+        client: the bot, as long as it is started.
+    """
+
+    def __init__(self, fake: FakeDiscord, folder: Path, config: Config) -> None:
+        self.fake, self.folder, self.config = fake, folder / "data", config
+        self.dreamer = FakeDreamer()
+        self.guild = fake.world.add_guild("Test")
+        self.channel = self.guild.add_channel("pictures")
+        self.ann = self.guild.add_member("ann")
+        self.admin = self.guild.add_member("admin", manages=True)
+        self.client: Reverie
+        self._stop = asyncio.Event()
+        self._run: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the bot and wait until it is connected."""
+        self.fake.gateway.forget()
+        self._stop = asyncio.Event()
+        self.client = build(self.config, self.folder, self.dreamer, SETTINGS)
+        self._run = asyncio.create_task(run(self.client, TOKEN, self._stop, Pulse(self.folder)))
+        ready = asyncio.create_task(self.fake.gateway.ready.wait())
+        await asyncio.wait({ready, self._run}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._run.done():
+            await self._run
+        assert self.fake.gateway.ready.is_set(), "the bot did not connect"
+
+    async def stop(self) -> None:
+        """End it as a signal does."""
+        self._stop.set()
+        if self._run is not None:
+            await self._run
+            self._run = None
+
+    async def imagine(self, prompt: str = "a red apple", **options: object) -> Interaction:
+        """Ann types /imagine; returns it once it is answered."""
+        return await self.fake.type_imagine(self.channel, self.ann, prompt, **options)
+
+    async def job(self, job_id: int = 1) -> Job:
+        """A job as it is in the database."""
+        job = await self.client.service.store.jobs.get(job_id)
+        assert job is not None
+        return job
+
+    async def ended(self, job_id: int = 1, state: JobState = JobState.DONE) -> Job:
+        """The job, once it has come to that state and its message says so."""
+
+        async def look() -> Job | None:
+            job = await self.job(job_id)
+            return job if job.state is state and job.told else None
+
+        return await until(look, PATIENCE_S)
+
+    async def until(self, look: Callable[[], Awaitable[T | None]]) -> T:
+        """What is found, once it is there."""
+        return await until(look, PATIENCE_S)

@@ -1,0 +1,36 @@
+"""A fake of Discord on loopback: its HTTP interface and its gateway, for the real bot over a real network.
+
+It keeps all that it received, lets people type and click, and has things go wrong on demand:
+
+    async with FakeDiscord() as fake:
+        guild = fake.world.add_guild()
+        channel, ann = guild.add_channel("pictures"), guild.add_member("ann")
+        bot = BotProcess(fake, tmp_path)            # or `with pointed_at(fake.url):` and a client in this process
+        await bot.start()
+        answer = await fake.type_imagine(channel, ann, "a red apple", size="64x64", steps=2, start="random")
+        fake.faults.refuse("PATCH", "/channels/*/messages/*", 503, times=3)
+        fake.faults.limit("PATCH", "/webhooks/*", retry_after_s=0.2)
+        fake.faults.cut("PATCH", "*/messages/*", Cut.DURING)
+        fake.gateway.drop()
+        await fake.until(lambda: channel.visible()[-1].attachments)
+        await fake.click(answer.message, "reverie:again", ann)
+        await bot.kill()
+        assert not fake.problems()                  # every body is as Discord describes it
+
+What it cannot do: voice, threads, guild changes, anything that the bot does not call. A call that it does not know is
+a problem, not an empty answer.
+"""
+
+from tests.discord_fake.calls import Call, UploadedFile
+from tests.discord_fake.faults import Cut, Fault, Faults
+from tests.discord_fake.gateway import Gateway
+from tests.discord_fake.interactions import Interaction, Kind, Upload
+from tests.discord_fake.pointing import point_at, pointed_at
+from tests.discord_fake.process import BotProcess
+from tests.discord_fake.server import TOKEN, FakeDiscord
+from tests.discord_fake.world import Attachment, Channel, Guild, Member, Message, World
+
+__all__ = [
+    "TOKEN", "Attachment", "BotProcess", "Call", "Channel", "Cut", "FakeDiscord", "Fault", "Faults", "Gateway", "Guild",
+    "Interaction", "Kind", "Member", "Message", "Upload", "UploadedFile", "World", "point_at", "pointed_at",
+]  # fmt: skip

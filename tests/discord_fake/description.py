@@ -1,0 +1,135 @@
+"""Discord's own description of its interface, and whether a call of the bot keeps to it. Any thread."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from tests.discord_fake.calls import Call
+
+FILE = Path(__file__).parent.parent / "data" / "discord-openapi.json"
+CONTENT_CHARACTERS, EMBED_CHARACTERS = 2_000, 6_000
+MEDIA_CHANNEL = 16
+_ROOT = "discord:openapi"
+_VARIABLE = re.compile(r"\{[^}]+\}")
+
+
+class Description:
+    """The description; `problems` says what of a call it does not allow."""
+
+    def __init__(self, file: Path = FILE) -> None:
+        self._whole = json.loads(file.read_text("utf-8"))
+        resource: Resource[Any] = Resource.from_contents(self._whole, default_specification=DRAFT202012)
+        self._registry = Registry().with_resource(_ROOT, resource)
+        self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
+        # Fixed parts go before variables: /messages/@original before /messages/{message_id}.
+        paths = sorted(self._whole["paths"], key=lambda path: path.count("{"))
+        self._paths = [(path, re.compile(_VARIABLE.sub("[^/]+", path))) for path in paths]
+
+    def problems(self, call: Call) -> list[str]:
+        """What is wrong with a call: an unknown path or method, a body where none belongs, or one of another shape."""
+        template = self.template(call.path)
+        if template is None or call.method.lower() not in self._whole["paths"][template]:
+            return [f"{call.method} {call.path}: Discord knows no such call"]
+        where = f"{call.method} {template}"
+        if not call.content_type and call.json is None:
+            body = self._whole["paths"][template][call.method.lower()].get("requestBody", {})
+            return [f"{where}: a body is missing"] if body.get("required") else []
+        validator = self._validator(template, call.method.lower(), call.content_type)
+        if validator is None:
+            return [f"{where}: no body of {call.content_type} belongs there"]
+        error = next(validator.iter_errors(tolerated(call.json)), None)
+        found = beyond_limits(call.json) if error is None else [_said(error)]
+        return [f"{where}: {what}" for what in found]
+
+    def template(self, path: str) -> str | None:
+        """The described path that a path is one of."""
+        return next((template for template, pattern in self._paths if pattern.fullmatch(path)), None)
+
+    def _validator(self, template: str, method: str, content_type: str) -> Draft202012Validator | None:
+        key = (template, method, content_type)
+        if key not in self._validators:
+            content = self._whole["paths"][template][method].get("requestBody", {}).get("content", {})
+            found = None
+            if content_type in content:
+                steps = ("paths", template, method, "requestBody", "content", content_type, "schema")
+                pointer = "/".join(step.replace("~", "~0").replace("/", "~1") for step in steps)
+                pointer = pointer.replace("{", "%7B").replace("}", "%7D")
+                found = Draft202012Validator({"$ref": f"{_ROOT}#/{pointer}"}, registry=self._registry)
+            self._validators[key] = found
+        return self._validators[key]
+
+
+@lru_cache(maxsize=1)
+def description() -> Description:
+    """The description, read once."""
+    return Description()
+
+
+def tolerated(value: Any, above: str = "") -> Any:  # noqa: ANN401 - JSON
+    """A body without the two things that discord.py does otherwise and Discord takes all the same.
+
+    Ids as numbers; and media channels among the channel types of an option, which the documentation lists and the
+    description does not.
+    """
+    if isinstance(value, list):
+        return [tolerated(item) for item in value if not (above == "channel_types" and item == MEDIA_CHANNEL)]
+    if isinstance(value, dict):
+        return {name: str(item) if _is_id(name, item) else tolerated(item, name) for name, item in value.items()}
+    return value
+
+
+def beyond_limits(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    """What the documentation limits and the description does not: texts of a message and its embeds, custom ids."""
+    message = body.get("data", body) if isinstance(body, dict) else None
+    if not isinstance(message, dict) or not {"content", "embeds", "components"} & message.keys():
+        return
+    if len(message.get("content") or "") > CONTENT_CHARACTERS:
+        yield f"content of more than {CONTENT_CHARACTERS} characters"
+    if sum(_characters(embed) for embed in message.get("embeds") or []) > EMBED_CHARACTERS:
+        yield f"embeds of more than {EMBED_CHARACTERS} characters together"
+    items = [item for row in message.get("components") or [] for item in row.get("components", [])]
+    ids = [item["custom_id"] for item in items if "custom_id" in item]
+    if len(ids) != len(set(ids)):
+        yield f"a custom id twice: {sorted(ids)}"
+
+
+def _characters(embed: dict[str, Any]) -> int:
+    fields = [text for item in embed.get("fields", []) for text in (item["name"], item["value"])]
+    named = [embed.get("footer", {}).get("text"), embed.get("author", {}).get("name")]
+    return sum(len(text or "") for text in (embed.get("title"), embed.get("description"), *named, *fields))
+
+
+def _is_id(name: str, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and (name == "id" or name.endswith("_id"))
+
+
+def _said(error: ValidationError) -> str:
+    cause = _cause(error)
+    where = "/".join(str(part) for part in cause.absolute_path)
+    return f"{where or 'the body'}: {cause.message[:500]}"
+
+
+def _cause(error: ValidationError) -> ValidationError:
+    """The innermost error: of alternatives, that of the one which the value seems to be meant as."""
+    branches: dict[object, list[ValidationError]] = {}
+    for below in error.context or ():
+        branches.setdefault(below.schema_path[0], []).append(below)
+    if not branches or all(below.validator == "const" and not below.path for below in error.context or ()):
+        return error
+    likely = min(branches.values(), key=_strangeness)
+    return _cause(max(likely, key=lambda below: len(below.absolute_path)))
+
+
+def _strangeness(errors: list[ValidationError]) -> tuple[bool, int]:
+    """How little a value is like an alternative: another `type`, then how many errors."""
+    return any(list(error.path) == ["type"] or error.validator == "type" for error in errors), len(errors)

@@ -1,0 +1,213 @@
+"""The gateway of the fake: sessions that are identified, resumed, dropped and invalidated. The fake's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from tests.discord_fake.faults import sever
+from tests.discord_fake.ids import new_id
+from tests.discord_fake.world import World
+
+DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID, HELLO, ACK = 0, 1, 2, 6, 7, 9, 10, 11
+BAD_TOKEN = 4004
+
+
+@dataclass(eq=False)
+class Session:
+    """One session; `log` holds what was dispatched, to be sent again after a resume."""
+
+    shard: int
+    shards: int
+    id: str = field(default_factory=lambda: f"session{new_id()}")
+    sequence: int = 0
+    log: list[tuple[int, str]] = field(default_factory=list)
+    link: Link | None = None
+    valid: bool = True
+
+
+class Link:
+    """One connection to the gateway."""
+
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+        self.socket, self.request = socket, request
+        compressed = request.query.get("compress")
+        if compressed not in (None, "zlib-stream"):
+            raise web.HTTPBadRequest(text=f"the fake does not speak {compressed}")
+        self._zlib = zlib.compressobj() if compressed else None
+
+    async def send(self, op: int, data: Any = None) -> None:  # noqa: ANN401 - JSON
+        """Send a payload that is no event."""
+        await self.send_text(json.dumps({"op": op, "d": data, "s": None, "t": None}))
+
+    async def send_text(self, text: str) -> None:
+        """Send a payload, compressed where the bot asked for it; into a dead connection it goes nowhere."""
+        try:
+            if self._zlib is None:
+                await self.socket.send_str(text)
+            else:
+                packed = self._zlib.compress(text.encode()) + self._zlib.flush(zlib.Z_SYNC_FLUSH)
+                await self.socket.send_bytes(packed)
+        except (ConnectionError, RuntimeError):
+            return
+
+
+class Gateway:
+    """All sessions of the bot.
+
+    Attributes:
+        identifies, resumes: how often each was asked for.
+        ready: set as soon as a session was told READY and of all its servers; cleared by `forget`.
+        heartbeats: the times (`time.monotonic`) at which heartbeats came.
+        pings_s: how long the bot took to answer each `ping`.
+        silent: while it is True, heartbeats are not acknowledged.
+    """
+
+    def __init__(self, world: World, token: str, url: Callable[[], str], heartbeat_s: float = 40.0) -> None:
+        self._world, self._token, self._url, self._heartbeat_s = world, token, url, heartbeat_s
+        self.sessions: dict[str, Session] = {}
+        self.identifies = self.resumes = 0
+        self.ready = asyncio.Event()
+        self.heartbeats: list[float] = []
+        self.pings_s: list[float] = []
+        self.silent = False
+        self._pinged_at: float | None = None
+        self._ponged = asyncio.Event()
+
+    # What the bot does
+
+    async def connect(self, request: web.Request) -> web.WebSocketResponse:
+        """Speak with one connection until it ends."""
+        socket = web.WebSocketResponse(max_msg_size=0)
+        link = Link(socket, request)
+        await socket.prepare(request)
+        await link.send(HELLO, {"heartbeat_interval": round(1_000 * self._heartbeat_s)})
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                await self._hear(link, json.loads(message.data))
+        return socket
+
+    async def _hear(self, link: Link, payload: dict[str, Any]) -> None:
+        op, data = payload["op"], payload.get("d")
+        if op == HEARTBEAT:
+            await self._beat(link)
+        elif op in (IDENTIFY, RESUME) and data["token"] != self._token:
+            await link.socket.close(code=BAD_TOKEN, message=b"Authentication failed.")
+        elif op == IDENTIFY:
+            await self._identify(link, data)
+        elif op == RESUME:
+            await self._resume(link, data)
+
+    async def _beat(self, link: Link) -> None:
+        now = time.monotonic()
+        self.heartbeats.append(now)
+        if self._pinged_at is not None:
+            self.pings_s.append(now - self._pinged_at)
+            self._pinged_at = None
+            self._ponged.set()
+        if not self.silent:
+            await link.send(ACK)
+
+    async def _identify(self, link: Link, data: dict[str, Any]) -> None:
+        self.identifies += 1
+        shard, shards = data.get("shard", (0, 1))
+        session = Session(shard, shards, link=link)
+        self.sessions[session.id] = session
+        guilds = [guild for guild in self._world.guilds.values() if (guild.id >> 22) % shards == shard]
+        ready = {
+            "v": 10, "user": self._world.bot, "session_id": session.id, "resume_gateway_url": self._url(),
+            "shard": [shard, shards], "application": {"id": str(self._world.application_id), "flags": 0},
+            "guilds": [{"id": str(guild.id), "unavailable": True} for guild in guilds],
+        }  # fmt: skip
+        await self._tell(session, "READY", ready)
+        for guild in guilds:
+            await self._tell(session, "GUILD_CREATE", guild.payload(self._world.bot))
+        self.ready.set()
+
+    async def _resume(self, link: Link, data: dict[str, Any]) -> None:
+        self.resumes += 1
+        session = self.sessions.get(data["session_id"])
+        if session is None or not session.valid:
+            await link.send(INVALID, False)
+            return
+        session.link = link
+        for sequence, text in list(session.log):
+            if sequence > (data["seq"] or 0):
+                await link.send_text(text)
+        await self._tell(session, "RESUMED", {})
+        self.ready.set()
+
+    # What Discord does
+
+    async def dispatch(self, event: str, data: dict[str, Any], guild_id: int) -> None:
+        """Tell the bot of something in a server; where its connection is cut, after its next resume.
+
+        Raises:
+            AssertionError: if the bot never identified, or its session was invalidated.
+        """
+        for session in reversed(self.sessions.values()):
+            if session.valid and (guild_id >> 22) % session.shards == session.shard:
+                await self._tell(session, event, data)
+                return
+        raise AssertionError("the bot is not connected")
+
+    async def _tell(self, session: Session, event: str, data: dict[str, Any]) -> None:
+        session.sequence += 1
+        text = json.dumps({"op": DISPATCH, "s": session.sequence, "t": event, "d": data})
+        session.log.append((session.sequence, text))
+        if session.link is not None:
+            await session.link.send_text(text)
+
+    def drop(self) -> None:
+        """Cut all connections; the bot may resume."""
+        self.forget()
+        for session in self.sessions.values():
+            if session.link is not None:
+                sever(session.link.request)
+                session.link = None
+
+    async def ask_to_reconnect(self) -> None:
+        """Ask the bot to connect anew and resume, as Discord does every few hours."""
+        await self._send_all(RECONNECT, None)
+
+    async def invalidate(self, *, resumable: bool = False) -> None:
+        """End all sessions; the bot has to identify again, or may resume."""
+        links = [session.link for session in self.sessions.values() if session.link is not None]
+        if not resumable:
+            for session in self.sessions.values():
+                session.valid, session.link = False, None
+        self.forget()
+        for link in links:
+            await link.send(INVALID, resumable)
+
+    async def ping(self) -> float:
+        """Ask for a heartbeat, and say after how many seconds it came."""
+        self._pinged_at = time.monotonic()
+        self._ponged.clear()
+        await self._send_all(HEARTBEAT, None)
+        await self._ponged.wait()
+        return self.pings_s[-1]
+
+    def forget(self) -> None:
+        """Wait for the next READY or RESUMED from now on."""
+        self.ready.clear()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for session in self.sessions.values():
+            if session.link is not None:
+                await session.link.socket.close(code=1001)
+
+    async def _send_all(self, op: int, data: Any) -> None:  # noqa: ANN401 - JSON
+        if op == RECONNECT:
+            self.forget()
+        for session in self.sessions.values():
+            if session.link is not None:
+                await session.link.send(op, data)

@@ -1,0 +1,15 @@
+"""Ids as Discord makes them: they hold the time of their making. Any thread."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+DISCORD_EPOCH_S = 1_420_070_400
+_counter = itertools.count()
+
+
+def new_id(age_s: float = 0.0) -> int:
+    """An id of something that was made `age_s` seconds ago."""
+    made_ms = int((time.time() - age_s - DISCORD_EPOCH_S) * 1_000)
+    return (made_ms << 22) | (next(_counter) & 0x3FFFFF)

@@ -1,0 +1,190 @@
+"""What people do in the fake Discord: commands, buttons, menus, forms; and what the bot answered. Its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from tests.discord_fake.ids import new_id
+from tests.discord_fake.world import Attachment, Channel, Member, Message, Payload, World
+
+FILE_BYTES = 10 * 2**20
+"""The most that a file may have in a server without boosts."""
+
+
+class Kind(IntEnum):
+    """What a person did."""
+
+    COMMAND = 2
+    COMPONENT = 3
+    AUTOCOMPLETE = 4
+    MODAL = 5
+
+
+class Option(IntEnum):
+    """Types of options that are read otherwise than as they are."""
+
+    SUBCOMMAND = 1
+    GROUP = 2
+    ATTACHMENT = 11
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a person attaches to a command."""
+
+    filename: str
+    data: bytes = field(repr=False)
+    content_type: str = "image/png"
+
+
+@dataclass(eq=False)
+class Interaction:
+    """One deed of a person, and what came of it.
+
+    Attributes:
+        callback: the bot's first answer (`type`, `data`), once it came.
+        message: what `@original` is: the message that the answer made, or the one that was clicked.
+        followups: what came after that.
+        loading: whether the bot said that it is thinking, and nothing since.
+        dead: whether its token is expired.
+    """
+
+    kind: Kind
+    member: Member
+    channel: Channel
+    id: int
+    token: str = field(default_factory=lambda: secrets.token_hex(40))
+    began_at: float = field(default_factory=time.monotonic)
+    answered_at: float | None = None
+    callback: Payload | None = None
+    message: Message | None = None
+    followups: list[Message] = field(default_factory=list)
+    loading: bool = False
+    dead: bool = False
+    refused: str = ""
+    """Why Discord did not take the answer."""
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds until the answer arrived; without end where none did."""
+        return float("inf") if self.answered_at is None else self.answered_at - self.began_at
+
+    async def answered(self, timeout_s: float = 20.0) -> Interaction:
+        """This, once the bot answered it.
+
+        Raises:
+            AssertionError: if it did not.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.done.wait()
+        except TimeoutError as exc:
+            raise AssertionError(f"the bot did not answer within {timeout_s} s") from exc
+        return self
+
+    @property
+    def text(self) -> str:
+        """The words of the answer, its embeds included."""
+        data: Payload = {} if self.callback is None else self.callback.get("data") or {}
+        return "\n".join(
+            [data.get("content") or "", *(embed.get("description", "") for embed in data.get("embeds", []))]
+        )
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether only the person sees the answer."""
+        data: Payload = {} if self.callback is None else self.callback.get("data") or {}
+        return bool(int(data.get("flags") or 0) & 64)
+
+
+class Desk:
+    """All interactions, by token."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.all: dict[str, Interaction] = {}
+        self.uploads: dict[int, Attachment] = {}
+        """Files that people attached, by id."""
+
+    def begin(self, kind: Kind, member: Member, channel: Channel, age_s: float = 0.0) -> Interaction:
+        """A new interaction; with `age_s` its id says that it is older."""
+        found = Interaction(kind, member, channel, new_id(age_s))
+        self.all[found.token] = found
+        return found
+
+    def payload(self, interaction: Interaction, data: Payload, base: str) -> Payload:
+        """What INTERACTION_CREATE says."""
+        guild, channel = interaction.channel.guild, interaction.channel
+        values: Payload = {
+            "id": str(interaction.id), "application_id": str(self._world.application_id), "type": int(interaction.kind),
+            "token": interaction.token, "version": 1, "data": data, "guild_id": str(guild.id),
+            "guild": {"id": str(guild.id), "locale": "en-US", "features": []}, "channel_id": str(channel.id),
+            "channel": channel.payload() | {"permissions": str(interaction.member.permissions)},
+            "member": interaction.member.payload(), "locale": interaction.member.locale, "guild_locale": "en-US",
+            "app_permissions": str(channel.bot_permissions), "entitlements": [], "context": 0,
+            "authorizing_integration_owners": {"0": str(guild.id)}, "attachment_size_limit": FILE_BYTES,
+        }  # fmt: skip
+        if interaction.kind is Kind.COMPONENT and interaction.message is not None:
+            values["message"] = interaction.message.payload(base, self._world.bot)
+        return values
+
+    def command_data(self, guild_id: int, name: str, given: dict[str, Any], base: str, focus: str = "") -> Payload:
+        """What a person typed, by the command that the bot registered; `name` may hold subcommands.
+
+        Raises:
+            AssertionError: if there is no such command or option.
+        """
+        first, *below = name.split()
+        command = self._command(guild_id, first)
+        resolved: Payload = {}
+        wanted, nested = command, []
+        for part in below:
+            wanted = _named(wanted.get("options", []), part)
+            nested.append(wanted)
+        options = [self._option(wanted, key, value, resolved, base, focus) for key, value in given.items()]
+        for item in reversed(nested):
+            options = [{"name": item["name"], "type": item["type"], "options": options}]
+        data: Payload = {"id": command["id"], "name": first, "type": command.get("type", 1), "options": options}
+        return data | ({"resolved": resolved} if resolved else {})
+
+    def _command(self, guild_id: int, name: str) -> Payload:
+        known = [*self._world.commands.get(guild_id, []), *self._world.commands.get(None, [])]
+        return _named(known, name)
+
+    def _option(
+        self,
+        command: Payload,
+        name: str,
+        value: Any,  # noqa: ANN401 - whatever a person can give
+        resolved: Payload,
+        base: str,
+        focus: str,
+    ) -> Payload:
+        option = _named(command.get("options", []), name)
+        if option["type"] == Option.ATTACHMENT:
+            value = self._upload(value, resolved, base)
+        elif isinstance(value, Member):
+            resolved.setdefault("users", {})[str(value.id)] = value.user()
+            resolved.setdefault("members", {})[str(value.id)] = value.payload()
+            value = str(value.id)
+        values: Payload = {"name": name, "type": option["type"], "value": value}
+        return values | ({"focused": True} if name == focus else {})
+
+    def _upload(self, upload: Upload, resolved: Payload, base: str) -> str:
+        file = Attachment(new_id(), upload.filename, upload.data, upload.content_type)
+        self.uploads[file.id] = file
+        shown = file.payload(base, 0)
+        resolved.setdefault("attachments", {})[str(file.id)] = shown
+        return str(file.id)
+
+
+def _named(options: list[Payload], name: str) -> Payload:
+    found = next((option for option in options if option["name"] == name), None)
+    assert found is not None, f"the bot registered no {name}: {[option['name'] for option in options]}"
+    return found

@@ -1,0 +1,17 @@
+"""`python -m tests.discord_fake.launch [arguments of python -m bot]`: the real bot, as a process, against the fake.
+
+`FAKE_DISCORD` holds the fake's address, such as `http://127.0.0.1:4711`. The two places where discord.py keeps
+Discord's addresses are set to it, then `python -m bot` begins as it always does. Nothing of the bot is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from bot.__main__ import main
+from tests.discord_fake.pointing import point_at
+
+if __name__ == "__main__":
+    point_at(os.environ["FAKE_DISCORD"])
+    sys.exit(main())

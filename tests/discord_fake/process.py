@@ -1,0 +1,90 @@
+"""The real bot as a process of its own, connected to the fake: started, killed, stopped, its log read. Event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tests.discord_fake.server import TOKEN, FakeDiscord
+
+ROOT = Path(__file__).parent.parent.parent
+START_S = 240.0
+"""Patience with a start: torch and the models are loaded, on a machine that may be busy."""
+STOP_S = 90.0
+
+
+class BotProcess:
+    """`python -m bot` on a data folder of its own; the same folder again and again.
+
+    Attributes:
+        lines: what it wrote to standard error, over all starts.
+        folder: its data.
+    """
+
+    def __init__(
+        self, fake: FakeDiscord, folder: Path, config: str = "", module: str = "tests.discord_fake.launch"
+    ) -> None:
+        """`config` is the text of its config.yaml; `module` is what is run instead of `bot`."""
+        self.fake, self.folder, self._module = fake, folder / "data", module
+        self.lines: list[str] = []
+        self._config = folder / "config.yaml"
+        self._config.write_text(config, "utf-8")
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def start(self, **environment: str) -> None:
+        """Start it, and wait until it is connected.
+
+        Raises:
+            AssertionError: if it ends, or does not connect in time; the log is in the message.
+        """
+        given = {"FAKE_DISCORD": self.fake.url, "DISCORD_TOKEN": TOKEN, "REVERIE_DATA": str(self.folder)}
+        self.fake.gateway.forget()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", self._module, "--config", str(self._config),
+            cwd=ROOT, env=os.environ | given | environment, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        self._reader = asyncio.create_task(self._read(self._process))
+        ready = asyncio.create_task(self.fake.gateway.ready.wait())
+        await asyncio.wait({ready, self._reader}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        assert self.fake.gateway.ready.is_set(), "the bot did not start:\n" + "".join(self.lines[-40:])
+
+    async def kill(self) -> None:
+        """End it as a power cut would."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send it a signal and wait for its end; returns its exit status."""
+        return await self._end(number)
+
+    async def ended(self) -> int:
+        """Wait for its end; returns its exit status."""
+        assert self._process is not None and self._reader is not None
+        async with asyncio.timeout(STOP_S):
+            status = await self._process.wait()
+            await self._reader
+        return status
+
+    async def close(self) -> None:
+        """Leave nothing running."""
+        if self._process is not None and self._process.returncode is None:
+            await self.kill()
+
+    @property
+    def log(self) -> str:
+        """All that it wrote."""
+        return "".join(self.lines)
+
+    async def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        self._process.send_signal(number)
+        return await self.ended()
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            self.lines.append(line.decode(errors="replace"))

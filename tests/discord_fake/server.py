@@ -1,0 +1,234 @@
+"""The fake Discord itself: a server on loopback, everything that it received, and people who do things. Event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+from aiohttp import web
+
+from tests.discord_fake.calls import PREFIX, Call, begin_call, json_answer, read_body
+from tests.discord_fake.description import description
+from tests.discord_fake.faults import Cut, Fault, Faults, sever
+from tests.discord_fake.gateway import Gateway
+from tests.discord_fake.interactions import Desk, Interaction, Kind
+from tests.discord_fake.limits import Buckets
+from tests.discord_fake.rest import Handler, Rest, refuse, respond
+from tests.discord_fake.world import Channel, Member, Message, Payload, World
+from tests.discord_fake.writing import UNAUTHORISED, Refusal
+
+TOKEN = "ZmFrZQ.fake.token-of-the-fake-discord"  # noqa: S105 - of a Discord that is none
+BODY_BYTES = 64 * 2**20
+OPEN_TO_ALL = ("/interactions/", "/webhooks/")
+"""What the interaction's token opens without the bot's."""
+PATIENCE_S = 30.0
+
+
+class FakeDiscord:
+    """Discord's HTTP interface and gateway on a free port of this machine; `async with` starts and stops it.
+
+    Attributes:
+        world: servers, channels, people, messages.
+        faults: what goes wrong on demand.
+        gateway: the connections; `drop`, `ask_to_reconnect`, `invalidate`.
+        calls: every call that came, in order.
+        rest: what the calls do.
+        desk: all interactions.
+    """
+
+    def __init__(self, *, heartbeat_s: float = 40.0, rate_limits: bool = False) -> None:
+        """`rate_limits`: keep limits as Discord does, beside those that a test scripts."""
+        self.world, self.faults, self.calls = World(), Faults(), list[Call]()
+        self.desk = Desk(self.world)
+        self.rest = Rest(self.world, self.desk, lambda: self.url, lambda: self.gateway_url)
+        self.gateway = Gateway(self.world, TOKEN, lambda: self.gateway_url, heartbeat_s)
+        self.buckets = Buckets() if rate_limits else None
+        self.faulty: list[str] = []
+        """Calls that the fake does not know, or that broke it."""
+        self._checked = 0
+        self._runner: web.AppRunner | None = None
+        self._port = 0
+
+    # Life
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=BODY_BYTES)
+        for method, path, handler in self.rest.routes:
+            app.router.add_route(method, PREFIX + path, self._handling(handler))
+        app.router.add_get("/gateway", self.gateway.connect)
+        app.router.add_get("/gateway/", self.gateway.connect)
+        app.router.add_get("/attachments/{channel}/{id}/{name}", self._file)
+        app.router.add_route("*", "/{anything:.*}", self._handling(_unknown))
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.gateway.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Where it is: `http://127.0.0.1:PORT`."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """Where its gateway is."""
+        return f"ws://127.0.0.1:{self._port}/gateway/"
+
+    # What people do
+
+    async def type_command(
+        self, channel: Channel, member: Member, name: str, *, age_s: float = 0.0, **options: Any  # noqa: ANN401
+    ) -> Interaction:  # fmt: skip
+        """Type a slash command (`"host status"` for one within a group); files are given as `Upload`.
+
+        With `age_s` the interaction says that it began so long ago. Await `answered()` of what is returned.
+        """
+        data = self.desk.command_data(channel.guild.id, name, options, self.url)
+        return await self._begin(self.desk.begin(Kind.COMMAND, member, channel, age_s), data)
+
+    async def type_imagine(
+        self, channel: Channel, member: Member, prompt: str = "a red apple", **options: Any  # noqa: ANN401
+    ) -> Interaction:  # fmt: skip
+        """Type /imagine and wait for the answer."""
+        return await (await self.type_command(channel, member, "imagine", prompt=prompt, **options)).answered()
+
+    async def complete(self, channel: Channel, member: Member, name: str, option: str, typed: str) -> Interaction:
+        """Begin to type an option that completes itself."""
+        data = self.desk.command_data(channel.guild.id, name, {option: typed}, self.url, focus=option)
+        return await self._begin(self.desk.begin(Kind.AUTOCOMPLETE, member, channel), data)
+
+    async def click(self, message: Message, custom_id: str, member: Member) -> Interaction:
+        """Press the button below a message whose custom id begins like that, and wait for the answer.
+
+        Raises:
+            AssertionError: if there is none.
+        """
+        found = next((item for item in message.custom_ids() if item.startswith(custom_id)), None)
+        assert found is not None, f"no button {custom_id} among {message.custom_ids()}"
+        interaction = self.desk.begin(Kind.COMPONENT, member, message.channel)
+        interaction.message = message
+        return await (await self._begin(interaction, {"component_type": 2, "custom_id": found})).answered()
+
+    async def fill_in(self, form: Interaction, **texts: str) -> Interaction:
+        """Send the form with which the bot answered, and wait for the answer."""
+        data = (form.callback or {})["data"]
+        inputs = [item for row in data["components"] for item in row.get("components") or [row["component"]]]
+        rows = [
+            {"type": 1, "components": [{"type": 4, "custom_id": item["custom_id"], "value": text}]}
+            for item, text in zip(inputs, texts.values(), strict=False)
+        ]
+        sent = self.desk.begin(Kind.MODAL, form.member, form.channel)
+        sent.message = form.message
+        return await (await self._begin(sent, {"custom_id": data["custom_id"], "components": rows})).answered()
+
+    def expire_tokens(self) -> None:
+        """Let all interactions so far be older than 15 minutes."""
+        for interaction in self.desk.all.values():
+            interaction.dead = True
+
+    async def _begin(self, interaction: Interaction, data: Payload) -> Interaction:
+        payload = self.desk.payload(interaction, data, self.url)
+        await self.gateway.dispatch("INTERACTION_CREATE", payload, interaction.channel.guild.id)
+        return interaction
+
+    # What was received
+
+    def sent(self, method: str, part: str = "") -> list[Call]:
+        """All calls of a method whose path holds that part, in order."""
+        return [call for call in self.calls if call.is_to(method, part)]
+
+    def problems(self) -> list[str]:
+        """What of all that the bot sent does not keep to Discord's description; each call is looked at once."""
+        new, self._checked = self.calls[self._checked :], len(self.calls)
+        self.faulty += [problem for call in new if call.status > 0 for problem in description().problems(call)]
+        return self.faulty
+
+    async def until(self, fulfilled: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+        """Wait until something is so.
+
+        Raises:
+            AssertionError: if that takes too long.
+        """
+        end = time.monotonic() + timeout_s
+        while not fulfilled():
+            assert time.monotonic() < end, f"it did not come to pass within {timeout_s} s"
+            await asyncio.sleep(0.01)
+
+    # Serving
+
+    def _handling(self, handler: Handler) -> Callable[[web.Request], Any]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            call = begin_call(request, TOKEN)
+            self.calls.append(call)
+            response = await self._answer(request, call, handler)
+            if response is None:
+                call.status = -1
+                sever(request)
+                return web.Response(status=500)
+            call.status = response.status
+            return response
+
+        return handle
+
+    async def _answer(self, request: web.Request, call: Call, handler: Handler) -> web.Response | None:
+        """What to answer; None where the connection is to be cut."""
+        fault = self.faults.taking(call)
+        if fault is not None and fault.cut is Cut.BEFORE:
+            return None
+        if fault is not None and fault.cut is Cut.DURING:
+            await request.content.readany()
+            return None
+        try:
+            await read_body(call, request)
+        except (ConnectionError, asyncio.CancelledError):
+            return None
+        limited, headers = self._limited(call)
+        if limited is not None:
+            return limited
+        response = await self._outcome(request, call, handler, fault)
+        response.headers.update(headers)
+        return None if fault is not None and fault.cut is Cut.AFTER else response
+
+    async def _outcome(self, request: web.Request, call: Call, handler: Handler, fault: Fault | None) -> web.Response:
+        if fault is not None and fault.delay_s:
+            await asyncio.sleep(fault.delay_s)
+        if fault is not None and fault.status:
+            return fault.answer()
+        if not call.authorised and not call.path.startswith(OPEN_TO_ALL):
+            return refuse(Refusal(UNAUTHORISED))
+        try:
+            return respond(await handler(call, dict(request.match_info)))
+        except Refusal as refusal:
+            return refuse(refusal)
+        except Exception as exc:  # The bot sent what the fake did not expect: the test must know.
+            self.faulty.append(f"{call.method} {call.path} broke the fake: {exc!r}")
+            return json_answer({"code": 0, "message": repr(exc)}, status=500)
+
+    def _limited(self, call: Call) -> tuple[web.Response | None, dict[str, str]]:
+        if self.buckets is None:
+            return None, {}
+        headers, refusal = self.buckets.take(call)
+        return refusal, headers
+
+    async def _file(self, request: web.Request) -> web.Response:
+        wanted = int(request.match_info["id"])
+        file = self.desk.uploads.get(wanted)
+        if file is None:
+            files = [item for message in self.world.messages() for item in message.attachments]
+            file = next((item for item in files if item.id == wanted), None)
+        if file is None:
+            raise web.HTTPNotFound
+        return web.Response(body=file.data, content_type=file.content_type)
+
+
+async def _unknown(call: Call, at: dict[str, str]) -> None:
+    raise LookupError("no such call")

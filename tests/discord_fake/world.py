@@ -1,0 +1,218 @@
+"""What there is in the fake Discord: servers, channels, people, messages. Plain values; the fake's event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import discord
+
+from tests.discord_fake.ids import new_id
+
+Payload = dict[str, Any]
+NONCE_S = 300.0
+"""For so long a repeated nonce gives the first message again."""
+EVERYTHING = discord.Permissions.all().value
+MEMBER = discord.Permissions(
+    view_channel=True, send_messages=True, embed_links=True, attach_files=True, use_application_commands=True,
+    read_message_history=True,
+).value  # fmt: skip
+
+
+@dataclass(eq=False)
+class Member:
+    """A person in a server; `permissions` is what Discord says with each interaction."""
+
+    guild: Guild = field(repr=False)
+    id: int
+    name: str
+    permissions: int = MEMBER
+    locale: str = "en-US"
+
+    def user(self) -> Payload:
+        """As in a payload."""
+        return user_payload(self.id, self.name)
+
+    def payload(self) -> Payload:
+        """As a member in an interaction."""
+        return member_payload(self.user()) | {"permissions": str(self.permissions)}
+
+
+@dataclass(eq=False)
+class Channel:
+    """A text channel. `closed`: the bot may not write there; `gone`: it was deleted."""
+
+    guild: Guild = field(repr=False)
+    id: int
+    name: str
+    nsfw: bool = False
+    bot_permissions: int = MEMBER
+    closed: bool = False
+    gone: bool = False
+    messages: dict[int, Message] = field(default_factory=dict, repr=False)
+
+    def payload(self) -> Payload:
+        """As in a payload."""
+        return {
+            "id": str(self.id), "type": 0, "guild_id": str(self.guild.id), "name": self.name, "position": 0,
+            "permission_overwrites": [], "nsfw": self.nsfw, "topic": None, "parent_id": None, "last_message_id": None,
+            "rate_limit_per_user": 0, "flags": 0,
+        }  # fmt: skip
+
+    def visible(self) -> list[Message]:
+        """What everybody sees there, oldest first."""
+        return [message for message in self.messages.values() if not message.ephemeral and not message.deleted]
+
+
+@dataclass(eq=False)
+class Attachment:
+    """A file of a message, with the very bytes that came."""
+
+    id: int
+    filename: str
+    data: bytes = field(repr=False)
+    content_type: str
+    description: str | None = None
+
+    def payload(self, base: str, channel_id: int) -> Payload:
+        """As in a payload; `base` is the address of the fake."""
+        url = f"{base}/attachments/{channel_id}/{self.id}/{self.filename}"
+        values: Payload = {
+            "id": str(self.id), "filename": self.filename, "size": len(self.data), "url": url, "proxy_url": url,
+            "content_type": self.content_type,
+        }  # fmt: skip
+        return values if self.description is None else values | {"description": self.description}
+
+
+@dataclass(eq=False)
+class Message:
+    """A message of the bot, as it is now."""
+
+    channel: Channel = field(repr=False)
+    id: int
+    content: str = ""
+    embeds: list[Payload] = field(default_factory=list)
+    components: list[Payload] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    flags: int = 0
+    nonce: str | None = None
+    created_at: float = field(default_factory=time.time)
+    edits: int = 0
+    deleted: bool = False
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether only one person sees it; the bot's own token cannot reach it."""
+        return bool(self.flags & 64)
+
+    def custom_ids(self) -> list[str]:
+        """The buttons and menus below it."""
+        rows = [item for row in self.components for item in row.get("components", [row])]
+        return [item["custom_id"] for item in rows if "custom_id" in item]
+
+    def payload(self, base: str, author: Payload) -> Payload:
+        """As in a payload."""
+        edited_at = datetime.now(UTC).isoformat() if self.edits else None
+        return {
+            "id": str(self.id), "channel_id": str(self.channel.id), "guild_id": str(self.channel.guild.id),
+            "author": author, "content": self.content, "embeds": self.embeds, "components": self.components,
+            "attachments": [item.payload(base, self.channel.id) for item in self.attachments], "flags": self.flags,
+            "timestamp": datetime.fromtimestamp(self.created_at, UTC).isoformat(), "edited_timestamp": edited_at,
+            "tts": False, "mention_everyone": False, "mentions": [], "mention_roles": [], "pinned": False, "type": 0,
+        } | ({} if self.nonce is None else {"nonce": self.nonce})  # fmt: skip
+
+
+@dataclass(eq=False)
+class Guild:
+    """A server."""
+
+    id: int
+    name: str
+    owner_id: int
+    channels: list[Channel] = field(default_factory=list, repr=False)
+    members: list[Member] = field(default_factory=list, repr=False)
+
+    def add_channel(self, name: str = "pictures", *, nsfw: bool = False) -> Channel:
+        """A text channel in which the bot may write."""
+        self.channels.append(Channel(self, new_id(), name, nsfw))
+        return self.channels[-1]
+
+    def add_member(self, name: str, *, manages: bool = False, locale: str = "en-US") -> Member:
+        """A person; `manages` gives all permissions."""
+        self.members.append(Member(self, new_id(), name, EVERYTHING if manages else MEMBER, locale))
+        return self.members[-1]
+
+    def payload(self, bot: Payload) -> Payload:
+        """As GUILD_CREATE brings it."""
+        role = {
+            "id": str(self.id), "name": "@everyone", "color": 0, "hoist": False, "position": 0, "flags": 0,
+            "permissions": str(MEMBER), "managed": False, "mentionable": False,
+        }  # fmt: skip
+        return {
+            "id": str(self.id), "name": self.name, "owner_id": str(self.owner_id), "member_count": 1, "large": False,
+            "roles": [role], "emojis": [], "stickers": [], "features": [], "voice_states": [], "threads": [],
+            "stage_instances": [], "guild_scheduled_events": [], "soundboard_sounds": [], "presences": [],
+            "channels": [channel.payload() for channel in self.channels if not channel.gone],
+            "members": [member_payload(bot)], "preferred_locale": "en-US", "premium_tier": 0, "nsfw_level": 0,
+            "verification_level": 0, "default_message_notifications": 0, "explicit_content_filter": 0, "mfa_level": 0,
+            "afk_timeout": 300, "system_channel_flags": 0, "joined_at": "2026-01-01T00:00:00+00:00",
+            "premium_progress_bar_enabled": False, "unavailable": False,
+        }  # fmt: skip
+
+
+class World:
+    """All servers, and the bot among them."""
+
+    def __init__(self) -> None:
+        self.application_id = new_id()
+        self.bot = user_payload(self.application_id, "reverie") | {"bot": True, "verified": True, "mfa_enabled": False}
+        self.owner = user_payload(new_id(), "host")
+        self.guilds: dict[int, Guild] = {}
+        self.commands: dict[int | None, list[Payload]] = {}
+        """What the bot registered; under None what holds everywhere."""
+
+    def add_guild(self, name: str = "Test") -> Guild:
+        """A server without channels and people."""
+        guild = Guild(new_id(), name, new_id())
+        self.guilds[guild.id] = guild
+        return guild
+
+    def channel(self, channel_id: int) -> Channel | None:
+        """A channel that was not deleted."""
+        return next((item for item in self.channels() if item.id == channel_id and not item.gone), None)
+
+    def channels(self) -> Iterator[Channel]:
+        """All channels of all servers."""
+        for guild in self.guilds.values():
+            yield from guild.channels
+
+    def messages(self) -> list[Message]:
+        """All messages of all channels that are not deleted, ephemeral ones too."""
+        return [message for channel in self.channels() for message in channel.messages.values() if not message.deleted]
+
+    def application(self) -> Payload:
+        """As `/oauth2/applications/@me` shows it."""
+        return {
+            "id": str(self.application_id), "name": "Reverie", "description": "", "icon": None, "bot_public": True,
+            "bot_require_code_grant": False, "owner": self.owner, "team": None, "verify_key": "0" * 64, "flags": 0,
+        }  # fmt: skip
+
+
+def user_payload(user_id: int, name: str) -> Payload:
+    """A user as in a payload."""
+    return {
+        "id": str(user_id), "username": name, "discriminator": "0", "global_name": name, "avatar": None,
+        "public_flags": 0,
+    }  # fmt: skip
+
+
+def member_payload(user: Payload) -> Payload:
+    """A member without roles as in a payload."""
+    return {
+        "user": user, "roles": [], "joined_at": "2026-01-01T00:00:00+00:00", "deaf": False, "mute": False, "flags": 0,
+        "nick": None, "avatar": None, "premium_since": None, "pending": False,
+        "communication_disabled_until": None,
+    }  # fmt: skip

@@ -1,0 +1,91 @@
+"""How messages are written and changed by what the bot sends. The fake's event loop."""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from typing import Any
+
+from tests.discord_fake.calls import UploadedFile
+from tests.discord_fake.ids import new_id
+from tests.discord_fake.interactions import FILE_BYTES
+from tests.discord_fake.world import NONCE_S, Attachment, Channel, Message, Payload
+
+
+class Refusal(Exception):
+    """An error that Discord answers: status, code, message."""
+
+    def __init__(self, what: tuple[int, int, str]) -> None:
+        super().__init__(what[2])
+        self.status, self.code, self.message = what
+
+
+UNKNOWN_CHANNEL = (404, 10003, "Unknown Channel")
+UNKNOWN_MESSAGE = (404, 10008, "Unknown Message")
+UNKNOWN_WEBHOOK = (404, 10015, "Unknown Webhook")
+UNKNOWN_INTERACTION = (404, 10062, "Unknown interaction")
+ACKNOWLEDGED = (400, 40060, "Interaction has already been acknowledged.")
+DEAD_TOKEN = (401, 50027, "Invalid Webhook Token")
+NO_ACCESS = (403, 50001, "Missing Access")
+NO_PERMISSION = (403, 50013, "Missing Permissions")
+NOT_AUTHOR = (403, 50005, "Cannot edit a message authored by another user")
+EMPTY = (400, 50006, "Cannot send an empty message")
+TOO_LARGE = (413, 40005, "Request entity too large")
+UNAUTHORISED = (401, 0, "401: Unauthorized")
+
+
+def create(channel: Channel, body: Payload, files: tuple[UploadedFile, ...]) -> Message:
+    """A new message; a nonce that came before gives the first message again.
+
+    Raises:
+        Refusal: for an empty one, or one with a file that is too large.
+    """
+    nonce = str(body["nonce"]) if body.get("nonce") is not None else None
+    if nonce is not None and body.get("enforce_nonce"):
+        for earlier in channel.messages.values():
+            if earlier.nonce == nonce and time.time() - earlier.created_at < NONCE_S:
+                return earlier
+    message = Message(channel, new_id(), nonce=nonce)
+    _write(message, body, files)
+    if not (message.content or message.embeds or message.attachments or message.components):
+        raise Refusal(EMPTY)
+    channel.messages[message.id] = message
+    return message
+
+
+def edit(message: Message, body: Payload, files: tuple[UploadedFile, ...]) -> Message:
+    """Change a message.
+
+    Raises:
+        Refusal: if it was deleted, or a file is too large.
+    """
+    if message.deleted:
+        raise Refusal(UNKNOWN_MESSAGE)
+    _write(message, body, files)
+    message.edits += 1
+    return message
+
+
+def _write(message: Message, body: Payload, files: tuple[UploadedFile, ...]) -> None:
+    if any(len(file.data) > FILE_BYTES for file in files):
+        raise Refusal(TOO_LARGE)
+    for name in ("embeds", "components"):
+        if name in body:
+            setattr(message, name, body[name] or [])
+    if "content" in body:
+        message.content = body["content"] or ""
+    message.flags = int(body["flags"]) if body.get("flags") is not None else message.flags
+    described: list[dict[str, Any]] = body.get("attachments") or []
+    kept = message.attachments
+    if "attachments" in body:
+        ids = {str(item["id"]) for item in described}
+        kept = [item for item in kept if str(item.id) in ids]
+    message.attachments = [*kept, *(_attachment(file, described) for file in files)]
+
+
+def _attachment(file: UploadedFile, described: list[dict[str, Any]]) -> Attachment:
+    index = file.field.removeprefix("files[").removesuffix("]")
+    said = next((item for item in described if str(item["id"]) == index), {})
+    filename = said.get("filename") or file.filename
+    kind = mimetypes.guess_type(filename)[0] or file.content_type
+    return Attachment(new_id(), filename, file.data, kind, said.get("description"))
