@@ -1,6 +1,6 @@
 """What a perceptor sees of the picture: many crops at once, turned, tilted and resized in a single resampling.
 
-Runs on the thread that dreams. `draw` makes all random choices of a step in one call of the dream's generator,
+Runs on the thread that dreams. `draw` and `draw_noise` make all random choices of a step with the dream's generator,
 `cut` resamples the picture for all of them in one `grid_sample`, and `augment` changes colours, sharpness and noise.
 A plain version, one crop at a time, lives in tests/generator/test_cutouts.py and holds this one to its values and
 gradients.
@@ -64,6 +64,10 @@ class Cuts(NamedTuple):
     sharpness: Tensor
     noise: Tensor
 
+    def part(self, which: slice) -> Cuts:
+        """Some of the crops."""
+        return Cuts(*(choices[which] for choices in self))
+
 
 def draw(settings: Settings, overviews: int, width_px: int, height_px: int, generator: torch.Generator) -> Cuts:
     """Choose `settings.cutouts` crops, the first `overviews` of which see the picture as a whole.
@@ -99,6 +103,14 @@ def draw(settings: Settings, overviews: int, width_px: int, height_px: int, gene
         sharpness=sharp * sharpness,
         noise=noise * settings.noise,
     )
+
+
+def draw_noise(settings: Settings, resolution_px: int, generator: torch.Generator) -> Tensor | None:
+    """Noise for all crops of that resolution, `[N, 3, r, r]` of variance 1; None where none is asked for."""
+    if settings.noise == 0:
+        return None
+    shape = (settings.cutouts, 3, resolution_px, resolution_px)
+    return torch.randn(shape, generator=generator, device=generator.device)
 
 
 def cut(image: Tensor, cuts: Cuts, resolution_px: int, exact: bool = False) -> Tensor:
@@ -190,15 +202,14 @@ def _gathered(atlas: Tensor, places: Tensor) -> Tensor:
     return (above * (1 - share_y) + below * share_y).t().contiguous()
 
 
-def augment(cutouts: Tensor, cuts: Cuts, settings: Settings, generator: torch.Generator) -> Tensor:
-    """Shift colours, blur or sharpen, add noise, clamp to 0..1 with gradient; `[N, 3, r, r]` in and out."""
+def augment(cutouts: Tensor, cuts: Cuts, settings: Settings, noise: Tensor | None) -> Tensor:
+    """Shift colours, blur or sharpen, add noise, clamp to 0..1 with gradient; all `[N, 3, r, r]`."""
     if settings.colour > 0:
         cutouts = (_colour_matrices(cuts) @ cutouts.flatten(2)).view(cutouts.shape)
     if settings.sharpness > 0:
         strength = (cuts.sharpness * _BLUR)[:, None, None, None]
         cutouts = cutouts + (cutouts - local_means(cutouts)) * strength
-    if settings.noise > 0:
-        noise = torch.randn(cutouts.shape, generator=generator, device=generator.device)
+    if noise is not None:
         cutouts = cutouts + noise * cuts.noise[:, None, None, None]
     return clamp_with_gradient(cutouts, 0, 1)
 

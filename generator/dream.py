@@ -25,12 +25,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.cutouts import augment, cut, draw
 from generator.device import working
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.gradients import clamp_with_gradient, straight_through
+from generator.judging import Judges
 from generator.latent import Latent
-from generator.losses import anchor_loss, prompt_losses, pull_loss, total_variation
+from generator.losses import anchor_loss, pull_loss, total_variation
 from generator.models import Models
 from generator.pixels import to_image
 from generator.readings import Reading, Readings
@@ -76,6 +76,7 @@ class Dream:
             self._targets = targets_of(request, models.perceptors)
         self._schedule = Schedule(self._settings, models.vqgan.factor, len(self._targets))
         self.warnings = (*warnings_of(request, models.perceptors), *self._schedule.warnings())
+        self._judges = Judges(models.perceptors, self._settings, self._exact)
         self._generator = torch.Generator(models.device).manual_seed(self._settings.seed)
         self._last_step = request.stopped_at or self._settings.steps
         self._readings = Readings(models.device)
@@ -138,17 +139,14 @@ class Dream:
         return self.progress
 
     def _improve(self, targets: Targets) -> None:
-        """One turn of the loop, as in the paper."""
-        perceptors, settings = self._models.perceptors, self._settings
+        """One turn of the loop, as in the paper; cut, augment, embed and the prompts' losses are the judges'."""
         image = self._decode()
-        height, width = image.shape[2:]
-        cuts = draw(settings, self._schedule.overviews(self._step), width, height, self._generator)
-        sides = dict.fromkeys(perceptor.resolution for perceptor in perceptors)
-        crops = {side: cut(image, cuts, side, self._exact) for side in sides}
-        seen = {side: augment(crop, cuts, settings, self._generator) for side, crop in crops.items()}
-        vectors = [perceptor.embed_images(seen[perceptor.resolution]) for perceptor in perceptors]
-        loss = self._loss(image, vectors, targets)
+        chances = self._judges.draw(self._schedule.overviews(self._step), image, self._generator)
+        judgement = self._judges.judge(image, chances, targets)
+        loss = self._loss(image, judgement.loss)
         self._latent.update(loss, self._schedule.learning_rate(self._step))
+        values = torch.cat([loss.detach()[None], judgement.losses, judgement.cosines])
+        self._readings.put(self._schedule.scene(self._step), values)
         self._image = image.detach()
 
     def _decode(self) -> Tensor:
@@ -157,22 +155,15 @@ class Dream:
         quantised, _ = self._models.vqgan.quantise(value.detach())
         return clamp_with_gradient(self._models.vqgan.decode(straight_through(value, quantised)), 0, 1)
 
-    def _loss(self, image: Tensor, vectors: list[Tensor], targets: Targets) -> Tensor:
-        """The loss, a scalar: the mean over perceptors of the prompts' losses, and what keeps the picture in shape."""
+    def _loss(self, image: Tensor, loss: Tensor) -> Tensor:
+        """The loss of the prompts, a scalar, with what keeps the picture in shape."""
         settings, latent = self._settings, self._latent
-        pairs = list(zip(vectors, targets.vectors, strict=True))
-        losses = torch.stack([prompt_losses(ours, theirs, targets.shares, targets.stops) for ours, theirs in pairs])
-        losses = losses.mean(dim=0)
-        loss = losses.sum()
         if settings.total_variation:
             loss = loss + settings.total_variation * total_variation(image)
         if settings.init_weight:
             loss = loss + settings.init_weight * anchor_loss(latent.value, latent.anchor)
         if settings.pull:
             loss = loss + self._schedule.pull(self._step) * pull_loss(latent.value)
-        with torch.no_grad():
-            cosines = torch.stack([(ours @ theirs.t()).mean(dim=0) for ours, theirs in pairs]).mean(dim=0)
-            self._readings.put(self._schedule.scene(self._step), torch.cat([loss[None], losses, cosines]))
         return loss
 
     def _go_fine(self) -> None:

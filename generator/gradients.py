@@ -1,4 +1,4 @@
-"""Gradients of our own: straight-through quantisation, a clamp that lets back in, and a local mean that costs little.
+"""Gradients of our own: straight-through, a clamp that lets back in, gradients known before, a local mean that is cheap.
 
 Runs on the thread that dreams. The first two are no derivatives; source of both: K. Crowson's VQGAN+CLIP notebook
 (`ReplaceGrad`, `ClampWithGrad`), described in Crowson et al., "VQGAN-CLIP", arXiv 2204.08583; the straight-through
@@ -52,6 +52,19 @@ class _LocalMeans(torch.autograd.Function):
         return _local_sums(gradients[0] / counts)
 
 
+class _WithGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, result: Tensor, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(gradient)
+        return result.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        (gradient,) = ctx.saved_tensors
+        return gradients[0] * gradient, None, None
+
+
 def _local_sums(images: Tensor) -> Tensor:
     """The sum of each pixel and its neighbours, beyond the border nothing; its own adjoint."""
     rows = images.clone(memory_format=torch.contiguous_format)
@@ -74,6 +87,12 @@ def straight_through(latent: Tensor, quantised: Tensor) -> Tensor:
 def clamp_with_gradient(values: Tensor, low: float, high: float) -> Tensor:
     """`values` clamped to `low..high`; the gradient passes where a descent step would not leave the range further."""
     return cast(Tensor, _ClampWithGradient.apply(values, low, high))  # type: ignore[no-untyped-call]
+
+
+def with_gradient(values: Tensor, result: Tensor, gradient: Tensor) -> Tensor:
+    """The scalar `result` of a function of `values` whose gradient, of the shape of `values`, is already known."""
+    known = _WithGradient.apply(values, result.detach(), gradient)  # type: ignore[no-untyped-call]
+    return cast(Tensor, known)
 
 
 def local_means(images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.cutouts import Cuts, augment, cut, draw, views
+from generator.cutouts import Cuts, augment, cut, draw, draw_noise, views
 from generator.gradients import clamp_with_gradient
 from generator.settings import Settings
 
@@ -73,11 +73,12 @@ def plain_augment(crop: Tensor, cuts: Cuts, number: int, noise: Tensor) -> Tenso
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize(("height", "width", "side_px"), [(64, 64, 8), (40, 72, 16), (33, 50, 6), (24, 24, 32)])
 def test_all_crops_at_once_equal_one_at_a_time(height: int, width: int, side_px: int, exact: bool) -> None:
-    settings = Settings().merged(EVERYTHING)
+    settings = Settings().merged({**EVERYTHING, "cutouts": 6})
     cuts = drawn(6, width, height, **EVERYTHING)
     fast, plain = picture(height, width).requires_grad_(True), picture(height, width).double().requires_grad_(True)
-    noise = torch.randn(6, 3, side_px, side_px, generator=torch.Generator().manual_seed(5))
-    crops = augment(cut(fast, cuts, side_px, exact), cuts, settings, torch.Generator().manual_seed(5))
+    noise = draw_noise(settings, side_px, torch.Generator().manual_seed(5))
+    assert noise is not None
+    crops = augment(cut(fast, cuts, side_px, exact), cuts, settings, noise)
     expected = torch.stack(
         [plain_augment(plain_cut(plain, cuts, number, side_px), cuts, number, noise[number]) for number in range(6)]
     )
@@ -163,8 +164,8 @@ def test_switching_one_augmentation_off_leaves_the_other_choices() -> None:
 def test_noise_has_the_strength_that_was_drawn() -> None:
     cuts = drawn(64, 64, 64, noise=0.2)
     grey = torch.full((64, 3, 32, 32), 0.5)
-    settings = Settings().merged({**NOTHING, "noise": 0.2})
-    noisy = augment(grey, cuts, settings, torch.Generator().manual_seed(0))
+    settings = Settings().merged({**NOTHING, "noise": 0.2, "cutouts": 64})
+    noisy = augment(grey, cuts, settings, draw_noise(settings, 32, torch.Generator().manual_seed(0)))
     assert cuts.noise.max() <= 0.2
     small = cuts.noise < 0.12  # more is clamped
     assert torch.allclose(noisy.flatten(1).std(dim=1)[small], cuts.noise[small], rtol=0.1, atol=1e-4)
