@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from generator.checkpoints.catalogue import model_names
     from generator.dream import Dream
     from generator.errors import Cancelled, CheckpointError, GeneratorError, InvalidRequest, OutOfMemory
     from generator.images import encode, normalise, write_file
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from generator.timelapse import Timelapse
 
 _MODULES = {
+    "checkpoints.catalogue": ("model_names",),
     "dream": ("Dream",),
     "errors": ("Cancelled", "CheckpointError", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "images": ("encode", "normalise", "write_file"),
@@ -85,6 +87,7 @@ __all__ = [
     "latent_of",
     "load_models",
     "made_here",
+    "model_names",
     "normalise",
     "parse_story",
     "read_recipe",

@@ -178,6 +178,11 @@ SETS: Mapping[str, ModelSet] = {
 }
 
 
+def model_names() -> tuple[str, ...]:
+    """The names of all model sets, the starter first."""
+    return STARTER, *SETS
+
+
 def find_set(name: str) -> ModelSet:
     """The model set of that name; `starter` is none of these, it ships with Reverie.
 
@@ -187,7 +192,7 @@ def find_set(name: str) -> ModelSet:
     try:
         return SETS[name]
     except KeyError:
-        names = ", ".join((STARTER, *SETS))
+        names = ", ".join(model_names())
         raise InvalidRequest(f"There are no models {name[:40]!r}; choose one of {names}.", "models") from None
 
 

@@ -1,0 +1,1 @@
+"""The experiments' interface: imagine.ipynb and the widgets behind it."""

@@ -1,0 +1,146 @@
+"""The controls of a request as ipywidgets: models, words, pictures and every setting that the generator knows.
+
+Kernel's main thread. Written for ipywidgets 8, and for 7, which Colab has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, fields
+from typing import Any
+
+import ipywidgets as widgets  # type: ignore[import-untyped]  # ships no types
+
+from generator import GenerationRequest, ImagePrompt, Settings, model_names, normalise
+
+FIRST = ("size", "steps", "learning_rate", "start", "cutouts", "seed")
+AUGMENTATIONS = ("flip", "affine", "perspective", "colour", "sharpness", "noise")
+NEEDS_PARENT = "parent"
+"""A start that goes on from an earlier picture, which this form has not."""
+
+_WIDE = widgets.Layout(width="36em")
+_NARROW = widgets.Layout(width="20em")
+_STYLE = {"description_width": "9em"}
+
+
+class Form:
+    """What is to be painted.
+
+    Attributes:
+        models, device, prompt: which models paint where, and the words.
+        controls: a control for each setting, by its name.
+        view: all of them, to be displayed.
+    """
+
+    def __init__(self, models: str, device: str) -> None:
+        self.models = _dropdown("models", model_names(), models)
+        self.device = _dropdown("device", ("auto", "cpu", "cuda"), device)
+        self.prompt = widgets.Textarea(
+            value="a red apple", description="prompt", layout=_WIDE, style=_STYLE, continuous_update=False
+        )
+        self.controls: dict[str, Any] = {item.name: _control(item) for item in fields(Settings)}
+        self._suggested: dict[str, object] = {}
+        self._starts: Mapping[str, Mapping[str, object]] = {}
+        self.controls["start"].observe(self._suit_start, "value")
+        self._init_image = widgets.FileUpload(description="init image", accept="image/*", multiple=False)
+        self._image_prompt = widgets.FileUpload(description="image prompt", accept="image/*", multiple=False)
+        self._init_image.observe(self._begin_with_it, "value")
+        self.view = self._laid_out()
+
+    def suggest(self, values: Mapping[str, object], starts: Mapping[str, Mapping[str, object]]) -> None:
+        """Put the code's settings, changed by these, into the controls; `starts` is what suits a start otherwise."""
+        self._suggested, self._starts = dict(values), starts
+        for name, value in Settings().merged(values).as_dict().items():
+            self.controls[name].value = value
+
+    def fill(self, **values: object) -> None:
+        """Put some values into their controls, `prompt` among them.
+
+        Raises:
+            InvalidRequest: for an unknown name, or a value that the setting cannot have.
+        """
+        if "prompt" in values:
+            self.prompt.value = values.pop("prompt")
+        settings = Settings().merged(values).as_dict()
+        for name in sorted(values, key=lambda name: name != "start"):  # the start first, since it changes others
+            self.controls[name].value = settings[name]
+
+    def settings(self) -> Settings:
+        """The settings as the controls stand.
+
+        Raises:
+            InvalidRequest: for a size that is none.
+        """
+        return Settings().merged({name: control.value for name, control in self.controls.items()})
+
+    def request(self) -> GenerationRequest:
+        """What the controls ask for.
+
+        Raises:
+            InvalidRequest: where they contradict each other, or a file is no picture.
+        """
+        settings = self.settings()
+        init_image, image_prompt = uploaded(self._init_image.value), uploaded(self._image_prompt.value)
+        return GenerationRequest(
+            prompt=self.prompt.value,
+            settings=settings,
+            models=self.models.value,
+            init_image=normalise(init_image) if init_image is not None and settings.start == "init" else None,
+            image_prompts=() if image_prompt is None else (ImagePrompt(image=normalise(image_prompt)),),
+        )
+
+    def _begin_with_it(self, _: object) -> None:
+        self.controls["start"].value = "init"
+
+    def _suit_start(self, _: object) -> None:
+        """Put in what the models suggest for another start, where they suggest anything."""
+        touched = {name for changes in self._starts.values() for name in changes}
+        changes = {**self._suggested, **self._starts.get(self.controls["start"].value, {})}
+        settings = Settings().merged(changes).as_dict()
+        for name in touched - {"start"}:
+            self.controls[name].value = settings[name]
+
+    def _laid_out(self) -> widgets.VBox:
+        more = tuple(name for name in self.controls if name not in FIRST + AUGMENTATIONS)
+        accordion = widgets.Accordion(children=[self._lines(AUGMENTATIONS), self._lines(more)], selected_index=None)
+        accordion.set_title(0, "Augmentations")
+        accordion.set_title(1, "More settings")
+        return widgets.VBox(
+            [
+                widgets.HBox([self.models, self.device]),
+                self.prompt,
+                self._lines(FIRST),
+                widgets.HBox([self._init_image, self._image_prompt]),
+                accordion,
+            ]
+        )
+
+    def _lines(self, names: Sequence[str]) -> widgets.VBox:
+        """A control a line, with what it does beside it."""
+        helps = {item.name: item.metadata["help"] for item in fields(Settings)}
+        return widgets.VBox([widgets.HBox([self.controls[name], widgets.Label(helps[name])]) for name in names])
+
+
+def uploaded(value: Any) -> bytes | None:  # noqa: ANN401 - ipywidgets' two shapes
+    """The content of what was uploaded, if anything was: a tuple of files in ipywidgets 8, a dict by name in 7."""
+    files = list(value.values() if isinstance(value, Mapping) else value)
+    return bytes(files[-1]["content"]) if files else None
+
+
+def _control(item: Field[Any]) -> widgets.Widget:
+    """The control that fits a setting's type and range."""
+    default, about = Settings().as_dict()[item.name], item.metadata
+    if "choices" in about:
+        return _dropdown(item.name, tuple(name for name in about["choices"] if name != NEEDS_PARENT), default)
+    look = {"description": item.name, "layout": _NARROW, "style": _STYLE}
+    if item.type == "bool":
+        return widgets.Checkbox(value=default, indent=True, **look)
+    if item.type == "int":
+        return widgets.BoundedIntText(value=default, min=about["low"], max=about["high"], **look)
+    if item.type == "float":
+        return widgets.BoundedFloatText(value=default, min=about["low"], max=about["high"], step=0.01, **look)
+    return widgets.Text(value=default, **look)
+
+
+def _dropdown(name: str, options: Sequence[str], value: object) -> widgets.Dropdown:
+    return widgets.Dropdown(options=options, value=value, description=name, layout=_NARROW, style=_STYLE)

@@ -1,0 +1,98 @@
+"""The notebook runs from top to bottom without a display, calls public names only, and is committed with pictures."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+import generator
+from docs.make_notebook import NOTEBOOK, ROOT, WIDGET, execute, tidy
+
+MOST_BYTES = 2_500_000
+PICTURES = ("image/jpeg", "image/png", "text/html")
+
+
+@pytest.fixture(scope="module")
+def committed() -> NotebookNode:
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+def outputs(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
+    """What each cell shows, with the cell's id."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            yield cell.id, output
+
+
+def pictures(notebook: NotebookNode) -> set[str]:
+    """The ids of cells that show a picture."""
+    return {cell for cell, output in outputs(notebook) if any(kind in output.get("data", {}) for kind in PICTURES)}
+
+
+def sources() -> dict[str, str]:
+    """The code of the notebook and of the modules beside it."""
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    return {path.name: path.read_text("utf-8") for path in NOTEBOOK.parent.glob("*.py")} | {NOTEBOOK.name: code}
+
+
+@pytest.mark.slow
+def test_it_runs_from_top_to_bottom_and_saves_a_picture(tmp_path: Path) -> None:
+    copy = tmp_path / "notebooks" / NOTEBOOK.name
+    copy.parent.mkdir()
+    for name in ("generator", "requirements.txt", "requirements-dev.txt"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    copy.write_bytes(NOTEBOOK.read_bytes())
+    for path in NOTEBOOK.parent.glob("*.py"):
+        (copy.parent / path.name).symlink_to(path)
+    shown = execute(copy, {"REVERIE_QUICK": "1", "OMP_NUM_THREADS": "1"})
+    assert pictures(shown) == {"paint", "film", "compare", "starts"}
+    assert [cell for cell, output in outputs(shown) if WIDGET in output.get("data", {})] == ["studio"]
+    assert "Everything is here." in str(shown.cells[1].outputs)
+    (saved,) = (tmp_path / "out").glob("*.png")
+    recipe = generator.read_recipe(saved.read_bytes())
+    assert (recipe.request.prompt, recipe.request.settings.size) == ("a blue cat", (64, 64))
+    tidy(shown)
+    assert WIDGET not in nbformat.writes(shown)
+
+
+def test_the_committed_notebook_shows_pictures_and_is_small(committed: NotebookNode) -> None:
+    assert pictures(committed) == {"paint", "film", "compare", "starts"}
+    assert NOTEBOOK.stat().st_size < MOST_BYTES
+
+
+def test_the_committed_notebook_holds_no_failure_and_no_trace_of_a_machine(
+    committed: NotebookNode,
+) -> None:
+    text = "\n".join(str(output) for _, output in outputs(committed))
+    assert not [cell for cell, output in outputs(committed) if output.output_type == "error"]
+    assert not [cell for cell, output in outputs(committed) if output.get("name") == "stderr"]
+    assert "/home/" not in text and "site-packages" not in text
+    assert all(not cell.metadata for cell in committed.cells)
+
+
+def test_the_committed_outputs_are_of_one_run_from_top_to_bottom(committed: NotebookNode) -> None:
+    counts = [cell.execution_count for cell in committed.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_a_badge_opens_it_in_colab_from_a_place_to_fill_in(committed: NotebookNode) -> None:
+    assert (
+        "colab.research.google.com/github/OWNER/reverie/blob/main/notebooks/imagine.ipynb" in committed.cells[0].source
+    )
+    assert "https://github.com/OWNER/reverie" in committed.cells[1].source
+
+
+@pytest.mark.parametrize(("name", "source"), sources().items())
+def test_only_public_names_of_the_generator_are_used(name: str, source: str) -> None:
+    tree = compile(source, name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    modules = {alias.name for node in found if isinstance(node, ast.Import) for alias in node.names}
+    assert not {module for module in modules if module.split(".")[0] in ("generator", "bot", "torch")}
+    for node in found:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("generator", "bot", "torch"):
+            assert node.module == "generator"
+            assert {alias.name for alias in node.names} <= set(generator.__all__)

@@ -1,0 +1,238 @@
+"""The easel and the studio: what is painted, stopped, taken up again, compared and saved. Real widgets, no kernel."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generator import Dream, GenerationRequest, InvalidRequest, Models, Progress, read_recipe
+from notebooks.easel import Easel
+from notebooks.form import Form, uploaded
+from notebooks.studio import Studio
+
+QUICK = {"size": "64x64", "coarse": 0, "steps": 3, "candidates": 1, "cutouts": 2}
+Make = Callable[..., GenerationRequest]
+
+
+def ignore(_: object) -> None:
+    """Watch nothing."""
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    """The starter on the CPU, with a form that asks for little."""
+    studio = Studio("starter", "cpu")
+    studio.form.fill(prompt="a red apple", **QUICK)
+    return studio
+
+
+@pytest.fixture
+def easel(models: Models) -> Easel:
+    return Easel(models)
+
+
+async def test_stopping_and_going_on_gives_the_same_picture_as_painting_in_one_go(
+    easel: Easel, models: Models, make_request: Make
+) -> None:
+    request, seen = make_request(), []
+
+    def watch(progress: Progress) -> None:
+        seen.append(progress.step)
+        if progress.step == 2:
+            easel.stop()
+
+    easel.begin(request)
+    assert not await easel.go_on(watch)
+    assert await easel.go_on(watch)
+    assert seen == [1, 2, 3, 4, 5, 6]
+    whole = Dream(request, models)
+    while not whole.finished:
+        whole.step()
+    assert easel.dream is not None
+    assert easel.dream.picture().image.tobytes() == whole.picture().image.tobytes()
+
+
+async def test_a_comparison_paints_each_pair_of_values_as_if_it_were_asked_for_alone(
+    easel: Easel, models: Models, make_request: Make
+) -> None:
+    sizes, sheets = [], []
+
+    def show(sheet: Image.Image) -> None:
+        sheets.append(sheet)
+        assert easel.dream is not None
+        settings = easel.dream.request.settings
+        sizes.append((settings.steps, settings.seed))
+
+    sheet = await easel.compare(make_request(), ("steps", [1, 2]), ("seed", [5, 6]), ignore, show)
+    assert sizes == [(1, 5), (2, 5), (1, 6), (2, 6)]
+    assert sheets[-1].tobytes() == sheet.tobytes()
+    assert len({shown.tobytes() for shown in sheets}) == 4
+
+
+async def test_a_comparison_that_is_stopped_keeps_what_was_finished(easel: Easel, make_request: Make) -> None:
+    shown: list[Image.Image] = []
+
+    def show(sheet: Image.Image) -> None:
+        shown.append(sheet)
+
+    def watch(progress: Progress) -> None:
+        if shown and progress.step == 1:
+            easel.stop()
+
+    sheet = await easel.compare(make_request(), ("seed", [1, 2, 3]), None, watch, show)
+    assert len(shown) == 1
+    assert sheet.tobytes() == shown[0].tobytes()
+
+
+@pytest.mark.parametrize("across", [("nonsense", [1]), ("steps", ["many"]), ("steps", [])])
+async def test_a_comparison_that_makes_no_sense_is_refused_before_anything_is_painted(
+    easel: Easel, make_request: Make, across: tuple[str, list[object]]
+) -> None:
+    with pytest.raises(InvalidRequest):
+        await easel.compare(make_request(), across, None, ignore, ignore)
+    assert easel.dream is None
+
+
+async def test_the_codes_are_those_that_the_picture_is_decoded_from(
+    easel: Easel, models: Models, make_request: Make
+) -> None:
+    easel.begin(make_request(size="64x32"))
+    await easel.go_on(ignore)
+    codes = easel.codes()
+    assert codes.shape == (4, 8)
+    assert easel.dream is not None
+    latent = easel.dream.latent[0].numpy()
+    distances = ((models.vqgan.codebook.numpy()[:, :, None, None] - latent) ** 2).sum(axis=1)
+    assert np.array_equal(codes, distances.argmin(axis=0))
+
+
+async def test_what_is_saved_carries_its_recipe(easel: Easel, make_request: Make, tmp_path: Path) -> None:
+    easel.begin(make_request("a cat/dog: 2", seed=9))
+    await easel.go_on(ignore)
+    path = easel.save(tmp_path / "new")
+    assert path.name == "a-cat-dog-2-9.png"
+    for file in (path, path.with_suffix(".webp")):
+        assert read_recipe(file.read_bytes()).request == make_request("a cat/dog: 2", seed=9)
+
+
+@pytest.mark.parametrize("ask", [Easel.codes, Easel.overview, Easel.film, Easel.curve])
+def test_before_the_first_picture_there_is_nothing_to_show(easel: Easel, ask: Callable[[Easel], object]) -> None:
+    with pytest.raises(InvalidRequest, match="paint one first"):
+        ask(easel)
+
+
+def test_the_form_asks_for_what_its_controls_say() -> None:
+    form = Form("starter", "cpu")
+    form.suggest({"start": "prior", "steps": 16}, {"random": {"steps": 80}})
+    assert (form.settings().start, form.settings().steps) == ("prior", 16)
+    form.controls["size"].value = "96x64"
+    form.controls["flip"].value = 0.25
+    form.prompt.value = "a cat | fog:-1"
+    request = form.request()
+    assert (str(request.settings.size), request.settings.flip, request.prompt) == ("96x64", 0.25, "a cat | fog:-1")
+
+
+def test_another_start_brings_the_settings_that_suit_it_and_takes_them_away_again() -> None:
+    form = Form("starter", "cpu")
+    form.suggest({"start": "prior", "steps": 16}, {"random": {"steps": 80, "learning_rate": 0.2}})
+    form.controls["start"].value = "random"
+    assert (form.settings().steps, form.settings().learning_rate) == (80, 0.2)
+    form.controls["start"].value = "prior"
+    assert (form.settings().steps, form.settings().learning_rate) == (16, 0.1)
+    form.fill(steps=7, start="random")
+    assert form.settings().steps == 7
+
+
+def test_the_form_holds_every_setting_in_its_range_and_no_start_that_it_cannot_serve() -> None:
+    form = Form("starter", "cpu")
+    assert list(form.controls) == list(form.settings().as_dict())
+    form.controls["cutouts"].value = 10_000
+    assert form.settings().cutouts == 256
+    assert "parent" not in form.controls["start"].options
+
+
+@pytest.mark.parametrize(
+    "value",
+    [({"name": "a.png", "content": memoryview(b"bytes")},), {"a.png": {"content": b"bytes", "metadata": {}}}],
+)
+def test_an_upload_is_read_in_both_shapes_that_ipywidgets_has(value: Any) -> None:  # noqa: ANN401
+    assert uploaded(value) == b"bytes"
+    assert uploaded(type(value)()) is None
+
+
+def test_an_uploaded_picture_is_what_the_dream_begins_with(png: Callable[..., bytes]) -> None:
+    form = Form("starter", "cpu")
+    form.suggest({}, {})
+    file = {"name": "a.png", "type": "image/png", "size": 1, "content": memoryview(png())}
+    form._init_image.value = ({**file, "last_modified": datetime.now(tz=UTC)},)
+    assert form.controls["start"].value == "init"
+    assert form.request().init_image is not None
+    form.controls["start"].value = "random"
+    assert form.request().init_image is None
+
+
+async def test_pressing_paint_shows_picture_curve_codes_and_film(studio: Studio) -> None:
+    studio.buttons["Paint"].click()
+    assert studio._task is not None
+    await studio._task
+    sizes = [Image.open(BytesIO(view.value)).size for view in (studio.picture, studio.curve, studio.codes)]
+    assert sizes[0] == (64, 64)
+    assert all(min(size) > 100 for size in sizes[1:])
+    assert studio.film.value.startswith("<img")
+    assert "Finished." in studio.words.value
+
+
+async def test_stop_is_heard_between_two_steps_and_go_on_takes_it_up(studio: Studio) -> None:
+    studio.form.fill(steps=50)
+    studio.buttons["Paint"].click()
+    assert studio._task is not None
+    while studio.easel.dream is None or studio.easel.dream.progress.step in (0, 3):
+        await asyncio.sleep(0)
+    studio.buttons["Stop"].click()
+    await studio._task
+    assert studio.easel.dream is not None
+    step = studio.easel.dream.progress.step
+    assert 1 <= step < 50
+    assert f"Stopped after step {step}." in studio.words.value
+    studio.buttons["Go on"].click()
+    await asyncio.sleep(0)
+    studio.buttons["Stop"].click()
+    await studio._task
+    assert studio.easel.dream.progress.step == step + 1
+    studio.form.fill(steps=3)
+
+
+async def test_a_second_press_does_not_disturb_what_is_painted(studio: Studio) -> None:
+    studio.buttons["Paint"].click()
+    first = studio._task
+    assert first is not None
+    studio.buttons["Compare"].click()
+    assert studio._task is first
+    assert "stop it first" in studio.words.value
+    await first
+    assert studio.sheet.value == b""
+
+
+async def test_compare_reads_what_was_typed(studio: Studio) -> None:
+    studio.across.value, studio.across_values.value = "steps", "1, 2,"
+    studio.buttons["Compare"].click()
+    assert studio._task is not None
+    await studio._task
+    assert "ready" in studio.words.value
+    with Image.open(BytesIO(studio.sheet.value)) as sheet:
+        assert 2 * 192 < sheet.width < 3 * 192
+
+
+async def test_what_cannot_be_painted_is_said_in_the_view(studio: Studio) -> None:
+    studio.form.fill(prompt="<b> |")
+    studio.buttons["Paint"].click()
+    assert studio._task is not None
+    await studio._task
+    assert "There is an empty prompt" in studio.words.value
+    studio.form.fill(prompt="a red apple")
