@@ -27,7 +27,11 @@ _log = logging.getLogger(__name__)
 
 
 class Reverie(App):
-    """The bot. `setup_hook` starts the service, `drain` and `close` end it."""
+    """The bot. `setup_hook` starts the service, `drain` and `close` end it.
+
+    Attributes:
+        forgetful_discord: Discord does not know the commands of an earlier start; so it is with the preview's.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class Reverie(App):
         self.hosts = set(config.discord.owners)
         self.tree = commands.Tree(self)
         self.board = Board(self, external_wait)
+        self.forgetful_discord = False
         self._drained = False
         commands.add_all(self.tree)
         self.add_dynamic_items(*commands.DYNAMIC_ITEMS)
@@ -59,7 +64,7 @@ class Reverie(App):
         """After the login and before the connection: take up what is left, begin to paint, show the commands."""
         await self.service.start()
         self._find_hosts()
-        await commands.sync(self, self.tree)
+        await commands.sync(self, self.tree, anew=self.forgetful_discord)
         await self.board.recover()
 
     async def on_ready(self) -> None:

@@ -43,8 +43,8 @@ def add_all(tree: Tree) -> None:
         tree.add_command(command)
 
 
-async def sync(app: App, tree: Tree) -> bool:
-    """Tell Discord the commands if they are not what it was told last; whether it was told."""
+async def sync(app: App, tree: Tree, *, anew: bool = False) -> bool:
+    """Tell Discord the commands if they are not what it was told last, or `anew`; whether it was told."""
     await tree.set_translator(Translator())
     guilds = [discord.Object(guild_id) for guild_id in app.config.discord.command_guilds]
     for guild in guilds:
@@ -52,7 +52,7 @@ async def sync(app: App, tree: Tree) -> bool:
     payload = [await command.get_translated_payload(tree, Translator()) for command in tree.get_commands()]
     digest = _digest(payload, app.application_id, app.config.discord.command_guilds)
     notes = app.service.store.figures
-    if await notes.note(DIGEST_NOTE) == digest:
+    if not anew and await notes.note(DIGEST_NOTE) == digest:
         return False
     if guilds:
         tree.clear_commands(guild=None)

@@ -83,12 +83,14 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
         import simcord
     except ImportError as exc:
         raise BotError("preview_needs_packages") from exc
+    client.forgetful_discord = True
     env = waits.env = simcord.Env(client, check_errors=False, settle_timeout=SETTLE_S)
+    # Ids are made from the time, which begins anew each time: so these are the same at every start.
+    channel, viewers = _furnish(env)
     env.backend.clock.advance(_behind_s(env))
     try:
         await env.start()
         with env.time_context():
-            channel, viewers = _furnish(env)
             async with env.preview(channel, viewers=viewers, layout="channel", port=port or None) as page:
                 tasks = [
                     asyncio.create_task(work, context=contextvars.Context())
@@ -101,11 +103,13 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
                         task.cancel()
                     await asyncio.gather(*tasks, return_exceptions=True)
     finally:
+        waits.env = None  # What is done from here on is no work of the bot's to simcord.
         await client.close()
         await env.shutdown()
 
 
 def _furnish(env: simcord.Env) -> tuple[simcord.ChannelHandle, list[simcord.MemberActor]]:
+    env.backend.edit_bot_profile("Reverie")
     guild = env.create_guild("Reverie", id=GUILD_ID)
     channel = guild.create_text_channel("pictures")
     member = guild.add_member(env.create_user("you"))

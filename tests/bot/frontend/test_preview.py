@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bot.config import Config, Discord, Timing
 from bot.frontend.building import build
-from bot.frontend.preview import Waits, staged
+from bot.frontend.preview import GUILD_ID, Waits, staged
+from bot.service import Asker
 from tests.bot.fake_dream import FakeDreamer
 from tests.bot.frontend.stage import SETTINGS
 
@@ -33,3 +34,21 @@ async def test_progress_and_the_picture_are_published_without_anybodys_doing(tmp
         assert any("` step " in text for text in seen), seen
         assert any(text.startswith("**Done**") for text in seen), seen
         assert abs(scene.env.now().timestamp() - time.time()) < 5
+
+
+async def test_a_second_start_knows_the_commands_and_whose_pictures_there_are(tmp_path: Path, config: Config) -> None:
+    for start in (1, 2):
+        waits = Waits()
+        client = build(config, tmp_path, FakeDreamer(), SETTINGS, external_wait=waits, shard_count=1)
+        async with staged(client, waits, 0) as scene:
+            member = scene.page.viewers[0]
+            assert "imagine" in member.available_commands(scene.channel)
+            assert scene.env.bot.user is not None and scene.env.bot.user.name == "Reverie"
+            if start == 1:
+                answer = await member.slash(scene.channel, "imagine", prompt="a red apple")
+                assert answer.response is not None and "a red apple" in str(answer.response.embeds[0].description)
+                while await client.service.store.jobs.under_way():
+                    await asyncio.sleep(0.05)
+            else:
+                asker = Asker(guild_id=GUILD_ID, channel_id=scene.channel.id, user_id=member.id)
+                assert (await client.service.archive.gallery(asker, mine=True)).total == 1
