@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from generator.arguments import SentenceParser
 from generator.checkpoints.catalogue import PERCEPTOR_TERMS, PERCEPTORS, SETS, STARTER, SourceFile
 from generator.checkpoints.fetch import FetchProgress, fetch, files_of
 from generator.checkpoints.places import default_folder, is_present
@@ -26,9 +26,9 @@ def main(arguments: Sequence[str]) -> int:
 
     0: done; 1: a file could not be had or used; 2: bad arguments; 130: broken off by Ctrl-C (what came is kept).
     """
-    options = _parser().parse_args(arguments)
-    folder = options.folder or default_folder()
     try:
+        options = _parser().parse_args(arguments)
+        folder = options.folder or default_folder()
         if options.action == "fetch":
             _fetch(options.name, options.perceptor, folder)
         else:
@@ -45,8 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> SentenceParser:
+    parser = SentenceParser(
         prog="python -m generator models", description="List the model sets that Reverie knows, or fetch one."
     )
     parser.add_argument("--folder", type=Path, help="where the files lie (default: models in the data folder)")

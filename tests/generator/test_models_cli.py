@@ -80,3 +80,10 @@ def test_the_document_holds_the_catalogue() -> None:
     for name, file in PERCEPTORS.items():
         assert f"`{file.name}` | {file.size_mb} MB | `{file.sha256}`" in rows[name]
         assert file.sha256 in file.urls[0]
+
+
+@pytest.mark.parametrize("arguments", [["bogus"], ["fetch"], ["--folder"], ["list", "more"]])
+def test_wrong_arguments_are_said_in_one_sentence(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "see python -m generator models" in error
