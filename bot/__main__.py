@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand; the exit status is 0, or 1 after a sentence on standard error."""
     given = _parser().parse_args(arguments)
     try:
+        if given.command == "doctor":
+            return _doctor(given.config, given.online)
         config = load_config(given.config)
         token = read_token(os.environ)
         log.configure(config.log.level, config.log.format, token)
@@ -118,6 +120,15 @@ async def _load(config: Config) -> tuple[Dreamer, Settings]:
     return dreamer, suggested.merged({str(name): value for name, value in config.generator.items()})
 
 
+def _doctor(config: Path, online: bool) -> int:
+    """Print what the doctor finds; 1 if something keeps the bot from working."""
+    from bot.doctor import State, examine, table
+
+    findings = examine(config, os.environ, online=online)
+    print(table(findings))
+    return int(any(item.state is State.FAIL for item in findings))
+
+
 def _invitation(token: str | None, application_id: int | None) -> str:
     from bot.frontend.invite import invitation
 
@@ -133,9 +144,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the config file (config.yaml)")
     parser.add_argument("--preview", action="store_true", help="open the local preview although there is a token")
     parser.add_argument("--port", type=int, default=PREVIEW_PORT, help=f"port of the preview ({PREVIEW_PORT}; 0: any)")
-    commands = parser.add_subparsers(dest="command", metavar="{backup,invite,health}")
+    commands = parser.add_subparsers(dest="command", metavar="{backup,doctor,health,invite}")
     copy = commands.add_parser("backup", help="copy the database to a file, also while the bot runs")
     copy.add_argument("file", type=Path, help="where to")
+    doctor = commands.add_parser(
+        "doctor", help="look at all that the bot needs, and say what to do about what is not right"
+    )
+    doctor.add_argument("--online", action="store_true", help="try the token with Discord as well")
     invite = commands.add_parser("invite", help="print the address by which the bot is added to a server")
     invite.add_argument("--application", type=int, help="the application's id, where no token is set")
     commands.add_parser("health", help="exit with 0 if the bot runs here and is connected")

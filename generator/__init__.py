@@ -12,9 +12,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from generator.checkpoints.catalogue import model_names
+    from generator.checkpoints.condition import Condition, ModelFile, look_at_set
     from generator.dream import Dream
     from generator.errors import Cancelled, CheckpointError, GeneratorError, InvalidRequest, OutOfMemory
     from generator.images import encode, normalise, write_file
+    from generator.machine import GPU, Machine, look_at_machine
     from generator.models import Models, load_models
     from generator.perceptor import cut_off
     from generator.prompts import Scene, TextPrompt, explain_story, parse_story
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
     from generator.timelapse import Timelapse
 
 _MODULES = {
+    "checkpoints.condition": ("Condition", "ModelFile", "look_at_set"),
     "checkpoints.catalogue": ("model_names",),
     "dream": ("Dream",),
     "errors": ("Cancelled", "CheckpointError", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "images": ("encode", "normalise", "write_file"),
+    "machine": ("GPU", "Machine", "look_at_machine"),
     "models": ("Models", "load_models"),
     "perceptor": ("cut_off",),
     "prompts": ("Scene", "TextPrompt", "explain_story", "parse_story"),
@@ -61,14 +65,18 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "GPU",
     "Cancelled",
     "CheckpointError",
+    "Condition",
     "Dream",
     "GenerationRequest",
     "GeneratorError",
     "ImagePrompt",
     "InvalidRequest",
+    "Machine",
     "MadeWith",
+    "ModelFile",
     "Models",
     "OutOfMemory",
     "Picture",
@@ -86,6 +94,8 @@ __all__ = [
     "explain_story",
     "latent_of",
     "load_models",
+    "look_at_machine",
+    "look_at_set",
     "made_here",
     "model_names",
     "normalise",

@@ -38,6 +38,14 @@ class Store:
         """
         await self._database.open(sole=sole)
 
+    async def inspect(self) -> tuple[int, int]:
+        """See that it is whole without changing it; its version, and the one that this code knows.
+
+        Raises:
+            StoreError: with a sentence that says what to do.
+        """
+        return await self._database.inspect()
+
     async def close(self) -> None:
         """Close it; what was committed stays."""
         await self._database.close()

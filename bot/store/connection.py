@@ -59,6 +59,23 @@ class Database:
             await self.close()
             raise
 
+    async def inspect(self) -> tuple[int, int]:
+        """The file's version and the one that this code knows; the file is neither made, nor migrated, nor kept open.
+
+        Raises:
+            StoreError: as `open`.
+        """
+        # Without a log beside it nobody writes to it; then SQLite need not make files of its own, which would belong
+        # to whoever looks.
+        in_use = self.path.with_name(f"{self.path.name}-wal").exists()
+        try:
+            with _as_store_error(self.path):
+                self._writer = await _opened(f"{self.path.resolve().as_uri()}?{'mode=ro' if in_use else 'immutable=1'}")
+                await self._check()
+                return await self._version(), len(migrations())
+        finally:
+            await self.close()
+
     async def close(self) -> None:
         """Close the file; what was committed stays."""
         async with self._lock:
@@ -153,15 +170,19 @@ class Database:
 
     async def _migrate(self) -> None:
         """Run the migrations that this file lacks, each in one transaction."""
-        version, scripts = await self._pragma("user_version"), migrations()
-        if version > len(scripts):
-            raise StoreError("store_newer", file=str(self.path), version=version, known=len(scripts))
-        for number, script in enumerate(scripts[version:], start=version + 1):
+        version = await self._version()
+        for number, script in enumerate(migrations()[version:], start=version + 1):
             async with self.transaction() as db:
                 for statement in statements(script):
                     await db.execute(statement)
                 await db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 await db.execute(f"PRAGMA user_version = {number}")
+
+    async def _version(self) -> int:
+        version, known = await self._pragma("user_version"), len(migrations())
+        if version > known:
+            raise StoreError("store_newer", file=str(self.path), version=version, known=known)
+        return version
 
     async def _pragma(self, name: str) -> int:
         return int(str(await self._first(f"PRAGMA {name}")))
@@ -193,8 +214,9 @@ def statements(script: str) -> Iterator[str]:
         raise StoreError("store_migrations")
 
 
-async def _opened(path: Path, timeout_s: float = BUSY_TIMEOUT_MS / 1_000) -> aiosqlite.Connection:
-    connection = aiosqlite.connect(path, isolation_level=None, timeout=timeout_s)
+async def _opened(place: Path | str, timeout_s: float = BUSY_TIMEOUT_MS / 1_000) -> aiosqlite.Connection:
+    """Open a file, or what a URI of SQLite's says."""
+    connection = aiosqlite.connect(place, isolation_level=None, timeout=timeout_s, uri=isinstance(place, str))
     try:
         return await connection
     except BaseException:

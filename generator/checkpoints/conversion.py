@@ -84,7 +84,7 @@ def open_converted(
 
 def _fresh(source: Path, target: Path, weights: Weights, digest: str | None, pinned: bool) -> Manifest | None:
     """The manifest of the converted file, if that is whole and still stands for the source."""
-    manifest = _read_manifest(target)
+    manifest = read_manifest(target)
     if manifest is None or manifest.fingerprint != weights.fingerprint or manifest.converter != CONVERTER_VERSION:
         return None
     if not target.is_file() or target.stat().st_size != manifest.bytes:
@@ -151,7 +151,7 @@ def _write(target: Path, tensors: dict[str, Tensor]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _read_manifest(target: Path) -> Manifest | None:
+def read_manifest(target: Path) -> Manifest | None:
     """The manifest of a converted file; None if there is none that this version wrote, so that it is made anew."""
     try:
         return Manifest(**json.loads(manifest_of(target).read_text(encoding="utf-8")))

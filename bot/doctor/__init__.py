@@ -1,0 +1,33 @@
+"""`python -m bot doctor`: looks at all that the bot needs and says what to do about what is not right. Blocking.
+
+It changes nothing: no folder is made, no model converted, no database brought up to date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bot.doctor import belongings, machine
+from bot.doctor.finding import Finding, State, table
+from bot.environment import data_folder
+
+__all__ = ["Finding", "State", "examine", "table"]
+
+
+def examine(config_path: Path, environ: Mapping[str, str], *, online: bool = False) -> list[Finding]:
+    """Every check, in the order in which a person would mend things; `online` tries the token with Discord."""
+    told, config = belongings.check_config(config_path)
+    token, secret = belongings.check_token(environ)
+    folder = data_folder(config, environ)
+    return [
+        machine.check_python(),
+        told,
+        *machine.check_painting(config.device, machine.driver_version()),
+        machine.check_memory(machine.memory_bytes()),
+        belongings.check_disk(folder),
+        belongings.check_models(config),
+        belongings.check_database(folder),
+        token,
+        belongings.check_login(secret, online),
+    ]

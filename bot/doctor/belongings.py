@@ -1,0 +1,114 @@
+"""The doctor's checks of what belongs to this bot: configuration, models, data folder, database, token. Blocking."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from bot.config import Config
+from bot.doctor.finding import Finding, State
+from bot.doctor.machine import GB
+from bot.environment import TOKEN, TOKEN_FILE, load_config, read_token
+from bot.errors import BotError, ConfigError, StoreError
+from bot.files import DataFolder
+from bot.store import Store
+from bot.texts import say
+from generator import Condition, InvalidRequest, look_at_set
+
+LEAST_DISK_GB = 2.0
+FULL_DISK_GB = 0.2
+
+
+def check_config(path: Path) -> tuple[Finding, Config]:
+    """Whether every key is valid; the configuration, or the defaults where it is not."""
+    try:
+        config = load_config(path)
+    except ConfigError as exc:
+        return Finding("config", State.FAIL, str(exc), say("do_config")), Config()
+    return Finding("config", State.OK, say("found_config", file=str(path))), config
+
+
+def check_models(config: Config) -> Finding:
+    """Whether the files of the model set are there and whole."""
+    try:
+        files = look_at_set(config.models)
+    except InvalidRequest as exc:
+        return Finding("models", State.FAIL, str(exc))
+    by_condition = {each: [file for file in files if file.condition is each] for each in Condition}
+    if broken := by_condition[Condition.BROKEN]:
+        faults = " ".join(file.fault for file in broken)
+        found = say("found_models_faulty", name=config.models, fault=faults)
+        return Finding("models", State.FAIL, found, say("do_models"))
+    if missing := by_condition[Condition.MISSING]:
+        found = say("found_models_missing", name=config.models, files=", ".join(file.name for file in missing))
+        advice = say("do_models_fetch", name=config.models, folder=str(missing[0].path.parent))
+        return Finding("models", State.FAIL, found, advice)
+    key = "found_models_new" if by_condition[Condition.NEW] else "found_models"
+    return Finding("models", State.OK, say(key, name=config.models))
+
+
+def check_disk(folder: Path) -> Finding:
+    """Whether the data folder, or the place where it will be made, can be written to and has room."""
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place) as probe:
+            probe.write(b"reverie")
+        free = shutil.disk_usage(place).free / GB
+    except OSError as exc:
+        why = exc.strerror or type(exc).__name__
+        return Finding("disk", State.FAIL, say("files_unusable", file=str(place), why=why), say("do_disk"))
+    key = "found_disk" if place == folder else "found_disk_new"
+    found = say(key, folder=str(folder), free=f"{free:.1f}")
+    if free >= LEAST_DISK_GB:
+        return Finding("disk", State.OK, found)
+    state = State.FAIL if free < FULL_DISK_GB else State.WARN
+    return Finding("disk", state, found, say("do_disk_full", least=LEAST_DISK_GB))
+
+
+def check_database(folder: Path) -> Finding:
+    """Whether the database is whole, ours, and of a version that this code knows; it is only read."""
+    path = DataFolder(folder).database
+    try:
+        if not path.exists():
+            return Finding("database", State.OK, say("found_database_none"))
+        if path.is_dir():
+            found = say("files_unusable", file=str(path), why=os.strerror(errno.EISDIR))
+            return Finding("database", State.FAIL, found, say("do_database"))
+        version, known = asyncio.run(Store(path).inspect())
+    except (StoreError, OSError) as exc:
+        return Finding("database", State.FAIL, str(exc), say("do_database"))
+    found = say("found_database", version=version, known=known)
+    if version < known:
+        return Finding("database", State.WARN, found, say("do_database_old"))
+    return Finding("database", State.OK, found)
+
+
+def check_token(environ: Mapping[str, str]) -> tuple[Finding, str | None]:
+    """Whether there is something that can be a token, and that token. It is never part of the finding."""
+    try:
+        token = read_token(environ)
+    except ConfigError as exc:
+        return Finding("token", State.FAIL, str(exc)), None
+    if token is None:
+        return Finding("token", State.WARN, say("found_token_none"), say("do_token_none")), None
+    place = TOKEN if environ.get(TOKEN, "").strip() else f"{TOKEN_FILE} ({environ[TOKEN_FILE].strip()})"
+    return Finding("token", State.OK, say("found_token", place=place)), token
+
+
+def check_login(token: str | None, online: bool) -> Finding:
+    """Whether Discord takes the token; asked only where that is wanted."""
+    if token is None or not online:
+        advice = "" if token is None else say("do_login_skipped")
+        return Finding("login", State.OK, say("found_login_skipped"), advice)
+    from bot.frontend.login import try_login
+
+    try:
+        name = asyncio.run(try_login(token))
+    except BotError as exc:
+        return Finding("login", State.FAIL, str(exc), say("do_login"))
+    return Finding("login", State.OK, say("found_login", name=name))

@@ -1,0 +1,29 @@
+"""Tries a token with Discord, without connecting the bot. Event loop of its own or any other."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import discord
+
+from bot.errors import BotError, ConfigError
+
+TIMEOUT_S = 30.0
+
+
+async def try_login(token: str) -> str:
+    """The name of the bot whose token this is.
+
+    Raises:
+        ConfigError: if Discord does not take the token.
+        BotError: if Discord cannot be reached, or does not answer in time.
+    """
+    try:
+        async with asyncio.timeout(TIMEOUT_S), discord.Client(intents=discord.Intents.none()) as client:
+            await client.login(token)
+            return str(client.user)
+    except discord.LoginFailure as exc:
+        raise ConfigError("login_failed") from exc
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as exc:
+        raise BotError("discord_unreachable", why=str(exc)[:200] or type(exc).__name__) from exc

@@ -1,0 +1,118 @@
+"""In what condition model files are: looked at, neither converted nor changed. Any thread; blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from generator.checkpoints.catalogue import PERCEPTORS, STARTER, SourceFile, find_set
+from generator.checkpoints.conversion import CONVERTER_VERSION, read_manifest
+from generator.checkpoints.digests import compare, sha256_of
+from generator.checkpoints.faults import Fault, blaming
+from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
+from generator.errors import CheckpointError
+
+
+class Condition(Enum):
+    """What stands between a model file and its use."""
+
+    READY = "ready"
+    NEW = "new"
+    """It is there, and is converted at its first use."""
+    MISSING = "missing"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file of a model set.
+
+    Attributes:
+        name: as in the catalogue, or as a person called it.
+        path: where it lies or should lie.
+        condition: what stands between it and its use.
+        fault: if it is broken, a sentence that says what to do.
+    """
+
+    name: str
+    path: Path
+    condition: Condition
+    fault: str = ""
+
+
+def look_at_set(name: str, perceptors: Sequence[str] | None = None, folder: Path | None = None) -> list[ModelFile]:
+    """The files of a model set, with its own perceptors or with others (names or files); the starter as one.
+
+    Raises:
+        InvalidRequest: for a name that is not in the catalogue.
+    """
+    if name == STARTER:
+        return [_look_at_starter()]
+    entry = find_set(name)
+    names = entry.perceptors if perceptors is None else tuple(perceptors)
+    return [look_at(entry.vqgan, folder), *(look_at_perceptor(judge, folder) for judge in names)]
+
+
+def look_at_perceptor(given: str, folder: Path | None = None) -> ModelFile:
+    """A perceptor by its name in the catalogue, or a file."""
+    return look_at(PERCEPTORS[given] if given in PERCEPTORS else Path(given), folder)
+
+
+def look_at(file: SourceFile | Path, folder: Path | None = None) -> ModelFile:
+    """A file of the catalogue, or a person's own."""
+    folder = folder or default_folder()
+    own = isinstance(file, Path)
+    path = file if isinstance(file, Path) else place_of(file, folder)
+    target = target_in(folder, own_name(file) if isinstance(file, Path) else file.name)
+    present = file.is_file() if isinstance(file, Path) else is_present(file, folder)
+    if not present:
+        return ModelFile(file.name, path, Condition.MISSING)
+    try:
+        with blaming(path):
+            digest = None if isinstance(file, Path) else file.sha256
+            if _is_converted(path, target, digest, pinned=not own):
+                return ModelFile(file.name, path, Condition.READY)
+            if path.stat().st_size == 0:
+                raise Fault("is empty; get it again.")
+            if not own:
+                compare(path, sha256_of(path), digest)
+    except CheckpointError as exc:
+        return ModelFile(file.name, path, Condition.BROKEN, str(exc))
+    return ModelFile(file.name, path, Condition.NEW)
+
+
+def _look_at_starter() -> ModelFile:
+    """It is small, so it is simply loaded."""
+    from generator.models import STARTER as FOLDER
+    from generator.models import load_models
+
+    try:
+        load_models(STARTER, "cpu")
+    except CheckpointError as exc:
+        return ModelFile(STARTER, FOLDER, Condition.BROKEN, str(exc))
+    return ModelFile(STARTER, FOLDER, Condition.READY)
+
+
+def _is_converted(path: Path, target: Path, digest: str | None, pinned: bool) -> bool:
+    """Whether the converted form is whole and still stands for the file, as `conversion` sees it."""
+    manifest = read_manifest(target)
+    if manifest is None or manifest.converter != CONVERTER_VERSION or not target.is_file():
+        if path.exists():
+            return False
+        raise Fault(f"is not there, and what was converted from it cannot be used; get it again, or delete {target}.")
+    if path.exists() and (path.stat().st_size, path.stat().st_mtime_ns) != (manifest.size, manifest.changed_ns):
+        return False
+    if digest is not None or pinned:
+        compare(path, manifest.sha256, digest)
+    try:
+        if target.stat().st_size != manifest.bytes:
+            raise Fault(f"was converted to a file that is not whole; delete {target} so that it is made again.")
+        with safe_open(target, "np") as file:
+            file.keys()
+    except SafetensorError as exc:
+        raise Fault(f"was converted to a file that is damaged; delete {target} so that it is made again.") from exc
+    return True
