@@ -25,18 +25,11 @@ from generator.arguments import (
 from generator.defaults import HostDefaults, read_host_defaults, settle
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images import format_of
+from generator.made_with import MadeWith, differences, made_here
 from generator.outputs import Outputs, free, plan_outputs
 from generator.own_models import read_flags
 from generator.prompts import explain_story, is_plain
-from generator.recipe import (
-    MAX_FILE_BYTES,
-    MadeWith,
-    Recipe,
-    differences,
-    made_here,
-    read_recipe,
-    request_from_json,
-)
+from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
 from generator.request import GenerationRequest
 from generator.settings import MAX_SEED
 from generator.sitting import Voice, paint

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from generator.errors import GeneratorError
 from generator.images import encode, write_file
+from generator.made_with import MadeWith
 from generator.outputs import Outputs
-from generator.recipe import MadeWith, Recipe, recipe_to_json
+from generator.recipe import Recipe, recipe_to_json
 from generator.request import GenerationRequest, Picture, Progress
 from generator.timelapse import MAX_FRAMES, Timelapse
 

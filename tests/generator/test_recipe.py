@@ -16,12 +16,11 @@ from PIL import Image
 
 from generator import images
 from generator.errors import InvalidRequest
+from generator.made_with import MadeWith, made_here
 from generator.recipe import (
     MAX_FILE_BYTES,
     MAX_RECIPE_CHARACTERS,
-    MadeWith,
     Recipe,
-    made_here,
     read_recipe,
     recipe_from_json,
     recipe_to_json,
