@@ -41,9 +41,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--styles", nargs="+", default=["fluent", "noto"])
-    parser.add_argument("--favour", type=Path, help="prompts of the evaluation, whose concepts shall come more often")
+    parser.add_argument("--favour", type=Path, nargs="*", default=[], help="prompts whose concepts shall come often")
     options = parser.parse_args()
-    prompts = json.loads(options.favour.read_text("utf-8")) if options.favour else []
+    prompts = [prompt for path in options.favour for prompt in json.loads(path.read_text("utf-8"))]
     named = {name for _, names, _, _ in prompts for name in names}
     for kind in ("pictures", "sketches"):
         shape = (options.count, SIDE_PX, SIDE_PX, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,10 +57,18 @@ class Composed:
         self.compositor = Compositor(work, 128, seed=seed)
         self.n_concepts = len(self.compositor.table)
         self.rng = np.random.default_rng(seed)
+        self.rows = np.arange(len(self.samples))
+
+    def keep_only(self, concepts: Collection[int]) -> None:
+        """Draw from now on only pictures that show some of these concepts and no other."""
+        wanted = set(concepts)
+        self.rows = np.array(
+            [row for row, sample in enumerate(self.samples) if sample[0] and wanted.issuperset(sample[0])]
+        )
 
     def batch(self, size: int, side_px: int, smallest: float = 0.5) -> Batch:
         """`size` random pictures, each cropped, turned a little and resized to side_px."""
-        rows = np.sort(self.rng.choice(len(self.samples), size, replace=False))
+        rows = np.sort(self.rng.choice(self.rows, size, replace=False))
         pictures = torch.from_numpy(self.pictures[rows]).permute(0, 3, 1, 2).float().div(255)
         concepts = torch.zeros(size, self.n_concepts)
         for number, row in enumerate(rows):

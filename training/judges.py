@@ -1,14 +1,15 @@
 """Train the two judges: `python -m training.judges`.
 
 They only look at finished pictures and never guide. They share nothing with the perceptor: other architectures and
-seeds, no text tower (they name concept, colour and scene), a data set of their own with the held-out style too, and
-a class "nothing" for noise, mush and pictures in disorder. In that data set the concepts of the evaluation's prompts
-come more often (`python -m training.compose --name judge --favour training/prompts.json --styles fluent noto twitter
---seed 991 --count 14000`), since it is those that the judges must tell apart.
+seeds, no text tower (they name concept, colour and scene), a data set of their own with the held-out style too. They
+tell the concepts of the evaluation's prompts apart, and know a class "nothing" for noise, mush and pictures in
+disorder. Their data: `python -m training.compose --name judge --favour training/prompts.json
+training/prompts_unseen.json --styles fluent noto twitter --seed 991 --count 20000`.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -19,19 +20,20 @@ from training import run
 from training.dataset import COLOUR_NAMES, SCENE_NAMES, Batch, Composed
 from training.perceptor import mush
 
-RESOLUTION = 64
+RESOLUTION, PEAK = 48, 1e-3
+PROMPT_FILES = tuple(Path(__file__).parent / name for name in ("prompts.json", "prompts_unseen.json"))
 
 
 class Plain(nn.Module):
-    """A plain convolutional trunk: pairs of 3x3 convolutions with batch norm, halving the side four times."""
+    """A plain convolutional trunk: pairs of 3x3 convolutions with batch norm, halving the side three times."""
 
-    width = 256
+    width = 128 * (RESOLUTION // 8) ** 2
 
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 3
-        for out in (32, 64, 128, 256):
+        for out in (32, 64, 128):
             for stride in (2, 1):
                 layers += [
                     nn.Conv2d(channels, out, 3, stride, 1, bias=False),
@@ -42,8 +44,8 @@ class Plain(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Features `[N, 256]` of pictures `[N, 3, 64, 64] in 0..1`."""
-        return torch.as_tensor(self.layers(pictures * 2 - 1)).mean(dim=(2, 3))
+        """Features `[N, width]` of pictures `[N, 3, RESOLUTION, RESOLUTION] in 0..1`."""
+        return torch.as_tensor(self.layers(pictures * 2 - 1)).flatten(1)
 
 
 class _Mix(nn.Module):
@@ -63,33 +65,39 @@ class _Mix(nn.Module):
 class Patches(nn.Module):
     """Patches of 4 px, then depthwise mixing at two resolutions."""
 
-    width = 192
+    width = 128 * (RESOLUTION // 8) ** 2
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(3, 96, 4, 4), nn.GroupNorm(1, 96), _Mix(96), _Mix(96),
-            nn.Conv2d(96, 192, 2, 2), _Mix(192), _Mix(192), _Mix(192), nn.GroupNorm(1, 192),
+            nn.Conv2d(3, 64, 4, 4), nn.GroupNorm(1, 64), _Mix(64), _Mix(64),
+            nn.Conv2d(64, 128, 2, 2), _Mix(128), _Mix(128), _Mix(128), nn.GroupNorm(1, 128),
         )  # fmt: skip
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Features `[N, 192]` of pictures `[N, 3, 64, 64] in 0..1`."""
-        return torch.as_tensor(self.layers(pictures * 2 - 1)).mean(dim=(2, 3))
+        """Features `[N, width]` of pictures `[N, 3, RESOLUTION, RESOLUTION] in 0..1`."""
+        return torch.as_tensor(self.layers(pictures * 2 - 1)).flatten(1)
 
 
 class Judge(nn.Module):
-    """A trunk and its three verdicts, as log-probabilities."""
+    """A trunk and its three verdicts, as log-probabilities.
 
-    def __init__(self, trunk: Plain | Patches, n_concepts: int) -> None:
+    Args:
+        named: the concepts that it tells apart, by their numbers; after them comes "nothing".
+    """
+
+    def __init__(self, trunk: Plain | Patches, named: list[int]) -> None:
         super().__init__()
         self.trunk = trunk
-        self.concept = nn.Linear(trunk.width, n_concepts + 1)  # the last is "nothing"
+        self.register_buffer("named", torch.tensor(named))
+        self.drop = nn.Dropout(0.3)
+        self.concept = nn.Linear(trunk.width, len(named) + 1)
         self.colour = nn.Linear(trunk.width, len(COLOUR_NAMES))
         self.scene = nn.Linear(trunk.width, len(SCENE_NAMES))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities of concepts, colours and scenes of pictures `[N, 3, 64, 64] in 0..1`."""
-        features = self.trunk(pictures)
+        """Log-probabilities of concepts, colours and scenes of pictures `[N, 3, S, S] in 0..1`."""
+        features = self.drop(self.trunk(pictures))
         concept, colour, scene = self.concept(features), self.colour(features), self.scene(features)
         return concept.log_softmax(dim=-1), colour.log_softmax(dim=-1), scene.log_softmax(dim=-1)
 
@@ -107,36 +115,47 @@ def verdict_loss(judge: Judge, pictures: Tensor, nothing: Tensor, batch: Batch) 
     """Cross entropy of all three verdicts, and the share of right concepts."""
     concept, colour, scene = judge(torch.cat([pictures, nothing]))
     count = len(pictures)
-    known = batch.concepts.sum(dim=-1) > 0
-    named = -(batch.concepts * concept[:count, :-1]).sum(dim=-1).sum() / known.sum().clamp_min(1)
+    wanted = F.pad(batch.concepts[:, judge.get_buffer("named")], (0, 1))
+    named = -(wanted * concept[:count]).sum(dim=1).mean()
     loss = named + F.nll_loss(colour[:count], batch.colours) + F.nll_loss(scene[:count], batch.scenes)
-    best = concept[:count].argmax(dim=-1)
-    right = batch.concepts[known].gather(1, best[known, None].clamp(max=batch.concepts.shape[1] - 1)) > 0
+    right = wanted.gather(1, concept[:count].argmax(dim=1, keepdim=True)) > 0
     return loss + 0.5 * -concept[count:, -1].mean(), right.float().mean()
 
 
-def load_judge(work: Path, name: str, n_concepts: int) -> Judge:
+def named_concepts(table: list[dict[str, object]]) -> list[int]:
+    """The numbers of all concepts that the evaluation's prompts name."""
+    prompts = [prompt for path in PROMPT_FILES for prompt in json.loads(path.read_text("utf-8"))]
+    names = {name for _, concepts, _, _ in prompts for name in concepts}
+    return [number for number, row in enumerate(table) if row["name"] in names]
+
+
+def load_judge(work: Path, name: str) -> Judge:
     """A trained judge, frozen."""
-    judge = Judge(JUDGES[name](), n_concepts)
-    state = torch.load(work / f"judge_{name}.pt", map_location="cpu", weights_only=True)
-    judge.load_state_dict(state["average"])
+    weights = torch.load(work / f"judge_{name}.pt", map_location="cpu", weights_only=True)["average"]
+    judge = Judge(JUDGES[name](), weights["named"].tolist())
+    judge.load_state_dict(weights)
     return judge.eval().requires_grad_(False)
 
 
 def main() -> None:
-    options = run.arguments(__doc__, steps=700, batch=96)
+    options = run.arguments(__doc__, steps=2500, batch=64, flags=tuple(JUDGES))
+    chosen = [name for name in JUDGES if getattr(options, name)] or list(JUDGES)
     for number, name in enumerate(JUDGES):
+        if name not in chosen:
+            continue
         torch.manual_seed(options.seed + 1000 + number)
         data = Composed(options.work, "judge", seed=options.seed + 1000 + number)
-        judge = Judge(JUDGES[name](), data.n_concepts).to(options.device)
-        optimiser = torch.optim.AdamW(judge.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=0.03)
+        named = named_concepts(data.compositor.table)
+        data.keep_only(named)
+        judge = Judge(JUDGES[name](), named).to(options.device)
+        optimiser = torch.optim.AdamW(judge.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=0.03)
         average = run.Average(judge, 0.98)
         parts = {"model": judge, "average": average, "optimiser": optimiser}
         state = run.Run(options.work / f"judge_{name}.pt", options.steps, parts)
         while state.step < options.steps:
             for group in optimiser.param_groups:
-                group["lr"] = run.learning_rate(state.step, options.steps, 2e-3)
-            batch = data.batch(options.batch, RESOLUTION, 0.7).to(options.device)
+                group["lr"] = run.learning_rate(state.step, options.steps, PEAK)
+            batch = data.batch(options.batch, RESOLUTION, 0.8).to(options.device)
             nothing = mush(batch.pictures[: options.batch // 6])
             loss, right = verdict_loss(judge, softened(batch.pictures), nothing, batch)
             optimiser.zero_grad(set_to_none=True)
