@@ -1,0 +1,106 @@
+"""The systemd unit: understood by systemd where it is there, hardened, and not so hard that the GPU is hidden."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.__main__ import _parser
+from bot.environment import DATA, TOKEN_FILE
+
+UNIT = Path(__file__).parents[2] / "deploy" / "reverie.service"
+HARDENED = {
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "ProtectKernelModules": "yes",
+    "RestrictSUIDSGID": "yes",
+    "CapabilityBoundingSet": "",
+    "SystemCallFilter": "@system-service",
+    "UMask": "0077",
+}
+HIDES_THE_GPU = {"PrivateDevices", "DeviceAllow", "DevicePolicy", "ProtectClock", "MemoryDenyWriteExecute"}
+
+
+def directives(section: str) -> list[tuple[str, str]]:
+    """Name and value of each line of a section, in order; a name may come more than once."""
+    found: list[tuple[str, str]] = []
+    current = ""
+    for line in UNIT.read_text("utf-8").splitlines():
+        if head := re.fullmatch(r"\[(\w+)\]", line):
+            current = head[1]
+        elif line and not line.startswith("#"):
+            name, sign, value = line.partition("=")
+            assert sign and re.fullmatch(r"[A-Z]\w+", name), line
+            if current == section:
+                found.append((name, value))
+    return found
+
+
+def values(name: str) -> list[str]:
+    return [value for found, value in directives("Service") if found == name]
+
+
+@pytest.mark.parametrize(("name", "value"), HARDENED.items())
+def test_the_service_is_hardened(name: str, value: str) -> None:
+    assert values(name) == [value]
+
+
+def test_nothing_hides_the_gpu_or_keeps_torch_from_working() -> None:
+    assert HIDES_THE_GPU & {name for name, _ in directives("Service")} == set()
+
+
+def test_it_runs_the_bot_with_arguments_that_the_bot_takes() -> None:
+    (command,) = values("ExecStart")
+    python, *arguments = command.split()
+    assert python == f"{values('WorkingDirectory')[0]}/.venv/bin/python" and arguments[:2] == ["-m", "bot"]
+    assert str(_parser().parse_args(arguments[2:]).config) == "/etc/reverie/config.yaml"
+
+
+def test_the_token_comes_as_a_credential_and_the_data_have_a_folder() -> None:
+    name, _, source = values("LoadCredential")[0].partition(":")
+    environment = dict(value.split("=", 1) for value in values("Environment"))
+    assert source.startswith("/etc/reverie/")
+    # %d, systemd's own name for this folder, is younger than the systemd of Ubuntu 22.04.
+    assert environment[TOKEN_FILE] == f"/run/credentials/{UNIT.name}/{name}"
+    assert environment[DATA] == f"/var/lib/{values('StateDirectory')[0]}"
+    assert not any("TOKEN=" in value for value in values("Environment"))
+
+
+def test_it_starts_again_after_a_crash_for_as_long_as_it_takes_and_has_time_to_stop() -> None:
+    assert values("Restart") == ["on-failure"] and ("StartLimitIntervalSec", "0") in directives("Unit")
+    assert int(values("TimeoutStopSec")[0]) >= 60 and values("KillMode") == ["mixed"]
+
+
+def test_systemd_understands_it(tmp_path: Path) -> None:
+    command = shutil.which("systemd-analyze")
+    if command is None:
+        pytest.skip("there is no systemd here")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text("utf-8").replace("/opt/reverie", str(tmp_path)), "utf-8")
+    done = subprocess.run([command, "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, [line for line in done.stderr.splitlines() if UNIT.name in line]) == (
+        0,
+        "",
+        [],
+    )
+    broken = tmp_path / "broken.service"
+    broken.write_text(unit.read_text("utf-8").replace("ProtectSystem=strict", "ProtectSystem=maybe"), "utf-8")
+    done = subprocess.run([command, "verify", str(broken)], capture_output=True, text=True, check=False)
+    assert "Failed to parse protect system value" in done.stderr
+
+
+def test_systemd_finds_it_little_exposed() -> None:
+    command = shutil.which("systemd-analyze")
+    if command is None:
+        pytest.skip("there is no systemd here")
+    arguments = ["security", "--offline=true", "--threshold=25", "--no-pager", str(UNIT)]
+    assert subprocess.run([command, *arguments], capture_output=True, check=False).returncode == 0
