@@ -1,4 +1,4 @@
-"""Gradients of our own: straight-through, a clamp that lets back in, gradients known before, a local mean that is cheap.
+"""Gradients of our own: straight-through, a clamp that lets back in, ones known before, and a cheap local mean.
 
 Runs on the thread that dreams. The first two are no derivatives; source of both: K. Crowson's VQGAN+CLIP notebook
 (`ReplaceGrad`, `ClampWithGrad`), described in Crowson et al., "VQGAN-CLIP", arXiv 2204.08583; the straight-through

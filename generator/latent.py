@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from generator.scaling import LossScale
 from generator.settings import Settings
 
 # Each optimiser with what it keeps of the latent's shape between two steps.
@@ -55,10 +56,15 @@ class Latent:
             return self.value.detach()
         return self._sum / (1 - self._missing)
 
-    def update(self, loss: Tensor, learning_rate: float) -> None:
-        """One step down the gradient of `loss`, then back into the range of the codebook, channel by channel."""
+    def update(self, loss: Tensor, learning_rate: float, scale: LossScale | None = None) -> None:
+        """One step down the gradient of `loss`, then back into the range of the codebook, channel by channel.
+
+        Where there is a scale, the gradient is taken of the loss times that, and divided by it.
+        """
         self.value.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss if scale is None or scale.value == 1 else loss * scale.value).backward()  # type: ignore[no-untyped-call]
+        if scale is not None and self.value.grad is not None:
+            scale.unscale(self.value.grad)
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
         self._optimiser.step()
