@@ -10,7 +10,7 @@ import functools
 import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as functional
@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from generator.errors import CheckpointError
 from generator.lexicon import singular
 from generator.precision import Precision, store_in
+from generator.vision import embed
 
 with warnings.catch_warnings():
     # clip imports pkg_resources, which says at each import that it will go away.
@@ -102,11 +103,15 @@ class Perceptor:
                 model.visual.to(memory_format=torch.channels_last)
         return cls(model, name, vocabulary, device, words)
 
+    def _see(self, images: Tensor) -> Tensor:
+        network = self.model.visual
+        return cast(Tensor, network(images)) if isinstance(network, ModifiedResNet) else embed(network, images)
+
     def embed_images(self, images: Tensor) -> Tensor:
         """Unit vectors `[N, D]` of pictures `[N, 3, resolution, resolution] float32 in 0..1`; differentiable."""
         normal = (images - self._mean) / self._deviation
         with self.precision.on(self.device):
-            vectors = self.model.encode_image(normal)
+            vectors = self._see(normal)
         return functional.normalize(vectors.float(), dim=-1)
 
     @torch.no_grad()

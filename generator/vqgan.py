@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
+from generator.decoding import decode
 from generator.errors import CheckpointError
 from generator.precision import Precision, store_in
 
@@ -115,8 +116,13 @@ class VQGAN(nn.Module):
         """Images `[N, 3, H, W]`, about 0..1 but not clamped, of quantised latents `[N, C, h, w]`."""
         features = self.post_quant_conv(latent)
         with self.precision.on(latent.device):
-            images = cast(Tensor, self.decoder(features))
-        return (images.float() + 1) / 2
+            images = self.decoder(features) if self._learns else decode(self.decoder, features)
+        return (cast(Tensor, images).float() + 1) / 2
+
+    @property
+    def _learns(self) -> bool:
+        """Whether the decoder's weights want gradients, which its lean layers do not give."""
+        return torch.is_grad_enabled() and any(weight.requires_grad for weight in self.decoder.parameters())
 
     def compute_in(self, precision: Precision) -> None:
         """Compute encoder and decoder in another number format from now on; all else stays float32."""
