@@ -1,31 +1,83 @@
-"""Make the pictures that README shows, with the starter models: `python -m docs.make_images`."""
+"""Paint the pictures of README and docs/using.md: `python -m docs.make_images`, or only some by their names.
+
+On the CPU, with the starter models and given seeds, so that the same machine makes the same files again.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
-from generator import Dream, GenerationRequest, Settings, load_models
+from PIL import Image
+
+from docs.strips import FILM, PICTURES, STRIPS, Cell
+from generator import Dream, GenerationRequest, Models, Settings, Timelapse, load_models
+from notebooks.sheets import contact_sheet
 
 FOLDER = Path(__file__).parent / "images"
-PICTURES = {
-    "red-apple": ("a red apple", 1),
-    "blue-cat": ("a blue cat", 1),
-    "castle-at-night": ("a castle at night", 1),
-    "dog-in-the-snow": ("a dog in the snow", 1),
-}
+CELL_PX = 160
+FILM_PX = 256
+QUALITY = 88
+
+Done = dict[GenerationRequest, Image.Image]
 
 
-def main() -> None:
-    """Paint each picture and save it under its name."""
+def main(names: Sequence[str]) -> None:
+    """Paint what is named, or everything."""
+    known = [*PICTURES, FILM[0], *STRIPS]
+    if unknown := set(names) - set(known):
+        sys.exit(f"There is no picture {', '.join(sorted(unknown))}, only {', '.join(known)}.")
     FOLDER.mkdir(exist_ok=True)
+    done: Done = {}
     models = load_models("starter", "cpu")
-    for name, (prompt, seed) in PICTURES.items():
-        settings = Settings().merged({**models.defaults, "seed": seed})
-        dream = Dream(GenerationRequest(prompt=prompt, settings=settings), models)
-        while not dream.finished:
-            dream.step()
-        dream.picture().image.save(FOLDER / f"{name}.png")
+    for name in names or known:
+        data = _film(FILM[1], models) if name == FILM[0] else _webp(_still(name, models, done))
+        path = FOLDER / f"{name}.webp"
+        path.write_bytes(data)
+        sys.stdout.write(f"{path.name}: {len(data) / 1000:.0f} kB\n")
+        sys.stdout.flush()
+
+
+def request_of(cell: Cell, models: Models) -> GenerationRequest:
+    """The request of a cell, with the settings that the models suggest for its start."""
+    start = str(cell.settings.get("start", models.defaults.get("start")))
+    settings = Settings().merged({**models.defaults, **models.starts.get(start, {}), **cell.settings})
+    return GenerationRequest(prompt=cell.prompt, settings=settings)
+
+
+def _still(name: str, models: Models, done: Done) -> Image.Image:
+    """A picture of README, or a strip; a picture that several strips show is painted once."""
+    if name in PICTURES:
+        return _painted(Dream(request_of(PICTURES[name], models), models))
+    requests = [request_of(cell, models) for cell in STRIPS[name]]
+    for request in requests:
+        if request not in done:
+            done[request] = _painted(Dream(request, models))
+    pictures = [done[request] for request in requests]
+    return contact_sheet([pictures], [cell.label for cell in STRIPS[name]], side_px=CELL_PX)
+
+
+def _webp(image: Image.Image) -> bytes:
+    out = BytesIO()
+    image.save(out, "WEBP", quality=QUALITY, method=6)
+    return out.getvalue()
+
+
+def _painted(dream: Dream, film: Timelapse | None = None) -> Image.Image:
+    while not dream.finished:
+        dream.step()
+        if film is not None:
+            film.add(dream.preview())
+    return dream.picture().image
+
+
+def _film(cell: Cell, models: Models) -> bytes:
+    film = Timelapse(max_side_px=FILM_PX)
+    film.add(_painted(Dream(request_of(cell, models), models), film))
+    return film.encode("webp")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

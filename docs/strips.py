@@ -1,0 +1,65 @@
+"""What the pictures of the documents show: for each strip the words above its pictures, the prompts and the settings.
+
+Read by docs/make_images.py, which paints them, and by the tests. No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+SMALL: Mapping[str, object] = {"size": "128x128", "coarse": 0.0}
+"""Strips are painted small, at one size from the first step on; all else is as the models suggest."""
+NOISE_STEPS = 40
+"""What a start from noise is given here; half of what the starter suggests, to be painted in a few minutes."""
+AUGMENTATIONS = ("flip", "affine", "perspective", "colour", "sharpness", "noise")
+OFF: Mapping[str, object] = dict.fromkeys(AUGMENTATIONS, 0.0)
+
+
+class Cell(NamedTuple):
+    """One picture: the words above it, what is painted, and what is set otherwise."""
+
+    label: str
+    prompt: str
+    settings: Mapping[str, object]
+
+
+PICTURES: Mapping[str, Cell] = {
+    "red-apple": Cell("a red apple", "a red apple", {"seed": 1}),
+    "blue-cat": Cell("a blue cat", "a blue cat", {"seed": 1}),
+    "castle-at-night": Cell("a castle at night", "a castle at night", {"seed": 1}),
+}
+"""The pictures of README, at the size that the models suggest."""
+
+FILM = ("timelapse", Cell("a castle at night", "a castle at night", {"seed": 1, "steps": 40}))
+"""The timelapse of README: its file's name, and what is painted."""
+
+
+def _varied(prompt: str, setting: str, *values: object, **others: object) -> list[Cell]:
+    """The same prompt with each value of one setting."""
+    words = setting.replace("_", " ")
+    return [Cell(f"{words} {value}", prompt, {**SMALL, "seed": 1, **others, setting: value}) for value in values]
+
+
+def _prompts(*prompts: str) -> list[Cell]:
+    return [Cell(prompt, prompt, {**SMALL, "seed": 1}) for prompt in prompts]
+
+
+STRIPS: Mapping[str, list[Cell]] = {
+    "prompts": _prompts("a dog in the snow", "two red apples", "a yellow car", "a cat and a dog", "a pink flower"),
+    "weights": _prompts("a castle", "a castle | at night", "a castle | at night:3", "a castle | blue:-0.5"),
+    "seed": _varied("a blue cat", "seed", 1, 2, 3, 4),
+    "steps": _varied("a blue cat", "steps", 4, 16, 64),
+    "learning-rate": _varied("a blue cat", "learning_rate", 0.01, 0.03, 0.1, 0.3),
+    "cutouts": _varied("a blue cat", "cutouts", 2, 12, 48),
+    "init-weight": _varied("a blue cat", "init_weight", 0.0, 0.2, 2.0),
+    "start": [
+        *_varied("a blue cat", "start", "prior"),
+        *_varied("a blue cat", "start", "random", "pixels", "gradient", "fractal", steps=NOISE_STEPS),
+    ],
+    "augmentations": [
+        Cell(label, "a blue cat", {**SMALL, "seed": 1, "start": "fractal", "steps": NOISE_STEPS, **settings})
+        for label, settings in (("none", OFF), ("as suggested", {}), ("noise 0.5", {"noise": 0.5}))
+    ],
+}
+"""The strips of docs/using.md by the names of their files."""
