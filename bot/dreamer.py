@@ -1,4 +1,4 @@
-"""The generator as the executor sees it. It runs on the thread that paints, but for `load` and `cut_off`.
+"""The generator as the executor sees it. It runs on the thread that paints, but for `load` and `foresee`.
 
 Models are loaded once and kept; only what `begin` and `resume` are asked for decides which.
 """
@@ -19,7 +19,7 @@ from generator import (
     InvalidRequest,
     Models,
     Settings,
-    cut_off,
+    foresee,
     latent_of,
     load_models,
     unsafe_share,
@@ -50,9 +50,9 @@ class GeneratorDreamer:
         """What the models suggest otherwise for a start, by its name; load them first."""
         return self._loaded().starts
 
-    def cut_off(self, text: str) -> str:
-        """The end of a text that the perceptors do not read, or ''. Any thread."""
-        return cut_off(text)
+    def foresee(self, request: GenerationRequest) -> tuple[str, ...]:
+        """Sentences about words that are not read or not known, sizes and scenes that do not fit. Any thread."""
+        return foresee(request, self._loaded())
 
     def describe(self) -> str:
         """Device and models in words, for the host."""

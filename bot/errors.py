@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.texts import Sentence
+from bot.texts import Sentence, Value
 
 
 class BotError(Exception):
@@ -11,7 +11,7 @@ class BotError(Exception):
     `key` names the text in bot/texts; it can have the placeholders that are given as keywords.
     """
 
-    def __init__(self, key: str, /, **values: str | int | float) -> None:
+    def __init__(self, key: str, /, **values: Value) -> None:
         self.sentence = Sentence.of(key, **values)
         super().__init__(self.sentence.said())
 
@@ -43,7 +43,7 @@ class Refused(BotError):
 class InvalidWish(Refused):
     """The prompt, an option or an attachment makes no sense; `field` names it where it can be named."""
 
-    def __init__(self, key: str, /, *, field: str | None = None, **values: str | int | float) -> None:
+    def __init__(self, key: str, /, *, field: str | None = None, **values: Value) -> None:
         super().__init__(key, **values)
         self.field = field
 

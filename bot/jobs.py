@@ -154,4 +154,5 @@ class StoredPicture:
     flagged: bool = False
     """Whether the check of the content found something that an ordinary channel should not show openly."""
     has_timelapse: bool = False
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Sentence, ...] = ()
+    """What the generator had to say about its request."""

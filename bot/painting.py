@@ -60,14 +60,14 @@ class Dream(Protocol):
 
 
 class Dreamer(Protocol):
-    """What begins dreams: the generator with its models. All but `cut_off` on the thread that paints."""
+    """What begins dreams: the generator with its models. All but `foresee` on the thread that paints."""
 
     @property
     def starts(self) -> Mapping[str, Mapping[str, object]]:
         """What is suggested otherwise for a start, by its name. Any thread."""
 
-    def cut_off(self, text: str) -> str:
-        """The end of a text that is not read, being too long, or ''. Any thread."""
+    def foresee(self, request: GenerationRequest) -> tuple[str, ...]:
+        """What can be said about a request before it is painted: sentences for the person. Any thread."""
 
     def describe(self) -> str:
         """Device and models in words, for the host."""

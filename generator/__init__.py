@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from generator.checkpoints.condition import Condition, ModelFile, look_at_set
     from generator.dream import Dream
     from generator.errors import Cancelled, CheckpointError, GeneratorError, InvalidRequest, OutOfMemory
+    from generator.foresight import foresee
     from generator.images import encode, normalise, write_file
     from generator.machine import GPU, Machine, look_at_machine
     from generator.models import Models, load_models
-    from generator.perceptor import cut_off
     from generator.prompts import Scene, TextPrompt, explain_story, parse_story
     from generator.recipe import (
         MadeWith,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
     from generator.safety import unsafe_share
+    from generator.sentences import Message
     from generator.settings import Settings, Size, read_setting
     from generator.snapshot import latent_of
     from generator.timelapse import Timelapse
@@ -44,7 +45,7 @@ _MODULES = {
     "images": ("encode", "normalise", "write_file"),
     "machine": ("GPU", "Machine", "look_at_machine"),
     "models": ("Models", "load_models"),
-    "perceptor": ("cut_off",),
+    "foresight": ("foresee",),
     "prompts": ("Scene", "TextPrompt", "explain_story", "parse_story"),
     "recipe": (
         "MadeWith",
@@ -58,6 +59,7 @@ _MODULES = {
     ),
     "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
     "safety": ("unsafe_share",),
+    "sentences": ("Message",),
     "settings": ("Settings", "Size", "read_setting"),
     "snapshot": ("latent_of",),
     "timelapse": ("Timelapse",),
@@ -76,6 +78,7 @@ __all__ = [
     "InvalidRequest",
     "Machine",
     "MadeWith",
+    "Message",
     "ModelFile",
     "Models",
     "OutOfMemory",
@@ -89,9 +92,9 @@ __all__ = [
     "TextPrompt",
     "Timelapse",
     "__version__",
-    "cut_off",
     "encode",
     "explain_story",
+    "foresee",
     "latent_of",
     "load_models",
     "look_at_machine",

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from generator.device import working
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
+from generator.foresight import foresee
 from generator.gradients import clamp_with_gradient, straight_through
 from generator.judging import Judges
 from generator.latent import Latent
@@ -37,9 +38,10 @@ from generator.readings import Reading, Readings
 from generator.recipe import request_from_json, request_to_json
 from generator.request import GenerationRequest, Picture, Progress, PromptLoss
 from generator.schedule import Plateau, Schedule
+from generator.sentences import Message
 from generator.snapshot import Snapshot, damaged, pack, unpack
 from generator.starts import at_size, start_latent
-from generator.targets import Targets, targets_of, warnings_of
+from generator.targets import Targets, targets_of
 
 _RESAMPLING = Image.Resampling.BICUBIC
 
@@ -75,7 +77,7 @@ class Dream:
         with working(models.device, self._exact):
             self._targets = targets_of(request, models.perceptors)
         self._schedule = Schedule(self._settings, models.vqgan.factor, len(self._targets))
-        self.warnings = (*warnings_of(request, models.perceptors), *self._schedule.warnings())
+        self.warnings = foresee(request, models)
         self._judges = Judges(models.perceptors, self._settings, self._exact)
         self._generator = torch.Generator(models.device).manual_seed(self._settings.seed)
         self._last_step = request.stopped_at or self._settings.steps
@@ -277,7 +279,8 @@ class Dream:
 def _dreamt(request: GenerationRequest, models: Models) -> Tensor:
     """The final latent of a request, dreamt from its start."""
     if request.models != models.name:
-        raise InvalidRequest(f"The parent was painted by the models {request.models!r}; load those.", "models")
+        text = "The parent was painted by the models {models}; load those."
+        raise InvalidRequest(Message(text, models=repr(request.models)), "models")
     dream = Dream(request, models)
     while not dream.finished:
         dream.step()

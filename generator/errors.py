@@ -6,6 +6,11 @@ from __future__ import annotations
 class GeneratorError(Exception):
     """Base of all errors of the generator. The message is a sentence for a person."""
 
+    @property
+    def message(self) -> str:
+        """The sentence; often a `Message`, which can be said in other languages."""
+        return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
+
 
 class InvalidRequest(GeneratorError):
     """What was asked for cannot be dreamt; `field` names the setting at fault, where there is one."""

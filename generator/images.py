@@ -25,6 +25,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from generator import metadata
 from generator.errors import InvalidRequest
+from generator.sentences import Message
 from generator.settings import Size
 
 FORMATS = ("png", "jpeg", "webp")
@@ -77,7 +78,7 @@ def check_normalised(data: bytes) -> None:
         if (depth, colours) == (8, 2) and (width, height) == _kept_size((width, height)):
             _decode(data)
             return
-    raise InvalidRequest("The recipe holds a picture that Reverie cannot have written.", "recipe")
+    raise InvalidRequest(Message("The recipe holds a picture that Reverie cannot have written."), "recipe")
 
 
 def load(data: bytes) -> Image.Image:
@@ -115,7 +116,8 @@ def encode(image: Image.Image, file_format: str, recipe: str | None = None) -> b
         return data if recipe is None else metadata.with_jpeg_segments(data, recipe)
     if file_format == "webp":
         return _save(image, "WEBP", quality=_QUALITY, method=4, xmp=b"" if recipe is None else metadata.xmp(recipe))
-    raise InvalidRequest(f"format cannot be {file_format[:20]!r}; choose one of {', '.join(FORMATS)}.", "format")
+    text = "format cannot be {given}; choose one of {choices}."
+    raise InvalidRequest(Message(text, given=repr(file_format[:20]), choices=", ".join(FORMATS)), "format")
 
 
 def format_of(path: Path) -> str | None:
@@ -162,19 +164,16 @@ def _decode(data: bytes) -> Image.Image:
     except InvalidRequest:
         raise
     except Exception as exc:  # Pillow raises nearly anything for a file that was made to break it.
-        raise InvalidRequest(
-            f"This {kind.upper()} picture is broken or incomplete; save it anew and try again.", "image"
-        ) from exc
+        text = "This {kind} picture is broken or incomplete; save it anew and try again."
+        raise InvalidRequest(Message(text, kind=kind.upper()), "image") from exc
 
 
 def _kind(data: bytes) -> str:
     if not data:
-        raise InvalidRequest("The picture's file is empty.", "image")
+        raise InvalidRequest(Message("The picture's file is empty."), "image")
     if len(data) > MAX_FILE_BYTES:
-        raise InvalidRequest(
-            f"The picture's file has {len(data) / 2**20:.1f} MiB; at most {MAX_FILE_BYTES // 2**20} MiB are allowed.",
-            "image",
-        )
+        text = "The picture's file has {size} MiB; at most {most} MiB are allowed."
+        raise InvalidRequest(Message(text, size=f"{len(data) / 2**20:.1f}", most=MAX_FILE_BYTES // 2**20), "image")
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if data.startswith(b"\xff\xd8\xff"):
@@ -184,13 +183,14 @@ def _kind(data: bytes) -> str:
         return "gif"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "webp"
-    raise InvalidRequest("This file is no PNG, JPEG, WebP or GIF picture; save it as one of these.", "image")
+    raise InvalidRequest(Message("This file is no PNG, JPEG, WebP or GIF picture; save it as one of these."), "image")
 
 
 def _check_jpeg(data: bytes) -> None:
     """Refuse thousands of progressive scans, each of which costs a pass over all pixels."""
     if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
-        raise InvalidRequest("This JPEG picture would take for ever to read; save it anew and try again.", "image")
+        text = "This JPEG picture would take for ever to read; save it anew and try again."
+        raise InvalidRequest(Message(text), "image")
 
 
 def _declared_size(data: bytes, kind: str) -> tuple[int, int] | None:
@@ -210,11 +210,10 @@ def _declared_size(data: bytes, kind: str) -> tuple[int, int] | None:
 def _check_size(size: tuple[int, int]) -> None:
     width, height = size
     if min(size) < 1:
-        raise InvalidRequest(f"The picture has no pixels ({width}x{height}).", "image")
+        raise InvalidRequest(Message("The picture has no pixels ({size}).", size=f"{width}x{height}"), "image")
     if width * height > MAX_PIXELS:
-        raise InvalidRequest(
-            f"The picture has {width}x{height} pixels; at most {MAX_PIXELS // 10**6} megapixels are allowed.", "image"
-        )
+        text = "The picture has {size} pixels; at most {most} megapixels are allowed."
+        raise InvalidRequest(Message(text, size=f"{width}x{height}", most=MAX_PIXELS // 10**6), "image")
 
 
 def _kept_size(size: tuple[int, int]) -> tuple[int, int]:

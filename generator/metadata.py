@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from PIL.PngImagePlugin import PngInfo
 
 from generator.errors import InvalidRequest
+from generator.sentences import Message
 
 KEYWORD = "reverie:recipe"
 MAX_TEXT_BYTES = 24 * 2**20
@@ -124,14 +125,13 @@ def _unpacked(data: bytes) -> bytes:
     try:
         return zlib.decompressobj().decompress(data, MAX_TEXT_BYTES + 1)
     except zlib.error as exc:
-        raise InvalidRequest("The recipe in this picture is broken: it does not unpack.", "recipe") from exc
+        raise InvalidRequest(Message("The recipe in this picture is broken: it does not unpack."), "recipe") from exc
 
 
 def _text(data: bytes) -> str:
     if len(data) > MAX_TEXT_BYTES:
-        raise InvalidRequest(
-            f"The recipe in this picture is too long; at most {MAX_TEXT_BYTES // 2**20} MiB are allowed.", "recipe"
-        )
+        text = "The recipe in this picture is too long; at most {most} MiB are allowed."
+        raise InvalidRequest(Message(text, most=MAX_TEXT_BYTES // 2**20), "recipe")
     return data.decode("utf-8", "replace")
 
 

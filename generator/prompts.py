@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeGuard
 
 from generator.errors import InvalidRequest
+from generator.sentences import Message, MessageValue
 
 MAX_PROMPT_CHARACTERS = 2000
 MAX_SCENES = 32
@@ -70,7 +71,11 @@ def parse_story(text: str, *, beside_pictures: bool = False) -> tuple[Scene, ...
     if not isinstance(text, str):
         raise _invalid("The prompt must be text.")
     if len(text) > MAX_PROMPT_CHARACTERS:
-        raise _invalid(f"The prompt has {len(text)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed.")
+        raise _invalid(
+            "The prompt has {count} characters; at most {most} are allowed.",
+            count=len(text),
+            most=MAX_PROMPT_CHARACTERS,
+        )
     clean = _without_hidden(_without_fences(text))
     if not clean.strip(" |^"):
         if beside_pictures and not clean.strip():
@@ -78,8 +83,10 @@ def parse_story(text: str, *, beside_pictures: bool = False) -> tuple[Scene, ...
         raise _invalid("The prompt is empty; write what the picture should show.")
     parts = list(_split(clean, "^"))
     if len(parts) > MAX_SCENES:
-        raise _invalid(f"The story has {len(parts)} scenes; at most {MAX_SCENES} are allowed.")
-    where = [f" in scene {number}" if len(parts) > 1 else "" for number in range(1, len(parts) + 1)]
+        raise _invalid("The story has {count} scenes; at most {most} are allowed.", count=len(parts), most=MAX_SCENES)
+    where = [
+        Message(" in scene {number}", number=number) if len(parts) > 1 else "" for number in range(1, len(parts) + 1)
+    ]
     return tuple(_scene(part, place, beside_pictures) for part, place in zip(parts, where, strict=True))
 
 
@@ -104,14 +111,16 @@ def check_pull(weight: object, stop: object, what: str, field: str) -> None:
             number up to MAX_STOP with the sign of the weight (with the other sign it would hold always or never).
     """
     if not _is_number_within(weight, MAX_WEIGHT):
-        allowed = f"a number from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}"
-        raise InvalidRequest(f"The weight of {what} must be {allowed}, not {str(weight)[:30]}.", field)
+        text = "The weight of {what} must be a number from {low} to {high}, not {given}."
+        most = f"{MAX_WEIGHT:g}"
+        raise InvalidRequest(Message(text, what=what, low=f"-{most}", high=most, given=str(weight)[:30]), field)
     if stop == -math.inf:
         return
     if not _is_number_within(stop, MAX_STOP):
-        raise InvalidRequest(f"The stop of {what} must be {STOP_RANGE}, not {str(stop)[:30]}.", field)
+        raise InvalidRequest(_outside(what, stop), field)
     if stop * weight < 0:
-        raise InvalidRequest(f"The stop of {what} must have the sign of its weight: {-stop:g}, not {stop:g}.", field)
+        text = "The stop of {what} must have the sign of its weight: {right}, not {given}."
+        raise InvalidRequest(Message(text, what=what, right=f"{-stop:g}", given=f"{stop:g}"), field)
 
 
 def _is_number_within(value: object, most: float) -> TypeGuard[float]:
@@ -121,9 +130,14 @@ def _is_number_within(value: object, most: float) -> TypeGuard[float]:
 def _scene(part: str, place: str, beside_pictures: bool) -> Scene:
     pieces = list(_split(part, "|"))
     if len(pieces) > MAX_PROMPTS:
-        raise _invalid(f"There are {len(pieces)} prompts{place}; at most {MAX_PROMPTS} are allowed.")
+        raise _invalid(
+            "There are {count} prompts{place}; at most {most} are allowed.",
+            count=len(pieces),
+            place=place,
+            most=MAX_PROMPTS,
+        )
     if not part.strip(" |"):
-        raise _invalid(f"There is nothing{place}; write text before and behind each ^.")
+        raise _invalid("There is nothing{place}; write text before and behind each ^.", place=place)
     prompts = tuple(_prompt(piece, place) for piece in pieces)
     if not beside_pictures:
         _check_direction(prompts, place)
@@ -132,10 +146,13 @@ def _scene(part: str, place: str, beside_pictures: bool) -> Scene:
 
 def _check_direction(prompts: tuple[TextPrompt, ...], place: str) -> None:
     if all(prompt.weight == 0 for prompt in prompts):
-        raise _invalid(f"Every weight{place} is 0, so nothing would be painted; give one prompt a positive weight.")
+        raise _invalid(
+            "Every weight{place} is 0, so nothing would be painted; give one prompt a positive weight.", place=place
+        )
     if all(prompt.weight <= 0 for prompt in prompts):
         raise _invalid(
-            f"Every weight{place} is negative; say also what the picture should show, as in 'a castle | fog:-0.5'."
+            "Every weight{place} is negative; say also what the picture should show, as in 'a castle | fog:-0.5'.",
+            place=place,
         )
 
 
@@ -144,11 +161,15 @@ def _prompt(piece: str, place: str) -> TextPrompt:
     text = " ".join(_ESCAPED.sub(r"\1", text).split())
     if not text:
         if numbers:
-            raise _invalid(f"The weight {piece.strip()[:30]!r}{place} has no text; write text before the colon.")
-        raise _invalid(f"There is an empty prompt{place}; write text before and behind each |.")
+            raise _invalid(
+                "The weight {weight}{place} has no text; write text before the colon.",
+                weight=repr(piece.strip()[:30]),
+                place=place,
+            )
+        raise _invalid("There is an empty prompt{place}; write text before and behind each |.", place=place)
     prompt = TextPrompt(text, *numbers)
     if len(numbers) == 2 and not math.isfinite(prompt.stop):
-        raise _invalid(f"The stop of {text[:60]!r} must be {STOP_RANGE}, not {prompt.stop}.")
+        raise InvalidRequest(_outside(repr(text[:60]), prompt.stop), "prompt")
     check_pull(prompt.weight, prompt.stop, repr(text[:60]), "prompt")
     return prompt
 
@@ -195,5 +216,10 @@ def _explain_prompt(prompt: TextPrompt, total: float, *, alone: bool) -> str:
     return f"{direction} “{prompt.text}” (weight {prompt.weight:g}{share}{stop})"
 
 
-def _invalid(message: str) -> InvalidRequest:
-    return InvalidRequest(message, "prompt")
+def _outside(what: str, stop: object) -> Message:
+    text = "The stop of {what} must be a number from {low} to {high}, not {given}."
+    return Message(text, what=what, low=f"{-MAX_STOP:g}", high=f"{MAX_STOP:g}", given=str(stop)[:30])
+
+
+def _invalid(template: str, /, **values: MessageValue) -> InvalidRequest:
+    return InvalidRequest(Message(template, **values), "prompt")

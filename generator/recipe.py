@@ -24,6 +24,7 @@ from typing import NoReturn, TypeVar
 from generator import __version__, images, metadata
 from generator.errors import InvalidRequest
 from generator.request import MAX_GENERATIONS, MAX_IMAGE_PROMPTS, MAX_IMAGES, GenerationRequest, ImagePrompt
+from generator.sentences import Message, MessageValue
 from generator.settings import Settings
 
 VERSION = 1
@@ -101,7 +102,8 @@ def recipe_from_json(text: str) -> Recipe:
     """
     content = _Table(_parsed(text), "", {"reverie_recipe", "request", "images", "made_with"})
     if content.get("reverie_recipe", int) != VERSION:
-        _refuse(f"its version is not {VERSION}, the one that this program reads; perhaps a newer Reverie wrote it")
+        text = "its version is not {known}, the one that this program reads; perhaps a newer Reverie wrote it"
+        _refuse(text, known=VERSION)
     pictures = _Pictures(content.get("images", dict))
     request = _request_from_dict(content.get("request", dict), pictures)
     made_with = content.find("made_with", dict)
@@ -129,13 +131,14 @@ def read_recipe(data: bytes) -> Recipe:
         InvalidRequest: if there is none, or it is broken; a sentence says which.
     """
     if len(data) > MAX_FILE_BYTES:
-        raise InvalidRequest(f"The file has over {MAX_FILE_BYTES // 2**20} MiB, which no recipe needs.", "recipe")
+        said = Message("The file has over {most} MiB, which no recipe needs.", most=MAX_FILE_BYTES // 2**20)
+        raise InvalidRequest(said, "recipe")
     if data.lstrip()[:1] == b"{":
         return recipe_from_json(data.decode("utf-8", "replace"))
     text = metadata.find_text(data)
     if text is None:
         raise InvalidRequest(
-            "This file carries no recipe; only pictures as Reverie saved them do, no copies of them.", "recipe"
+            Message("This file carries no recipe; only pictures as Reverie saved them do, no copies of them."), "recipe"
         )
     return recipe_from_json(text)
 
@@ -147,13 +150,13 @@ class _Table:
         self._content, self._where = content, where
         for key in content:
             if key not in keys:
-                _refuse(f"there is an unknown key {where + key[:40]!r}")
+                _refuse("there is an unknown key {key}", key=repr(where + key[:40]))
 
     def get(self, key: str, kind: type[_Kind]) -> _Kind:
         """The value at `key`."""
         value = self.find(key, kind)
         if value is None:
-            _refuse(f"{self._where}{key} is missing")
+            _refuse("{key} is missing", key=self._where + key)
         return value
 
     def find(self, key: str, kind: type[_Kind]) -> _Kind | None:
@@ -163,7 +166,7 @@ class _Table:
             value = float(value) if abs(value) < 2**53 else math.inf
         if value is None or type(value) is kind:
             return value
-        _refuse(f"{self._where}{key} is not {_NAMES[kind]}")
+        _refuse("{key} is not {kind}", key=self._where + key, kind=_NAMES[kind])
 
 
 class _Pictures:
@@ -171,7 +174,7 @@ class _Pictures:
 
     def __init__(self, encoded: dict[str, object]) -> None:
         if len(encoded) > MAX_IMAGES:
-            _refuse(f"it holds {len(encoded)} pictures; at most {MAX_IMAGES} are allowed")
+            _refuse("it holds {count} pictures; at most {most} are allowed", count=len(encoded), most=MAX_IMAGES)
         self._encoded, self._checked = encoded, dict[str, bytes]()
 
     def get(self, digest: str) -> bytes:
@@ -183,18 +186,24 @@ class _Pictures:
     def _read(self, digest: str) -> bytes:
         encoded = self._encoded.get(digest)
         if not isinstance(encoded, str):
-            _refuse(f"its picture {digest[:12]!r} is missing")
+            _refuse("its picture {digest} is missing", digest=repr(digest[:12]))
         try:
             data = base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
-            _refuse(f"its picture {digest[:12]!r} is not in base64")
+            _refuse("its picture {digest} is not in base64", digest=repr(digest[:12]))
         if _digest(data) != digest:
-            _refuse(f"its picture {digest[:12]!r} was changed")
+            _refuse("its picture {digest} was changed", digest=repr(digest[:12]))
         images.check_normalised(data)
         return data
 
 
-_NAMES: Mapping[type, str] = {str: "text", int: "a whole number", float: "a number", dict: "an object", list: "a list"}
+_NAMES: Mapping[type, Message] = {
+    str: Message("text"),
+    int: Message("a whole number"),
+    float: Message("a number"),
+    dict: Message("an object"),
+    list: Message("a list"),
+}
 
 
 def _request_to_dict(request: GenerationRequest) -> dict[str, object]:
@@ -217,7 +226,7 @@ def _request_from_dict(content: dict[str, object], pictures: _Pictures) -> Gener
     tables = [_Table(content, "request.", _REQUEST_KEYS)]
     while (parent := tables[-1].find("parent", dict)) is not None:
         if len(tables) > MAX_GENERATIONS:
-            _refuse(f"it goes back over more than {MAX_GENERATIONS} pictures")
+            _refuse("it goes back over more than {most} pictures", most=MAX_GENERATIONS)
         tables.append(_Table(parent, "request.parent.", _REQUEST_KEYS))
     request = _one_request(tables.pop(), pictures, None)
     while tables:
@@ -228,7 +237,7 @@ def _request_from_dict(content: dict[str, object], pictures: _Pictures) -> Gener
 def _one_request(table: _Table, pictures: _Pictures, parent: GenerationRequest | None) -> GenerationRequest:
     prompts = table.get("image_prompts", list)
     if len(prompts) > MAX_IMAGE_PROMPTS:
-        _refuse(f"it has {len(prompts)} image prompts; at most {MAX_IMAGE_PROMPTS} are allowed")
+        _refuse("it has {count} image prompts; at most {most} are allowed", count=len(prompts), most=MAX_IMAGE_PROMPTS)
     init_image = table.find("init_image", str)
     return GenerationRequest(
         prompt=table.get("prompt", str),
@@ -264,26 +273,27 @@ def _made_with(content: dict[str, object]) -> MadeWith:
 
 def _parsed(text: str) -> dict[str, object]:
     if len(text) > MAX_RECIPE_CHARACTERS:
-        _refuse(f"it has {len(text)} characters; at most {MAX_RECIPE_CHARACTERS} are allowed")
+        _refuse("it has {count} characters; at most {most} are allowed", count=len(text), most=MAX_RECIPE_CHARACTERS)
     if sum(text.count(mark) for mark in ",[{") > _MAX_VALUES:
-        _refuse(f"it has over {_MAX_VALUES} values")
+        _refuse("it has over {most} values", most=_MAX_VALUES)
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         _refuse("it is nested too deeply")
-    except ValueError as exc:
-        raise InvalidRequest("The recipe is broken: it is not JSON.", "recipe") from exc
+    except ValueError:
+        _refuse("it is not JSON")
     if isinstance(content, dict):
         return content
     _refuse("it is not an object")
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    _refuse(f"{name} is no number")
+    _refuse("{name} is no number", name=name)
 
 
-def _refuse(what: str) -> NoReturn:
-    raise InvalidRequest(f"The recipe is broken: {what}.", "recipe")
+def _refuse(template: str, /, **values: MessageValue) -> NoReturn:
+    what = Message(template, **values)
+    raise InvalidRequest(Message("The recipe is broken: {what}.", what=what), "recipe")
 
 
 def _digest(data: bytes) -> str:

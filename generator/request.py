@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from generator.errors import InvalidRequest
+from generator.made_with import MadeWith
 from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, check_pull, parse_story
+from generator.sentences import Message
 from generator.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class ImagePrompt:
 
     def __post_init__(self) -> None:
         _check_image(self.image, "image_prompts")
-        check_pull(self.weight, self.stop, "an image prompt", "image_prompts")
+        check_pull(self.weight, self.stop, Message("an image prompt"), "image_prompts")
         object.__setattr__(self, "weight", float(self.weight))
         object.__setattr__(self, "stop", float(self.stop))
 
@@ -88,12 +90,18 @@ class GenerationRequest:
         self._check_prompts()
         self._check_start()
         if not _MODELS_NAME.fullmatch(self.models):
-            raise InvalidRequest(f"{self.models[:40]!r} cannot name a model set; 'starter' is one.", "models")
+            raise InvalidRequest(
+                Message("{name} cannot name a model set; 'starter' is one.", name=repr(self.models[:40])), "models"
+            )
         if self.stopped_at is not None and (
             type(self.stopped_at) is not int or not 1 <= self.stopped_at <= self.settings.steps
         ):
             raise InvalidRequest(
-                f"stopped_at must be a whole number from 1 to {self.settings.steps}, the number of steps.", "stopped_at"
+                Message(
+                    "stopped_at must be a whole number from 1 to {steps}, the number of steps.",
+                    steps=self.settings.steps,
+                ),
+                "stopped_at",
             )
 
     @property
@@ -124,37 +132,42 @@ class GenerationRequest:
     def _check_prompts(self) -> None:
         if len(self.image_prompts) > MAX_IMAGE_PROMPTS:
             raise InvalidRequest(
-                f"There are {len(self.image_prompts)} image prompts; at most {MAX_IMAGE_PROMPTS} are allowed.",
+                Message(
+                    "There are {count} image prompts; at most {most} are allowed.",
+                    count=len(self.image_prompts),
+                    most=MAX_IMAGE_PROMPTS,
+                ),
                 "image_prompts",
             )
         if self.image_prompts and not self.prompt and all(item.weight <= 0 for item in self.image_prompts):
             raise InvalidRequest(
-                "No image prompt has a positive weight; say with words or a picture what to come near to.",
+                Message("No image prompt has a positive weight; say with words or a picture what to come near to."),
                 "image_prompts",
             )
         if self.init_image is not None:
             _check_image(self.init_image, "init_image")
         _ = self.scenes
         if len(self.images) > MAX_IMAGES:
-            raise InvalidRequest(f"This request and its parents hold over {MAX_IMAGES} pictures.", "image_prompts")
+            text = "This request and its parents hold over {most} pictures."
+            raise InvalidRequest(Message(text, most=MAX_IMAGES), "image_prompts")
         if sum(map(len, self.images)) > MAX_IMAGE_BYTES:
-            raise InvalidRequest(
-                f"The pictures of this request and its parents take over {MAX_IMAGE_BYTES // 2**20} MiB; use fewer.",
-                "image_prompts",
-            )
+            text = "The pictures of this request and its parents take over {most} MiB; use fewer."
+            raise InvalidRequest(Message(text, most=MAX_IMAGE_BYTES // 2**20), "image_prompts")
 
     def _check_start(self) -> None:
         start = self.settings.start
         if start == "init" and self.init_image is None:
-            raise InvalidRequest("start 'init' needs an init image; give one or choose another start.", "start")
-        if start != "init" and self.init_image is not None:
-            raise InvalidRequest(f"An init image goes with start 'init', not with {start!r}.", "start")
-        if (start == "parent") != (self.parent is not None):
-            raise InvalidRequest("start 'parent' goes with a parent picture, and only with one.", "start")
-        if self.generation > MAX_GENERATIONS:
             raise InvalidRequest(
-                f"This picture already goes back over {MAX_GENERATIONS} others; use it as an init image.", "start"
+                Message("start 'init' needs an init image; give one or choose another start."), "start"
             )
+        if start != "init" and self.init_image is not None:
+            text = "An init image goes with start 'init', not with {start}."
+            raise InvalidRequest(Message(text, start=repr(start)), "start")
+        if (start == "parent") != (self.parent is not None):
+            raise InvalidRequest(Message("start 'parent' goes with a parent picture, and only with one."), "start")
+        if self.generation > MAX_GENERATIONS:
+            text = "This picture already goes back over {most} others; use it as an init image."
+            raise InvalidRequest(Message(text, most=MAX_GENERATIONS), "start")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,15 +199,16 @@ class Progress:
 class Picture:
     """A finished picture: the pixels, the request that makes it again, and the last progress.
 
-    Where the dream was ended early, `request.stopped_at` says after which step.
+    Where the dream was ended early, `request.stopped_at` says after which step. `made_with` says by what it was made.
     """
 
     image: Image
     request: GenerationRequest
     progress: Progress
     warnings: tuple[str, ...] = ()
+    made_with: MadeWith | None = None
 
 
 def _check_image(image: object, field_name: str) -> None:
     if not isinstance(image, bytes) or not image.startswith(_PNG):
-        raise InvalidRequest("A picture must go through generator.images.normalise first.", field_name)
+        raise InvalidRequest(Message("A picture must go through generator.images.normalise first."), field_name)

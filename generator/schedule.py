@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from generator.sentences import Message
 from generator.settings import Settings, Size
 
 # The loss jumps with the crops; the plateau is judged by its moving average.
@@ -92,12 +93,14 @@ class Schedule:
 
     def warnings(self) -> tuple[str, ...]:
         """Sentences about what was asked for and will be otherwise."""
-        warnings = []
+        warnings: list[str] = []
         if self.size != self.settings.size:
-            warnings.append(f"The picture is painted at {self.size}, the nearest to {self.settings.size} that works.")
+            text = "The picture is painted at {size}, the nearest to {asked} that works."
+            warnings.append(Message(text, size=str(self.size), asked=str(self.settings.size)))
         reached = len({self.scene(step) for step in range(self.settings.steps)})
         if reached < self.scenes:
-            warnings.append(f"There are {self.scenes} scenes, but {self.settings.steps} steps reach only {reached}.")
+            text = "There are {scenes} scenes, but {steps} steps reach only {reached}."
+            warnings.append(Message(text, scenes=self.scenes, steps=self.settings.steps, reached=reached))
         return tuple(warnings)
 
     def _progress(self, step: int) -> float:

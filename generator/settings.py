@@ -11,6 +11,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from generator.errors import InvalidRequest
+from generator.sentences import Message
 
 STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
 OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")
@@ -34,9 +35,8 @@ class Size(NamedTuple):
         """
         match = re.fullmatch(r"\s*(\d{1,5})\s*(?:[x×X*]\s*(\d{1,5})\s*)?", text)
         if match is None:
-            raise InvalidRequest(
-                f"{text[:40]!r} is not a size; write width and height in pixels, for example 256x192.", "size"
-            )
+            said = "{given} is not a size; write width and height in pixels, for example 256x192."
+            raise InvalidRequest(Message(said, given=repr(text[:40])), "size")
         width = int(match[1])
         return cls(width, int(match[2] or width))
 
@@ -108,7 +108,8 @@ class Settings:
         known = {item.name for item in fields(self)}
         for name in values:
             if name not in known:
-                raise InvalidRequest(f"There is no setting {_shown(name)}, only {', '.join(sorted(known))}.", name)
+                text = "There is no setting {name}, only {known}."
+                raise InvalidRequest(Message(text, name=_shown(name), known=", ".join(sorted(known))), name)
         return replace(self, **values)  # type: ignore[arg-type]  # __post_init__ checks each type
 
     def as_dict(self) -> dict[str, object]:
@@ -143,8 +144,10 @@ def _shown(value: object) -> str:
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else f"{value[:60]}…")
     if isinstance(value, int) and abs(value) > 10**30:
-        return "a number of absurd length"
-    return repr(value) if value is None or isinstance(value, int | float) else f"a {type(value).__name__}"
+        return Message("a number of absurd length")
+    if value is None or isinstance(value, int | float):
+        return repr(value)
+    return Message("a {kind}", kind=type(value).__name__)
 
 
 def _checked(item: Field[Any], value: object) -> object:
@@ -153,11 +156,13 @@ def _checked(item: Field[Any], value: object) -> object:
     if "choices" in item.metadata:
         if value not in item.metadata["choices"]:
             choices = ", ".join(item.metadata["choices"])
-            raise InvalidRequest(f"{item.name} cannot be {_shown(value)}; choose one of {choices}.", item.name)
+            text = "{name} cannot be {given}; choose one of {choices}."
+            raise InvalidRequest(Message(text, name=item.name, given=_shown(value), choices=choices), item.name)
         return value
     if item.type == "bool":
         if not isinstance(value, bool):
-            raise InvalidRequest(f"{item.name} must be true or false, not {_shown(value)}.", item.name)
+            text = "{name} must be true or false, not {given}."
+            raise InvalidRequest(Message(text, name=item.name, given=_shown(value)), item.name)
         return value
     return _checked_number(item, value)
 
@@ -165,10 +170,12 @@ def _checked(item: Field[Any], value: object) -> object:
 def _checked_number(item: Field[Any], value: object) -> int | float:
     low, high = item.metadata["low"], item.metadata["high"]
     whole = item.type == "int"
-    kind = "a whole number" if whole else "a number"
+    kind = Message("a whole number") if whole else Message("a number")
     right_type = isinstance(value, int) or (not whole and isinstance(value, float))
     if isinstance(value, bool) or not isinstance(value, int | float) or not right_type or not low <= value <= high:
-        raise InvalidRequest(f"{item.name} must be {kind} from {low} to {high}, not {_shown(value)}.", item.name)
+        text = "{name} must be {kind} from {low} to {high}, not {given}."
+        message = Message(text, name=item.name, kind=kind, low=low, high=high, given=_shown(value))
+        raise InvalidRequest(message, item.name)
     return value if whole else float(value)
 
 
@@ -178,10 +185,12 @@ def _checked_size(item: Field[Any], value: object) -> Size:
     elif type(value) is int:
         value = (value, value)
     if not isinstance(value, tuple) or len(value) != 2 or not all(type(side) is int for side in value):
-        raise InvalidRequest(f"size must be width and height in pixels, such as 256x192, not {_shown(value)}.", "size")
+        text = "size must be width and height in pixels, such as 256x192, not {given}."
+        raise InvalidRequest(Message(text, given=_shown(value)), "size")
     size = Size(*value)
     low, high = item.metadata["low"], item.metadata["high"]
     if not all(low <= side <= high for side in size):
         shown = "x".join(map(_shown, size))
-        raise InvalidRequest(f"Each side of size must be from {low} to {high} pixels, not {shown}.", "size")
+        text = "Each side of size must be from {low} to {high} pixels, not {given}."
+        raise InvalidRequest(Message(text, low=low, high=high, given=shown), "size")
     return size

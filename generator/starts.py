@@ -16,6 +16,7 @@ from generator.errors import InvalidRequest
 from generator.models import Models
 from generator.pixels import read_image
 from generator.request import GenerationRequest
+from generator.sentences import Message
 from generator.settings import Size
 from generator.targets import Targets
 from generator.vqgan import VQGAN
@@ -92,13 +93,13 @@ def _proposed(
     prompts have a say in which proposal is the best.
     """
     if models.prior is None:
-        raise InvalidRequest(
-            f"The models {models.name!r} have no prior; choose another start, such as 'random'.", "start"
-        )
+        text = "The models {models} have no prior; choose another start, such as 'random'."
+        raise InvalidRequest(Message(text, models=repr(models.name)), "start")
     prompts = request.scenes[0].prompts if request.scenes else ()
     heaviest = max(prompts, key=lambda prompt: prompt.weight, default=None)
     if heaviest is None or heaviest.weight <= 0:
-        raise InvalidRequest("start 'prior' needs words to come near to; add some or choose another start.", "start")
+        text = "start 'prior' needs words to come near to; add some or choose another start."
+        raise InvalidRequest(Message(text), "start")
     features = models.perceptors[0].embed_texts([heaviest.text])
     places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
     if generator.device.type != "cpu":

@@ -18,6 +18,7 @@ from generator.perceptor import Perceptor, cut_off
 from generator.pixels import read_image
 from generator.prompts import TextPrompt
 from generator.request import GenerationRequest, ImagePrompt
+from generator.sentences import Message
 
 _SHOWN_CHARACTERS = 120
 
@@ -90,14 +91,16 @@ def targets_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> t
 def warnings_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> tuple[str, ...]:
     """Sentences about words that are cut off or that a perceptor has never seen."""
     texts = dict.fromkeys(prompt.text for scene in request.scenes for prompt in scene.prompts)
-    warnings = []
-    for text in texts:
-        if rest := cut_off(text):
-            warnings.append(f"CLIP reads 77 tokens of a prompt; this end of yours is not read: “{_short(rest)}”.")
-        unknown = dict.fromkeys(word for perceptor in perceptors for word in perceptor.unknown_words(text))
+    warnings: list[str] = []
+    for prompt in texts:
+        if rest := cut_off(prompt):
+            text = "CLIP reads 77 tokens of a prompt; this end of yours is not read: “{rest}”."
+            warnings.append(Message(text, rest=_short(rest)))
+        unknown = dict.fromkeys(word for perceptor in perceptors for word in perceptor.unknown_words(prompt))
         if unknown:
             words = ", ".join(f"“{_short(word)}”" for word in unknown)
-            warnings.append(f"These models have never seen the words {words}; they do not know what they mean.")
+            text = "These models have never seen the words {words}; they do not know what they mean."
+            warnings.append(Message(text, words=words))
     return tuple(warnings)
 
 

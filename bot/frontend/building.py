@@ -39,7 +39,7 @@ def build(
         executor,
         settings=settings,
         starts=dreamer.starts,
-        cut_off=dreamer.cut_off,
+        foresee=dreamer.foresee,
         external_wait=external_wait,
     )
     return Reverie(config, service, config_path=config_path, external_wait=external_wait, shard_count=shard_count)

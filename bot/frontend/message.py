@@ -17,6 +17,8 @@ SHOWN_PROMPT = 900
 """So many characters of a prompt are shown; escaped they stay below an embed's limits."""
 BAR_CELLS = 20
 ALT_TEXT = 1_000
+NOTES, NOTE = 12, 300
+"""So many notes about a prompt are shown, of so many characters."""
 COLOURS = {
     JobState.QUEUED: 0x80848E,
     JobState.RUNNING: 0x5865F2,
@@ -58,7 +60,7 @@ def shown(view: JobView, notes: Sequence[Sentence] = ()) -> Shown:
             PictureFile(name=f"preview-{job.id}.jpg", data=preview.data, width=preview.width, height=preview.height),
         )
     content = _status(view)
-    embed = None if job.private else _embed(job, notes, files)
+    embed = None if job.private else _embed(job, [*notes, *view.warnings], files)
     step = view.preview.step if view.preview is not None else None
     marks = (content, None if embed is None else embed.description, step, view.number)
     return Shown(content, embed, _buttons_under_way(view), files, False, _alt_text(job), marks)
@@ -209,9 +211,8 @@ def _embed(
 ) -> discord.Embed:
     locale = job.locale
     lines = [plain_prompt(job.prompt) or say("no_words", locale)]
-    lines += [f"-# {discord.utils.escape_mentions(note.said(locale))}" for note in notes]
-    warnings = dict.fromkeys(warning for picture in pictures for warning in picture.warnings)
-    lines += [f"-# {discord.utils.escape_markdown(warning)[:300]}" for warning in list(warnings)[:5]]
+    said = dict.fromkeys([*notes, *(warning for picture in pictures for warning in picture.warnings)])
+    lines += [f"-# {plain_prompt(note.said(locale), NOTE)}" for note in list(said)[:NOTES]]
     colour = COLOURS[JobState.DONE if done else job.state]
     embed = discord.Embed(description="\n".join(lines)[:4_000], colour=colour)
     embed.set_footer(text=recipe_line(job, pictures))

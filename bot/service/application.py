@@ -31,7 +31,7 @@ from bot.speeds import Speeds
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
-from generator import Settings
+from generator import GenerationRequest, Settings
 
 Listener = Callable[[int], None]
 _log = logging.getLogger(__name__)
@@ -58,14 +58,14 @@ class Service:
         *,
         settings: Settings | None = None,
         starts: Mapping[str, Mapping[str, object]] | None = None,
-        cut_off: Callable[[str], str] | None = None,
+        foresee: Callable[[GenerationRequest], tuple[str, ...]] | None = None,
         external_wait: ExternalWait = identity,
     ) -> None:
         """Nothing is opened or started yet.
 
         `settings` are what every picture begins with where config.yaml says nothing; by default the generator's own.
         `starts` says by start what is otherwise.
-        `cut_off` tells which end of a text the perceptors do not read; it is called on a thread.
+        `foresee` says what can be said about a request before it is painted; it is called on a thread.
         `external_wait` is explained in bot.waiting.
         """
         self._files, self._executor = files, executor
@@ -83,7 +83,7 @@ class Service:
         self._dispatcher = Dispatcher(store, queue, painter, executor, guilds, external_wait)
         base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
         enqueue = self._dispatcher.enqueue
-        self._desk = Desk(config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, cut_off)
+        self._desk = Desk(config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, foresee)
         self._housekeeping = Housekeeping(
             store, files, guilds, self.archive, config.timing, self._notify, self.post.failed, external_wait
         )
@@ -270,7 +270,7 @@ class Service:
             number=running.number,
             due_at=time.time() + running.left_s(self._queue.speeds),
             preview=running.preview,
-            warnings=running.warnings,
+            warnings=tuple(map(Sentence.of_generator, running.warnings)),
             finishing=running.finishing,
         )
 

@@ -8,7 +8,7 @@ from bot.config import Limits
 from bot.errors import InvalidWish, OverLimit
 from bot.jobs import Job, Origin
 from bot.service.values import Change
-from bot.service.wishes import check_count, check_limits, compose, new_seed, reseeded
+from bot.service.wishes import check_count, check_limits, compose, new_seed, reseeded, said
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
 UPSCALE = 2
@@ -41,7 +41,7 @@ def child_of(
         else:
             child = Child(_onwards(picture, change, base, limits), (job.id, number), count)
     except InvalidRequest as exc:
-        raise InvalidWish("generator_says", field=exc.field, message=str(exc)) from exc
+        raise said(exc) from exc
     check_limits(child.request.settings, limits)
     return child
 

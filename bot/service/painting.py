@@ -182,7 +182,7 @@ class JobPainter:
             stopped_at=request.stopped_at,
             flagged=painted.unsafe,
             has_timelapse=timelapse,
-            warnings=painted.picture.warnings,
+            warnings=tuple(map(Sentence.of_generator, painted.picture.warnings)),
         )
         await self._store.jobs.save_picture(picture, painted.paint_s)
         await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)

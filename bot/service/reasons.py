@@ -18,7 +18,7 @@ def reason_for(exc: Exception, error_id: str) -> Sentence:
     if isinstance(exc, CheckpointError):
         return Sentence.of("models_broken", error_id=error_id)
     if isinstance(exc, GeneratorError):
-        return Sentence.of("generator_says", message=str(exc))
+        return Sentence.of("generator_says", message=Sentence.of_generator(exc.message))
     if isinstance(exc, FilesError | StoreError):
         return Sentence.of("not_saved", error_id=error_id)
     if isinstance(exc, BotError):

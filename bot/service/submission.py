@@ -19,6 +19,7 @@ from bot.service.queue import JobQueue
 from bot.service.values import Asker, Change, Ticket, Wish
 from bot.service.words import Words
 from bot.store import Store
+from bot.texts import Sentence
 from generator import GenerationRequest, InvalidRequest, Settings, read_recipe, request_to_json
 
 _log = logging.getLogger(__name__)
@@ -38,15 +39,15 @@ class Desk:
         enqueue: Callable[[Job], Awaitable[None]],
         settings: Settings,
         starts: Mapping[str, Mapping[str, object]],
-        cut_off: Callable[[str], str] | None = None,
+        foresee: Callable[[GenerationRequest], tuple[str, ...]] | None = None,
     ) -> None:
         """`settings` are what every picture begins with, `starts` by start what is otherwise.
 
-        `cut_off` gives the end of a text that is not read.
+        `foresee` says what can be said about a request before it is painted.
         """
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
         self._archive, self._queue, self._enqueue = archive, queue, enqueue
-        self.settings, self._starts, self._cut_off = settings, starts, cut_off
+        self.settings, self._starts, self._foresee = settings, starts, foresee
         self.closed = False
 
     async def submit(self, asker: Asker, wish: Wish) -> Ticket:
@@ -89,7 +90,7 @@ class Desk:
         try:
             request = (await asyncio.to_thread(read_recipe, data)).request
         except InvalidRequest as exc:
-            raise InvalidWish("recipe_says", field="file", message=str(exc)) from exc
+            raise InvalidWish("recipe_says", field="file", message=Sentence.of_generator(exc.message)) from exc
         if request.models != self._config.models:
             raise InvalidWish("recipe_models", field="file", models=request.models, ours=self._config.models)
         if new_seed:
@@ -152,6 +153,6 @@ class Desk:
         _log.info("job queued", extra=about(job=job.id, guild=job.guild_id))
         await self._enqueue(job)
         notes = wishes.notes(request)
-        if self._cut_off is not None:
-            notes += await asyncio.to_thread(wishes.cut_notes, request, self._cut_off)
+        if self._foresee is not None:
+            notes += tuple(map(Sentence.of_generator, await asyncio.to_thread(self._foresee, request)))
         return Ticket(job=job, place=await self._queue.place(job.id), notes=notes)

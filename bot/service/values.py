@@ -122,8 +122,8 @@ class JobView:
     due_at: float | None = None
     """Seconds since 1970: when all of its pictures are painted, as far as one can say."""
     preview: Preview | None = None
-    warnings: tuple[str, ...] = ()
-    """While it is painted: what the generator has to say about the request, in English."""
+    warnings: tuple[Sentence, ...] = ()
+    """While it is painted: what the generator has to say about the request."""
     pictures: tuple[StoredPicture, ...] = ()
     """Those that are finished and saved."""
     paused: bool = False

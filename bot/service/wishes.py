@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -143,12 +143,6 @@ def notes(request: GenerationRequest) -> tuple[Sentence, ...]:
     return tuple(found)
 
 
-def cut_notes(request: GenerationRequest, cut_off: Callable[[str], str]) -> tuple[Sentence, ...]:
-    """What is not read of the prompts, being too long for the perceptors; `cut_off` gives the end of a text."""
-    ends = [cut_off(prompt.text) for scene in request.scenes for prompt in scene.prompts]
-    return tuple(Sentence.of("note_cut", text=end if len(end) <= 200 else f"{end[:199]}…") for end in ends if end)
-
-
 def _note(prompt: TextPrompt, total: float) -> Sentence:
     key = "note_towards" if prompt.weight > 0 else "note_away" if prompt.weight < 0 else "note_ignored"
     text = prompt.text if len(prompt.text) <= 80 else f"{prompt.text[:79]}…"
@@ -187,7 +181,7 @@ def _merged(base: Settings, given: Mapping[str, object]) -> Settings:
     except InvalidRequest as exc:
         item = _SETTINGS.get(exc.field or "")
         if item is None:
-            raise InvalidWish("generator_says", field=exc.field, message=str(exc)) from exc
+            raise said(exc) from exc
         if "choices" in item.metadata:
             choices = ", ".join(item.metadata["choices"])
             raise InvalidWish("not_a_choice", field=item.name, name=item.name, choices=choices) from exc
@@ -218,14 +212,19 @@ def _picture(data: bytes, field: str) -> bytes:
     try:
         return normalise(data)
     except InvalidRequest as exc:
-        raise InvalidWish("picture_says", field=field, message=str(exc)) from exc
+        raise InvalidWish("picture_says", field=field, message=Sentence.of_generator(exc.message)) from exc
 
 
 def _checked(kind: Any, **values: object) -> Any:  # noqa: ANN401 - any of the generator's values
     try:
         return kind(**values)
     except InvalidRequest as exc:
-        raise InvalidWish("generator_says", field=exc.field, message=str(exc)) from exc
+        raise said(exc) from exc
+
+
+def said(exc: InvalidRequest) -> InvalidWish:
+    """What the generator refuses, in the language of whoever reads it."""
+    return InvalidWish("generator_says", field=exc.field, message=Sentence.of_generator(exc.message))
 
 
 def texts_of(request: GenerationRequest) -> Iterator[str]:

@@ -11,6 +11,7 @@ from bot.service.blocklist import first_hit, tidy
 from bot.service.facts import FactCache, must_manage
 from bot.service.values import Asker, Style
 from bot.store import Store
+from bot.texts import Sentence
 from generator import InvalidRequest, parse_story
 
 MAX_STYLES = 100
@@ -62,7 +63,7 @@ class Words:
         try:
             scenes = parse_story(text, beside_pictures=True)
         except InvalidRequest as exc:
-            raise InvalidWish("generator_says", field="text", message=str(exc)) from exc
+            raise InvalidWish("generator_says", field="text", message=Sentence.of_generator(exc.message)) from exc
         if len(scenes) != 1:
             raise InvalidWish("style_story", field="text")
         own = (await self._facts.of(asker.guild_id)).styles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
 import aiosqlite
@@ -98,7 +98,7 @@ class JobTable:
 
     async def save_picture(self, picture: StoredPicture, paint_s: float) -> None:
         """Note a picture whose files are in place; a second time replaces the first."""
-        sql, values = insertion("pictures", asdict(picture))
+        sql, values = insertion("pictures", {item.name: getattr(picture, item.name) for item in fields(picture)})
         async with self._database.transaction() as db:
             await db.execute(sql.replace("INSERT", "INSERT OR REPLACE", 1), values)
             await db.execute("UPDATE jobs SET paint_s = paint_s + ? WHERE id = ?", (paint_s, picture.job_id))

@@ -35,7 +35,7 @@ def picture_of(row: Row, prefix: str = "") -> StoredPicture:
     """The picture in a row that SELECT_PICTURE found, or in columns with a prefix."""
     values = {name: row[prefix + name] for name in PICTURE_COLUMNS}
     values["flagged"], values["has_timelapse"] = bool(values["flagged"]), bool(values["has_timelapse"])
-    values["warnings"] = tuple(json.loads(values["warnings"]))
+    values["warnings"] = tuple(map(Sentence.from_json, json.loads(values["warnings"])))
     return StoredPicture(**values)
 
 
@@ -46,7 +46,7 @@ def plain(value: object) -> object:
     if isinstance(value, Sentence):
         return value.as_json()
     if isinstance(value, tuple):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps([plain(item) for item in value], ensure_ascii=False)
     return int(value) if isinstance(value, bool) else value
 
 

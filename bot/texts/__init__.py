@@ -1,5 +1,6 @@
 """All that the bot says, in English and German: one folder a language, one file a subject. Any thread.
 
+What the generator says comes in English; `de/generator.yaml` has the German by the English template.
 A text is `str.format`-ed with the values of its sentence. Where its form depends on a number, it is a mapping with
 `one` and `other`, chosen by the value `count`.
 """
@@ -14,8 +15,11 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from generator import Message
+
 LANGUAGES = ("en", "de")
-Value = str | int | float
+Plain = str | int | float
+AS_IT_IS = "{text}"
 _FOLDER = Path(__file__).parent
 
 
@@ -25,28 +29,42 @@ class Sentence:
 
     key: str
     values: tuple[tuple[str, Value], ...] = ()
+    """A value that is a sentence itself is said in the same language."""
 
     @classmethod
     def of(cls, key: str, /, **values: Value) -> Sentence:
         """A sentence by its key; keywords are the values of the placeholders."""
         return cls(key, tuple(sorted(values.items())))
 
+    @classmethod
+    def of_generator(cls, message: str) -> Sentence:
+        """What the generator said. A message's template is the key; other text is said as it is."""
+        if not isinstance(message, Message):
+            return cls.of(AS_IT_IS, text=message)
+        parts = {name: cls.of_generator(v) if isinstance(v, Message) else v for name, v in message.values.items()}
+        return cls.of(message.template, **parts)
+
     def said(self, locale: str = "en") -> str:
         """The text in the language of a Discord locale (`de`, `en-GB`); English where we lack that language."""
-        return say(self.key, locale, **dict(self.values))
+        said = {name: value.said(locale) if isinstance(value, Sentence) else value for name, value in self.values}
+        return say(self.key, locale, **said)
 
     def as_json(self) -> str:
         """For the database; `from_json` reads it."""
-        return json.dumps([self.key, dict(self.values)], ensure_ascii=False)
+        values = {name: [v.as_json()] if isinstance(v, Sentence) else v for name, v in self.values}
+        return json.dumps([self.key, values], ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Sentence:
         """The sentence that `as_json` wrote; one whose text is gone since then says its key."""
         key, values = json.loads(text)
-        return cls.of(key, **values)
+        return cls.of(key, **{name: cls.from_json(v[0]) if isinstance(v, list) else v for name, v in values.items()})
 
 
-def say(key: str, locale: str = "en", /, **values: Value) -> str:
+Value = Plain | Sentence
+
+
+def say(key: str, locale: str = "en", /, **values: Plain) -> str:
     """The text `key` in the language of `locale`, filled in. Nested sentences are said beforehand by the caller.
 
     A key without a text, which only a database of another version can hold, is said as it is.

@@ -33,7 +33,7 @@ class Bench:
         self.executor = LocalExecutor(
             self.dreamer, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, stall_s=timing.stall_s
         )
-        self.service = Service(self.config, self.files, self.executor, cut_off=self.dreamer.cut_off)
+        self.service = Service(self.config, self.files, self.executor, foresee=self.dreamer.foresee)
         self.service.watch(self.changes.append)
         await self.service.start()
         return self.service

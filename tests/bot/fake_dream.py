@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from generator import CheckpointError, GenerationRequest, Picture, Progress, request_from_json, request_to_json
+from generator import CheckpointError, GenerationRequest, Message, Picture, Progress, request_from_json, request_to_json
 
 
 class FakeDream:
@@ -82,9 +82,11 @@ class FakeDreamer:
         self.unsafe = False
         self.starts: dict[str, dict[str, object]] = {}
 
-    def cut_off(self, text: str) -> str:
-        """What stands behind a full stop of three dots is not read."""
-        return text.partition("...")[2].strip()
+    def foresee(self, request: GenerationRequest) -> tuple[str, ...]:
+        """What stands behind three dots is not read."""
+        rest = request.prompt.partition("...")[2].strip()
+        text = "CLIP reads 77 tokens of a prompt; this end of yours is not read: “{rest}”."
+        return (Message(text, rest=rest),) if rest else ()
 
     def describe(self) -> str:
         return "a fake"

@@ -146,7 +146,9 @@ async def test_a_child_of_a_picture_that_was_deleted_meanwhile_has_no_parent(sto
 async def test_a_picture_is_saved_once_however_often(store: Store) -> None:
     job = await add(store)
     await store.jobs.save_picture(picture(job.id), 1.0)
-    again = picture(job.id, flagged=True, warnings=("cut off",))
+    again = picture(
+        job.id, flagged=True, warnings=(Sentence.of("{text}", text="cut off"), Sentence.of("a {b}", b=Sentence.of("c")))
+    )
     await store.jobs.save_picture(again, 1.0)
     assert await store.jobs.pictures(job.id) == (again,)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 import bot
 from bot.texts import LANGUAGES, Sentence, language_of, say, texts
@@ -49,7 +50,9 @@ ERRORS = error_names()
 
 @pytest.mark.parametrize("language", LANGUAGES[1:])
 def test_every_text_is_there_in_every_language(language: str) -> None:
-    assert set(texts(language)) == set(texts(LANGUAGES[0]))
+    # What the generator says is English by itself; tests/bot/test_generator_texts.py looks after its translations.
+    translations = OmegaConf.load(BOT / "texts" / language / "generator.yaml")
+    assert set(texts(language)) - set(translations) == set(texts(LANGUAGES[0]))
 
 
 @pytest.mark.parametrize("key", texts(LANGUAGES[0]))
