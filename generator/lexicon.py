@@ -72,7 +72,12 @@ class Lexicon:
                 mentions.append(Mention(" ".join(words[at : at + length]), concepts, count))
             in_place = words[at] in PREPOSITIONS or (in_place and words[at] in self._ignored)
             at += length
-        return mentions
+        return mentions or self._left(words)
+
+    def _left(self, words: list[str]) -> list[Mention]:
+        """Where nothing else is named, a word that is otherwise passed over names a thing, as in "an orange"."""
+        passed = [word for word in words if word in self._ignored and word in self._common]
+        return [Mention(word, tuple(self._common[word]), 1) for word in passed]
 
     def _longest(self, words: list[str], in_place: bool) -> tuple[int, tuple[int, ...]]:
         for length in range(min(LONGEST_NAME, len(words)), 0, -1):

@@ -21,7 +21,7 @@ NAMES = (
 
 @pytest.fixture
 def lexicon() -> Lexicon:
-    return Lexicon(NAMES, common={"car": [3]}, ignored=["a", "the", "red", "blue"], places=["snow"])
+    return Lexicon(NAMES, common={"car": [3], "blue": [7]}, ignored=["a", "the", "red", "blue"], places=["snow"])
 
 
 def found(lexicon: Lexicon, text: str) -> list[tuple[str, tuple[int, ...], int]]:
@@ -33,6 +33,8 @@ def found(lexicon: Lexicon, text: str) -> list[tuple[str, tuple[int, ...], int]]
     [
         ("a red apple", [("red apple", (0,), 1)]),
         ("a blue apple", [("apple", (0,), 1)]),
+        ("a blue", [("blue", (7,), 1)]),
+        ("a red", []),
         ("Two CATS and a cherry!", [("cats", (1,), 2), ("cherry", (7,), 1)]),
         ("the cat's knife", [("cat", (1,), 1), ("knife", (6,), 1)]),
         ("three knives, four leaves, 2 cherries", [("knives", (6,), 3), ("leaves", (5,), 4), ("cherries", (7,), 2)]),
