@@ -18,6 +18,7 @@ OURS = ("bot", "generator", "discord")
 """The loggers to which the configured level applies; of all others warnings are written, as is Python's default."""
 _TOKEN_LIKE = re.compile(r"(?:mfa\.[\w-]{20,}|[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,})")
 _IN_ADDRESS = re.compile(r"((?:webhooks|interactions)/\d{1,20}/)[\w%=.-]{20,}")
+_IN_PAYLOAD = re.compile(r"""(["']token["']: ?["'])[^"']+""")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
 _MARK = "reverie_about"
 
@@ -93,7 +94,9 @@ class Redactor:
         """The text with HIDDEN where a secret stood."""
         if self._secret:
             text = text.replace(self._secret, HIDDEN)
-        return _IN_ADDRESS.sub(rf"\g<1>{HIDDEN}", _TOKEN_LIKE.sub(HIDDEN, text))
+        for pattern in (_IN_ADDRESS, _IN_PAYLOAD):
+            text = pattern.sub(rf"\g<1>{HIDDEN}", text)
+        return _TOKEN_LIKE.sub(HIDDEN, text)
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Fact]:

@@ -59,6 +59,12 @@ def test_tokens_of_interactions_in_addresses_are_hidden() -> None:
     assert "/webhooks/123456/" in text
 
 
+def test_tokens_of_interactions_in_payloads_are_hidden() -> None:
+    payload = {"t": "INTERACTION_CREATE", "d": {"id": "1", "token": "aW50ZXJhY3Rpb246MTIzNDU2Nzg5"}}
+    text = TextLines().format(record(f"event: {payload} {json.dumps(payload)}"))
+    assert "aW50" not in text and text.count("[hidden]") == 2
+
+
 def test_the_log_is_configured_and_taken_away_again(capsys: pytest.CaptureFixture[str]) -> None:
     handler = configure("info", "text", "s3cr3t")
     try:
