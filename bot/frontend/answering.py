@@ -37,15 +37,11 @@ async def take_on(interaction: Interaction, order: Callable[[Asker], Coroutine[A
     check_place(interaction)
     ticket = await in_time(interaction, order(asker))
     service, job = interaction.client.service, ticket.job
-    view = await service.view(job.id) or JobView(job=job, place=ticket.place)
-    try:
-        message_id = await _answer(interaction, message.shown(view, ticket.notes))
-    except TROUBLE as exc:
-        _log.warning("the answer did not arrive: %r", exc, extra=about(job=job.id, guild=job.guild_id))
-        interaction.client.board.follow(job)
-        return
-    interaction.client.board.follow(job, interaction, ticket.notes)
-    await service.set_message(job.id, asker.channel_id, message_id)
+    with interaction.client.board.answering(job.id):
+        message_id = await _answered(interaction, ticket)
+        interaction.client.board.follow(job, None if message_id is None else interaction, ticket.notes)
+        if message_id is not None:
+            await service.set_message(job.id, asker.channel_id, message_id)
 
 
 async def in_time(interaction: Interaction, work: Coroutine[Any, Any, T], *, private: bool = False) -> T:
@@ -96,6 +92,17 @@ async def maybe(reading: Awaitable[T] | None) -> T | None:
     return None if reading is None else await reading
 
 
+async def _answered(interaction: Interaction, ticket: Ticket) -> int | None:
+    """Send the answer; the id of its message, or None where Discord does not have it."""
+    job = ticket.job
+    view = await interaction.client.service.view(job.id) or JobView(job=job, place=ticket.place)
+    try:
+        return await _answer(interaction, message.shown(view, ticket.notes))
+    except TROUBLE as exc:
+        _log.warning("the answer was not confirmed: %r", exc, extra=about(job=job.id, guild=job.guild_id))
+        return await _arrived(interaction)
+
+
 async def _answer(interaction: Interaction, shown: message.Shown) -> int:
     view = shown.buttons or discord.utils.MISSING
     embed = shown.embed or discord.utils.MISSING
@@ -106,3 +113,12 @@ async def _answer(interaction: Interaction, shown: message.Shown) -> int:
     if response.message_id is None:
         return (await interaction.original_response()).id
     return response.message_id
+
+
+async def _arrived(interaction: Interaction) -> int | None:
+    """The message of an answer that Discord took although it could not say so, the connection being cut."""
+    try:
+        return (await interaction.original_response()).id
+    except TROUBLE as exc:
+        _log.info("the answer did not arrive: %r", exc)
+        return None

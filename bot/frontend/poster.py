@@ -5,6 +5,7 @@ Event loop. What goes wrong is raised as discord.py or aiohttp raise it, see bot
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ ROOM_BYTES = 64 * 2**10
 """Kept free for the rest of the request."""
 SEARCHED = 50
 """So many messages are looked through for one that an earlier attempt may have sent."""
+TOKEN_CALL_S = 20.0
+"""How long an edit by the token may take, rate limits included, which discord.py would wait for without end."""
 _REACHED = (Fault.OTHER, Fault.CLOSED)
 _log = logging.getLogger(__name__)
 
@@ -146,7 +149,8 @@ class Poster:
                 return True, None
             except TROUBLE as exc:
                 error = exc
-                if fault_of(exc) not in _REACHED:
+                stuck = not own and isinstance(exc, TimeoutError)
+                if fault_of(exc) not in _REACHED and not stuck:
                     break
         return False, error
 
@@ -158,9 +162,10 @@ class Poster:
 
     async def _edit_by_token(self, shown: Shown, token: Interaction | None) -> None:
         if token is not None:
-            await token.edit_original_response(
-                content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
-            )
+            async with asyncio.timeout(TOKEN_CALL_S):
+                await token.edit_original_response(
+                    content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
+                )
 
     async def _send(self, job: Job, shown: Shown, *, nonce: str) -> int:
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)

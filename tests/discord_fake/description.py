@@ -31,6 +31,8 @@ class Description:
         resource: Resource[Any] = Resource.from_contents(self._whole, default_specification=DRAFT202012)
         self._registry = Registry().with_resource(_ROOT, resource)
         self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
+        self._found: dict[tuple[str, str, str], list[str]] = {}
+        """What was found in bodies so far: many are sent again and again."""
         # Fixed parts go before variables: /messages/@original before /messages/{message_id}.
         paths = sorted(self._whole["paths"], key=lambda path: path.count("{"))
         self._paths = [(path, re.compile(_VARIABLE.sub("[^/]+", path))) for path in paths]
@@ -47,9 +49,11 @@ class Description:
         validator = self._validator(template, call.method.lower(), call.content_type)
         if validator is None:
             return [f"{where}: no body of {call.content_type} belongs there"]
-        error = next(validator.iter_errors(tolerated(call.json)), None)
-        found = beyond_limits(call.json) if error is None else [_said(error)]
-        return [f"{where}: {what}" for what in found]
+        key = (where, call.content_type, json.dumps(call.json, sort_keys=True))
+        if key not in self._found:
+            error = next(validator.iter_errors(tolerated(call.json)), None)
+            self._found[key] = list(beyond_limits(call.json)) if error is None else [_said(error)]
+        return [f"{where}: {what}" for what in self._found[key]]
 
     def template(self, path: str) -> str | None:
         """The described path that a path is one of."""

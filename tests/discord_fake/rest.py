@@ -135,7 +135,10 @@ class Rest:
         return self._shown(writing.edit(message, call.json, call.files))
 
     async def _delete_by_token(self, call: Call, at: dict[str, str]) -> Answer:
-        self._by_token(at)[1].deleted = True
+        interaction, message = self._by_token(at)
+        message.deleted = True
+        if message is interaction.message:
+            interaction.message, interaction.loading = None, False
         return None
 
     def _living(self, token: str) -> Interaction:

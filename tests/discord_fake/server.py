@@ -47,6 +47,8 @@ class FakeDiscord:
         self.buckets = Buckets() if rate_limits else None
         self.faulty: list[str] = []
         """Calls that the fake does not know, or that broke it."""
+        self.slow_files_s = 0.0
+        """How long files that people attached take to be fetched; below 0 they are gone."""
         self._checked = 0
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -61,7 +63,7 @@ class FakeDiscord:
         app.router.add_get("/gateway/", self.gateway.connect)
         app.router.add_get("/attachments/{channel}/{id}/{name}", self._file)
         app.router.add_route("*", "/{anything:.*}", self._handling(_unknown))
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
@@ -225,8 +227,9 @@ class FakeDiscord:
         if file is None:
             files = [item for message in self.world.messages() for item in message.attachments]
             file = next((item for item in files if item.id == wanted), None)
-        if file is None:
+        if file is None or self.slow_files_s < 0:
             raise web.HTTPNotFound
+        await asyncio.sleep(self.slow_files_s)
         return web.Response(body=file.data, content_type=file.content_type)
 
 

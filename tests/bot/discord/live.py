@@ -56,15 +56,19 @@ class Live:
         assert self.fake.gateway.ready.is_set(), "the bot did not connect"
 
     async def stop(self) -> None:
-        """End it as a signal does."""
+        """End it as a signal does; nothing where it ended by itself."""
         self._stop.set()
-        if self._run is not None:
-            await self._run
-            self._run = None
+        run, self._run = self._run, None
+        if run is not None and not run.done():
+            await run
 
     async def imagine(self, prompt: str = "a red apple", **options: object) -> Interaction:
-        """Ann types /imagine; returns it once it is answered."""
-        return await self.fake.type_imagine(self.channel, self.ann, prompt, **options)
+        """Ann types /imagine; returns it once it is answered, and its message shows the job where one was queued."""
+        answer = await self.fake.type_imagine(self.channel, self.ann, prompt, **options)
+        message = answer.message
+        if message is not None and not answer.ephemeral:
+            await self.fake.until(lambda: message.content)
+        return answer
 
     async def job(self, job_id: int = 1) -> Job:
         """A job as it is in the database."""
@@ -76,8 +80,8 @@ class Live:
         """The job, once it has come to that state and its message says so."""
 
         async def look() -> Job | None:
-            job = await self.job(job_id)
-            return job if job.state is state and job.told else None
+            job = await self.client.service.store.jobs.get(job_id)
+            return job if job is not None and job.state is state and job.told else None
 
         return await until(look, PATIENCE_S)
 

@@ -1,0 +1,128 @@
+"""Answers to people over a real network: in time, once, and a job is never lost for want of one."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import pytest
+from PIL import Image
+
+from tests.bot.discord.live import Live
+from tests.discord_fake import Cut, Upload
+
+CALLBACK = "/interactions/*"
+
+
+def png(side_px: int = 64) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (side_px, side_px), (200, 20, 20)).save(data, "PNG")
+    return data.getvalue()
+
+
+async def test_an_imagine_is_answered_with_a_public_message(live: Live) -> None:
+    live.dreamer.open.clear()
+    answer = await live.imagine()
+    (message,) = live.channel.visible()
+    assert message is answer.message
+    assert message.embeds[0]["description"] == "a red apple"
+
+    async def noted() -> bool | None:
+        return (await live.job()).message_id == message.id or None
+
+    await live.until(noted)
+
+
+@pytest.mark.parametrize("where", list(Cut))
+async def test_an_answer_whose_connection_is_cut_leaves_one_message_and_the_picture(live: Live, where: Cut) -> None:
+    live.fake.faults.cut("POST", CALLBACK, where)
+    await live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple")
+    await live.ended()
+    (message,) = live.channel.visible()
+    assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
+
+
+async def test_an_answer_that_comes_too_late_becomes_a_message_of_its_own(live: Live) -> None:
+    live.fake.rest.answer_within_s = 0.0
+    await live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple")
+    await live.ended()
+    (message,) = live.channel.visible()
+    assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
+
+
+async def test_what_is_refused_is_said_to_the_person_only_and_nothing_is_queued(live: Live) -> None:
+    answer = await live.imagine("a red apple", size="9999x9999")
+    assert answer.ephemeral and answer.text
+    assert not await live.client.service.store.jobs.under_way()
+    assert live.channel.visible() == []
+
+
+async def test_buttons_answer_and_go_on(live: Live) -> None:
+    answer = await live.imagine()
+    await live.ended()
+    assert answer.message is not None
+    again = await live.fake.click(answer.message, "reverie:again", live.ann)
+    assert again.message is not None and not again.ephemeral
+    await live.ended(2)
+    recipe = await live.fake.click(answer.message, "reverie:recipe", live.ann)
+    assert recipe.ephemeral and recipe.message is not None
+    assert recipe.message.attachments[0].filename == "reverie-1-1.json"
+    form = await live.fake.click(answer.message, "reverie:remix", live.ann)
+    await live.fake.fill_in(form, prompt="a green pear")
+    await live.ended(3)
+    assert live.dreamer.begun[-1].prompt == "a green pear"
+
+
+async def test_delete_takes_the_message_away(live: Live) -> None:
+    answer = await live.imagine()
+    await live.ended()
+    assert answer.message is not None
+    asked = await live.fake.click(answer.message, "reverie:delete", live.ann)
+    assert asked.message is not None
+    await live.fake.click(asked.message, "reverie:erase", live.ann)
+    await live.fake.until(lambda: live.channel.visible() == [])
+
+
+async def test_choices_come_while_somebody_types(live: Live) -> None:
+    answer = await (await live.fake.complete(live.channel, live.ann, "imagine", "size", "16:9")).answered()
+    assert answer.callback is not None
+    assert all("16:9" in choice["name"] for choice in answer.callback["data"]["choices"])
+    assert answer.callback["data"]["choices"]
+
+
+async def test_an_attached_picture_is_fetched_and_used(live: Live) -> None:
+    await live.imagine(init_image=Upload("apple.png", png()))
+    await live.ended()
+    assert live.dreamer.begun[0].init_image is not None
+
+
+async def test_a_picture_that_is_slow_to_fetch_keeps_the_person_waiting_with_a_sign(live: Live) -> None:
+    live.fake.slow_files_s = 2.0
+    answer = await live.imagine(init_image=Upload("apple.png", png()))
+    assert answer.callback is not None and answer.callback["type"] == 5
+    await live.ended()
+    (message,) = live.channel.visible()
+    assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
+
+
+async def test_a_picture_that_is_gone_is_refused_with_a_sentence(live: Live) -> None:
+    upload = Upload("apple.png", png())
+    live.fake.slow_files_s = -1.0
+    answer = await live.imagine(init_image=upload)
+    assert answer.ephemeral and "init_image" in answer.text
+    assert not await live.client.service.store.jobs.under_way()
+
+
+async def test_a_crowd_is_answered_and_the_limits_hold(live: Live) -> None:
+    live.dreamer.open.clear()
+    people = [live.guild.add_member(f"person {number}") for number in range(20)]
+    typed = [await live.fake.type_command(live.channel, person, "imagine", prompt="x") for person in people * 6]
+    await asyncio.gather(*(item.answered(60.0) for item in typed))
+    await live.fake.until(lambda: all((item.message or item.followups) and not item.loading for item in typed))
+
+    async def counted() -> bool | None:
+        return len(await live.client.service.store.jobs.under_way()) == 100 or None
+
+    await live.until(counted)
+    refused = [item for item in typed if item.ephemeral or any(message.ephemeral for message in item.followups)]
+    assert len(refused) == 20, "five jobs of one person may be under way"

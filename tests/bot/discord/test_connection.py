@@ -1,0 +1,92 @@
+"""The gateway: a connection that drops, is resumed or begun anew loses nothing and answers nobody twice."""
+
+from __future__ import annotations
+
+import asyncio
+
+import discord
+import pytest
+
+from bot.errors import BotError, ConfigError
+from tests.bot.discord.live import Live
+from tests.discord_fake import Interaction
+
+PATIENCE_S = 40.0
+
+
+async def reconnected(live: Live) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        await live.fake.gateway.ready.wait()
+
+
+async def served(live: Live, answer: Interaction) -> None:
+    """The job of an answer is painted and posted, once."""
+    await live.ended()
+    (message,) = live.channel.visible()
+    assert message is answer.message
+    assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
+
+
+async def test_what_was_typed_while_the_connection_was_cut_is_answered_after_the_resume(live: Live) -> None:
+    live.fake.gateway.drop()
+    typed = await live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple")
+    live.fake.rest.answer_within_s = PATIENCE_S
+    await served(live, await typed.answered(PATIENCE_S))
+    assert (live.fake.gateway.identifies, live.fake.gateway.resumes) == (1, 1)
+
+
+async def test_a_request_to_reconnect_is_followed_by_a_resume(live: Live) -> None:
+    await live.fake.gateway.ask_to_reconnect()
+    await reconnected(live)
+    assert (live.fake.gateway.identifies, live.fake.gateway.resumes) == (1, 1)
+    await served(live, await live.imagine())
+
+
+async def test_an_invalid_session_is_followed_by_a_new_one(live: Live) -> None:
+    await live.fake.gateway.invalidate()
+    await reconnected(live)
+    assert live.fake.gateway.identifies == 2
+    await served(live, await live.imagine())
+    assert len(live.fake.sent("PUT", "/commands")) == 1, "the commands are not told anew"
+
+
+async def test_a_resume_that_is_refused_is_followed_by_a_new_session(live: Live) -> None:
+    for session in live.fake.gateway.sessions.values():
+        session.valid = False
+    live.fake.gateway.drop()
+    await reconnected(live)
+    assert (live.fake.gateway.identifies, live.fake.gateway.resumes) == (2, 1)
+    await served(live, await live.imagine())
+
+
+async def test_a_picture_is_posted_while_the_gateway_is_away(live: Live) -> None:
+    live.dreamer.open.clear()
+    answer = await live.imagine()
+    await live.fake.gateway.invalidate()
+    live.dreamer.open.set()
+    await served(live, answer)
+
+
+async def test_a_restart_sends_the_commands_only_when_they_changed(live: Live) -> None:
+    await live.stop()
+    await live.start()
+    assert len(live.fake.sent("PUT", "/commands")) == 1
+
+
+async def test_a_token_that_discord_does_not_take_is_told_in_a_sentence(live: Live) -> None:
+    await live.stop()
+    live.fake.faults.refuse("GET", "/users/@me", 401, times=None)
+    with pytest.raises(ConfigError, match="token"):
+        await live.start()
+
+
+async def test_a_discord_out_of_order_at_the_start_is_told_in_a_sentence(live: Live) -> None:
+    await live.stop()
+    live.fake.faults.refuse("GET", "/users/@me", 503, times=None)
+    with pytest.raises(BotError, match="Discord cannot be reached"):
+        await live.start()
+
+
+async def test_the_client_is_one_that_shards_itself(live: Live) -> None:
+    assert isinstance(live.client, discord.AutoShardedClient)
+    assert live.client.shard_count == 1

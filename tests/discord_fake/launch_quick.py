@@ -1,0 +1,39 @@
+"""`python -m tests.discord_fake.launch_quick --config FILE`: as `launch`, but with a dream without models.
+
+For what is not about the picture: it starts within seconds, since no torch is loaded. `FAKE_STEP_S` is how long a step
+takes. All else is the bot's own: it is put together and run as `python -m bot` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from bot import log
+from bot.__main__ import stop_on_signals
+from bot.environment import data_folder, load_config, read_token
+from bot.frontend import building, client
+from bot.pulse import Pulse
+from generator import Settings
+from tests.bot.fake_dream import FakeDreamer
+from tests.discord_fake.pointing import point_at
+
+SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
+
+
+async def serve(config_path: Path) -> None:
+    """Run the bot until a signal."""
+    config, token = load_config(config_path), read_token(os.environ) or ""
+    folder = data_folder(config, os.environ)
+    log.configure(config.log.level, config.log.format, token)
+    dreamer = FakeDreamer(float(os.environ.get("FAKE_STEP_S", "0")))
+    stop = stop_on_signals()
+    bot = building.build(config, folder, dreamer, SETTINGS, config_path=config_path)
+    await client.run(bot, token, stop, Pulse(folder))
+
+
+if __name__ == "__main__":
+    point_at(os.environ["FAKE_DISCORD"])
+    asyncio.run(serve(Path(sys.argv[sys.argv.index("--config") + 1])))
