@@ -47,9 +47,8 @@ def test_every_linked_file_is_committed_or_about_to_be() -> None:
     assert ignored == []
 
 
-def test_dead_links_would_be_found(tmp_path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    path = ROOT / "docs" / "nowhere.md"
-    document = Document(path)
+def test_dead_links_would_be_found() -> None:
+    document = Document(ROOT / "docs" / "nowhere.md")
     document.__dict__["text"] = "[a](gone.md) [b](using.md#no-such-heading) ![c](images/gone.png) [d](https://e.org)"
     assert len(dead_links(document)) == 3
 
