@@ -32,6 +32,8 @@ AREAS = (256, 384, 512, 768, 1024)
 """Sides of the squares that have as many pixels as the sizes on offer."""
 GRAIN_PX = 16
 MAX_CHOICES = 25
+MAX_WEIGHT = 100.0
+"""As the generator takes it."""
 _SETTINGS: dict[str, Field[Any]] = {item.name: item for item in fields(Settings)}
 
 
@@ -43,6 +45,7 @@ def command() -> app_commands.Command[Any, ..., Any]:
         _option("init_image", discord.Attachment, None),
         _setting("init_weight"),
         _option("image_prompt", discord.Attachment, None),
+        _option("image_weight", app_commands.Range[float, -MAX_WEIGHT, MAX_WEIGHT], 1.0),
         _option("style", str, None),
         _option("negative", app_commands.Range[str, 1, 1_000], ""),
         _option("count", app_commands.Range[int, 1, MAX_COUNT], 1),
@@ -102,7 +105,7 @@ async def _order(interaction: Interaction, asker: Asker, given: Mapping[str, Any
         negative=given["negative"],
         style=given["style"],
         init_image=init_data,
-        image_prompts=() if prompt_data is None else (ImageWish(data=prompt_data),),
+        image_prompts=() if prompt_data is None else (ImageWish(data=prompt_data, weight=given["image_weight"]),),
         count=given["count"],
         private=given["private"],
         timelapse=given["timelapse"],

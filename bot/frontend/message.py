@@ -212,7 +212,7 @@ def _embed(
     locale = job.locale
     lines = [plain_prompt(job.prompt) or say("no_words", locale)]
     said = dict.fromkeys([*notes, *(warning for picture in pictures for warning in picture.warnings)])
-    lines += [f"-# {plain_prompt(note.said(locale), NOTE)}" for note in list(said)[:NOTES]]
+    lines += [f"• {plain_prompt(note.said(locale), NOTE)}" for note in list(said)[:NOTES]]
     colour = COLOURS[JobState.DONE if done else job.state]
     embed = discord.Embed(description="\n".join(lines)[:4_000], colour=colour)
     embed.set_footer(text=recipe_line(job, pictures))

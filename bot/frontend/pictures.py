@@ -74,7 +74,7 @@ async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
     text = await archive.recipe(asker, job_id, number)
     pictures = [item for item in await archive.pictures(job_id) if item.number == number]
     locale = asker.locale
-    lines = [message.plain_prompt(job.prompt) or say("no_words", locale), f"-# {message.recipe_line(job, pictures)}"]
+    lines = [message.plain_prompt(job.prompt) or say("no_words", locale), message.recipe_line(job, pictures)]
     lines.append(say("recipe_how", locale))
     embed = discord.Embed(title=say("recipe_title", locale, job=job_id), description="\n".join(lines))
     for name, value in list(job.settings.as_dict().items())[:24]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import discord
@@ -78,6 +80,7 @@ class Board:
         self._editors: dict[int, asyncio.Task[None]] = {}
         self._stirred: dict[int, asyncio.Event] = {}
         self._finders: set[asyncio.Task[None]] = set()
+        self._answering: set[int] = set()
         self._closed = False
         self._unwatch = app.service.watch(self.touch)
 
@@ -92,6 +95,15 @@ class Board:
         if interaction is not None:
             track.interaction, track.notes, track.edited_at = interaction, notes, time.monotonic()
         self.touch(job.id)
+
+    @contextmanager
+    def answering(self, job_id: int) -> Iterator[None]:
+        """While its first answer is on its way, however long that takes, a job gets no message of its own."""
+        self._answering.add(job_id)
+        try:
+            yield
+        finally:
+            self._answering.discard(job_id)
 
     def touch(self, job_id: int) -> None:
         """A job may look different now. Returns at once."""
@@ -156,6 +168,9 @@ class Board:
     async def _show(self, track: Track, *, hurry: bool = False) -> None:
         """Look at a job and bring its message up to date, if it is time; whatever goes wrong, others go on."""
         track.touched, track.again_at, track.looked_at = False, _NEVER, time.monotonic()
+        if track.job_id in self._answering:
+            track.again_at = track.looked_at + LOOK_S
+            return
         try:
             view = await self._app.service.view(track.job_id)
             if view is None or view.job.state is JobState.DONE:

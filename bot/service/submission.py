@@ -146,13 +146,13 @@ class Desk:
     ) -> Ticket:
         await admission.check_words(self._words, asker, list(wishes.texts_of(request)))
         recipe = await asyncio.to_thread(request_to_json, request)
+        notes = wishes.notes(request)
+        if self._foresee is not None:
+            notes += tuple(map(Sentence.of_generator, await asyncio.to_thread(self._foresee, request)))
         if self.closed:
             raise ShuttingDown("shutting_down")
         draft = replace(draft, private=private, timelapse=timelapse)
         job = await self._store.jobs.add(draft, recipe, admission.gate(limits, self._config.caps, draft.count))
         _log.info("job queued", extra=about(job=job.id, guild=job.guild_id))
         await self._enqueue(job)
-        notes = wishes.notes(request)
-        if self._foresee is not None:
-            notes += tuple(map(Sentence.of_generator, await asyncio.to_thread(self._foresee, request)))
         return Ticket(job=job, place=await self._queue.place(job.id), notes=notes)

@@ -27,7 +27,9 @@ class FakeDream:
         if parent is not None:
             self.state = hashlib.sha256((self.state + json.loads(parent)["state"]).encode()).hexdigest()
 
-    warnings = ("This is a fake.",)
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (*self._dreamer.foresee(self.request), "This is a fake.")
 
     @property
     def finished(self) -> bool:
@@ -59,7 +61,7 @@ class FakeDream:
 
     def picture(self) -> Picture:
         request = self.request if self.finished else replace(self.request, stopped_at=self.step_number)
-        return Picture(image=self.preview(), request=request, progress=self.progress)
+        return Picture(image=self.preview(), request=request, progress=self.progress, warnings=self.warnings)
 
     def snapshot(self) -> bytes:
         recipe = request_to_json(self.request)

@@ -22,7 +22,7 @@ def built(tmp_path: Path, config: Config) -> Iterator[Stage]:
 @pytest_asyncio.fixture
 async def env(built: Stage) -> AsyncIterator[simcord.Env]:
     """The simulated Discord; simcord's plugin finds it here and has the test use its clock."""
-    env = built.waits.env = simcord.Env(built.make_client())
+    env = built.waits.env = simcord.Env(built.make_client(), settle_timeout=30.0)
     await env.start()
     yield env
     built.dreamer.open.set()

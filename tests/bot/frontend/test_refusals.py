@@ -1,0 +1,131 @@
+"""Places and times at which nothing is taken on, and what people hear at once of that which is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import discord
+import pytest
+from discord import app_commands
+
+from bot.config import Config, Limits
+from bot.errors import InvalidWish
+from bot.frontend.errors import sentence_for
+from bot.service import ImageWish, Wish
+from tests.bot.frontend.stage import Stage, reply_of
+from tests.bot.frontend.test_imagine import png, refusal
+
+
+async def test_an_archived_or_locked_thread_is_refused_and_an_open_one_is_not(stage: Stage) -> None:
+    channel = stage.client.get_channel(stage.channel.id)
+    assert isinstance(channel, discord.TextChannel)
+    thread = await channel.create_thread(name="apples", type=discord.ChannelType.public_thread)
+    stage.channel = next(item for item in stage.channel.threads if item.id == thread.id)
+    await thread.edit(archived=True)
+    assert await refusal(stage) == (
+        "This thread is archived or locked, so the bot could not show the picture here. "
+        "Open it again, or ask elsewhere."
+    )
+    await thread.edit(archived=False)
+    await stage.painted()
+
+
+async def test_there_are_no_pictures_in_direct_messages(stage: Stage) -> None:
+    user = stage.env.create_user("eve")
+    assert "help" in user.available_commands()
+    assert "imagine" not in user.available_commands()
+    # Should Discord let it pass all the same, the command itself says so.
+    sentence, unexpected = sentence_for(app_commands.NoPrivateMessage(), "")
+    assert sentence.said() == "Pictures are painted in servers only, not in direct messages."
+    assert not unexpected
+
+
+class TestPause:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, limits=Limits(cooldown_s=600))
+
+    async def test_a_pause_between_two_pictures_is_told_with_a_countdown(self, stage: Stage) -> None:
+        await stage.painted()
+        text = await refusal(stage)
+        assert text.startswith("This server asks for a pause between two pictures. You can ask again <t:")
+        assert text.endswith(":R>.")
+
+
+class TestDay:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, limits=Limits(daily=3))
+
+    async def test_a_days_quota_counts_pictures_and_says_how_many_are_left(self, stage: Stage) -> None:
+        await stage.painted(count=2)
+        text = await refusal(stage, count=2)
+        assert text.startswith(
+            "This server allows 3 pictures a day for each person; you have 1 left. It begins anew <t:"
+        )
+        await stage.painted()
+        await stage.bob.slash(stage.channel, "imagine", prompt="another person's")
+
+    async def test_deleting_all_of_ones_own_does_not_give_new_pictures(self, stage: Stage) -> None:
+        await stage.painted(count=3)
+        asked = reply_of(await stage.ann.slash(stage.channel, "privacy"))
+        assert "A count of your pictures, for the daily limit, goes after two days by itself" in asked.content
+        sure = reply_of(await stage.ann.click(asked, label="Delete mine"))
+        await stage.ann.click(sure, label="Delete all of mine for good")
+        assert "you have 0 left" in await refusal(stage)
+
+
+async def test_what_is_not_read_is_told_at_once_while_it_is_painted_and_afterwards(stage: Stage) -> None:
+    stage.dreamer.step_s = 0.05
+    answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle...with ships", steps=200)
+    assert answer.response is not None
+    said = "this end of yours is not read: “with ships”"
+    assert said in (answer.response.embeds[0].description or "")
+
+    async def grown() -> discord.Message | None:
+        message = stage.message()
+        return message if message.attachments else None
+
+    growing = (await stage.until(grown)).embeds[0].description or ""
+    assert growing.count(said) == 1
+    assert "This is a fake." in growing  # What only the dream itself can know.
+    stage.dreamer.step_s = 0.0
+    await stage.ended()
+    assert (stage.message().embeds[0].description or "").count(said) == 1
+
+
+async def test_a_job_whose_answer_takes_its_time_is_not_told_of_meanwhile(stage: Stage) -> None:
+    with stage.client.board.answering(1):
+        await stage.service.submit(stage.asker(stage.ann), Wish(prompt="a red apple"))
+        await stage.until(lambda: painted(stage))
+        await stage.env.advance_time(30.0)
+        assert not stage.channel.history()
+    await stage.ended()
+    assert len(stage.channel.history()) == 1
+
+
+async def painted(stage: Stage) -> bool:
+    return (await stage.job()).painted_at is not None
+
+
+async def test_a_picture_to_come_near_to_has_a_weight(stage: Stage) -> None:
+    await stage.painted(image_prompt=("like.png", png()), image_weight=-0.25)
+    assert stage.dreamer.begun[0].image_prompts[0].weight == -0.25
+    await stage.painted(image_prompt=("like.png", png()))
+    assert stage.dreamer.begun[1].image_prompts[0].weight == 1.0
+
+
+@pytest.mark.parametrize(
+    ("wish", "sentence"),
+    [
+        (Wish(prompt="x" * 2_001), "Der Prompt hat 2001 Zeichen; höchstens 2000 sind erlaubt."),
+        (Wish(prompt="day ^ night |"), "Ein Prompt in Szene 2 ist leer; schreibe Text vor und hinter jedes |."),
+        (Wish(prompt="a:999"), "Das Gewicht von 'a' muss eine Zahl von -100 bis 100 sein, nicht 999.0."),
+        (Wish(prompt="a", init_image=b"hello"), "Das angehängte Bild lässt sich nicht verwenden. Diese Datei ist kein"),
+        (Wish(prompt="a", image_prompts=(ImageWish(data=png()[:60]),)), "Dieses PNG-Bild ist beschädigt"),
+    ],
+)
+async def test_a_german_person_is_refused_in_german(stage: Stage, wish: Wish, sentence: str) -> None:
+    with pytest.raises(InvalidWish) as caught:
+        await stage.service.submit(replace(stage.asker(stage.ann), locale="de"), wish)
+    assert sentence in caught.value.sentence.said("de")
