@@ -110,6 +110,8 @@ class Job(Draft):
     """The message that shows the job; None until the first answer is sent, or after that message was deleted."""
     attempts: int = 0
     """How often the thread began to paint it without coming to an end."""
+    finish_after: int | None = None
+    """After how many steps, counted over all of its pictures, somebody wants it finished."""
     reason: Sentence | None = None
     """Why the job was cancelled or failed, or why its pictures are not posted yet."""
     waiting_since: float | None = None

@@ -228,7 +228,9 @@ class Service:
         running = self._queue.running.get(job_id)
         if job.state is not JobState.RUNNING or running is None:
             raise WrongState("not_painted_now")
-        running.order = Order.FINISH
+        # Written down first: should the process end in this very step, the next one still knows.
+        running.job = await self.store.jobs.change(job_id, finish_after=running.steps_done) or running.job
+        running.order = running.order or Order.FINISH
         self._executor.tell(job_id, Order.FINISH)
         self._notify(job_id)
         return job

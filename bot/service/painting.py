@@ -100,7 +100,7 @@ class JobPainter:
                 if number in saved:
                     running.images.append(await asyncio.to_thread(self._saved_image, job.id, number))
                     continue
-                if running.finishing and running.images:
+                if running.enough:
                     break
                 work = await self._work(job, request, number, examine)
                 outcome = await self._executor.paint(work, partial(self._hear, running))

@@ -38,7 +38,18 @@ class Running:
     @property
     def finishing(self) -> bool:
         """Whether somebody asked to finish it now."""
-        return self.order is Order.FINISH
+        return self.job.finish_after is not None
+
+    @property
+    def steps_done(self) -> int:
+        """Steps so far, over all of its pictures."""
+        return (self.number - 1) * self.job.settings.steps + (0 if self.progress is None else self.progress.step)
+
+    @property
+    def enough(self) -> bool:
+        """Whether it was to be finished before this picture, and there is one already."""
+        wanted = self.job.finish_after
+        return wanted is not None and bool(self.images) and (self.number - 1) * self.job.settings.steps >= wanted
 
     def begin(self, number: int) -> None:
         """Another picture's turn: what is left of the news was of the one before."""
@@ -51,6 +62,10 @@ class Running:
             preview, snapshot = news.preview or old.preview, news.snapshot or old.snapshot
             news = replace(news, preview=preview, snapshot=snapshot)
         self._news, self.progress, self.warnings = news, news.progress, news.warnings
+        wanted = self.job.finish_after
+        if self.order is None and wanted is not None and self.steps_done >= wanted:
+            # The wish is older than this process: the picture has come to where it was then.
+            self.order = Order.FINISH
         self.fresh.set()
 
     def take_news(self) -> News | None:

@@ -470,7 +470,7 @@ async def test_a_person_hears_at_once_what_is_not_read_and_later_what_the_genera
     job = await running(bench, ticket.job)
     view = await bench.service.view(job.id)
     assert view is not None
-    assert [warning.said() for warning in view.warnings] == ["This is a fake."]
+    assert [warning.said() for warning in view.warnings][-1] == "This is a fake."
     await bench.service.cancel(asker(), job.id)
 
 
@@ -486,6 +486,29 @@ async def test_a_process_that_ends_without_a_word_loses_nothing(bench: Bench) ->
     await bench.reaches(job.id, JobState.POSTING)
     await bench.reaches(queued.id, JobState.POSTING)
     assert len(bench.dreamer.resumed) == 1
+
+
+async def test_the_wish_to_finish_now_outlives_a_process_that_ends_in_that_step(bench: Bench) -> None:
+    bench.dreamer.step_s = 0.01
+    wish = Wish(prompt="x", settings=QUICK | {"steps": 60}, count=4)
+    job = (await bench.service.submit(asker(), wish)).job
+
+    async def within_the_second() -> int | None:
+        view = await bench.service.view(job.id)
+        on_disk = bench.files.read(Kind.SNAPSHOT, job.id, 2) is not None
+        return view.progress.step if view is not None and view.number == 2 and view.progress and on_disk else None
+
+    await until(within_the_second)
+    bench.dreamer.open.clear()
+    await asyncio.sleep(0.1)
+    wished_at = await until(within_the_second)
+    await bench.service.finish_early(asker(), job.id)
+    await bench.crash()
+    bench.dreamer.open.set()
+    await bench.post(job.id)
+    first, second = await bench.service.archive.pictures(job.id)
+    assert (first.steps, first.stopped_at) == (60, None)
+    assert second.stopped_at is not None and second.stopped_at >= wished_at
 
 
 async def test_a_job_under_which_the_process_ends_again_and_again_is_given_up(bench: Bench) -> None:

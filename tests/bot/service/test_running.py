@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from PIL import Image
 
 from bot.jobs import Job
 from bot.painting import News, Order
@@ -55,5 +58,19 @@ def test_what_is_left_is_the_rest_of_this_picture_and_all_of_the_others(running:
     assert running.left_s(speeds) == pytest.approx(3 * (BEGIN_S + 20))
     running.hear(news(5))
     assert running.left_s(speeds) == pytest.approx(10 + 2 * (BEGIN_S + 20))
-    running.order = Order.FINISH
+    running.job = replace(running.job, finish_after=running.steps_done)
     assert running.left_s(speeds) == pytest.approx(10)
+
+
+def test_a_wish_to_finish_is_told_again_where_the_picture_has_come_to_where_it_was_then(running: Running) -> None:
+    running.job = replace(running.job, finish_after=14)
+    running.hear(news(10))
+    running.images.append(Image.new("RGB", (1, 1)))
+    running.begin(2)
+    assert not running.enough
+    running.hear(news(3))
+    assert running.order is None
+    running.hear(news(4))
+    assert running.order is Order.FINISH
+    running.begin(3)
+    assert running.enough
