@@ -15,6 +15,7 @@ from generator.checkpoints.digests import compare, sha256_of
 from generator.checkpoints.faults import Fault, blaming
 from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
 from generator.errors import CheckpointError
+from generator.own_models import DEFAULT_PERCEPTOR
 
 
 class Condition(Enum):
@@ -44,17 +45,24 @@ class ModelFile:
     fault: str = ""
 
 
-def look_at_set(name: str, perceptors: Sequence[str] | None = None, folder: Path | None = None) -> list[ModelFile]:
-    """The files of a model set, with its own perceptors or with others (names or files); the starter as one.
+def look_at_set(
+    name: str, perceptors: Sequence[str] = (), vqgan: Path | None = None, folder: Path | None = None
+) -> list[ModelFile]:
+    """The files of a model set, the starter as one; `perceptors` (names or files) and `vqgan` go before its own.
 
     Raises:
         InvalidRequest: for a name that is not in the catalogue.
     """
+    if vqgan is not None:
+        return [
+            look_at(vqgan, folder),
+            *(look_at_perceptor(judge, folder) for judge in perceptors or (DEFAULT_PERCEPTOR,)),
+        ]
     if name == STARTER:
         return [_look_at_starter()]
     entry = find_set(name)
-    names = entry.perceptors if perceptors is None else tuple(perceptors)
-    return [look_at(entry.vqgan, folder), *(look_at_perceptor(judge, folder) for judge in names)]
+    judges = perceptors or entry.perceptors
+    return [look_at(entry.vqgan, folder), *(look_at_perceptor(judge, folder) for judge in judges)]
 
 
 def look_at_perceptor(given: str, folder: Path | None = None) -> ModelFile:

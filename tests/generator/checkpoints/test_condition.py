@@ -123,8 +123,16 @@ def test_a_set_is_all_of_its_files(tmp_path: Path) -> None:
     for name, entry in SETS.items():
         found = look_at_set(name, folder=tmp_path)
         assert [file.condition for file in found] == [Condition.MISSING] * (1 + len(entry.perceptors))
-    names = [file.name for file in look_at_set("imagenet-1024", ["RN50", "ViT-B/16"], tmp_path)]
+    names = [file.name for file in look_at_set("imagenet-1024", ["RN50", "ViT-B/16"], folder=tmp_path)]
     assert names == ["vqgan_imagenet_f16_1024.ckpt", "RN50.pt", "ViT-B-16.pt"]
+
+
+def test_a_vqgan_of_ones_own_takes_the_place_of_the_sets(published: Path, tmp_path: Path) -> None:
+    found = look_at_set("imagenet-1024", vqgan=published, folder=tmp_path / "models")
+    assert [(file.name, file.condition) for file in found] == [
+        (TINY.name, Condition.NEW),
+        ("ViT-B-32.pt", Condition.MISSING),
+    ]
 
 
 def test_the_starter_is_there_and_whole() -> None:
