@@ -41,7 +41,8 @@ class _Convolution(torch.autograd.Function):
         if len(weight) < _THIN_CHANNELS or _suits_winograd(gradient, weight):
             return _convolved(gradient, weight.flip(2, 3).transpose(0, 1).contiguous(), None), None, None
         padding = weight.shape[2] // 2
-        return conv2d_input(ctx.shape, weight, gradient, padding=padding), None, None
+        widened = conv2d_input(ctx.shape, weight, gradient, padding=padding)  # type: ignore[no-untyped-call]
+        return widened, None, None
 
 
 class _NormSwish(torch.autograd.Function):

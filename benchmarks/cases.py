@@ -1,0 +1,115 @@
+"""What is measured: model sets with their settings, for our dream and for the plain loop alike.
+
+Real shapes are those of the well-known checkpoints (VQGAN ImageNet f16 with 16,384 codes, CLIP ViT-B/32) with random
+weights: speed and memory do not depend on the numbers. The starter is the shipped one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from benchmarks.reference import PlainLoop, Seeing
+from generator.dream import Dream
+from generator.models import STARTER, Models, load_models, read_tensors
+from generator.perceptor import CLIP, ModifiedResNet, Perceptor
+from generator.request import GenerationRequest
+from generator.settings import Settings
+from generator.targets import targets_of
+from generator.vqgan import VQGAN
+
+PROMPT = "a red apple at night"
+_F16 = {
+    "double_z": False, "z_channels": 256, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128,
+    "ch_mult": [1, 1, 2, 2, 4], "num_res_blocks": 2, "attn_resolutions": [16], "dropout": 0.0,
+}  # fmt: skip
+_VIT_B_32 = {
+    "embed_dim": 512, "image_resolution": 224, "vision_layers": 12, "vision_width": 768, "vision_patch_size": 32,
+    "context_length": 77, "vocab_size": 49408, "transformer_width": 512, "transformer_heads": 8,
+    "transformer_layers": 12,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """Models and settings; `settings` change the models' own defaults.
+
+    Attributes:
+        name: in tables.
+        models: `real` or `starter`.
+        settings: by name.
+        steps: in one round.
+        rounds: how many.
+        whole: whether a round is a dream from its first step to its last, since its steps differ.
+    """
+
+    name: str
+    models: str
+    settings: dict[str, Any]
+    steps: int
+    rounds: int
+    whole: bool = False
+
+
+_PLAIN = {"start": "random", "cutouts": 32, "steps": 5000}
+CASES = {
+    case.name: case
+    for case in (
+        Case("256-real", "real", {"size": 256, **_PLAIN}, 1, 5),
+        Case("512-real", "real", {"size": 512, **_PLAIN}, 1, 3),
+        Case("768-real", "real", {"size": 768, **_PLAIN}, 1, 3),
+        Case("starter", "starter", {"start": "random", "steps": 16}, 16, 5, whole=True),
+        Case("starter-full-size", "starter", {"start": "random", "steps": 5000, "coarse": 0.0, "ema": 0.0}, 5, 5),
+    )
+}
+
+
+def models_of(case: Case, device: str) -> Models:
+    """The models of a case, as our dream uses them."""
+    if case.models == "starter":
+        return load_models("starter", device)
+    torch.manual_seed(0)
+    params = {"embed_dim": 256, "n_embed": 16384, "ddconfig": _F16}
+    config = OmegaConf.create({"model": {"target": "taming.models.vqgan.VQModel", "params": params}})
+    vqgan = VQGAN(config).eval().requires_grad_(False).to(device)
+    perceptor = Perceptor(CLIP(**_VIT_B_32), "ViT-B/32 (random)", device=device)
+    return Models("real", vqgan, (perceptor,), None, torch.device(device), {})
+
+
+def request_of(case: Case, models: Models, seed: int = 0) -> GenerationRequest:
+    """What both sides are asked for."""
+    settings = Settings().merged(models.defaults).merged(case.settings).merged({"seed": seed})
+    return GenerationRequest(prompt=PROMPT, models=models.name, settings=settings)
+
+
+def dream_of(case: Case, models: Models) -> Dream:
+    """Our side."""
+    return Dream(request_of(case, models), models)
+
+
+def plain_loop_of(case: Case, models: Models, request: GenerationRequest, singly: bool = False) -> PlainLoop:
+    """The other side: the same weights in stock modules, the same start."""
+    start = Dream(request, models).latent
+    torch.manual_seed(request.settings.seed)
+    eye = stock_eye(case, models)
+    return PlainLoop(models.vqgan, eye, targets_of(request, models.perceptors)[0], request.settings, start, singly)
+
+
+def stock_eye(case: Case, models: Models) -> Seeing:
+    """The image tower as clip builds it: ours of a ResNet has its batch norms folded into its convolutions."""
+    perceptor = models.perceptors[0]
+    if case.models == "real":
+        return Seeing(perceptor.model.visual, perceptor.resolution)
+    state = {
+        name.removeprefix("visual."): tensor
+        for name, tensor in read_tensors(STARTER / "clip.safetensors").items()
+        if name.startswith("visual.")
+    }
+    layers = tuple(len({key.split(".")[1] for key in state if key.startswith(f"layer{n}.")}) for n in (1, 2, 3, 4))
+    width = len(state["layer1.0.conv1.weight"])
+    network = ModifiedResNet(layers, perceptor.dimension, width * 32 // 64, perceptor.resolution, width)
+    network.load_state_dict(state)
+    return Seeing(network.eval().requires_grad_(False).to(models.device), perceptor.resolution)

@@ -1,0 +1,66 @@
+"""How every benchmark tells its figures: a table on standard output, and JSON beside it with the conditions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+BUSY_LOAD = 0.5
+"""A load average, per core, from which the machine counts as busy with other things."""
+
+
+def options(description: str | None, json_name: str) -> argparse.ArgumentParser:
+    """A parser with what every benchmark knows."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the CPU")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--json", type=Path, default=Path("build/bench") / json_name, help="where the figures go")
+    return parser
+
+
+def conditions(threads: int, device: str) -> dict[str, Any]:
+    """When and on what it was measured. Ask before the measurement: it makes the machine busy itself."""
+    facts = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in _lines(facts) if line.startswith("model name")]
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    cores = os.cpu_count() or 1
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": torch.cuda.get_device_name() if device == "cuda" else (names or [platform.processor()])[0],
+        "cores": cores,
+        "threads": threads,
+        "torch": torch.__version__,
+        "load_before": round(load, 2),
+        "busy": load > BUSY_LOAD * cores,
+    }
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
+
+
+def spread(values: Sequence[float]) -> str:
+    """The median with the range, such as `2.51 (2.40 to 2.63)`."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def tell(
+    path: Path, about: dict[str, Any], head: Sequence[str], rows: Sequence[Sequence[str]], figures: object
+) -> None:
+    """Print the table, in Markdown, and write the JSON."""
+    busy = ", busy with other things" if about["busy"] else ""
+    print(f"{about['date']}, {about['machine']}, {about['threads']} threads of {about['cores']} cores{busy}\n")
+    for row in (head, ["---"] * len(head), *rows):
+        print("| " + " | ".join(row) + " |")
+    print()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"conditions": about, "figures": figures}, indent=1) + "\n", encoding="utf-8")

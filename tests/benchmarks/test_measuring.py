@@ -1,0 +1,71 @@
+"""The benchmarks themselves, on the starter, as small as they go."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from benchmarks.cases import CASES, Case, models_of
+from benchmarks.profile import Stopwatch, one_step, operations
+from benchmarks.service import measure
+from benchmarks.steps import compare, rows_of
+from benchmarks.time_to_score import own_score, race
+from benchmarks.time_to_score import rows_of as rows_of_races
+
+SMALL = Case("small", "starter", {"start": "random", "size": 64, "cutouts": 2, "steps": 2}, 2, 1, whole=True)
+
+
+@pytest.mark.slow
+def test_both_sides_take_turns_in_processes_of_their_own() -> None:
+    figures = compare(SMALL, ["ours", "plain"], 2, 1, "cpu")
+    assert {name: len(side["wall_s"]) for name, side in figures.items()} == {"ours": 2, "plain": 2}
+    for side in figures.values():
+        assert 0 < side["memory_mib"][0] <= side["memory_mib"][1]
+        assert min(side["cpu_s"]) > 0
+    (row,) = rows_of(SMALL, figures)
+    assert row[:2] == ["small", "plain"]
+
+
+@pytest.mark.slow
+def test_the_profile_knows_every_part_and_what_it_computes() -> None:
+    models, watch = models_of(SMALL, "cpu"), Stopwatch("cpu")
+    one_step(models, SMALL, watch)
+    parts = ("decode", "cut and augment", "embed", "loss")
+    expected = {"nearest codes", *(f"{part}, {way}" for part in parts for way in ("forward", "backward"))}
+    assert set(watch.seconds) == expected
+    assert operations(models, SMALL)["decode"] > operations(models, SMALL)["embed"] > 0
+
+
+@pytest.mark.slow
+def test_the_service_is_measured_from_inside_its_thread() -> None:
+    settings = {"size": 64, "steps": 2, "cutouts": 2, "candidates": 1}
+    served, times = asyncio.run(measure(3, settings, "cpu", waiting=1))
+    assert len(served.memory_mib) == 3
+    assert len(served.first_preview_s) == 1
+    assert {"starts", "steps", "previews", "last decode"} <= set(times.spent_s)
+    assert sum(times.spent_s.values()) - times.spent_s["starts"] <= served.painted_s * 1.05
+    assert 0 <= times.idle_s < served.seconds
+
+
+def test_every_case_is_known_by_its_name() -> None:
+    assert all(case.name == name for name, case in CASES.items())
+
+
+@pytest.mark.slow
+def test_a_race_ends_at_the_plain_loops_score_or_with_a_miss() -> None:
+    models = models_of(SMALL, "cpu")
+    small = replace(models, defaults={**models.defaults, "size": 64, "cutouts": 2, "steps": 2, "candidates": 1})
+    easy = race(small, "a cat", 0, 1, lambda image, prompt, vector: 1.0)
+    assert (easy.ours_steps, easy.ours_score) == (1, 1.0)
+    assert easy.ours_s is not None
+    falling = iter((3.0, 2.0, 1.0))
+    missed = race(small, "a cat", 0, 1, lambda image, prompt, vector: next(falling))
+    assert (missed.ours_s, missed.ours_steps, missed.ours_score) == (None, 2, 2.0)
+    table = dict(rows_of_races([easy, missed]))
+    assert table["pictures; misses"] == "2; 1"
+    vector = small.perceptors[0].embed_texts(["a cat"])
+    white, black = (Image.new("RGB", (64, 64), colour) for colour in ("white", "black"))
+    assert own_score(small)(white, "a cat", vector) != own_score(small)(black, "a cat", vector)
