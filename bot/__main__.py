@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot import log
+from bot.backup import back_up
 from bot.config import Config
 from bot.environment import data_folder, load_config, read_token
 from bot.errors import BotError
 from bot.files import DataFolder
 from bot.painting import Dreamer
 from bot.pulse import Pulse
-from bot.store import Store
 from bot.texts import say
 from bot.waiting import ExternalWait
 from generator import GeneratorError, Settings
@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.configure(config.log.level, config.log.format, token)
         folder = data_folder(config, os.environ)
         if given.command == "backup":
-            asyncio.run(backup(folder, given.file))
+            asyncio.run(back_up(DataFolder(folder), given.file, pictures=given.pictures))
+            print(say("backup_with_pictures" if given.pictures else "backup_done", file=str(given.file)))
         elif given.command == "invite":
             print(_invitation(token, given.application))
         elif given.command == "health":
@@ -59,24 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
-
-
-async def backup(folder: Path, target: Path) -> None:
-    """Copy the database to a file, also while the bot runs.
-
-    Raises:
-        StoreError: if there is none, or the file cannot be written.
-    """
-    database = DataFolder(folder).database
-    if not await asyncio.to_thread(database.is_file):
-        raise BotError("backup_nothing", file=str(database))
-    store = Store(database)
-    await store.open(sole=False)
-    try:
-        await store.backup(target)
-    finally:
-        await store.close()
-    print(say("backup_done", file=str(target)))
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -147,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="{backup,doctor,health,invite}")
     copy = commands.add_parser("backup", help="copy the database to a file, also while the bot runs")
     copy.add_argument("file", type=Path, help="where to")
+    copy.add_argument("--pictures", action="store_true", help="a zip archive of database, pictures and snapshots")
     doctor = commands.add_parser(
         "doctor", help="look at all that the bot needs, and say what to do about what is not right"
     )

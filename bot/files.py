@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
@@ -118,6 +119,10 @@ class DataFolder:
         """Every job that has a file here."""
         return {int(path.name.partition("-")[0]) for kind in Kind for path in self._files(kind)}
 
+    def kept(self) -> Iterator[Path]:
+        """Every file of a job: pictures, latents, timelapses, snapshots."""
+        return (path for kind in Kind for path in self._files(kind))
+
     def export_path(self) -> Path:
         """A new, empty place for an export; its name cannot be guessed.
 
@@ -159,6 +164,19 @@ class DataFolder:
 def _job(job_id: int) -> str:
     """The id in a file's name: digits only, whatever came in."""
     return f"{int(job_id):09d}"
+
+
+@contextmanager
+def as_files_error(path: Path) -> Iterator[None]:
+    """Whatever the disk refuses inside is told of as ours.
+
+    Raises:
+        FilesError: naming `path`.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise _error(exc, path) from exc
 
 
 def _error(exc: OSError, path: Path) -> FilesError:

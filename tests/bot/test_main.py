@@ -8,12 +8,14 @@ import json
 import logging
 import sqlite3
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.__main__ import main
+from bot.files import DataFolder, Kind
 from bot.pulse import Pulse
 from bot.store import Store
 
@@ -51,6 +53,33 @@ def test_backup_copies_the_database(folder: Path, capsys: pytest.CaptureFixture[
         found = copy.execute("SELECT value FROM notes").fetchall()
     copy.close()
     assert found == [("red",)]
+
+
+def test_a_backup_with_pictures_is_a_data_folder_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(make_database(folder))
+    files = DataFolder(folder)
+    for kind in Kind:
+        files.write(kind, 3, 1, kind.name.encode())
+    (folder / "exports").mkdir()
+    (folder / "exports" / "somebodys.zip").write_bytes(b"private")
+    target = folder.parent / "copy.zip"
+    assert main(["backup", str(target), "--pictures"]) == 0
+    assert "unpack the file into an empty data folder" in capsys.readouterr().out
+    assert not list(folder.parent.glob(".copy*"))
+    again = DataFolder(folder.parent / "again")
+    with zipfile.ZipFile(target) as archive:
+        archive.extractall(again.root)
+    assert {path.name for path in again.root.iterdir()} == {"reverie.db", *(kind.value[0] for kind in Kind)}
+    assert [again.read(kind, 3, 1) for kind in Kind] == [kind.name.encode() for kind in Kind]
+    with sqlite3.connect(again.database) as copy:
+        assert copy.execute("SELECT value FROM notes").fetchall() == [("red",)]
+    copy.close()
+
+
+def test_a_backup_with_pictures_to_nowhere_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(make_database(folder))
+    assert main(["backup", str(folder / "nowhere" / "copy.zip"), "--pictures"]) == 1
+    assert "copy.zip" in capsys.readouterr().err
 
 
 def test_a_backup_of_nothing_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,58 @@
+"""A copy of what the bot keeps, made while it runs: the database alone, or all of it. Event loop; files on a thread.
+
+To restore, the archive is unpacked into an empty data folder, or the copy takes the database's place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zipfile
+from pathlib import Path
+
+from bot.errors import BotError
+from bot.files import DataFolder, as_files_error
+from bot.store import Store
+
+
+async def back_up(files: DataFolder, target: Path, *, pictures: bool) -> None:
+    """Copy the database to a file; with `pictures` that is a zip archive of the whole data folder.
+
+    The file appears when it is complete. The database goes first: whatever it names has been on the disk by then.
+
+    Raises:
+        BotError: if there is no database.
+        StoreError: if the database cannot be read or copied.
+        FilesError: if the archive cannot be written.
+    """
+    if not await asyncio.to_thread(files.database.is_file):
+        raise BotError("backup_nothing", file=str(files.database))
+    database = target.with_name(f".{target.name}.db") if pictures else target
+    store = Store(files.database)
+    await store.open(sole=False)
+    try:
+        await store.backup(database)
+    finally:
+        await store.close()
+    if pictures:
+        try:
+            await asyncio.to_thread(_archive, files, database, target)
+        finally:
+            await asyncio.to_thread(database.unlink, missing_ok=True)
+
+
+def _archive(files: DataFolder, database: Path, target: Path) -> None:
+    """Runs on a thread."""
+    beside = target.with_name(f".{target.name}.part")
+    try:
+        with as_files_error(target):
+            # Pictures and tensors are packed already; packing them again would only take time.
+            with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
+                archive.write(database, files.database.name)
+                for path in files.kept():
+                    try:
+                        archive.write(path, path.relative_to(files.root))
+                    except FileNotFoundError:
+                        continue  # It was deleted meanwhile.
+            beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
