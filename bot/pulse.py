@@ -28,7 +28,7 @@ class Pulse:
         """Write it again and again, until cancelled; `is_ready` says whether Discord is connected."""
         while True:
             if self._path.parent.is_dir():
-                await asyncio.to_thread(self._write, is_ready())
+                await asyncio.to_thread(self.write, is_ready())
             await asyncio.sleep(BEAT_S)
 
     def stop(self) -> None:
@@ -51,7 +51,8 @@ class Pulse:
         if not ready:
             raise BotError("health_not_connected")
 
-    def _write(self, ready: bool) -> None:
+    def write(self, ready: bool) -> None:
+        """One beat; `ready` says whether Discord is connected. Blocking."""
         beside = self._path.with_name(".pulse.json.part")
         beside.write_text(json.dumps({"at": time.time(), "ready": ready, "process": os.getpid()}), "utf-8")
         beside.replace(self._path)

@@ -46,6 +46,7 @@ class Service:
         guilds: what the admins of a server decide: limits, channels, pause, safety, retention; statistics.
         words: styles and blocklists.
         host: what the host of the bot sees and does.
+        housekeeping: what goes by itself: old pictures, posts that find no way.
         post: from saved pictures to a confirmed message; only the frontend's poster uses it.
         store: the database; the frontend uses only its notes (`store.figures.note`).
     """
@@ -84,7 +85,7 @@ class Service:
         base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
         enqueue = self._dispatcher.enqueue
         self._desk = Desk(config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, foresee)
-        self._housekeeping = Housekeeping(
+        self.housekeeping = Housekeeping(
             store, files, guilds, self.archive, config.timing, self._notify, self.post.failed, external_wait
         )
         self.host = Host(config, store, files, executor, queue, self.words, self._desk)
@@ -106,7 +107,7 @@ class Service:
         self._started = True
         self._queue.speeds = Speeds(await self.store.figures.speeds())
         await self.guilds.load()
-        await self._housekeeping.start()
+        await self.housekeeping.start()
         await self._dispatcher.start()
 
     async def drain(self) -> None:
@@ -126,7 +127,7 @@ class Service:
     async def close(self) -> None:
         """Drain, then close the thread and the database. Nothing of the service may be used afterwards."""
         await self.drain()
-        await self._housekeeping.close()
+        await self.housekeeping.close()
         await self._dispatcher.close()
         await self._executor.close()
         await self.store.close()

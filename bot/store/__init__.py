@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+
+import aiosqlite
 
 from bot.store.connection import Database
 from bot.store.figures import FigureTable, SpeedKey, Sums
@@ -49,6 +52,14 @@ class Store:
     async def close(self) -> None:
         """Close it; what was committed stays."""
         await self._database.close()
+
+    def transaction(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
+        """All of what is done inside happens, or nothing of it.
+
+        Raises:
+            StoreError: if SQLite cannot do it.
+        """
+        return self._database.transaction()
 
     async def backup(self, target: Path) -> None:
         """Copy it to a file while it is used.

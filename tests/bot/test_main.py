@@ -106,9 +106,9 @@ def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.
     assert main(["health"]) == 1
     assert "does not run" in capsys.readouterr().err
     folder.mkdir()
-    Pulse(folder)._write(True)
+    Pulse(folder).write(True)
     assert main(["health"]) == 0
-    Pulse(folder)._write(False)
+    Pulse(folder).write(False)
     assert main(["health"]) == 1
     assert "not connected" in capsys.readouterr().err
     (folder / "pulse.json").write_text(json.dumps({"at": time.time() - 300, "ready": True}), "utf-8")

@@ -328,7 +328,7 @@ async def test_a_backup_to_nowhere_is_refused(store: Store, tmp_path: Path) -> N
 
 async def test_a_full_disk_is_told_and_nothing_is_half_written(store: Store) -> None:
     await add(store)
-    async with store._database.transaction() as db:
+    async with store.transaction() as db:
         pages = next(iter(await db.execute_fetchall("PRAGMA page_count")))[0]
         await db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StoreError) as caught:

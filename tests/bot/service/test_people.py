@@ -128,14 +128,14 @@ async def test_old_pictures_go_and_young_ones_stay(bench: Bench) -> None:
     two_days_ago = time.time() - 2 * 86_400
     await bench.service.store.jobs.change(old, ended_at=two_days_ago)
     await bench.service.store.jobs.change(kept, ended_at=two_days_ago)
-    await bench.service._housekeeping.retain()
+    await bench.service.housekeeping.retain()
     assert bench.files.job_ids() == {young, kept}
 
 
 async def test_a_clock_that_jumps_deletes_nothing(bench: Bench) -> None:
     job_id = await posted(bench)
     await bench.service.guilds.set_retention(ADMIN, 1)
-    housekeeping = bench.service._housekeeping
+    housekeeping = bench.service.housekeeping
     await bench.service.store.jobs.change(job_id, ended_at=time.time() - 2 * 86_400)
     housekeeping.began_at -= 5 * 86_400
     await housekeeping.retain()
