@@ -99,6 +99,23 @@ async def test_stats_and_retention(stage: Stage) -> None:
     assert reply_of(await stage.admin.slash(stage.channel, "retention")).content == set_to.content
 
 
+async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: Stage) -> None:
+    await stage.painted()
+    stage.dreamer.faults.append(MemoryError())
+    await stage.ann.slash(stage.channel, "imagine", prompt="too large")
+    await stage.ended(2, JobState.FAILED)
+    await stage.admin.slash(stage.channel, "pause")
+    for prompt in ("one", "two"):
+        await stage.ann.slash(stage.channel, "imagine", prompt=prompt)
+    await stage.ann.slash(stage.channel, "cancel", job=3)
+    shown = reply_of(await stage.admin.slash(stage.channel, "stats", days=1)).embeds[0]
+    assert shown.title == "Today"
+    text = shown.description or ""
+    assert "**1** pictures in" in text
+    assert "1 jobs cancelled, 1 failed" in text
+    assert "1 waiting now" in text
+
+
 async def test_the_blocklist_is_tested_and_says_which_rule_hit(stage: Stage) -> None:
     await stage.admin.slash(stage.channel, "blocklist add", rule="ass")
     hit = reply_of(await stage.admin.slash(stage.channel, "blocklist test", text="what an ASS"))
