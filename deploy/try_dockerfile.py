@@ -94,10 +94,10 @@ class Image:
         return _PATH.sub(f"{self.root}/", text)
 
     def environment(self) -> dict[str, str]:
-        """What a process of the image sees: what ENV has set, and nothing of this shell's but the settings of pip."""
+        """What a process of the image sees: what ENV has set, and of this shell's only settings of pip and OpenMP."""
         path = f"{self.root / 'usr/local/bin'}:/usr/local/bin:/usr/bin:/bin"
-        pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-        env = {"HOME": "/nonexistent", "LANG": "C.UTF-8", **pip, **self.env}
+        kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "OMP_"))}
+        env = {"HOME": "/nonexistent", "LANG": "C.UTF-8", **kept, **self.env}
         return env | {"PATH": self.env.get("PATH", path).replace("$PATH", path)}
 
     def call(self, command: Sequence[str], *, may_fail: bool = False) -> tuple[int, str]:
