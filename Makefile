@@ -62,11 +62,12 @@ format: $(STAMP) ## format the code and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-bench: $(STAMP) ## run every benchmark of benchmarks/
-	@set -e; for file in benchmarks/[a-z]*.py; do \
-		[ -e "$$file" ] || { echo 'benchmarks/ holds no benchmark.'; break; }; \
-		$(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; \
-	done
+bench: $(STAMP) ## measure speed, memory, service and time to score (CPU: within 20 minutes; figures in build/bench/)
+	@$(BIN)/python -m benchmarks.steps
+	@$(BIN)/python -m benchmarks.profile
+	@$(BIN)/python -m benchmarks.service
+	@$(BIN)/python -m benchmarks.service --small --jobs 200 --json build/bench/service-small.json
+	@$(BIN)/python -m benchmarks.time_to_score --prompts 4 --seeds 1
 
 pins: $(STAMP) ## compile requirements*.in to requirements*.txt (needs the network)
 	@set -e; for name in requirements requirements-dev requirements-train; do \

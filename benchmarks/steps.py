@@ -124,6 +124,7 @@ def compare(case: Case, sides: list[str], rounds: int, threads: int, device: str
     for _ in range(rounds):
         for name, side in running.items():
             taken[name].append(side.round())
+            print(case.name, name, taken[name][-1], file=sys.stderr, flush=True)
     return {
         name: {
             "wall_s": [each.wall_s for each in taken[name]],

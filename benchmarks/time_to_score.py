@@ -80,9 +80,9 @@ def judges_score(folder: Path) -> Score | None:
     from training.compositor import Compositor
     from training.evaluate import read_prompts, scores
     from training.judges import JUDGES as NAMES
-    from training.judges import load_judge
+    from training.judges import RESOLUTION, load_judge
 
-    prompts = read_prompts(Compositor(folder))
+    prompts = read_prompts(Compositor(folder, RESOLUTION))
     judges = [load_judge(folder, name) for name in NAMES]
     columns = {prompt.text: number for number, prompt in enumerate(prompts)}
 
