@@ -98,7 +98,14 @@ async def _load(config: Config) -> tuple[Dreamer, Settings]:
     """The models, and what every picture begins with: what they suggest, and what config.yaml says."""
     from bot.dreamer import GeneratorDreamer
 
-    dreamer = GeneratorDreamer(config.models, config.device, config.safety.threshold)
+    dreamer = GeneratorDreamer(
+        config.models,
+        config.device,
+        config.safety.threshold,
+        own=config.own_models,
+        precision=config.precision,
+        memory_share=config.gpu_memory_share,
+    )
     suggested = await asyncio.to_thread(dreamer.load)
     return dreamer, suggested.merged({str(name): value for name, value in config.generator.items()})
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 from bot.errors import ConfigError
-from generator import InvalidRequest, Settings
+from generator import InvalidRequest, OwnModels, Settings
 
 STYLE_NAME = re.compile(r"[\w][\w .'-]{0,31}")
 MAX_STYLE_CHARACTERS = 300
@@ -110,6 +111,18 @@ class Config:
 
     models: str = _text("starter", "the model set that paints; `python -m generator models` lists them")
     device: str = _choice("auto", ("auto", "cpu", "cuda"), "where it is painted")
+    precision: str = _choice(
+        "auto", ("auto", "fp32", "bf16", "fp16"), "number format of the networks; auto is the best that the device has"
+    )
+    gpu_memory_share: float = _number(1.0, 0.1, 1.0, "share of a GPU's memory that may be used")
+    vqgan: str = _text("", "checkpoint of a VQGAN of your own in place of a model set; goes with vqgan_config")
+    vqgan_config: str = _text("", "the yaml of that VQGAN, in the form of taming-transformers")
+    perceptors: list[str] = field(
+        default_factory=list, metadata={"help": "CLIP models, by name or file, in place of those of the model set"}
+    )
+    digests: dict[str, str] = field(
+        default_factory=dict, metadata={"help": "SHA-256 that model files of these names must have"}
+    )
     data: str = _text("data", "folder of all that the bot writes; the variable REVERIE_DATA goes before it")
     language: str = _choice("en", ("en", "de"), "the language of messages that are meant for a whole server")
     generator: dict[str, Any] = field(
@@ -143,6 +156,21 @@ class Config:
             cap, value = getattr(self.caps, item.name), getattr(self.limits, item.name, None)
             if value is not None and not within_cap(item.name, value, cap):
                 raise ConfigError("config_over_cap", key=f"limits.{item.name}", cap=cap)
+
+    @property
+    def own_models(self) -> OwnModels | None:
+        """The model files that are named here; None if none is.
+
+        Raises:
+            InvalidRequest: if they contradict each other, or a file is not there; the sentence names the key.
+        """
+        vqgan, its_yaml = (Path(text).expanduser() if text else None for text in (self.vqgan, self.vqgan_config))
+        return OwnModels.of(self.models, vqgan, its_yaml, self.perceptors, self.digests)
+
+    @property
+    def model_name(self) -> str:
+        """What recipes call the models that paint."""
+        return OwnModels.name_for(Path(self.vqgan)) if self.vqgan else self.models
 
     def settings_over(self, suggested: Settings) -> Settings:
         """What every picture begins with: what the models suggest, and over it what `generator` says.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from PIL import Image
 
@@ -18,6 +19,7 @@ from generator import (
     GenerationRequest,
     InvalidRequest,
     Models,
+    OwnModels,
     Settings,
     foresee,
     latent_of,
@@ -31,9 +33,19 @@ _log = logging.getLogger(__name__)
 class GeneratorDreamer:
     """Dreams with one model set of the generator."""
 
-    def __init__(self, name: str, device: str, unsafe_from: float) -> None:
-        """`name` and `device` are config.yaml's `models` and `device`; `unsafe_from` is its `safety.threshold`."""
+    def __init__(
+        self,
+        name: str,
+        device: str,
+        unsafe_from: float,
+        *,
+        own: OwnModels | None = None,
+        precision: str = "auto",
+        memory_share: float = 1.0,
+    ) -> None:
+        """The keys of config.yaml: `models`, `device`, `safety.threshold`, those of own files, and so on."""
         self._name, self._device, self._unsafe_from = name, device, unsafe_from
+        self._own, self._precision, self._memory_share = own, precision, memory_share
         self._models: Models | None = None
 
     def load(self) -> Settings:
@@ -58,7 +70,7 @@ class GeneratorDreamer:
         """Device and models in words, for the host."""
         models = self._loaded()
         perceptors = ", ".join(perceptor.name for perceptor in models.perceptors)
-        return f"{models.name} ({perceptors}) on {models.device}"
+        return f"{models.name} ({perceptors}) on {models.device}, {models.precision.value}"
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
         """A new dream; `parent` is the last snapshot of the dream that it goes on from.
@@ -76,7 +88,9 @@ class GeneratorDreamer:
             CheckpointError: if the snapshot cannot be used.
         """
         dream = Dream.resume(snapshot, self._models_for(request))
-        if dream.request != request:
+        # Where memory was short, it is painted at a smaller size than was asked for.
+        painted = dream.request.settings.merged({"size": request.settings.size})
+        if replace(dream.request, settings=painted) != request:
             raise CheckpointError("This snapshot is of another picture.")
         return dream
 
@@ -95,7 +109,11 @@ class GeneratorDreamer:
     def _loaded(self) -> Models:
         if self._models is None:
             began = time.monotonic()
-            self._models = load_models(self._name, self._device)
+            self._models = load_models(
+                self._name, self._device, own=self._own, precision=self._precision, memory_share=self._memory_share
+            )
             seconds = round(time.monotonic() - began, 2)
-            _log.info("models loaded", extra=about(models=self._name, device=str(self._models.device), seconds=seconds))
+            _log.info(
+                "models loaded", extra=about(models=self._models.name, device=str(self._models.device), seconds=seconds)
+            )
         return self._models

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from generator.foresight import foresee
     from generator.images import encode, normalise, write_file
     from generator.machine import GPU, Machine, look_at_machine
+    from generator.made_with import MadeWith, made_here
     from generator.models import Models, load_models
+    from generator.own_models import OwnModels
     from generator.prompts import Scene, TextPrompt, explain_story, parse_story
     from generator.recipe import (
-        MadeWith,
         Recipe,
-        made_here,
         read_recipe,
         recipe_from_json,
         recipe_to_json,
@@ -47,10 +47,10 @@ _MODULES = {
     "models": ("Models", "load_models"),
     "foresight": ("foresee",),
     "prompts": ("Scene", "TextPrompt", "explain_story", "parse_story"),
+    "own_models": ("OwnModels",),
+    "made_with": ("MadeWith", "made_here"),
     "recipe": (
-        "MadeWith",
         "Recipe",
-        "made_here",
         "read_recipe",
         "recipe_from_json",
         "recipe_to_json",
@@ -82,6 +82,7 @@ __all__ = [
     "ModelFile",
     "Models",
     "OutOfMemory",
+    "OwnModels",
     "Picture",
     "Progress",
     "PromptLoss",

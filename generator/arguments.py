@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from generator import __version__, images, timelapse
 from generator.errors import InvalidRequest
+from generator.made_with import PRECISIONS
 from generator.own_models import add_flags
 from generator.request import ImagePrompt
 from generator.settings import Settings, read_setting
@@ -178,6 +179,10 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help=f"save how it grew, as {_listed(timelapse.FORMATS)} (default name: by the picture's)",
     )  # fmt: skip
     group.add_argument("--device", metavar="NAME", help="auto, cpu or cuda (default: auto)")
+    group.add_argument(
+        "--precision", choices=PRECISIONS, default=None,
+        help="number format of the networks (default: auto, the best that the device has)",
+    )  # fmt: skip
     group.add_argument("--json", action="store_true", help="one line of JSON for each preview and one at the end")
     group.add_argument("-q", "--quiet", action="store_true", help="say nothing but where the file is, and warnings")
 

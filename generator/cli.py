@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +26,9 @@ from generator.arguments import (
 from generator.defaults import HostDefaults, read_host_defaults, settle
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images import format_of
-from generator.made_with import MadeWith, differences, made_here
+from generator.made_with import MadeWith, differences
 from generator.outputs import Outputs, free, plan_outputs
-from generator.own_models import read_flags
+from generator.own_models import OwnModels, read_flags
 from generator.prompts import explain_story, is_plain
 from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
 from generator.request import GenerationRequest
@@ -71,16 +72,19 @@ def main(arguments: Sequence[str] | None = None, load: Load | None = None) -> in
 
 def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     """Paint from words."""
-    load = _loader(options, given_load)
+    host = HostDefaults() if options.config is None else read_host_defaults(options.config)
+    own = _own(options, host)
+    load = given_load or partial(
+        _load_models, own=own, precision=options.precision or host.precision, memory_share=host.memory_share
+    )
     if options.resume is not None:
         return _resume(options, load)
-    host = HostDefaults() if options.config is None else read_host_defaults(options.config)
     given, remarks = given_settings(options), []
     if "seed" not in given and "seed" not in host.settings:
         seed = given["seed"] = secrets.randbelow(MAX_SEED + 1)
         remarks.append(f"Seed {seed}, drawn by lot; --seed {seed} paints the same picture.")
     outputs = _outputs(options, " ".join(options.words))
-    request = _request(options, host, given)
+    request = _request(options, host, given, own)
     if request.scenes and not is_plain(request.scenes):
         remarks.append(explain_story(request.scenes))
     models = load(request.models, options.device or host.device or "auto")
@@ -90,7 +94,9 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     return _dream(replace(request, settings=settings), models, outputs, Voice.of(options), remarks)
 
 
-def _request(options: argparse.Namespace, host: HostDefaults, given: dict[str, object]) -> GenerationRequest:
+def _request(
+    options: argparse.Namespace, host: HostDefaults, given: dict[str, object], own: OwnModels | None
+) -> GenerationRequest:
     """What is asked for, checked as far as that goes without the models."""
     init_image = None if options.init_image is None else read_picture(options.init_image)
     parent = None if options.parent is None else _recipe(options.parent).request
@@ -99,7 +105,6 @@ def _request(options: argparse.Namespace, host: HostDefaults, given: dict[str, o
     if parent is not None:
         given.setdefault("start", "parent")
         given.setdefault("size", str(parent.settings.size))
-    own = read_flags(options)
     return GenerationRequest(
         prompt=" ".join(options.words) or (parent.prompt if parent else ""),
         image_prompts=tuple(read_image_prompt(text) for text in options.image_prompt),
@@ -112,16 +117,26 @@ def _request(options: argparse.Namespace, host: HostDefaults, given: dict[str, o
 
 def _again(options: argparse.Namespace, given_load: Load | None) -> int:
     """Paint again what a recipe says."""
-    load = _loader(options, given_load)
-    recipe = _recipe(options.file)
+    recipe, own = _recipe(options.file), read_flags(options)
     if options.output is None:
         suffix = f".{options.format}" if options.format else options.file.suffix
         beside = options.file.with_name(f"{options.file.stem}-again{suffix}")
         options.output = free(beside if format_of(beside) else beside.with_suffix(".png"))
     outputs = _outputs(options, recipe.request.prompt)
+    then = recipe.made_with or MadeWith()
+    # Half precision as it was then would be very slow where it is not what the device has.
+    precision = options.precision or ("fp32" if then.precision == "fp32" else "auto")
+    load = given_load or partial(_load_models, own=own, precision=precision)
     models = load(recipe.request.models, options.device or "auto")
-    warnings = differences(recipe.made_with, _made_with(models))
-    return _dream(recipe.request, models, outputs, Voice.of(options), (), warnings)
+    from generator.device import as_many_threads
+    from generator.dream import Dream
+
+    with as_many_threads(then.threads if models.device.type == "cpu" else 0):
+        dream = Dream(recipe.request, models, cutouts_at_once=then.cutouts_at_once or None)
+        voice = Voice.of(options)
+        for text in differences(recipe.made_with, dream.made_with):
+            voice.warn(text)
+        return _paint(dream, outputs, voice)
 
 
 def _resume(options: argparse.Namespace, load: Load) -> int:
@@ -135,7 +150,7 @@ def _resume(options: argparse.Namespace, load: Load) -> int:
     request = request_from_json(unpack(data).recipe)
     outputs = _outputs(options, request.prompt)
     models = load(request.models, options.device or "auto")
-    return _paint(Dream.resume(data, models), models, outputs, Voice.of(options))
+    return _paint(Dream.resume(data, models), outputs, Voice.of(options))
 
 
 def _dream(
@@ -144,7 +159,6 @@ def _dream(
     outputs: Outputs,
     voice: Voice,
     remarks: Sequence[str],
-    warnings: Sequence[str] = (),
 ) -> int:
     """Begin a dream and paint it; remarks come only when nothing can be wrong with the input any more."""
     from generator.dream import Dream
@@ -152,31 +166,26 @@ def _dream(
     dream = Dream(request, models)
     for text in remarks:
         voice.remark(text)
-    for text in warnings:
-        voice.warn(text)
-    return _paint(dream, models, outputs, voice)
+    return _paint(dream, outputs, voice)
 
 
-def _paint(dream: Dream, models: Models, outputs: Outputs, voice: Voice) -> int:
+def _paint(dream: Dream, outputs: Outputs, voice: Voice) -> int:
     for text in dream.warnings:
         voice.warn(text)
-    return DONE if paint(dream, outputs, _made_with(models), voice) else STOPPED
+    return DONE if paint(dream, outputs, voice) else STOPPED
 
 
-def _loader(options: argparse.Namespace, given: Load | None) -> Load:
-    """What loads models: what the caller gave, else the files named by flags, else the model sets."""
-    own = read_flags(options)
-    return given or (_load_models if own is None else own.load)
+def _own(options: argparse.Namespace, host: HostDefaults) -> OwnModels | None:
+    """The model files that the flags name, else those of config.yaml, unless a flag names a set."""
+    return read_flags(options) or (None if options.models else host.own)
 
 
-def _load_models(name: str, device: str) -> Models:
+def _load_models(
+    name: str, device: str, *, own: OwnModels | None, precision: str | None, memory_share: float | None = None
+) -> Models:
     from generator.models import load_models
 
-    return load_models(name, device)
-
-
-def _made_with(models: Models) -> MadeWith:
-    return made_here(models.device.type, models.files)
+    return load_models(name, device, own=own, precision=precision or "auto", memory_share=memory_share or 1.0)
 
 
 def _recipe(path: Path) -> Recipe:

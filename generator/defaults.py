@@ -9,16 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from generator.checkpoints.catalogue import STARTER
 from generator.errors import InvalidRequest
+from generator.own_models import OwnModels
 from generator.settings import Settings
 
 
 class HostDefaults(NamedTuple):
-    """What config.yaml says: settings by name, the model set and the device; None where it says nothing."""
+    """What config.yaml says: settings by name, the models and where and how they compute; None where it is silent."""
 
     settings: Mapping[str, object] = {}
     models: str | None = None
     device: str | None = None
+    precision: str | None = None
+    memory_share: float | None = None
+    own: OwnModels | None = None
 
 
 def settle(
@@ -66,7 +71,22 @@ def read_host_defaults(path: Path) -> HostDefaults:
         Settings().merged(named)
     except InvalidRequest as exc:
         raise InvalidRequest(f"In {path} under generator: {exc}", exc.field) from exc
-    return HostDefaults(named, _text(content, "models", path), _text(content, "device", path))
+    models, device, precision = (_text(content, key, path) for key in ("models", "device", "precision"))
+    share = content.get("gpu_memory_share")
+    if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0.1 <= share <= 1):
+        raise InvalidRequest(f"In {path} the key gpu_memory_share must be a number from 0.1 to 1.", "config")
+    return HostDefaults(named, models, device, precision, share, _own_models(content, path, models))
+
+
+def _own_models(content: Mapping[Any, Any], path: Path, models: str | None) -> OwnModels | None:
+    vqgan, config = (_text(content, key, path) for key in ("vqgan", "vqgan_config"))
+    perceptors, digests = content.get("perceptors") or [], content.get("digests") or {}
+    if not isinstance(perceptors, list) or not all(isinstance(item, str) for item in perceptors):
+        raise InvalidRequest(f"In {path} the key perceptors must be a list of names or files.", "config")
+    if not isinstance(digests, dict) or not all(isinstance(text, str) for pair in digests.items() for text in pair):
+        raise InvalidRequest(f"In {path} the key digests must hold SHA-256 digests by the names of files.", "config")
+    painter, its_yaml = (Path(text) if text else None for text in (vqgan, config))
+    return OwnModels.of(models or STARTER, painter, its_yaml, perceptors, digests)
 
 
 def _text(content: Mapping[Any, Any], key: str, path: Path) -> str | None:

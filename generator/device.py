@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from generator.errors import InvalidRequest, OutOfMemory
+from generator.errors import GeneratorError, InvalidRequest, OutOfMemory
+from generator.made_with import MAX_THREADS
+from generator.sentences import Message
+
+# Libraries below torch say in their own ways that they got no memory, or that something broke.
+_GPU_IS_FULL = ("out of memory", "STATUS_ALLOC_FAILED", "CUSOLVER_STATUS_INTERNAL_ERROR")
+_GPU_FAILED = ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS", "NVIDIA driver")
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -23,15 +30,46 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as exc:
-        raise InvalidRequest(f"There is no device {name[:40]!r}; choose auto, cpu or cuda.", "device") from exc
+        text = "There is no device {name}; choose auto, cpu or cuda."
+        raise InvalidRequest(Message(text, name=repr(name[:40])), "device") from exc
     if device.type not in ("cpu", "cuda"):
-        raise InvalidRequest(f"Reverie does not run on {name!r}; choose auto, cpu or cuda.", "device")
+        text = "Reverie does not run on {name}; choose auto, cpu or cuda."
+        raise InvalidRequest(Message(text, name=repr(name[:40])), "device")
     if device.type == "cuda":
         if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
-            raise InvalidRequest(f"This machine has no GPU {name!r} that torch can use; choose auto or cpu.", "device")
+            text = "This machine has no GPU {name} that torch can use; choose auto or cpu."
+            raise InvalidRequest(Message(text, name=repr(name)), "device")
         # cuBLAS reads this when it starts; without it no product is exact to the byte. See `working`.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return device
+
+
+def cap_memory(device: torch.device, share: float) -> None:
+    """Let this process use no more than a share of a GPU's memory; on a CPU there is no such cap."""
+    if device.type == "cuda":
+        torch.cuda.set_per_process_memory_fraction(share, device)
+
+
+def release_unused(device: torch.device) -> None:
+    """Give back what nothing refers to any more, so that it can be had in other pieces."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def as_many_threads(count: int) -> Iterator[None]:
+    """Compute on the CPU by so many threads, as long as it lasts; any other number than 1 to MAX_THREADS changes none.
+
+    Sums are split among threads, so their number is part of what makes a picture the same to the byte. It may be
+    larger than that of the cores; that takes longer.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count if 1 <= count <= MAX_THREADS else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -44,6 +82,7 @@ def working(device: torch.device, exact: bool) -> Iterator[None]:
 
     Raises:
         OutOfMemory: in place of torch's own error.
+        GeneratorError: if the GPU fails otherwise.
     """
     try:
         if exact and device.type == "cuda":
@@ -51,12 +90,41 @@ def working(device: torch.device, exact: bool) -> Iterator[None]:
                 yield
         else:
             yield
-    except torch.OutOfMemoryError as exc:
-        raise OutOfMemory("The picture does not fit on the GPU; choose a smaller size or fewer cutouts.") from exc
-    except RuntimeError as exc:
-        if "can't allocate memory" not in str(exc):
+    except (torch.OutOfMemoryError, RuntimeError) as exc:
+        sentence = _sentence_for(exc)
+        if sentence is None:
             raise
-        raise OutOfMemory("The picture does not fit in memory; choose a smaller size or fewer cutouts.") from exc
+        raise sentence from exc
+
+
+def fits(device: torch.device, exact: bool, work: Callable[[], None]) -> bool:
+    """Do some work as in `working`; False if memory ran out, after what the work held is given back.
+
+    Raises:
+        GeneratorError: if the GPU fails otherwise.
+    """
+    try:
+        with working(device, exact):
+            work()
+    except OutOfMemory:
+        enough = False
+    else:
+        enough = True
+    if not enough:  # only now, since the error referred to the work, and the work to its tensors
+        release_unused(device)
+    return enough
+
+
+def _sentence_for(exc: RuntimeError) -> GeneratorError | None:
+    """Our error for one of torch's; None for those that say that our own code is wrong."""
+    text = str(exc)
+    if isinstance(exc, torch.OutOfMemoryError) or any(mark in text for mark in _GPU_IS_FULL):
+        return OutOfMemory(Message("The picture does not fit on the GPU; choose a smaller size or fewer cutouts."))
+    if "can't allocate memory" in text:
+        return OutOfMemory(Message("The picture does not fit in memory; choose a smaller size or fewer cutouts."))
+    if isinstance(exc, torch.AcceleratorError) or any(mark in text for mark in _GPU_FAILED):
+        return GeneratorError(Message("The GPU failed; start the program again, and look at nvidia-smi if it lasts."))
+    return None
 
 
 @contextmanager

@@ -15,33 +15,34 @@ showing the average meanwhile would cost a second decode each time.
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.device import working
+from generator.course import Course
+from generator.device import fits, working
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
+from generator.fitting import Fitting
 from generator.foresight import foresee
 from generator.gradients import clamp_with_gradient, straight_through
 from generator.judging import Judges
 from generator.latent import Latent
 from generator.losses import anchor_loss, pull_loss, total_variation
+from generator.made_with import MadeWith, made_here
 from generator.models import Models
 from generator.pixels import to_image
-from generator.readings import Reading, Readings
+from generator.precision import Precision
 from generator.recipe import request_from_json, request_to_json
-from generator.request import GenerationRequest, Picture, Progress, PromptLoss
-from generator.schedule import Plateau, Schedule
+from generator.request import GenerationRequest, Picture, Progress
+from generator.scaling import LossScale
+from generator.schedule import Schedule
 from generator.sentences import Message
 from generator.snapshot import Snapshot, damaged, pack, unpack
 from generator.starts import at_size, start_latent
-from generator.targets import Targets, targets_of
+from generator.targets import targets_of
 
 _RESAMPLING = Image.Resampling.BICUBIC
 
@@ -49,46 +50,64 @@ _RESAMPLING = Image.Resampling.BICUBIC
 class Dream:
     """One picture in the making: stepped, previewed, snapshotted, resumed and finished from outside.
 
-    Attributes:
-        request: what is dreamt.
-        warnings: sentences for the person who asked.
-        losses: the loss of each step so far; on a GPU the last few are still on their way.
+    `request` is what is dreamt; where memory is short, at a smaller size than was asked for.
     """
 
-    def __init__(self, request: GenerationRequest, models: Models, parent_latent: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        request: GenerationRequest,
+        models: Models,
+        parent_latent: Tensor | None = None,
+        cutouts_at_once: int | None = None,
+    ) -> None:
         """Prepare the first step. A parent whose latent `[1, C, h, w]` is not given is dreamt here, from its start.
+
+        At most `cutouts_at_once` are judged together; where that is None, as many as fit into memory.
 
         Raises:
             InvalidRequest: if these models cannot dream this.
-            OutOfMemory: if it does not fit.
+            OutOfMemory: if it does not fit, not even smaller.
         """
-        self._prepare(request, models)
-        if request.parent is not None and parent_latent is None:
-            parent_latent = _dreamt(request.parent, models)
-        with working(models.device, self._exact):
-            size = self._schedule.size_at(0)
-            start = start_latent(request, models, size, self._targets[0], parent_latent, self._generator)
-            self._begin(start, start)
+        self.request, self._models, self._parent_latent = request, models, parent_latent
+        self._fitting = Fitting.planned(request.settings, models, cutouts_at_once)
+        self._start(request)
 
-    def _prepare(self, request: GenerationRequest, models: Models) -> None:
+    def _start(self, request: GenerationRequest) -> None:
+        """Begin, or begin anew; at a smaller size where memory runs out."""
+        while not fits(self._models.device, self._exact, lambda: self._start_at(self._fitting.fitted(request))):
+            self._fitting.shrink()
+
+    def _start_at(self, request: GenerationRequest) -> None:
+        self._prepare(request)
+        if request.parent is not None and self._parent_latent is None:
+            self._parent_latent = _dreamt(request.parent, self._models, self._fitting.group)
+        size = self._schedule.size_at(0)
+        start = start_latent(request, self._models, size, self._targets[0], self._parent_latent, self._generator)
+        self._begin(start, start)
+
+    def _prepare(self, request: GenerationRequest) -> None:
         """All that follows from the request and needs no start."""
-        self.request, self._models, self._settings = request, models, request.settings
-        self._exact = request.settings.exact and models.device.type == "cuda"
+        models = self._models
+        self.request, self._settings = request, request.settings
         with working(models.device, self._exact):
             self._targets = targets_of(request, models.perceptors)
         self._schedule = Schedule(self._settings, models.vqgan.factor, len(self._targets))
-        self.warnings = foresee(request, models)
+        self._foreseen = foresee(request, models)
+        self._scale = LossScale(models.precision, models.device)
         self._judges = Judges(models.perceptors, self._settings, self._exact)
         self._generator = torch.Generator(models.device).manual_seed(self._settings.seed)
-        self._last_step = request.stopped_at or self._settings.steps
-        self._readings = Readings(models.device)
-        self._plateau = Plateau()
-        self.losses: list[float] = []
-        self._last: Reading | None = None
+        self._course = Course(self._schedule, self._targets, request.stopped_at, models.device)
         self._image: Tensor | None = None
         self._ended_here: Image.Image | None = None
-        self._step = 0
-        self._seconds_per_step = 0.0
+
+    @property
+    def _exact(self) -> bool:
+        return self.request.settings.exact and self._models.device.type == "cuda"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the person who asked."""
+        return (*self._foreseen, *self._fitting.remarks)
 
     def _begin(self, start: Tensor, anchor: Tensor) -> None:
         self._latent = Latent(start, anchor, self._models.vqgan.codebook, self._settings)
@@ -96,24 +115,17 @@ class Dream:
     @property
     def finished(self) -> bool:
         """Whether all steps are made, or the dream was stopped, or it came to its plateau."""
-        return self._step >= self._last_step or 0 < self._settings.plateau <= self._plateau.since
+        return self._course.finished
 
     @property
     def progress(self) -> Progress:
         """Where the dream stands; before the first step without losses (0)."""
-        left = 0.0 if self.finished else self._schedule.work_left(self._step, self._last_step)
-        reading = self._last or Reading(0, (0.0,))
-        targets = self._targets[reading.scene]
-        values = zip(targets.labels, reading.losses, reading.similarities, strict=False)
-        return Progress(
-            step=self._step,
-            steps=self._settings.steps,
-            loss=reading.loss,
-            similarity=targets.similarity(reading.similarities),
-            prompts=tuple(PromptLoss(text=text, loss=loss, similarity=same) for text, loss, same in values),
-            seconds_per_step=self._seconds_per_step,
-            seconds_left=left * self._seconds_per_step,
-        )
+        return self._course.progress
+
+    @property
+    def losses(self) -> list[float]:
+        """The loss of each step so far; on a GPU the last few are still on their way."""
+        return self._course.losses
 
     @property
     def latent(self) -> Tensor:
@@ -131,24 +143,33 @@ class Dream:
         if self.finished:
             return self.progress
         started = time.perf_counter()
-        with working(self._models.device, self._exact):
-            self._go_fine()
-            self._improve(self._targets[self._schedule.scene(self._step)])
-        self._step += 1
+        chance = self._generator.get_state()
+        while not fits(self._models.device, self._exact, self._improve):
+            self._generator.set_state(chance)
+            if not self._fitting.narrow():
+                self._fitting.shrink()
+                self._start(self.request)
+                chance = self._generator.get_state()
         self._ended_here = None
-        self._note_readings()
-        self._note_time(time.perf_counter() - started)
+        if self._course.advance(time.perf_counter() - started):
+            self._scale.look(self._course.step)
+        else:
+            self._go_full()
         return self.progress
 
-    def _improve(self, targets: Targets) -> None:
+    def _improve(self) -> None:
         """One turn of the loop, as in the paper; cut, augment, embed and the prompts' losses are the judges'."""
+        self._go_fine()
+        targets, group = self._targets[self._schedule.scene(self._course.step)], self._fitting.group
         image = self._decode()
-        chances = self._judges.draw(self._schedule.overviews(self._step), image, self._generator)
-        judgement = self._judges.judge(image, chances, targets)
+        chances = self._judges.draw(self._schedule.overviews(self._course.step), image, self._generator)
+        if group >= self._settings.cutouts:
+            judgement = self._judges.judge(image, chances, targets)
+        else:
+            judgement = self._judges.judge_in_groups(image, chances, targets, group, self._scale.value)
         loss = self._loss(image, judgement.loss)
-        self._latent.update(loss, self._schedule.learning_rate(self._step))
-        values = torch.cat([loss.detach()[None], judgement.losses, judgement.cosines])
-        self._readings.put(self._schedule.scene(self._step), values)
+        self._latent.update(loss, self._schedule.learning_rate(self._course.step), self._scale)
+        self._course.measure(torch.cat([loss.detach()[None], judgement.losses, judgement.cosines]))
         self._image = image.detach()
 
     def _decode(self) -> Tensor:
@@ -165,30 +186,24 @@ class Dream:
         if settings.init_weight:
             loss = loss + settings.init_weight * anchor_loss(latent.value, latent.anchor)
         if settings.pull:
-            loss = loss + self._schedule.pull(self._step) * pull_loss(latent.value)
+            loss = loss + self._schedule.pull(self._course.step) * pull_loss(latent.value)
         return loss
 
     def _go_fine(self) -> None:
         """After the coarse steps: decode, resize, encode, and go on with a fresh optimiser."""
-        if self._step != self._schedule.coarse_steps or self._step == 0:
+        if self._course.step != self._schedule.coarse_steps or self._course.step == 0:
             return
         vqgan, size = self._models.vqgan, self._schedule.size
         start = at_size(vqgan, self._latent.average, size)
         self._begin(start, at_size(vqgan, self._latent.anchor, size) if self._settings.init_weight else start)
 
-    def _note_readings(self) -> None:
-        for reading in self._readings.take():
-            if not math.isfinite(reading.loss):
-                raise GeneratorError("The loss is no number any more; choose a lower learning rate.")
-            if self._schedule.may_end_early(len(self.losses)):
-                self._plateau.note(reading.loss)
-            self.losses.append(reading.loss)
-            self._last = reading
-
-    def _note_time(self, seconds: float) -> None:
-        """A moving average; the first step also warms things up and is forgotten soon."""
-        share = 0.8 if self._step > 2 else 0.0
-        self._seconds_per_step = share * self._seconds_per_step + (1 - share) * seconds
+    def _go_full(self) -> None:
+        """The numbers ran away: where half precision may be the reason, begin anew without it."""
+        if self._models.precision is Precision.FP32:
+            raise GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))
+        self._models.compute_in(Precision.FP32)
+        self._fitting.widened = True
+        self._start(self.request)
 
     def preview(self) -> Image.Image:
         """The picture so far, at full size: what the last step decoded, or the finished picture."""
@@ -202,10 +217,23 @@ class Dream:
 
         There is none before the first step, so one is made.
         """
-        if self._step == 0:
+        if self._course.step == 0:
             self.step()
-        request = self.request if self.finished else replace(self.request, stopped_at=self._step)
-        return Picture(image=self._decoded(), request=request, progress=self.progress, warnings=self.warnings)
+        request = self.request if self.finished else replace(self.request, stopped_at=self._course.step)
+        facts = self.progress, self.warnings, self.made_with
+        return Picture(image=self._decoded(), request=request, progress=facts[0], warnings=facts[1], made_with=facts[2])
+
+    @property
+    def made_with(self) -> MadeWith:
+        """By what this picture is made."""
+        models, group = self._models, self._fitting.group
+        return made_here(
+            models.device.type,
+            models.files,
+            precision=models.precision.value,
+            threads=torch.get_num_threads() if models.device.type == "cpu" else 0,
+            cutouts_at_once=0 if group >= self._settings.cutouts else group,
+        )
 
     @torch.no_grad()
     def _decoded(self) -> Image.Image:
@@ -217,13 +245,11 @@ class Dream:
 
     def snapshot(self) -> bytes:
         """All that `resume` needs to go on as if nothing had happened."""
-        facts = {
-            "step": self._step,
+        facts = self._course.facts() | {
             "device": self._models.device.type,
             "models": self._models.fingerprint,
-            "plateau": self._plateau.as_dict(),
-            "last": self._last,
-            "waiting": self._readings.waiting(),
+            "fitting": self._fitting.state(),
+            "scale": self._scale.state(),
         }
         losses = torch.tensor(self.losses, dtype=torch.float64)
         tensors = self._latent.tensors() | {"random": self._generator.get_state(), "losses": losses}
@@ -243,45 +269,33 @@ class Dream:
             raise CheckpointError(f"This snapshot was not made on a device of the kind {models.device.type!r}.")
         try:
             dream = cls.__new__(cls)
-            dream._prepare(request_from_json(data.recipe), models)
+            dream.request, dream._models, dream._parent_latent = request_from_json(data.recipe), models, None
+            dream._prepare(dream.request)
             dream._restore(data)
         except (KeyError, ValueError, TypeError, IndexError, RuntimeError, InvalidRequest) as exc:
             raise damaged(exc) from exc
         return dream
 
     def _restore(self, data: Snapshot) -> None:
-        self._step = int(data.facts["step"])
-        if not 0 <= self._step <= self._settings.steps:
-            raise ValueError(f"step {self._step} of {self._settings.steps}")
-        size, factor = self._schedule.size_at(max(0, self._step - 1)), self._models.vqgan.factor
+        self._fitting = Fitting(self._schedule)
+        if "fitting" in data.facts:  # snapshots of older versions lack these
+            self._fitting.restore(data.facts["fitting"])
+            self._scale.restore(data.facts["scale"])
+        self._course.restore(data.facts, data.tensors["losses"].tolist())
+        size, factor = self._schedule.size_at(max(0, self._course.step - 1)), self._models.vqgan.factor
         shape = (1, self._models.vqgan.latent_channels, size.height // factor, size.width // factor)
         blank = torch.zeros(shape, device=self._models.device)
         self._begin(blank, blank)
         self._latent.restore(data.tensors)
         self._generator.set_state(data.tensors["random"])
-        self._plateau = Plateau.read(data.facts["plateau"])
-        waiting = [self._read(item) for item in data.facts["waiting"]]
-        self._readings.restore(waiting)
-        self._last = None if data.facts["last"] is None else self._read(data.facts["last"])
-        self.losses = data.tensors["losses"].tolist()
-        if len(self.losses) + len(waiting) != self._step:
-            raise ValueError(f"{len(self.losses)} losses after {self._step} steps")
-
-    def _read(self, item: Sequence[Any]) -> Reading:
-        reading = Reading.read(item)
-        if not 0 <= reading.scene < len(self._targets):
-            raise ValueError(f"there is no scene {reading.scene}")
-        if len(reading.losses) != len(self._targets[reading.scene].labels):
-            raise ValueError("a reading has another number of prompts")
-        return reading
 
 
-def _dreamt(request: GenerationRequest, models: Models) -> Tensor:
+def _dreamt(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:
     """The final latent of a request, dreamt from its start."""
     if request.models != models.name:
         text = "The parent was painted by the models {models}; load those."
         raise InvalidRequest(Message(text, models=repr(request.models)), "models")
-    dream = Dream(request, models)
+    dream = Dream(request, models, cutouts_at_once=cutouts_at_once)
     while not dream.finished:
         dream.step()
     return dream.latent

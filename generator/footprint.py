@@ -21,8 +21,8 @@ from generator.settings import Settings
 from generator.targets import Targets
 from generator.vqgan import VQGAN
 
-_PASSING = 3
-"""Tensors of the largest size that come and go beside those that are kept: the gradient, and what is worked on."""
+_PASSING = 5
+"""Tensors of the largest size that come and go beside those that are kept: gradients, and norms computed again."""
 _GRIDS = ((1, 2), (2, 2), (2, 4))
 """Heights and widths, in codes, of the pictures that are decoded for the measurement."""
 _COUNTS = (1, 2)

@@ -61,10 +61,11 @@ class Latent:
 
         Where there is a scale, the gradient is taken of the loss times that, and divided by it.
         """
-        self.value.grad = None
+        self._optimiser.zero_grad()
         (loss if scale is None or scale.value == 1 else loss * scale.value).backward()  # type: ignore[no-untyped-call]
-        if scale is not None and self.value.grad is not None:
-            scale.unscale(self.value.grad)
+        gradient: Tensor | None = self.value.grad
+        if scale is not None and gradient is not None:
+            scale.unscale(gradient)
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
         self._optimiser.step()

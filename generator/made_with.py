@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from generator import __version__
 
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""What a person may ask for; see `generator.precision`."""
 MAX_THREADS = 256
 """More than any recipe may ask for."""
 

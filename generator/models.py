@@ -9,7 +9,7 @@ Runs on the thread that dreams. The starter lies beside this module:
 - `prior.safetensors`: the state dict of a PriorNetwork and `grids`, the drawings' codes;
 - `lexicon.json`: the arguments of Lexicon.
 
-Weights are fp16 on disk and fp32 in memory.
+Weights are fp16 on disk and fp32 in memory, unless the device computes in half (`generator.precision`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -32,11 +32,17 @@ from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
 
 from generator.checkpoints.digests import sha256_of
 from generator.checkpoints.library import OpenedSet, open_set
-from generator.device import choose_device
-from generator.errors import CheckpointError, InvalidRequest
+from generator.device import cap_memory, choose_device, working
+from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
+from generator.footprint import measure
 from generator.lexicon import Lexicon
+from generator.memory import Footprint, MemoryBudget
+from generator.own_models import PREFIX, OwnModels
 from generator.perceptor import Perceptor
+from generator.precision import Precision, choose_precision
 from generator.prior import Prior, PriorNetwork
+from generator.probing import settle_precision
+from generator.sentences import Message
 from generator.settings import Settings
 from generator.vqgan import VQGAN
 
@@ -56,6 +62,7 @@ class Models:
         defaults: settings that suit them.
         starts: by start, what suits them otherwise.
         files: SHA-256 of each file they come from, by its name; recipes tell them.
+        budget: what memory their dreams may use.
     """
 
     name: str
@@ -66,6 +73,24 @@ class Models:
     defaults: Mapping[str, object]
     files: Mapping[str, str] = field(default_factory=dict)
     starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
+
+    @property
+    def precision(self) -> Precision:
+        """In which number format they compute."""
+        return self.vqgan.precision
+
+    def compute_in(self, precision: Precision) -> None:
+        """Compute in another number format from now on; see `generator.precision`."""
+        self.vqgan.compute_in(precision)
+        for perceptor in self.perceptors:
+            perceptor.compute_in(precision)
+        self.__dict__.pop("footprint", None)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """What one step takes in memory; measured when it is first asked for."""
+        return measure(self.vqgan, self.perceptors, self.device)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -76,15 +101,40 @@ class Models:
         return digest.hexdigest()
 
 
-def load_models(name: str = "starter", device: str = "auto") -> Models:
-    """Load a model set by its name: the starter, or one of `generator.checkpoints.catalogue`.
+def load_models(
+    name: str = "starter",
+    device: str = "auto",
+    *,
+    own: OwnModels | None = None,
+    precision: str = "auto",
+    memory_share: float = 1.0,
+) -> Models:
+    """Load a model set by its name: the starter, or one of `generator.checkpoints.catalogue`; or a person's own files.
+
+    `precision` is one of `generator.made_with.PRECISIONS`; `memory_share` is how much of a GPU's memory may be used.
 
     Raises:
         CheckpointError: if a file is missing, broken or does not fit; the message names it.
-        InvalidRequest: for an unknown model set or device.
+        InvalidRequest: for an unknown model set, device or precision.
+        OutOfMemory: if the models do not fit.
     """
+    if own is None and name.startswith(PREFIX):
+        text = (
+            "{models} are somebody's own files; name them with --vqgan and --vqgan-config, and --perceptor if need be."
+        )
+        raise InvalidRequest(Message(text, models=name[:64]), "models")
     chosen = choose_device(device)
-    return load_starter(STARTER, chosen) if name == "starter" else load_opened(open_set(name), chosen)
+    wanted = choose_precision(precision, chosen)
+    cap_memory(chosen, memory_share)
+    opened = None if own is None and name == "starter" else open_set(name) if own is None else own.open(name)
+    try:
+        with working(chosen, exact=False):
+            models = load_starter(STARTER, chosen) if opened is None else load_opened(opened, chosen)
+            settle_precision(models, wanted)
+    except OutOfMemory as exc:
+        text = "The models {models} do not fit into the free memory; end other programs that use it, or choose others."
+        raise OutOfMemory(Message(text, models=name if opened is None else opened.name)) from exc
+    return replace(models, budget=MemoryBudget.of(chosen, memory_share))
 
 
 def load_opened(opened: OpenedSet, device: torch.device) -> Models:

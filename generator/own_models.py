@@ -1,67 +1,108 @@
-"""Model files that a person names on the command line, in place of a set. Main thread; torch only to load them."""
+"""Model files that a person names, on the command line or in config.yaml, in place of a set. No torch; any thread."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.checkpoints.catalogue import STARTER
 from generator.errors import InvalidRequest
+from generator.sentences import Message
 
 if TYPE_CHECKING:
-    from generator.models import Models
+    from generator.checkpoints.library import OpenedSet
 
 DEFAULT_PERCEPTOR = "ViT-B/32"
+PREFIX = "own-"
+"""What the names of people's own VQGANs begin with in recipes."""
 
 
 @dataclass(frozen=True)
 class OwnModels:
     """A VQGAN of one's own with its yaml, or a model set's; guided by perceptors that are names or files.
 
+    Attributes:
+        vqgan: its checkpoint; None for that of the set.
+        config: its yaml.
+        perceptors: names of the catalogue or files; those of the set, or the usual one, where there are none.
+        digests: SHA-256 that files of these names must have.
+
     Raises:
         InvalidRequest: if a file is not there, or one of the two is missing.
     """
 
-    vqgan: Path | None
-    config: Path | None
-    perceptors: tuple[str, ...]
+    vqgan: Path | None = None
+    config: Path | None = None
+    perceptors: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.config is not None and self.vqgan is None:
-            raise InvalidRequest("--vqgan-config describes a VQGAN; name its file with --vqgan.", "vqgan")
+            text = "--vqgan-config describes a VQGAN; name its file with --vqgan (in config.yaml: vqgan)."
+            raise InvalidRequest(Message(text), "vqgan")
         if self.vqgan is not None and self.config is None:
-            raise InvalidRequest("--vqgan needs the yaml that belongs to it; name that with --vqgan-config.", "vqgan")
-        for path in (self.vqgan, self.config):
+            text = "--vqgan needs the yaml that belongs to it; name that with --vqgan-config (vqgan_config)."
+            raise InvalidRequest(Message(text), "vqgan_config")
+        for field_name, path in (("vqgan", self.vqgan), ("vqgan_config", self.config)):
             if path is not None and not path.is_file():
-                raise InvalidRequest(f"{str(path)!r} is no file; look at how it is written.", "vqgan")
+                text = "{file} is no file; look at how it is written, and from which folder Reverie was started."
+                raise InvalidRequest(Message(text, file=repr(str(path))), field_name)
+        for name, digest in self.digests.items():
+            if not re.fullmatch("[0-9a-fA-F]{64}", digest):
+                text = "The digest of {file} is no SHA-256, which has 64 hexadecimal digits; sha256sum prints it."
+                raise InvalidRequest(Message(text, file=repr(name[:80])), "digests")
+
+    @classmethod
+    def of(
+        cls,
+        models: str,
+        vqgan: Path | None = None,
+        config: Path | None = None,
+        perceptors: Sequence[str] = (),
+        digests: Mapping[str, str] | None = None,
+    ) -> OwnModels | None:
+        """What was named, beside the model set `models`; None if nothing was that concerns it.
+
+        Raises:
+            InvalidRequest: if it contradicts itself, or a file is not there.
+        """
+        if vqgan is None and config is None and not perceptors and (not digests or models == STARTER):
+            return None
+        if vqgan is not None and models != STARTER:
+            text = "--vqgan takes the place of --models; leave one of them out (in config.yaml: vqgan and models)."
+            raise InvalidRequest(Message(text), "models")
+        return cls(vqgan, config, tuple(perceptors), digests or {})
 
     @property
     def name(self) -> str | None:
         """What a recipe calls them: the name of the VQGAN's file; None if the VQGAN is that of a set."""
-        if self.vqgan is None:
-            return None
-        return f"own-{re.sub(r'[^A-Za-z0-9._+-]', '-', self.vqgan.stem)}"[:64]
+        return None if self.vqgan is None else self.name_for(self.vqgan)
 
-    def load(self, name: str, device: str) -> Models:
-        """The models on a device; `name` is that of the set whose VQGAN is used where there is no own.
+    @staticmethod
+    def name_for(vqgan: Path) -> str:
+        """What recipes call a person's own VQGAN, by the name of its file."""
+        return f"{PREFIX}{re.sub(r'[^A-Za-z0-9._+-]', '-', vqgan.stem)}"[:64]
+
+    def open(self, models: str) -> OpenedSet:
+        """Open the files; `models` is the set whose VQGAN is used where there is no own. Blocking.
 
         Raises:
-            InvalidRequest: for an unknown set, perceptor or device.
+            InvalidRequest: for an unknown set or perceptor.
             CheckpointError: if a file is damaged, hostile, or holds another model.
         """
-        if self.vqgan is None and name == STARTER:
-            raise InvalidRequest("The starter has a perceptor of its own; name another set with --models.", "models")
+        if self.vqgan is None and models == STARTER:
+            text = "The starter has a perceptor of its own; name another set with --models (in config.yaml: models)."
+            raise InvalidRequest(Message(text), "models")
         from generator.checkpoints.library import open_files, open_set
-        from generator.device import choose_device
-        from generator.models import load_opened
 
-        chosen = choose_device(device)
         if self.vqgan is None or self.config is None:
-            return load_opened(open_set(name, perceptors=self.perceptors), chosen)
-        return load_opened(open_files(self.vqgan, self.config, self.perceptors or (DEFAULT_PERCEPTOR,)), chosen)
+            return open_set(models, perceptors=self.perceptors or None, digests=self.digests)
+        opened = open_files(self.vqgan, self.config, self.perceptors or (DEFAULT_PERCEPTOR,), digests=self.digests)
+        return opened._replace(name=self.name or opened.name)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -84,8 +125,5 @@ def read_flags(options: argparse.Namespace) -> OwnModels | None:
     Raises:
         InvalidRequest: if they contradict each other, or a file is not there.
     """
-    if options.vqgan is None and options.vqgan_config is None and not options.perceptor:
-        return None
-    if options.vqgan is not None and getattr(options, "models", None) is not None:
-        raise InvalidRequest("--vqgan takes the place of --models; leave one of them out.", "models")
-    return OwnModels(options.vqgan, options.vqgan_config, tuple(options.perceptor))
+    models = getattr(options, "models", None) or STARTER
+    return OwnModels.of(models, options.vqgan, options.vqgan_config, options.perceptor)

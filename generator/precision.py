@@ -21,9 +21,8 @@ import torch
 from torch import nn
 
 from generator.errors import InvalidRequest
-
-CHOICES = ("auto", "fp32", "bf16", "fp16")
-"""What a person may ask for."""
+from generator.made_with import PRECISIONS
+from generator.sentences import Message
 
 _CPU_FACTS = Path("/proc/cpuinfo")
 _CPU_FLAGS = ("avx512_bf16", "amx_bf16")
@@ -66,8 +65,9 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     Raises:
         InvalidRequest: for another name.
     """
-    if name not in CHOICES:
-        raise InvalidRequest(f"precision cannot be {name[:20]!r}; choose one of {', '.join(CHOICES)}.", "precision")
+    if name not in PRECISIONS:
+        text = "precision cannot be {name}; choose one of {known}."
+        raise InvalidRequest(Message(text, name=repr(name[:20]), known=", ".join(PRECISIONS)), "precision")
     if name != "auto":
         return Precision(name)
     if device.type == "cuda":

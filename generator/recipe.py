@@ -17,12 +17,12 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, fields
 from typing import NoReturn, TypeVar
 
-from generator import __version__, images, metadata
+from generator import images, metadata
 from generator.errors import InvalidRequest
+from generator.made_with import MadeWith
 from generator.request import MAX_GENERATIONS, MAX_IMAGE_PROMPTS, MAX_IMAGES, GenerationRequest, ImagePrompt
 from generator.sentences import Message, MessageValue
 from generator.settings import Settings
@@ -40,46 +40,11 @@ _Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MadeWith:
-    """By what a picture was made: versions, the kind of device, and model files by name with their SHA-256."""
-
-    generator: str = __version__
-    torch: str = ""
-    device: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A request, and by what its picture was made, where that is known."""
 
     request: GenerationRequest
     made_with: MadeWith | None = None
-
-
-def made_here(device: str, files: Mapping[str, str]) -> MadeWith:
-    """What this program makes pictures with, on a device of the kind `device`, from these model files."""
-    try:
-        torch_version = version("torch")
-    except PackageNotFoundError:
-        torch_version = ""
-    return MadeWith(torch=torch_version, device=device, files=dict(sorted(files.items())))
-
-
-def differences(then: MadeWith | None, now: MadeWith) -> list[str]:
-    """Sentences about what differs between then and now, so that a picture may not come out to the byte."""
-    if then is None:
-        return []
-    found = []
-    changed = [name for name, digest in then.files.items() if now.files.get(name, digest) != digest]
-    if changed:
-        names = ", ".join(name[:40] for name in changed[:3])
-        found.append(f"This picture was made with other model files ({names}); it will come out differently.")
-    for what in ("generator", "torch", "device"):
-        before, here = getattr(then, what), getattr(now, what)
-        if before and before != here:
-            found.append(f"This picture was made with {what} {before[:40]}, here it is {here}; it may differ a little.")
-    return found
 
 
 def recipe_to_json(recipe: Recipe) -> str:
@@ -263,12 +228,23 @@ def _image_prompt(item: object, pictures: _Pictures) -> ImagePrompt:
 
 
 def _made_with(content: dict[str, object]) -> MadeWith:
-    table = _Table(content, "made_with.", {"generator", "torch", "device", "files"})
+    table = _Table(content, "made_with.", {item.name for item in fields(MadeWith)})
     files = table.get("files", dict)
     if len(files) > _MAX_FILES or not all(isinstance(value, str) for value in files.values()):
         _refuse("made_with.files is not a list of names with digests")
-    names = {key: table.get(key, str)[:100] for key in ("generator", "torch", "device")}
-    return MadeWith(**names, files={str(name)[:200]: str(value)[:64] for name, value in files.items()})
+    # Recipes of older versions lack some of the rest.
+    words = {key: (table.find(key, str) or "")[:100] for key in ("generator", "torch", "device", "precision")}
+    threads, at_once = (table.find(key, int) or 0 for key in ("threads", "cutouts_at_once"))
+    known = {str(name)[:200]: str(value)[:64] for name, value in files.items()}
+    return MadeWith(
+        generator=words["generator"],
+        torch=words["torch"],
+        device=words["device"],
+        precision=words["precision"],
+        threads=threads,
+        cutouts_at_once=at_once,
+        files=known,
+    )
 
 
 def _parsed(text: str) -> dict[str, object]:

@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from generator.errors import GeneratorError
 from generator.images import encode, write_file
-from generator.made_with import MadeWith
 from generator.outputs import Outputs
 from generator.recipe import Recipe, recipe_to_json
 from generator.request import GenerationRequest, Picture, Progress
@@ -33,6 +32,10 @@ class Steppable(Protocol):
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the person; painting may add some."""
 
     def step(self) -> Progress:
         """Improve the picture once."""
@@ -109,18 +112,18 @@ class Interrupt:
         self._on_wish()
 
 
-def paint(dream: Steppable, outputs: Outputs, made_with: MadeWith, voice: Voice) -> bool:
+def paint(dream: Steppable, outputs: Outputs, voice: Voice) -> bool:
     """Dream to the end, or to the first Ctrl-C, and save what there is; whether it came to the end.
 
     Raises:
         GeneratorError: what the dream raises, or if a file cannot be written.
     """
-    film = None if outputs.film is None else Timelapse()
+    film, said = None if outputs.film is None else Timelapse(), set(dream.warnings)
     with Interrupt(lambda: voice.remark("\nStopping after this step; Ctrl-C again stops at once.")) as interrupt:
         _dream_on(dream, outputs, film, voice, interrupt)
         finished = dream.finished
         picture = dream.picture()
-        recipe = recipe_to_json(Recipe(request=picture.request, made_with=made_with))
+        recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
         _save(outputs.picture, encode(picture.image, outputs.file_format, recipe))
         if film is not None and outputs.film is not None:
             film.add(picture.image)
@@ -128,6 +131,9 @@ def paint(dream: Steppable, outputs: Outputs, made_with: MadeWith, voice: Voice)
         if not finished:
             _save(outputs.snapshot, dream.snapshot())
     voice.progress(picture.progress, outputs.picture)
+    for text in picture.warnings:
+        if text not in said:
+            voice.warn(text)
     _tell(picture, outputs, finished, voice)
     return finished
 

@@ -31,7 +31,7 @@ async def show_help(interaction: Interaction) -> None:
 async def about(interaction: Interaction) -> None:
     """What paints here."""
     locale = interaction.locale.value
-    text = say("about_text", locale, version=__version__, models=interaction.client.config.models)
+    text = say("about_text", locale, version=__version__, models=interaction.client.config.model_name)
     await reply(interaction, embed=discord.Embed(title="Reverie", description=text))
 
 

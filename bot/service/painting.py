@@ -26,7 +26,7 @@ from bot.service.wishes import picture_request
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, FOR_NEWS, ExternalWait
-from generator import GenerationRequest, GeneratorError, encode, request_from_json, request_to_json
+from generator import GenerationRequest, GeneratorError, Recipe, encode, recipe_to_json, request_from_json
 
 GRID = 0
 """The number of the file that shows all pictures of a job."""
@@ -191,7 +191,7 @@ class JobPainter:
     def _write(self, job_id: int, number: int, painted: Painted) -> bool:
         """The files of one picture; whether there is a timelapse. Runs on a thread."""
         picture = painted.picture
-        recipe = request_to_json(picture.request)
+        recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
         png = encode(picture.image, "png", recipe)
         self._files.write(Kind.LATENT, job_id, number, painted.snapshot)
         moving = len(painted.film.frames) > 1

@@ -60,7 +60,7 @@ class Desk:
         style = "" if wish.style is None else (await self._words.style(asker.guild_id, wish.style)).text
         # Before the pictures are read, which takes longer.
         await admission.check_words(self._words, asker, [wish.prompt, wish.negative])
-        ground = wishes.Ground(self.settings, self._config.models, limits, style, self._starts)
+        ground = wishes.Ground(self.settings, self._config.model_name, limits, style, self._starts)
         request = await asyncio.to_thread(wishes.build, wish, ground)
         draft = self._draft(asker, request, limits, wish.origin, wish.count)
         return await self._add(asker, limits, request, draft, private=wish.private, timelapse=wish.timelapse)
@@ -91,8 +91,8 @@ class Desk:
             request = (await asyncio.to_thread(read_recipe, data)).request
         except InvalidRequest as exc:
             raise InvalidWish("recipe_says", field="file", message=Sentence.of_generator(exc.message)) from exc
-        if request.models != self._config.models:
-            raise InvalidWish("recipe_models", field="file", models=request.models, ours=self._config.models)
+        if request.models != self._config.model_name:
+            raise InvalidWish("recipe_models", field="file", models=request.models, ours=self._config.model_name)
         if new_seed:
             request = wishes.reseeded(request)
         # The parents are dreamt again, from their start: all of it must be within the limits.

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bot.config import Caps, Config, Limits, values_of
 from bot.environment import data_folder, load_config, read_config, read_token
 from bot.errors import ConfigError
+from generator import InvalidRequest
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"  # noqa: S105 - made up
@@ -122,6 +123,20 @@ def test_a_file_that_is_missing_or_a_folder_is_refused(tmp_path: Path) -> None:
         load_config(tmp_path / "nowhere.yaml")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(tmp_path)
+
+
+def test_own_models_have_a_name_of_their_own_and_their_files_are_looked_for(tmp_path: Path) -> None:
+    assert Config().own_models is None
+    assert Config(models="faceshq").model_name == "faceshq"
+    files = {"vqgan": str(tmp_path / "my castles.ckpt"), "vqgan_config": str(tmp_path / "castles.yaml")}
+    config = read_config({**files, "perceptors": ["RN50"], "digests": {"a.ckpt": "0" * 64}})
+    assert config.model_name == "own-my-castles"
+    with pytest.raises(InvalidRequest, match="is no file"):
+        _ = config.own_models
+    for name in files.values():
+        Path(name).touch()
+    assert config.own_models is not None
+    assert config.own_models.perceptors == ("RN50",)
 
 
 def test_limits_and_caps_name_the_same_things() -> None:

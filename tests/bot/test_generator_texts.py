@@ -21,6 +21,7 @@ TEXTS = Path(bot.__file__).parent / "texts"
 MEETS = {
     "prompts", "request", "images", "metadata", "recipe", "settings", "starts", "targets", "schedule", "dream",
     "latent", "cutouts", "losses", "perceptor", "vqgan", "prior", "safety", "lexicon", "foresight", "gradients",
+    "fitting", "device",
 }  # fmt: skip
 """The modules whose requests are refused to people in Discord; what others refuse concerns hosts and command lines."""
 SPEAKERS = {"Message", "_invalid", "_refuse"}

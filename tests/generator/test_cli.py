@@ -11,6 +11,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from generator import cli, metadata
@@ -52,6 +53,23 @@ def test_a_prompt_becomes_a_picture_and_again_gives_the_same_bytes(
     with Image.open("apple.png") as image:
         assert image.size == (32, 32)
     assert recipe_of("apple.png").items() >= {"prompt": "a red apple", "seed": 7, "steps": 4, "size": "32x32"}.items()
+
+
+def test_again_computes_by_as_many_threads_as_then(run: Run, paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 2)
+    try:
+        paint("a red apple", "--seed", "7", "--output", "apple.png")
+    finally:
+        torch.set_num_threads(before)
+    made = read_recipe(Path("apple.png").read_bytes()).made_with
+    assert made is not None
+    assert (made.threads, made.precision, made.cutouts_at_once) == (before + 2, "fp32", 0)
+    capsys.readouterr()
+    assert run("again", "apple.png", "--output", "again.png") == 0
+    assert "Warning" not in capsys.readouterr().err
+    assert Path("again.png").read_bytes() == Path("apple.png").read_bytes()
+    assert torch.get_num_threads() == before
 
 
 def test_the_recipe_names_what_made_it(paint: Run) -> None:
@@ -222,7 +240,8 @@ def test_other_model_files_are_told_when_painting_again(
     arguments = ("a red apple", "-o", "a.png", *QUICK)
     assert cli.main(arguments, load=lambda name, device: changed[0]) == 0
     assert cli.main(["again", "a.png", "-o", "b.png"], load=lambda name, device: changed[1]) == 0
-    assert "Warning: This picture was made with other model files (vqgan.safetensors)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Warning: This picture was made with model files that are not the ones here (vqgan.safetensors)" in said
 
 
 def test_ctrl_c_saves_the_picture_so_far_which_can_be_made_again_and_gone_on_with(

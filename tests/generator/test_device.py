@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
-from generator.device import choose_device, working
-from generator.errors import InvalidRequest, OutOfMemory
+from generator.device import as_many_threads, choose_device, fits, working
+from generator.errors import GeneratorError, InvalidRequest, OutOfMemory
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -58,6 +60,42 @@ def test_running_out_of_memory_becomes_a_sentence() -> None:
         torch.empty(2**50)
     with pytest.raises(OutOfMemory, match="choose a smaller size or fewer cutouts"), working(GPU, exact=False):
         raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize(
+    "said", ["CUDA error: out of memory", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED when"]
+)
+def test_libraries_below_torch_run_out_of_memory_in_their_own_words(said: str) -> None:
+    with pytest.raises(OutOfMemory, match="does not fit"), working(GPU, exact=False):
+        raise RuntimeError(said)
+
+
+@pytest.mark.parametrize("said", ["CUDA error: an illegal memory access", "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"])
+def test_a_gpu_that_fails_becomes_a_sentence_too(said: str) -> None:
+    with pytest.raises(GeneratorError, match="The GPU failed") as caught, working(GPU, exact=False):
+        raise RuntimeError(said)
+    assert "CUDA" not in str(caught.value)
+
+
+def test_work_fits_or_does_not_and_what_it_held_is_let_go() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def work() -> None:
+        tensor = torch.ones(3)
+        held.append(weakref.ref(tensor))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert not fits(CPU, False, work)
+    assert held[0]() is None
+    assert fits(CPU, False, lambda: None)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(3, 3), (0, None), (-1, None), (10**9, None)])
+def test_as_many_threads_as_asked_for_as_long_as_it_lasts(asked: int, given: int | None) -> None:
+    before = torch.get_num_threads()
+    with as_many_threads(asked):
+        assert torch.get_num_threads() == (before if given is None else given)
+    assert torch.get_num_threads() == before
 
 
 def test_other_errors_pass() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 
 from generator.cli import main
 from generator.errors import InvalidRequest
+from generator.models import load_models
 from generator.own_models import OwnModels, add_flags, read_flags
-from generator.recipe import read_recipe
+from generator.recipe import read_recipe, request_to_json
+from generator.request import GenerationRequest
 from generator.vqgan import VQGAN
 
 
@@ -50,6 +54,59 @@ def test_own_files_paint_and_the_recipe_names_them(files: Path, monkeypatch: pyt
     assert (files / "a.png").read_bytes() == (files / "b.png").read_bytes()
 
 
+def test_own_files_of_a_config_paint_and_wrong_digests_are_refused(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REVERIE_DATA", str(files))
+    config = {
+        "vqgan": str(files / "My tiny.ckpt"),
+        "vqgan_config": str(files / "tiny.yaml"),
+        "perceptors": [str(files / "vit.pt")],
+        "digests": {"vit.pt": hashlib.sha256((files / "vit.pt").read_bytes()).hexdigest()},
+        "precision": "fp32",
+    }
+    words = ["a red apple", "--size", "32x32", "--steps", "1", "--cutouts", "2", "--device", "cpu", "--config"]
+    (files / "config.yaml").write_text(yaml.safe_dump(config))
+    assert main([*words, str(files / "config.yaml"), "--output", str(files / "a.png")]) == 0
+    recipe = read_recipe((files / "a.png").read_bytes())
+    assert recipe.request.models == "own-My-tiny"
+    assert recipe.made_with is not None
+    assert set(recipe.made_with.files) == {"My tiny.ckpt", "vit.pt"}
+    (files / "config.yaml").write_text(yaml.safe_dump({**config, "digests": {"vit.pt": "0" * 64}}))
+    capsys.readouterr()
+    assert main([*words, str(files / "config.yaml"), "--output", str(files / "b.png")]) == 2
+    assert "vit.pt" in capsys.readouterr().err
+
+
+def test_a_picture_of_own_files_asks_for_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    request = GenerationRequest(prompt="a", models="own-castles")
+    (tmp_path / "a.json").write_text(request_to_json(request))
+    assert main(["again", str(tmp_path / "a.json"), "--output", str(tmp_path / "b.png"), "--device", "cpu"]) == 2
+    assert "own-castles are somebody's own files; name them with --vqgan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ("vqgan: x.ckpt", "needs the yaml"),
+        ("vqgan: x.ckpt\nmodels: faceshq", "takes the place of --models"),
+        ("perceptors: ViT-B/32", "perceptors must be a list"),
+        ("perceptors: [ViT-B/32]\nmodels: starter", "The starter has a perceptor of its own"),
+        ("digests: [a]", "digests must hold SHA-256"),
+        ("models: faceshq\ndigests: {a.ckpt: '12'}", "has 64 hexadecimal digits"),
+        ("gpu_memory_share: 2", "must be a number from 0.1 to 1"),
+        ("precision: fp8", "choose one of auto, fp32"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused_with_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], values: str, sentence: str
+) -> None:
+    (tmp_path / "config.yaml").write_text(values)
+    words = ["a red apple", "--config", str(tmp_path / "config.yaml"), "--output", str(tmp_path / "a.png")]
+    assert main([*words, "--device", "cpu"]) == 2
+    assert sentence in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -71,7 +128,7 @@ def test_own_models_and_a_model_set_exclude_each_other(files: Path, capsys: pyte
 
 def test_the_starter_keeps_its_perceptor() -> None:
     with pytest.raises(InvalidRequest, match="The starter has a perceptor of its own"):
-        OwnModels(None, None, ("RN50",)).load("starter", "cpu")
+        load_models("starter", "cpu", own=OwnModels(perceptors=("RN50",)))
 
 
 def test_a_set_with_other_perceptors_is_opened_from_the_models_folder(

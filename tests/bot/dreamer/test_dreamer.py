@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from bot.executor import LocalExecutor
 from bot.files import DataFolder, Kind
 from bot.jobs import JobState, Origin
 from bot.service import Change, Service, Wish
-from generator import GenerationRequest, Models, Settings
+from generator import CheckpointError, GenerationRequest, Models, Settings
+from generator.memory import MemoryBudget
 from tests.bot.bench import asker, until
 
 TINY = {"size": "64x64", "steps": 6, "cutouts": 4, "start": "random", "seed": 3}
@@ -114,6 +116,17 @@ async def test_what_was_interrupted_ends_as_the_same_bytes(
 def test_models_that_are_not_these_are_refused_with_a_sentence(models: Models) -> None:
     with pytest.raises(Exception, match="other"):
         TinyDreamer(models).begin(GenerationRequest(prompt="x", models="other"), None)
+
+
+def test_a_picture_that_became_smaller_for_want_of_memory_goes_on_after_a_crash(models: Models) -> None:
+    asked = GenerationRequest(prompt="x", models="tiny", settings=Settings().merged({**TINY, "size": "128x128"}))
+    cramped = replace(models, budget=MemoryBudget(lambda: 4_000_000))
+    dream = TinyDreamer(cramped).begin(asked, None)
+    dream.step()
+    assert dream.request.settings.size.width < 128
+    assert TinyDreamer(models).resume(asked, dream.snapshot()).request == dream.request
+    with pytest.raises(CheckpointError, match="another picture"):
+        TinyDreamer(models).resume(replace(asked, prompt="y"), dream.snapshot())
 
 
 def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
