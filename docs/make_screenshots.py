@@ -1,0 +1,70 @@
+"""Take the pictures of the local preview that the documents show: `python -m docs.make_screenshots`.
+
+It needs a Chromium; the environment variable CHROME names one that is not found by itself.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from tests.bot.preview.driving import PreviewPage, browsing, find_browser, preview
+
+FOLDER = Path(__file__).parent / "images"
+CONFIG = "discord: {edit_interval_s: 3.0}\ngenerator: {size: 192x192, cutouts: 8, steps: 12}\n"
+DONE = re.compile("Done in")
+COLOURS = 64
+"""A page has few colours but for the pictures in it; so the files stay small."""
+GROWN = re.compile(r"step ([2-9]|\d\d) of")
+
+
+def main() -> int:
+    """Play a short scene before the camera."""
+    executable = find_browser()
+    if executable is None:
+        sys.stderr.write("There is no Chromium here; install one, or name it in the environment variable CHROME.\n")
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.yaml"
+        config.write_text(CONFIG, "utf-8")
+        with preview(Path(folder) / "data", config) as url, browsing(executable) as browser:
+            _play(PreviewPage(browser, url, 1000, 900))
+    return 0
+
+
+def _play(page: PreviewPage) -> None:
+    page.command("imagine", prompt="a red apple at night")
+    page.command("imagine", prompt="a blue cat:2 | fog:-0.5", count="4")
+    page.wait("a blue cat", "Queued")
+    _take(page, "queued")
+    page.wait("a red apple at night", GROWN)
+    _take(page, "growing", "a red apple at night")
+    page.wait("a red apple at night", DONE)
+    _take(page, "finished", "a red apple at night")
+    page.press(page.message("a blue cat"), "Cancel")
+    page.wait("a blue cat", "Cancelled")
+    page.command("imagine", prompt="a castle | ")
+    page.wait("Only you can see this", "There is an empty prompt")
+    _take(page, "refused")
+    page.view_as("admin")
+    page.command("limits set", name="daily", value="20")
+    page.wait("is 20 now")
+    page.command("limits show")
+    page.wait("Limits of")
+    _take(page, "admin")
+
+
+def _take(page: PreviewPage, name: str, *texts: str) -> None:
+    """Take a picture of the channel's end, or of the message with these texts, and make its file small."""
+    path = FOLDER / f"preview-{name}.png"
+    page.take(path, page.message(*texts) if texts else None)
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

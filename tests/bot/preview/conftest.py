@@ -1,0 +1,41 @@
+"""One preview and one browser for all tests here, since both take a while to begin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.bot.preview.driving import PreviewPage, browsing, find_browser, preview
+
+CONFIG = """
+discord: {edit_interval_s: 1.0}
+timing: {preview_s: 0.5}
+generator: {size: 64x64, cutouts: 2, coarse: 0, start: random}
+"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = find_browser()
+    if executable is None:
+        pytest.skip("there is no Chromium here; install one, or name it in the environment variable CHROME")
+    with browsing(executable) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def address(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("preview")
+    config = folder / "config.yaml"
+    config.write_text(CONFIG, "utf-8")
+    with preview(folder / "data", config) as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[PreviewPage]:
+    page = PreviewPage(browser, address)
+    yield page
+    page.page.close()
