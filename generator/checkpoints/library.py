@@ -102,7 +102,10 @@ def _open(
     judges = [
         (label, _opened(label, file, CLIPWeights(), folder, digests)) for label, file in map(_perceptor, perceptors)
     ]
-    files = {opened.source: opened.sha256 for opened in (painter, *(opened for _, opened in judges))}
+    files: dict[str, str] = {}
+    for opened in (painter, *(opened for _, opened in judges)):
+        taken = files.get(opened.source, opened.sha256) != opened.sha256  # files of one name in two folders
+        files[f"{opened.source} {opened.sha256[:8]}" if taken else opened.source] = opened.sha256
     return OpenedSet(name, config, painter.tensors, tuple((label, opened.tensors) for label, opened in judges), files)
 
 

@@ -1,0 +1,200 @@
+"""What a dream takes on a T4, on whatever GPU is there: `python -m benchmarks.t4_profile`.
+
+A T4 has float16 but no bfloat16, no TF32, no flash attention, and 14.5 GiB that a program can have. So the networks
+compute in float16 and nothing else, TF32 and flash attention are off, and torch's memory is capped. Real shapes
+(VQGAN ImageNet f16 with 16,384 codes, ViT-B/32) with random weights, 32 cutouts. For each size: how far picture and
+loss are from those in float32, the peak of the memory, and seconds a step, which are those of the GPU at hand.
+
+Without a GPU it says so and ends with 2. `--device cpu --tiny` runs all of it with tiny models, to try the script.
+Ends with 1 where a picture or loss is too far off, or a size did not fit as asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+from benchmarks.cases import CASES, PROMPT, models_of
+from benchmarks.report import conditions, tell
+from generator.device import cap_memory, release_unused
+from generator.dream import Dream
+from generator.memory import MemoryBudget
+from generator.models import Models
+from generator.perceptor import CLIP, Perceptor
+from generator.precision import Precision
+from generator.request import GenerationRequest
+from generator.settings import Settings, Size
+from generator.vqgan import VQGAN
+
+T4_BYTES = 14.5 * 2**30
+MOST_IMAGE_ERROR, MOST_LOSS_ERROR = 0.02, 0.01
+"""The mean difference of pixels (0..1) and the share of the loss from which half precision counts as wrong."""
+WARM_UP_STEPS = 3
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured of one size; errors as in MOST_..., memory in MiB (None on a CPU), times in seconds."""
+
+    size: int
+    image_error: float
+    loss_error: float
+    estimated_mib: float
+    peak_mib: float | None
+    step_s: float
+    cutouts_at_once: int
+    as_asked: bool
+
+    @property
+    def right(self) -> bool:
+        """Whether the picture is right, and of the size that was asked for."""
+        return self.image_error < MOST_IMAGE_ERROR and self.loss_error < MOST_LOSS_ERROR and self.as_asked
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print a table and write JSON; the exit code."""
+    given = _parser().parse_args(arguments)
+    if given.device == "cuda" and not torch.cuda.is_available():
+        print("The T4 profile needs a GPU, and torch finds none here; try the script with --device cpu --tiny.")
+        return 2
+    if given.device == "cpu" and not given.tiny:
+        print("float16 with real shapes would take days on a CPU; add --tiny.")
+        return 2
+    about = conditions(torch.get_num_threads(), given.device) | {"tiny": given.tiny, "cutouts": given.cutouts}
+    models = _tiny_models() if given.tiny else models_of(CASES["512-real"], given.device)
+    with _as_on_a_t4():
+        figures = [_measure(models, size, given.cutouts, given.steps) for size in given.sizes]
+    head = ("size", "picture off by", "loss off by", "estimated MiB", "peak MiB", "s/step", "cutouts at once", "right")
+    tell(given.json, about, head, [_row(item) for item in figures], [asdict(item) for item in figures])
+    return 0 if all(item.right for item in figures) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--tiny", action="store_true", help="tiny models, to try the script")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 768], help="sides in pixels")
+    parser.add_argument("--cutouts", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=50, help="that are timed")
+    parser.add_argument("--json", type=Path, default=Path("build/bench/t4_profile.json"), help="where the figures go")
+    return parser
+
+
+def _measure(models: Models, size: int, cutouts: int, steps: int) -> Figures:
+    device = models.device
+    settings = Settings(size=Size(size, size), cutouts=cutouts, steps=5000, start="random", seed=1)
+    request = GenerationRequest(prompt=PROMPT, models=models.name, settings=settings)
+    cap_memory(device, 1.0)
+    image, loss = _first_step(Dream(request, models))
+    half = _in_float16(models)
+    estimate = half.footprint.step_bytes(settings.size, cutouts) / MIB
+    release_unused(device)
+    if device.type == "cuda":
+        cap_memory(device, min(1.0, T4_BYTES / torch.cuda.get_device_properties(device).total_memory))
+        torch.cuda.reset_peak_memory_stats(device)
+    dream = Dream(request, half)
+    as_asked = dream.request == request
+    half_image, half_loss = _first_step(dream) if as_asked else (image, loss)
+    step_s = _timed(dream, steps)
+    return Figures(
+        size=size,
+        image_error=float((half_image - image).abs().mean()),
+        loss_error=abs(half_loss - loss) / abs(loss),
+        estimated_mib=estimate,
+        peak_mib=torch.cuda.max_memory_allocated(device) / MIB if device.type == "cuda" else None,
+        step_s=step_s,
+        cutouts_at_once=dream.made_with.cutouts_at_once or cutouts,
+        as_asked=as_asked and dream.request == request and dream.made_with.precision == "fp16",
+    )
+
+
+def _first_step(dream: Dream) -> tuple[torch.Tensor, float]:
+    """The picture that the dream begins with, `[H, W, 3]` in 0..1 on the CPU, and its loss."""
+    image = torch.frombuffer(bytearray(dream.preview().tobytes()), dtype=torch.uint8) / 255
+    while not dream.losses:  # on a GPU they come some steps later
+        dream.step()
+    return image, dream.losses[0]
+
+
+def _timed(dream: Dream, steps: int) -> float:
+    """Seconds a step, as the median of windows of some steps, each waited for."""
+    wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
+    window = max(1, steps // 5)
+    for _ in range(min(WARM_UP_STEPS, steps)):
+        dream.step()
+    times = []
+    for _ in range(max(1, steps // window)):
+        wait()
+        began = time.perf_counter()
+        for _ in range(window):
+            dream.step()
+        wait()
+        times.append((time.perf_counter() - began) / window)
+    return statistics.median(times)
+
+
+def _in_float16(models: Models) -> Models:
+    """A copy that computes in float16; its budget is what the cap leaves, where there is a GPU."""
+    share = 1.0
+    if models.device.type == "cuda":
+        share = min(1.0, T4_BYTES / torch.cuda.get_device_properties(models.device).total_memory)
+    perceptors = tuple(map(copy.deepcopy, models.perceptors))
+    half = replace(models, vqgan=copy.deepcopy(models.vqgan), perceptors=perceptors, budget=MemoryBudget())
+    half.compute_in(Precision.FP16)
+    return replace(half, budget=MemoryBudget.of(models.device, share)) if models.device.type == "cuda" else half
+
+
+@contextmanager
+def _as_on_a_t4() -> Iterator[None]:
+    """Without TF32 and without the attention kernels that a T4 lacks."""
+    backends = torch.backends
+    before = backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32
+    attention = backends.cuda.flash_sdp_enabled(), backends.cuda.cudnn_sdp_enabled()
+    backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = False
+    backends.cuda.enable_flash_sdp(False)
+    backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32 = before
+        backends.cuda.enable_flash_sdp(attention[0])
+        backends.cuda.enable_cudnn_sdp(attention[1])
+
+
+def _tiny_models() -> Models:
+    network = {
+        "double_z": False, "z_channels": 32, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32,
+        "ch_mult": [1, 1, 1, 1], "num_res_blocks": 0, "attn_resolutions": [], "dropout": 0.0,
+    }  # fmt: skip
+    params = {"embed_dim": 4, "n_embed": 256, "ddconfig": network}
+    torch.manual_seed(0)
+    vqgan = VQGAN(OmegaConf.create({"model": {"target": "taming.models.vqgan.VQModel", "params": params}}))
+    clip = CLIP(
+        embed_dim=32, image_resolution=32, vision_layers=1, vision_width=64, vision_patch_size=16, context_length=77,
+        vocab_size=49408, transformer_width=64, transformer_heads=1, transformer_layers=1,
+    )  # fmt: skip
+    perceptor = Perceptor(clip, "tiny")
+    return Models("tiny", vqgan.eval().requires_grad_(False), (perceptor,), None, torch.device("cpu"), {})
+
+
+def _row(item: Figures) -> list[str]:
+    peak = "–" if item.peak_mib is None else f"{item.peak_mib:.0f}"
+    return [
+        f"{item.size}²", f"{item.image_error:.4f}", f"{item.loss_error:.2%}", f"{item.estimated_mib:.0f}", peak,
+        f"{item.step_s:.3f}", str(item.cutouts_at_once), "yes" if item.right else "NO",
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
