@@ -34,22 +34,25 @@ def check_config(path: Path) -> tuple[Finding, Config]:
 
 
 def check_models(config: Config) -> Finding:
-    """Whether the files of the model set are there and whole."""
+    """Whether the files of the models are there and whole."""
+    name = config.model_name
     try:
-        files = look_at_set(config.models)
+        own = config.own_models
+        files = look_at_set(
+            config.models, config.perceptors, own.vqgan if own is not None else None, digests=config.digests
+        )
     except InvalidRequest as exc:
         return Finding("models", State.FAIL, str(exc))
     by_condition = {each: [file for file in files if file.condition is each] for each in Condition}
     if broken := by_condition[Condition.BROKEN]:
         faults = " ".join(file.fault for file in broken)
-        found = say("found_models_faulty", name=config.models, fault=faults)
-        return Finding("models", State.FAIL, found, say("do_models"))
+        return Finding("models", State.FAIL, say("found_models_faulty", name=name, fault=faults), say("do_models"))
     if missing := by_condition[Condition.MISSING]:
-        found = say("found_models_missing", name=config.models, files=", ".join(file.name for file in missing))
+        found = say("found_models_missing", name=name, files=", ".join(file.name for file in missing))
         advice = say("do_models_fetch", name=config.models, folder=str(missing[0].path.parent))
         return Finding("models", State.FAIL, found, advice)
     key = "found_models_new" if by_condition[Condition.NEW] else "found_models"
-    return Finding("models", State.OK, say(key, name=config.models))
+    return Finding("models", State.OK, say(key, name=name))
 
 
 def check_disk(folder: Path) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,8 +14,9 @@ from generator.checkpoints.conversion import CONVERTER_VERSION, read_manifest
 from generator.checkpoints.digests import compare, sha256_of
 from generator.checkpoints.faults import Fault, blaming
 from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
-from generator.errors import CheckpointError
+from generator.errors import CheckpointError, InvalidRequest
 from generator.own_models import DEFAULT_PERCEPTOR
+from generator.sentences import Message
 
 
 class Condition(Enum):
@@ -46,51 +47,57 @@ class ModelFile:
 
 
 def look_at_set(
-    name: str, perceptors: Sequence[str] = (), vqgan: Path | None = None, folder: Path | None = None
+    name: str,
+    perceptors: Sequence[str] = (),
+    vqgan: Path | None = None,
+    folder: Path | None = None,
+    digests: Mapping[str, str] | None = None,
 ) -> list[ModelFile]:
     """The files of a model set, the starter as one; `perceptors` (names or files) and `vqgan` go before its own.
 
+    `digests` are the SHA-256 that files of those names must have.
+
     Raises:
-        InvalidRequest: for a name that is not in the catalogue.
+        InvalidRequest: for a name that is not in the catalogue, or perceptors beside the starter.
     """
-    if vqgan is not None:
-        return [
-            look_at(vqgan, folder),
-            *(look_at_perceptor(judge, folder) for judge in perceptors or (DEFAULT_PERCEPTOR,)),
-        ]
-    if name == STARTER:
+    if vqgan is None and name == STARTER:
+        if perceptors:
+            text = "The starter has a perceptor of its own; name another set with --models (in config.yaml: models)."
+            raise InvalidRequest(Message(text), "models")
         return [_look_at_starter()]
-    entry = find_set(name)
-    judges = perceptors or entry.perceptors
-    return [look_at(entry.vqgan, folder), *(look_at_perceptor(judge, folder) for judge in judges)]
+    painter, usual = (vqgan, (DEFAULT_PERCEPTOR,)) if vqgan is not None else _parts(name)
+    judges = [PERCEPTORS[each] if each in PERCEPTORS else Path(each) for each in perceptors or usual]
+    return [look_at(file, folder, digests) for file in (painter, *judges)]
 
 
-def look_at_perceptor(given: str, folder: Path | None = None) -> ModelFile:
-    """A perceptor by its name in the catalogue, or a file."""
-    return look_at(PERCEPTORS[given] if given in PERCEPTORS else Path(given), folder)
-
-
-def look_at(file: SourceFile | Path, folder: Path | None = None) -> ModelFile:
+def look_at(file: SourceFile | Path, folder: Path | None = None, digests: Mapping[str, str] | None = None) -> ModelFile:
     """A file of the catalogue, or a person's own."""
     folder = folder or default_folder()
-    own = isinstance(file, Path)
-    path = file if isinstance(file, Path) else place_of(file, folder)
-    target = target_in(folder, own_name(file) if isinstance(file, Path) else file.name)
-    present = file.is_file() if isinstance(file, Path) else is_present(file, folder)
+    digest = (digests or {}).get(file.name)
+    if isinstance(file, Path):
+        path, target, present = file, target_in(folder, own_name(file)), file.is_file()
+    else:
+        path, target, present = place_of(file, folder), target_in(folder, file.name), is_present(file, folder)
+        digest = digest or file.sha256
     if not present:
         return ModelFile(file.name, path, Condition.MISSING)
+    pinned = isinstance(file, SourceFile)
     try:
         with blaming(path):
-            digest = None if isinstance(file, Path) else file.sha256
-            if _is_converted(path, target, digest, pinned=not own):
+            if _is_converted(path, target, digest, pinned):
                 return ModelFile(file.name, path, Condition.READY)
             if path.stat().st_size == 0:
                 raise Fault("is empty; get it again.")
-            if not own:
+            if digest is not None or pinned:
                 compare(path, sha256_of(path), digest)
     except CheckpointError as exc:
         return ModelFile(file.name, path, Condition.BROKEN, str(exc))
     return ModelFile(file.name, path, Condition.NEW)
+
+
+def _parts(name: str) -> tuple[SourceFile, tuple[str, ...]]:
+    entry = find_set(name)
+    return entry.vqgan, entry.perceptors
 
 
 def _look_at_starter() -> ModelFile:

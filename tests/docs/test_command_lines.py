@@ -109,7 +109,8 @@ def test_every_command_line_that_is_shown_is_accepted(capsys: pytest.CaptureFixt
     shown = [line for line in command_lines() if line[1] in ("bot", "generator")]
     assert len(shown) > 20
     # A command that is only spoken of may lack its arguments.
-    shown = [line for line in shown if line[1] != "bot" or line[2].strip() not in commands()]
+    spoken_of = {*commands(), "again"}
+    shown = [line for line in shown if line[2].strip() not in spoken_of]
     refused = [f"{name}: {module}{text}" for name, module, text in shown if not accepts(module, words_of(text))]
     capsys.readouterr()
     assert refused == []

@@ -222,6 +222,17 @@ def test_a_model_file_that_is_not_what_was_published_is_a_failure(
     assert "ckpt is empty" in finding.found and "ViT-B-32.pt is not the file that was published" in finding.found
 
 
+def test_ones_own_files_are_looked_at_in_place_of_a_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVERIE_DATA", str(tmp_path))
+    (tmp_path / "my.ckpt").write_bytes(b"not empty")
+    (tmp_path / "my.yaml").write_text("model: {}", "utf-8")
+    named = {"vqgan": str(tmp_path / "my.ckpt"), "vqgan_config": str(tmp_path / "my.yaml")}
+    finding = check_models(Config(**named, perceptors=["RN50"]))
+    assert finding.state is State.FAIL and finding.found == "own-my: not there: RN50.pt"
+    finding = check_models(Config(vqgan=str(tmp_path / "other.ckpt"), vqgan_config=named["vqgan_config"]))
+    assert finding.state is State.FAIL and "other.ckpt' is no file" in finding.found
+
+
 def test_models_that_nobody_knows_are_a_failure() -> None:
     finding = check_models(Config(models="nonsense"))
     assert finding.state is State.FAIL and "imagenet-16384" in finding.found

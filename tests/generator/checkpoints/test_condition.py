@@ -10,7 +10,7 @@ from torch import Tensor
 from generator.checkpoints.catalogue import SETS, STARTER, SourceFile
 from generator.checkpoints.condition import Condition, look_at, look_at_set
 from generator.checkpoints.conversion import open_converted
-from generator.checkpoints.digests import pin_of
+from generator.checkpoints.digests import pin_of, sha256_of
 from generator.checkpoints.places import manifest_of, target_in
 from generator.checkpoints.vqgan_config import read_config
 from generator.checkpoints.vqgan_weights import VQGANWeights
@@ -117,6 +117,17 @@ def test_a_harmed_file_is_broken_and_named(used: Path, harm: Callable[[Path], No
 def test_a_file_with_a_digest_that_is_known_must_have_it(published: Path) -> None:
     found = look_at(SourceFile(TINY.name, (), 1, sha256="0" * 64), published.parent)
     assert found.condition is Condition.BROKEN and "is not the file that was published" in found.fault
+
+
+def test_a_digest_of_the_config_file_holds_for_ones_own_files_too(published: Path) -> None:
+    wrong, right = {TINY.name: "0" * 64}, {TINY.name: sha256_of(published)}
+    assert look_at(published, published.parent, wrong).condition is Condition.BROKEN
+    assert look_at(published, published.parent, right).condition is Condition.NEW
+
+
+def test_the_starter_takes_no_other_perceptor() -> None:
+    with pytest.raises(InvalidRequest, match="perceptor of its own"):
+        look_at_set(STARTER, ["ViT-B/32"])
 
 
 def test_a_set_is_all_of_its_files(tmp_path: Path) -> None:
