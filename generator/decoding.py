@@ -17,7 +17,7 @@ from generator.lean import convolve, norm_swish
 def decode(network: Any, features: Tensor) -> Tensor:  # noqa: ANN401 - taming has no types
     """Images `[N, 3, H, W]`, about -1..1, of features `[N, C, h, w]`."""
     middle = network.mid
-    images = _block(middle.block_1, convolve(features, network.conv_in))
+    images = _block(middle.block_1, convolve(features.contiguous(), network.conv_in))
     images = _block(middle.block_2, _attention(middle.attn_1, images))
     for level in reversed(network.up):
         for number, block in enumerate(level.block):

@@ -2,8 +2,9 @@
 
 Runs on the thread that dreams. torch keeps a convolution's input even where its weights are frozen, and each of a
 norm's, a swish's and a product's inputs; here a convolution keeps nothing but its weights, and a norm with its swish
-keeps one tensor and computes the rest again. Layers compute in the format of their weights, norms in float32, whatever
-autocast says. The plain versions are taming's and clip's own modules, which the tests hold these to.
+keeps one tensor and computes the rest again. Layers compute in the format of their weights, whatever autocast says, and
+a norm of half pictures adds up in float32, as torch's kernels do, but writes half again: on a GPU it is the passes over
+memory that take the time. The plain versions are taming's and clip's own modules, which the tests hold these to.
 
 On a CPU wide 3 x 3 convolutions go by Winograd's minimal filtering (Lavin and Gray, arXiv 1509.09308) as NNPACK, which
 is part of torch, has it: tiles of 6 x 6 pixels in 64 products in place of 324.
@@ -55,27 +56,23 @@ class _NormSwish(torch.autograd.Function):
         groups: int,
         epsilon: float,
     ) -> Tensor:
-        count, channels, height, width = images.shape
-        norm, mean, scale = torch.native_group_norm(
-            images.float(), weight, bias, count, channels, height * width, groups, epsilon
-        )
+        weight, bias = weight.to(images.dtype), bias.to(images.dtype)
+        sizes = (*images.shape[:2], images.shape[2] * images.shape[3], groups)
+        norm, mean, scale = torch.native_group_norm(images, weight, bias, *sizes, epsilon)
         ctx.save_for_backward(images, weight, bias, mean, scale)
-        return functional.silu(norm, inplace=True).to(images.dtype)
+        ctx.sizes, ctx.epsilon = sizes, epsilon
+        return functional.silu(norm, inplace=True)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:  # noqa: ANN401
         images, weight, bias, mean, scale = ctx.saved_tensors
-        count, channels, height, width = images.shape
-        full = images.float()
-        slope = (weight.view(1, mean.shape[1], -1) * scale[:, :, None]).flatten(1)[:, :, None, None]
-        offset = bias.view(1, -1, 1, 1) - slope * mean.repeat_interleave(channels // mean.shape[1], 1)[:, :, None, None]
-        norm = torch.addcmul(offset, full, slope)
-        torch.ops.aten.silu_backward.grad_input(gradients[0].float(), norm, grad_input=norm)
+        norm, _, _ = torch.native_group_norm(images, weight, bias, *ctx.sizes, ctx.epsilon)
+        torch.ops.aten.silu_backward.grad_input(gradients[0], norm, grad_input=norm)
         gradient, _, _ = torch.ops.aten.native_group_norm_backward(
-            norm, full, mean, scale, weight, count, channels, height * width, mean.shape[1], [True, False, False]
+            norm, images, mean, scale, weight, *ctx.sizes, [True, False, False]
         )
-        return gradient.to(images.dtype), None, None, None, None
+        return gradient, None, None, None, None
 
 
 def convolve(images: Tensor, layer: nn.Conv2d) -> Tensor:
@@ -95,7 +92,7 @@ def norm_swish(images: Tensor, layer: nn.GroupNorm) -> Tensor:
     """`x * sigmoid(x)` of a frozen group norm of `images [N, C, H, W]`; it keeps nothing but `images`."""
     return cast(
         Tensor,
-        _NormSwish.apply(images, layer.weight, layer.bias, layer.num_groups, layer.eps),  # type: ignore[no-untyped-call]
+        _NormSwish.apply(images.contiguous(), layer.weight, layer.bias, layer.num_groups, layer.eps),  # type: ignore[no-untyped-call]
     )
 
 

@@ -1,8 +1,9 @@
 """In which numbers the networks compute: float32, or half of that. Runs on the thread that dreams.
 
 Only the VQGAN's encoder and decoder and the perceptors are computed in half, by `torch.autocast`: convolutions,
-products and attention. Norms are computed in float32 (by autocast on a GPU, by clip's own LayerNorm, by torch's kernels
-on a CPU), and outside of the networks everything is: the search in the codebook, crops, losses, latent, optimiser.
+products and attention. Norms add up in float32: the encoder's by autocast on a GPU, clip's by its own LayerNorm, the
+decoder's (`generator.lean`) by torch's kernels. Outside of the networks everything is float32: the search in the
+codebook, crops, losses, latent, optimiser.
 
 Which format is chosen (`auto`): bfloat16 where the device multiplies it, float16 on GPUs that have tensor cores for
 that alone (compute capability 7.0 to 7.5, the T4 among them), float32 elsewhere. float16 ends at 65504: `is_safe` tries
