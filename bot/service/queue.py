@@ -123,23 +123,29 @@ class JobQueue:
     async def places(self) -> dict[int, Place]:
         """The place of every waiting job by its id, in order."""
         async with self._forecast_lock:
-            age = time.monotonic() - self._made_at
-            if self._seen != self._changes or age > FRESH_S:
-                if age < REST * self._cost_s:
-                    await asyncio.sleep(REST * self._cost_s - age)
+            if self._seen != self._changes or time.monotonic() - self._made_at > FRESH_S:
                 await self._make_places()
             return self._places
 
     async def place(self, job_id: int) -> Place | None:
-        """The place of one waiting job; it may be as old as FRESH_S."""
+        """The place of one waiting job; it may be as old as FRESH_S. Many who ask at once share a forecast."""
         if job_id not in self._waiting:
             return None
-        if job_id in self._places and time.monotonic() - self._made_at < FRESH_S:
-            return self._places[job_id]
-        return (await self.places()).get(job_id)
+        if not self._knows(job_id):
+            async with self._forecast_lock:
+                # Whoever had the lock before may have found it.
+                if not self._knows(job_id):
+                    await self._make_places()
+        return self._places.get(job_id)
+
+    def _knows(self, job_id: int) -> bool:
+        return job_id in self._places and time.monotonic() - self._made_at < FRESH_S
 
     async def _make_places(self) -> None:
-        """Play the order through, with a breath for others now and then."""
+        """Play the order through, with a rest before it and a breath for others now and then."""
+        rest_s = self._made_at + REST * self._cost_s - time.monotonic()
+        if rest_s > 0:
+            await asyncio.sleep(rest_s)
         self._seen = self._changes
         now, spent_s, began = time.time(), 0.0, time.perf_counter()
         picture_s = self.speeds.picture_s
