@@ -1,6 +1,7 @@
 """Paint the pictures of README and docs/using.md: `python -m docs.make_images`, or only some by their names.
 
-On the CPU, with the starter models and given seeds, so that the same machine makes the same files again.
+Each strip is shown in docs/using.md below its mark, `<!-- strip NAME -->`, once it was painted. All are painted on
+the CPU, with the starter models and given seeds, so that the same machine makes the same files again.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from docs.strips import FILM, PICTURES, STRIPS, Cell
+from docs.strips import CELL_PX, FILM, PICTURES, STRIPS, Cell, shown
 from generator import Dream, GenerationRequest, Models, Settings, Timelapse, load_models
 from notebooks.sheets import contact_sheet
 
 FOLDER = Path(__file__).parent / "images"
-CELL_PX = 160
+USING = Path(__file__).parent / "using.md"
 FILM_PX = 256
 QUALITY = 88
 
@@ -36,6 +37,7 @@ def main(names: Sequence[str]) -> None:
         data = _film(FILM[1], models) if name == FILM[0] else _webp(_still(name, models, done))
         path = FOLDER / f"{name}.webp"
         path.write_bytes(data)
+        USING.write_text(shown(USING.read_text("utf-8"), name), "utf-8")
         sys.stdout.write(f"{path.name}: {len(data) / 1000:.0f} kB\n")
         sys.stdout.flush()
 

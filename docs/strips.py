@@ -5,9 +5,11 @@ Read by docs/make_images.py, which paints them, and by the tests. No torch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+CELL_PX = 160
 SMALL: Mapping[str, object] = {"size": "128x128", "coarse": 0.0}
 """Strips are painted small, at one size from the first step on; all else is as the models suggest."""
 NOISE_STEPS = 40
@@ -63,3 +65,12 @@ STRIPS: Mapping[str, list[Cell]] = {
     ],
 }
 """The strips of docs/using.md by the names of their files."""
+
+
+def shown(document: str, name: str) -> str:
+    """A document with a strip below the mark of its name, in place of what it showed there; others stay as they are."""
+    mark = f"<!-- strip {name} -->"
+    if mark not in document:
+        return document
+    words = ", ".join(cell.label for cell in STRIPS[name]).replace("|", "and")
+    return re.sub(rf"{mark}(\n!\[.*)?", f"{mark}\n![{words}](images/{name}.webp)", document)
