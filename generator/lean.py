@@ -57,20 +57,24 @@ class _NormSwish(torch.autograd.Function):
         epsilon: float,
     ) -> Tensor:
         weight, bias = weight.to(images.dtype), bias.to(images.dtype)
-        sizes = (*images.shape[:2], images.shape[2] * images.shape[3], groups)
-        norm, mean, scale = torch.native_group_norm(images, weight, bias, *sizes, epsilon)
+        count, channels, height, width = images.shape
+        norm, mean, scale = torch.native_group_norm(
+            images, weight, bias, count, channels, height * width, groups, epsilon
+        )
         ctx.save_for_backward(images, weight, bias, mean, scale)
-        ctx.sizes, ctx.epsilon = sizes, epsilon
+        ctx.epsilon = epsilon
         return functional.silu(norm, inplace=True)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:  # noqa: ANN401
         images, weight, bias, mean, scale = ctx.saved_tensors
-        norm, _, _ = torch.native_group_norm(images, weight, bias, *ctx.sizes, ctx.epsilon)
+        count, channels, height, width = images.shape
+        groups, area = mean.shape[1], height * width
+        norm, _, _ = torch.native_group_norm(images, weight, bias, count, channels, area, groups, ctx.epsilon)
         torch.ops.aten.silu_backward.grad_input(gradients[0], norm, grad_input=norm)
         gradient, _, _ = torch.ops.aten.native_group_norm_backward(
-            norm, images, mean, scale, weight, *ctx.sizes, [True, False, False]
+            norm, images, mean, scale, weight, count, channels, area, groups, [True, False, False]
         )
         return gradient, None, None, None, None
 
