@@ -62,7 +62,7 @@ format: $(STAMP) ## format the code and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-bench: $(STAMP) ## measure speed, memory, service and time to score (CPU: within 20 minutes; figures in build/bench/)
+bench: $(STAMP) ## measure speed, memory, service and time to score (figures in build/bench/)
 	@$(BIN)/python -m benchmarks.steps
 	@$(BIN)/python -m benchmarks.profile
 	@$(BIN)/python -m benchmarks.service
