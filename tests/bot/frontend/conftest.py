@@ -12,6 +12,8 @@ import simcord
 from bot.config import Config
 from bot.errors import BotError
 from tests.bot.frontend.stage import Stage
+from tests.discord_fake import Call
+from tests.discord_fake.description import description
 
 
 @pytest.fixture
@@ -31,6 +33,16 @@ async def env(built: Stage) -> AsyncIterator[simcord.Env]:
     # simcord also gathers what was told to the person.
     unexpected = [error for error in env.errors if not isinstance(getattr(error, "original", error), BotError)]
     assert not unexpected, unexpected
+    assert not problems_in(env)
+
+
+def problems_in(env: simcord.Env) -> list[str]:
+    """What of all that the bot sent is not as Discord describes it."""
+    calls = [
+        Call(sent.method, sent.path, {}, True, "" if sent.json is None else "application/json", sent.json)
+        for sent in env.http_requests
+    ]
+    return [problem for call in calls for problem in description().problems(call)]
 
 
 @pytest.fixture
