@@ -1,0 +1,55 @@
+"""The real bot with the starter models in a process of its own, for bot_load: it notes how late its event loop is.
+
+It is put together and run as `python -m bot` does. Beside it one task sleeps for PERIOD_S again and again; what a sleep
+takes longer is the lag of the loop. At the end the lags lie in `lags.json` in the data folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from bot import log
+from bot.__main__ import stop_on_signals
+from bot.dreamer import GeneratorDreamer
+from bot.environment import data_folder, load_config, read_token
+from bot.frontend import building, client
+from bot.pulse import Pulse
+from tests.discord_fake.pointing import point_at
+
+PERIOD_S = 0.01
+LAGS = "lags.json"
+
+
+async def watch(lags: list[tuple[float, float]]) -> None:
+    """Note when (`time.monotonic`, the same in all processes of a machine) the loop was how late, in seconds."""
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(PERIOD_S)
+        now = time.monotonic()
+        lags.append((now, now - began - PERIOD_S))
+
+
+async def serve(config_path: Path) -> None:
+    """Run the bot until a signal."""
+    config, token = load_config(config_path), read_token(os.environ) or ""
+    folder = data_folder(config, os.environ)
+    log.configure(config.log.level, config.log.format, token)
+    stop = stop_on_signals()
+    dreamer = GeneratorDreamer(config.models, config.device, config.safety.threshold)
+    settings = config.settings_over(await asyncio.to_thread(dreamer.load))
+    bot = building.build(config, folder, dreamer, settings, config_path=config_path)
+    lags: list[tuple[float, float]] = []
+    watcher = asyncio.create_task(watch(lags))
+    await client.run(bot, token, stop, Pulse(folder))
+    watcher.cancel()
+    await asyncio.to_thread((folder / LAGS).write_text, json.dumps(lags), "utf-8")
+
+
+if __name__ == "__main__":
+    point_at(os.environ["FAKE_DISCORD"])
+    asyncio.run(serve(Path(sys.argv[sys.argv.index("--config") + 1])))
