@@ -48,10 +48,7 @@ _RESAMPLING = Image.Resampling.BICUBIC
 
 
 class Dream:
-    """One picture in the making: stepped, previewed, snapshotted, resumed and finished from outside.
-
-    `request` is what is dreamt; where memory is short, at a smaller size than was asked for.
-    """
+    """One picture in the making. `request` is what is dreamt, at a smaller size than asked for if memory is short."""
 
     def __init__(
         self,
