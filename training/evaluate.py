@@ -30,7 +30,8 @@ from training.dataset import COLOUR_NAMES, SCENE_NAMES
 from training.judges import JUDGES, RESOLUTION, Judge, load_judge
 
 PROMPTS = Path(__file__).parent / "prompts.json"
-NEUTRAL = 0.5  # what a prompt that names no colour or no scene is given for it
+NEUTRAL = 0.25  # what a prompt that names no colour or no scene is given for it
+DRAWINGS = 4  # of each prompt, for the control
 TILE_PX = 160
 LEAST_DRAWINGS, MOST_MUSH = 0.95, 0.2
 
@@ -156,7 +157,7 @@ def report(name: str, judge: Judge, prompts: list[Prompt], figures: Figures, rea
     own, spread = list(range(len(prompts))), every_so(len(prompts), len(figures.mush))
     right = top(judge, figures.pictures, prompts, own, 1)
     five = statistics.mean(top(judge, figures.pictures, prompts, own, 5))
-    drawings = statistics.mean(top(judge, real, prompts, own, 1))
+    drawings = statistics.mean(top(judge, real, prompts, own * DRAWINGS, 1))
     noise = statistics.mean(top(judge, figures.mush, prompts, spread, 1)) if spread else float("nan")
     void = "" if drawings >= LEAST_DRAWINGS and noise < MOST_MUSH else "  VOID"
     missed = ", ".join(prompt.text for prompt, ok in zip(prompts, right, strict=True) if not ok)
@@ -190,7 +191,8 @@ def main() -> None:
         paint_all(prompts, models, settings, random, spread).save(options.out)
     figures = Figures.load(options.out)
     real = [
-        compositor.compose(prompt.concepts[:1], 1, prompt.colour, prompt.scene or "plain").picture for prompt in prompts
+        compositor.compose(prompt.concepts[:1], 1, prompt.colour, prompt.scene or "plain").picture
+        for prompt in prompts * DRAWINGS
     ]
     for name in JUDGES:
         print(report(name, load_judge(options.work, name), prompts, figures, real))

@@ -64,6 +64,15 @@ def encode_drawings(vqgan: VQGAN, compositor: Compositor, styles: tuple[str, ...
     return torch.stack(rows)
 
 
+def sharpened(work: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The VQGAN's weights, with the decoder of training.decoder where it has run."""
+    path = work / "decoder.pt"
+    if not path.exists():
+        return weights
+    average = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    return weights | {name: average[name] for name in weights if name.startswith(("decoder.", "post_quant_conv."))}
+
+
 def lexicon(compositor: Compositor) -> dict[str, object]:
     """Names of every concept, its own first, without words that many concepts share."""
     shared: dict[str, int] = {}
@@ -100,7 +109,7 @@ def main() -> None:
     robust = work / "perceptor_robust.pt"
     perceptor = torch.load(robust, map_location="cpu", weights_only=True) if robust.exists() else read["perceptor"]
     vqgan = VQGAN(OmegaConf.load(CONFIG))  # type: ignore[arg-type]  # our own yaml is a mapping
-    weights = half(read["vqgan"]["average"])
+    weights = half(sharpened(work, read["vqgan"]["average"]))
     vqgan.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     compositor = Compositor(work, 128)
     grids = encode_drawings(vqgan.eval(), compositor, ("fluent", "noto"))

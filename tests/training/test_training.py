@@ -57,6 +57,7 @@ def test_every_step_of_the_training_runs_and_its_models_paint(
     command(monkeypatch, "vqgan", *few)
     command(monkeypatch, "perceptor", *few)
     command(monkeypatch, "perceptor", *few, "--robust")
+    command(monkeypatch, "decoder", *few)
     command(monkeypatch, "prior", *few)
     command(monkeypatch, "judges", *few)
     for name in ("starter.yaml", "vqgan.yaml"):
