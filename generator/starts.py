@@ -89,22 +89,22 @@ def _proposed(
 ) -> Tensor:
     """The best of the prior's proposals, as the perceptors see it.
 
-    The prior is told the words with the highest weight of the first scene, as the first perceptor reads them; all
+    The prior is told all words of the first scene that are to be come near to, as the first perceptor reads them; all
     prompts have a say in which proposal is the best.
     """
     if models.prior is None:
         text = "The models {models} have no prior; choose another start, such as 'random'."
         raise InvalidRequest(Message(text, models=repr(models.name)), "start")
     prompts = request.scenes[0].prompts if request.scenes else ()
-    heaviest = max(prompts, key=lambda prompt: prompt.weight, default=None)
-    if heaviest is None or heaviest.weight <= 0:
+    words = " ".join(prompt.text for prompt in prompts if prompt.weight > 0)
+    if not words:
         text = "start 'prior' needs words to come near to; add some or choose another start."
         raise InvalidRequest(Message(text), "start")
-    features = models.perceptors[0].embed_texts([heaviest.text])
+    features = models.perceptors[0].embed_texts([words])
     places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
     if generator.device.type != "cpu":
         generator = torch.Generator().manual_seed(request.settings.seed)  # the prior draws on the CPU
-    codes = models.prior.propose(heaviest.text, features, request.settings.candidates, places, generator).to(
+    codes = models.prior.propose(words, features, request.settings.candidates, places, generator).to(
         models.device
     )
     group = max(1, _DECODED_AT_ONCE_PX // (size.width * size.height))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
+
+from discord.gateway import KeepAliveHandler
 
 from bot.config import Config
 from bot.frontend.building import build
@@ -61,6 +64,7 @@ class Live:
         run, self._run = self._run, None
         if run is not None and not run.done():
             await run
+        await asyncio.to_thread(_end_heartbeats)
 
     async def imagine(self, prompt: str = "a red apple", **options: object) -> Interaction:
         """Ann types /imagine; returns it once it is answered, and its message shows the job where one was queued."""
@@ -88,3 +92,11 @@ class Live:
     async def until(self, look: Callable[[], Awaitable[T | None]]) -> T:
         """What is found, once it is there."""
         return await until(look, PATIENCE_S)
+
+
+def _end_heartbeats() -> None:
+    """Wait for discord.py's heartbeat threads, which would else wake to an event loop that is closed."""
+    for thread in threading.enumerate():
+        if isinstance(thread, KeepAliveHandler):
+            thread.stop()
+            thread.join(PATIENCE_S)
