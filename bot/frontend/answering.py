@@ -17,8 +17,8 @@ from bot.frontend.faults import TROUBLE
 from bot.log import about
 from bot.service import Asker, JobView, Ticket
 
-PATIENCE_S = 1.5
-"""After so long the interaction is deferred; Discord ends it after three seconds."""
+PATIENCE_S = 0.6
+"""After so long the interaction is deferred, so that a person sees a sign within a second; Discord ends it after three."""
 MAX_ATTACHMENT_BYTES = 20 * 2**20
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
