@@ -24,7 +24,6 @@ from generator import (
     Recipe,
     Timelapse,
     encode,
-    made_here,
     recipe_to_json,
     write_file,
 )
@@ -163,8 +162,8 @@ class Easel:
         return path
 
     def _recipe(self) -> str:
-        made_with = made_here(self.models.device.type, self.models.files)
-        return recipe_to_json(Recipe(request=self._at_hand().picture().request, made_with=made_with))
+        picture = self._at_hand().picture()
+        return recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
 
     def _at_hand(self) -> Dream:
         if self.dream is None:
