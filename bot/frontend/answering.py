@@ -18,7 +18,7 @@ from bot.log import about
 from bot.service import Asker, JobView, Ticket
 
 PATIENCE_S = 0.6
-"""After so long the interaction is deferred, so that a person sees a sign within a second; Discord ends it after three."""
+"""After so long the interaction is deferred, so that people see a sign within a second; Discord ends it after three."""
 MAX_ATTACHMENT_BYTES = 20 * 2**20
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
