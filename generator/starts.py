@@ -104,9 +104,7 @@ def _proposed(
     places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
     if generator.device.type != "cpu":
         generator = torch.Generator().manual_seed(request.settings.seed)  # the prior draws on the CPU
-    codes = models.prior.propose(words, features, request.settings.candidates, places, generator).to(
-        models.device
-    )
+    codes = models.prior.propose(words, features, request.settings.candidates, places, generator).to(models.device)
     group = max(1, _DECODED_AT_ONCE_PX // (size.width * size.height))
     scores = [targets.scores(_pictures(models.vqgan, some), models.perceptors) for some in torch.split(codes, group)]
     return models.vqgan.lookup(codes[torch.cat(scores).argmax()][None])
