@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,8 @@ generator: {size: 64x64, cutouts: 2, coarse: 0, start: random}
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    if "REVERIE_BROWSER" not in os.environ:
+        pytest.skip("takes minutes and wants an idle machine; set REVERIE_BROWSER=1 to drive the page in a browser")
     executable = find_browser()
     if executable is None:
         pytest.skip("there is no Chromium here; install one, or name it in the environment variable CHROME")
