@@ -4,7 +4,7 @@ A judge's score of a prompt is the log-probability of what the prompt names: any
 The prompt must come first (top-1) or among the first five (top-5) of all prompts and "nothing". Controls: the same
 judges see real drawings of the same prompts (top-1 must be at least .95) and pictures optimised from a random start
 without the prior (must be below .2); where a control fails, the figures are void, and that is printed.
-`--prompts training/prompts_unseen.json` asks for 56 others, which nothing was tuned to.
+`--prompts training/prompts_unseen.json` asks for 56 others.
 """
 
 from __future__ import annotations
