@@ -10,7 +10,7 @@ unexport PROMPT
 export REVERIE_PROMPT := $(value PROMPT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run imagine test check format bench pins clean
+.PHONY: help setup run imagine test check format bench faults pins clean
 
 help: ## list the targets
 	@echo 'make TARGET [PROMPT="..."] [ARGS="..."]'
@@ -51,11 +51,12 @@ imagine: $(STAMP) ## paint PROMPT="a red apple" with the starter models, on the 
 test: $(STAMP) ## run the tests; ARGS="-m 'not slow'" leaves out the slow ones
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(STAMP) ## lint, formatting, types and import contracts
+check: $(STAMP) ## lint, formatting, types, import contracts, known vulnerabilities
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python .ci/audit.py
 	@echo 'All checks passed.'
 
 format: $(STAMP) ## format the code and mend what can be mended
@@ -63,11 +64,16 @@ format: $(STAMP) ## format the code and mend what can be mended
 	@$(BIN)/ruff format --quiet
 
 bench: $(STAMP) ## measure speed, memory, service and time to score (figures in build/bench/)
-	@$(BIN)/python -m benchmarks.steps
+	@$(BIN)/python -m benchmarks.steps --singly
 	@$(BIN)/python -m benchmarks.profile
 	@$(BIN)/python -m benchmarks.service
 	@$(BIN)/python -m benchmarks.service --small --jobs 200 --json build/bench/service-small.json
-	@$(BIN)/python -m benchmarks.time_to_score --prompts 4 --seeds 1
+	@$(BIN)/python -m benchmarks.time_to_score --prompts 2 --seeds 1
+
+faults: $(STAMP) ## kill and cut off the real process again and again, soak it, fuzz (hours; figures in build/bench/)
+	@$(BIN)/python -m benchmarks.faults $(ARGS)
+	@$(BIN)/python -m benchmarks.soak
+	@$(BIN)/python -m benchmarks.fuzz
 
 pins: $(STAMP) ## compile requirements*.in to requirements*.txt (needs the network)
 	@set -e; for name in requirements requirements-dev requirements-train; do \

@@ -1,8 +1,8 @@
-"""The painting thread under a steady queue, with the starter: `python -m benchmarks.service`.
+"""The service under a steady queue, with the starter: `python -m benchmarks.service`.
 
-Jobs wait in the bot's own executor; what a job's thread does is timed from inside, through a dreamer that passes every
-call on to the real one. Said are jobs an hour, how long the thread stood still while jobs waited, the share of the
-time that previews, timelapse and reports take, when the first preview came, and the memory after each job.
+Jobs go through the whole service but for Discord; what its thread does is timed from inside, through a dreamer that
+passes every call on to the real one. Said are jobs an hour, how long the thread stood still while jobs waited, the
+share of the time that previews, timelapse and reports take, when the first preview came, and the memory after each job.
 """
 
 from __future__ import annotations
@@ -12,37 +12,53 @@ import re
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from PIL import Image
 
 from benchmarks.report import conditions, options, tell
+from bot.config import Config
 from bot.dreamer import GeneratorDreamer
 from bot.executor import LocalExecutor
-from bot.painting import Dream, News, Painted, Work
-from generator import GenerationRequest, Picture, Progress, Settings
+from bot.files import DataFolder
+from bot.jobs import JobState
+from bot.painting import Dream
+from bot.service import Asker, JobView, Service, Wish
+from generator import GenerationRequest, Picture, Progress
 
 PROMPTS = ("a red apple at night", "a cat in the forest", "a sailboat on the sea", "a castle in the snow")
+SMALL: dict[str, object] = {"size": 64, "steps": 4, "cutouts": 4, "start": "random"}
 
 
 @dataclass
 class Times:
-    """Seconds that the thread spent in each call, and when it began and ended the last one."""
+    """Seconds that the thread spent: in each call, on each job from its first call to its last, and without a job.
+
+    Attributes:
+        ended_at: when the last call ended; None while no job waits.
+    """
 
     spent_s: dict[str, float] = field(default_factory=dict)
+    jobs_s: list[float] = field(default_factory=list)
     idle_s: float = 0.0
     ended_at: float | None = None
+    _began_at: float = 0.0
 
     def begin_job(self) -> None:
         """A job came to the thread: since the last one ended, it stood still."""
+        self._began_at = time.monotonic()
+        self.jobs_s.append(0.0)
         if self.ended_at is not None:
-            self.idle_s += time.monotonic() - self.ended_at
+            self.idle_s += self._began_at - self.ended_at
 
     def note(self, name: str, began: float) -> None:
         """Add a call that began at a time of `time.monotonic` and ends now."""
         self.ended_at = time.monotonic()
+        self.jobs_s[-1] = self.ended_at - self._began_at
         self.spent_s[name] = self.spent_s.get(name, 0.0) + self.ended_at - began
 
 
@@ -78,7 +94,8 @@ class WatchedDream:
         """As the dream's."""
         began = time.monotonic()
         image = self._dream.preview()
-        self._times.note("previews", began)
+        # After the last step that is the picture itself.
+        self._times.note("last decode" if self._dream.finished else "previews", began)
         return image
 
     def snapshot(self) -> bytes:
@@ -109,39 +126,79 @@ class WatchedDreamer(GeneratorDreamer):
         self.times.note("starts", began)
         return WatchedDream(dream, self.times)
 
+    def is_unsafe(self, image: Image.Image) -> bool:
+        """As the dreamer's."""
+        began = time.monotonic()
+        unsafe = super().is_unsafe(image)
+        self.times.note("safety check", began)
+        return unsafe
+
 
 @dataclass(frozen=True)
 class Served:
     """What a run of jobs showed."""
 
     seconds: float
-    first_preview_s: list[float]
+    first_preview_s: float
+    """From the order until a message could show the first preview; nothing else was painted."""
     memory_mib: list[float]
-    painted_s: float
-    """From the end of each start to its finished picture."""
+    """After each job, of this process."""
 
 
-async def serve(executor: LocalExecutor, requests: list[GenerationRequest], waiting: int) -> Served:
+class Counter:
+    """Orders pictures of a service, and hands over what is finished as the frontend would, but to nobody."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._changed = service, asyncio.Condition()
+        self._calls: set[asyncio.Task[None]] = set()
+        service.watch(self._hear)
+
+    async def order(self, person: int, prompt: str, settings: dict[str, object]) -> int:
+        """The number of a new job."""
+        who = Asker(guild_id=1, channel_id=1, user_id=person)
+        return (await self._service.submit(who, Wish(prompt=prompt, settings=settings))).job.id
+
+    async def until(self, job_id: int, so: Callable[[JobView], bool]) -> None:
+        """Wait until a job looks so."""
+        async with self._changed:
+            while (view := await self._service.view(job_id)) is not None and not so(view):
+                await self._changed.wait()
+
+    async def hand_over(self, job_id: int) -> None:
+        """Wait until a job is painted, and get its files as they would be uploaded."""
+        await self.until(job_id, lambda view: view.job.state not in (JobState.QUEUED, JobState.RUNNING))
+        assert await self._service.post.begin(job_id, limit_bytes=10**7) is not None  # noqa: S101 - nothing else ends it
+        await self._service.post.done(job_id, 1, job_id)
+
+    def _hear(self, job_id: int) -> None:
+        call = asyncio.create_task(self._wake())
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+
+    async def _wake(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+async def serve(service: Service, times: Times, jobs: int, settings: dict[str, object], waiting: int) -> Served:
     """Paint them all while `waiting` jobs wait at any time; the first alone, to see when its preview comes."""
-    gate, firsts, memory, painted = asyncio.Semaphore(waiting + 1), [], [], []
+    gate, counter, memory = asyncio.Semaphore(waiting + 1), Counter(service), []
 
-    async def one(number: int, request: GenerationRequest) -> None:
+    async def one(number: int) -> None:
         async with gate:
-            began: list[float] = [time.monotonic()] if number == 0 else []
-
-            def hear(news: News) -> None:
-                if began and news.preview is not None:
-                    firsts.append(time.monotonic() - began.pop())
-
-            outcome = await executor.paint(Work(job_id=number, request=request), hear)
-            assert isinstance(outcome, Painted)  # noqa: S101 - nobody orders anything else here
-            painted.append(outcome.paint_s)
+            job_id = await counter.order(number + 1, PROMPTS[number % len(PROMPTS)], settings | {"seed": number})
+            await counter.hand_over(job_id)
             memory.append(_resident_mib())
 
     began = time.monotonic()
-    await one(0, requests[0])
-    await asyncio.gather(*(one(number, request) for number, request in enumerate(requests[1:], 1)))
-    return Served(time.monotonic() - began, firsts, memory, sum(painted))
+    job_id = await counter.order(1, PROMPTS[0], settings | {"seed": 0})
+    await counter.until(job_id, lambda view: view.preview is not None or view.job.state is JobState.POSTING)
+    first_preview_s = time.monotonic() - began
+    await counter.hand_over(job_id)
+    memory.append(_resident_mib())
+    times.ended_at = None
+    await asyncio.gather(*(one(number) for number in range(1, jobs)))
+    return Served(time.monotonic() - began, first_preview_s, memory)
 
 
 def _resident_mib() -> float:
@@ -150,48 +207,45 @@ def _resident_mib() -> float:
 
 
 async def measure(jobs: int, settings: dict[str, object], device: str, waiting: int) -> tuple[Served, Times]:
-    """A run of jobs through the executor."""
+    """A run of jobs through the whole service: its database, its files, its thread."""
     dreamer, times = WatchedDreamer("starter", device, 1.1), Times()
     dreamer.times = times
-    defaults = dreamer.load().as_dict()
-    requests = [
-        GenerationRequest(
-            prompt=PROMPTS[number % len(PROMPTS)],
-            models="starter",
-            settings=Settings().merged(defaults).merged(settings).merged({"seed": number}),
-        )
-        for number in range(jobs)
-    ]
-    executor = LocalExecutor(dreamer)
-    try:
-        return await serve(executor, requests, waiting), times
-    finally:
-        await executor.close()
+    base = dreamer.load()
+    config = Config()
+    executor = LocalExecutor(dreamer, preview_s=config.timing.preview_s, snapshot_s=config.timing.snapshot_s)
+    with TemporaryDirectory() as folder:
+        files = DataFolder(Path(folder))
+        service = Service(config, files, executor, settings=base, starts=dreamer.starts, foresee=dreamer.foresee)
+        await service.start()
+        try:
+            return await serve(service, times, jobs, settings, waiting), times
+        finally:
+            await service.close()
 
 
 def main(arguments: list[str]) -> int:
     """Measure the service."""
     parser = options(__doc__, "service.json")
     parser.add_argument("--jobs", type=int, default=6)
-    parser.add_argument("--small", action="store_true", help="64 px and 4 steps, for many jobs: is memory steady?")
+    parser.add_argument(
+        "--small", action="store_true", help="64 px, from noise, 4 steps, for many jobs: is memory steady?"
+    )
     parser.add_argument("--waiting", type=int, default=2, help="jobs that wait at any time")
     args = parser.parse_args(arguments)
     about = conditions(args.threads, args.device)
     torch.set_num_threads(args.threads)
-    settings: dict[str, object] = {"size": 64, "steps": 4, "cutouts": 4, "candidates": 2} if args.small else {}
+    settings = SMALL if args.small else {}
     served, times = asyncio.run(measure(args.jobs, settings, args.device, args.waiting))
-    starts = times.spent_s.get("starts", 0.0)
-    working = starts + served.painted_s
-    told = sum(times.spent_s.values()) - starts
-    reports = times.spent_s.get("previews", 0.0) + max(0.0, served.painted_s - told)
+    working, starts = sum(times.jobs_s), times.spent_s["starts"]
+    reports = times.spent_s.get("previews", 0.0) + working - sum(times.spent_s.values())
     half, late = served.memory_mib[args.jobs // 2 :], served.memory_mib[-max(1, args.jobs // 10) :]
     middle = statistics.median(half[: len(late)])
     rows = [
         ["jobs an hour", f"{args.jobs / served.seconds * 3600:.0f}"],
-        ["first preview after", f"{served.first_preview_s[0]:.2f} s" if served.first_preview_s else "none"],
+        ["first preview after", f"{served.first_preview_s:.2f} s"],
         ["thread without work while jobs wait", f"{times.idle_s / served.seconds:.2%}"],
         ["previews, timelapse, reports", f"{reports / working:.2%}"],
-        ["steps", f"{times.spent_s.get('steps', 0.0) / working:.1%}"],
+        ["steps", f"{times.spent_s['steps'] / working:.1%}"],
         ["starts (prior, its choice)", f"{starts / working:.1%}"],
         ["memory at half of the jobs, at the end", f"{middle:.0f}, {statistics.median(late):.0f} MiB"],
     ]
@@ -201,7 +255,7 @@ def main(arguments: list[str]) -> int:
         "seconds": served.seconds,
         "first_preview_s": served.first_preview_s,
         "idle_s": times.idle_s,
-        "painted_s": served.painted_s,
+        "jobs_s": times.jobs_s,
         "spent_s": times.spent_s,
         "memory_mib": served.memory_mib,
     }

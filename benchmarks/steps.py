@@ -25,7 +25,8 @@ from benchmarks.report import conditions, options, spread, tell
 
 SIDES = ("ours", "plain", "singly")
 """Our dream; the plain loop; the plain loop that shows the networks one crop a call."""
-_DEFAULT_CASES = ("starter", "starter-full-size", "256-real", "512-real")
+# On a CPU the larger pictures take minutes each.
+_DEFAULT_CASES = {"cpu": ("starter", "starter-full-size", "256-real"), "cuda": tuple(CASES)}
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,14 @@ def rows_of(case: Case, figures: dict[str, dict[str, list[float]]]) -> list[list
 def main(arguments: list[str]) -> int:
     """Measure the named cases."""
     parser = options(__doc__, "steps.json")
-    parser.add_argument("cases", nargs="*", default=_DEFAULT_CASES, help=f"of {', '.join(CASES)}")
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; by default those for the device")
     parser.add_argument("--rounds", type=int, help="in place of each case's own number")
     parser.add_argument("--singly", action="store_true", help="also against a plain loop of one call a crop")
     args: argparse.Namespace = parser.parse_args(arguments)
     about = conditions(args.threads, args.device)
     sides = list(SIDES if args.singly else SIDES[:2])
     figures, rows = {}, []
-    for name in args.cases:
+    for name in args.cases or _DEFAULT_CASES[args.device]:
         case = CASES[name]
         figures[name] = compare(case, sides, args.rounds or case.rounds, args.threads, args.device)
         rows += rows_of(case, figures[name])

@@ -137,7 +137,9 @@ def race(models: Models, prompt: str, seed: int, plain_steps: int, score: Score)
         best = max(best, score(dream.preview(), prompt, vector))
         reached = best >= goal
     times = (ours.wall_s, ours.cpu_s) if reached else (None, None)
-    return Race(prompt, seed, clock.wall_s, clock.cpu_s, goal, *times, best, steps)
+    result = Race(prompt, seed, clock.wall_s, clock.cpu_s, goal, *times, best, steps)
+    print(result, file=sys.stderr, flush=True)
+    return result
 
 
 def rows_of(races: list[Race]) -> list[list[str]]:

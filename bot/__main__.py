@@ -22,6 +22,7 @@ from bot.errors import BotError
 from bot.files import DataFolder
 from bot.painting import Dreamer
 from bot.pulse import Pulse
+from bot.store import Store
 from bot.texts import say
 from bot.waiting import ExternalWait
 from generator import GeneratorError, Settings
@@ -74,7 +75,7 @@ async def _serve(config: Config, folder: Path, token: str, config_path: Path) ->
     from bot.frontend import building, client
 
     stop = stop_on_signals()
-    dreamer, settings = await _load(config)
+    dreamer, settings = await _load(config, folder)
     bot = building.build(config, folder, dreamer, settings, config_path=config_path)
     await client.run(bot, token, stop, Pulse(folder))
 
@@ -83,21 +84,25 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     """The preview has a data folder of its own: its server and people are not those of a real bot."""
     from bot.frontend import building, preview
 
-    stop = stop_on_signals()
-    dreamer, settings = await _load(config)
+    stop, own = stop_on_signals(), folder / "preview"
+    dreamer, settings = await _load(config, own)
 
     def build(wait: ExternalWait) -> Reverie:
         return building.build(
-            config, folder / "preview", dreamer, settings, config_path=config_path, external_wait=wait, shard_count=1
+            config, own, dreamer, settings, config_path=config_path, external_wait=wait, shard_count=1
         )
 
     await preview.show(build, port, stop)
 
 
-async def _load(config: Config) -> tuple[Dreamer, Settings]:
-    """The models, and what every picture begins with: what they suggest, and what config.yaml says."""
+async def _load(config: Config, folder: Path) -> tuple[Dreamer, Settings]:
+    """The models, and what every picture begins with: what they suggest, and what config.yaml says.
+
+    Where another process has the data folder they are not loaded: they might not fit beside its own.
+    """
     from bot.dreamer import GeneratorDreamer
 
+    await Store(DataFolder(folder).database).see_free()
     dreamer = GeneratorDreamer(
         config.models,
         config.device,

@@ -45,6 +45,8 @@ def _archive(files: DataFolder, database: Path, target: Path) -> None:
     beside = target.with_name(f".{target.name}.part")
     try:
         with as_files_error(target):
+            beside.unlink(missing_ok=True)
+            beside.touch(mode=0o600, exist_ok=False)  # It holds private pictures.
             # Pictures and tensors are packed already; packing them again would only take time.
             with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
                 archive.write(database, files.database.name)

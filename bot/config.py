@@ -106,6 +106,14 @@ class Log:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """Figures for Prometheus."""
+
+    host: str = _text("127.0.0.1", "the address at which they are served, to whoever reaches it")
+    port: int = _number(0, 0, 65_535, "the port; 0 is off")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """config.yaml, checked: once it exists, its values are of the right type and in range."""
 
@@ -141,10 +149,14 @@ class Config:
         default_factory=list, metadata={"help": "words and phrases that no prompt may hold; * stands for a word's rest"}
     )
     log: Log = field(default_factory=Log, metadata={"help": "what the bot writes to standard error"})
+    metrics: Metrics = field(default_factory=Metrics, metadata={"help": "figures for Prometheus"})
 
     def __post_init__(self) -> None:
         for key, item, value in values_of(self):
             _check(key, item, value)
+        if not self.metrics.host.strip():
+            # The network's own libraries would take it for every address of the machine.
+            raise ConfigError("config_out_of_range", key="metrics.host", allowed="an address, such as 127.0.0.1")
         self.settings_over(Settings())
         for name, text in self.styles.items():
             if not STYLE_NAME.fullmatch(name) or not 0 < len(text.strip()) <= MAX_STYLE_CHARACTERS:

@@ -1,4 +1,4 @@
-"""The generator as the executor sees it. It runs on the thread that paints, but for `load` and `foresee`.
+"""The generator as the executor sees it. It runs on the thread that paints, but for `load`, `foresee` and `gpu_bytes`.
 
 Models are loaded once and kept; only what `begin` and `resume` are asked for decides which.
 """
@@ -18,10 +18,14 @@ from generator import (
     Dream,
     GenerationRequest,
     InvalidRequest,
+    MadeWith,
+    Message,
     Models,
     OwnModels,
     Settings,
+    differences,
     foresee,
+    gpu_memory,
     latent_of,
     load_models,
     unsafe_share,
@@ -62,15 +66,23 @@ class GeneratorDreamer:
         """What the models suggest otherwise for a start, by its name; load them first."""
         return self._loaded().starts
 
-    def foresee(self, request: GenerationRequest) -> tuple[str, ...]:
-        """Sentences about words that are not read or not known, sizes and scenes that do not fit. Any thread."""
-        return foresee(request, self._loaded())
+    def foresee(self, request: GenerationRequest, made_with: MadeWith | None = None) -> tuple[str, ...]:
+        """Sentences about words that are not read or not known, sizes and scenes that do not fit. Any thread.
+
+        Where a picture is painted again, `made_with` says by what it was made: what differs now is said too.
+        """
+        models = self._loaded()
+        return (*differences(made_with, models.made_with()), *foresee(request, models))
 
     def describe(self) -> str:
         """Device and models in words, for the host."""
         models = self._loaded()
         perceptors = ", ".join(perceptor.name for perceptor in models.perceptors)
         return f"{models.name} ({perceptors}) on {models.device}, {models.precision.value}"
+
+    def gpu_bytes(self) -> Mapping[str, int]:
+        """The GPU's memory: `used` by this process, `free` to all, `total`; empty without one. Any thread."""
+        return {} if self._models is None else gpu_memory(self._models.device)
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
         """A new dream; `parent` is the last snapshot of the dream that it goes on from.
@@ -101,9 +113,8 @@ class GeneratorDreamer:
     def _models_for(self, request: GenerationRequest) -> Models:
         models = self._loaded()
         if request.models != models.name:
-            raise InvalidRequest(
-                f"This picture was painted by the models {request.models!r}, and these are {models.name!r}.", "models"
-            )
+            text = "This picture needs the models {wanted}, and this bot paints with {ours} now; ask for it anew."
+            raise InvalidRequest(Message(text, wanted=repr(request.models), ours=repr(models.name)), "models")
         return models
 
     def _loaded(self) -> Models:

@@ -12,15 +12,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]  # ships no types
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
 
 from bot.config import Config, allowed, values_of
 from bot.errors import ConfigError
 
 TOKEN, TOKEN_FILE, DATA = "DISCORD_TOKEN", "DISCORD_TOKEN_FILE", "REVERIE_DATA"
 MAX_CONFIG_BYTES = 2**20
+MAX_DEPTH = 20
 
 
 def load_config(path: Path) -> Config:
@@ -32,12 +33,15 @@ def load_config(path: Path) -> Config:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_CONFIG_BYTES + 1)
-        given = OmegaConf.create(text.decode()) if text.strip() and len(text) <= MAX_CONFIG_BYTES else None
+        readable = bool(text.strip()) and len(text) <= MAX_CONFIG_BYTES
+        if readable and _too_deep(text.decode()):
+            raise ConfigError("config_no_yaml", file=str(path), why="it is nested too deeply")
+        given = OmegaConf.create(text.decode()) if readable else None
     except FileNotFoundError as exc:
         raise ConfigError("config_missing", file=str(path)) from exc
     except OSError as exc:
         raise ConfigError("config_unreadable", file=str(path), why=exc.strerror or "?") from exc
-    except (YAMLError, UnicodeDecodeError, OmegaConfBaseException, RecursionError) as exc:
+    except (yaml.YAMLError, ValueError, OmegaConfBaseException, RecursionError) as exc:
         raise ConfigError("config_no_yaml", file=str(path), why=_first_line(exc)) from exc
     if given is None and not text.strip():
         return Config()
@@ -115,6 +119,16 @@ def _allowed_at(key: str) -> str:
         if name == known or name.startswith(f"{known}."):
             return allowed(item)
     return "a mapping"
+
+
+def _too_deep(text: str) -> bool:
+    """Whether sections lie in sections more than MAX_DEPTH times; YAML's own reader would end the process by that."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _first_line(exc: BaseException) -> str:

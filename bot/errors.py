@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import traceback
+
 from bot.texts import Sentence, Value
 
 
@@ -82,3 +85,13 @@ class WrongState(Refused):
 
 class ShuttingDown(Refused):
     """The bot takes nothing new at the moment."""
+
+
+def emptied(error: Exception) -> Exception:
+    """An error without what the functions on its way held: of a dream that broke, that is all of its memory."""
+    part: BaseException | None = error
+    while part is not None:
+        traceback.clear_frames(part.__traceback__)
+        part = part.__cause__ or part.__context__
+    gc.collect()  # Errors and functions refer to one another.
+    return error

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 
+from bot.errors import emptied
 from bot.log import about
 from bot.painting import Dream, Dreamer, Halted, News, Order, Outcome, Painted, PainterDied, Work
 from bot.waiting import FOR_THE_PAINTER, ExternalWait, identity
@@ -146,7 +147,7 @@ class LocalExecutor:
             _log.error("the painter stands still", extra=about(job=task.work.job_id))
             self._lost(task)
 
-    def _lost(self, task: _Task) -> None:
+    def _lost(self, task: _Task, cause: BaseException | None = None) -> None:
         """The thread that had this task will not end it; the next picture brings a new thread."""
         if task.done.done():
             return
@@ -155,7 +156,9 @@ class LocalExecutor:
         if self._painter is not None:
             self._painter.tasks.put(None)
             self._painter = None
-        task.done.set_exception(PainterDied("painter_died"))
+        died = PainterDied("painter_lost")
+        died.__cause__ = cause
+        task.done.set_exception(died)
 
 
 class _Painter:
@@ -167,7 +170,7 @@ class _Painter:
         loop: asyncio.AbstractEventLoop,
         preview_s: float,
         snapshot_s: float,
-        lost: Callable[[_Task], None],
+        lost: Callable[[_Task, BaseException | None], None],
     ) -> None:
         self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self.description = ""
@@ -182,10 +185,11 @@ class _Painter:
         try:
             while (task := self.tasks.get()) is not None:
                 self._call(_settle, task, self._attempt(task))
-        except BaseException:  # Whatever ends the thread: the task must not wait for ever.
-            _log.exception("the painter ended")
+                task = None  # It may be long until the next one, and this one's picture is large.
+        except BaseException as exc:  # Whatever ends the thread: the task must not wait for ever.
+            _log.exception("the painter ended", extra=about(job=None if task is None else task.work.job_id))
             if task is not None:
-                self._call(self._lost, task)
+                self._call(self._lost, task, exc)
 
     def _attempt(self, task: _Task) -> Outcome | Exception:
         try:
@@ -193,16 +197,16 @@ class _Painter:
         except MemoryError as exc:
             error = OutOfMemory("The memory of this machine is used up.")
             error.__cause__ = exc
-            return error
+            return emptied(error)
         except Exception as exc:  # Told to whoever waits for the picture.
-            return exc
+            return emptied(exc)
 
     def _paint(self, task: _Task) -> Outcome:
         if task.is_told(Order.CANCEL):
             return Halted(order=Order.CANCEL)
+        began = time.monotonic()
         dream = self._begin(task)
         self.description = self._dreamer.describe()
-        began = time.monotonic()
         progress, film = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
         first, first_at = progress.step, began
         reports = _Reports(began, self._preview_s, self._snapshot_s)

@@ -133,9 +133,25 @@ class Job(Draft):
         return self.state is JobState.POSTING and self.waiting_since is not None
 
     @property
+    def standing(self) -> str:
+        """Its state in a word; `waiting` for access, which is a kind of `posting`."""
+        return "waiting" if self.waiting_for_access else self.state.value
+
+    @property
     def nonce(self) -> str:
         """What makes Discord take a repeated post for the same one."""
         return f"reverie-{self.id}"
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of where a job stands, once it is in the database."""
+
+    job: Job
+    """As it is now, or was when it was deleted."""
+    before: Job | None
+    """As it was before; None for a new one."""
+    deleted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,9 +58,11 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the lines of a traceback where there is one."""
         facts = "".join(f" {name}={_quoted(value)}" for name, value in _facts(record).items())
-        message = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", record.getMessage().replace("\n", "\\n"))
+        message = record.getMessage().replace("\n", "\\n")
         line = f"{_time(record)} {record.levelname} {record.name}: {message}{facts}"
-        return self._redact(line + _trace(self, record))
+        # Words of people stand in traces too: what is indented can be taken for no line of its own.
+        trace = _trace(self, record).replace("\n", "\n  ")
+        return self._redact(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", line + trace))
 
 
 class JsonLines(logging.Formatter):
@@ -81,7 +83,7 @@ class JsonLines(logging.Formatter):
         entry |= {name: self._redact(v) if isinstance(v, str) else v for name, v in _facts(record).items()}
         if trace := _trace(self, record):
             entry["trace"] = self._redact(trace.strip())
-        return json.dumps(entry, ensure_ascii=False)
+        return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(entry, ensure_ascii=False))
 
 
 class Redactor:

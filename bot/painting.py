@@ -13,7 +13,7 @@ from typing import Protocol
 from PIL import Image
 
 from bot.errors import BotError
-from generator import GenerationRequest, Picture, Progress, Timelapse
+from generator import GenerationRequest, MadeWith, Picture, Progress, Timelapse
 
 
 class PainterDied(BotError):
@@ -60,17 +60,23 @@ class Dream(Protocol):
 
 
 class Dreamer(Protocol):
-    """What begins dreams: the generator with its models. All but `foresee` on the thread that paints."""
+    """What begins dreams: the generator with its models. On the thread that paints but for `foresee`, `gpu_bytes`."""
 
     @property
     def starts(self) -> Mapping[str, Mapping[str, object]]:
         """What is suggested otherwise for a start, by its name. Any thread."""
 
-    def foresee(self, request: GenerationRequest) -> tuple[str, ...]:
-        """What can be said about a request before it is painted: sentences for the person. Any thread."""
+    def foresee(self, request: GenerationRequest, made_with: MadeWith | None = None) -> tuple[str, ...]:
+        """What can be said about a request before it is painted: sentences for the person. Any thread.
+
+        `made_with` says by what its picture was made before, where it is painted again.
+        """
 
     def describe(self) -> str:
         """Device and models in words, for the host."""
+
+    def gpu_bytes(self) -> Mapping[str, int]:
+        """The GPU's memory: `used` by this process, `free` to all, `total`; empty without one. Any thread."""
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
         """A new dream; `parent` is the last snapshot of the dream that it goes on from."""

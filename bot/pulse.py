@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from bot.errors import BotError
 
 BEAT_S = 5.0
 STALE_S = 60.0
+_log = logging.getLogger(__name__)
 
 
 class Pulse:
@@ -26,14 +28,24 @@ class Pulse:
 
     async def beat(self, is_ready: Callable[[], bool]) -> None:
         """Write it again and again, until cancelled; `is_ready` says whether Discord is connected."""
+        missed = False
         while True:
-            if self._path.parent.is_dir():
-                await asyncio.to_thread(self.write, is_ready())
+            try:
+                if self._path.parent.is_dir():
+                    await asyncio.to_thread(self.write, is_ready())
+                missed = False
+            except OSError as exc:  # A full disk, for one: the next beat may find room.
+                if not missed:
+                    _log.warning("no sign of life can be written: %s", exc)
+                missed = True
             await asyncio.sleep(BEAT_S)
 
     def stop(self) -> None:
         """The bot ends on purpose."""
-        self._path.unlink(missing_ok=True)
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as exc:
+            _log.warning("the sign of life stays: %s", exc)
 
     def check(self) -> None:
         """See that the bot lives and is connected.
@@ -54,5 +66,8 @@ class Pulse:
     def write(self, ready: bool) -> None:
         """One beat; `ready` says whether Discord is connected. Blocking."""
         beside = self._path.with_name(".pulse.json.part")
-        beside.write_text(json.dumps({"at": time.time(), "ready": ready, "process": os.getpid()}), "utf-8")
-        beside.replace(self._path)
+        try:
+            beside.write_text(json.dumps({"at": time.time(), "ready": ready, "process": os.getpid()}), "utf-8")
+            beside.replace(self._path)
+        finally:
+            beside.unlink(missing_ok=True)

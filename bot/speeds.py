@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Mapping
 
 from generator import Settings
@@ -25,6 +26,11 @@ class Speeds:
 
     def __init__(self, known: Mapping[SpeedKey, float] | None = None) -> None:
         self._known = dict(known or {})
+        self._glimpsed: dict[SpeedKey, float] = {}
+
+    def glimpse(self, models: str, settings: Settings, step_s: float) -> None:
+        """Take in what a picture that is still painted seems to take; it counts until one of its size was measured."""
+        self._glimpsed[_key(models, settings)] = step_s / _thrift(settings)
 
     def note(self, models: str, settings: Settings, step_s: float) -> tuple[SpeedKey, float]:
         """Take in the mean seconds per step of a whole picture; returns what is known by now, to be stored."""
@@ -42,9 +48,10 @@ class Speeds:
         return BEGIN_S + self.step_s(models, settings) * settings.steps
 
     def _full_s(self, key: SpeedKey) -> float:
-        if key in self._known:
-            return self._known[key]
-        same = {other: value for other, value in self._known.items() if other[0] == key[0]} or self._known
+        known = ChainMap(self._known, self._glimpsed)
+        if key in known:
+            return known[key]
+        same = {other: value for other, value in known.items() if other[0] == key[0]} or known
         if not same:
             return UNKNOWN_STEP_S
         nearest = min(same, key=lambda other: abs(math.log(_work(other) / _work(key))))

@@ -15,9 +15,9 @@ from PIL import Image
 from tests.bot.preview.driving import PreviewPage, browsing, find_browser, preview
 
 FOLDER = Path(__file__).parent / "images"
-CONFIG = "discord: {edit_interval_s: 3.0}\ngenerator: {size: 192x192, cutouts: 8, steps: 12}\n"
+CONFIG = "discord: {edit_interval_s: 3.0}\n"
 DONE = re.compile("Done in")
-COLOURS = 64
+COLOURS = 256
 """A page has few colours but for the pictures in it; so the files stay small."""
 GROWN = re.compile(r"step ([2-9]|\d\d) of")
 
@@ -37,14 +37,14 @@ def main() -> int:
 
 
 def _play(page: PreviewPage) -> None:
-    page.command("imagine", prompt="a red apple at night")
-    page.command("imagine", prompt="a blue cat:2 | fog:-0.5", count="4")
+    page.command("imagine", prompt="a castle at night", seed="1")
+    page.command("imagine", prompt="a blue cat:2 | fog:-0.5", seed="1", count="4")
     page.wait("a blue cat", "Queued")
     _take(page, "queued")
-    page.wait("a red apple at night", GROWN)
-    _take(page, "growing", "a red apple at night")
-    page.wait("a red apple at night", DONE)
-    _take(page, "finished", "a red apple at night")
+    page.wait("a castle at night", GROWN)
+    _take(page, "growing", "a castle at night")
+    page.wait("a castle at night", DONE)
+    _take(page, "finished", "a castle at night")
     page.press(page.message("a blue cat"), "Cancel")
     page.wait("a blue cat", "Cancelled")
     page.command("imagine", prompt="a castle | ")

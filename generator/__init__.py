@@ -5,23 +5,31 @@ A name is looked up in its module at its first use (PEP 562), so `import generat
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
+# torch's threads on a CPU are to sleep where they wait, for they are not the only ones (see generator.winograd).
+# OpenMP reads this once, when torch is loaded; whoever sets it decides.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 if TYPE_CHECKING:
+    from generator.apart import normalise_apart
     from generator.checkpoints.catalogue import model_names
     from generator.checkpoints.condition import Condition, ModelFile, look_at_set
     from generator.dream import Dream
     from generator.errors import Cancelled, CheckpointError, GeneratorError, InvalidRequest, OutOfMemory
     from generator.foresight import foresee
+    from generator.host_memory import HostMemory, look_at_memory
     from generator.images import encode, normalise, write_file
     from generator.machine import GPU, Machine, look_at_machine
-    from generator.made_with import MadeWith, made_here
+    from generator.made_with import MadeWith, differences, made_here
+    from generator.memory import gpu_memory
     from generator.models import Models, load_models
     from generator.own_models import OwnModels
-    from generator.prompts import Scene, TextPrompt, explain_story, parse_story
+    from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, TextPrompt, explain_story, parse_story
     from generator.recipe import (
         Recipe,
         read_recipe,
@@ -38,17 +46,20 @@ if TYPE_CHECKING:
     from generator.timelapse import Timelapse
 
 _MODULES = {
+    "apart": ("normalise_apart",),
     "checkpoints.condition": ("Condition", "ModelFile", "look_at_set"),
     "checkpoints.catalogue": ("model_names",),
     "dream": ("Dream",),
     "errors": ("Cancelled", "CheckpointError", "GeneratorError", "InvalidRequest", "OutOfMemory"),
+    "host_memory": ("HostMemory", "look_at_memory"),
     "images": ("encode", "normalise", "write_file"),
     "machine": ("GPU", "Machine", "look_at_machine"),
+    "memory": ("gpu_memory",),
     "models": ("Models", "load_models"),
     "foresight": ("foresee",),
-    "prompts": ("Scene", "TextPrompt", "explain_story", "parse_story"),
+    "prompts": ("MAX_PROMPT_CHARACTERS", "Scene", "TextPrompt", "explain_story", "parse_story"),
     "own_models": ("OwnModels",),
-    "made_with": ("MadeWith", "made_here"),
+    "made_with": ("MadeWith", "differences", "made_here"),
     "recipe": (
         "Recipe",
         "read_recipe",
@@ -68,12 +79,14 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "GPU",
+    "MAX_PROMPT_CHARACTERS",
     "Cancelled",
     "CheckpointError",
     "Condition",
     "Dream",
     "GenerationRequest",
     "GeneratorError",
+    "HostMemory",
     "ImagePrompt",
     "InvalidRequest",
     "Machine",
@@ -93,16 +106,20 @@ __all__ = [
     "TextPrompt",
     "Timelapse",
     "__version__",
+    "differences",
     "encode",
     "explain_story",
     "foresee",
+    "gpu_memory",
     "latent_of",
     "load_models",
     "look_at_machine",
+    "look_at_memory",
     "look_at_set",
     "made_here",
     "model_names",
     "normalise",
+    "normalise_apart",
     "parse_story",
     "read_recipe",
     "read_setting",

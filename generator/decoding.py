@@ -34,7 +34,7 @@ def _block(block: Any, images: Tensor) -> Tensor:  # noqa: ANN401
     change = convolve(norm_swish(change, block.norm2), block.conv2)
     if block.in_channels != block.out_channels:
         images = convolve(images, block.conv_shortcut if block.use_conv_shortcut else block.nin_shortcut)
-    return images + change
+    return change.add_(images)  # nothing keeps a convolution's result
 
 
 def _attention(layer: Any, images: Tensor) -> Tensor:  # noqa: ANN401

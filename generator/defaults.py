@@ -24,6 +24,7 @@ class HostDefaults(NamedTuple):
     precision: str | None = None
     memory_share: float | None = None
     own: OwnModels | None = None
+    digests: Mapping[str, str] = {}
 
 
 def settle(
@@ -75,18 +76,26 @@ def read_host_defaults(path: Path) -> HostDefaults:
     share = content.get("gpu_memory_share")
     if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0.1 <= share <= 1):
         raise InvalidRequest(f"In {path} the key gpu_memory_share must be a number from 0.1 to 1.", "config")
-    return HostDefaults(named, models, device, precision, share, _own_models(content, path, models))
+    digests = _digests(content, path)
+    return HostDefaults(named, models, device, precision, share, _own_models(content, path, models, digests), digests)
 
 
-def _own_models(content: Mapping[Any, Any], path: Path, models: str | None) -> OwnModels | None:
+def _own_models(
+    content: Mapping[Any, Any], path: Path, models: str | None, digests: Mapping[str, str]
+) -> OwnModels | None:
     vqgan, config = (_text(content, key, path) for key in ("vqgan", "vqgan_config"))
-    perceptors, digests = content.get("perceptors") or [], content.get("digests") or {}
+    perceptors = content.get("perceptors") or []
     if not isinstance(perceptors, list) or not all(isinstance(item, str) for item in perceptors):
         raise InvalidRequest(f"In {path} the key perceptors must be a list of names or files.", "config")
-    if not isinstance(digests, dict) or not all(isinstance(text, str) for pair in digests.items() for text in pair):
-        raise InvalidRequest(f"In {path} the key digests must hold SHA-256 digests by the names of files.", "config")
     painter, its_yaml = (Path(text) if text else None for text in (vqgan, config))
     return OwnModels.of(models or STARTER, painter, its_yaml, perceptors, digests)
+
+
+def _digests(content: Mapping[Any, Any], path: Path) -> dict[str, str]:
+    digests = content.get("digests") or {}
+    if not isinstance(digests, dict) or not all(isinstance(text, str) for pair in digests.items() for text in pair):
+        raise InvalidRequest(f"In {path} the key digests must hold SHA-256 digests by the names of files.", "config")
+    return digests
 
 
 def _text(content: Mapping[Any, Any], key: str, path: Path) -> str | None:

@@ -16,6 +16,16 @@ from generator.sentences import Message
 
 # Libraries below torch say in their own ways that they got no memory, or that something broke.
 _GPU_IS_FULL = ("out of memory", "STATUS_ALLOC_FAILED", "CUSOLVER_STATUS_INTERNAL_ERROR")
+# torch's allocator, C++'s, NNPACK's and oneDNN's, which says no more than that.
+_HOST_IS_FULL = (
+    "can't allocate memory",
+    "bad_alloc",
+    "posix_memalign failed",
+    "NNPACK SpatialConvolution_updateOutput failed",
+    "could not create a primitive",
+    "could not execute a primitive",
+    "could not create a memory object",
+)
 _GPU_FAILED = ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS", "NVIDIA driver")
 
 
@@ -90,7 +100,7 @@ def working(device: torch.device, exact: bool) -> Iterator[None]:
                 yield
         else:
             yield
-    except (torch.OutOfMemoryError, RuntimeError) as exc:
+    except (RuntimeError, MemoryError) as exc:
         sentence = _sentence_for(exc)
         if sentence is None:
             raise
@@ -115,12 +125,12 @@ def fits(device: torch.device, exact: bool, work: Callable[[], None]) -> bool:
     return enough
 
 
-def _sentence_for(exc: RuntimeError) -> GeneratorError | None:
-    """Our error for one of torch's; None for those that say that our own code is wrong."""
+def _sentence_for(exc: RuntimeError | MemoryError) -> GeneratorError | None:
+    """Our error for one of torch's or Python's; None for those that say that our own code is wrong."""
     text = str(exc)
     if isinstance(exc, torch.OutOfMemoryError) or any(mark in text for mark in _GPU_IS_FULL):
         return OutOfMemory(Message("The picture does not fit on the GPU; choose a smaller size or fewer cutouts."))
-    if "can't allocate memory" in text:
+    if isinstance(exc, MemoryError) or any(mark in text for mark in _HOST_IS_FULL):
         return OutOfMemory(Message("The picture does not fit in memory; choose a smaller size or fewer cutouts."))
     if isinstance(exc, torch.AcceleratorError) or any(mark in text for mark in _GPU_FAILED):
         return GeneratorError(Message("The GPU failed; start the program again, and look at nvidia-smi if it lasts."))

@@ -31,7 +31,7 @@ from generator.gradients import clamp_with_gradient, straight_through
 from generator.judging import Judges
 from generator.latent import Latent
 from generator.losses import anchor_loss, pull_loss, total_variation
-from generator.made_with import MadeWith, made_here
+from generator.made_with import MadeWith
 from generator.models import Models
 from generator.pixels import to_image
 from generator.precision import Precision
@@ -75,6 +75,7 @@ class Dream:
             self._fitting.shrink()
 
     def _start_at(self, request: GenerationRequest) -> None:
+        self._fitting.claim(self._models, 1)
         self._prepare(request)
         if request.parent is not None and self._parent_latent is None:
             self._parent_latent = _dreamt(request.parent, self._models, self._fitting.group)
@@ -156,8 +157,9 @@ class Dream:
 
     def _improve(self) -> None:
         """One turn of the loop, as in the paper; cut, augment, embed and the prompts' losses are the judges'."""
-        self._go_fine()
         targets, group = self._targets[self._schedule.scene(self._course.step)], self._fitting.group
+        self._fitting.claim(self._models, group)
+        self._go_fine()
         image = self._decode()
         chances = self._judges.draw(self._schedule.overviews(self._course.step), image, self._generator)
         if group >= self._settings.cutouts:
@@ -223,14 +225,8 @@ class Dream:
     @property
     def made_with(self) -> MadeWith:
         """By what this picture is made."""
-        models, group = self._models, self._fitting.group
-        return made_here(
-            models.device.type,
-            models.files,
-            precision=models.precision.value,
-            threads=torch.get_num_threads() if models.device.type == "cpu" else 0,
-            cutouts_at_once=0 if group >= self._settings.cutouts else group,
-        )
+        group = self._fitting.group
+        return self._models.made_with(0 if group >= self._settings.cutouts else group)
 
     @torch.no_grad()
     def _decoded(self) -> Image.Image:

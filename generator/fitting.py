@@ -64,6 +64,18 @@ class Fitting:
         if group < self.group:
             self.group, self._narrowed = group, True
 
+    def claim(self, models: Models, group: int) -> None:
+        """See that there is what a step with so many cutouts at a time takes, before it begins.
+
+        Libraries below torch crash where they get none in the middle of it.
+
+        Raises:
+            RuntimeError: torch's own, if there is not.
+        """
+        claim = models.budget.claim
+        if claim is not None:
+            claim(int(models.footprint.step_bytes(self.size, group)))
+
     def narrow(self) -> bool:
         """Judge half as many cutouts at a time; False where it is one already."""
         if self.group == 1:

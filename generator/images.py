@@ -31,7 +31,11 @@ from generator.settings import Size
 FORMATS = ("png", "jpeg", "webp")
 MAX_FILE_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000
-MAX_JPEG_SCANS = 200
+MAX_SIDE_PX = 65_535
+"""As JPEG has it; Pillow keeps an address for each row, which of a picture one pixel wide fills gigabytes."""
+MAX_JPEG_SCANS = 64
+MAX_READS = 100_000
+"""So often Pillow may read from a file; a good one of 20 MiB takes a tenth of it."""
 KEPT_PIXELS = 1024 * 1024
 KEPT_SIDE_PX = 2048
 
@@ -156,7 +160,7 @@ def _decode(data: bytes) -> Image.Image:
     if declared is not None:
         _check_size(declared)
     try:
-        with _OPENERS[kind](BytesIO(data)) as image:
+        with _OPENERS[kind](_Bounded(data)) as image:
             _check_size(image.size)
             image.draft(None, _kept_size(image.size))
             image.load()
@@ -187,10 +191,32 @@ def _kind(data: bytes) -> str:
 
 
 def _check_jpeg(data: bytes) -> None:
-    """Refuse thousands of progressive scans, each of which costs a pass over all pixels."""
+    """Refuse hundreds of progressive scans, each of which costs a pass over all pixels."""
     if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
-        text = "This JPEG picture would take for ever to read; save it anew and try again."
-        raise InvalidRequest(Message(text), "image")
+        raise _endless()
+
+
+class _Bounded(BytesIO):
+    """A file that is not read for ever: millions of empty parts, each read by itself, take minutes."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes.
+
+        Raises:
+            InvalidRequest: after too many calls.
+        """
+        self._reads += 1
+        if self._reads > MAX_READS:
+            raise _endless()
+        return super().read(size)
+
+
+def _endless() -> InvalidRequest:
+    return InvalidRequest(Message("This picture would take for ever to read; save it anew and try again."), "image")
 
 
 def _declared_size(data: bytes, kind: str) -> tuple[int, int] | None:
@@ -214,6 +240,9 @@ def _check_size(size: tuple[int, int]) -> None:
     if width * height > MAX_PIXELS:
         text = "The picture has {size} pixels; at most {most} megapixels are allowed."
         raise InvalidRequest(Message(text, size=f"{width}x{height}", most=MAX_PIXELS // 10**6), "image")
+    if max(size) > MAX_SIDE_PX:
+        text = "The picture has {size} pixels; neither side may have more than {most}."
+        raise InvalidRequest(Message(text, size=f"{width}x{height}", most=MAX_SIDE_PX), "image")
 
 
 def _kept_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -22,6 +22,8 @@ _OPTIMISERS: Mapping[str, tuple[Any, frozenset[str]]] = {
     "adagrad": (torch.optim.Adagrad, frozenset({"sum"})),
     "rmsprop": (torch.optim.RMSprop, frozenset({"square_avg"})),
 }
+_FUSED = frozenset({"adam", "adamw"})
+"""Those that torch can run on a GPU as one operation."""
 _OPTIMISER_PREFIX = "optimiser."
 
 
@@ -33,14 +35,21 @@ class Latent:
         anchor: the latent that the dream began with.
     """
 
-    def __init__(self, start: Tensor, anchor: Tensor, codebook: Tensor, settings: Settings) -> None:
-        """Begin at `start`; the range of each channel is that of `codebook [n, C]`."""
+    def __init__(
+        self, start: Tensor, anchor: Tensor, codebook: Tensor, settings: Settings, fused: bool | None = None
+    ) -> None:
+        """Begin at `start`; the range of each channel is that of `codebook [n, C]`.
+
+        `fused`: one operation an update, where torch has such an optimiser; by default on a GPU.
+        """
         self.value = start.detach().clone(memory_format=torch.contiguous_format).requires_grad_(True)
         self.anchor = anchor.detach()
         self._low = codebook.amin(dim=0)[:, None, None]
         self._high = codebook.amax(dim=0)[:, None, None]
         make, self._moments = _OPTIMISERS[settings.optimiser]
-        self._optimiser = make([self.value], lr=settings.learning_rate)
+        self._fused = settings.optimiser in _FUSED and (start.is_cuda if fused is None else fused)
+        options = {"fused": True} if self._fused else {}
+        self._optimiser = make([self.value], lr=settings.learning_rate, **options)
         self._decay = settings.ema
         self._sum = torch.zeros_like(self.value)
         self._missing = 1.0
@@ -98,7 +107,9 @@ class Latent:
             self._sum.copy_(total)
         if any(name.startswith(_OPTIMISER_PREFIX) for name in tensors):
             state = {key: _fitting(tensors, _OPTIMISER_PREFIX + key, self.value) for key in self._moments}
-            state["step"] = tensors[_OPTIMISER_PREFIX + "step"].reshape(()).float()
+            step = tensors[_OPTIMISER_PREFIX + "step"].reshape(()).float()
+            # Torch counts on the processor, but for fused optimisers.
+            state["step"] = step.to(self.value.device if self._fused else "cpu")
             self._optimiser.state[self.value] = state
 
 

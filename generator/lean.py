@@ -6,8 +6,7 @@ keeps one tensor and computes the rest again. Layers compute in the format of th
 a norm of half pictures adds up in float32, as torch's kernels do, but writes half again: on a GPU it is the passes over
 memory that take the time. The plain versions are taming's and clip's own modules, which the tests hold these to.
 
-On a CPU wide 3 x 3 convolutions go by Winograd's minimal filtering (Lavin and Gray, arXiv 1509.09308) as NNPACK, which
-is part of torch, has it: tiles of 6 x 6 pixels in 64 products in place of 324.
+On a CPU wide 3 x 3 convolutions go by Winograd's minimal filtering (`generator.winograd`).
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
 
-# Below so many pixels, or channels on either side, transforming the kernel costs more than it saves.
-_WINOGRAD_PIXELS = 32 * 32
-_WINOGRAD_CHANNELS = 64
+from generator import winograd
+
 # Of a convolution with fewer output channels the gradient is faster as a convolution with the turned kernel.
 _THIN_CHANNELS = 16
 
@@ -39,7 +37,7 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         (weight,) = ctx.saved_tensors
         gradient = gradients[0]
-        if len(weight) < _THIN_CHANNELS or _suits_winograd(gradient, weight):
+        if len(weight) < _THIN_CHANNELS or winograd.suits(gradient, weight):
             return _convolved(gradient, weight.flip(2, 3).transpose(0, 1).contiguous(), None), None, None
         padding = weight.shape[2] // 2
         widened = conv2d_input(ctx.shape, weight, gradient, padding=padding)  # type: ignore[no-untyped-call]
@@ -100,20 +98,7 @@ def norm_swish(images: Tensor, layer: nn.GroupNorm) -> Tensor:
     )
 
 
-def _suits_winograd(images: Tensor, weight: Tensor) -> bool:
-    """Whether NNPACK can do it, and faster than torch's own choice."""
-    return (
-        images.device.type == "cpu"
-        and images.dtype == weight.dtype == torch.float32
-        and weight.shape[2:] == (3, 3)
-        and min(weight.shape[:2]) >= _WINOGRAD_CHANNELS
-        and images.shape[2] * images.shape[3] >= _WINOGRAD_PIXELS
-        and torch.backends.nnpack.is_available()  # type: ignore[no-untyped-call]
-    )
-
-
 def _convolved(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    padding = weight.shape[2] // 2
-    if _suits_winograd(images, weight):
-        return torch._nnpack_spatial_convolution(images, weight, bias, padding)
-    return functional.conv2d(images, weight, bias, padding=padding)
+    if winograd.suits(images, weight):
+        return winograd.convolve(images, weight, bias)
+    return functional.conv2d(images, weight, bias, padding=weight.shape[2] // 2)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 from generator import __version__
+from generator.sentences import Message
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """What a person may ask for; see `generator.precision`."""
@@ -58,7 +59,7 @@ def made_here(
     )
 
 
-def differences(then: MadeWith | None, now: MadeWith) -> list[str]:
+def differences(then: MadeWith | None, now: MadeWith) -> list[Message]:
     """Sentences about what differs between then and now, so that a picture may not come out to the byte.
 
     Model files are told apart by their digests alone: a person may have given a file another name.
@@ -71,12 +72,16 @@ def differences(then: MadeWith | None, now: MadeWith) -> list[str]:
     if changed:
         names = ", ".join(name[:40] for name in changed[:3])
         found.append(
-            f"This picture was made with model files that are not the ones here ({names}); it will come out "
-            "differently. Get them back, or name them, to have the same picture."
+            Message(
+                "This picture was made with model files that are not here ({names}); it will come out differently.",
+                names=names,
+            )
         )
     for what in ("generator", "torch", "device", "precision", "threads"):
         before, ours = getattr(then, what), getattr(now, what)
         if before and before != ours:
-            shown = f"{before} threads" if what == "threads" else f"{what} {str(before)[:40]}"
-            found.append(f"This picture was made with {shown}, here it is {ours}; it may differ a little.")
+            text = "This picture was made with {what} {before}, here it is {ours}; it may differ a little."
+            if what == "threads":
+                text = "The number of CPU threads was {before}, here it is {ours}; the picture may differ a little."
+            found.append(Message(text, what=what, before=str(before)[:40], ours=str(ours)))
     return found

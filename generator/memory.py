@@ -6,14 +6,13 @@ rounding; then it paints a smaller one. `plan` says beforehand how far that must
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from generator.host_memory import look_at_memory
 from generator.settings import Size
 
 MARGIN = 0.9
@@ -21,19 +20,25 @@ MARGIN = 0.9
 SMALLEST_SIDE_PX = 64
 """A picture is not made smaller than this on its own account."""
 
-_MEMORY_FACTS = Path("/proc/meminfo")
-
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """What a dream may use: `free_bytes` is asked before each dream, and answers None where nobody knows."""
+    """What a dream may use.
+
+    Attributes:
+        free_bytes: asked before each dream; answers None where nobody knows.
+        claim: asked before each step, where there is one; raises torch's or Python's error for what cannot be had.
+    """
 
     free_bytes: Callable[[], int | None] = lambda: None
+    claim: Callable[[int], None] | None = None
 
     @classmethod
     def of(cls, device: torch.device, share: float = 1.0) -> MemoryBudget:
         """The budget of a device; of a GPU only `share` is used, by all models and dreams of this process together."""
-        return cls(_free_on_host) if device.type == "cpu" else cls(lambda: _free_on_gpu(device, share))
+        if device.type == "cpu":
+            return cls(_free_on_host, _claim_on_host)
+        return cls(lambda: _free_on_gpu(device, share))
 
 
 class Footprint(NamedTuple):
@@ -89,6 +94,14 @@ def smaller(size: Size, unit_px: int) -> Size | None:
     return None if less == size else less
 
 
+def gpu_memory(device: torch.device) -> dict[str, int]:
+    """Bytes of a GPU: `used` by this process, `free` to all programs, `total`; empty for a CPU. Any thread."""
+    if device.type != "cuda":
+        return {}
+    free, total = torch.cuda.mem_get_info(device)
+    return {"used": torch.cuda.memory_reserved(device), "free": free, "total": total}
+
+
 def _free_on_gpu(device: torch.device, share: float) -> int:
     """What no program holds and what torch holds without using it, but no more than the share leaves."""
     free, total = torch.cuda.mem_get_info(device)
@@ -97,13 +110,10 @@ def _free_on_gpu(device: torch.device, share: float) -> int:
 
 
 def _free_on_host() -> int | None:
-    try:
-        return available_bytes(_MEMORY_FACTS.read_text("utf-8", "replace"))
-    except OSError:
-        return None
+    memory = look_at_memory()
+    return None if memory is None else memory.free_bytes
 
 
-def available_bytes(facts: str) -> int | None:
-    """What programs can still have by Linux's /proc/meminfo; None if it does not say."""
-    match = re.search(r"^MemAvailable:\s*(\d+) kB$", facts, re.MULTILINE)
-    return None if match is None else int(match[1]) * 1024
+def _claim_on_host(count: int) -> None:
+    """See that the system gives so many bytes; they are not touched, and given back at once."""
+    torch.empty(count, dtype=torch.uint8, device="cpu")

@@ -36,6 +36,7 @@ from generator.device import cap_memory, choose_device, working
 from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
 from generator.footprint import measure
 from generator.lexicon import Lexicon
+from generator.made_with import MadeWith, made_here
 from generator.memory import Footprint, MemoryBudget
 from generator.own_models import PREFIX, OwnModels
 from generator.perceptor import Perceptor
@@ -79,6 +80,16 @@ class Models:
     def precision(self) -> Precision:
         """In which number format they compute."""
         return self.vqgan.precision
+
+    def made_with(self, cutouts_at_once: int = 0) -> MadeWith:
+        """By what a picture is made that they paint now; for the number see there."""
+        return made_here(
+            self.device.type,
+            self.files,
+            precision=self.precision.value,
+            threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
+            cutouts_at_once=cutouts_at_once,
+        )
 
     def compute_in(self, precision: Precision) -> None:
         """Compute in another number format from now on; see `generator.precision`."""
@@ -144,7 +155,7 @@ def load_opened(opened: OpenedSet, device: torch.device) -> Models:
         CheckpointError: if they do not fit.
     """
     vqgan = _vqgan(opened.config, _as_fp32(opened.vqgan), f"The VQGAN {opened.name}", device)
-    perceptors = tuple(Perceptor.from_state(name, state, device) for name, state in opened.perceptors)
+    perceptors = tuple(Perceptor.from_state(name, _as_fp32(state), device) for name, state in opened.perceptors)
     return Models(opened.name, vqgan, perceptors, None, device, {}, opened.files)
 
 
@@ -209,7 +220,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _as_fp32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    """Floating tensors as fp32; always copies: what is mapped ends the process if somebody shortens the file later."""
+    kinds = {name: torch.float32 if tensor.is_floating_point() else tensor.dtype for name, tensor in tensors.items()}
+    return {name: tensor.to(kinds[name], copy=True) for name, tensor in tensors.items()}
 
 
 def read_yaml(path: Path) -> DictConfig:

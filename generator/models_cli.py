@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from generator.arguments import SentenceParser
 from generator.checkpoints.catalogue import PERCEPTOR_TERMS, PERCEPTORS, SETS, STARTER, SourceFile
 from generator.checkpoints.fetch import FetchProgress, fetch, files_of
 from generator.checkpoints.places import default_folder, is_present
+from generator.defaults import read_host_defaults
 from generator.errors import CheckpointError, InvalidRequest
 
 STARTER_FOLDER = Path(__file__).parent / "starter"
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
         options = _parser().parse_args(arguments)
         folder = options.folder or default_folder()
         if options.action == "fetch":
-            _fetch(options.name, options.perceptor, folder)
+            digests = {} if options.config is None else read_host_defaults(options.config).digests
+            _fetch(options.name, options.perceptor, folder, digests)
         else:
             _list(folder)
     except InvalidRequest as exc:
@@ -57,6 +59,7 @@ def _parser() -> SentenceParser:
     get.add_argument(
         "--perceptor", action="append", metavar="NAME", help="instead of the set's own; repeat it for several"
     )
+    get.add_argument("--config", type=Path, metavar="FILE", help="a config.yaml whose digests the files must have")
     return parser
 
 
@@ -83,7 +86,7 @@ def _entry(name: str, size_mb: float, presence: str, summary: str = "", terms: s
         _say(textwrap.fill(f"Licence: {terms}.", 100, initial_indent=" " * 40, subsequent_indent=" " * 40))
 
 
-def _fetch(name: str, perceptors: Sequence[str] | None, folder: Path) -> None:
+def _fetch(name: str, perceptors: Sequence[str] | None, folder: Path, digests: Mapping[str, str]) -> None:
     """Fetch what is not there yet, then open all of it, which checks it and converts it."""
     from generator.checkpoints.library import open_perceptor, open_set
 
@@ -95,12 +98,12 @@ def _fetch(name: str, perceptors: Sequence[str] | None, folder: Path) -> None:
             _say(f"{file.name} is here already.")
             continue
         with tqdm(desc=file.name, unit="B", unit_scale=True, unit_divisor=1000, miniters=1) as bar:
-            place = fetch(file, folder, _shown_by(bar))
+            place = fetch(file, folder, _shown_by(bar), digests=digests)
         _say(f"{place} is here.")
     if name in PERCEPTORS:
-        open_perceptor(name, folder)
+        open_perceptor(name, folder, digests)
     else:
-        open_set(name, folder, perceptors)
+        open_set(name, folder, perceptors, digests)
     _say(f"{name} is ready.")
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generator.device import as_many_threads
 from generator.lexicon import Lexicon, Mention
 from generator.vqgan import VQGAN, import_gpt
 
@@ -82,22 +83,37 @@ class PriorNetwork(nn.Module):
     @torch.no_grad()
     def sample(self, condition: Tensor, temperature: float, top_k: int, generator: torch.Generator) -> Tensor:
         """Draw codes `[N, grid * grid]`, one position after the other."""
-        count, length, _ = condition.shape
+        count, length, width = condition.shape
+        gpt: Any = self.gpt
+        heads = gpt.blocks[0].attn.n_head
+        # Keys and values of all places; those of a place are written when it is read.
+        seen = condition.new_zeros(len(gpt.blocks), 2, count, heads, length, width // heads)
         codes = torch.zeros(count, length, dtype=torch.long, device=condition.device)
-        embed = self.gpt.get_submodule("tok_emb")
-        past: list[Tensor] | None = None
         before = self.start.expand(count, -1)
         for at in range(length):
-            given = (before + condition[:, at])[:, None]
-            logits, _, present = self.gpt.forward_with_past(  # type: ignore[operator]  # taming's GPT is untyped
-                codes[:, :0], embeddings=given, past=past, past_length=at
-            )
-            past = [present if past is None else torch.cat([past[0], present], dim=-2)]
-            best = (logits[:, -1] / temperature).topk(top_k, dim=-1)
+            scores = self._next(before + condition[:, at] + gpt.pos_emb[:, at], seen[..., : at + 1, :])
+            best = (scores / temperature).topk(top_k, dim=-1)
             drawn = torch.multinomial(best.values.softmax(dim=-1).cpu(), 1, generator=generator).to(codes.device)
             codes[:, at] = best.indices.gather(1, drawn)[:, 0]
-            before = embed(codes[:, at])
+            before = gpt.tok_emb(codes[:, at])
         return codes
+
+    def _next(self, tokens: Tensor, seen: Tensor) -> Tensor:
+        """Scores `[N, n_codes]` of the next code, from the newest place's tokens `[N, E]` and all that was seen.
+
+        The newest place is the last of `seen [layers, 2, N, heads, T, E / heads]`, and is written here.
+        """
+        gpt: Any = self.gpt
+        for block, (keys, values) in zip(gpt.blocks, seen, strict=True):
+            normal, attention = block.ln1(tokens), block.attn
+            query, keys[:, :, -1], values[:, :, -1] = (
+                part(normal).unflatten(1, (attention.n_head, -1))
+                for part in (attention.query, attention.key, attention.value)
+            )
+            mixed = F.scaled_dot_product_attention(query[:, :, None], keys, values)
+            tokens = tokens + attention.proj(mixed.flatten(1))
+            tokens = tokens + block.mlp(block.ln2(tokens))
+        return cast(Tensor, gpt.head(gpt.ln_f(tokens)))
 
 
 class Prior:
@@ -129,7 +145,9 @@ class Prior:
         sketches = torch.stack([self.sketch(text, number) for number in range(count)])
         device = text_features.device
         condition = self.network.condition(text_features.expand(count, -1).float(), sketches.to(device))
-        codes = self.network.sample(condition, self._temperature, self._top_k, generator)
+        # To share each of thousands of small operations among threads takes longer than to do it.
+        with as_many_threads(1):
+            codes = self.network.sample(condition, self._temperature, self._top_k, generator)
         codes = codes.reshape(count, self.network.grid, self.network.grid)
         return codes if size == tuple(codes.shape[1:]) else self._fitted(codes, size)
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 REQUIREMENTS = ("requirements", "requirements-dev", "requirements-train")
-DIRECT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[0-9][A-Za-z0-9.]*)  # (?P<reason>.{10,})")
+DIRECT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[0-9][A-Za-z0-9.]*)(; [^#]+)?  # (?P<reason>.{10,})")
 MACHINE_MARKS = (
     re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host"),
     re.compile(r"(?<![\w.$}~-])/(?:root|work)/"),

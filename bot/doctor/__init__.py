@@ -11,6 +11,7 @@ from pathlib import Path
 from bot.doctor import belongings, machine
 from bot.doctor.finding import Finding, State, table
 from bot.environment import data_folder
+from generator import look_at_memory
 
 __all__ = ["Finding", "State", "examine", "table"]
 
@@ -24,7 +25,7 @@ def examine(config_path: Path, environ: Mapping[str, str], *, online: bool = Fal
         machine.check_python(),
         told,
         *machine.check_painting(config.device, machine.driver_version()),
-        machine.check_memory(machine.memory_bytes()),
+        machine.check_memory(look_at_memory()),
         belongings.check_disk(folder),
         belongings.check_models(config),
         belongings.check_database(folder),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bot.doctor.finding import Finding, State
 from bot.texts import say
-from generator import GeneratorError, Machine, look_at_machine
+from generator import GeneratorError, HostMemory, Machine, look_at_machine
 
 PYTHONS = ((3, 11), (3, 12))
 LEAST_DRIVER = {11: 450, 12: 525, 13: 580}
@@ -19,8 +19,6 @@ LEAST_DRIVER = {11: 450, 12: 525, 13: 580}
 LEAST_MEMORY_GB = 2
 """Painting with the starter on a CPU took 1.4 GB."""
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
-MEMORY_FILE = Path("/proc/meminfo")
-CGROUP = Path("/sys/fs/cgroup")
 GB = 10**9
 
 
@@ -82,13 +80,13 @@ def check_gpu(machine: Machine, device: str, driver: str | None) -> Finding:
     return Finding("gpu", State.OK, found)
 
 
-def check_memory(memory: tuple[int, int] | None) -> Finding:
-    """Whether there is room in memory, given all of it and what is free, in bytes."""
+def check_memory(memory: HostMemory | None) -> Finding:
+    """Whether there is room in memory; None is a system that does not tell."""
     if memory is None:
         return Finding("memory", State.OK, say("found_memory_unknown"))
-    total, free = memory
-    found = say("found_memory", total=f"{total / GB:.1f}", free=f"{free / GB:.1f}")
-    if free < LEAST_MEMORY_GB * GB:
+    total, free = memory.total_bytes / GB, memory.free_bytes / GB
+    found = say("found_memory", total=f"{total:.1f}", free=f"{free:.1f}")
+    if memory.free_bytes < LEAST_MEMORY_GB * GB:
         return Finding("memory", State.WARN, found, say("do_memory", least=LEAST_MEMORY_GB))
     return Finding("memory", State.OK, found)
 
@@ -101,21 +99,6 @@ def driver_version(file: Path = DRIVER_FILE) -> str | None:
         text = _ask_nvidia_smi()
     match = re.search(r"\b(\d{3,4}\.\d{1,3}(?:\.\d{1,3})?)\b", text)
     return match[1] if match else None
-
-
-def memory_bytes(file: Path = MEMORY_FILE, cgroup: Path = CGROUP) -> tuple[int, int] | None:
-    """All memory that this process may have and what is free of it; None on systems that do not tell."""
-    try:
-        values = dict(re.findall(r"^(\w+):\s+(\d+) kB$", file.read_text("utf-8"), re.MULTILINE))
-        total, free = int(values["MemTotal"]) * 1024, int(values["MemAvailable"]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
-    try:
-        limit = int((cgroup / "memory.max").read_text("utf-8"))
-        used = int((cgroup / "memory.current").read_text("utf-8"))
-    except (OSError, ValueError):
-        return total, free
-    return min(total, limit), max(0, min(free, limit - used))
 
 
 def _ask_nvidia_smi() -> str:

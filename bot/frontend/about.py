@@ -10,10 +10,11 @@ from typing import Any, Self, cast
 import discord
 from discord import app_commands
 
-from bot.frontend.answering import in_time, reply
+from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
 from bot.frontend.errors import told
+from bot.frontend.pictures import remove_message
 from bot.frontend.poster import FILE_BYTES, ROOM_BYTES
 from bot.frontend.wording import described
 from bot.texts import say
@@ -96,6 +97,10 @@ async def _ask(interaction: Interaction) -> None:
 
 
 async def _forget(interaction: Interaction) -> None:
-    count = await interaction.client.service.people.delete_mine(asker_of(interaction))
-    text = say("forgotten", interaction.locale.value, count=count)
-    await interaction.response.edit_message(content=text, view=None)
+    asker, people = asker_of(interaction), interaction.client.service.people
+    await interaction.response.defer()
+    # What is under way would else seem to be under way for ever; finished pictures stay where they were posted.
+    for job in await people.unsettled(asker):
+        await remove_message(interaction.client, job)
+    count = await people.delete_mine(asker)
+    await change_answer(interaction, say("forgotten", interaction.locale.value, count=count))

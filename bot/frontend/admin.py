@@ -145,18 +145,24 @@ async def show_safety(interaction: Interaction) -> None:
 
 
 @safety.command(name="set", description=described("command_safety_set"))
-@app_commands.describe(mode=described("option_safety_mode"), report_channel=described("option_report_channel"))
+@app_commands.describe(
+    mode=described("option_safety_mode"),
+    report_channel=described("option_report_channel"),
+    reports=described("option_reports"),
+)
 async def set_safety(
     interaction: Interaction,
     mode: Literal["off", "spoiler", "refuse"] | None = None,
     report_channel: discord.TextChannel | None = None,
+    reports: bool = True,
 ) -> None:
-    """Change it, or the channel that hears of reports."""
+    """Change it, or the channel that hears of reports; without `reports` none does."""
     asker = asker_of(interaction)
+    channel_id = None if report_channel is None else report_channel.id
     now = await interaction.client.service.guilds.set_safety(
         asker,
         mode=None if mode is None else Safety(mode),
-        report_channel_id=None if report_channel is None else report_channel.id,
+        report_channel_id=channel_id if reports else 0,
     )
     await _reply_safety(interaction, asker, *now)
 
@@ -192,7 +198,10 @@ async def retention(interaction: Interaction, days: app_commands.Range[int, 0, 3
     """After how many days pictures are deleted; without a number it only says so."""
     asker, guilds = manager_of(interaction), interaction.client.service.guilds
     now = await guilds.retention_days(asker.guild_id) if days is None else await guilds.set_retention(asker, days)
-    await reply(interaction, say("privacy_days" if now else "privacy_ever", asker.locale, count=now))
+    text = say("privacy_days" if now else "privacy_ever", asker.locale, count=now)
+    if days is not None and days != now:
+        text += " " + say("retention_of_host", asker.locale)
+    await reply(interaction, text)
 
 
 async def _set_channel(interaction: Interaction, channel_id: int, allowed: bool | None) -> None:

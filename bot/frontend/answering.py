@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import discord
 
-from bot.errors import InvalidWish
 from bot.frontend import message
 from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of, check_place
@@ -19,7 +18,8 @@ from bot.service import Asker, JobView, Ticket
 
 PATIENCE_S = 0.6
 """After so long the interaction is deferred, so that people see a sign within a second; Discord ends it after three."""
-MAX_ATTACHMENT_BYTES = 20 * 2**20
+TAKE_BACK_S = (0.0, 1.0, 4.0, 15.0, 60.0)
+"""Pauses before each try to take back an answer that nothing stands behind any more."""
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -40,8 +40,12 @@ async def take_on(interaction: Interaction, order: Callable[[Asker], Coroutine[A
     with interaction.client.board.answering(job.id):
         message_id = await _answered(interaction, ticket)
         interaction.client.board.follow(job, None if message_id is None else interaction, ticket.notes)
-        if message_id is not None:
-            await service.set_message(job.id, asker.channel_id, message_id)
+        if message_id is None:
+            kept = await service.view(job.id) is not None
+        else:
+            kept = await service.set_message(job.id, asker.channel_id, message_id)
+    if not kept:
+        await _take_back(interaction)
 
 
 async def in_time(interaction: Interaction, work: Coroutine[Any, Any, T], *, private: bool = False) -> T:
@@ -73,23 +77,26 @@ async def reply(
         await interaction.response.send_message(**values)
 
 
-async def read(attachment: discord.Attachment, field: str) -> bytes:
-    """The bytes of an attached file.
-
-    Raises:
-        InvalidWish: if it is too large or cannot be read.
-    """
-    if attachment.size > MAX_ATTACHMENT_BYTES:
-        raise InvalidWish("attachment_too_large", field=field, name=field, most=MAX_ATTACHMENT_BYTES // 2**20)
+async def change_answer(interaction: Interaction, text: str) -> None:
+    """Say in place of an answer that was deferred what came of it; that is so even if Discord does not hear of it."""
     try:
-        return await attachment.read()
+        await interaction.edit_original_response(content=text, view=None)
     except TROUBLE as exc:
-        raise InvalidWish("attachment_unreadable", field=field, name=field) from exc
+        _log.info("nobody could be told: %r", exc, extra=about(guild=interaction.guild_id))
 
 
-async def maybe(reading: Awaitable[T] | None) -> T | None:
-    """What is read, where there is something to read."""
-    return None if reading is None else await reading
+async def _take_back(interaction: Interaction) -> None:
+    """Remove the answer of a job that was deleted in the very moment in which it was answered."""
+    for pause_s in TAKE_BACK_S:
+        await asyncio.sleep(pause_s)
+        try:
+            await interaction.delete_original_response()
+        except discord.NotFound:
+            return
+        except TROUBLE as exc:
+            _log.info("the answer of a deleted job is still there: %r", exc, extra=about(guild=interaction.guild_id))
+        else:
+            return
 
 
 async def _answered(interaction: Interaction, ticket: Ticket) -> int | None:

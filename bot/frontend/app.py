@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from bot.config import Config
 from bot.service import Service
 
 if TYPE_CHECKING:
+    from bot.frontend.attachments import Room
     from bot.frontend.progress import Board
 
 
@@ -23,6 +25,8 @@ class App(discord.AutoShardedClient):
         board: keeps the messages of jobs up to date.
         hosts: ids of the people who run this bot.
         config_path: where config.yaml lies.
+        fetch: the bytes of an attached file; in the preview they come from its simulated Discord.
+        room: for the files that are held in memory.
     """
 
     service: Service
@@ -30,6 +34,8 @@ class App(discord.AutoShardedClient):
     board: Board
     hosts: set[int]
     config_path: Path
+    fetch: Callable[[discord.Attachment], Awaitable[bytes]]
+    room: Room
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:
         """Somebody pressed a button below a job's message."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot.frontend.answering import read, take_on
+from bot.frontend.answering import take_on
 from bot.frontend.app import Interaction
+from bot.frontend.attachments import read
 from bot.frontend.imagine import PROMPT_CHARACTERS, complete_size
 from bot.frontend.wording import described
 from bot.jobs import Origin
@@ -40,8 +41,9 @@ async def blend(
     settings = {name: value for name, value in (("size", size), ("steps", steps)) if value is not None}
 
     async def order(asker: Asker) -> Ticket:
-        images = [ImageWish(data=await read(item, "picture")) for item in given]
-        wish = Wish(prompt=prompt, settings=settings, image_prompts=tuple(images), origin=Origin.BLEND)
-        return await interaction.client.service.submit(asker, wish)
+        async with interaction.client.room.hold(len(given)):
+            images = [ImageWish(data=await read(interaction, item, "picture")) for item in given]
+            wish = Wish(prompt=prompt, settings=settings, image_prompts=tuple(images), origin=Origin.BLEND)
+            return await interaction.client.service.submit(asker, wish)
 
     await take_on(interaction, order)

@@ -40,6 +40,7 @@ def build(
         settings=settings,
         starts=dreamer.starts,
         foresee=dreamer.foresee,
+        gpu_bytes=dreamer.gpu_bytes,
         external_wait=external_wait,
     )
     return Reverie(config, service, config_path=config_path, external_wait=external_wait, shard_count=shard_count)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import discord
 from discord import app_commands
 
-from bot.errors import BotError
+from bot.errors import BotError, FilesError, IllegalTransition, StoreError
 from bot.frontend.app import Interaction
 from bot.frontend.faults import TROUBLE
 from bot.log import about, new_error_id
@@ -22,7 +22,10 @@ def sentence_for(error: BaseException, error_id: str) -> tuple[Sentence, bool]:
     """What to say about an error, and whether it is one that should not have happened."""
     if isinstance(error, app_commands.CommandInvokeError):
         error = error.original
-    if isinstance(error, BotError):
+    if isinstance(error, StoreError | FilesError):
+        # Its own sentence names files; that is for the host, and stands in the log.
+        return Sentence.of("storage_trouble", error_id=error_id), True
+    if isinstance(error, BotError) and not isinstance(error, IllegalTransition):
         return error.sentence, False
     if isinstance(error, app_commands.MissingPermissions):
         return Sentence.of("must_manage"), False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from io import BytesIO
 from typing import Any, Literal, Self, cast
 
 import discord
 from discord import app_commands
 
+from bot.errors import NotFound
 from bot.frontend.answering import in_time
 from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
@@ -62,7 +64,7 @@ class PictureSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"r
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show what was chosen."""
         async with told(interaction):
-            chosen = re.fullmatch(r"(\d{1,18}):(\d)", self.item.values[0])
+            chosen = re.fullmatch(r"(\d{1,18}):(\d)", next(iter(self.item.values), ""))
             job_id, number = (int(chosen[1]), int(chosen[2])) if chosen else (0, 1)
             archive = interaction.client.service.archive
             job = await archive.job(asker_of(interaction), job_id)
@@ -86,20 +88,25 @@ async def _page(interaction: Interaction, whose: str, number: int) -> dict[str, 
     """A page as the values of a message."""
     asker, archive = asker_of(interaction), interaction.client.service.archive
     page = await archive.gallery(asker, mine=whose == "mine", page=number, per_page=PER_PAGE)
-    files = []
-    for entry in page.entries:
-        small = await archive.thumbnail(asker, entry.job.id, entry.picture.number, side_px=THUMBNAIL_PX)
+    files, lost = [], set[int]()
+    for number, entry in enumerate(page.entries, 1):
+        try:
+            small = await archive.thumbnail(asker, entry.job.id, entry.picture.number, side_px=THUMBNAIL_PX)
+        except NotFound:
+            lost.add(number)  # As after a restore of the database alone; the others are there.
+            continue
         alt_text = say("alt_text", asker.locale, prompt=entry.job.prompt)[:1_000]
         hidden = entry.picture.flagged and not asker.age_restricted
         files.append(discord.File(BytesIO(small.data), small.name, description=alt_text, spoiler=hidden))
-    return {"embed": _list(page, whose, asker), "files": files, "view": _controls(page, whose, asker)}
+    return {"embed": _list(page, whose, asker, lost), "files": files, "view": _controls(page, whose, asker)}
 
 
-def _list(page: GalleryPage, whose: str, asker: Asker) -> discord.Embed:
+def _list(page: GalleryPage, whose: str, asker: Asker, lost: Collection[int]) -> discord.Embed:
     lines = []
     for number, entry in enumerate(page.entries, 1):
         job = entry.job
-        lines.append(f"**{number}.** {plain_prompt(job.prompt, PROMPT) or '–'} · <@{job.user_id}> · #{job.id}")
+        line = f"**{number}.** {plain_prompt(job.prompt, PROMPT) or '–'} · <@{job.user_id}> · #{job.id}"
+        lines.append(line + (say("gallery_lost", asker.locale) if number in lost else ""))
     text = "\n".join(lines) or say("gallery_empty", asker.locale)
     embed = discord.Embed(title=say(f"gallery_{whose}", asker.locale), description=text)
     return embed.set_footer(text=say("gallery_page", asker.locale, page=page.page, pages=page.pages, total=page.total))

@@ -10,6 +10,7 @@ from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
 from bot.frontend.message import duration
 from bot.frontend.wording import described
+from bot.service import HostStatus
 from bot.texts import say
 
 MIB = 2**20
@@ -45,9 +46,33 @@ async def status(interaction: Interaction) -> None:
         deaths=found.painter_deaths,
         servers=len(interaction.client.guilds),
     )
+    text += "\n" + _counted(found, asker.locale)
     if found.draining:
         text += "\n" + say("host_drained", asker.locale)
     await reply(interaction, text)
+
+
+def _counted(found: HostStatus, locale: str) -> str:
+    """What happened since the start, and the memory of the GPU where there is one."""
+    totals = found.totals
+    lines = [
+        say(
+            "host_totals",
+            locale,
+            accepted=totals.accepted,
+            pictures=totals.pictures,
+            interrupted=totals.interrupted,
+            wait=duration(totals.wait_mean_s, locale),
+            step=f"{totals.step_mean_s:.2f}",
+            **totals.ends,
+        )
+    ]
+    if totals.failures:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in totals.failures.items())
+        lines.append(say("host_failures", locale, reasons=reasons))
+    if found.gpu_bytes:
+        lines.append(say("host_gpu", locale, **{kind: count // MIB for kind, count in found.gpu_bytes.items()}))
+    return "\n".join(lines)
 
 
 @host.command(name="drain", description=described("command_host_drain"))

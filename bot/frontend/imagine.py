@@ -10,8 +10,9 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.frontend.answering import maybe, read, take_on
+from bot.frontend.answering import take_on
 from bot.frontend.app import Interaction
+from bot.frontend.attachments import read
 from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
 from bot.service import Asker, ImageWish, Ticket, Wish
@@ -96,21 +97,26 @@ async def complete_style(interaction: Interaction, typed: str) -> list[app_comma
 
 
 async def _order(interaction: Interaction, asker: Asker, given: Mapping[str, Any]) -> Ticket:
-    init_image, image_prompt = given["init_image"], given["image_prompt"]
-    init_data = await maybe(None if init_image is None else read(init_image, "init_image"))
-    prompt_data = await maybe(None if image_prompt is None else read(image_prompt, "image_prompt"))
-    wish = Wish(
+    files = {name: given[name] for name in ("init_image", "image_prompt") if given[name] is not None}
+    async with interaction.client.room.hold(len(files)):
+        data = {name: await read(interaction, file, name) for name, file in files.items()}
+        return await interaction.client.service.submit(asker, _wish(given, data))
+
+
+def _wish(given: Mapping[str, Any], data: Mapping[str, bytes]) -> Wish:
+    """What was typed, with the bytes of what was attached."""
+    image_prompt = data.get("image_prompt")
+    return Wish(
         prompt=given["prompt"],
         settings={name: given[name] for name in (*FIRST, *LATER) if given[name] is not None},
         negative=given["negative"],
         style=given["style"],
-        init_image=init_data,
-        image_prompts=() if prompt_data is None else (ImageWish(data=prompt_data, weight=given["image_weight"]),),
+        init_image=data.get("init_image"),
+        image_prompts=() if image_prompt is None else (ImageWish(data=image_prompt, weight=given["image_weight"]),),
         count=given["count"],
         private=given["private"],
         timelapse=given["timelapse"],
     )
-    return await interaction.client.service.submit(asker, wish)
 
 
 def _option(name: str, kind: object, default: object = inspect.Parameter.empty) -> inspect.Parameter:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from io import BytesIO
 
 import discord
 
-from bot.errors import NotFound, NotOwner
+from bot.errors import NotFound
 from bot.frontend import message
-from bot.frontend.answering import in_time, reply
-from bot.frontend.app import Interaction
+from bot.frontend.answering import change_answer, in_time, reply
+from bot.frontend.app import App, Interaction
 from bot.frontend.asking import asker_of
-from bot.frontend.faults import TROUBLE
+from bot.frontend.faults import TROUBLE, Fault, fault_of, wait_s
 from bot.frontend.keys import job_button
 from bot.frontend.poster import FILE_BYTES, ROOM_BYTES
 from bot.jobs import Job, JobState, StoredPicture
@@ -21,6 +22,8 @@ from bot.log import about
 from bot.service import PictureFile
 from bot.texts import say
 
+REMOVAL_TRIES = 4
+"""So often a message of a deleted job is tried to be removed."""
 RECIPE_FILE = "reverie-{job}-{number}.json"
 _log = logging.getLogger(__name__)
 
@@ -85,29 +88,37 @@ async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
 
 async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> None:
     """Ask once more before a job goes for good."""
-    asker, service = asker_of(interaction), interaction.client.service
-    view = await service.view(job_id)
-    if view is None or view.job.guild_id != asker.guild_id:
-        raise NotFound("job_unknown", job=job_id)
-    if view.job.user_id != asker.user_id and not asker.manages:
-        raise NotOwner("not_owner")
+    asker = asker_of(interaction)
+    await interaction.client.service.archive.own(asker, job_id)
     buttons = discord.ui.View(timeout=None)
     buttons.add_item(job_button("erase", job_id, asker.locale))
     await reply(interaction, say("delete_sure", asker.locale, job=job_id), buttons=buttons)
 
 
 async def delete(interaction: Interaction, job_id: int, number: int) -> None:
-    """Delete a job and its message."""
-    asker = asker_of(interaction)
-    job = await interaction.client.service.archive.delete(asker, job_id)
-    await interaction.response.edit_message(content=say("deleted", asker.locale, job=job_id), view=None)
+    """Delete a job and its message; the message first, or an interruption would leave one that nobody can delete."""
+    asker, archive = asker_of(interaction), interaction.client.service.archive
+    job = await archive.own(asker, job_id)
+    await interaction.response.defer()
+    await remove_message(interaction.client, job)
+    await archive.delete(asker, job_id)
+    await change_answer(interaction, say("deleted", asker.locale, job=job_id))
+
+
+async def remove_message(app: App, job: Job) -> None:
+    """Take a job's message out of its channel; where Discord does not let that happen, it stays."""
     if job.message_id is None:
         return
-    channel = interaction.client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
-    try:
-        await channel.get_partial_message(job.message_id).delete()
-    except TROUBLE as exc:
-        _log.info("the message of a deleted job stays: %r", exc, extra=about(job=job_id, guild=job.guild_id))
+    message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(job.message_id)
+    for tries in range(REMOVAL_TRIES):
+        try:
+            await message.delete()
+            return
+        except TROUBLE as exc:
+            if fault_of(exc) is not Fault.PASSING or tries == REMOVAL_TRIES - 1:
+                _log.info("the message of a deleted job stays: %r", exc, extra=about(job=job.id, guild=job.guild_id))
+                return
+            await asyncio.sleep(wait_s(exc, tries))
 
 
 def _limit(interaction: Interaction) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import discord
@@ -17,7 +18,7 @@ from bot.frontend.app import App, Interaction
 from bot.frontend.faults import TROUBLE, Fault, fault_of
 from bot.frontend.message import Shown
 from bot.jobs import Job, JobState
-from bot.log import about
+from bot.log import about, new_error_id
 from bot.service import Delivery
 from bot.texts import Sentence
 
@@ -27,6 +28,8 @@ ROOM_BYTES = 64 * 2**10
 """Kept free for the rest of the request."""
 SEARCHED = 50
 """So many messages are looked through for one that an earlier attempt may have sent."""
+SKEW_S = 60.0
+"""So far Discord's clock may be from ours."""
 TOKEN_CALL_S = 20.0
 """How long an edit by the token may take, rate limits included, which discord.py would wait for without end."""
 _REACHED = (Fault.OTHER, Fault.CLOSED)
@@ -41,6 +44,7 @@ class Poster:
 
     async def progress(self, job: Job, shown: Shown, token: Interaction | None) -> bool:
         """Show progress; False if the message was deleted, so that there is nothing to edit."""
+        job = await self._placed(job)
         if job.message_id is None:
             sent = await self._send(job, shown, nonce=f"{job.nonce}-q")
             await self._app.service.set_message(job.id, job.channel_id, sent)
@@ -56,6 +60,7 @@ class Poster:
     async def tell(self, job: Job, shown: Shown, token: Interaction | None) -> None:
         """Say how a job ended; a failure also in a new message, where the old one is gone."""
         error: Exception | None = None
+        job = await self._placed(job)
         if job.message_id is not None:
             edited, error = await self._edit(job, shown, token)
             if edited:
@@ -101,8 +106,11 @@ class Poster:
             why = Sentence.of("channel_closed", channel=f"<#{job.channel_id}>")
             await post.wait_for_access(job.id, why)
         else:
-            why = Sentence.of("channel_gone" if fault is Fault.GONE else "post_refused")
-            _log.error("post refused: %r", error, extra=about(job=job.id, guild=job.guild_id))
+            error_id = new_error_id()
+            gone = fault is Fault.GONE
+            why = Sentence.of("channel_gone") if gone else Sentence.of("post_refused", error_id=error_id)
+            facts = about(job=job.id, guild=job.guild_id, error_id=error_id)
+            _log.error("post refused: %r", error, exc_info=None if gone else error, extra=facts)
             await post.failed(job.id, why)
         return why
 
@@ -127,16 +135,21 @@ class Poster:
                     raise
 
     async def _write(self, delivery: Delivery, shown: Shown, token: Interaction | None) -> int:
-        job = delivery.job
-        if job.message_id is not None:
-            edited, error = await self._edit(job, shown, token)
-            if edited:
-                return job.message_id
-            if error is not None and fault_of(error) not in _REACHED:
-                raise error
-        if delivery.repeated and (found := await self._earlier(job)) is not None:
-            return found
+        job = await self._placed(delivery.job)
+        if job.message_id is not None and await self._edited(job, shown, token):
+            return job.message_id
+        if delivery.repeated and (found := await self._earlier(job, job.painted_at)) is not None:
+            job = replace(job, message_id=found)
+            if await self._edited(job, shown, token=None):
+                return found
         return await self._send(job, shown, nonce=job.nonce)
+
+    async def _edited(self, job: Job, shown: Shown, token: Interaction | None) -> bool:
+        """Whether a job's message could be edited; what may pass, or hinders a new message as well, is raised."""
+        edited, error = await self._edit(job, shown, token)
+        if error is not None and not edited and fault_of(error) not in _REACHED:
+            raise error
+        return edited
 
     async def _edit(self, job: Job, shown: Shown, token: Interaction | None) -> tuple[bool, Exception | None]:
         """Edit a job's message by the token, else as the bot; whether that worked, and what hindered it."""
@@ -178,13 +191,20 @@ class Poster:
         )
         return sent.id
 
-    async def _earlier(self, job: Job) -> int | None:
+    async def _placed(self, job: Job) -> Job:
+        """The job with its message: if the process ended just after it was answered, nobody noted which that is."""
+        if job.message_id is not None or (found := await self._earlier(job, job.created_at)) is None:
+            return job
+        await self._app.service.set_message(job.id, job.channel_id, found)
+        return replace(job, message_id=found)
+
+    async def _earlier(self, job: Job, since: float | None) -> int | None:
         """A message with this job's buttons that an earlier attempt sent, if it can be looked for."""
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
-        since = datetime.fromtimestamp(job.painted_at or time.time(), UTC)
+        after = datetime.fromtimestamp((since or time.time()) - SKEW_S, UTC)
         mine, me = f":{job.id}:", self._app.user
         try:
-            async for found in channel.history(limit=SEARCHED, after=since):
+            async for found in channel.history(limit=SEARCHED, after=after):
                 ids = [
                     getattr(item, "custom_id", "") or ""
                     for row in found.components
@@ -193,5 +213,7 @@ class Poster:
                 if me is not None and found.author.id == me.id and any(mine in custom_id for custom_id in ids):
                     return found.id
         except discord.HTTPException as exc:
+            if fault_of(exc) is Fault.PASSING:
+                raise
             _log.info("cannot look for an earlier post: %r", exc, extra=about(job=job.id))
         return None

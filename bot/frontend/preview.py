@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ import discord
 
 from bot.errors import BotError
 from bot.frontend.client import Reverie
+from bot.frontend.preview_page import act_in_turn, run_clocks
 from bot.texts import say
 from bot.waiting import FOR_A_TIME, ExternalWait
 
@@ -83,7 +85,9 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
         import simcord
     except ImportError as exc:
         raise BotError("preview_needs_packages") from exc
-    client.forgetful_discord = True
+    # simcord looks at a client of its own, without intents; discord.py warns of that, and nobody need hear it.
+    logging.getLogger("discord.state").addFilter(lambda record: "intent seems to be disabled" not in str(record.msg))
+    client.forgetful_discord, client.fetch = True, discord.Attachment.read
     env = waits.env = simcord.Env(client, check_errors=False, settle_timeout=SETTLE_S)
     # Ids are made from the time, which begins anew each time: so these are the same at every start.
     channel, viewers = _furnish(env)
@@ -91,10 +95,13 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
     try:
         await env.start()
         with env.time_context():
-            async with env.preview(channel, viewers=viewers, layout="channel", port=port or None) as page:
+            page = env.preview(channel, viewers=viewers, layout="channel", port=port or None)
+            run_clocks(page)
+            async with page:
+                turn = act_in_turn(page)
                 tasks = [
                     asyncio.create_task(work, context=contextvars.Context())
-                    for work in (_tick(env), _publish(channel, page))
+                    for work in (_tick(env), _publish(channel, page, turn))
                 ]
                 try:
                     yield Scene(env, channel, page)
@@ -125,7 +132,7 @@ async def _tick(env: simcord.Env) -> None:
         await asyncio.sleep(TICK_S)
 
 
-async def _publish(channel: simcord.ChannelHandle, page: Preview) -> None:
+async def _publish(channel: simcord.ChannelHandle, page: Preview, turn: asyncio.Lock) -> None:
     """Publish what changed in the channel without anybody's doing."""
     from simcord.backend.errors import SetupError
 
@@ -135,7 +142,8 @@ async def _publish(channel: simcord.ChannelHandle, page: Preview) -> None:
         try:
             seen = [(item.id, item.content, item.edited_at) for item in channel.history()]
             if seen != shown:
-                await page.refresh()
+                async with turn:
+                    await page.refresh()
                 shown = seen
         except (SetupError, TimeoutError):
             continue  # Somebody is at it; that publishes as well.

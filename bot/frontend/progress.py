@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import discord
 
@@ -33,6 +33,8 @@ QUEUE_S = 15.0
 """Least time between two edits of a job that waits."""
 PACE_S = 1.0
 """Least time between two edits in a channel, but for jobs that ended."""
+SHIFT_S, SHIFT = 10.0, 0.25
+"""By so many seconds, and such a share of what is left, a job must end otherwise than was told for others to hear."""
 GRACE_S = 5.0
 """So old a job without a message must be before it gets one: its first answer may be on its way."""
 TOKEN_S = 14 * 60.0
@@ -51,6 +53,7 @@ class Track:
     channel_id: int
     interaction: Interaction | None = None
     notes: tuple[Sentence, ...] = ()
+    since: float = field(default_factory=time.monotonic)
     looked_at: float = -_NEVER
     edited_at: float = -_NEVER
     touched: bool = False
@@ -63,6 +66,10 @@ class Track:
     waits: bool = True
     """Whether it was queued at the last look."""
     marks: tuple[object, ...] | None = None
+    wrong: bool = False
+    """While it waits: the time that it tells was found to be wrong, and is put right soon."""
+    told_end_at: float = _NEVER
+    """While it is painted: when it was to end (`time.time`), as those that wait heard last."""
 
     @property
     def due_at(self) -> float:
@@ -187,9 +194,10 @@ class Board:
             self._later(track, exc)
 
     async def _progress(self, track: Track, view: JobView, hurry: bool) -> None:
-        if track.waits and view.job.state is not JobState.QUEUED:
-            track.waits = False
-            self._places_moved()
+        begun = track.waits and view.job.state is not JobState.QUEUED
+        if begun or (view.due_at is not None and _shifted(track.told_end_at, view.due_at)):
+            track.waits, track.told_end_at = False, view.due_at or _NEVER
+            self._places_moved(wrong=not begun)
         if not hurry and not self._is_time(track, view):
             return
         shown = message.shown(view, track.notes if view.job.state is JobState.QUEUED else ())
@@ -203,18 +211,20 @@ class Board:
             if fault_of(exc) is Fault.PASSING:
                 self._later(track, exc)
         finally:
-            track.edited_at = time.monotonic()
+            track.edited_at, track.wrong = time.monotonic(), False
 
     def _is_time(self, track: Track, view: JobView) -> bool:
         """Whether progress may be shown now; else it is put off."""
         job, now = view.job, time.monotonic()
         if track.silent:
             return False
-        interval_s = QUEUE_S if job.state is JobState.QUEUED else self._app.config.discord.edit_interval_s
+        waits = job.state is JobState.QUEUED and not track.wrong
+        interval_s = QUEUE_S if waits else self._app.config.discord.edit_interval_s
         same_channel = (t.edited_at for t in self._tracks.values() if t.channel_id == track.channel_id)
         at = max(track.edited_at + interval_s, max(same_channel) + PACE_S)
         if job.message_id is None:
-            at = max(at, now + job.created_at + GRACE_S - time.time())
+            # A clock that was set back does not make it wait longer.
+            at = max(at, min(track.since + GRACE_S, now + job.created_at + GRACE_S - time.time()))
         if at > now:
             track.again_at = at
         return at <= now
@@ -224,7 +234,6 @@ class Board:
         try:
             done = await self._poster.deliver(job, self._token(track))
         except FilesError as exc:
-            _log.error("pictures are missing: %s", exc, extra=about(job=job.id))
             self._later(track, exc)
         except TROUBLE as exc:
             _log.warning("post failed, later again: %r", exc, extra=about(job=job.id, tries=track.tries))
@@ -248,11 +257,11 @@ class Board:
             await self._app.service.post.told(job.id)
         self._forget(track)
 
-    def _places_moved(self) -> None:
-        """A job left the queue: those that wait have other places now."""
+    def _places_moved(self, *, wrong: bool = False) -> None:
+        """A job left the queue, or ends otherwise than was thought: those that wait have other places or times now."""
         for track in self._tracks.values():
             if track.waits:
-                track.touched = True
+                track.touched, track.wrong = True, track.wrong or wrong
                 self._stir(track.channel_id)
 
     def _later(self, track: Track, error: BaseException) -> None:
@@ -274,6 +283,11 @@ class Board:
         if age_s > TOKEN_S:
             track.interaction = None
         return track.interaction
+
+
+def _shifted(told_at: float, end_at: float) -> bool:
+    """Whether a job ends so much earlier or later than was told that those that wait should hear of it."""
+    return abs(end_at - told_at) > max(SHIFT_S, SHIFT * (end_at - time.time()))
 
 
 async def _happens(event: asyncio.Event, within_s: float) -> bool:

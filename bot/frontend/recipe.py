@@ -9,9 +9,10 @@ from discord import app_commands
 
 from bot.errors import NotFound
 from bot.frontend import pictures
-from bot.frontend.answering import read, take_on
+from bot.frontend.answering import take_on
 from bot.frontend.app import App, Interaction
 from bot.frontend.asking import asker_of, check_place
+from bot.frontend.attachments import read
 from bot.frontend.modals import TEXT, Form
 from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
@@ -38,8 +39,9 @@ async def again(interaction: Interaction, file: discord.Attachment, new_seed: bo
     """Paint by the recipe that a file carries."""
 
     async def order(asker: Asker) -> Ticket:
-        data = await read(file, "file")
-        return await interaction.client.service.again_from_file(asker, data, new_seed=new_seed)
+        async with interaction.client.room.hold(1):
+            data = await read(interaction, file, "file")
+            return await interaction.client.service.again_from_file(asker, data, new_seed=new_seed)
 
     await take_on(interaction, order)
 
@@ -92,10 +94,11 @@ class LikeForm(Form):
         """Order the picture."""
 
         async def order(asker: Asker) -> Ticket:
-            data = await read(self.picture, "picture")
-            wish = Wish(prompt=self.prompt.value, init_image=data)
-            if self.use.values[0] == "prompt":
-                wish = Wish(prompt=self.prompt.value, image_prompts=(ImageWish(data=data),))
-            return await interaction.client.service.submit(asker, wish)
+            async with interaction.client.room.hold(1):
+                data = await read(interaction, self.picture, "picture")
+                wish = Wish(prompt=self.prompt.value, init_image=data)
+                if self.use.values[0] == "prompt":
+                    wish = Wish(prompt=self.prompt.value, image_prompts=(ImageWish(data=data),))
+                return await interaction.client.service.submit(asker, wish)
 
         await take_on(interaction, order)

@@ -7,14 +7,17 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from bot.config import Config
 from bot.errors import NotFound, NotOwner, WrongState
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.log import about
+from bot.metrics import Metrics
 from bot.painting import Executor, Order
 from bot.service.archive import Archive
+from bot.service.chronicle import Chronicle
 from bot.service.delivery import Post
 from bot.service.dispatcher import Dispatcher
 from bot.service.facts import FactCache
@@ -22,6 +25,7 @@ from bot.service.guilds import Guilds
 from bot.service.host import Host
 from bot.service.housekeeping import Housekeeping
 from bot.service.painting import JobPainter
+from bot.service.patience import patiently
 from bot.service.people import People
 from bot.service.queue import JobQueue
 from bot.service.submission import Desk
@@ -31,7 +35,7 @@ from bot.speeds import Speeds
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
-from generator import GenerationRequest, Settings
+from generator import GenerationRequest, MadeWith, Settings
 
 Listener = Callable[[int], None]
 _log = logging.getLogger(__name__)
@@ -49,6 +53,7 @@ class Service:
         housekeeping: what goes by itself: old pictures, posts that find no way.
         post: from saved pictures to a confirmed message; only the frontend's poster uses it.
         store: the database; the frontend uses only its notes (`store.figures.note`).
+        metrics: what was counted and timed since the start.
     """
 
     def __init__(
@@ -59,20 +64,24 @@ class Service:
         *,
         settings: Settings | None = None,
         starts: Mapping[str, Mapping[str, object]] | None = None,
-        foresee: Callable[[GenerationRequest], tuple[str, ...]] | None = None,
+        foresee: Callable[[GenerationRequest, MadeWith | None], tuple[str, ...]] | None = None,
+        gpu_bytes: Callable[[], Mapping[str, int]] = dict,
         external_wait: ExternalWait = identity,
     ) -> None:
         """Nothing is opened or started yet.
 
         `settings` are what every picture begins with where config.yaml says nothing; by default the generator's own.
         `starts` says by start what is otherwise.
-        `foresee` says what can be said about a request before it is painted; it is called on a thread.
+        `foresee` says what can be said about a request before it is painted; it is called on a thread, and so is
+        `gpu_bytes`, which tells the memory of the GPU as `bot.painting.Dreamer` does.
         `external_wait` is explained in bot.waiting.
         """
-        self._files, self._executor = files, executor
+        self._files, self._executor, self._wait = files, executor, external_wait
         self._listeners: list[Listener] = []
         self._started = self._draining = False
         self.store = store = Store(files.database)
+        self.metrics = metrics = Metrics()
+        store.jobs.hear = Chronicle(metrics).hear
         self._queue = queue = JobQueue(store, self._notify, executor.painters)
         facts = FactCache(store)
         self.guilds = guilds = Guilds(config, store, facts, queue)
@@ -80,7 +89,7 @@ class Service:
         self.archive = Archive(store, files, guilds, self._stop, self._notify)
         self.people = People(store, files, self.archive)
         self.post = Post(store, files, guilds, self._notify)
-        painter = JobPainter(store, files, executor, queue, self._notify, external_wait)
+        painter = JobPainter(store, files, executor, queue, metrics, self._notify, external_wait)
         self._dispatcher = Dispatcher(store, queue, painter, executor, guilds, external_wait)
         base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
         enqueue = self._dispatcher.enqueue
@@ -88,7 +97,7 @@ class Service:
         self.housekeeping = Housekeeping(
             store, files, guilds, self.archive, config.timing, self._notify, self.post.failed, external_wait
         )
-        self.host = Host(config, store, files, executor, queue, self.words, self._desk)
+        self.host = Host(config, store, files, executor, queue, self.words, self._desk, metrics, gpu_bytes)
 
     # Life
 
@@ -160,10 +169,12 @@ class Service:
         """
         return await self._desk.again_from_file(asker, data, new_seed=new_seed)
 
-    async def set_message(self, job_id: int, channel_id: int, message_id: int | None) -> None:
-        """Note which message shows the job; None after it was deleted, so that a new one is sent at the end."""
-        await self.store.jobs.change(job_id, channel_id=channel_id, message_id=message_id)
+    async def set_message(self, job_id: int, channel_id: int, message_id: int | None) -> bool:
+        """Note which message shows the job, None after it was deleted; whether the job itself is still there."""
+        change = partial(self.store.jobs.change, job_id, channel_id=channel_id, message_id=message_id)
+        job = await patiently(change, self._wait, job=job_id)
         self._notify(job_id)
+        return job is not None
 
     # Watching
 
@@ -212,7 +223,6 @@ class Service:
         moved = await self.store.jobs.move_all([job_id], JobState.CANCELLED, Sentence.of(key))
         if not moved:
             raise WrongState("too_late_to_cancel")
-        _log.info("job cancelled", extra=about(job=job_id, guild=job.guild_id))
         await self._stop(job)
         if job.state is JobState.POSTING:
             await asyncio.to_thread(self._files.remove_job, job_id)
@@ -238,10 +248,9 @@ class Service:
 
     async def guild_gone(self, guild_id: int) -> None:
         """The bot was removed from a server: end what is under way there and delete all that is kept of it."""
-        ids = await self.store.pictures.guild_jobs(guild_id)
-        await self.archive.purge([job for job_id in ids if (job := await self.store.jobs.get(job_id)) is not None])
-        await self.guilds.forget(guild_id)
-        _log.info("server forgotten", extra=about(guild=guild_id, jobs=len(ids)))
+        jobs = await patiently(lambda: self.archive.purge_guild(guild_id), self._wait, guild=guild_id)
+        await patiently(lambda: self.guilds.forget(guild_id), self._wait, guild=guild_id)
+        _log.info("server forgotten", extra=about(guild=guild_id, jobs=jobs))
 
     async def _own(self, asker: Asker, job_id: int) -> Job:
         job = await self.store.jobs.get(job_id)

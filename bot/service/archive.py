@@ -123,8 +123,8 @@ class Archive:
         entries = tuple(GalleryEntry(job=job, picture=picture) for job, picture in found)
         return GalleryPage(entries=entries, page=page, pages=pages, total=total)
 
-    async def delete(self, asker: Asker, job_id: int) -> Job:
-        """Delete a job with its pictures, request and reports; returns it as it was, so that its message can go too.
+    async def own(self, asker: Asker, job_id: int) -> Job:
+        """A job that the asker may delete.
 
         Raises:
             NotFound
@@ -135,6 +135,17 @@ class Archive:
             raise NotFound("job_unknown", job=job_id)
         if job.user_id != asker.user_id and not asker.manages:
             raise NotOwner("not_owner")
+        return job
+
+    async def delete(self, asker: Asker, job_id: int) -> Job:
+        """Delete a job with its pictures, request and reports; returns it as it was.
+
+        Its message is the caller's to remove, and before this: afterwards nobody knows which it is.
+
+        Raises:
+            NotFound, NotOwner: as `own`.
+        """
+        job = await self.own(asker, job_id)
         await self.purge([job])
         return job
 
@@ -171,6 +182,12 @@ class Archive:
         for job_id in ids:
             await asyncio.to_thread(self._files.remove_job, job_id)
             self._notify(job_id)
+
+    async def purge_guild(self, guild_id: int) -> int:
+        """Delete every job of a server; returns how many."""
+        ids = await self._store.pictures.guild_jobs(guild_id)
+        await self.purge([job for job_id in ids if (job := await self._store.jobs.get(job_id)) is not None])
+        return len(ids)
 
     async def _read(self, asker: Asker, kind: Kind, job_id: int, number: int) -> bytes:
         job = await self.job(asker, job_id)

@@ -11,7 +11,7 @@ from bot import imaging
 from bot.errors import FilesError, IllegalTransition, NotFound
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
-from bot.log import about
+from bot.log import about, new_error_id
 from bot.service.archive import picture_file
 from bot.service.guilds import Guilds
 from bot.service.painting import GRID
@@ -47,8 +47,11 @@ class Post:
         pictures = await self._store.jobs.pictures(job_id)
         try:
             files = await asyncio.to_thread(self._read, job, pictures, limit_bytes)
-        except FilesError:
-            await self.failed(job_id, Sentence.of("picture_lost"))
+        except FilesError as exc:
+            error_id = new_error_id()
+            facts = about(job=job_id, guild=job.guild_id, error_id=error_id)
+            _log.error("pictures are missing: %s", exc, exc_info=exc, extra=facts)
+            await self.failed(job_id, Sentence.of("picture_lost", error_id=error_id))
             raise
         recipe = await self._store.jobs.recipe(job_id) or ""
         mode, _ = await self._guilds.safety(job.guild_id)
@@ -76,7 +79,7 @@ class Post:
             return None
         except IllegalTransition:
             return await self._store.jobs.get(job_id)
-        self._changed(job)
+        self._notify(job_id)
         return job
 
     async def wait_for_access(self, job_id: int, why: Sentence) -> None:
@@ -85,17 +88,15 @@ class Post:
         if job is None or job.state is not JobState.POSTING:
             return
         since = job.waiting_since if job.waiting_since is not None else time.time()
-        changed = await self._store.jobs.change(job_id, waiting_since=since, reason=why)
-        if changed is not None and job.waiting_since is None:
-            _log.info("job waits for access", extra=about(job=job_id, guild=job.guild_id))
+        await self._store.jobs.change(job_id, waiting_since=since, reason=why)
 
     async def failed(self, job_id: int, why: Sentence) -> None:
         """It can never be posted: the job has failed; what was saved stays in the gallery."""
         try:
-            job = await self._store.jobs.move(job_id, JobState.FAILED, reason=why)
+            await self._store.jobs.move(job_id, JobState.FAILED, reason=why)
         except (NotFound, IllegalTransition):
             return
-        self._changed(job)
+        self._notify(job_id)
 
     async def told(self, job_id: int) -> None:
         """The message of a cancelled or failed job says so now, or cannot be reached for ever."""
@@ -116,7 +117,3 @@ class Post:
             width, height = imaging.size_of(film)
             files.append(picture_file(job.id, 1, imaging.ImageFile(film, "webp", width, height), "timelapse-"))
         return tuple(files)
-
-    def _changed(self, job: Job) -> None:
-        _log.info("job %s", job.state.value, extra=about(job=job.id, guild=job.guild_id))
-        self._notify(job.id)

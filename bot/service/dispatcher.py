@@ -7,27 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
-from bot.errors import StoreError
 from bot.jobs import Job, JobState
-from bot.log import about
 from bot.painting import Executor, Order
 from bot.service.guilds import Guilds
-from bot.service.painting import RETRY_S, JobPainter
+from bot.service.painting import JobPainter
+from bot.service.patience import patiently
 from bot.service.queue import JobQueue
 from bot.service.running import Running
 from bot.service.values import Safety
 from bot.store import Store
 from bot.texts import Sentence
-from bot.waiting import FOR_A_JOB, FOR_A_TIME, ExternalWait
+from bot.waiting import FOR_A_JOB, ExternalWait
 
 MAX_CRASHES = 5
 """So often a job may be under the painter when the process ends, without one snapshot in between."""
 DRAIN_S = 45.0
 """How long a drain waits for the current step."""
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -51,9 +47,7 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Put the rows of queued jobs into the queue, those that were painted first; then begin."""
-        interrupted = await self._store.jobs.recover(MAX_CRASHES, Sentence.of("crashed_often"))
-        for job_id in interrupted:
-            _log.warning("job goes on after an interruption", extra=about(job=job_id))
+        await self._store.jobs.recover(MAX_CRASHES, Sentence.of("crashed_often"))
         for job in await self._store.jobs.under_way():
             if job.state is JobState.QUEUED:
                 await self.enqueue(job)
@@ -61,7 +55,7 @@ class Dispatcher:
 
     async def enqueue(self, job: Job) -> None:
         """Let a queued job wait for its turn."""
-        limits = await self._patiently(lambda: self._guilds.limits(job.guild_id))
+        limits = await patiently(lambda: self._guilds.limits(job.guild_id), self._wait, job=job.id)
         self._queue.add(job, running_limit=limits.running, resumed=job.started_at is not None)
 
     async def drain(self) -> None:
@@ -92,20 +86,11 @@ class Dispatcher:
 
     async def _paint(self, running: Running) -> None:
         job = running.job
-        mode, _ = await self._patiently(lambda: self._guilds.safety(job.guild_id))
+        mode, _ = await patiently(lambda: self._guilds.safety(job.guild_id), self._wait, job=job.id)
         examine = mode is not Safety.OFF and not job.age_restricted
         back = await self._painter.paint(running, examine=examine, refuse=mode is Safety.REFUSE)
         if back is not None:
             await self.enqueue(back)
-
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """What the database says, as soon as it answers: no job may be lost between two states."""
-        while True:
-            try:
-                return await ask()
-            except StoreError as exc:
-                _log.error("the queue stands still: %s", exc)
-                await self._wait(asyncio.sleep(RETRY_S), FOR_A_TIME)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._paint_tasks.discard(task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from bot.config import Config
 from bot.environment import load_config
 from bot.errors import NotOwner
 from bot.files import DataFolder
+from bot.metrics import Metrics, Totals
 from bot.painting import Executor
 from bot.service.queue import JobQueue
 from bot.service.submission import Desk
@@ -40,6 +42,10 @@ class HostStatus:
     data_bytes: int
     free_bytes: int
     painter_deaths: int
+    gpu_bytes: Mapping[str, int]
+    """`used` by this process, `free` to all, `total`; empty without a GPU."""
+    totals: Totals
+    """What was counted since the start; what Prometheus gets is made of the same."""
 
 
 class Host:
@@ -54,9 +60,12 @@ class Host:
         queue: JobQueue,
         words: Words,
         desk: Desk,
+        metrics: Metrics,
+        gpu_bytes: Callable[[], Mapping[str, int]],
     ) -> None:
         self._config, self._store, self._files, self._executor = config, store, files, executor
         self._queue, self._words, self._desk = queue, words, desk
+        self._metrics, self._gpu_bytes = metrics, gpu_bytes
         self._began = time.monotonic()
 
     async def status(self, asker: Asker) -> HostStatus:
@@ -67,7 +76,9 @@ class Host:
         """
         _must_host(asker)
         states = await self._store.figures.states()
-        used, free = await asyncio.to_thread(lambda: (self._files.used_bytes(), self._files.free_bytes()))
+        used, free, gpu_bytes = await asyncio.to_thread(
+            lambda: (self._files.used_bytes(), self._files.free_bytes(), self._gpu_bytes())
+        )
         return HostStatus(
             version=__version__,
             up_s=time.monotonic() - self._began,
@@ -83,7 +94,19 @@ class Host:
             data_bytes=used,
             free_bytes=free,
             painter_deaths=self._executor.deaths,
+            gpu_bytes=gpu_bytes,
+            totals=self._metrics.totals(),
         )
+
+    async def exposition(self) -> bytes:
+        """The same figures as Prometheus takes them; for whoever can reach the endpoint, without names or ids.
+
+        Raises:
+            StoreError: if the database cannot be read.
+        """
+        states = await self._store.figures.states()
+        gpu_bytes = await asyncio.to_thread(self._gpu_bytes)
+        return self._metrics.exposition(states, self._executor.deaths, gpu_bytes)
 
     async def drain(self, asker: Asker, *, on: bool = True) -> None:
         """Take nothing new (or take again); what is queued and painted goes on.

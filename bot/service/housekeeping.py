@@ -11,17 +11,21 @@ from bot.config import Timing
 from bot.files import DataFolder
 from bot.log import about
 from bot.service.archive import Archive
+from bot.service.clock import DAY_S, Clock
 from bot.service.guilds import Guilds
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, ExternalWait
 
-DAY_S = 86_400
 _log = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """Two tasks that come back at their intervals."""
+    """Two tasks that come back at their intervals.
+
+    Attributes:
+        clock: whether this machine's clock can be trusted; whoever hears the right time tells it.
+    """
 
     def __init__(
         self,
@@ -38,7 +42,7 @@ class Housekeeping:
         self._store, self._files, self._guilds, self._archive = store, files, guilds, archive
         self._timing, self._notify, self._give_up, self._wait = timing, notify, give_up, external_wait
         self._tasks: list[asyncio.Task[None]] = []
-        self.began_at, self._began = time.time(), time.monotonic()
+        self.clock = Clock()
 
     async def start(self) -> None:
         """Remove files without a row, then begin."""
@@ -63,9 +67,7 @@ class Housekeeping:
 
     async def retain(self) -> None:
         """Delete what is older than its server wants to keep it, unless the clock of the machine cannot be trusted."""
-        drift_s = time.time() - self.began_at - (time.monotonic() - self._began)
-        if abs(drift_s) > DAY_S:
-            _log.error("the clock jumped; nothing is deleted until the next start", extra=about(drift_s=round(drift_s)))
+        if not self.clock.is_right():
             return
         for guild_id in await self._store.pictures.guilds():
             days = await self._guilds.retention_days(guild_id)
@@ -80,9 +82,11 @@ class Housekeeping:
 
     async def retry_posts(self) -> None:
         """Have posts that wait for access tried again, or given up."""
-        for job in await self._store.jobs.under_way():
-            if job.waiting_for_access:
-                if time.time() - (job.waiting_since or 0.0) > self._timing.access_give_up_s:
+        waiting = [job for job in await self._store.jobs.under_way() if job.waiting_for_access]
+        if waiting:
+            is_right = self.clock.is_right()
+            for job in waiting:
+                if is_right and time.time() - (job.waiting_since or 0.0) > self._timing.access_give_up_s:
                     await self._give_up(job.id, job.reason or Sentence.of("never_posted"))
                 else:
                     self._notify(job.id)

@@ -40,9 +40,10 @@ def check(name: str, value: int, caps: Caps) -> None:
     if item is None:
         raise InvalidWish("limit_unknown", field="name", name=name[:40], known=", ".join(NAMES))
     low, high = item.metadata["low"], item.metadata["high"]
-    if not low <= value <= high:
-        raise InvalidWish("out_of_range", field=name, name=name, low=low, high=high)
     cap = getattr(caps, name, None)
+    if not low <= value <= high:
+        most = min(high, cap or high)  # 0 is without end
+        raise InvalidWish("out_of_range_whole", field=name, name=name, low=low, high=most)
     if cap is not None and not within_cap(name, value, cap):
         raise OverLimit("limit_over_cap", name=name, cap=cap)
 

@@ -13,11 +13,13 @@ from functools import partial
 from PIL import Image
 
 from bot import imaging
-from bot.errors import BotError, FilesError, IllegalTransition, NotFound, StoreError
+from bot.errors import FilesError, IllegalTransition, NotFound, StoreError
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
 from bot.log import about, new_error_id
+from bot.metrics import Metrics
 from bot.painting import Executor, Halted, News, Order, Painted, PainterDied, Work
+from bot.service.patience import patiently
 from bot.service.queue import JobQueue
 from bot.service.reasons import Unsafe, reason_for
 from bot.service.running import Running
@@ -26,12 +28,14 @@ from bot.service.wishes import picture_request
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, FOR_NEWS, ExternalWait
-from generator import GenerationRequest, GeneratorError, Recipe, encode, recipe_to_json, request_from_json
+from generator import GenerationRequest, Recipe, encode, recipe_to_json, request_from_json
 
 GRID = 0
 """The number of the file that shows all pictures of a job."""
 RETRY_S = 5.0
 """How long the queue stands still when the database cannot be written to."""
+SAVING_S = 900.0
+"""How long a finished picture waits for a disk that cannot take it."""
 _log = logging.getLogger(__name__)
 
 
@@ -44,11 +48,12 @@ class JobPainter:
         files: DataFolder,
         executor: Executor,
         queue: JobQueue,
+        metrics: Metrics,
         notify: Callable[[int], None],
         external_wait: ExternalWait,
     ) -> None:
         self._store, self._files, self._executor, self._queue = store, files, executor, queue
-        self._notify, self._wait = notify, external_wait
+        self._metrics, self._notify, self._wait = metrics, notify, external_wait
         self._deaths: dict[int, int] = {}
 
     async def paint(self, running: Running, *, examine: bool, refuse: bool) -> Job | None:
@@ -84,7 +89,7 @@ class JobPainter:
             _log.error("the queue stands still: %s", exc, extra=about(job=job.id, guild=job.guild_id))
             await self._wait(asyncio.sleep(RETRY_S), FOR_A_TIME)
             return False
-        self._changed(running.job)
+        self._notify(job.id)
         return True
 
     async def _paint_all(self, running: Running, examine: bool, refuse: bool) -> Job | None:
@@ -131,8 +136,12 @@ class JobPainter:
 
     def _hear(self, running: Running, news: News) -> None:
         running.hear(news)
+        job, progress = running.job, news.progress
+        if progress.seconds_left > 0:
+            step_s = progress.seconds_left / (progress.steps - progress.step)
+            self._queue.speeds.glimpse(job.models, job.settings, step_s)
         if running.order is not None:
-            self._executor.tell(running.job.id, running.order)
+            self._executor.tell(job.id, running.order)
 
     async def _follow(self, running: Running) -> None:
         """Keep the newest snapshot on disk and the newest preview at hand while the thread paints."""
@@ -169,7 +178,8 @@ class JobPainter:
     async def _save(self, job: Job, number: int, painted: Painted) -> None:
         """Put a finished picture and its recipe on disk, then into the database."""
         request, image = painted.picture.request, painted.picture.image
-        timelapse = await asyncio.to_thread(self._write, job.id, number, painted)
+        saving = partial(patiently, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
+        timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, painted))
         progress = painted.picture.progress
         picture = StoredPicture(
             job_id=job.id,
@@ -184,9 +194,15 @@ class JobPainter:
             has_timelapse=timelapse,
             warnings=tuple(map(Sentence.of_generator, painted.picture.warnings)),
         )
-        await self._store.jobs.save_picture(picture, painted.paint_s)
+        await saving(lambda: self._store.jobs.save_picture(picture, painted.paint_s))
+        self._metrics.painted(painted.paint_s, painted.step_s)
+        facts = about(
+            job=job.id, guild=job.guild_id, number=number, steps=progress.step, paint_s=round(painted.paint_s, 1)
+        )
+        _log.info("picture saved", extra=facts)
         await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)
-        await self._store.figures.put_speed(*self._queue.speeds.note(job.models, job.settings, painted.step_s))
+        speed = self._queue.speeds.note(job.models, job.settings, painted.step_s)
+        await saving(lambda: self._store.figures.put_speed(*speed))
 
     def _write(self, job_id: int, number: int, painted: Painted) -> bool:
         """The files of one picture; whether there is a timelapse. Runs on a thread."""
@@ -209,13 +225,15 @@ class JobPainter:
     async def _finish(self, running: Running) -> None:
         """All pictures are saved: the job waits for being posted."""
         job = running.job
+        saving = partial(patiently, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
         if job.count > 1:
             sheet = await asyncio.to_thread(lambda: imaging.png(imaging.grid(running.images, job.count)))
-            await asyncio.to_thread(self._files.write, Kind.PICTURE, job.id, GRID, sheet)
+            await saving(lambda: asyncio.to_thread(self._files.write, Kind.PICTURE, job.id, GRID, sheet))
         # The follower may have written one after its picture was saved.
         await asyncio.to_thread(self._remove_snapshots, job)
         self._deaths.pop(job.id, None)
-        self._changed(await self._store.jobs.move(job.id, JobState.POSTING))
+        await saving(lambda: self._store.jobs.move(job.id, JobState.POSTING))
+        self._notify(job.id)
 
     async def _halted(self, running: Running, outcome: Halted) -> Job | None:
         job = running.job
@@ -236,22 +254,23 @@ class JobPainter:
         return await self._back(job, attempts=job.attempts)
 
     async def _back(self, job: Job, *, attempts: int) -> Job:
-        back = await self._store.jobs.move(job.id, JobState.QUEUED, attempts=attempts)
-        self._changed(back)
+        move = partial(self._store.jobs.move, job.id, JobState.QUEUED, attempts=attempts)
+        back = await patiently(move, self._wait, job=job.id, guild=job.guild_id)
+        self._notify(job.id)
         return back
 
     async def _fail(self, job: Job, exc: Exception) -> None:
         """End a job with a reason for the person, and what the host needs for the log."""
         error_id = new_error_id()
         reason = reason_for(exc, error_id)
-        known = isinstance(exc, GeneratorError | BotError)
-        facts = about(job=job.id, guild=job.guild_id, error_id=error_id)
-        _log.error("job failed: %s", exc, exc_info=None if known else exc, extra=facts)
+        # What the person is told in full needs no trace; a number is there to lead to one.
+        numbered = "error_id" in dict(reason.values)
+        facts = about(job=job.id, guild=job.guild_id, error_id=error_id if numbered else None)
+        _log.error("the job cannot be painted: %s", exc, exc_info=exc if numbered else None, extra=facts)
         self._deaths.pop(job.id, None)
         self._queue.release(job.id)
         failed = await self._note_failure(job, reason)
-        if failed is not None:
-            self._changed(failed)
+        self._notify(job.id)
         if failed is None or isinstance(exc, Unsafe):
             await asyncio.to_thread(self._files.remove_job, job.id)
         else:
@@ -263,15 +282,8 @@ class JobPainter:
 
     async def _note_failure(self, job: Job, reason: Sentence) -> Job | None:
         """Write the failure down, as soon as the database can take it; None for a job that was ended or deleted."""
-        while True:
-            try:
-                return await self._store.jobs.move(job.id, JobState.FAILED, reason=reason)
-            except (NotFound, IllegalTransition):
-                return None
-            except StoreError as exc:
-                _log.error("a failure cannot be noted: %s", exc, extra=about(job=job.id, guild=job.guild_id))
-                await self._wait(asyncio.sleep(RETRY_S), FOR_A_TIME)
-
-    def _changed(self, job: Job) -> None:
-        _log.info("job %s", job.state.value, extra=about(job=job.id, guild=job.guild_id))
-        self._notify(job.id)
+        move = partial(self._store.jobs.move, job.id, JobState.FAILED, reason=reason)
+        try:
+            return await patiently(move, self._wait, job=job.id, guild=job.guild_id)
+        except (NotFound, IllegalTransition):
+            return None

@@ -34,6 +34,11 @@ class People:
         recipes = {job.id: await self._store.jobs.recipe(job.id) or "" for job in jobs}
         return await asyncio.to_thread(self._write, jobs, facts, recipes, limit_bytes)
 
+    async def unsettled(self, asker: Asker) -> list[Job]:
+        """The asker's jobs in every server whose message is not final; before a deletion those messages should go."""
+        jobs = await self._store.pictures.person_jobs(asker.user_id)
+        return [job for job in jobs if not (job.state.ended and job.told)]
+
     async def delete_mine(self, asker: Asker) -> int:
         """Cancel and delete all of the asker's jobs in every server, with pictures and reports; returns how many."""
         jobs = await self._store.pictures.person_jobs(asker.user_id)

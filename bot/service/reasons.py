@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.errors import BotError, FilesError, StoreError
+from bot.painting import PainterDied
 from bot.texts import Sentence
 from generator import CheckpointError, GeneratorError, OutOfMemory
 
@@ -21,6 +22,8 @@ def reason_for(exc: Exception, error_id: str) -> Sentence:
         return Sentence.of("generator_says", message=Sentence.of_generator(exc.message))
     if isinstance(exc, FilesError | StoreError):
         return Sentence.of("not_saved", error_id=error_id)
+    if isinstance(exc, PainterDied):
+        return Sentence.of("painter_died", error_id=error_id)
     if isinstance(exc, BotError):
         return exc.sentence
     return Sentence.of("unexpected", error_id=error_id)

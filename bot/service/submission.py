@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 
 from bot.config import Config, Limits
 from bot.errors import InvalidWish, NotFound, ShuttingDown
 from bot.jobs import Draft, Job, Origin
-from bot.log import about
 from bot.service import admission, wishes
 from bot.service.archive import Archive
 from bot.service.children import child_of
@@ -20,9 +19,18 @@ from bot.service.values import Asker, Change, Ticket, Wish
 from bot.service.words import Words
 from bot.store import Store
 from bot.texts import Sentence
-from generator import GenerationRequest, InvalidRequest, Settings, read_recipe, request_to_json
+from generator import (
+    MAX_PROMPT_CHARACTERS,
+    GenerationRequest,
+    InvalidRequest,
+    MadeWith,
+    Settings,
+    read_recipe,
+    request_to_json,
+)
 
-_log = logging.getLogger(__name__)
+AT_ONCE = 2
+"""So many wishes are read at the same time: a picture can take seconds and a gigabyte."""
 
 
 class Desk:
@@ -39,7 +47,7 @@ class Desk:
         enqueue: Callable[[Job], Awaitable[None]],
         settings: Settings,
         starts: Mapping[str, Mapping[str, object]],
-        foresee: Callable[[GenerationRequest], tuple[str, ...]] | None = None,
+        foresee: Callable[[GenerationRequest, MadeWith | None], tuple[str, ...]] | None = None,
     ) -> None:
         """`settings` are what every picture begins with, `starts` by start what is otherwise.
 
@@ -49,6 +57,7 @@ class Desk:
         self._archive, self._queue, self._enqueue = archive, queue, enqueue
         self.settings, self._starts, self._foresee = settings, starts, foresee
         self.closed = False
+        self._reading = asyncio.Semaphore(AT_ONCE)
 
     async def submit(self, asker: Asker, wish: Wish) -> Ticket:
         """Check a wish and put it into the queue; its row is written when this returns.
@@ -58,10 +67,12 @@ class Desk:
         """
         limits = await self._admit(asker)
         style = "" if wish.style is None else (await self._words.style(asker.guild_id, wish.style)).text
-        # Before the pictures are read, which takes longer.
-        await admission.check_words(self._words, asker, [wish.prompt, wish.negative])
+        # Before the pictures are read, which takes longer; what is behind the longest prompt is refused anyway.
+        texts = [text[:MAX_PROMPT_CHARACTERS] for text in (wish.prompt, wish.negative)]
+        await admission.check_words(self._words, asker, texts)
         ground = wishes.Ground(self.settings, self._config.model_name, limits, style, self._starts)
-        request = await asyncio.to_thread(wishes.build, wish, ground)
+        async with self._reading if wish.init_image or wish.image_prompts else nullcontext():
+            request = await asyncio.to_thread(wishes.build, wish, ground)
         draft = self._draft(asker, request, limits, wish.origin, wish.count)
         return await self._add(asker, limits, request, draft, private=wish.private, timelapse=wish.timelapse)
 
@@ -88,9 +99,11 @@ class Desk:
         """
         limits = await self._admit(asker)
         try:
-            request = (await asyncio.to_thread(read_recipe, data)).request
+            async with self._reading:
+                recipe = await asyncio.to_thread(read_recipe, data)
         except InvalidRequest as exc:
             raise InvalidWish("recipe_says", field="file", message=Sentence.of_generator(exc.message)) from exc
+        request, made_with = recipe.request, None if new_seed else recipe.made_with
         if request.models != self._config.model_name:
             raise InvalidWish("recipe_models", field="file", models=request.models, ours=self._config.model_name)
         if new_seed:
@@ -101,7 +114,7 @@ class Desk:
             wishes.check_limits(current.settings, limits)
             current = current.parent
         draft = self._draft(asker, request, limits, Origin.FILE, 1)
-        return await self._add(asker, limits, request, draft, private=False, timelapse=False)
+        return await self._add(asker, limits, request, draft, private=False, timelapse=False, made_with=made_with)
 
     async def _admit(self, asker: Asker) -> Limits:
         if self.closed:
@@ -143,16 +156,16 @@ class Desk:
         *,
         private: bool,
         timelapse: bool,
+        made_with: MadeWith | None = None,
     ) -> Ticket:
-        await admission.check_words(self._words, asker, list(wishes.texts_of(request)))
+        await admission.check_words(self._words, asker, await asyncio.to_thread(wishes.texts_of, request))
         recipe = await asyncio.to_thread(request_to_json, request)
         notes = wishes.notes(request)
         if self._foresee is not None:
-            notes += tuple(map(Sentence.of_generator, await asyncio.to_thread(self._foresee, request)))
+            notes += tuple(map(Sentence.of_generator, await asyncio.to_thread(self._foresee, request, made_with)))
         if self.closed:
             raise ShuttingDown("shutting_down")
         draft = replace(draft, private=private, timelapse=timelapse)
         job = await self._store.jobs.add(draft, recipe, admission.gate(limits, self._config.caps, draft.count))
-        _log.info("job queued", extra=about(job=job.id, guild=job.guild_id))
         await self._enqueue(job)
         return Ticket(job=job, place=await self._queue.place(job.id), notes=notes)

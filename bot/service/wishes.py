@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from generator import (
     Settings,
     Size,
     TextPrompt,
-    normalise,
+    normalise_apart,
     read_setting,
 )
 
@@ -210,7 +210,7 @@ def _shrunk(size: Size, most: int) -> Size:
 
 def _picture(data: bytes, field: str) -> bytes:
     try:
-        return normalise(data)
+        return normalise_apart(data)
     except InvalidRequest as exc:
         raise InvalidWish("picture_says", field=field, message=Sentence.of_generator(exc.message)) from exc
 
@@ -227,10 +227,12 @@ def said(exc: InvalidRequest) -> InvalidWish:
     return InvalidWish("generator_says", field=exc.field, message=Sentence.of_generator(exc.message))
 
 
-def texts_of(request: GenerationRequest) -> Iterator[str]:
-    """Every text that a request says, its parents' too, for the blocklist."""
+def texts_of(request: GenerationRequest) -> list[str]:
+    """Every text that a request says, its parents' too, for the blocklist: as typed, and the words as they are read."""
+    texts: list[str] = []
     current: GenerationRequest | None = request
     while current is not None:
-        yield current.prompt
-        yield from (prompt.text for scene in current.scenes for prompt in scene.prompts)
+        words = " | ".join(prompt.text for scene in current.scenes for prompt in scene.prompts)
+        texts += [current.prompt, words]
         current = current.parent
+    return list(dict.fromkeys(texts))

@@ -5,6 +5,8 @@ Every method that changes something checks itself that the asker manages the ser
 
 from __future__ import annotations
 
+import asyncio
+
 from bot.config import MAX_RULE_CHARACTERS, MAX_STYLE_CHARACTERS, STYLE_NAME, Config
 from bot.errors import InvalidWish, NotFound
 from bot.service.blocklist import first_hit, tidy
@@ -83,7 +85,8 @@ class Words:
         removed = await self._table.remove_style(asker.guild_id, name.strip())
         self._facts.forget(asker.guild_id)
         if not removed:
-            raise NotFound("style_unknown", name=name[:40])
+            of_host = name.strip().casefold() in map(str.casefold, self.host_styles)
+            raise NotFound("style_of_host" if of_host else "style_unknown", name=name[:40])
 
     async def blocklist(self, asker: Asker) -> tuple[str, ...]:
         """The server's own rules.
@@ -124,4 +127,6 @@ class Words:
 
     async def find_block(self, guild_id: int, text: str) -> str | None:
         """The rule, of the server or the host, that forbids a text; None if it is allowed."""
-        return first_hit((*self.host_rules, *(await self._facts.of(guild_id)).rules), text)
+        rules = (*self.host_rules, *(await self._facts.of(guild_id)).rules)
+        # Hundreds of rules on thousands of characters take a while.
+        return await asyncio.to_thread(first_hit, rules, text)

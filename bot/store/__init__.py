@@ -41,6 +41,14 @@ class Store:
         """
         await self._database.open(sole=sole)
 
+    async def see_free(self) -> None:
+        """See that no other process has it for itself, before something that takes long.
+
+        Raises:
+            StoreError: if one has.
+        """
+        await self._database.see_free()
+
     async def inspect(self) -> tuple[int, int]:
         """See that it is whole without changing it; its version, and the one that this code knows.
 

@@ -20,7 +20,6 @@ from bot.errors import StoreError
 APPLICATION_ID = 0x52455645
 """`REVE`, in the file's header: what tells our database from any other."""
 BUSY_TIMEOUT_MS = 5_000
-_FULL_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _DAMAGED_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 Row = sqlite3.Row
@@ -58,6 +57,20 @@ class Database:
         except BaseException:
             await self.close()
             raise
+
+    async def see_free(self) -> None:
+        """See that no other process has the file for itself; nothing is made, opened or kept.
+
+        Raises:
+            StoreError: if one has, or the file's folder cannot be used.
+        """
+        if not self.path.exists():
+            return
+        try:
+            with _as_store_error(self.path):
+                await self._lock_out()
+        finally:
+            await self.close()
 
     async def inspect(self) -> tuple[int, int]:
         """The file's version and the one that this code knows; the file is neither made, nor migrated, nor kept open.
@@ -127,6 +140,8 @@ class Database:
     async def backup(self, target: Path) -> None:
         """Copy the database as it is to a file, while it is used; the file appears when it is complete.
 
+        Whoever makes it can read it, and nobody else: it holds private prompts.
+
         Raises:
             StoreError: if the target cannot be written.
         """
@@ -136,6 +151,7 @@ class Database:
         try:
             with _as_store_error(target):
                 beside.unlink(missing_ok=True)
+                beside.touch(mode=0o600, exist_ok=False)
                 copy = await _opened(beside)
                 try:
                     await self._reader.backup(copy)
@@ -243,12 +259,17 @@ async def _connect(path: Path) -> aiosqlite.Connection:
 def _as_store_error(path: Path) -> Iterator[None]:
     try:
         yield
+    except UnicodeDecodeError as exc:  # Of a damaged file SQLite's own words are damaged too.
+        raise StoreError("store_damaged", file=str(path)) from exc
     except sqlite3.Error as exc:
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGED_CODES:
             raise StoreError("store_damaged", file=str(path)) from exc
-        if code in _FULL_CODES:
+        if code == sqlite3.SQLITE_FULL:
             raise StoreError("store_full", file=str(path)) from exc
+        if code == sqlite3.SQLITE_IOERR:
+            # A quota, a disk that was pulled out, one that breaks: SQLite does not say which.
+            raise StoreError("store_io", file=str(path), why=getattr(exc, "sqlite_errorname", "?")) from exc
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StoreError("store_locked", file=str(path)) from exc
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from bot.store.connection import Database
 
+_TABLES = ("guild_settings", "role_limits", "channel_rules", "styles", "block_rules", "usage", "daily")
+_KNOWN = " UNION ".join(f"SELECT guild_id FROM {table}" for table in (*_TABLES, "jobs"))  # noqa: S608 - our own names
+
 
 class GuildTable:
     """Settings, roles' limits, channel rules, styles and blocklist of each server."""
@@ -102,9 +105,12 @@ class GuildTable:
             cursor = await db.execute("DELETE FROM block_rules WHERE guild_id = ? AND rule = ?", (guild_id, rule))
             return cursor.rowcount > 0
 
+    async def known(self) -> set[int]:
+        """Every server that anything is kept of."""
+        return {row["guild_id"] for row in await self._database.rows(_KNOWN)}
+
     async def forget(self, guild_id: int) -> None:
         """Delete everything about a server but its jobs, which have files and are deleted by their ids."""
-        tables = ("guild_settings", "role_limits", "channel_rules", "styles", "block_rules", "usage", "daily")
         async with self._database.transaction() as db:
-            for table in tables:
+            for table in _TABLES:
                 await db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))  # noqa: S608 - our own names

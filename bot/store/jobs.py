@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import aiosqlite
 
 from bot.errors import NotFound
-from bot.jobs import TRANSITIONS, Draft, Job, JobState, StoredPicture, check_transition
+from bot.jobs import TRANSITIONS, Draft, Event, Job, JobState, StoredPicture, check_transition
 from bot.store.connection import Database
 from bot.store.rows import (
     DRAFT_COLUMNS,
@@ -40,10 +40,11 @@ class Load:
 
 
 class JobTable:
-    """Jobs; every change of a state passes `check_transition`."""
+    """Jobs; every change of a state passes `check_transition`, and is told to `hear` once it is committed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.hear: Callable[[Event], None] = lambda event: None
 
     async def add(self, draft: Draft, recipe: str, admit: Callable[[Load], None]) -> Job:
         """Write a new job, if `admit` raises nothing when it sees the load in the same transaction."""
@@ -63,7 +64,9 @@ class JobTable:
                 " pictures = pictures + excluded.pictures, last_at = excluded.last_at",
                 (draft.guild_id, draft.user_id, day_of(now), draft.count, now),
             )
-        return Job(**{name: getattr(draft, name) for name in DRAFT_COLUMNS}, id=job_id, created_at=now)
+        job = Job(**{name: getattr(draft, name) for name in DRAFT_COLUMNS}, id=job_id, created_at=now)
+        self.hear(Event(job, None))
+        return job
 
     async def get(self, job_id: int) -> Job | None:
         """A job by its id; None if it is not there (any more)."""
@@ -97,9 +100,15 @@ class JobTable:
         return tuple(map(picture_of, found))
 
     async def save_picture(self, picture: StoredPicture, paint_s: float) -> None:
-        """Note a picture whose files are in place; a second time replaces the first."""
+        """Note a picture whose files are in place; a second time replaces the first.
+
+        Raises:
+            NotFound: if the job was deleted meanwhile.
+        """
         sql, values = insertion("pictures", {item.name: getattr(picture, item.name) for item in fields(picture)})
         async with self._database.transaction() as db:
+            if await _one(db, picture.job_id) is None:
+                raise NotFound("job_gone")
             await db.execute(sql.replace("INSERT", "INSERT OR REPLACE", 1), values)
             await db.execute("UPDATE jobs SET paint_s = paint_s + ? WHERE id = ?", (paint_s, picture.job_id))
 
@@ -108,7 +117,11 @@ class JobTable:
         if "state" in changes:
             raise ValueError("a state is changed by move()")
         async with self._database.transaction() as db:
-            return await _update(db, job_id, changes)
+            before = await _one(db, job_id) if "waiting_since" in changes else None
+            after = await _update(db, job_id, changes)
+        if before is not None and after is not None and before.standing != after.standing:
+            self.hear(Event(after, before))
+        return after
 
     async def move(self, job_id: int, state: JobState, *, reason: Sentence | None = None, **changes: object) -> Job:
         """Bring a job into another state; times and the day's sums follow by themselves.
@@ -118,19 +131,27 @@ class JobTable:
             IllegalTransition: if the state cannot follow the one that the job is in.
         """
         async with self._database.transaction() as db:
-            return await _move(db, job_id, state, {"reason": reason, **changes})
+            event = await _move(db, job_id, state, {"reason": reason, **changes})
+        self.hear(event)
+        return event.job
 
     async def move_all(
         self, job_ids: Iterable[int], state: JobState, reason: Sentence, *, only: JobState | None = None
     ) -> list[Job]:
-        """`move` for several jobs in one transaction; those that went on meanwhile, or are not in `only`, stay."""
+        """`move` for several jobs in one transaction; those that went on meanwhile, or are not in `only`, stay.
+
+        What is cancelled before its turn came does not count for the day's quota.
+        """
         moved = []
         async with self._database.transaction() as db:
             for job_id in job_ids:
                 row = await _one(db, job_id)
                 if row is not None and state in TRANSITIONS[row.state] and row.state is (only or row.state):
                     moved.append(await _move(db, job_id, state, {"reason": reason}))
-        return moved
+                    if state is JobState.CANCELLED and row.started_at is None:
+                        await _give_back(db, row)
+        self._tell(moved)
+        return [event.job for event in moved]
 
     async def recover(self, most_attempts: int, reason: Sentence) -> list[int]:
         """At the start: what was painted when the process ended goes back to the queue, or has failed often enough.
@@ -139,18 +160,27 @@ class JobTable:
         """
         async with self._database.transaction() as db:
             found = list(await db.execute_fetchall(f"{SELECT_JOB} WHERE state = 'running' ORDER BY id"))
-            jobs = [job_of(row) for row in found]
-            for job in jobs:
+            moved = []
+            for job in map(job_of, found):
                 if job.attempts >= most_attempts:
-                    await _move(db, job.id, JobState.FAILED, {"reason": reason})
+                    moved.append(await _move(db, job.id, JobState.FAILED, {"reason": reason}))
                 else:
-                    await _move(db, job.id, JobState.QUEUED, {})
-        return [job.id for job in jobs]
+                    moved.append(await _move(db, job.id, JobState.QUEUED, {}))
+        self._tell(moved)
+        return [event.job.id for event in moved]
 
     async def delete(self, job_ids: Iterable[int]) -> None:
         """Delete jobs with all that belongs to them; their files are the caller's to remove afterwards."""
+        ids = set(job_ids)
+        if not ids:
+            return
         async with self._database.transaction() as db:
-            await db.executemany("DELETE FROM jobs WHERE id = ?", [(job_id,) for job_id in job_ids])
+            under_way = await db.execute_fetchall(f"{SELECT_JOB} WHERE {UNDER_WAY} ORDER BY id")
+            # To read a row takes a millisecond, and thousands may wait.
+            jobs = [job_of(row) for row in under_way if row["id"] in ids]
+            gone = [Event(job, job, deleted=True) for job in jobs]
+            await db.executemany("DELETE FROM jobs WHERE id = ?", [(job_id,) for job_id in ids])
+        self._tell(gone)
 
     async def existing(self, job_ids: Iterable[int]) -> set[int]:
         """Those of the ids that have a row."""
@@ -165,6 +195,10 @@ class JobTable:
             }
         return found
 
+    def _tell(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.hear(event)
+
     async def _find(self, where: str, values: tuple[object, ...] | dict[str, object] = ()) -> list[Job]:
         return [job_of(row) for row in await self._database.rows(f"{SELECT_JOB} WHERE {where} ORDER BY id", values)]
 
@@ -172,6 +206,14 @@ class JobTable:
 def day_of(seconds: float) -> str:
     """The day (UTC) of a time, as texts that sort."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+async def _give_back(db: aiosqlite.Connection, job: Job) -> None:
+    """Let the pictures of a job no longer count for the day on which they were asked for."""
+    await db.execute(
+        "UPDATE usage SET pictures = max(0, pictures - ?) WHERE guild_id = ? AND user_id = ? AND day = ?",
+        (job.count, job.guild_id, job.user_id, day_of(job.created_at)),
+    )
 
 
 async def _one(db: aiosqlite.Connection, job_id: int) -> Job | None:
@@ -185,7 +227,7 @@ async def _update(db: aiosqlite.Connection, job_id: int, changes: dict[str, obje
     return await _one(db, job_id)
 
 
-async def _move(db: aiosqlite.Connection, job_id: int, state: JobState, changes: dict[str, object]) -> Job:
+async def _move(db: aiosqlite.Connection, job_id: int, state: JobState, changes: dict[str, object]) -> Event:
     now = time.time()
     job = await _one(db, job_id)
     if job is None:
@@ -200,7 +242,7 @@ async def _move(db: aiosqlite.Connection, job_id: int, state: JobState, changes:
         changes |= {"ended_at": now, "waiting_since": None}
     moved = await _update(db, job_id, changes)
     await _count(db, job, state, now)
-    return moved or job
+    return Event(moved or job, job)
 
 
 async def _count(db: aiosqlite.Connection, job: Job, state: JobState, now: float) -> None:

@@ -13,7 +13,9 @@ _VISIBLE = (
     "jobs.guild_id = :guild AND jobs.state IN ('done', 'failed') AND (jobs.user_id = :user OR NOT :mine)"
     " AND (jobs.private = 0 OR jobs.user_id = :user)"
 )
-_ENDED_BEFORE = "ended_at IS NOT NULL AND ended_at < :before"
+_SAID_AT = "(message_id >> 22) / 1000 + 1420070400"
+"""When Discord took a job's message, by its own clock, which stands in the number of the message."""
+_ENDED_BEFORE = f"ended_at IS NOT NULL AND ended_at < :before AND (message_id IS NULL OR {_SAID_AT} < :before)"
 
 
 class PictureTable:

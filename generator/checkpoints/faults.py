@@ -12,7 +12,13 @@ AGAIN = "get the file again"
 
 
 class Fault(Exception):
-    """What is wrong with a file and what to do: the rest of a sentence that begins with the file's name."""
+    """What is wrong with a file and what to do: the rest of a sentence that begins with the file's name.
+
+    It may hold names from the file: characters that cannot be shown are replaced.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__("".join(char if char.isprintable() else "\ufffd" for char in words))
 
 
 @contextmanager

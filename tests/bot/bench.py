@@ -33,7 +33,13 @@ class Bench:
         self.executor = LocalExecutor(
             self.dreamer, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, stall_s=timing.stall_s
         )
-        self.service = Service(self.config, self.files, self.executor, foresee=self.dreamer.foresee)
+        self.service = Service(
+            self.config,
+            self.files,
+            self.executor,
+            foresee=self.dreamer.foresee,
+            gpu_bytes=self.dreamer.gpu_bytes,
+        )
         self.service.watch(self.changes.append)
         await self.service.start()
         return self.service

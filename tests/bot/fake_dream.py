@@ -14,7 +14,17 @@ from dataclasses import replace
 
 from PIL import Image
 
-from generator import CheckpointError, GenerationRequest, Message, Picture, Progress, request_from_json, request_to_json
+from generator import (
+    CheckpointError,
+    GenerationRequest,
+    MadeWith,
+    Message,
+    Picture,
+    Progress,
+    differences,
+    request_from_json,
+    request_to_json,
+)
 
 
 class FakeDream:
@@ -61,7 +71,8 @@ class FakeDream:
 
     def picture(self) -> Picture:
         request = self.request if self.finished else replace(self.request, stopped_at=self.step_number)
-        return Picture(image=self.preview(), request=request, progress=self.progress, warnings=self.warnings)
+        facts = self.progress, self.warnings, self._dreamer.made_with
+        return Picture(image=self.preview(), request=request, progress=facts[0], warnings=facts[1], made_with=facts[2])
 
     def snapshot(self) -> bytes:
         recipe = request_to_json(self.request)
@@ -83,15 +94,26 @@ class FakeDreamer:
         """Raised by the steps that come next, one each."""
         self.unsafe = False
         self.starts: dict[str, dict[str, object]] = {}
+        self.made_with = MadeWith()
+        """By what it claims to make pictures."""
+        self.foresight: Exception | None = None
+        """Raised where a request is looked at before it is painted."""
+        self.gpu: dict[str, int] = {}
+        """The memory of a GPU that the test wants there to be."""
 
-    def foresee(self, request: GenerationRequest) -> tuple[str, ...]:
-        """What stands behind three dots is not read."""
+    def foresee(self, request: GenerationRequest, made_with: MadeWith | None = None) -> tuple[str, ...]:
+        """What stands behind three dots is not read; pictures made before are made otherwise now."""
         rest = request.prompt.partition("...")[2].strip()
+        if self.foresight is not None:
+            raise self.foresight
         text = "CLIP reads 77 tokens of a prompt; this end of yours is not read: “{rest}”."
-        return (Message(text, rest=rest),) if rest else ()
+        return (*differences(made_with, self.made_with), *((Message(text, rest=rest),) if rest else ()))
 
     def describe(self) -> str:
         return "a fake"
+
+    def gpu_bytes(self) -> dict[str, int]:
+        return dict(self.gpu)
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> FakeDream:
         self.begun.append(request)

@@ -14,7 +14,7 @@ from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
 from bot.service import GRID, Change, Safety, Wish
 from bot.texts import Sentence
-from generator import GeneratorError, OutOfMemory, read_recipe
+from generator import GeneratorError, MadeWith, OutOfMemory, read_recipe
 from tests.bot.bench import BEN, CHANNEL, GUILD, QUICK, Bench, asker, until
 
 LONG = {"steps": 600}
@@ -376,6 +376,23 @@ async def test_a_picture_can_be_made_again_from_its_file(bench: Bench) -> None:
     assert pixels(bench, again.job.id) == pixels(bench, first.id)
     other = await bench.service.again_from_file(asker(), file.data, new_seed=True)
     assert other.job.settings.seed != 4
+
+
+async def test_who_has_a_picture_painted_again_hears_beforehand_what_may_make_it_differ(bench: Bench) -> None:
+    bench.dreamer.made_with = MadeWith(device="cpu", threads=4, files={"vqgan.safetensors": "a" * 64})
+    first = await bench.imagine()
+    await bench.post(first.id)
+    file = (await bench.service.archive.file(asker(), first.id, 1, limit_bytes=10**7)).data
+    assert (await bench.service.again_from_file(asker(), file)).notes == ()
+    bench.dreamer.made_with = MadeWith(device="cpu", threads=2, files={"vqgan.safetensors": "b" * 64})
+    said = [note.said() for note in (await bench.service.again_from_file(asker(), file)).notes]
+    assert said == [
+        "This picture was made with model files that are not here (vqgan.safetensors); it will come out differently.",
+        "The number of CPU threads was 4, here it is 2; the picture may differ a little.",
+    ]
+    german = [note.said("de") for note in (await bench.service.again_from_file(asker(), file)).notes]
+    assert german[1] == "Die Zahl der CPU-Threads war 4, hier ist sie 2; das Bild kann ein wenig abweichen."
+    assert (await bench.service.again_from_file(asker(), file, new_seed=True)).notes == ()
 
 
 async def test_private_pictures_are_for_their_owner_only(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,7 +13,7 @@ import pytest_asyncio
 from bot.executor import LocalExecutor
 from bot.painting import Halted, News, Order, Painted, PainterDied, Work
 from generator import GenerationRequest, GeneratorError, OutOfMemory, Settings
-from tests.bot.fake_dream import FakeDreamer
+from tests.bot.fake_dream import FakeDream, FakeDreamer
 
 
 @pytest.fixture
@@ -33,6 +34,14 @@ def work(job_id: int = 1, steps: int = 5, **values: object) -> Work:
     return Work(**{"job_id": job_id, "request": request, **values})
 
 
+class SlowToBegin(FakeDreamer):
+    """Proposes and measures for a while before the first step, as the real one does."""
+
+    def begin(self, request: GenerationRequest, parent: bytes | None) -> FakeDream:
+        time.sleep(0.3)
+        return super().begin(request, parent)
+
+
 def ignore(news: News) -> None:
     """Hear nothing."""
 
@@ -46,6 +55,14 @@ async def painted(executor: LocalExecutor, item: Work) -> Painted:
 async def begun(dreamer: FakeDreamer, count: int = 1) -> None:
     while len(dreamer.begun) < count:
         await asyncio.sleep(0.002)
+
+
+async def test_a_picture_takes_from_its_beginning_to_its_end_and_a_step_no_more_than_a_step() -> None:
+    executor = LocalExecutor(SlowToBegin(step_s=0.02))
+    outcome = await painted(executor, work())
+    await executor.close()
+    assert outcome.paint_s >= 0.3 + 5 * 0.02
+    assert 0.02 <= outcome.step_s < 0.1
 
 
 async def test_a_picture_is_painted_and_its_growth_is_told(executor: LocalExecutor) -> None:
@@ -210,3 +227,34 @@ async def test_a_finished_picture_is_examined_only_where_asked_for(
     dreamer.unsafe = True
     assert not (await painted(executor, work())).unsafe
     assert (await painted(executor, work(2, examine=True))).unsafe
+
+
+class Heavy:
+    """What a step works on."""
+
+
+class Breaks(FakeDreamer):
+    """Steps that break while they hold something, and note what it was."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error, self.held = error, list[weakref.ref[Heavy]]()
+
+    def before_step(self, request: GenerationRequest, step: int) -> None:
+        heavy = Heavy()
+        self.held.append(weakref.ref(heavy))
+        try:
+            raise self.error
+        except MemoryError as exc:
+            raise OutOfMemory("It does not fit.") from exc
+
+
+@pytest.mark.parametrize("error", [MemoryError(), GeneratorError("no"), ValueError("no")], ids=repr)
+async def test_an_error_that_somebody_keeps_does_not_keep_what_the_dream_held(error: Exception) -> None:
+    dreamer = Breaks(error)
+    executor = LocalExecutor(dreamer)
+    with pytest.raises(type(error) if not isinstance(error, MemoryError) else OutOfMemory) as kept:
+        await executor.paint(work(), ignore)
+    assert kept.value.__traceback__ is not None and len(dreamer.held) == 1
+    assert dreamer.held[0]() is None
+    await executor.close()

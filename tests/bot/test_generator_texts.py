@@ -21,7 +21,8 @@ TEXTS = Path(bot.__file__).parent / "texts"
 MEETS = {
     "prompts", "request", "images", "metadata", "recipe", "settings", "starts", "targets", "schedule", "dream",
     "latent", "cutouts", "losses", "perceptor", "vqgan", "prior", "safety", "lexicon", "foresight", "gradients",
-    "fitting", "device",
+    "fitting", "device", "models", "own_models", "precision", "apart",
+    "made_with",
 }  # fmt: skip
 """The modules whose requests are refused to people in Discord; what others refuse concerns hosts and command lines."""
 SPEAKERS = {"Message", "_invalid", "_refuse"}
@@ -56,7 +57,8 @@ def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
-SAID = sorted({text for name in MEETS for text in templates(GENERATOR / f"{name}.py")})
+SOURCES = (*(GENERATOR / f"{name}.py" for name in sorted(MEETS)), Path(bot.__file__).parent / "dreamer.py")
+SAID = sorted({text for path in SOURCES for text in templates(path)})
 
 
 @pytest.mark.parametrize("language", LANGUAGES[1:])
@@ -71,12 +73,12 @@ def test_every_sentence_of_the_generator_is_translated_and_nothing_else(language
 
 def test_requests_are_refused_by_messages_only() -> None:
     plain = []
-    for name in MEETS:
-        for called, call in calls(ast.parse((GENERATOR / f"{name}.py").read_text("utf-8"))):
+    for path in SOURCES:
+        for called, call in calls(ast.parse(path.read_text("utf-8"))):
             first = call.args[0] if call.args else None
             plain_types = (ast.JoinedStr, ast.Constant) if called == "InvalidRequest" else (ast.JoinedStr,)
             if called in {"InvalidRequest", *SPEAKERS} and isinstance(first, plain_types):
-                plain.append(f"{name}.py:{call.lineno}")
+                plain.append(f"{path.name}:{call.lineno}")
     assert plain == []
 
 

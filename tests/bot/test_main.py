@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 import sqlite3
+import stat
 import time
 import zipfile
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 async def make_database(folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     store = Store(folder / "reverie.db")
     await store.open()
     await store.figures.put_note("colour", "red")
@@ -53,6 +54,29 @@ def test_backup_copies_the_database(folder: Path, capsys: pytest.CaptureFixture[
         found = copy.execute("SELECT value FROM notes").fetchall()
     copy.close()
     assert found == [("red",)]
+
+
+@pytest.mark.parametrize("pictures", [(), ("--pictures",)])
+def test_a_backup_can_be_read_by_whoever_made_it_and_nobody_else(folder: Path, pictures: tuple[str, ...]) -> None:
+    asyncio.run(make_database(folder))
+    target = folder.parent / "copy"
+    assert main(["backup", *pictures, str(target)]) == 0
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("place", ["", "preview"])
+def test_where_another_process_has_the_data_no_models_are_loaded(
+    folder: Path, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
+    if not place:
+        monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
+    asyncio.run(make_database(folder / place))
+    with sqlite3.connect(folder / place / "reverie.lock", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert main(["--port", "0"]) == 1
+    other.close()
+    assert "is in use by another Reverie" in capsys.readouterr().err
 
 
 def test_a_backup_with_pictures_is_a_data_folder_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

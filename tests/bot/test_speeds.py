@@ -45,3 +45,13 @@ def test_a_picture_that_is_begun_at_half_size_is_told_from_one_that_is_not_and_t
     speeds.note("tiny", coarse, 0.5)
     assert speeds.step_s("tiny", coarse) == pytest.approx(0.5)
     assert 0.6 < speeds.step_s("tiny", SMALL) < 1.0
+
+
+def test_a_picture_that_is_still_painted_is_better_than_a_guess_and_worse_than_a_measurement() -> None:
+    speeds = Speeds()
+    speeds.glimpse("tiny", SMALL, 3.0)
+    assert speeds.step_s("tiny", SMALL) == pytest.approx(3.0)
+    assert speeds.step_s("tiny", LARGE) > 3.0
+    speeds.note("tiny", SMALL, 0.5)
+    speeds.glimpse("tiny", SMALL, 9.0)
+    assert speeds.step_s("tiny", SMALL) == 0.5

@@ -153,6 +153,13 @@ async def test_a_picture_is_saved_once_however_often(store: Store) -> None:
     assert await store.jobs.pictures(job.id) == (again,)
 
 
+async def test_a_picture_of_a_job_that_was_deleted_meanwhile_is_not_saved(store: Store) -> None:
+    job = await add(store)
+    await store.jobs.delete([job.id])
+    with pytest.raises(NotFound):
+        await store.jobs.save_picture(picture(job.id), 1.0)
+
+
 async def test_a_gallery_shows_nobody_elses_private_pictures(store: Store) -> None:
     jobs = [await add(store, user_id=user_id, private=private) for user_id in (3, 4) for private in (False, True)]
     for job in jobs:

@@ -17,13 +17,13 @@ It keeps all that it received, lets people type and click, and has things go wro
         await bot.kill()
         assert not fake.problems()                  # every body is as Discord describes it
 
-What it cannot do: voice, threads, guild changes, anything that the bot does not call. A call that it does not know is
+What it cannot do: voice, anything that the bot does not call. A call that it does not know is
 a problem, not an empty answer.
 """
 
 from tests.discord_fake.calls import Call, UploadedFile
 from tests.discord_fake.faults import Cut, Fault, Faults
-from tests.discord_fake.gateway import Gateway
+from tests.discord_fake.gateway import Gateway, NotConnected
 from tests.discord_fake.interactions import Interaction, Kind, Upload
 from tests.discord_fake.pointing import point_at, pointed_at
 from tests.discord_fake.process import BotProcess
@@ -31,6 +31,7 @@ from tests.discord_fake.server import TOKEN, FakeDiscord
 from tests.discord_fake.world import Attachment, Channel, Guild, Member, Message, World
 
 __all__ = [
-    "TOKEN", "Attachment", "BotProcess", "Call", "Channel", "Cut", "FakeDiscord", "Fault", "Faults", "Gateway", "Guild",
-    "Interaction", "Kind", "Member", "Message", "Upload", "UploadedFile", "World", "point_at", "pointed_at",
+    "TOKEN", "Attachment", "BotProcess", "Call", "Channel", "Cut", "FakeDiscord", "Fault", "Faults", "Gateway",
+    "Guild", "Interaction", "Kind", "Member", "Message", "NotConnected", "Upload", "UploadedFile", "World", "point_at",
+    "pointed_at",
 ]  # fmt: skip

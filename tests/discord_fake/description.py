@@ -93,7 +93,7 @@ def tolerated(value: Any, above: str = "") -> Any:  # noqa: ANN401 - JSON
 
 
 def beyond_limits(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """What the documentation limits and the description does not: texts of a message and its embeds, custom ids."""
+    """What the description does not say: limits of texts and custom ids, and that messages of ours mention nobody."""
     message = body.get("data", body) if isinstance(body, dict) else None
     if not isinstance(message, dict) or not {"content", "embeds", "components"} & message.keys():
         return
@@ -105,6 +105,8 @@ def beyond_limits(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
     ids = [item["custom_id"] for item in items if "custom_id" in item]
     if len(ids) != len(set(ids)):
         yield f"a custom id twice: {sorted(ids)}"
+    if (message.get("content") or message.get("embeds")) and message.get("allowed_mentions") != {"parse": []}:
+        yield f"mentions are not switched off: {message.get('allowed_mentions')}"
 
 
 def _characters(embed: dict[str, Any]) -> int:

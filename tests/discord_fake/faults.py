@@ -12,6 +12,8 @@ from aiohttp import web
 
 from tests.discord_fake.calls import Call, json_answer
 
+MULTIPART = "multipart/form-data"
+
 
 class Cut(Enum):
     """Where a connection is cut."""
@@ -43,11 +45,15 @@ class Fault:
     times: int | None = 1
     skip: int = 0
     """So many matching calls pass before it begins."""
+    uploads: bool = False
+    """Only calls that carry files."""
     hits: int = 0
 
     def takes(self, call: Call) -> bool:
         """Whether it happens to this call; counted."""
         if self.method not in (call.method, "*") or not fnmatchcase(call.path, self.path):
+            return False
+        if self.uploads and call.content_type != MULTIPART:
             return False
         if self.times is not None and self.hits >= self.times:
             return False
@@ -99,13 +105,16 @@ class Faults:
         """Answer late; the call takes effect after the delay."""
         return self._add(Fault(method, path, delay_s=delay_s, times=times))
 
-    def cut(self, method: str, path: str, where: Cut, *, times: int | None = 1, skip: int = 0) -> Fault:
-        """Cut the connection."""
-        return self._add(Fault(method, path, cut=where, times=times, skip=skip))
+    def cut(
+        self, method: str, path: str, where: Cut, *, times: int | None = 1, skip: int = 0, uploads: bool = False
+    ) -> Fault:
+        """Cut the connection; `uploads`: only of calls that carry files."""
+        return self._add(Fault(method, path, cut=where, times=times, skip=skip, uploads=uploads))
 
     def remove(self, fault: Fault) -> None:
         """Let it happen no more."""
-        self._all.remove(fault)
+        if fault in self._all:
+            self._all.remove(fault)
 
     def clear(self) -> None:
         """Let nothing go wrong any more."""

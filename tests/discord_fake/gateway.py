@@ -20,6 +20,10 @@ DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID, HELLO, ACK = 0, 1, 2,
 BAD_TOKEN = 4004
 
 
+class NotConnected(AssertionError):
+    """The bot never identified, or its session was ended."""
+
+
 @dataclass(eq=False)
 class Session:
     """One session; `log` holds what was dispatched, to be sent again after a resume."""
@@ -68,6 +72,7 @@ class Gateway:
         heartbeats: the times (`time.monotonic`) at which heartbeats came.
         pings_s: how long the bot took to answer each `ping`.
         silent: while it is True, heartbeats are not acknowledged.
+        hidden: servers that an outage hides from new sessions.
     """
 
     def __init__(self, world: World, token: str, url: Callable[[], str], heartbeat_s: float = 40.0) -> None:
@@ -78,6 +83,7 @@ class Gateway:
         self.heartbeats: list[float] = []
         self.pings_s: list[float] = []
         self.silent = False
+        self.hidden = set[int]()
         self._pinged_at: float | None = None
         self._ponged = asyncio.Event()
 
@@ -128,7 +134,8 @@ class Gateway:
         }  # fmt: skip
         await self._tell(session, "READY", ready)
         for guild in guilds:
-            await self._tell(session, "GUILD_CREATE", guild.payload(self._world.bot))
+            if guild.id not in self.hidden:
+                await self._tell(session, "GUILD_CREATE", guild.payload(self._world.bot))
         self.ready.set()
 
     async def _resume(self, link: Link, data: dict[str, Any]) -> None:
@@ -150,13 +157,13 @@ class Gateway:
         """Tell the bot of something in a server; where its connection is cut, after its next resume.
 
         Raises:
-            AssertionError: if the bot never identified, or its session was invalidated.
+            NotConnected: if the bot never identified, or its session was invalidated.
         """
         for session in reversed(self.sessions.values()):
             if session.valid and (guild_id >> 22) % session.shards == session.shard:
                 await self._tell(session, event, data)
                 return
-        raise AssertionError("the bot is not connected")
+        raise NotConnected("the bot is not connected")
 
     async def _tell(self, session: Session, event: str, data: dict[str, Any]) -> None:
         session.sequence += 1
@@ -164,6 +171,12 @@ class Gateway:
         session.log.append((session.sequence, text))
         if session.link is not None:
             await session.link.send_text(text)
+
+    def refuse_resumes(self) -> None:
+        """Cut all connections; the bot may not resume, which it learns when it tries."""
+        for session in self.sessions.values():
+            session.valid = False
+        self.drop()
 
     def drop(self) -> None:
         """Cut all connections; the bot may resume."""
@@ -186,6 +199,13 @@ class Gateway:
         self.forget()
         for link in links:
             await link.send(INVALID, resumable)
+
+    async def revoke(self) -> None:
+        """Let the token be worth nothing any more, as when it is reset in the developer portal."""
+        self._token = ""
+        for session in self.sessions.values():
+            if session.link is not None:
+                await session.link.socket.close(code=BAD_TOKEN, message=b"Authentication failed.")
 
     async def ping(self) -> float:
         """Ask for a heartbeat, and say after how many seconds it came."""

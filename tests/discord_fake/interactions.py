@@ -151,6 +151,8 @@ class Desk:
         for item in reversed(nested):
             options = [{"name": item["name"], "type": item["type"], "options": options}]
         data: Payload = {"id": command["id"], "name": first, "type": command.get("type", 1), "options": options}
+        if "guild_id" in command:
+            data["guild_id"] = command["guild_id"]
         return data | ({"resolved": resolved} if resolved else {})
 
     def _command(self, guild_id: int, name: str) -> Payload:

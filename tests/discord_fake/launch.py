@@ -1,17 +1,21 @@
 """`python -m tests.discord_fake.launch [arguments of python -m bot]`: the real bot, as a process, against the fake.
 
 `FAKE_DISCORD` holds the fake's address, such as `http://127.0.0.1:4711`. The two places where discord.py keeps
-Discord's addresses are set to it, then `python -m bot` begins as it always does. Nothing of the bot is changed.
+Discord's addresses are set to it, then `python -m bot` begins as it always does. Nothing of the bot is changed. With
+`FAKE_NAMES` the process finds only the hosts that are named in that file.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from bot.__main__ import main
-from tests.discord_fake.pointing import point_at
+from tests.discord_fake.pointing import point_at, resolve_by
 
 if __name__ == "__main__":
     point_at(os.environ["FAKE_DISCORD"])
+    if "FAKE_NAMES" in os.environ:
+        resolve_by(Path(os.environ["FAKE_NAMES"]))
     sys.exit(main())

@@ -18,7 +18,7 @@ from bot.frontend import building, client
 from bot.pulse import Pulse
 from generator import Settings
 from tests.bot.fake_dream import FakeDreamer
-from tests.discord_fake.pointing import point_at
+from tests.discord_fake.pointing import point_at, resolve_by
 
 SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
 
@@ -36,4 +36,6 @@ async def serve(config_path: Path) -> None:
 
 if __name__ == "__main__":
     point_at(os.environ["FAKE_DISCORD"])
+    if "FAKE_NAMES" in os.environ:
+        resolve_by(Path(os.environ["FAKE_NAMES"]))
     asyncio.run(serve(Path(sys.argv[sys.argv.index("--config") + 1])))

@@ -1,10 +1,15 @@
-"""Points discord.py to the fake: the address of the HTTP interface and that of the gateway. Any thread."""
+"""Points discord.py to the fake: the addresses of the HTTP interface, of files and of the gateway. Any thread."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import aiohttp
+import discord
 import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
@@ -14,16 +19,36 @@ from tests.discord_fake.calls import PREFIX
 
 def point_at(url: str) -> None:
     """Point discord.py to the fake at `url` for the rest of this process."""
-    Route.BASE = url + PREFIX
+    Route.BASE, discord.Asset.BASE = url + PREFIX, url
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url.replace("http", "ws", 1) + "/gateway/")
+
+
+def resolve_by(file: Path) -> None:
+    """Have this process find only such hosts as `file` names, for the rest of it; all of them are this machine.
+
+    It stands for the machine's own resolver: where a name is not in the file, the process meets the error that it would
+    meet with a name server that does not answer. Names are forgotten after a second instead of ten.
+    """
+    find = socket.getaddrinfo
+
+    def look_up(host: Any, *rest: Any, **named: Any) -> list[Any]:  # noqa: ANN401 - as getaddrinfo takes it
+        name = host.decode() if isinstance(host, bytes) else host
+        if name is None or name[:1].isdigit():
+            return find(host, *rest, **named)
+        if name not in file.read_text("utf-8").split():
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return find("127.0.0.1", *rest, **named)
+
+    socket.getaddrinfo = look_up
+    (aiohttp.TCPConnector.__init__.__kwdefaults__ or {})["ttl_dns_cache"] = 1
 
 
 @contextmanager
 def pointed_at(url: str) -> Iterator[None]:
     """Point discord.py to the fake for a while."""
-    base, gateway = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
+    base, files, gateway = Route.BASE, discord.Asset.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     point_at(url)
     try:
         yield
     finally:
-        Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = base, gateway
+        Route.BASE, discord.Asset.BASE, DiscordWebSocket.DEFAULT_GATEWAY = base, files, gateway

@@ -41,6 +41,11 @@ class BotProcess:
         Raises:
             AssertionError: if it ends, or does not connect in time; the log is in the message.
         """
+        await self.spawn(**environment)
+        await self.connected()
+
+    async def spawn(self, **environment: str) -> None:
+        """Start it, and wait for nothing."""
         given = {"FAKE_DISCORD": self.fake.url, "DISCORD_TOKEN": TOKEN, "REVERIE_DATA": str(self.folder)}
         self.fake.gateway.forget()
         self._process = await asyncio.create_subprocess_exec(
@@ -48,6 +53,14 @@ class BotProcess:
             cwd=ROOT, env=os.environ | given | environment, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self._reader = asyncio.create_task(self._read(self._process))
+
+    async def connected(self) -> None:
+        """Wait until it is connected.
+
+        Raises:
+            AssertionError: if it ends, or does not connect in time; the log is in the message.
+        """
+        assert self._reader is not None
         ready = asyncio.create_task(self.fake.gateway.ready.wait())
         await asyncio.wait({ready, self._reader}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
@@ -71,8 +84,19 @@ class BotProcess:
 
     async def close(self) -> None:
         """Leave nothing running."""
-        if self._process is not None and self._process.returncode is None:
+        if self.alive:
             await self.kill()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.returncode is None
 
     @property
     def log(self) -> str:

@@ -32,6 +32,7 @@ class Rest:
             ("GET", "/oauth2/applications/@me", self._application),
             ("GET", "/gateway/bot", self._gateway),
             ("GET", "/applications/{application}/commands", self._commands),
+            ("GET", "/applications/{application}/guilds/{guild}/commands", self._commands),
             ("PUT", "/applications/{application}/commands", self._put_commands),
             ("PUT", "/applications/{application}/guilds/{guild}/commands", self._put_commands),
             ("POST", "/interactions/{interaction}/{token}/callback", self._callback),
@@ -39,6 +40,7 @@ class Rest:
             ("GET", f"{hook}/messages/{{message}}", self._get_by_token),
             ("PATCH", f"{hook}/messages/{{message}}", self._edit_by_token),
             ("DELETE", f"{hook}/messages/{{message}}", self._delete_by_token),
+            ("GET", "/guilds/{guild}", self._guild),
             ("GET", "/channels/{channel}", self._channel_itself),
             ("GET", messages, self._history),
             ("POST", messages, self._send),
@@ -60,7 +62,7 @@ class Rest:
         return {"url": self._gateway_url(), "shards": 1, "session_start_limit": limit}
 
     async def _commands(self, call: Call, at: dict[str, str]) -> Answer:
-        return self._world.commands.get(None, [])
+        return self._world.commands.get(int(at["guild"]) if "guild" in at else None, [])
 
     async def _put_commands(self, call: Call, at: dict[str, str]) -> Answer:
         guild_id = int(at["guild"]) if "guild" in at else None
@@ -71,6 +73,12 @@ class Rest:
             item if guild_id is None else item | {"guild_id": str(guild_id)} for item in given
         ]
         return self._world.commands[guild_id]
+
+    async def _guild(self, call: Call, at: dict[str, str]) -> Answer:
+        guild = self._world.guilds.get(int(at["guild"]))
+        if guild is None:
+            raise writing.Refusal(writing.UNKNOWN_GUILD)
+        return guild.payload(self._world.bot)
 
     # Interactions
 
@@ -195,6 +203,8 @@ class Rest:
         channel = self._channel(at)
         if channel.closed:
             raise writing.Refusal(writing.NO_ACCESS)
+        if channel.archived:
+            raise writing.Refusal(writing.ARCHIVED)
         return channel
 
     def _own(self, at: dict[str, str]) -> Message:

@@ -38,8 +38,9 @@ class FakeDiscord:
         desk: all interactions.
     """
 
-    def __init__(self, *, heartbeat_s: float = 40.0, rate_limits: bool = False) -> None:
-        """`rate_limits`: keep limits as Discord does, beside those that a test scripts."""
+    def __init__(self, *, heartbeat_s: float = 40.0, rate_limits: bool = False, host: str = "127.0.0.1") -> None:
+        """`rate_limits`: keep limits as Discord does, beside those that a test scripts. `host`: how it is called."""
+        self._host = host
         self.world, self.faults, self.calls = World(), Faults(), list[Call]()
         self.desk = Desk(self.world)
         self.rest = Rest(self.world, self.desk, lambda: self.url, lambda: self.gateway_url)
@@ -63,7 +64,8 @@ class FakeDiscord:
         app.router.add_get("/gateway/", self.gateway.connect)
         app.router.add_get("/attachments/{channel}/{id}/{name}", self._file)
         app.router.add_route("*", "/{anything:.*}", self._handling(_unknown))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        # A call whose connection is cut before it took effect has none.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
@@ -75,20 +77,27 @@ class FakeDiscord:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def cut_all(self) -> None:
+        """Cut every connection, the gateway's too, as a network that goes away does."""
+        server = None if self._runner is None else self._runner.server
+        for connection in [] if server is None else server.connections:
+            if (transport := connection.transport) is not None:
+                transport.abort()
+
     @property
     def url(self) -> str:
         """Where it is: `http://127.0.0.1:PORT`."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self._host}:{self._port}"
 
     @property
     def gateway_url(self) -> str:
         """Where its gateway is."""
-        return f"ws://127.0.0.1:{self._port}/gateway/"
+        return f"ws://{self._host}:{self._port}/gateway/"
 
     # What people do
 
     async def type_command(
-        self, channel: Channel, member: Member, name: str, *, age_s: float = 0.0, **options: Any  # noqa: ANN401
+        self, channel: Channel, member: Member, name: str, /, *, age_s: float = 0.0, **options: Any  # noqa: ANN401
     ) -> Interaction:  # fmt: skip
         """Type a slash command (`"host status"` for one within a group); files are given as `Upload`.
 
@@ -114,11 +123,15 @@ class FakeDiscord:
         Raises:
             AssertionError: if there is none.
         """
+        return await (await self.press(message, custom_id, member)).answered()
+
+    async def press(self, message: Message, custom_id: str, member: Member) -> Interaction:
+        """As `click`, without waiting."""
         found = next((item for item in message.custom_ids() if item.startswith(custom_id)), None)
         assert found is not None, f"no button {custom_id} among {message.custom_ids()}"
         interaction = self.desk.begin(Kind.COMPONENT, member, message.channel)
         interaction.message = message
-        return await (await self._begin(interaction, {"component_type": 2, "custom_id": found})).answered()
+        return await self._begin(interaction, {"component_type": 2, "custom_id": found})
 
     async def fill_in(self, form: Interaction, **texts: str) -> Interaction:
         """Send the form with which the bot answered, and wait for the answer."""

@@ -21,6 +21,8 @@ MEMBER = discord.Permissions(
     read_message_history=True,
 ).value  # fmt: skip
 
+IN_THREADS = MEMBER | discord.Permissions(send_messages_in_threads=True).value
+
 
 @dataclass(eq=False)
 class Member:
@@ -43,7 +45,10 @@ class Member:
 
 @dataclass(eq=False)
 class Channel:
-    """A text channel. `closed`: the bot may not write there; `gone`: it was deleted."""
+    """A text channel, or a thread in one, its `parent`.
+
+    `closed`: the bot may not write there; `gone`: it was deleted; `archived`: a thread that nobody writes in any more.
+    """
 
     guild: Guild = field(repr=False)
     id: int
@@ -52,10 +57,21 @@ class Channel:
     bot_permissions: int = MEMBER
     closed: bool = False
     gone: bool = False
+    archived: bool = False
+    parent: Channel | None = None
     messages: dict[int, Message] = field(default_factory=dict, repr=False)
 
     def payload(self) -> Payload:
         """As in a payload."""
+        if self.parent is not None:
+            since = "2026-01-01T00:00:00+00:00"
+            times = {"archived": self.archived, "auto_archive_duration": 60, "archive_timestamp": since}
+            return {
+                "id": str(self.id), "type": 11, "guild_id": str(self.guild.id), "name": self.name, "message_count": 0,
+                "parent_id": str(self.parent.id), "owner_id": str(self.guild.owner_id), "member_count": 1,
+                "thread_metadata": times | {"locked": False}, "rate_limit_per_user": 0, "flags": 0,
+                "last_message_id": None,
+            }  # fmt: skip
         return {
             "id": str(self.id), "type": 0, "guild_id": str(self.guild.id), "name": self.name, "position": 0,
             "permission_overwrites": [], "nsfw": self.nsfw, "topic": None, "parent_id": None, "last_message_id": None,
@@ -140,6 +156,11 @@ class Guild:
         self.channels.append(Channel(self, new_id(), name, nsfw))
         return self.channels[-1]
 
+    def add_thread(self, parent: Channel, name: str = "thread") -> Channel:
+        """A thread in which the bot may write."""
+        self.channels.append(Channel(self, new_id(), name, parent=parent, bot_permissions=IN_THREADS))
+        return self.channels[-1]
+
     def add_member(self, name: str, *, manages: bool = False, locale: str = "en-US") -> Member:
         """A person; `manages` gives all permissions."""
         self.members.append(Member(self, new_id(), name, EVERYTHING if manages else MEMBER, locale))
@@ -153,14 +174,17 @@ class Guild:
         }  # fmt: skip
         return {
             "id": str(self.id), "name": self.name, "owner_id": str(self.owner_id), "member_count": 1, "large": False,
-            "roles": [role], "emojis": [], "stickers": [], "features": [], "voice_states": [], "threads": [],
+            "roles": [role], "emojis": [], "stickers": [], "features": [], "voice_states": [],
             "stage_instances": [], "guild_scheduled_events": [], "soundboard_sounds": [], "presences": [],
-            "channels": [channel.payload() for channel in self.channels if not channel.gone],
+            "channels": self._shown(threads=False), "threads": self._shown(threads=True),
             "members": [member_payload(bot)], "preferred_locale": "en-US", "premium_tier": 0, "nsfw_level": 0,
             "verification_level": 0, "default_message_notifications": 0, "explicit_content_filter": 0, "mfa_level": 0,
             "afk_timeout": 300, "system_channel_flags": 0, "joined_at": "2026-01-01T00:00:00+00:00",
             "premium_progress_bar_enabled": False, "unavailable": False,
         }  # fmt: skip
+
+    def _shown(self, *, threads: bool) -> list[Payload]:
+        return [item.payload() for item in self.channels if not item.gone and (item.parent is not None) is threads]
 
 
 class World:

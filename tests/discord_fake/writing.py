@@ -21,6 +21,7 @@ class Refusal(Exception):
 
 
 UNKNOWN_CHANNEL = (404, 10003, "Unknown Channel")
+UNKNOWN_GUILD = (404, 10004, "Unknown Guild")
 UNKNOWN_MESSAGE = (404, 10008, "Unknown Message")
 UNKNOWN_WEBHOOK = (404, 10015, "Unknown Webhook")
 UNKNOWN_INTERACTION = (404, 10062, "Unknown interaction")
@@ -28,6 +29,7 @@ ACKNOWLEDGED = (400, 40060, "Interaction has already been acknowledged.")
 DEAD_TOKEN = (401, 50027, "Invalid Webhook Token")
 NO_ACCESS = (403, 50001, "Missing Access")
 NO_PERMISSION = (403, 50013, "Missing Permissions")
+ARCHIVED = (400, 50083, "Thread is archived")
 NOT_AUTHOR = (403, 50005, "Cannot edit a message authored by another user")
 EMPTY = (400, 50006, "Cannot send an empty message")
 TOO_LARGE = (413, 40005, "Request entity too large")

@@ -8,6 +8,7 @@ import yaml
 
 from bot.doctor.finding import WIDTHS
 from bot.doctor.machine import LEAST_DRIVER
+from bot.metrics import ENDS, REASONS, STANDINGS, Metrics
 from bot.texts import say
 from tests.docs.conftest import ROOT, Document
 
@@ -21,7 +22,7 @@ def test_the_driver_is_the_one_that_the_pinned_torch_needs(document: dict[str, D
 
 
 def test_the_doctors_table_is_one_that_the_doctor_prints(document: dict[str, Document]) -> None:
-    (table,) = document["hosting.md"].blocks("text")
+    (table,) = (block for block in document["hosting.md"].blocks("text") if block.startswith(say("doctor_check")))
     head, ruler, *rows = table.splitlines()
     assert head.split("  ")[0] == say("doctor_check") and set(ruler) == {"-"}
     checks = [row[: WIDTHS[0]].strip() for row in rows if row[: WIDTHS[0]].strip()]
@@ -62,3 +63,31 @@ def test_sentences_that_are_quoted_are_said_by_the_bot(document: dict[str, Docum
     quoted = re.findall(r"^\| (?:health: )?\*([^*]+)\*", section, re.MULTILINE)
     assert len(quoted) > 4
     assert [text for text in quoted if text.partition(":")[0] not in texts] == []
+
+
+def test_every_metric_is_documented_and_no_other(document: dict[str, Document]) -> None:
+    families = Metrics().registry.collect()
+    served = {f"{item.name}_total" if item.type == "counter" else item.name for item in families}
+    text = document["hosting.md"].text
+    section = text.partition("### Metrics")[2].partition("\n## ")[0]
+    rows = {row[0].strip("`"): row[1] for row in document["hosting.md"].rows() if row[0].startswith("`reverie_")}
+    assert set(rows) == served
+    assert all(f"`{name}`" in rows["reverie_jobs"] for name in STANDINGS)
+    assert all(f"`{name}`" in rows["reverie_jobs_ended_total"] for name in ENDS)
+    in_rules = set(re.findall(r"\breverie_\w+", "".join(document["hosting.md"].blocks("yaml"))))
+    assert in_rules and in_rules <= served
+    reasons = re.search(r'reason=~"([^"]+)"', section)
+    assert reasons is not None and set(reasons[1].split("|")) <= set(REASONS)
+
+
+def test_every_reason_that_is_counted_is_a_text_of_ours() -> None:
+    assert [reason for reason in REASONS if say(reason) == reason] == ["other"]
+
+
+def test_the_lines_of_the_log_that_are_shown_have_the_words_that_are_explained(document: dict[str, Document]) -> None:
+    shown = "".join(block for block in document["hosting.md"].blocks("text") if "job queued" in block)
+    explained = {
+        name for row in document["hosting.md"].rows() for name in re.findall(r"`((?:job|picture) [a-z ]+)`", row[0])
+    }
+    assert len(explained) == 10
+    assert set(re.findall(r": ((?:job|picture) [a-z]+) job=", shown)) < explained

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from urllib.parse import unquote
 
 from tests.docs.conftest import DOCUMENTS, ROOT, Document
@@ -45,6 +46,11 @@ def test_every_linked_file_is_committed_or_about_to_be() -> None:
                 done = subprocess.run([git, "check-ignore", "--quiet", str(path)], cwd=ROOT, check=False)
                 ignored += [link] if done.returncode == 0 else []
     assert ignored == []
+
+
+def test_every_picture_is_shown_by_a_document() -> None:
+    shown = {Path(unquote(link)).name for item in DOCUMENTS for link in LINK.findall(item.prose)}
+    assert {path.name for path in (ROOT / "docs" / "images").iterdir()} - shown == set()
 
 
 def test_dead_links_would_be_found() -> None:

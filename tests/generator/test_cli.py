@@ -241,7 +241,7 @@ def test_other_model_files_are_told_when_painting_again(
     assert cli.main(arguments, load=lambda name, device: changed[0]) == 0
     assert cli.main(["again", "a.png", "-o", "b.png"], load=lambda name, device: changed[1]) == 0
     said = capsys.readouterr().err
-    assert "Warning: This picture was made with model files that are not the ones here (vqgan.safetensors)" in said
+    assert "Warning: This picture was made with model files that are not here (vqgan.safetensors)" in said
 
 
 def test_ctrl_c_saves_the_picture_so_far_which_can_be_made_again_and_gone_on_with(

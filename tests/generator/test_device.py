@@ -70,6 +70,21 @@ def test_libraries_below_torch_run_out_of_memory_in_their_own_words(said: str) -
         raise RuntimeError(said)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("posix_memalign failed: Cannot allocate memory (12)"),
+    ],
+    ids=str,
+)
+def test_a_machine_without_memory_is_told_in_one_sentence(error: Exception) -> None:
+    with pytest.raises(OutOfMemory, match="does not fit in memory"), working(CPU, exact=False):
+        raise error
+
+
 @pytest.mark.parametrize("said", ["CUDA error: an illegal memory access", "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"])
 def test_a_gpu_that_fails_becomes_a_sentence_too(said: str) -> None:
     with pytest.raises(GeneratorError, match="The GPU failed") as caught, working(GPU, exact=False):

@@ -160,6 +160,31 @@ def test_a_budget_is_kept_from_the_first_step_on(
     assert models.footprint.step_bytes(painted, group) <= needed * share
 
 
+def test_a_step_that_the_system_gives_no_memory_for_is_not_begun(
+    models: Models, make_request: Make, dreamt: Run
+) -> None:
+    claimed: list[int] = []
+    given = int(models.footprint.step_bytes(Size(128, 128), 3))
+
+    def claim(count: int) -> None:
+        claimed.append(count)
+        if count > given:
+            raise MemoryError
+
+    room = replace(models, budget=MemoryBudget(claim=claim))
+    dream = dreamt(Dream(make_request(size="128x128", cutouts=8), room))
+    assert dream.made_with.cutouts_at_once == 2 and dream.request.settings.size == Size(128, 128)
+    assert claimed[0] == int(models.footprint.step_bytes(Size(128, 128), 1))
+    assert claimed[1] > claimed[2] > given >= claimed[3]
+    nothing = replace(models, budget=MemoryBudget(claim=lambda count: _refuse()))
+    with pytest.raises(OutOfMemory, match="too little memory even for a small picture"):
+        Dream(make_request(size="128x128"), nothing)
+
+
+def _refuse() -> None:
+    raise MemoryError
+
+
 @pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
 def test_a_dream_in_half_precision_improves_repeats_and_resumes(
     make_half: Callable[[Precision], Models], make_request: Make, dreamt: Run, precision: Precision

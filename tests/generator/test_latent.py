@@ -16,18 +16,19 @@ def random(seed: int, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def latent(**values: object) -> Latent:
+def latent(fused: bool | None = None, **values: object) -> Latent:
     start = random(0, 1, 3, 4, 4)
-    return Latent(start, start, random(1, 50, 3) * 10, Settings().merged(values))
+    return Latent(start, start, random(1, 50, 3) * 10, Settings().merged(values), fused)
 
 
 def loss_of(value: Tensor) -> Tensor:
     return (value - 1).square().sum()
 
 
+@pytest.mark.parametrize("fused", [None, True])
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_updates_are_those_of_torchs_optimiser(name: str) -> None:
-    ours = latent(optimiser=name, learning_rate=0.3)
+def test_updates_are_those_of_torchs_optimiser(name: str, fused: bool | None) -> None:
+    ours = latent(fused, optimiser=name, learning_rate=0.3)
     theirs = ours.value.detach().clone().requires_grad_(True)
     optimiser = getattr(torch.optim, CLASSES[name])([theirs], lr=0.3)
     for _ in range(4):
@@ -71,10 +72,11 @@ def test_without_an_average_it_is_the_latent() -> None:
     assert torch.equal(ours.average, ours.value)
 
 
+@pytest.mark.parametrize("fused", [None, True])
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("steps", [0, 3])
-def test_a_restored_latent_goes_on_to_the_byte(name: str, steps: int) -> None:
-    first, second = latent(optimiser=name, ema=0.5), latent(optimiser=name, ema=0.5)
+def test_a_restored_latent_goes_on_to_the_byte(name: str, steps: int, fused: bool | None) -> None:
+    first, second = latent(fused, optimiser=name, ema=0.5), latent(fused, optimiser=name, ema=0.5)
     for _ in range(steps):
         first.update(loss_of(first.value), 0.1)
     kept = {key: value.clone() for key, value in first.tensors().items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -131,6 +131,26 @@ def test_norm_and_swish_keep_one_tensor_where_stock_keeps_three() -> None:
         return normal * torch.sigmoid(normal)  # as taming writes it
 
     assert kept_bytes(stock, plain) >= 3 * images.nbytes
+
+
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 40], indirect=True)
+@pytest.mark.parametrize("shape", [(2, 64, 32, 32), (1, 64, 33, 41), (1, 64, 131, 40), (2, 96, 128, 32)])
+@pytest.mark.usefixtures("threads")
+def test_threads_share_a_convolution_and_give_the_same_each_time(shape: tuple[int, ...]) -> None:
+    plain, images = layer(shape[1], 80), pictures(*shape)
+    exact = with_gradient(layer(shape[1], 80).double(), images.double())
+    first, second = (with_gradient(lambda seen: convolve(seen, plain), images) for _ in range(2))
+    assert apart(first, exact) < 3e-5
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[1])
 
 
 def test_winograd_repeats_to_the_byte() -> None:

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.memory import Footprint, MemoryBudget, Plan, available_bytes, even_group, plan, smaller
+from generator.host_memory import look_at_memory
+from generator.memory import Footprint, MemoryBudget, Plan, even_group, gpu_memory, plan, smaller
 from generator.settings import Size
 
 MIB = 2**20
@@ -65,12 +66,12 @@ def test_sizes_fall_by_an_eighth_and_end() -> None:
     assert smaller(Size(48, 48), 16) is None
 
 
-def test_linux_says_what_can_be_had() -> None:
-    assert available_bytes("MemTotal: 8 kB\nMemAvailable:   2048 kB\n") == 2048 * 1024
-    assert available_bytes("MemTotal: 8 kB\n") is None
-
-
 def test_budgets_of_this_machine_and_of_nobody() -> None:
-    free = MemoryBudget.of(torch.device("cpu")).free_bytes()
-    assert free is None or 0 < free < 2**50
+    free, host = MemoryBudget.of(torch.device("cpu")).free_bytes(), look_at_memory()
+    assert (free is None) == (host is None)
+    assert free is None or host is None or 0 < free <= host.total_bytes < 2**50
     assert MemoryBudget().free_bytes() is None
+
+
+def test_a_cpu_has_no_memory_of_a_gpu() -> None:
+    assert gpu_memory(torch.device("cpu")) == {}

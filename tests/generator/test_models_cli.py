@@ -65,6 +65,19 @@ def test_a_file_put_there_by_hand_is_checked_without_a_network(
     assert captured.err.startswith("RN50.pt is not the file that was published: its SHA-256 begins with ")
 
 
+def test_the_digests_of_the_config_hold_for_what_is_fetched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, config = SETS["wikiart-1024"].vqgan.name, tmp_path / "config.yaml"
+    safetensors.torch.save_file({"decoder.conv_in.weight": torch.ones(2)}, tmp_path / name)
+    config.write_text(f"models: starter\ndigests:\n  {name}: {'a' * 64}\n", "utf-8")
+    wanted = ["--folder", str(tmp_path), "fetch", "wikiart-1024", "--perceptor", "RN50"]
+    (tmp_path / "RN50.pt").write_bytes(b"x")
+    assert main([*wanted, "--config", str(config)]) == 1
+    assert f"{name} is not the file that was published" in capsys.readouterr().err
+    assert main(wanted) == 1
+    assert "not the file that was published" not in capsys.readouterr().err
+    assert main([*wanted, "--config", str(tmp_path / "none.yaml")]) == 2
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_configurations_that_reverie_brings_are_good(path: Path) -> None:
     assert read_config(path).model.params.embed_dim == 256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from generator.device import as_many_threads
 from generator.prior import LAYOUTS, Prior, PriorNetwork
 from generator.vqgan import VQGAN
 
@@ -22,6 +23,14 @@ def test_the_generator_alone_decides_what_is_proposed(prior: Prior) -> None:
     assert first.shape == (3, 8, 8)
     assert first.min() >= 0
     assert first.max() < prior.network.n_codes
+
+
+def test_the_number_of_threads_does_not_matter(prior: Prior) -> None:
+    with as_many_threads(1):
+        alone = propose(prior)
+    with as_many_threads(3):
+        assert torch.equal(propose(prior), alone)
+        assert torch.get_num_threads() == 3
 
 
 def test_other_shapes_are_fitted(prior: Prior) -> None:

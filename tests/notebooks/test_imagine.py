@@ -1,6 +1,8 @@
 """The notebook runs from top to bottom without a display, calls public names only, and is committed with pictures."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +86,15 @@ def test_a_badge_opens_it_in_colab_from_a_place_to_fill_in(committed: NotebookNo
         "colab.research.google.com/github/OWNER/reverie/blob/main/notebooks/imagine.ipynb" in committed.cells[0].source
     )
     assert "https://github.com/OWNER/reverie" in committed.cells[1].source
+
+
+def test_without_the_address_of_a_repository_the_first_cell_says_so(committed: NotebookNode, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", committed.cells[1].source], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Write the address of your copy of Reverie")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("name", "source"), sources().items())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from bot.pulse import Pulse
 from generator import Settings
 from tests.bot.bench import until
 from tests.bot.fake_dream import FakeDreamer
-from tests.discord_fake import TOKEN, FakeDiscord, Interaction
+from tests.discord_fake import TOKEN, FakeDiscord, Interaction, pointed_at
 
 T = TypeVar("T")
 SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
@@ -58,6 +59,12 @@ class Live:
             await self._run
         assert self.fake.gateway.ready.is_set(), "the bot did not connect"
 
+    async def over(self) -> None:
+        """Wait until it ends by itself."""
+        assert self._run is not None
+        async with asyncio.timeout(PATIENCE_S):
+            await self._run
+
     async def stop(self) -> None:
         """End it as a signal does; nothing where it ended by itself."""
         self._stop.set()
@@ -92,6 +99,26 @@ class Live:
     async def until(self, look: Callable[[], Awaitable[T | None]]) -> T:
         """What is found, once it is there."""
         return await until(look, PATIENCE_S)
+
+
+L = TypeVar("L", bound=Live)
+
+
+@asynccontextmanager
+async def on_a_fake(kind: type[L], folder: Path, config: Config, *, started: bool = True) -> AsyncIterator[L]:
+    """A bot with a fake Discord of its own, stopped at the end; whatever it sent must be as Discord describes it."""
+    async with FakeDiscord() as fake:
+        # The machines that run the tests are busy now and then.
+        fake.rest.answer_within_s = 30.0
+        with pointed_at(fake.url):
+            live = kind(fake, folder, config)
+            if started:
+                await live.start()
+            yield live
+            fake.faults.clear()
+            live.dreamer.open.set()
+            await live.stop()
+    assert not fake.problems()
 
 
 def _end_heartbeats() -> None:

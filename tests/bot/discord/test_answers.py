@@ -8,6 +8,7 @@ import io
 import pytest
 from PIL import Image
 
+from bot.jobs import Job
 from tests.bot.discord.live import Live
 from tests.discord_fake import Cut, Upload
 
@@ -48,6 +49,23 @@ async def test_an_answer_that_comes_too_late_becomes_a_message_of_its_own(live: 
     await live.ended()
     (message,) = live.channel.visible()
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
+
+
+async def test_an_answer_to_a_job_that_is_deleted_meanwhile_is_taken_back_although_a_connection_is_cut(
+    live: Live,
+) -> None:
+    live.dreamer.open.clear()
+    live.fake.faults.slow("POST", CALLBACK, 1.0)
+    cut = live.fake.faults.cut("DELETE", "/webhooks/*", Cut.BEFORE, times=2)  # aiohttp tries a second time itself
+    asked = asyncio.create_task(live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple"))
+    jobs = live.client.service.store.jobs
+
+    async def queued() -> list[Job] | None:
+        return await jobs.under_way() or None
+
+    await jobs.delete([job.id for job in await live.until(queued)])
+    await asked
+    await live.fake.until(lambda: cut.hits == 2 and not live.channel.visible())
 
 
 async def test_what_is_refused_is_said_to_the_person_only_and_nothing_is_queued(live: Live) -> None:

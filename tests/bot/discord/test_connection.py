@@ -80,6 +80,12 @@ async def test_a_token_that_discord_does_not_take_is_told_in_a_sentence(live: Li
         await live.start()
 
 
+async def test_a_token_that_is_reset_while_it_is_used_ends_the_bot_with_a_sentence(live: Live) -> None:
+    await live.fake.gateway.revoke()
+    with pytest.raises(ConfigError, match="token"):
+        await live.over()
+
+
 async def test_a_discord_out_of_order_at_the_start_is_told_in_a_sentence(live: Live) -> None:
     await live.stop()
     live.fake.faults.refuse("GET", "/users/@me", 503, times=None)
@@ -90,3 +96,11 @@ async def test_a_discord_out_of_order_at_the_start_is_told_in_a_sentence(live: L
 async def test_the_client_is_one_that_shards_itself(live: Live) -> None:
     assert isinstance(live.client, discord.AutoShardedClient)
     assert live.client.shard_count == 1
+
+
+async def test_after_a_long_outage_the_bot_is_back_within_half_a_minute(live: Live) -> None:
+    shard = live.client.get_shard(0)
+    assert shard is not None
+    delays = [shard._parent._backoff.delay() for _ in range(200)]
+    assert max(delays) <= 30.0
+    assert max(delays[:2]) < 5.0, "the first tries come soon"

@@ -9,6 +9,7 @@ from tests.discord_fake.description import description
 
 MESSAGE = "/channels/1/messages"
 CALLBACK = "/interactions/1/token/callback"
+MUTE = {"allowed_mentions": {"parse": []}}
 
 
 def problems(method: str, path: str, body: object, content_type: str = "application/json") -> list[str]:
@@ -29,6 +30,13 @@ def problems(method: str, path: str, body: object, content_type: str = "applicat
         ("POST", MESSAGE, None, "body"),
         ("GET", "/channels/1/nonsense", None, "no such call"),
         ("PUT", MESSAGE, {}, "no such call"),
+        ("POST", MESSAGE, {"content": "@everyone"}, "mentions are not switched off"),
+        (
+            "POST",
+            CALLBACK,
+            {"type": 4, "data": {"content": "<@1>", "allowed_mentions": {"parse": ["users"]}}},
+            "mentions",
+        ),
     ],
 )
 def test_a_body_that_discord_would_not_take_is_found(method: str, path: str, body: object, said: str) -> None:
@@ -45,7 +53,7 @@ def test_two_buttons_with_the_same_id_are_found() -> None:
 def test_what_discord_takes_passes() -> None:
     button = {"type": 2, "style": 1, "label": "x", "custom_id": "one"}
     rows = [{"type": 1, "components": [button]}]
-    assert not problems("POST", MESSAGE, {"content": "x", "nonce": "reverie-1", "enforce_nonce": True})
-    assert not problems("POST", CALLBACK, {"type": 4, "data": {"content": "x", "flags": 64, "components": rows}})
+    assert not problems("POST", MESSAGE, MUTE | {"content": "x", "nonce": "reverie-1", "enforce_nonce": True})
+    assert not problems("POST", CALLBACK, {"type": 4, "data": MUTE | {"content": "x", "flags": 64, "components": rows}})
     kept = {"attachments": [{"id": 1, "filename": "a.png"}]}
     assert not problems("PATCH", "/webhooks/1/x/messages/@original", kept, "multipart/form-data")

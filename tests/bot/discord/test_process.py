@@ -89,7 +89,7 @@ async def test_killed_while_painting_the_job_goes_on_and_is_posted_once(scene: S
     first, second = await scene.done(1)
     assert first is message and names(second) == ["reverie-2-1.png"]
     assert first.attachments[0].data == scene.picture()
-    assert re.search("job goes on after an interruption", scene.bot.log)
+    assert re.search("job interrupted job=1 ", scene.bot.log)
 
 
 async def test_killed_when_discord_has_the_picture_and_the_bot_not_the_answer_it_is_posted_once(scene: Scene) -> None:

@@ -16,7 +16,8 @@ from bot.executor import LocalExecutor
 from bot.files import DataFolder, Kind
 from bot.jobs import JobState, Origin
 from bot.service import Change, Service, Wish
-from generator import CheckpointError, GenerationRequest, Models, Settings
+from bot.texts import Sentence
+from generator import CheckpointError, GenerationRequest, InvalidRequest, Models, Settings
 from generator.memory import MemoryBudget
 from tests.bot.bench import asker, until
 
@@ -114,8 +115,13 @@ async def test_what_was_interrupted_ends_as_the_same_bytes(
 
 
 def test_models_that_are_not_these_are_refused_with_a_sentence(models: Models) -> None:
-    with pytest.raises(Exception, match="other"):
-        TinyDreamer(models).begin(GenerationRequest(prompt="x", models="other"), None)
+    with pytest.raises(InvalidRequest) as caught:
+        TinyDreamer(models).begin(GenerationRequest(prompt="x", models="own-mine"), None)
+    said = Sentence.of_generator(caught.value.message)
+    assert (
+        said.said() == "This picture needs the models 'own-mine', and this bot paints with 'tiny' now; ask for it anew."
+    )
+    assert said.said("de").startswith("Dieses Bild braucht die Modelle 'own-mine'")
 
 
 def test_a_picture_that_became_smaller_for_want_of_memory_goes_on_after_a_crash(models: Models) -> None:

@@ -47,6 +47,7 @@ class Stage:
     def make_client(self) -> Reverie:
         """A client with everything behind it, on the same data folder each time."""
         self.client = build(self.config, self.folder, self.dreamer, SETTINGS, external_wait=self.waits, shard_count=1)
+        self.client.fetch = discord.Attachment.read
         return self.client
 
     def furnish(self, env: simcord.Env) -> None:

@@ -90,6 +90,15 @@ async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage:
     assert "thrown away" in stage.message().content
 
 
+async def test_a_channel_for_reports_is_named_and_taken_away(stage: Stage) -> None:
+    named = reply_of(await stage.admin.slash(stage.channel, "safety set", report_channel=stage.channel))
+    assert f"Reports are told in <#{stage.channel.id}>" in named.content
+    kept = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="off"))
+    assert f"<#{stage.channel.id}>" in kept.content
+    taken = reply_of(await stage.admin.slash(stage.channel, "safety set", reports=False))
+    assert "told nowhere" in taken.content and "not checked" in taken.content
+
+
 async def test_stats_and_retention(stage: Stage) -> None:
     await stage.painted(count=2)
     shown = reply_of(await stage.admin.slash(stage.channel, "stats"))
@@ -97,6 +106,8 @@ async def test_stats_and_retention(stage: Stage) -> None:
     set_to = reply_of(await stage.admin.slash(stage.channel, "retention", days=3))
     assert set_to.content == "Pictures and what belongs to them are deleted after 3 days."
     assert reply_of(await stage.admin.slash(stage.channel, "retention")).content == set_to.content
+    longer = reply_of(await stage.admin.slash(stage.channel, "retention", days=400))
+    assert longer.content.endswith("after 90 days. The host of this bot keeps nothing longer.")
 
 
 async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: Stage) -> None:

@@ -52,6 +52,16 @@ async def test_gallery_turns_pages_and_opens_pictures(stage: Stage) -> None:
     assert "no pictures here yet" in (mine.embeds[0].description or "")
 
 
+async def test_a_gallery_shows_the_rest_where_a_file_is_missing(stage: Stage) -> None:
+    await stage.painted("a red apple", count=2)
+    (picture,) = stage.folder.rglob("*-1.png")
+    picture.unlink()
+    page = reply_of(await stage.ann.slash(stage.channel, "gallery"))
+    lines = (page.embeds[0].description or "").splitlines()
+    assert sorted(line.endswith("*its file is missing*") for line in lines) == [False, True]
+    assert len(page.attachments) == 1
+
+
 async def test_a_recipe_file_makes_the_same_picture_again(stage: Stage) -> None:
     message = await stage.painted(seed=5)
     reply = reply_of(await stage.bob.slash(stage.channel, "recipe", job=1))
@@ -109,6 +119,8 @@ async def test_styles_are_listed_for_all_and_changed_by_admins(stage: Stage) -> 
     listed = reply_of(await stage.ann.slash(stage.channel, "styles list"))
     assert "**night**: at night:0.5" in (listed.embeds[0].description or "")
     await stage.admin.slash(stage.channel, "styles remove", name="night")
+    again = reply_of(await stage.admin.slash(stage.channel, "styles remove", name="night"))
+    assert "There is no style “night”" in again.content
     assert "no styles yet" in (
         reply_of(await stage.ann.slash(stage.channel, "styles list")).embeds[0].description or ""
     )

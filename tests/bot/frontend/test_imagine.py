@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from io import BytesIO
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.frontend.message import shown
+from bot.frontend.progress import QUEUE_S
 from bot.jobs import JobState
 from bot.service import Asker, Wish
 from tests.bot.frontend.stage import Stage
@@ -29,6 +31,13 @@ async def refusal(stage: Stage, **options: object) -> str:
     assert reply.ephemeral
     assert not await stage.service.store.jobs.under_way()
     return str(reply.content)
+
+
+def due(message: discord.Message) -> int:
+    """When a message says that its picture will be done."""
+    found = re.search(r"done <t:(\d+):R>", message.content)
+    assert found is not None, message.content
+    return int(found[1])
 
 
 async def test_a_wish_is_answered_at_once_and_ends_as_a_picture_in_the_same_message(stage: Stage) -> None:
@@ -80,6 +89,31 @@ async def test_the_place_in_the_queue_is_told_with_a_countdown(stage: Stage) -> 
     answer = await stage.bob.slash(stage.channel, "imagine", prompt="three")
     assert answer.response is not None
     assert re.search(r"\*\*Queued #\d\*\* of 2 · done <t:\d+:R>", answer.response.content)
+
+
+async def test_who_waits_hears_that_the_picture_before_takes_another_time_than_was_thought(stage: Stage) -> None:
+    stage.dreamer.open.clear()
+    await stage.ann.slash(stage.channel, "imagine", prompt="one", steps=600)
+    await stage.bob.slash(stage.channel, "imagine", prompt="two")
+
+    async def told_again() -> bool:
+        """Once the picture before has begun, and nothing of it is known yet."""
+        return stage.message().edited_at is not None
+
+    await stage.until(told_again)
+    thought, told_at = due(stage.message()), stage.message().edited_at
+    stage.dreamer.step_s = 0.05  # a quarter of the guess
+    stage.dreamer.open.set()
+    await asyncio.sleep(0.5)  # while it is painted, and no simulated time passes
+
+    async def corrected() -> bool:
+        return due(stage.message()) < thought - 30
+
+    await stage.until(corrected)
+    assert stage.message().content.startswith("**Queued #1** of 1")
+    corrected_at = stage.message().edited_at
+    assert told_at is not None and corrected_at is not None
+    assert (corrected_at - told_at).total_seconds() < QUEUE_S
 
 
 async def test_four_pictures_come_as_a_grid_with_buttons_for_each(stage: Stage) -> None:

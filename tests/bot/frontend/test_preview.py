@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from bot.config import Config, Discord, Timing
 from bot.frontend.building import build
@@ -34,6 +37,13 @@ async def test_progress_and_the_picture_are_published_without_anybodys_doing(tmp
         assert any("` step " in text for text in seen), seen
         assert any(text.startswith("**Done**") for text in seen), seen
         assert abs(scene.env.now().timestamp() - time.time()) < 5
+
+
+async def test_it_begins_without_a_warning(tmp_path: Path, config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    waits = Waits()
+    client = build(config, tmp_path, FakeDreamer(), SETTINGS, external_wait=waits, shard_count=1)
+    async with staged(client, waits, 0):
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_second_start_knows_the_commands_and_whose_pictures_there_are(tmp_path: Path, config: Config) -> None:

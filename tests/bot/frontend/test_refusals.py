@@ -66,6 +66,25 @@ class TestDay:
         await stage.painted()
         await stage.bob.slash(stage.channel, "imagine", prompt="another person's")
 
+    async def test_what_an_admin_clears_before_its_turn_does_not_count(self, stage: Stage) -> None:
+        await stage.admin.slash(stage.channel, "pause")
+        await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", count=3)
+        refused = await stage.ann.slash(stage.channel, "imagine", prompt="one more")
+        assert "you have 0 left" in reply_of(refused).content
+        await stage.admin.slash(stage.channel, "clear")
+        assert "you have 3 left" in await refusal(stage, count=4)
+
+    async def test_what_is_cancelled_while_it_is_painted_counts(self, stage: Stage) -> None:
+        stage.dreamer.open.clear()
+        await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", count=3)
+
+        async def begun() -> bool:
+            return bool(stage.dreamer.begun)
+
+        await stage.until(begun)
+        await stage.ann.slash(stage.channel, "cancel")
+        assert "you have 0 left" in await refusal(stage)
+
     async def test_deleting_all_of_ones_own_does_not_give_new_pictures(self, stage: Stage) -> None:
         await stage.painted(count=3)
         asked = reply_of(await stage.ann.slash(stage.channel, "privacy"))

@@ -1,8 +1,10 @@
-"""One preview and one browser for all tests here, since both take a while to begin."""
+"""One preview and one browser for all tests of a module, since both take a while to begin.
+
+No wider scope: while Playwright is open, this thread counts as running an event loop, so that no other could run.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -17,10 +19,8 @@ generator: {size: 64x64, cutouts: 2, coarse: 0, start: random}
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if "REVERIE_BROWSER" not in os.environ:
-        pytest.skip("takes minutes and wants an idle machine; set REVERIE_BROWSER=1 to drive the page in a browser")
     executable = find_browser()
     if executable is None:
         pytest.skip("there is no Chromium here; install one, or name it in the environment variable CHROME")
@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("preview")
     config = folder / "config.yaml"

@@ -21,9 +21,11 @@ from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playw
 ROOT = Path(__file__).parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BEGIN_S = 600.0
-PATIENCE_S = 400.0
+PATIENCE_S = 90.0
 """How long something on the page may take; pictures are painted meanwhile."""
 PICTURE = "img.embed-image, .message-media img"
+COMMANDS_S = 10.0
+"""How long a command that was typed may take to be offered, before it is typed anew."""
 OFFER_S = 1.5
 """How long choices for an option may take to appear."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*")
@@ -84,12 +86,19 @@ class PreviewPage:
 
     def command(self, name: str, /, **options: str) -> None:
         """Type a command such as `limits set`, fill in its options, and send it."""
-        page = self.page
-        page.locator("#channel-composer-input").click()
-        page.keyboard.type(f"/{name}")
-        page.locator('.command-popup [role="option"]').filter(
-            has_text=re.compile(rf"/{re.escape(name)}(?![\w-])")
-        ).first.click()
+        page, composer = self.page, self.page.locator("#channel-composer-input")
+        offered = page.locator('.command-popup [role="option"]').filter(
+            has_text=re.compile(rf"/{re.escape(name)}(?![a-z-])")
+        )
+        end = time.monotonic() + PATIENCE_S
+        while not offered.count() and time.monotonic() < end:
+            # The page may be drawn anew under what is typed, as when somebody else's view just came.
+            composer.fill("")
+            composer.click()
+            page.keyboard.type(f"/{name}")
+            with suppress(TimeoutError):
+                offered.first.wait_for(timeout=COMMANDS_S * 1000)
+        offered.first.click()
         page.locator(".command-chip").wait_for()
         for option, value in options.items():
             self._fill(option, value)
@@ -103,9 +112,13 @@ class PreviewPage:
         return found.last
 
     def wait(self, *texts: str | re.Pattern[str], timeout_s: float = PATIENCE_S) -> Locator:
-        """That message, as soon as it is there."""
+        """That message, as soon as it is there; if it never comes, the error says what is there."""
         message = self.message(*texts)
-        message.wait_for(timeout=timeout_s * 1000)
+        try:
+            message.wait_for(timeout=timeout_s * 1000)
+        except TimeoutError as exc:
+            shown = self.page.locator("#channel-layout").inner_text()
+            raise AssertionError(f"no message with {texts} in: {shown}") from exc
         return message
 
     def picture_width(self, message: Locator) -> int:

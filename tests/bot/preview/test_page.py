@@ -22,7 +22,7 @@ def painted(page: PreviewPage, prompt: str, **options: str) -> Locator:
 
 
 def test_a_picture_grows_in_its_message_and_stays_there(page: PreviewPage) -> None:
-    page.command("imagine", prompt="a red apple", steps="12")
+    page.command("imagine", prompt="a red apple", steps="300")
     message, seen = page.wait("a red apple"), set[str]()
     end = time.monotonic() + PATIENCE_S
     while not re.search("Done in|Failed", text := message.inner_text()) and time.monotonic() < end:
@@ -36,7 +36,7 @@ def test_a_picture_grows_in_its_message_and_stays_there(page: PreviewPage) -> No
 
 
 def test_who_waits_sees_the_place_and_a_countdown(page: PreviewPage) -> None:
-    page.command("imagine", prompt="a long way", steps="600")
+    page.command("imagine", prompt="a long way", steps="600", size="128x128")
     page.command("imagine", prompt="a blue cat", steps="2")
     message, seen = page.wait("a blue cat", "Queued #1"), set[str]()
     end = time.monotonic() + PATIENCE_S

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +68,24 @@ def test_no_rule_and_no_text_breaks_it(rule: str, text: str) -> None:
 @given(st.from_regex(r"[a-z]{1,8}( [a-z]{1,8})?", fullmatch=True), st.text(alphabet="abc |,.", max_size=20))
 def test_a_phrase_is_found_between_anything_that_is_no_word(rule: str, around: str) -> None:
     assert first_hit([rule], f"{around} {rule} {around}") == rule
+
+
+@given(
+    st.from_regex(r"[ab+]{1,2}(\*[ab+]{0,2}){0,2}( [ab+*]?[ab+]{1,2})?", fullmatch=True),
+    st.text(alphabet="ab+ ,", max_size=16),
+)
+def test_nearest_places_find_what_a_search_of_all_places_finds(rule: str, text: str) -> None:
+    words = [r"\w*".join(map(re.escape, word.split("*"))) for word in rule.split()]
+    everywhere = re.compile(r"(?<!\w)" + r"\W+".join(words) + r"(?!\w)")
+    assert bool(first_hit([rule], text)) == bool(everywhere.search(" ".join(text.split())))
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [("a*" * 40 + "b", "a" * 6_000), ("+ " * 40 + "b", "+" * 6_000), ("a " * 40 + "b", "a " * 3_000)],
+    ids=["stars", "signs", "words"],
+)
+def test_no_rule_of_an_admin_makes_the_search_long(rule: str, text: str) -> None:
+    began = time.thread_time()
+    assert first_hit([rule], text) is None
+    assert time.thread_time() - began < 2.0

@@ -119,7 +119,7 @@ async def test_styles_are_the_servers_and_the_hosts(bench: Bench) -> None:
     assert (await bench.service.submit(asker(), wish)).job.prompt == "an apple | blue ink:0.5"
     await words.remove_style(ADMIN, "INK")
     assert (await words.style(GUILD, "ink")).text == "black ink"
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="is the host's and stays"):
         await words.remove_style(ADMIN, "ink")
     with pytest.raises(NotFound):
         await bench.service.submit(asker(), Wish(prompt="an apple", style="nothing"))

@@ -36,6 +36,11 @@ def test_an_admin_may_go_up_to_the_cap(name: str, value: int) -> None:
     check(name, value, CAPS)
 
 
+def test_a_value_that_cannot_be_is_answered_with_what_the_host_allows() -> None:
+    with pytest.raises(InvalidWish, match="from 1 to 1000"):
+        check("steps", 0, CAPS)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "kind"),
     [

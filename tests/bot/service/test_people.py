@@ -137,7 +137,7 @@ async def test_a_clock_that_jumps_deletes_nothing(bench: Bench) -> None:
     await bench.service.guilds.set_retention(ADMIN, 1)
     housekeeping = bench.service.housekeeping
     await bench.service.store.jobs.change(job_id, ended_at=time.time() - 2 * 86_400)
-    housekeeping.began_at -= 5 * 86_400
+    housekeeping.clock.known_at -= 5 * 86_400
     await housekeeping.retain()
     assert bench.files.job_ids() == {job_id}
 

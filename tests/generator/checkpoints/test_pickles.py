@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from generator.checkpoints.descriptions import Foreign, StoredTensor
 from generator.checkpoints.faults import Fault
 from generator.checkpoints.pickles import MAX_PICKLE_BYTES, Window, read_pickle
+from generator.checkpoints.trees import find_tensors
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -185,3 +186,9 @@ def test_a_description_longer_than_any_models_is_not_read() -> None:
     content = b"X" + struct.pack("<I", MAX_PICKLE_BYTES) + bytes(MAX_PICKLE_BYTES) + b"."
     with pytest.raises(Fault, match="64 MB"):
         read(content)
+
+
+def test_a_name_that_cannot_be_shown_is_not_shown_as_it_is() -> None:
+    with pytest.raises(Fault) as caught:
+        find_tensors(read(b"c\x1b[2Jos\nsystem\n."), "a")
+    assert str(caught.value).isprintable()

@@ -1,0 +1,77 @@
+"""Serves the metrics at http://HOST:PORT/metrics, for Prometheus. Event loop, by the HTTP library that discord.py uses.
+
+Whoever reaches the address may read them, so it is this machine's own by default; there is nothing to change there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from bot.config import Metrics as MetricsConfig
+from bot.errors import ConfigError, StoreError
+
+LAG_S = 1.0
+"""How often the event loop's lag is measured."""
+
+
+class Endpoint:
+    """Open from `async with` to its end; with the port 0 it does nothing."""
+
+    def __init__(
+        self, config: MetricsConfig, exposition: Callable[[], Awaitable[bytes]], lagged: Callable[[float], None]
+    ) -> None:
+        """`exposition` is asked at each scrape; `lagged` is told in seconds how late the event loop came to a task."""
+        self._config, self._exposition, self._lagged = config, exposition, lagged
+        self._runner: web.AppRunner | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Endpoint:
+        """Begin to serve.
+
+        Raises:
+            ConfigError: if the address cannot be had.
+        """
+        if not self._config.port:
+            return self
+        app = web.Application()
+        app.router.add_get("/metrics", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._config.host, self._config.port).start()
+        except OSError as exc:
+            await self._runner.cleanup()
+            address = f"{self._config.host}:{self._config.port}"
+            raise ConfigError("metrics_address", address=address, why=exc.strerror or str(exc)) from exc
+        self._watch = asyncio.create_task(self._measure_lag(), name="loop lag")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Serve no more."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        try:
+            body = await self._exposition()
+        except StoreError as exc:
+            # Before the start, after the end, or while the database cannot be read.
+            return web.Response(status=503, text=f"{exc}\n")
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _measure_lag(self) -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(LAG_S)
+            self._lagged(max(0.0, time.monotonic() - began - LAG_S))

@@ -1,0 +1,99 @@
+"""What the host sees in Discord: the bot's state and figures, and numbers that lead to the log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from bot.jobs import JobState
+from bot.log import JsonLines
+from tests.bot.frontend.stage import Stage, reply_of
+
+
+@dataclass
+class Found:
+    """What the log has under a number."""
+
+    entries: list[dict[str, object]]
+
+    @property
+    def trace(self) -> str:
+        return "".join(str(entry.get("trace", "")) for entry in self.entries)
+
+
+def under(number: str, caplog: pytest.LogCaptureFixture) -> Found:
+    """The lines with this number, as they are written."""
+    lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
+    return Found([line for line in lines if line.get("error_id") == number])
+
+
+def number_in(text: str) -> str:
+    found = re.search(r"under the number ([0-9a-f]{8})\b", text)
+    assert found is not None, text
+    return found[1]
+
+
+@pytest.fixture(autouse=True)
+def all_lines(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bot")
+
+
+async def test_status_shows_queue_times_ends_reasons_and_memory(stage: Stage) -> None:
+    stage.dreamer.gpu = {"used": 2**30, "free": 3 * 2**30, "total": 4 * 2**30}
+    await stage.painted()
+    stage.dreamer.faults.append(ZeroDivisionError("no"))
+    await stage.ann.slash(stage.channel, "imagine", prompt="a cat")
+    await stage.ended(2, JobState.FAILED)
+    await stage.open_command("host", stage.ann)
+    stage.client.hosts.add(stage.ann.id)
+    text = reply_of(await stage.ann.slash(stage.channel, "host status")).content
+    assert "Since then 2 accepted, 1 done (1 pictures), 1 failed, 0 cancelled" in text
+    assert re.search(r"On average \d+ s until its turn, 0\.\d\d s a step", text)
+    assert "Reasons of failures: unexpected 1" in text
+    assert "Memory of the GPU: 1024 MiB used by the bot, 3072 free, 4096 in all" in text
+    assert len(text) < 2_000
+
+
+async def test_a_quiet_bot_without_a_gpu_says_nothing_of_failures_and_memory(stage: Stage) -> None:
+    await stage.open_command("host", stage.ann)
+    stage.client.hosts.add(stage.ann.id)
+    text = reply_of(await stage.ann.slash(stage.channel, "host status")).content
+    assert "Since then 0 accepted" in text
+    assert "GPU" not in text and "Reasons" not in text
+
+
+async def test_the_number_of_a_failed_job_is_in_its_message_and_leads_to_the_trace(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.dreamer.faults.append(ZeroDivisionError("the inner matter"))
+    await stage.ann.slash(stage.channel, "imagine", prompt="a cat")
+    await stage.ended(1, JobState.FAILED)
+    message = stage.message()
+    shown = f"{message.content} {[embed.to_dict() for embed in message.embeds]}"
+    found = under(number_in(shown), caplog)
+    assert "ZeroDivisionError: the inner matter" in found.trace
+    assert {entry["job"] for entry in found.entries} == {1}
+    assert not re.search(r"ZeroDivision|inner matter|Traceback|\.py\b", shown)
+
+
+async def test_the_number_of_a_failed_answer_leads_to_the_trace(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    stage.dreamer.foresight = RuntimeError("the inner matter")
+    told = reply_of(await stage.ann.slash(stage.channel, "imagine", prompt="a cat")).content
+    found = under(number_in(told), caplog)
+    assert "RuntimeError: the inner matter" in found.trace
+    assert {entry["guild"] for entry in found.entries} == {stage.guild.id}
+    assert "inner matter" not in told
+
+
+async def test_trouble_with_the_disk_names_no_path_to_people_and_says_all_to_the_log(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stage.service.store.close()
+    told = reply_of(await stage.ann.slash(stage.channel, "gallery")).content
+    assert told.startswith("The bot cannot read or write what it keeps at the moment.")
+    assert str(stage.folder) not in told and "database" not in told
+    assert "StoreError" in under(number_in(told), caplog).trace

@@ -1,0 +1,160 @@
+"""What all campaigns share: the Discord with its crowd, the process and its configuration, coming to rest. Event loop.
+
+A campaign does something bad again and again while people go on asking for pictures; then everything comes to rest, the
+process is stopped, and the ledger is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.discord_fake import TOKEN, BotProcess, FakeDiscord
+from tests.faults import undisturbed
+from tests.faults.crowd import Crowd, Taste
+from tests.faults.ledger import Account, Ledger
+
+CONFIG = """
+timing: {preview_s: 0.2, snapshot_s: 0.1, access_s: 1.0}
+discord: {edit_interval_s: 1.0}
+limits: {daily: 0, queue_user: 20, queue_server: 50}
+log: {level: info}
+"""
+QUICK, STARTER = "tests.discord_fake.launch_quick", "tests.discord_fake.launch"
+NETWORK_ERRORS = ("socket.gaierror", "aiohttp.", "discord.", "ConnectionResetError", "TimeoutError", "OSError")
+"""What discord.py writes of into the log by itself, and what an interaction meets that cannot be answered."""
+REST_S = 300.0
+"""So long everything may take to come to rest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a campaign is run. `starter`: with the starter models instead of the quick dream."""
+
+    seed: int = 1
+    starter: bool = False
+    guilds: int = 3
+
+    @property
+    def life_s(self) -> float:
+        """So long, at most, people are let alone before a moment is waited for: pictures need time to be painted."""
+        return 4.0 if self.starter else 0.5
+
+    @property
+    def taste(self) -> Taste:
+        """What the crowd asks for."""
+        if self.starter:
+            return Taste(options={"size": "64x64", "cutouts": 4, "start": "random"}, steps=(6, 20), most_waiting=4)
+        return Taste(options={"size": "64x64", "start": "random"})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the process finds in its environment."""
+        return {"OMP_NUM_THREADS": "1", "FAKE_STEP_S": "0.01"}
+
+
+@dataclass
+class Scene:
+    """One campaign's world, process and chance."""
+
+    fake: FakeDiscord
+    bot: BotProcess
+    people: Crowd
+    plan: Plan
+    chance: random.Random
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the process finds in its environment, beside what the plan says."""
+
+    async def start(self) -> float:
+        """Start the process; returns after how many seconds it was connected."""
+        began = time.monotonic()
+        await self.bot.start(**self.plan.environment | self.environment)
+        return time.monotonic() - began
+
+    @asynccontextmanager
+    async def busy(self, at_once: int = 1) -> AsyncIterator[None]:
+        """Have people do things meanwhile, so many at once."""
+        living = [asyncio.create_task(self.people.live()) for _ in range(at_once)]
+        try:
+            yield
+        finally:
+            for task in living:
+                task.cancel()
+            ends = await asyncio.gather(*living, return_exceptions=True)
+        for end in ends:
+            if not isinstance(end, asyncio.CancelledError):
+                raise RuntimeError("the crowd broke") from end
+
+    async def rest(self) -> None:
+        """Wait until no job is under way and everybody was told.
+
+        Raises:
+            AssertionError: if that does not come to pass.
+        """
+        end = time.monotonic() + REST_S
+        while (left := await asyncio.to_thread(self.unsettled)) and time.monotonic() < end:
+            assert self.bot.alive, f"the bot ended by itself:\n{''.join(self.bot.lines[-40:])}"
+            await asyncio.sleep(0.2)
+        assert not left, f"these jobs did not come to an end within {REST_S} s: {left}"
+
+    def unsettled(self) -> list[tuple[int, str]]:
+        """The jobs that have not ended or of whose end nobody was told, with their states."""
+        return self.select("SELECT id, state FROM jobs WHERE state IN ('queued', 'running', 'posting') OR told = 0")
+
+    def select(self, sql: str) -> list[tuple[int, str]]:
+        """What the database says; nothing as long as there is none."""
+        path = self.bot.folder / "reverie.db"
+        if not path.exists():
+            return []
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            return list(db.execute(sql))
+        except sqlite3.OperationalError:
+            return []  # Its tables are not made yet.
+        finally:
+            db.close()
+
+    async def account(self) -> Account:
+        """Stop the process and ask the ledger."""
+        status = await self.bot.stop()
+        painter = undisturbed.starter if self.plan.starter else undisturbed.quick
+        ledger = Ledger(self.people, self.bot.folder, self.bot.log)
+        found = await asyncio.to_thread(lambda: ledger.account(painter()))
+        if status != 0:
+            found.broken.append(f"the exit status was {status}")
+        found.broken += self.fake.problems()
+        if TOKEN in self.bot.log or any(token in self.bot.log for token in self.fake.desk.all):
+            found.broken.append("a secret is in the log")
+        found.broken += [f"the bot broke: {line}" for line in unexpected(self.bot.lines)]
+        return found
+
+
+def unexpected(lines: list[str]) -> list[str]:
+    """The last lines of the tracebacks in a log, but for those of a network that does what networks do."""
+    found, within = [], False
+    for line in lines:
+        within = within or line.startswith("Traceback (most recent call last)")
+        if within and line[:1] not in (" ", "\n") and not line.startswith(("Traceback", "The above", "During")):
+            within = False
+            found += [] if line.startswith(NETWORK_ERRORS) else [line.strip()]
+    return found
+
+
+@asynccontextmanager
+async def scene(plan: Plan, folder: Path, *, host: str = "127.0.0.1") -> AsyncIterator[Scene]:
+    """A world with people, and a process that is not started yet; at the end nothing is left running."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chance = random.Random(plan.seed)
+    async with FakeDiscord(host=host) as fake:
+        bot = BotProcess(fake, folder, CONFIG, STARTER if plan.starter else QUICK)
+        people = Crowd(fake, plan.taste, random.Random(plan.seed + 1), guilds=plan.guilds)
+        try:
+            yield Scene(fake, bot, people, plan, chance)
+        finally:
+            await bot.close()

@@ -1,0 +1,38 @@
+"""A service on a real database, and a bot connected to the fake Discord, for those who attack them in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bot.config import Config, Discord, Timing
+from tests.bot.bench import Bench
+from tests.bot.discord.live import Live, on_a_fake
+
+HOST = 4711
+"""The id of whoever runs the bot."""
+
+
+@pytest.fixture
+def config() -> Config:
+    timing = Timing(preview_s=0.05, snapshot_s=0.05, retention_s=1.0, access_s=1.0)
+    return Config(timing=timing, discord=Discord(owners=[HOST]))
+
+
+@pytest_asyncio.fixture
+async def bench(tmp_path: Path, config: Config) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path / "data", config)
+    await bench.start()
+    yield bench
+    bench.dreamer.open.set()
+    await bench.service.close()
+
+
+@pytest_asyncio.fixture
+async def live(tmp_path: Path, config: Config) -> AsyncIterator[Live]:
+    """The bot in this process, connected; whatever it sent must be as Discord describes it."""
+    async with on_a_fake(Live, tmp_path, config) as live:
+        yield live

@@ -1,0 +1,77 @@
+"""Four pictures by the starter in a process that is denied all further memory before the second step of the second.
+
+It stays denied for the third, and is there again for the fourth. Each picture's outcome is a line of JSON: the digest
+of its pixels, or the name and the words of its error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import resource
+import sys
+from pathlib import Path
+
+from bot.dreamer import GeneratorDreamer
+from bot.executor import LocalExecutor
+from bot.painting import Dream, Painted, Work
+from generator import GenerationRequest, GeneratorError, Settings
+
+SETTINGS = Settings().merged({"size": "128x128", "steps": 3, "cutouts": 4, "start": "random", "seed": 1})
+REQUEST = GenerationRequest(prompt="a red apple", settings=SETTINGS, models="starter")
+FREE = resource.getrlimit(resource.RLIMIT_AS)
+
+
+def deny() -> None:
+    """Let this process have no more addresses than it has."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(), FREE[1]))
+
+
+class Denied:
+    """A dream that memory is denied to before its second step."""
+
+    def __init__(self, dream: Dream) -> None:
+        self._dream = dream
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._dream, name)
+
+    def step(self) -> object:
+        if self._dream.progress.step == 1:
+            deny()
+        return self._dream.step()
+
+
+class Dreamer(GeneratorDreamer):
+    """The generator, whose second dream is denied memory."""
+
+    begun = 0
+
+    def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
+        self.begun += 1
+        dream = super().begin(request, parent)
+        return Denied(dream) if self.begun == 2 else dream  # type: ignore[return-value]
+
+
+async def main() -> None:
+    """Paint, deny, paint, give back, paint."""
+    executor = LocalExecutor(Dreamer("starter", "cpu", unsafe_from=1.1))
+    for number in range(1, 5):
+        if number == 4:
+            resource.setrlimit(resource.RLIMIT_AS, FREE)
+        try:
+            work = Work(job_id=number, request=REQUEST, parent=None, snapshot=None)
+            painted = await executor.paint(work, lambda _: None)
+            assert isinstance(painted, Painted)
+            outcome = hashlib.sha256(painted.picture.image.tobytes()).hexdigest()
+        except GeneratorError as exc:
+            outcome = f"{type(exc).__name__}: {exc}"
+        sys.stdout.write(json.dumps(outcome) + "\n")
+    sys.stdout.write(json.dumps(executor.deaths) + "\n")
+    await executor.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,231 @@
+"""People who ask for pictures, press buttons and change their minds at random, in several servers. Event loop.
+
+All that they did is kept, with the answer that came or did not come, so that the ledger can hold the bot to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tests.discord_fake import FakeDiscord, Guild, Interaction, Member, Message, NotConnected
+
+PATIENCE_S = 4.0
+"""After so long a person believes that no answer will come."""
+WORDS = ("a red apple", "a blue cat", "a castle at night | fog:0.5", "a green tree", "two yellow stars")
+_BUTTON = re.compile(r"reverie:([a-z]+):(\d+):\d")
+_FOOTER = re.compile(r"#(\d+)$")
+
+
+class Kind(StrEnum):
+    """What people do."""
+
+    IMAGINE = "imagine"
+    AGAIN = "again"
+    VARY = "vary"
+    CONTINUE = "continue"
+    CANCEL = "cancel"
+    FINISH = "finish"
+    DELETE = "delete"
+    FORGET = "forget"
+    LOOK = "look"
+
+
+ORDERS = (Kind.IMAGINE, Kind.AGAIN, Kind.VARY, Kind.CONTINUE)
+"""What makes a new job."""
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One thing that a person did; `job_id` is the job that it was done to, where there is one."""
+
+    kind: Kind
+    member: Member
+    interaction: Interaction
+    job_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taste:
+    """What people ask for, and how often they do what.
+
+    Attributes:
+        options: of every /imagine.
+        steps: from, to.
+        most_waiting: so many pictures may wait or be painted before they ask for no more.
+        pause_s: between two deeds, from, to.
+        token_dies: how often an interaction's token ends right after its answer.
+    """
+
+    options: Mapping[str, object] = field(default_factory=dict)
+    steps: tuple[int, int] = (10, 60)
+    most_waiting: int = 6
+    pause_s: tuple[float, float] = (0.02, 0.25)
+    token_dies: float = 0.1
+    weights: Mapping[Kind, int] = field(
+        default_factory=lambda: {
+            Kind.IMAGINE: 40,
+            Kind.AGAIN: 6,
+            Kind.VARY: 6,
+            Kind.CONTINUE: 6,
+            Kind.CANCEL: 3,
+            Kind.FINISH: 6,
+            Kind.DELETE: 2,
+            Kind.FORGET: 1,
+            Kind.LOOK: 4,
+        }
+    )
+
+
+class Crowd:
+    """The people of all servers.
+
+    Attributes:
+        deeds: all that they did, in order.
+    """
+
+    def __init__(self, fake: FakeDiscord, taste: Taste, chance: random.Random, *, guilds: int = 3) -> None:
+        self._fake, self._taste, self._chance = fake, taste, chance
+        self.deeds: list[Deed] = []
+        self.guilds: list[Guild] = []
+        for number in range(guilds):
+            guild = fake.world.add_guild(f"server {number}")
+            for name in ("pictures", "elsewhere"):
+                guild.add_channel(name)
+            for name in ("ann", "ben", "cleo"):
+                guild.add_member(f"{name}-{number}", locale=chance.choice(["en-US", "de"]))
+            self.guilds.append(guild)
+
+    async def live(self) -> None:
+        """Do one thing after the other, for ever; where the bot has no session, Discord offers nothing to do."""
+        while True:
+            with suppress(NotConnected):
+                await self.act()
+            await asyncio.sleep(self._chance.uniform(*self._taste.pause_s))
+
+    async def act(self, kind: Kind | None = None) -> Deed | None:
+        """Do one thing, of that kind where it is given; None where there is nothing to do it to."""
+        if kind is None:
+            kind = self._chance.choices(list(self._taste.weights), list(self._taste.weights.values()))[0]
+        guild = self._chance.choice(self.guilds)
+        member = self._chance.choice(guild.members)
+        if kind in ORDERS and len(self.waiting()) >= self._taste.most_waiting:
+            return None
+        deeds: dict[Kind, Callable[[Guild, Member], Awaitable[Deed | None]]] = {
+            Kind.IMAGINE: self._imagine, Kind.DELETE: self._delete, Kind.FORGET: self._forget, Kind.LOOK: self._look,
+        }  # fmt: skip
+        if kind in deeds:
+            return await deeds[kind](guild, member)
+        return await self._press(kind)
+
+    @property
+    def forgotten(self) -> set[int]:
+        """The people who wanted all of theirs deleted."""
+        return {deed.member.id for deed in self.deeds if deed.kind is Kind.FORGET}
+
+    def waiting(self) -> list[Message]:
+        """The messages of jobs that wait or are painted, as people see it."""
+        return [item for item in self.messages() if _has(item, Kind.CANCEL)]
+
+    def messages(self) -> list[Message]:
+        """All that everybody sees, in all channels."""
+        return [item for guild in self.guilds for channel in guild.channels for item in channel.visible()]
+
+    async def _imagine(self, guild: Guild, member: Member) -> Deed:
+        chance, taste = self._chance, self._taste
+        options: dict[str, Any] = dict(taste.options) | {
+            "steps": chance.randint(*taste.steps),
+            "seed": chance.randrange(2**31),
+        }
+        if chance.random() < 0.3:
+            options["count"] = chance.randint(2, 4)
+        if chance.random() < 0.15:
+            options["timelapse"] = True
+        channel = chance.choice(guild.channels)
+        prompt = chance.choice(WORDS)
+        typed = await self._fake.type_command(channel, member, "imagine", prompt=prompt, **options)
+        return await self._noted(Deed(Kind.IMAGINE, member, typed))
+
+    async def _press(self, kind: Kind) -> Deed | None:
+        """Press that button below some message that has one; whoever asked for the picture presses it."""
+        found = [item for item in self.messages() if _has(item, kind)]
+        if not found:
+            return None
+        message = self._chance.choice(found)
+        member = self._owner(message)
+        pressed = await self._fake.press(message, f"reverie:{kind.value}", member)
+        return await self._noted(Deed(kind, member, pressed, job_of(message)))
+
+    async def _delete(self, guild: Guild, member: Member) -> Deed | None:
+        found = [item for item in self.messages() if _has(item, Kind.DELETE)]
+        if not found:
+            return None
+        message = self._chance.choice(found)
+        member = self._owner(message)
+        asked = await self._answered(await self._fake.press(message, "reverie:delete", member))
+        sure = None if asked is None else asked.message
+        if sure is None or not any(item.startswith("reverie:erase") for item in sure.custom_ids()):
+            return None
+        pressed = await self._fake.press(sure, "reverie:erase", member)
+        return await self._noted(Deed(Kind.DELETE, member, pressed, job_of(message)))
+
+    async def _forget(self, guild: Guild, member: Member) -> Deed | None:
+        member = guild.members[-1]
+        asked = await self._answered(await self._fake.type_command(guild.channels[0], member, "privacy"))
+        for button in ("reverie-own:forget", "reverie-own:sure"):
+            message = None if asked is None else asked.message
+            if message is None or button not in message.custom_ids():
+                return None
+            pressed = await self._fake.press(message, button, member)
+            if button.endswith("sure"):
+                return await self._noted(Deed(Kind.FORGET, member, pressed))
+            asked = await self._answered(pressed)
+        return None
+
+    async def _look(self, guild: Guild, member: Member) -> Deed:
+        command = self._chance.choice(["queue", "gallery", "about"])
+        return await self._noted(
+            Deed(Kind.LOOK, member, await self._fake.type_command(guild.channels[0], member, command))
+        )
+
+    async def _noted(self, deed: Deed) -> Deed:
+        """Keep a deed, then wait for its answer as long as a person would."""
+        self.deeds.append(deed)
+        answered = await self._answered(deed.interaction)
+        if answered is not None and deed.kind in ORDERS and self._chance.random() < self._taste.token_dies:
+            deed.interaction.dead = True
+        return deed
+
+    async def _answered(self, interaction: Interaction) -> Interaction | None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await interaction.done.wait()
+        except TimeoutError:
+            return None
+        return interaction if interaction.callback is not None else None
+
+    def _owner(self, message: Message) -> Member:
+        """Whom a message names first: who asked for the picture."""
+        members: list[Member] = message.channel.guild.members
+        return next((item for item in members if f"<@{item.id}>" in message.content), members[0])
+
+
+def job_of(message: Message) -> int | None:
+    """The job that a message shows, by its buttons, else by the last line of its embed."""
+    for custom_id in message.custom_ids():
+        if (found := _BUTTON.fullmatch(custom_id)) is not None:
+            return int(found[2])
+    for embed in message.embeds:
+        if (found := _FOOTER.search(embed.get("footer", {}).get("text", ""))) is not None:
+            return int(found[1])
+    return None
+
+
+def _has(message: Message, kind: Kind) -> bool:
+    return any(item.startswith(f"reverie:{kind.value}:") for item in message.custom_ids())

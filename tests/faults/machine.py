@@ -1,0 +1,98 @@
+"""A bot that is a process of its own, one server, Ann, and what a test must know to say that nothing was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bot.files import DataFolder, Kind
+from tests.discord_fake import BotProcess, Channel, FakeDiscord, Interaction, Member, Message
+from tests.faults.small_disk import ME, SmallDisk, ask
+
+QUICK = "tests.discord_fake.launch_quick"
+REAL = "tests.discord_fake.launch"
+CONFIG = """
+timing: {preview_s: 0.2, snapshot_s: 0.1, access_s: 1.0}
+discord: {edit_interval_s: 1.0}
+limits: {queue_user: 50}
+log: {level: debug}
+"""
+
+
+class Machine:
+    """The process, and its data as the test sees them.
+
+    Attributes:
+        data: the data folder, from where the test can see it.
+    """
+
+    def __init__(
+        self,
+        fake: FakeDiscord,
+        folder: Path,
+        module: str = QUICK,
+        *,
+        config: str = CONFIG,
+        disk: SmallDisk | None = None,
+    ) -> None:
+        """`disk` is what is mounted at the data folder, where something is."""
+        self.fake, self.disk, self._module = fake, disk, module
+        guild = fake.world.add_guild()
+        self.channel: Channel = guild.add_channel()
+        self.ann: Member = guild.add_member("ann")
+        self.bot = BotProcess(fake, folder, config, module if disk is None else ME)
+        self.data = self.bot.folder if disk is None else disk.inside
+
+    async def start(self, **environment: str) -> None:
+        """Start the bot and wait until it is connected."""
+        await self.bot.start(**environment | ({} if self.disk is None else self.disk.runs(self._module)))
+
+    async def imagine(self, prompt: str = "a red apple", **options: object) -> Interaction:
+        """Ann types /imagine; returns it once it is answered and the answer says something."""
+        answer = await self.fake.type_imagine(self.channel, self.ann, prompt, **options)
+        await self.fake.until(lambda: shown(answer), 60)
+        return answer
+
+    def row(self, job_id: int) -> Mapping[str, object] | None:
+        """A job as it is in the database."""
+        return next(iter(self.rows("SELECT * FROM jobs WHERE id = ?", job_id)), None)
+
+    def rows(self, sql: str, *values: object) -> list[Mapping[str, object]]:
+        """What a query finds."""
+        if self.disk is not None:
+            return self.disk.rows("reverie.db", sql, *values)
+        return ask(self.data / "reverie.db", sql, values)
+
+    def state(self, job_id: int) -> str:
+        """In which state a job is; empty where it is not."""
+        row = self.row(job_id)
+        return "" if row is None else str(row["state"])
+
+    async def done(self, job_id: int, *, number: int = 1, timeout_s: float = 90) -> Message:
+        """The message with a job's picture: there is one such, it holds what was saved, and the row says so.
+
+        `number` 0 is the grid of several pictures.
+        """
+        await self.fake.until(lambda: self.state(job_id) in ("done", "failed", "cancelled"), timeout_s)
+        row = self.row(job_id)
+        assert row is not None and row["state"] == "done", (row, self.bot.log[-4_000:])
+        name = f"reverie-{job_id}-{number}.png" if number else f"reverie-{job_id}.png"
+        found = [item for item in self.channel.visible() if name in [file.filename for file in item.attachments]]
+        assert len(found) == 1, f"{len(found)} messages show the picture of job {job_id}"
+        (file,) = found[0].attachments
+        assert file.data == DataFolder(self.data).read(Kind.PICTURE, job_id, number)
+        return found[0]
+
+    def leftovers(self) -> list[str]:
+        """Files that no job needs any more: half written ones, and snapshots of pictures that are finished."""
+        return sorted(
+            path.name for pattern in (".*.part", "*-?.safetensors") for path in self.data.rglob(pattern)
+            if path.name[0] == "." or path.parent.parent.name == "snapshots"
+        )  # fmt: skip
+
+
+def shown(answer: Interaction) -> str:
+    """What a person sees of an answer by now, followed by nothing where it is still thinking."""
+    message = answer.message
+    words = [item.content for item in answer.followups] + ([message.content] if message is not None else [])
+    return next((text for text in words if text), answer.text.strip())

@@ -1,0 +1,49 @@
+"""What a fuzzer aims at: something that reads bytes, with what may come of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+BOUND_S = 2.0
+"""Of computing for one input, while every line is counted as well; without that it takes a fraction."""
+
+
+class Broken(Exception):
+    """A promise that was not kept."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that reads bytes.
+
+    Attributes:
+        allowed: what may come of any bytes.
+        read: reads them, and raises where anything else came of them.
+        seeds: what a fuzzer begins with.
+        words: what is worth putting into an input.
+        longest: bytes of an input.
+    """
+
+    allowed: str
+    read: Callable[[bytes], object]
+    seeds: Callable[[], Iterable[bytes]]
+    words: tuple[str, ...] = ()
+    longest: int = 8192
+
+    def __call__(self, data: bytes) -> None:
+        """Read, and see that it took no longer than it may.
+
+        Raises:
+            Broken: if it did.
+        """
+        began = time.process_time()
+        self.read(data)
+        took_s = time.process_time() - began
+        if took_s > BOUND_S:
+            raise Broken(f"it took {took_s:.1f} s")
+
+    def corpus(self) -> list[bytes]:
+        """The seeds that are not too long, each once."""
+        return sorted({data for data in self.seeds() if len(data) <= self.longest})

@@ -1,0 +1,48 @@
+"""The targets keep to what they allow on all that the fuzzer begins with, and the fuzzer finds what is planted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fuzz import MISSING, fuzz
+from tests.faults.fuzzing import TARGETS
+
+ROOT = Path(__file__).parent.parent.parent
+WITHOUT = "import sys; sys.modules['atheris'] = None; from benchmarks.fuzz import main; sys.exit(main())"
+fuzzes = pytest.mark.skipif(find_spec("atheris") is None, reason="there is no atheris for this system")
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_seed_comes_to_what_its_target_allows(name: str) -> None:
+    seeds = TARGETS[name].corpus()
+    assert len(seeds) > 5
+    for data in seeds:
+        TARGETS[name](data)
+
+
+@fuzzes
+@pytest.mark.parametrize(("name", "words"), [("careless", "the planted defect"), ("slow", "it took")])
+def test_a_planted_defect_is_found_and_its_input_kept(tmp_path: Path, name: str, words: str) -> None:
+    run = fuzz(name, 60, tmp_path, module="tests.faults.planted")
+    assert words in run.finding, (tmp_path / "log").read_text("utf-8", "replace")[-2_000:]
+    assert run.seconds < 60 and run.tried > 1
+    (kept,) = (tmp_path / "found").iterdir()
+    assert kept.name in run.finding
+
+
+@fuzzes
+def test_a_run_without_a_finding_says_what_was_reached(tmp_path: Path) -> None:
+    run = fuzz("sound", 2, tmp_path, module="tests.faults.planted")
+    assert run.finding == "", (tmp_path / "log").read_text("utf-8", "replace")[-2_000:]
+    assert run.edges >= run.edges_first > 1 and run.tried > 100 and run.memory_mib > 1
+    assert len(list((tmp_path / "corpus").iterdir())) >= run.corpus_first
+
+
+def test_without_atheris_there_is_a_sentence() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (1, MISSING)

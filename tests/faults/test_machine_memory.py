@@ -1,0 +1,30 @@
+"""Memory that is denied in the middle of a picture: that one has failed and says why, and the next one is painted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="denies memory as Linux does")
+async def test_the_starter_survives_without_any_memory_and_paints_the_same_when_it_is_there_again() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.faults.cramped"),
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    before, denied, still_denied, after, deaths = map(json.loads, said.splitlines())
+    assert len(before) == 64 and after == before
+    for outcome in (denied, still_denied):
+        assert outcome.startswith("OutOfMemory: There is too little memory even for a small picture")
+    assert deaths == 0

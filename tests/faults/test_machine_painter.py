@@ -1,0 +1,94 @@
+"""The thread that paints dies, stands still, or finds no memory: the picture comes once all the same, or a reason."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bot.config import Config, Timing
+from bot.jobs import JobState
+from generator import GeneratorError, OutOfMemory
+from tests.bot.discord.live import Live, on_a_fake
+from tests.discord_fake import Message
+
+
+@pytest_asyncio.fixture
+async def live(tmp_path: Path) -> AsyncIterator[Live]:
+    timing = Timing(preview_s=0.05, snapshot_s=0.05, access_s=1.0, stall_s=2.0)
+    async with on_a_fake(Live, tmp_path, Config(timing=timing)) as live:
+        yield live
+
+
+async def painting(live: Live, *faults: BaseException) -> Message:
+    """A job that is painted and has a snapshot; these faults are what its next steps meet, one after the other."""
+    live.dreamer.step_s = 0.05
+    answer = await live.imagine(steps=30)
+    message = answer.message
+    assert message is not None
+    await live.fake.until(lambda: list((live.folder / "snapshots").rglob("*.safetensors")))
+    live.dreamer.faults = list(faults)
+    return message
+
+
+async def goes_on(live: Live, job_id: int) -> None:
+    """The next picture comes."""
+    await live.imagine("a green tree")
+    await live.ended(job_id)
+
+
+@pytest.mark.parametrize("death", [SystemExit(), KeyboardInterrupt(), GeneratorExit()], ids=lambda one: repr(one))
+async def test_a_thread_that_dies_is_replaced_and_the_picture_goes_on(live: Live, death: BaseException) -> None:
+    message = await painting(live, death)
+    await live.ended()
+    assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
+    assert live.client.service._executor.deaths == 1
+    assert len(set(live.dreamer.threads)) == 1 and live.dreamer.resumed[-1] > 0, "it began anew"
+    await goes_on(live, 2)
+    assert len(live.channel.visible()) == 2
+
+
+async def test_a_picture_under_which_the_thread_dies_twice_has_failed_and_says_why(live: Live) -> None:
+    message = await painting(live, SystemExit(), SystemExit())
+    job = await live.ended(state=JobState.FAILED)
+    assert job.reason is not None and job.reason.key == "painter_died"
+    assert "twice" in message.content
+    queue = await (await live.fake.type_command(live.channel, live.ann, "queue")).answered()
+    assert "#1" not in queue.text
+    await goes_on(live, 2)
+    assert not list((live.folder / "snapshots").rglob("*.safetensors"))
+
+
+async def test_a_thread_that_stands_still_is_replaced_and_the_picture_goes_on(live: Live) -> None:
+    message = await painting(live)
+    live.dreamer.open.clear()
+    await live.fake.until(lambda: live.client.service._executor.deaths == 1)
+    live.dreamer.open.set()
+    await live.ended()
+    assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
+    await goes_on(live, 2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        (MemoryError(), "out_of_memory"),
+        (OutOfMemory("The picture does not fit on the GPU."), "out_of_memory"),
+        (GeneratorError("The GPU failed."), "generator_says"),
+        (RecursionError(), "unexpected"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+async def test_a_step_that_breaks_ends_its_job_with_the_reason_and_no_other(
+    live: Live, fault: Exception, key: str
+) -> None:
+    message = await painting(live, fault)
+    await live.imagine("a blue bird")
+    job = await live.ended(state=JobState.FAILED)
+    assert job.reason is not None and job.reason.key == key
+    assert job.reason.said()[:20] in message.content
+    await live.ended(2)
+    assert live.client.service._executor.deaths == 0
+    assert not list((live.folder / "snapshots").rglob("*.safetensors"))

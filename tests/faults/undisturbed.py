@@ -1,0 +1,55 @@
+"""Paints a finished picture once more, without any interruption, from the recipe in it. Blocking; any thread."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from bot.dreamer import GeneratorDreamer
+from bot.painting import Dreamer
+from generator import GenerationRequest, Recipe, encode, recipe_to_json
+from tests.bot.fake_dream import FakeDreamer
+
+
+class Undisturbed:
+    """What the same request gives when nothing comes in between."""
+
+    def __init__(self, dreamer: Dreamer) -> None:
+        self._dreamer = dreamer
+        self.painted = lru_cache(maxsize=None)(self._painted)
+        """The file of a request's picture and its last snapshot, given that of its parent."""
+
+    def files(self, request: GenerationRequest) -> set[bytes]:
+        """The files that may come out."""
+        return {self.painted(request, latent)[0] for latent in self._latents(request.parent)}
+
+    def _latents(self, request: GenerationRequest | None) -> set[bytes | None]:
+        """What a child may begin from: nothing, where its parent was deleted before the child was painted.
+
+        Only the quick dream tells these cases apart; the starter's makes the parent anew, to the same bytes.
+        """
+        if request is None or not isinstance(self._dreamer, FakeDreamer):
+            return {None}
+        return {None, *(self.painted(request, latent)[1] for latent in self._latents(request.parent))}
+
+    def _painted(self, request: GenerationRequest, parent: bytes | None) -> tuple[bytes, bytes]:
+        dream = self._dreamer.begin(request, parent)
+        while not dream.finished:
+            dream.step()
+        picture = dream.picture()
+        recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
+        return encode(picture.image, "png", recipe), dream.snapshot()
+
+
+def quick() -> Undisturbed:
+    """For the dream without models."""
+    return Undisturbed(FakeDreamer())
+
+
+def starter() -> Undisturbed:
+    """For the starter models, on one thread of a CPU, as the process has it under OMP_NUM_THREADS=1."""
+    import torch
+
+    torch.set_num_threads(1)
+    dreamer = GeneratorDreamer("starter", "cpu", unsafe_from=1.0)
+    dreamer.load()
+    return Undisturbed(dreamer)
