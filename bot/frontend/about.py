@@ -14,8 +14,7 @@ from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
 from bot.frontend.errors import told
-from bot.frontend.pictures import remove_message
-from bot.frontend.poster import FILE_BYTES, ROOM_BYTES
+from bot.frontend.poster import FILE_BYTES, ROOM_BYTES, remove_message
 from bot.frontend.wording import described
 from bot.texts import say
 from generator import __version__
@@ -100,7 +99,13 @@ async def _forget(interaction: Interaction) -> None:
     asker, people = asker_of(interaction), interaction.client.service.people
     await interaction.response.defer()
     # What is under way would else seem to be under way for ever; finished pictures stay where they were posted.
+    messages = {}
     for job in await people.unsettled(asker):
         await remove_message(interaction.client, job)
-    count = await people.delete_mine(asker)
-    await change_answer(interaction, say("forgotten", interaction.locale.value, count=count))
+        messages[job.id] = job.message_id
+    deleted = await people.delete_mine(asker)
+    for job in deleted:
+        unsettled = job.id in messages or not (job.state.ended and job.told)
+        if unsettled and job.message_id != messages.get(job.id):
+            await remove_message(interaction.client, job)
+    await change_answer(interaction, say("forgotten", interaction.locale.value, count=len(deleted)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -12,20 +10,15 @@ import discord
 from bot.errors import NotFound
 from bot.frontend import message
 from bot.frontend.answering import change_answer, in_time, reply
-from bot.frontend.app import App, Interaction
+from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
-from bot.frontend.faults import TROUBLE, Fault, fault_of, wait_s
 from bot.frontend.keys import job_button
-from bot.frontend.poster import FILE_BYTES, ROOM_BYTES
+from bot.frontend.poster import FILE_BYTES, ROOM_BYTES, remove_message
 from bot.jobs import Job, JobState, StoredPicture
-from bot.log import about
 from bot.service import PictureFile
 from bot.texts import say
 
-REMOVAL_TRIES = 4
-"""So often a message of a deleted job is tried to be removed."""
 RECIPE_FILE = "reverie-{job}-{number}.json"
-_log = logging.getLogger(__name__)
 
 
 async def show(interaction: Interaction, job_id: int, number: int) -> None:
@@ -101,24 +94,10 @@ async def delete(interaction: Interaction, job_id: int, number: int) -> None:
     job = await archive.own(asker, job_id)
     await interaction.response.defer()
     await remove_message(interaction.client, job)
-    await archive.delete(asker, job_id)
+    deleted = await archive.delete(asker, job_id)
+    if deleted.message_id != job.message_id:
+        await remove_message(interaction.client, deleted)
     await change_answer(interaction, say("deleted", asker.locale, job=job_id))
-
-
-async def remove_message(app: App, job: Job) -> None:
-    """Take a job's message out of its channel; where Discord does not let that happen, it stays."""
-    if job.message_id is None:
-        return
-    message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(job.message_id)
-    for tries in range(REMOVAL_TRIES):
-        try:
-            await message.delete()
-            return
-        except TROUBLE as exc:
-            if fault_of(exc) is not Fault.PASSING or tries == REMOVAL_TRIES - 1:
-                _log.info("the message of a deleted job stays: %r", exc, extra=about(job=job.id, guild=job.guild_id))
-                return
-            await asyncio.sleep(wait_s(exc, tries))
 
 
 def _limit(interaction: Interaction) -> int:

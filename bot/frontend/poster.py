@@ -15,7 +15,7 @@ import discord
 
 from bot.frontend import message
 from bot.frontend.app import App, Interaction
-from bot.frontend.faults import TROUBLE, Fault, fault_of
+from bot.frontend.faults import TROUBLE, Fault, fault_of, wait_s
 from bot.frontend.message import Shown
 from bot.jobs import Job, JobState
 from bot.log import about, new_error_id
@@ -32,6 +32,8 @@ SKEW_S = 60.0
 """So far Discord's clock may be from ours."""
 TOKEN_CALL_S = 20.0
 """How long an edit by the token may take, rate limits included, which discord.py would wait for without end."""
+REMOVAL_TRIES = 4
+"""So often a message of a deleted job is tried to be removed."""
 _REACHED = (Fault.OTHER, Fault.CLOSED)
 _log = logging.getLogger(__name__)
 
@@ -46,8 +48,7 @@ class Poster:
         """Show progress; False if the message was deleted, so that there is nothing to edit."""
         job = await self._placed(job)
         if job.message_id is None:
-            sent = await self._send(job, shown, nonce=f"{job.nonce}-q")
-            await self._app.service.set_message(job.id, job.channel_id, sent)
+            await self._noted(job, await self._send(job, shown, nonce=f"{job.nonce}-q"))
             return True
         edited, error = await self._edit(job, shown, token)
         if edited or error is None:
@@ -68,7 +69,7 @@ class Poster:
             if error is not None and fault_of(error) is Fault.PASSING:
                 raise error
         if job.state is JobState.FAILED:
-            await self._send(job, shown, nonce=job.nonce)
+            await self._noted(job, await self._send(job, shown, nonce=job.nonce))
         elif error is not None:
             raise error
 
@@ -89,7 +90,8 @@ class Poster:
             if why is None:
                 raise
             return False
-        await post.done(job.id, job.channel_id, message_id)
+        if await post.done(job.id, job.channel_id, message_id) is None:
+            await remove_message(self._app, replace(job, message_id=message_id))
         return True
 
     def limit_bytes(self, guild_id: int) -> int:
@@ -191,6 +193,11 @@ class Poster:
         )
         return sent.id
 
+    async def _noted(self, job: Job, message_id: int) -> None:
+        """Note which message shows a job; if the job was deleted in this very moment, the message goes too."""
+        if not await self._app.service.set_message(job.id, job.channel_id, message_id):
+            await remove_message(self._app, replace(job, message_id=message_id))
+
     async def _placed(self, job: Job) -> Job:
         """The job with its message: if the process ended just after it was answered, nobody noted which that is."""
         if job.message_id is not None or (found := await self._earlier(job, job.created_at)) is None:
@@ -217,3 +224,19 @@ class Poster:
                 raise
             _log.info("cannot look for an earlier post: %r", exc, extra=about(job=job.id))
         return None
+
+
+async def remove_message(app: App, job: Job) -> None:
+    """Take a job's message out of its channel; where Discord does not let that happen, it stays."""
+    if job.message_id is None:
+        return
+    message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(job.message_id)
+    for tries in range(REMOVAL_TRIES):
+        try:
+            await message.delete()
+            return
+        except TROUBLE as exc:
+            if fault_of(exc) is not Fault.PASSING or tries == REMOVAL_TRIES - 1:
+                _log.info("the message of a deleted job stays: %r", exc, extra=about(job=job.id, guild=job.guild_id))
+                return
+            await asyncio.sleep(wait_s(exc, tries))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from bot import imaging
 from bot.errors import NotFound, NotOwner
@@ -138,16 +139,16 @@ class Archive:
         return job
 
     async def delete(self, asker: Asker, job_id: int) -> Job:
-        """Delete a job with its pictures, request and reports; returns it as it was.
+        """Delete a job with its pictures, request and reports; returns it as it was at last.
 
-        Its message is the caller's to remove, and before this: afterwards nobody knows which it is.
+        Its message is the caller's to remove, and before this: should the process end after it, nobody would know
+        which message that is. Afterwards the caller removes the one that it may have got meanwhile.
 
         Raises:
             NotFound, NotOwner: as `own`.
         """
         job = await self.own(asker, job_id)
-        await self.purge([job])
-        return job
+        return (await self.purge([job]) or [job])[0]
 
     async def report(self, asker: Asker, job_id: int, number: int, reason: ReportReason, details: str = "") -> Report:
         """Write down that somebody finds a picture out of place; a second report of the same replaces the first.
@@ -171,17 +172,20 @@ class Archive:
             channel_id=channel_id,
         )
 
-    async def purge(self, jobs: Iterable[Job]) -> None:
-        """Delete jobs, whatever state they are in: first the rows, which are the truth, then the files."""
-        ids = []
+    async def purge(self, jobs: Sequence[Job]) -> list[Job]:
+        """Delete jobs, whatever state they are in: first the rows, which are the truth, then the files.
+
+        Returns those that were there, with the messages that they had at last.
+        """
         for job in jobs:
-            ids.append(job.id)
             if job.state in (JobState.QUEUED, JobState.RUNNING):
                 await self._stop(job)
-        await self._store.jobs.delete(ids)
-        for job_id in ids:
-            await asyncio.to_thread(self._files.remove_job, job_id)
-            self._notify(job_id)
+        messages = await self._store.jobs.delete(job.id for job in jobs)
+        for job in jobs:
+            await asyncio.to_thread(self._files.remove_job, job.id)
+            self._notify(job.id)
+        there = ((job, *messages[job.id]) for job in jobs if job.id in messages)
+        return [replace(job, channel_id=channel_id, message_id=message_id) for job, channel_id, message_id in there]
 
     async def purge_guild(self, guild_id: int) -> int:
         """Delete every job of a server; returns how many."""

@@ -39,12 +39,14 @@ class People:
         jobs = await self._store.pictures.person_jobs(asker.user_id)
         return [job for job in jobs if not (job.state.ended and job.told)]
 
-    async def delete_mine(self, asker: Asker) -> int:
-        """Cancel and delete all of the asker's jobs in every server, with pictures and reports; returns how many."""
-        jobs = await self._store.pictures.person_jobs(asker.user_id)
-        await self._archive.purge(jobs)
+    async def delete_mine(self, asker: Asker) -> list[Job]:
+        """Cancel and delete all of the asker's jobs in every server, with pictures and reports.
+
+        Returns them as they were at last: some may have got a message since `unsettled` was asked.
+        """
+        jobs = await self._archive.purge(await self._store.pictures.person_jobs(asker.user_id))
         await self._store.pictures.forget_person(asker.user_id)
-        return len(jobs)
+        return jobs
 
     def _write(self, jobs: Sequence[Job], facts: dict[str, object], recipes: dict[int, str], limit_bytes: int) -> Path:
         path = self._files.export_path()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
@@ -169,30 +169,34 @@ class JobTable:
         self._tell(moved)
         return [event.job.id for event in moved]
 
-    async def delete(self, job_ids: Iterable[int]) -> None:
-        """Delete jobs with all that belongs to them; their files are the caller's to remove afterwards."""
+    async def delete(self, job_ids: Iterable[int]) -> dict[int, tuple[int, int | None]]:
+        """Delete jobs with all that belongs to them; returns the channel and the message of each, as noted last.
+
+        Their files are the caller's to remove afterwards.
+        """
         ids = set(job_ids)
         if not ids:
-            return
+            return {}
+        messages = {}
         async with self._database.transaction() as db:
+            for marks, part in _in_parts(ids):
+                query = f"SELECT id, channel_id, message_id FROM jobs WHERE id IN ({marks})"  # noqa: S608
+                for row in await db.execute_fetchall(query, part):
+                    messages[row["id"]] = (row["channel_id"], row["message_id"])
             under_way = await db.execute_fetchall(f"{SELECT_JOB} WHERE {UNDER_WAY} ORDER BY id")
             # To read a row takes a millisecond, and thousands may wait.
             jobs = [job_of(row) for row in under_way if row["id"] in ids]
             gone = [Event(job, job, deleted=True) for job in jobs]
             await db.executemany("DELETE FROM jobs WHERE id = ?", [(job_id,) for job_id in ids])
         self._tell(gone)
+        return messages
 
     async def existing(self, job_ids: Iterable[int]) -> set[int]:
         """Those of the ids that have a row."""
         found = set()
-        wanted = list(job_ids)
-        for start in range(0, len(wanted), 500):
-            part = wanted[start : start + 500]
-            marks = ", ".join("?" * len(part))
-            found |= {
-                row["id"]
-                for row in await self._database.rows(f"SELECT id FROM jobs WHERE id IN ({marks})", part)  # noqa: S608
-            }
+        for marks, part in _in_parts(job_ids):
+            query = f"SELECT id FROM jobs WHERE id IN ({marks})"  # noqa: S608
+            found |= {row["id"] for row in await self._database.rows(query, part)}
         return found
 
     def _tell(self, events: Iterable[Event]) -> None:
@@ -281,3 +285,11 @@ async def _load(db: aiosqlite.Connection, guild_id: int, user_id: int, now: floa
     values = {"guild": guild_id, "user": user_id, "day": day_of(now)}
     row = next(iter(await db.execute_fetchall(f"SELECT {columns}", values)))
     return Load(**{name: row[name] for name in queries})
+
+
+def _in_parts(ids: Iterable[int]) -> Iterator[tuple[str, list[int]]]:
+    """Any number of ids, as many at a time as a statement takes, with the question marks that stand for them."""
+    wanted = list(ids)
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        yield ", ".join("?" * len(part)), part

@@ -87,6 +87,7 @@ class FakeDreamer:
         self.begun: list[GenerationRequest] = []
         self.resumed: list[int] = []
         self.threads: list[int] = []
+        self.steps_made = 0
         self.open = threading.Event()
         """While it is clear, steps wait."""
         self.open.set()
@@ -141,3 +142,4 @@ class FakeDreamer:
             time.sleep(self.step_s)
         if self.faults:
             raise self.faults.pop(0)
+        self.steps_made += 1
