@@ -16,6 +16,8 @@ from benchmarks.reference import PlainLoop, Seeing
 from generator.dream import Dream
 from generator.models import STARTER, Models, load_models, read_tensors
 from generator.perceptor import CLIP, ModifiedResNet, Perceptor
+from generator.precision import choose_precision
+from generator.probing import settle_precision
 from generator.request import GenerationRequest
 from generator.settings import Settings
 from generator.targets import targets_of
@@ -67,16 +69,18 @@ CASES = {
 }
 
 
-def models_of(case: Case, device: str) -> Models:
-    """The models of a case, as our dream uses them."""
+def models_of(case: Case, device: str, precision: str = "auto") -> Models:
+    """The models of a case, as our dream uses them; the plain loop has some of its own, in `fp32`."""
     if case.models == "starter":
-        return load_models("starter", device)
+        return load_models("starter", device, precision=precision)
     torch.manual_seed(0)
     params = {"embed_dim": 256, "n_embed": 16384, "ddconfig": _F16}
     config = OmegaConf.create({"model": {"target": "taming.models.vqgan.VQModel", "params": params}})
     vqgan = VQGAN(config).eval().requires_grad_(False).to(device)
     perceptor = Perceptor(CLIP(**_VIT_B_32), "ViT-B/32 (random)", device=device)
-    return Models("real", vqgan, (perceptor,), None, torch.device(device), {})
+    models = Models("real", vqgan, (perceptor,), None, torch.device(device), {})
+    settle_precision(models, choose_precision(precision, models.device))
+    return models
 
 
 def request_of(case: Case, models: Models, seed: int = 0) -> GenerationRequest:

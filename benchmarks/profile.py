@@ -91,8 +91,9 @@ def one_step(models: Models, case: Case, watch: Stopwatch) -> None:
         gradient = leaf.grad
 
 
-def operations(models: Models, case: Case) -> dict[str, float]:
+def operations(case: Case, device: str) -> dict[str, float]:
     """GFLOP of the plain arithmetic of decoder and perceptor, forward; the way back to the input takes as many."""
+    models = models_of(case, device, "fp32")
     request = request_of(case, models)
     latent = Dream(request, models).latent
     eye = stock_eye(case, models)
@@ -109,9 +110,9 @@ def operations(models: Models, case: Case) -> dict[str, float]:
     return figures
 
 
-def limit(watch: Stopwatch, device: str) -> float:
-    """GFLOP/s of a product of large matrices, the best of five."""
-    first, second = torch.rand(2, _SIDE, _SIDE, device=device).unbind(0)
+def limit(watch: Stopwatch, device: str, dtype: torch.dtype) -> float:
+    """GFLOP/s of a product of large matrices in a number format, the best of five."""
+    first, second = torch.rand(2, _SIDE, _SIDE, device=device, dtype=dtype).unbind(0)
     for _ in range(5):
         watch.time("limit", lambda: first @ second)
     return 2 * _SIDE**3 / 1e9 / min(watch.seconds.pop("limit"))
@@ -129,10 +130,10 @@ def main(arguments: list[str]) -> int:
     models = models_of(case, args.device)
     one_step(models, case, Stopwatch(args.device))
     watch = Stopwatch(args.device)
-    peak = limit(watch, args.device)
+    peak = limit(watch, args.device, models.precision.dtype)
     for _ in range(args.rounds):
         one_step(models, case, watch)
-    gflop = operations(models, case)
+    gflop = operations(case, args.device)
     medians = {name: statistics.median(seconds) for name, seconds in watch.seconds.items()}
     total = sum(medians.values())
     rows = []
@@ -140,7 +141,7 @@ def main(arguments: list[str]) -> int:
         work = gflop.get(name.partition(",")[0])
         rate = "" if work is None else f"{work / seconds:.0f} ({work / seconds / peak:.0%})"
         rows.append([name, f"{seconds * 1000:.0f}", f"{seconds / total:.1%}", rate])
-    rows.append(["all", f"{total * 1000:.0f}", "", f"limit {peak:.0f}"])
+    rows.append(["all", f"{total * 1000:.0f}", "", f"limit {peak:.0f} ({models.precision.value})"])
     figures = {"case": case.name, "seconds": watch.seconds, "gflop_forward": gflop, "limit_gflop_s": peak}
     tell(args.json, about, ["part", "ms", "share", "GFLOP/s of the plain arithmetic"], rows, figures)
     return 0

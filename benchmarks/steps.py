@@ -88,7 +88,7 @@ def _work(pipe: Connection, case: Case, side: str, threads: int, device: str) ->
 
 def _beginner(case: Case, side: str, device: str) -> Callable[[], Callable[[], object]]:
     """What begins one optimisation, and gives what improves it once."""
-    models = models_of(case, device)
+    models = models_of(case, device, "auto" if side == "ours" else "fp32")
     if side == "ours":
         return lambda: dream_of(case, models).step
     return lambda: plain_loop_of(case, models, request_of(case, models), singly=side == "singly").step

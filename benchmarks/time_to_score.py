@@ -115,13 +115,13 @@ def own_score(models: Models) -> Score:
     return score
 
 
-def race(models: Models, prompt: str, seed: int, plain_steps: int, score: Score) -> Race:
-    """The plain loop to its end, then our dream until it is as good."""
+def race(models: Models, plain_models: Models, prompt: str, seed: int, plain_steps: int, score: Score) -> Race:
+    """The plain loop, with models of its own in float32, to its end; then our dream until it is as good."""
     defaults = Settings().merged(models.defaults)
     plain_settings = defaults.merged({**PLAIN, "steps": plain_steps, "seed": seed})
     asked = GenerationRequest(prompt=prompt, models=models.name, settings=plain_settings)
     vector = targets_of(asked, models.perceptors)[0].vectors[0]
-    plain, clock = plain_loop_of(_CASE, models, asked), Clock()
+    plain, clock = plain_loop_of(_CASE, plain_models, asked), Clock()
     for _ in range(plain_steps):
         clock.time(plain.step)
     with torch.no_grad():
@@ -169,11 +169,12 @@ def main(arguments: list[str]) -> int:
     about = conditions(args.threads, args.device)
     torch.set_num_threads(args.threads)
     models = load_models("starter", args.device)
+    plain_models = load_models("starter", args.device, precision="fp32")
     judges = judges_score(JUDGES)
     score = judges or own_score(models)
     about["judged_by"] = "judges that never guide" if judges else "the perceptor that guided both, at other crops"
     races = [
-        race(models, prompt, seed, args.plain_steps, score)
+        race(models, plain_models, prompt, seed, args.plain_steps, score)
         for prompt in PROMPTS[: args.prompts]
         for seed in range(args.seeds)
     ]
