@@ -11,13 +11,14 @@ from typing import Any
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.lean import convolve, norm_swish
+from generator.lean import attend, convolve, layout, norm_swish
 
 
 def decode(network: Any, features: Tensor) -> Tensor:  # noqa: ANN401 - taming has no types
     """Images `[N, 3, H, W]`, about -1..1, of features `[N, C, h, w]`."""
     middle = network.mid
-    images = _block(middle.block_1, convolve(features.contiguous(), network.conv_in))
+    features = features.contiguous(memory_format=layout(network.conv_in.weight))
+    images = _block(middle.block_1, convolve(features, network.conv_in))
     images = _block(middle.block_2, _attention(middle.attn_1, images))
     for level in reversed(network.up):
         for number, block in enumerate(level.block):
@@ -26,7 +27,7 @@ def decode(network: Any, features: Tensor) -> Tensor:  # noqa: ANN401 - taming h
                 images = _attention(level.attn[number], images)
         if level is not network.up[0]:
             images = _upsampled(level.upsample, images)
-    return convolve(norm_swish(images, network.norm_out), network.conv_out)
+    return convolve(norm_swish(images, network.norm_out), network.conv_out).contiguous()
 
 
 def _block(block: Any, images: Tensor) -> Tensor:  # noqa: ANN401
@@ -44,7 +45,7 @@ def _attention(layer: Any, images: Tensor) -> Tensor:  # noqa: ANN401
     query, key, value = (
         convolve(normal, part).flatten(2).transpose(1, 2)[:, None] for part in (layer.q, layer.k, layer.v)
     )
-    mixed = functional.scaled_dot_product_attention(query, key, value)[:, 0].transpose(1, 2).reshape(images.shape)
+    mixed = attend(query, key, value)[:, 0].transpose(1, 2).reshape(images.shape)
     return images + convolve(mixed, layer.proj_out)
 
 

@@ -26,6 +26,8 @@ _HOST_IS_FULL = (
     "could not execute a primitive",
     "could not create a memory object",
 )
+_DOES_NOT_FIT = Message("The picture does not fit in memory; choose a smaller size or fewer cutouts.")
+_BY_ONEDNN = torch._C._get_mkldnn_enabled()
 _GPU_FAILED = ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS", "NVIDIA driver")
 
 
@@ -100,11 +102,25 @@ def working(device: torch.device, exact: bool) -> Iterator[None]:
                 yield
         else:
             yield
+        check_products()
     except (RuntimeError, MemoryError) as exc:
         sentence = _sentence_for(exc)
         if sentence is None:
             raise
         raise sentence from exc
+
+
+def check_products() -> None:
+    """See that torch still multiplies by oneDNN: where that gets no memory, torch gives it up without an error.
+
+    What was computed meanwhile, and all that came after, would be rounded in another way.
+
+    Raises:
+        OutOfMemory: if it was given up; it is taken up again.
+    """
+    if _BY_ONEDNN and not torch._C._get_mkldnn_enabled():
+        torch._C._set_mkldnn_enabled(True)
+        raise OutOfMemory(_DOES_NOT_FIT)
 
 
 def fits(device: torch.device, exact: bool, work: Callable[[], None]) -> bool:
@@ -131,7 +147,7 @@ def _sentence_for(exc: RuntimeError | MemoryError) -> GeneratorError | None:
     if isinstance(exc, torch.OutOfMemoryError) or any(mark in text for mark in _GPU_IS_FULL):
         return OutOfMemory(Message("The picture does not fit on the GPU; choose a smaller size or fewer cutouts."))
     if isinstance(exc, MemoryError) or any(mark in text for mark in _HOST_IS_FULL):
-        return OutOfMemory(Message("The picture does not fit in memory; choose a smaller size or fewer cutouts."))
+        return OutOfMemory(_DOES_NOT_FIT)
     if isinstance(exc, torch.AcceleratorError) or any(mark in text for mark in _GPU_FAILED):
         return GeneratorError(Message("The GPU failed; start the program again, and look at nvidia-smi if it lasts."))
     return None

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from generator.device import check_products
 from generator.scaling import LossScale
 from generator.settings import Settings
 
@@ -69,9 +70,13 @@ class Latent:
         """One step down the gradient of `loss`, then back into the range of the codebook, channel by channel.
 
         Where there is a scale, the gradient is taken of the loss times that, and divided by it.
+
+        Raises:
+            OutOfMemory: if the gradient was computed otherwise than it would be with more memory; nothing has changed.
         """
         self._optimiser.zero_grad()
         (loss if scale is None or scale.value == 1 else loss * scale.value).backward()  # type: ignore[no-untyped-call]
+        check_products()
         gradient: Tensor | None = self.value.grad
         if scale is not None and gradient is not None:
             scale.unscale(gradient)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from generator.decoding import decode
 from generator.errors import CheckpointError
+from generator.lean import layout
 from generator.precision import Precision, store_in
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class VQGAN(nn.Module):
         self.precision = precision
         store_in(self.encoder, precision)
         store_in(self.decoder, precision)
+        self.decoder.to(memory_format=layout(self.decoder.conv_in.weight))
 
 
 def import_gpt() -> type[nn.Module]:

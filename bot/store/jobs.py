@@ -177,12 +177,14 @@ class JobTable:
         ids = set(job_ids)
         if not ids:
             return {}
-        messages = {}
+        messages: dict[int, tuple[int, int | None]] = {}
         async with self._database.transaction() as db:
             for marks, part in _in_parts(ids):
-                query = f"SELECT id, channel_id, message_id FROM jobs WHERE id IN ({marks})"  # noqa: S608
-                for row in await db.execute_fetchall(query, part):
-                    messages[row["id"]] = (row["channel_id"], row["message_id"])
+                found = await db.execute_fetchall(
+                    f"SELECT id, channel_id, message_id FROM jobs WHERE id IN ({marks})",  # noqa: S608
+                    part,
+                )
+                messages |= {row["id"]: (row["channel_id"], row["message_id"]) for row in found}
             under_way = await db.execute_fetchall(f"{SELECT_JOB} WHERE {UNDER_WAY} ORDER BY id")
             # To read a row takes a millisecond, and thousands may wait.
             jobs = [job_of(row) for row in under_way if row["id"] in ids]
@@ -195,8 +197,8 @@ class JobTable:
         """Those of the ids that have a row."""
         found = set()
         for marks, part in _in_parts(job_ids):
-            query = f"SELECT id FROM jobs WHERE id IN ({marks})"  # noqa: S608
-            found |= {row["id"] for row in await self._database.rows(query, part)}
+            rows = await self._database.rows(f"SELECT id FROM jobs WHERE id IN ({marks})", part)  # noqa: S608
+            found |= {row["id"] for row in rows}
         return found
 
     def _tell(self, events: Iterable[Event]) -> None:

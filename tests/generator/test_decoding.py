@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as functional
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from generator.decoding import decode
+from generator.precision import Precision
 from generator.vqgan import VQGAN
 
 SHAPES: dict[str, dict[str, object]] = {
@@ -45,6 +47,19 @@ def test_the_lean_decoder_is_tamings_in_value_and_gradient(vqgan_config: DictCon
     exact = with_gradient(model.double(), features.double(), lean=False)
     for mine, plain in zip(ours, exact, strict=True):
         assert ((mine.double() - plain).norm() / plain.norm()) < 2e-5
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_in_bfloat16_it_is_the_same_picture_but_for_rounding(vqgan_config: DictConfig, shape: str) -> None:
+    model = make(vqgan_config, **SHAPES[shape])
+    features = torch.randn(1, 32, 16, 20, generator=torch.Generator().manual_seed(1))
+    exact = with_gradient(model, features, lean=True)
+    model.compute_in(Precision.BF16)
+    half = with_gradient(model, features, lean=True)
+    for mine, plain in zip(half, exact, strict=True):
+        assert functional.cosine_similarity(mine.float().flatten(), plain.flatten(), dim=0) > 0.99
+    model.compute_in(Precision.FP32)
+    assert all(weight.is_contiguous() for weight in model.decoder.parameters())
 
 
 def test_what_is_painted_comes_from_the_lean_decoder(vqgan: VQGAN) -> None:

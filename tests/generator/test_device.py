@@ -105,6 +105,12 @@ def test_work_fits_or_does_not_and_what_it_held_is_let_go() -> None:
     assert fits(CPU, False, lambda: None)
 
 
+def test_work_that_torch_did_in_another_way_for_want_of_memory_does_not_count() -> None:
+    assert not fits(CPU, False, lambda: torch._C._set_mkldnn_enabled(False))
+    assert torch._C._get_mkldnn_enabled()
+    assert fits(CPU, False, lambda: None)
+
+
 @pytest.mark.parametrize(("asked", "given"), [(3, 3), (0, None), (-1, None), (10**9, None)])
 def test_as_many_threads_as_asked_for_as_long_as_it_lasts(asked: int, given: int | None) -> None:
     before = torch.get_num_threads()

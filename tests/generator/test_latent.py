@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from generator.errors import OutOfMemory
 from generator.latent import Latent
 from generator.settings import OPTIMISERS, Settings
 
@@ -43,6 +44,17 @@ def test_the_learning_rate_may_change_between_steps() -> None:
     ours = latent()
     before = ours.value.detach().clone()
     ours.update(loss_of(ours.value), 0.0)
+    assert torch.equal(ours.value, before)
+    ours.update(loss_of(ours.value), 0.1)
+    assert not torch.equal(ours.value, before)
+
+
+def test_a_gradient_that_torch_took_in_another_way_for_want_of_memory_changes_nothing() -> None:
+    ours = latent()
+    before = ours.value.detach().clone()
+    torch._C._set_mkldnn_enabled(False)
+    with pytest.raises(OutOfMemory):
+        ours.update(loss_of(ours.value), 0.1)
     assert torch.equal(ours.value, before)
     ours.update(loss_of(ours.value), 0.1)
     assert not torch.equal(ours.value, before)

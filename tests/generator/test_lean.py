@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from generator.lean import convolve, norm_swish
+from generator.lean import attend, convolve, layout, norm_swish
 
 HALVES = [torch.bfloat16, torch.float16]
 
@@ -119,6 +119,39 @@ def test_norms_of_half_pictures_are_computed_in_full(dtype: torch.dtype) -> None
     exact = with_gradient(lambda seen: functional.silu(double(seen)), images.to(dtype).double())
     assert (value.dtype, gradient.dtype) == (dtype, dtype)
     assert apart((value, gradient), exact) < 0.02
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 16, 16), (2, 96, 5, 9), (3, 32, 8, 8)])
+def test_the_norms_own_gradient_is_as_near_to_the_exact_one_as_torchs(shape: tuple[int, ...]) -> None:
+    plain, images = norm(shape[1]), (pictures(*shape) * 3 + 1).bfloat16()
+    assert layout(images) is torch.channels_last
+    exact = with_gradient(lambda seen: functional.silu(norm(shape[1]).double()(seen)), images.double())[1]
+
+    def distance(function: Callable[[Tensor], Tensor]) -> float:
+        gradient = with_gradient(function, images)[1]
+        return ((gradient.double() - exact).norm() / exact.norm()).item()
+
+    half = norm(shape[1]).bfloat16()
+    assert distance(lambda seen: norm_swish(seen, plain)) < 1.5 * distance(lambda seen: functional.silu(half(seen)))
+
+
+def test_attention_is_torchs_in_every_format() -> None:
+    query, key, value = (pictures(2, 3, length, 8) for length in (5, 7, 7))
+    exact = with_gradient(
+        lambda q: functional.scaled_dot_product_attention(q, key.double(), value.double()), query.double()
+    )
+    assert apart(with_gradient(lambda q: attend(q, key, value), query), exact) < 1e-5
+    half = [part.bfloat16() for part in (query, key, value)]
+    assert apart(with_gradient(lambda q: attend(q, *half[1:]), half[0]), exact) < 0.02
+
+
+def test_half_pictures_on_a_cpu_keep_their_channels_last() -> None:
+    half, images = layer(32, 32, dtype=torch.bfloat16), pictures(1, 32, 8, 8, dtype=torch.bfloat16)
+    images = images.contiguous(memory_format=torch.channels_last).requires_grad_(True)
+    shown = norm_swish(convolve(images, half), norm(32))
+    shown.sum().backward()
+    assert shown.is_contiguous(memory_format=torch.channels_last)
+    assert images.grad.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_norm_and_swish_keep_one_tensor_where_stock_keeps_three() -> None:
