@@ -9,11 +9,15 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from generator.processor import multiplies_bfloat16
+
 __version__ = "0.1.0"
 
-# torch's threads on a CPU are to sleep where they wait, for they are not the only ones (see generator.winograd).
-# OpenMP reads this once, when torch is loaded; whoever sets it decides.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Where a CPU computes in float32, torch's threads are to sleep when they wait, for they are not the only ones (see
+# generator.winograd); elsewhere they may spin for a moment. OpenMP reads this once, when torch is loaded; whoever sets
+# it decides.
+if not multiplies_bfloat16():
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from generator.apart import normalise_apart

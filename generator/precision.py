@@ -12,21 +12,17 @@ before it is used, and the gradient, which would vanish at the other end, is sca
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from generator.errors import InvalidRequest
 from generator.made_with import PRECISIONS
+from generator.processor import multiplies_bfloat16
 from generator.sentences import Message
-
-_CPU_FACTS = Path("/proc/cpuinfo")
-_CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
 class Precision(Enum):
@@ -73,7 +69,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         return Precision(name)
     if device.type == "cuda":
         return of_capability(*torch.cuda.get_device_capability(device))
-    return of_cpu(_CPU_FACTS.read_text("utf-8", "replace") if _CPU_FACTS.is_file() else "", platform.machine())
+    return Precision.BF16 if multiplies_bfloat16() else Precision.FP32  # float16 is hundreds of times slower there
 
 
 def of_capability(major: int, minor: int) -> Precision:
@@ -81,17 +77,6 @@ def of_capability(major: int, minor: int) -> Precision:
     if major >= 8:
         return Precision.BF16
     return Precision.FP16 if (major, minor) >= (7, 0) else Precision.FP32
-
-
-def of_cpu(facts: str, machine: str) -> Precision:
-    """The best format of a CPU, by what Linux says of it (/proc/cpuinfo) and the kind of machine.
-
-    float32 in case of doubt: a CPU that does not multiply bfloat16 itself is several times slower with it. So is every
-    CPU with float16.
-    """
-    flags = next((line for line in facts.splitlines() if line.startswith("flags")), "").split()
-    known = machine in ("x86_64", "AMD64") and any(flag in flags for flag in _CPU_FLAGS)
-    return Precision.BF16 if known else Precision.FP32
 
 
 def store_in(module: nn.Module, precision: Precision) -> None:

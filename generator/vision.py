@@ -54,7 +54,7 @@ def _attention(layer: Any, tokens: Tensor, wanted: int) -> Tensor:  # noqa: ANN4
     if wanted == tokens.shape[1]:
         query, key, value = functional.linear(tokens, weight, bias).chunk(3, dim=2)
     else:
-        query = functional.linear(tokens[:, :wanted], weight[:width], bias[:width])
+        query = functional.linear(tokens[:, :wanted].contiguous(), weight[:width], bias[:width])
         key, value = functional.linear(tokens, weight[width:], bias[width:]).chunk(2, dim=2)
     query, key, value = (
         part.view(*part.shape[:2], layer.num_heads, -1).transpose(1, 2) for part in (query, key, value)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from generator.errors import InvalidRequest
 from generator.perceptor import Perceptor
-from generator.precision import Precision, choose_precision, of_capability, of_cpu
+from generator.precision import Precision, choose_precision, of_capability
+from generator.processor import multiplies_bfloat16
 from generator.vqgan import VQGAN
 
 CPU = torch.device("cpu")
@@ -36,20 +37,24 @@ def test_a_t4_gets_float16_and_later_gpus_bfloat16(capability: tuple[int, int], 
 @pytest.mark.parametrize(
     ("facts", "machine", "expected"),
     [
-        (SERVER, "x86_64", "bf16"),
-        (SERVER.replace("avx512_bf16", "avx2"), "x86_64", "fp32"),
-        ("flags : fpu amx_bf16", "AMD64", "bf16"),
-        (SERVER, "aarch64", "fp32"),
-        ("", "x86_64", "fp32"),
+        (SERVER, "x86_64", True),
+        (SERVER.replace("avx512_bf16", "avx2"), "x86_64", False),
+        ("flags : fpu amx_bf16", "AMD64", True),
+        (SERVER, "aarch64", False),
+        ("", "x86_64", False),
     ],
 )
-def test_only_a_cpu_that_multiplies_bfloat16_gets_it(facts: str, machine: str, expected: str) -> None:
-    assert of_cpu(facts, machine).value == expected
+def test_only_a_cpu_that_multiplies_bfloat16_is_known_to(facts: str, machine: str, expected: bool) -> None:
+    assert multiplies_bfloat16(facts, machine) is expected
+
+
+def test_a_cpu_that_multiplies_bfloat16_gets_it() -> None:
+    expected = Precision.BF16 if multiplies_bfloat16() else Precision.FP32
+    assert choose_precision("auto", CPU) is expected
 
 
 def test_a_person_may_choose_the_format_and_not_a_strange_one() -> None:
     assert choose_precision("fp16", CPU) is Precision.FP16
-    assert choose_precision("auto", CPU) in (Precision.FP32, Precision.BF16)
     with pytest.raises(InvalidRequest, match="choose one of auto, fp32, bf16, fp16") as caught:
         choose_precision("fp8", CPU)
     assert caught.value.field == "precision"

@@ -1,0 +1,20 @@
+"""What the CPU can, by what Linux says of it. No torch; any thread."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+_FACTS = Path("/proc/cpuinfo")
+_FLAGS = ("avx512_bf16", "amx_bf16")
+
+
+def multiplies_bfloat16(facts: str | None = None, machine: str | None = None) -> bool:
+    """Whether it multiplies bfloat16 itself; by default this machine's, else by its /proc/cpuinfo and kind.
+
+    No in case of doubt: a CPU that only imitates it is several times slower with it than with float32.
+    """
+    if facts is None:
+        facts = _FACTS.read_text("utf-8", "replace") if _FACTS.is_file() else ""
+    flags = next((line for line in facts.splitlines() if line.startswith("flags")), "").split()
+    return (machine or platform.machine()) in ("x86_64", "AMD64") and any(flag in flags for flag in _FLAGS)
