@@ -10,6 +10,7 @@ from PIL import Image
 
 from benchmarks.cases import CASES, Case, models_of
 from benchmarks.profile import Stopwatch, one_step, operations
+from benchmarks.projection import BYTES_S, FLOPS, LAUNCH_S, cost_of
 from benchmarks.service import measure
 from benchmarks.steps import compare, rows_of
 from benchmarks.time_to_score import own_score, race
@@ -50,6 +51,19 @@ def test_the_service_is_measured_from_inside_its_thread() -> None:
     assert times.idle_s > 0
     assert sum(times.jobs_s) + times.idle_s < served.seconds
     assert 0 < served.first_preview_s < served.seconds
+
+
+@pytest.mark.slow
+def test_a_projection_counts_what_is_computed_and_moved() -> None:
+    case = replace(SMALL, settings={**SMALL.settings, "coarse": 0.0})
+    ours, plain = cost_of(case, "ours"), cost_of(case, "plain")
+    forward = sum(operations(SMALL, "cpu").values()) * 1e9
+    # There and back; the nearest codes, and attention where there is some, come on top.
+    assert 1.8 * forward < plain.flop < 2.6 * forward
+    assert ours.flop == pytest.approx(plain.flop, rel=0.15)
+    assert ours.bytes < 0.7 * plain.bytes
+    assert ours.seconds < plain.seconds
+    assert max(ours.flop / FLOPS[2], ours.bytes / BYTES_S, ours.calls * LAUNCH_S) <= ours.seconds
 
 
 def test_every_case_is_known_by_its_name() -> None:

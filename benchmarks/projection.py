@@ -1,0 +1,142 @@
+"""A step on a T4, projected from bytes and operations: `python -m benchmarks.projection`.
+
+Nothing is timed: each operation of a step on this CPU is counted, as a GPU would carry it out, and takes on the T4 as
+long as its arithmetic, its way through the memory or its launch, whichever is longest. Ours is counted in bfloat16,
+which has as many bytes as the float16 of a T4; the plain loop in float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+from torch.utils.flop_counter import flop_registry
+
+from benchmarks.cases import CASES, Case, dream_of, models_of, plain_loop_of, request_of
+from benchmarks.report import conditions, options, tell
+
+FLOPS = {2: 24e12, 4: 5e12}
+"""Sustained operations a second, by the bytes of a number; with more than 70 W a T4 could do 65e12 and 8.1e12."""
+BYTES_S = 240e9
+"""Sustained, of 320."""
+LAUNCH_S = 8e-6
+"""Of one operation, by torch."""
+_NAMES = ("aten.empty", "aten.new_empty", "aten.empty_like")
+
+
+@dataclass
+class Cost:
+    """What a step takes: operations, bytes that are read and written, seconds, calls."""
+
+    flop: float = 0.0
+    bytes: float = 0.0
+    seconds: float = 0.0
+    calls: int = 0
+
+
+class Meter(TorchDispatchMode):
+    """Counts what is computed while it is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cost = Cost()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None  # noqa: ANN401
+    ) -> Any:  # fmt: skip # noqa: ANN401
+        result = func(*args, **(kwargs or {}))
+        if not (_is_view(func) or str(func).startswith(_NAMES)):
+            self._count(func, args, kwargs or {}, result)
+        return result
+
+    def _count(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:  # noqa: ANN401
+        tensors = [item for item in tree_iter((args, kwargs, result)) if isinstance(item, Tensor)]
+        if not tensors:
+            return
+        moved = sum({id(tensor): _size(tensor) for tensor in tensors}.values())
+        flop = _operations(func, args, kwargs, result)
+        width = min((tensor.element_size() for tensor in tensors if tensor.is_floating_point()), default=4)
+        self.cost.flop += flop
+        self.cost.bytes += moved
+        self.cost.seconds += max(flop / FLOPS[max(2, min(width, 4))], moved / BYTES_S, LAUNCH_S)
+        self.cost.calls += 1
+
+
+def _is_view(func: Any) -> bool:  # noqa: ANN401
+    returned = [item.alias_info for item in func._schema.returns]
+    return any(alias is not None and not alias.is_write for alias in returned)
+
+
+def _size(tensor: Tensor) -> int:
+    """Bytes, of which an expanded tensor has fewer than elements."""
+    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
+
+
+def _operations(func: Any, args: Any, kwargs: Any, result: Any) -> float:  # noqa: ANN401
+    """Those of products; of what torch calls attention on a CPU, which its own counter leaves out, by the formula."""
+    name = str(func)
+    if "scaled_dot_product" in name:
+        query, key = (args[1], args[2]) if "backward" in name else (args[0], args[1])
+        product = 2.0 * query.numel() * key.shape[-2]
+        return product * (5 if "backward" in name else 2)
+    count: Callable[..., float] | None = flop_registry.get(func.overloadpacket)
+    return 0.0 if count is None else float(count(*args, **kwargs, out_val=result))
+
+
+@contextmanager
+def _as_on_a_gpu() -> Iterator[None]:
+    """Without what is done on CPUs alone: channels last, and the formulas that come with it."""
+
+    def plain(_: Tensor) -> torch.memory_format:
+        return torch.contiguous_format
+
+    with patch("generator.lean.layout", plain), patch("generator.decoding.layout", plain):
+        yield
+
+
+def cost_of(case: Case, side: str) -> Cost:
+    """What one step of a side takes on a T4."""
+    models = models_of(case, "cpu", "bf16" if side == "ours" else "fp32")
+    with _as_on_a_gpu(), patch("generator.winograd.suits", lambda *_: False):
+        if side == "ours":
+            step: Callable[[], object] = dream_of(case, models).step
+        else:
+            step = plain_loop_of(case, models, request_of(case, models), singly=side == "singly").step
+        with Meter() as meter:
+            step()
+    return meter.cost
+
+
+def main(arguments: list[str]) -> int:
+    """Count the named cases."""
+    parser = options(__doc__, "projection.json")
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; 256-real and 512-real by default")
+    given: argparse.Namespace = parser.parse_args(arguments)
+    about = conditions(given.threads, "cpu")
+    torch.set_num_threads(given.threads)
+    figures, rows = {}, []
+    for name in given.cases or ("256-real", "512-real"):
+        costs = {side: cost_of(CASES[name], side) for side in ("ours", "plain", "singly")}
+        figures[name] = {side: vars(cost) for side, cost in costs.items()}
+        for side, cost in costs.items():
+            times = f"{cost.seconds / costs['ours'].seconds:.1f}"
+            rows.append([
+                name, side, f"{cost.flop / 1e12:.2f}", f"{cost.bytes / 1e9:.1f}", str(cost.calls),
+                f"{cost.seconds * 1000:.0f}", f"{1 / cost.seconds:.1f}", "" if side == "ours" else times,
+            ])  # fmt: skip
+    head = ["case", "side", "TFLOP", "GB", "calls", "ms a step", "steps a second", "ours is times as fast"]
+    tell(given.json, about, head, rows, figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
