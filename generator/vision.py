@@ -37,7 +37,7 @@ def _patches(layer: Any, images: Tensor) -> Tensor:  # noqa: ANN401
     """What a convolution of squares side by side gives, as one product: `[N, L, C]`."""
     weight, side = layer.weight, layer.kernel_size[0]
     rows_n, columns_n = (length // side for length in images.shape[2:])
-    squares = images.to(weight.dtype).view(*images.shape[:2], rows_n, side, columns_n, side)
+    squares = images.to(weight.dtype).reshape(*images.shape[:2], rows_n, side, columns_n, side)
     rows = squares.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(0, 2)
     return functional.linear(rows, weight.flatten(1), layer.bias).view(len(images), -1, len(weight))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from PIL import Image
@@ -11,10 +12,13 @@ from PIL import Image
 from benchmarks.cases import CASES, Case, models_of
 from benchmarks.profile import Stopwatch, one_step, operations
 from benchmarks.projection import BYTES_S, FLOPS, LAUNCH_S, cost_of
+from benchmarks.road import CHANGES, paint
+from benchmarks.road import rows_of as rows_of_road
 from benchmarks.service import measure
 from benchmarks.steps import compare, rows_of
 from benchmarks.time_to_score import own_score, race
 from benchmarks.time_to_score import rows_of as rows_of_races
+from generator import Settings, load_models
 
 SMALL = Case("small", "starter", {"start": "random", "size": 64, "cutouts": 2, "steps": 2}, 2, 1, whole=True)
 
@@ -64,6 +68,27 @@ def test_a_projection_counts_what_is_computed_and_moved() -> None:
     assert ours.bytes < 0.7 * plain.bytes
     assert ours.seconds < plain.seconds
     assert max(ours.flop / FLOPS[2], ours.bytes / BYTES_S, ours.calls * LAUNCH_S) <= ours.seconds
+
+
+@pytest.mark.slow
+def test_the_road_is_looked_at_step_by_step_and_held_against_the_unchanged() -> None:
+    models = models_of(SMALL, "cpu")
+    small = replace(models, defaults={**models.defaults, "size": 64, "cutouts": 2, "steps": 3, "candidates": 1})
+    rising = count(1)
+    own = paint(small, {}, "a cat", 0, lambda image, prompt, vector: float(next(rising)))
+    assert own.scores == (1.0, 2.0, 3.0)
+    assert list(own.seconds) == sorted(own.seconds)
+    poor = paint(small, {"steps": 2}, "a cat", 0, lambda image, prompt, vector: 0.5)
+    assert (len(poor.scores), poor.seconds_to(1.0), own.seconds_to(1.5)) == (2, None, own.seconds[1])
+    first, second = rows_of_road({"own": [own], "poor": [poor]})
+    assert (first[2], first[3], first[5]) == ("3.000", "+0.000 ± 0.000", "0")
+    assert (second[2], second[3], second[5]) == ("0.500", "-2.500 ± 0.000", "1")
+
+
+def test_every_change_of_the_road_changes_a_default_of_the_starter() -> None:
+    own = Settings().merged(load_models("starter", "cpu").defaults)
+    for name, change in CHANGES.items():
+        assert (own.merged(change) == own) is (name == "the starter's own")
 
 
 def test_every_case_is_known_by_its_name() -> None:

@@ -1,0 +1,116 @@
+"""What each default on the road to a picture is worth, with the starter: `python -m benchmarks.road`.
+
+Prompts are painted with the starter's own settings, and again with one of them changed. Scores are those of
+`benchmarks.time_to_score`. Told are the score at the end, how it differs from the unchanged settings', picture by
+picture, and after how many seconds a picture was first as good as the unchanged settings' last one; else it is a miss.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from benchmarks.report import conditions, options, tell
+from benchmarks.time_to_score import JUDGES, PROMPTS, Clock, Score, judges_score, own_score
+from generator import Dream, GenerationRequest, Models, Settings, load_models
+from generator.targets import targets_of
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "the starter's own": {},
+    "no coarse steps": {"coarse": 0.0},
+    "half of the steps coarse": {"coarse": 0.5},
+    "no average (ema)": {"ema": 0.0},
+    "longer average (ema .9)": {"ema": 0.9},
+    "one proposal of the prior": {"candidates": 1},
+    "16 proposals": {"candidates": 16},
+    "start from noise": {"start": "random", "steps": 60, "learning_rate": 0.1, "init_weight": 0.0},
+    "half the learning rate": {"learning_rate": 0.015},
+    "twice the learning rate": {"learning_rate": 0.06},
+    "learning rate falls to a tenth": {"learning_rate_end": 0.1},
+    "overviews from .5 to 0": {"overview": 0.5, "overview_end": 0.0},
+    "plateau of 4 steps": {"plateau": 4},
+    "8 steps": {"steps": 8},
+    "32 steps": {"steps": 32},
+    "6 cutouts": {"cutouts": 6},
+    "24 cutouts": {"cutouts": 24},
+}
+
+
+@dataclass(frozen=True)
+class Painted:
+    """The score after each step, and the seconds until then."""
+
+    scores: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+    def seconds_to(self, goal: float) -> float | None:
+        """When it was first as good as that."""
+        return next((when for score, when in zip(self.scores, self.seconds, strict=True) if score >= goal), None)
+
+
+def paint(models: Models, change: dict[str, Any], prompt: str, seed: int, score: Score) -> Painted:
+    """One picture, looked at after each step; looking takes no time."""
+    settings = Settings().merged(models.defaults).merged(change).merged({"seed": seed})
+    request, clock = GenerationRequest(prompt=prompt, models=models.name, settings=settings), Clock()
+    vector = targets_of(request, models.perceptors)[0].vectors[0]
+    dream = clock.time(lambda: Dream(request, models))
+    assert isinstance(dream, Dream)  # noqa: S101 - for the type alone
+    scores, seconds = [], []
+    while not dream.finished:
+        clock.time(dream.step)
+        scores.append(score(dream.preview(), prompt, vector))
+        seconds.append(clock.wall_s)
+    return Painted(tuple(scores), tuple(seconds))
+
+
+def rows_of(painted: dict[str, list[Painted]]) -> list[list[str]]:
+    """A row for each change."""
+    goals = [each.scores[-1] for each in next(iter(painted.values()))]
+    rows = []
+    for name, pictures in painted.items():
+        gains = [each.scores[-1] - goal for each, goal in zip(pictures, goals, strict=True)]
+        error = statistics.stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
+        reached = [each.seconds_to(goal) for each, goal in zip(pictures, goals, strict=True)]
+        times = [when for when in reached if when is not None]
+        rows.append([
+            name,
+            f"{statistics.median(each.seconds[-1] for each in pictures):.2f}",
+            f"{statistics.mean(each.scores[-1] for each in pictures):.3f}",
+            f"{statistics.mean(gains):+.3f} ± {error:.3f}",
+            f"{statistics.median(times):.2f}" if times else "–",
+            str(len(reached) - len(times)),
+        ])  # fmt: skip
+    return rows
+
+
+def main(arguments: list[str]) -> int:
+    """Paint all of it; the pictures of all changes take turns."""
+    parser = options(__doc__, "road.json")
+    parser.add_argument("--prompts", type=int, default=8, help="how many")
+    parser.add_argument("--seeds", type=int, default=3, help="for each prompt")
+    args = parser.parse_args(arguments)
+    about = conditions(args.threads, args.device)
+    torch.set_num_threads(args.threads)
+    models = load_models("starter", args.device)
+    judges = judges_score(JUDGES)
+    score = judges or own_score(models)
+    about["judged_by"] = "judges that never guide" if judges else "the perceptor that guides, at other crops"
+    painted: dict[str, list[Painted]] = {name: [] for name in CHANGES}
+    for prompt in PROMPTS[: args.prompts]:
+        for seed in range(args.seeds):
+            for name, change in CHANGES.items():
+                painted[name].append(paint(models, change, prompt, seed, score))
+            print(prompt, seed, file=sys.stderr, flush=True)
+    head = [f"score by {about['judged_by']}", "s a picture", "score", "against the own", "s to its score", "misses"]
+    tell(
+        args.json, about, head, rows_of(painted), {key: [asdict(one) for one in all_] for key, all_ in painted.items()}
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
