@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from benchmarks.report import conditions, options, tell
-from benchmarks.time_to_score import JUDGES, PROMPTS, Clock, Score, judges_score, own_score
+from benchmarks.time_to_score import JUDGES, PROMPTS, Clock, Score, judges_in, judges_score, own_score
 from generator import Dream, GenerationRequest, Models, Settings, load_models
 from generator.targets import targets_of
 
@@ -98,7 +98,8 @@ def main(arguments: list[str]) -> int:
     models = load_models("starter", args.device)
     judges = judges_score(JUDGES)
     score = judges or own_score(models)
-    about["judged_by"] = "judges that never guide" if judges else "the perceptor that guides, at other crops"
+    names = " and ".join(judges_in(JUDGES))
+    about["judged_by"] = f"{names}, which never guide" if judges else "the perceptor that guides, at other crops"
     painted: dict[str, list[Painted]] = {name: [] for name in CHANGES}
     for prompt in PROMPTS[: args.prompts]:
         for seed in range(args.seeds):

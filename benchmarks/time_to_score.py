@@ -73,17 +73,22 @@ class Clock:
         return result
 
 
+def judges_in(folder: Path) -> list[str]:
+    """The names of the judges that are trained."""
+    return sorted(path.stem.removeprefix("judge_") for path in folder.glob("judge_*.pt"))
+
+
 def judges_score(folder: Path) -> Score | None:
-    """The mean over both judges of a prompt's log-probability among all prompts; None where they are not trained."""
-    if not all((folder / f"judge_{name}.pt").exists() for name in ("plain", "patches")):
+    """The mean over the judges of a prompt's log-probability among all prompts; None where none is trained."""
+    trained = judges_in(folder)
+    if not trained:
         return None
     from training.compositor import Compositor
     from training.evaluate import read_prompts, scores
-    from training.judges import JUDGES as NAMES
     from training.judges import RESOLUTION, load_judge
 
     prompts = read_prompts(Compositor(folder, RESOLUTION))
-    judges = [load_judge(folder, name) for name in NAMES]
+    judges = [load_judge(folder, name) for name in trained]
     columns = {prompt.text: number for number, prompt in enumerate(prompts)}
 
     def score(image: Image.Image, prompt: str, _: Tensor) -> float:
@@ -172,7 +177,8 @@ def main(arguments: list[str]) -> int:
     plain_models = load_models("starter", args.device, precision="fp32")
     judges = judges_score(JUDGES)
     score = judges or own_score(models)
-    about["judged_by"] = "judges that never guide" if judges else "the perceptor that guided both, at other crops"
+    names = " and ".join(judges_in(JUDGES))
+    about["judged_by"] = f"{names}, which never guide" if judges else "the perceptor that guided both, at other crops"
     races = [
         race(models, plain_models, prompt, seed, args.plain_steps, score)
         for prompt in PROMPTS[: args.prompts]
