@@ -136,8 +136,9 @@ class PreviewPage:
         message.locator("button.component-button").filter(has_text=re.compile(rf"{re.escape(label)}$")).click()
 
     def view_as(self, name: str) -> None:
-        """Become the other person."""
-        self.page.locator("#viewer-picker").select_option(label=name)
+        """Become the other person, and wait until the page is drawn for them."""
+        (chosen,) = self.page.locator("#viewer-picker").select_option(label=name)
+        self.page.wait_for_function("viewer => window.simcordPreview.viewerId === viewer", arg=chosen)
         self.page.locator("#channel-composer-input").wait_for()
 
     def take(self, path: Path, message: Locator | None = None) -> None:
