@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError, sync_playwright
 
 ROOT = Path(__file__).parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -26,6 +26,8 @@ PATIENCE_S = 90.0
 PICTURE = "img.embed-image, .message-media img"
 COMMANDS_S = 10.0
 """How long a command that was typed may take to be offered, before it is typed anew."""
+SENT_S = 5.0
+"""How long a click may take to send a command, before it is repeated."""
 OFFER_S = 1.5
 """How long choices for an option may take to appear."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*")
@@ -102,7 +104,14 @@ class PreviewPage:
         page.locator(".command-chip").wait_for()
         for option, value in options.items():
             self._fill(option, value)
-        page.locator("#send-message").click()
+        sent = False
+        while not sent:
+            assert time.monotonic() < end, f"/{name} could not be sent"
+            # The page ignores a click while it is at something else, such as the choices of an option.
+            with suppress(TimeoutError):
+                with page.expect_request(_sends_command, timeout=SENT_S * 1000):
+                    page.locator("#send-message").click(timeout=SENT_S * 1000)
+                sent = True
 
     def message(self, *texts: str | re.Pattern[str]) -> Locator:
         """The newest message that shows all of these texts, in whatever case, and fits all patterns."""
@@ -164,6 +173,11 @@ class PreviewPage:
             offered = page.locator('.command-popup [role="option"]').filter(has_text=value).first
             with suppress(TimeoutError):  # What is not offered may be typed all the same.
                 offered.click(timeout=OFFER_S * 1000)
+
+
+def _sends_command(request: Request) -> bool:
+    """Whether the page hands a command on to the bot."""
+    return request.method == "POST" and b'"run_command"' in (request.post_data_buffer or b"")
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
