@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
     judges = judges_score(JUDGES)
     score = judges or own_score(models)
     names = " and ".join(judges_in(JUDGES))
-    about["judged_by"] = f"{names}, which never guide" if judges else "the perceptor that guides, at other crops"
+    about["judged_by"] = f"{names} (never guiding)" if judges else "the perceptor that guides, at other crops"
     painted: dict[str, list[Painted]] = {name: [] for name in CHANGES}
     for prompt in PROMPTS[: args.prompts]:
         for seed in range(args.seeds):

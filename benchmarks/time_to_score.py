@@ -178,7 +178,7 @@ def main(arguments: list[str]) -> int:
     judges = judges_score(JUDGES)
     score = judges or own_score(models)
     names = " and ".join(judges_in(JUDGES))
-    about["judged_by"] = f"{names}, which never guide" if judges else "the perceptor that guided both, at other crops"
+    about["judged_by"] = f"{names} (never guiding)" if judges else "the perceptor that guided both, at other crops"
     races = [
         race(models, plain_models, prompt, seed, args.plain_steps, score)
         for prompt in PROMPTS[: args.prompts]
