@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 
 from bot import log
+from bot import wiring as building
 from bot.__main__ import stop_on_signals
-from bot.dreamer import GeneratorDreamer
 from bot.environment import data_folder, load_config, read_token
-from bot.frontend import building, client
-from bot.pulse import Pulse
+from bot.frontend import client
+from bot.monitoring.heartbeat import Pulse
+from bot.worker.engine import GeneratorDreamer
 from tests.discord_fake.pointing import point_at
 
 PERIOD_S = 0.01

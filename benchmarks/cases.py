@@ -13,15 +13,15 @@ import torch
 from omegaconf import OmegaConf
 
 from benchmarks.reference import PlainLoop, Seeing
-from generator.dream import Dream
-from generator.models import STARTER, Models, load_models, read_tensors
-from generator.perceptor import CLIP, ModifiedResNet, Perceptor
-from generator.precision import choose_precision
-from generator.probing import settle_precision
+from generator.loading import STARTER, Models, load_models, read_tensors
+from generator.models.clip import CLIP, ModifiedResNet, Perceptor
+from generator.models.vqgan import VQGAN
+from generator.optimisation.dream import Dream
+from generator.optimisation.probing import settle_precision
+from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest
+from generator.runtime.precision import choose_precision
 from generator.settings import Settings
-from generator.targets import targets_of
-from generator.vqgan import VQGAN
 
 PROMPT = "a red apple at night"
 _F16 = {

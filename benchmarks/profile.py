@@ -19,13 +19,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.cases import CASES, Case, models_of, request_of, stock_eye
 from benchmarks.report import conditions, options, tell
-from generator.cutouts import augment, cut
-from generator.dream import Dream
-from generator.gradients import clamp_with_gradient, straight_through
-from generator.judging import Judges
-from generator.losses import prompt_losses
-from generator.models import Models
-from generator.targets import targets_of
+from generator.loading import Models
+from generator.optimisation.autograd import clamp_with_gradient, straight_through
+from generator.optimisation.cutouts import augment, cut
+from generator.optimisation.dream import Dream
+from generator.optimisation.guidance import Judges
+from generator.optimisation.losses import prompt_losses
+from generator.optimisation.targets import targets_of
 
 _SIDE = 2048
 """Of the square matrices whose product is taken for the machine's limit."""

@@ -99,14 +99,14 @@ def _as_on_a_gpu() -> Iterator[None]:
     def plain(_: Tensor) -> torch.memory_format:
         return torch.contiguous_format
 
-    with patch("generator.lean.layout", plain), patch("generator.decoding.layout", plain):
+    with patch("generator.models.layers.layout", plain), patch("generator.models.decoder.layout", plain):
         yield
 
 
 def cost_of(case: Case, side: str) -> Cost:
     """What one step of a side takes on a T4."""
     models = models_of(case, "cpu", "bf16" if side == "ours" else "fp32")
-    with _as_on_a_gpu(), patch("generator.winograd.suits", lambda *_: False):
+    with _as_on_a_gpu(), patch("generator.models.winograd.suits", lambda *_: False):
         if side == "ours":
             step: Callable[[], object] = dream_of(case, models).step
         else:

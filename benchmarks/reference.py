@@ -2,8 +2,8 @@
 
 Networks are the stock modules of taming and clip in float32, weights without gradients. Each crop is cut and resized by
 a call of its own, then each augmentation is a pass of its own over all of them: mirrored, sharpened, turned and moved,
-tilted, recoloured through HSV, noised. Losses and settings are those of `generator.dream`. The networks see the crops
-in one batch, as the public programs do, or, with `singly`, one call a crop.
+tilted, recoloured through HSV, noised. Losses and settings are those of `generator.optimisation.dream`. The networks
+see the crops in one batch, as the public programs do, or, with `singly`, one call a crop.
 
 Sources of the structure: K. Crowson's notebooks (arXiv 2204.08583) and nerdyrodent/VQGAN-CLIP.
 """
@@ -18,13 +18,13 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from generator.cutouts import MAX_HUE, MAX_SATURATION, MAX_SHIFT, MAX_TILT, MAX_TURN
-from generator.gradients import clamp_with_gradient
-from generator.losses import anchor_loss, prompt_losses, pull_loss, total_variation
-from generator.perceptor import DEVIATION, MEAN
+from generator.models.clip import DEVIATION, MEAN
+from generator.models.vqgan import VQGAN
+from generator.optimisation.autograd import clamp_with_gradient
+from generator.optimisation.cutouts import MAX_HUE, MAX_SATURATION, MAX_SHIFT, MAX_TILT, MAX_TURN
+from generator.optimisation.losses import anchor_loss, prompt_losses, pull_loss, total_variation
+from generator.optimisation.targets import Targets
 from generator.settings import Settings
-from generator.targets import Targets
-from generator.vqgan import VQGAN
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import torch
 from benchmarks.report import conditions, options, tell
 from benchmarks.time_to_score import JUDGES, PROMPTS, Clock, Score, judges_in, judges_score, own_score
 from generator import Dream, GenerationRequest, Models, Settings, load_models
-from generator.targets import targets_of
+from generator.optimisation.targets import targets_of
 
 CHANGES: dict[str, dict[str, Any]] = {
     "the starter's own": {},

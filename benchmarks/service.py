@@ -22,12 +22,12 @@ from PIL import Image
 
 from benchmarks.report import conditions, options, tell
 from bot.config import Config
-from bot.dreamer import GeneratorDreamer
-from bot.executor import LocalExecutor
 from bot.files import DataFolder
 from bot.jobs import JobState
-from bot.painting import Dream
 from bot.service import Asker, JobView, Service, Wish
+from bot.worker.engine import GeneratorDreamer
+from bot.worker.protocol import Dream
+from bot.worker.thread import LocalExecutor
 from generator import GenerationRequest, Picture, Progress
 
 PROMPTS = ("a red apple at night", "a cat in the forest", "a sailboat on the sea", "a castle in the snow")

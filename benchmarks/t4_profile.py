@@ -26,15 +26,15 @@ from omegaconf import OmegaConf
 
 from benchmarks.cases import CASES, PROMPT, models_of
 from benchmarks.report import conditions, tell
-from generator.device import cap_memory, release_unused
-from generator.dream import Dream
-from generator.memory import MemoryBudget
-from generator.models import Models
-from generator.perceptor import CLIP, Perceptor
-from generator.precision import Precision
+from generator.loading import Models
+from generator.models.clip import CLIP, Perceptor
+from generator.models.vqgan import VQGAN
+from generator.optimisation.dream import Dream
+from generator.optimisation.memory import MemoryBudget
 from generator.request import GenerationRequest
+from generator.runtime.device import cap_memory, release_unused
+from generator.runtime.precision import Precision
 from generator.settings import Settings, Size
-from generator.vqgan import VQGAN
 
 T4_BYTES = 14.5 * 2**30
 MOST_IMAGE_ERROR, MOST_LOSS_ERROR = 0.02, 0.01

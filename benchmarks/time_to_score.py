@@ -25,8 +25,8 @@ from torch import Tensor
 from benchmarks.cases import Case, plain_loop_of
 from benchmarks.report import conditions, options, tell
 from generator import Dream, GenerationRequest, Models, Settings, load_models
-from generator.pixels import to_image
-from generator.targets import targets_of
+from generator.images.tensors import to_image
+from generator.optimisation.targets import targets_of
 
 PROMPTS = (
     "a red apple", "a cat", "a penguin", "a hamburger", "a butterfly", "an owl", "a carrot", "ice cream", "a frog",

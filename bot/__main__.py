@@ -20,11 +20,11 @@ from bot.config import Config
 from bot.environment import data_folder, load_config, read_token
 from bot.errors import BotError
 from bot.files import DataFolder
-from bot.painting import Dreamer
-from bot.pulse import Pulse
+from bot.monitoring.heartbeat import Pulse
 from bot.store import Store
 from bot.texts import say
 from bot.waiting import ExternalWait
+from bot.worker.protocol import Dreamer
 from generator import GeneratorError, Settings
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def _serve(config: Config, folder: Path, token: str, config_path: Path) -> None:
-    from bot.frontend import building, client
+    from bot import wiring as building
+    from bot.frontend import client
 
     stop = stop_on_signals()
     dreamer, settings = await _load(config, folder)
@@ -82,7 +83,8 @@ async def _serve(config: Config, folder: Path, token: str, config_path: Path) ->
 
 async def _show_preview(config: Config, folder: Path, config_path: Path, port: int) -> None:
     """The preview has a data folder of its own: its server and people are not those of a real bot."""
-    from bot.frontend import building, preview
+    from bot import wiring as building
+    from bot.frontend.preview import server as preview
 
     stop, own = stop_on_signals(), folder / "preview"
     dreamer, settings = await _load(config, own)
@@ -100,7 +102,7 @@ async def _load(config: Config, folder: Path) -> tuple[Dreamer, Settings]:
 
     Where another process has the data folder they are not loaded: they might not fit beside its own.
     """
-    from bot.dreamer import GeneratorDreamer
+    from bot.worker.engine import GeneratorDreamer
 
     await Store(DataFolder(folder).database).see_free()
     dreamer = GeneratorDreamer(

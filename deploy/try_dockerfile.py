@@ -28,7 +28,7 @@ MOVED = ("app", "build", "data", "opt", "var")
 """Folders at the image's root that the Dockerfile makes or fills."""
 NEEDS_AN_IMAGE = ("useradd",)
 BEATING = (
-    "import asyncio, os, pathlib\nfrom bot.pulse import Pulse\n"
+    "import asyncio, os, pathlib\nfrom bot.monitoring.heartbeat import Pulse\n"
     "asyncio.run(Pulse(pathlib.Path(os.environ['REVERIE_DATA'])).beat(lambda: True))"
 )
 _PATH = re.compile(rf"(?<![\w./-])/(?=(?:{'|'.join(MOVED)})(?:[/\s\"':]|$))")

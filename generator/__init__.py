@@ -9,31 +9,33 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from generator.processor import multiplies_bfloat16
+from generator.runtime.processor import multiplies_bfloat16
 
 __version__ = "0.1.0"
 
 # Where a CPU computes in float32, torch's threads are to sleep when they wait, for they are not the only ones (see
-# generator.winograd); elsewhere they may spin for a moment. OpenMP reads this once, when torch is loaded; whoever sets
-# it decides.
+# generator.models.winograd); elsewhere they may spin for a moment. OpenMP reads this once, when torch is loaded;
+# whoever sets it decides.
 if not multiplies_bfloat16():
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
-    from generator.apart import normalise_apart
     from generator.checkpoints.catalogue import model_names
     from generator.checkpoints.condition import Condition, ModelFile, look_at_set
-    from generator.dream import Dream
     from generator.errors import Cancelled, CheckpointError, GeneratorError, InvalidRequest, OutOfMemory
-    from generator.foresight import foresee
-    from generator.host_memory import HostMemory, look_at_memory
-    from generator.images import encode, normalise, write_file
-    from generator.machine import GPU, Machine, look_at_machine
-    from generator.made_with import MadeWith, differences, made_here
-    from generator.memory import gpu_memory
-    from generator.models import Models, load_models
-    from generator.own_models import OwnModels
+    from generator.images.files import encode, normalise, write_file
+    from generator.images.sandbox import normalise_apart
+    from generator.images.timelapse import Timelapse
+    from generator.loading import Models, load_models
+    from generator.messages import Message
+    from generator.models.safety import unsafe_share
+    from generator.models.sources import OwnModels
+    from generator.optimisation.dream import Dream
+    from generator.optimisation.memory import gpu_memory
+    from generator.optimisation.request_warnings import foresee
+    from generator.optimisation.snapshot import latent_of
     from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, TextPrompt, explain_story, parse_story
+    from generator.provenance import MadeWith, differences, made_here
     from generator.recipe import (
         Recipe,
         read_recipe,
@@ -43,27 +45,25 @@ if TYPE_CHECKING:
         request_to_json,
     )
     from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
-    from generator.safety import unsafe_share
-    from generator.sentences import Message
+    from generator.runtime.host_memory import HostMemory, look_at_memory
+    from generator.runtime.system import GPU, Machine, look_at_machine
     from generator.settings import Settings, Size, read_setting
-    from generator.snapshot import latent_of
-    from generator.timelapse import Timelapse
 
 _MODULES = {
-    "apart": ("normalise_apart",),
+    "images.sandbox": ("normalise_apart",),
     "checkpoints.condition": ("Condition", "ModelFile", "look_at_set"),
     "checkpoints.catalogue": ("model_names",),
-    "dream": ("Dream",),
+    "optimisation.dream": ("Dream",),
     "errors": ("Cancelled", "CheckpointError", "GeneratorError", "InvalidRequest", "OutOfMemory"),
-    "host_memory": ("HostMemory", "look_at_memory"),
-    "images": ("encode", "normalise", "write_file"),
-    "machine": ("GPU", "Machine", "look_at_machine"),
-    "memory": ("gpu_memory",),
-    "models": ("Models", "load_models"),
-    "foresight": ("foresee",),
+    "runtime.host_memory": ("HostMemory", "look_at_memory"),
+    "images.files": ("encode", "normalise", "write_file"),
+    "runtime.system": ("GPU", "Machine", "look_at_machine"),
+    "optimisation.memory": ("gpu_memory",),
+    "loading": ("Models", "load_models"),
+    "optimisation.request_warnings": ("foresee",),
     "prompts": ("MAX_PROMPT_CHARACTERS", "Scene", "TextPrompt", "explain_story", "parse_story"),
-    "own_models": ("OwnModels",),
-    "made_with": ("MadeWith", "differences", "made_here"),
+    "models.sources": ("OwnModels",),
+    "provenance": ("MadeWith", "differences", "made_here"),
     "recipe": (
         "Recipe",
         "read_recipe",
@@ -73,11 +73,11 @@ _MODULES = {
         "request_to_json",
     ),
     "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
-    "safety": ("unsafe_share",),
-    "sentences": ("Message",),
+    "models.safety": ("unsafe_share",),
+    "messages": ("Message",),
     "settings": ("Settings", "Size", "read_setting"),
-    "snapshot": ("latent_of",),
-    "timelapse": ("Timelapse",),
+    "optimisation.snapshot": ("latent_of",),
+    "images.timelapse": ("Timelapse",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

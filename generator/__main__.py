@@ -1,7 +1,7 @@
-"""`python -m generator`: see generator.cli."""
+"""`python -m generator`: see generator.cli.main."""
 
 import sys
 
-from generator.cli import main
+from generator.cli.main import main
 
 sys.exit(main())

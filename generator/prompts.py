@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeGuard
 
 from generator.errors import InvalidRequest
-from generator.sentences import Message, MessageValue
+from generator.messages import Message, MessageValue
 
 MAX_PROMPT_CHARACTERS = 2000
 MAX_SCENES = 32

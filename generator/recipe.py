@@ -20,11 +20,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import NoReturn, TypeVar
 
-from generator import images, metadata
 from generator.errors import InvalidRequest
-from generator.made_with import MadeWith
+from generator.images import files as images
+from generator.images import metadata
+from generator.messages import Message, MessageValue
+from generator.provenance import MadeWith
 from generator.request import MAX_GENERATIONS, MAX_IMAGE_PROMPTS, MAX_IMAGES, GenerationRequest, ImagePrompt
-from generator.sentences import Message, MessageValue
 from generator.settings import Settings
 
 VERSION = 1

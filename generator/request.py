@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from generator.errors import InvalidRequest
-from generator.made_with import MadeWith
+from generator.messages import Message
 from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, check_pull, parse_story
-from generator.sentences import Message
+from generator.provenance import MadeWith
 from generator.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _MODELS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 class ImagePrompt:
     """A picture to come near to (weight > 0) or to keep away from (weight < 0).
 
-    `image` is a file's bytes as `generator.images.normalise` returns them (PNG, RGB, upright, bounded).
+    `image` is a file's bytes as `generator.images.files.normalise` returns them (PNG, RGB, upright, bounded).
     `stop`: as in `text:weight:stop`, the distance at which it stops to pull; see `generator.prompts.TextPrompt`.
 
     Raises:

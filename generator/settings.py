@@ -11,7 +11,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from generator.errors import InvalidRequest
-from generator.sentences import Message
+from generator.messages import Message
 
 STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
 OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")

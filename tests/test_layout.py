@@ -30,9 +30,10 @@ def lint_imports(folder: Path) -> str:
 
 def write_packages(folder: Path, module: str, source: str) -> None:
     """Empty packages bot and generator, and one module in them."""
-    for name in ("bot/__init__.py", "bot/frontend/__init__.py", "bot/service.py", "generator/__init__.py"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).touch()
+    packages = ("bot", "bot/frontend", "bot/frontend/commands", "bot/service", "bot/store", "bot/worker", "generator")
+    for name in (*packages, *(f"generator/{part}" for part in ("cli", "images", "models", "optimisation"))):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "__init__.py").touch()
     (folder / module).write_text(source, "utf-8")
 
 
@@ -53,11 +54,14 @@ def test_this_repository_keeps_its_import_contracts() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("bot/frontend/queue.py", "import discord.ext.commands\nimport bot.service\nfrom generator import Settings\n"),
-        ("bot/store.py", "import aiosqlite\nimport sqlite3\n"),
-        ("generator/perceptor.py", "import clip\nimport torch\n"),
-        ("generator/dream.py", "import torch\nfrom generator import perceptor, vqgan\n"),
-        ("generator/vqgan.py", "import taming.modules.vqvae.quantize\n"),
+        (
+            "bot/frontend/commands/queue.py",
+            "import discord.ext.commands\nimport bot.service\nfrom generator import Settings\n",
+        ),
+        ("bot/store/jobs.py", "import aiosqlite\nimport sqlite3\n"),
+        ("generator/models/clip.py", "import clip\nimport torch\n"),
+        ("generator/optimisation/dream.py", "import torch\nfrom generator.models import clip, vqgan\n"),
+        ("generator/models/vqgan.py", "import taming.modules.vqvae.quantize\n"),
     ],
 )
 def test_imports_along_the_design_are_allowed(tmp_path: Path, module: str, source: str) -> None:
@@ -68,21 +72,25 @@ def test_imports_along_the_design_are_allowed(tmp_path: Path, module: str, sourc
 @pytest.mark.parametrize(
     ("module", "source", "contract"),
     [
-        ("bot/scheduler.py", "import discord", "discord only in bot.frontend"),
+        ("bot/service/scheduler.py", "import discord", "discord only in bot.frontend"),
         ("bot/jobs.py", "def f():\n    from discord import app_commands", "discord only in bot.frontend"),
-        ("generator/images.py", "import discord", "discord only in bot.frontend"),
-        ("bot/service.py", "import sqlite3", "SQL only in bot.store"),
-        ("bot/frontend/gallery.py", "import aiosqlite", "SQL only in bot.store"),
-        ("bot/executor.py", "import torch", "torch only in generator"),
-        ("bot/executor.py", "import torchvision.transforms", "torch only in generator"),
-        ("generator/dream.py", "import clip", "clip only in generator.perceptor"),
-        ("generator/models.py", "import taming.modules", "taming only in generator.vqgan and generator.prior"),
-        ("bot/store.py", "import bot.service", "never back"),
+        ("generator/images/files.py", "import discord", "discord only in bot.frontend"),
+        ("bot/service/queue.py", "import sqlite3", "SQL only in bot.store"),
+        ("bot/frontend/commands/gallery.py", "import aiosqlite", "SQL only in bot.store"),
+        ("bot/worker/thread.py", "import torch", "torch only in generator"),
+        ("bot/worker/thread.py", "import torchvision.transforms", "torch only in generator"),
+        ("generator/optimisation/dream.py", "import clip", "clip only in generator.models.clip"),
+        (
+            "generator/loading.py",
+            "import taming.modules",
+            "taming only in generator.models.vqgan and generator.models.prior",
+        ),
+        ("bot/store/jobs.py", "import bot.service", "never back"),
         ("bot/jobs.py", "from bot import frontend", "never back"),
-        ("generator/cli.py", "import bot", "the generator knows nothing of the bot"),
-        ("generator/prior.py", "import training.data", "never imported at run time"),
+        ("generator/cli/main.py", "import bot", "the generator knows nothing of the bot"),
+        ("generator/models/prior.py", "import training.data", "never imported at run time"),
         ("bot/config.py", "import tests.fakes", "never imported at run time"),
-        ("generator/vqgan.py", "import pytorch_lightning", "never imported at run time"),
+        ("generator/models/vqgan.py", "import pytorch_lightning", "never imported at run time"),
     ],
 )
 def test_an_import_against_the_design_is_found(tmp_path: Path, module: str, source: str, contract: str) -> None:
@@ -92,8 +100,8 @@ def test_an_import_against_the_design_is_found(tmp_path: Path, module: str, sour
 
 
 def test_the_bot_may_not_reach_behind_the_public_names_of_the_generator(tmp_path: Path) -> None:
-    write_packages(tmp_path, "generator/dream.py", "")
-    write_packages(tmp_path, "bot/executor.py", "from generator.dream import Dream\n")
+    write_packages(tmp_path, "generator/optimisation/dream.py", "")
+    write_packages(tmp_path, "bot/worker/thread.py", "from generator.optimisation.dream import Dream\n")
     assert "the bot uses only the public names of the generator BROKEN" in lint_imports(tmp_path)
 
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from bot.files import Kind
-from bot.frontend import imagine
-from bot.frontend.keys import STYLES
+from bot.frontend.commands import imagine
+from bot.frontend.components.keys import STYLES
 from bot.texts import say
 from docs.strips import CELL_PX, FILM, PICTURES, STRIPS, shown
 from generator import Settings
@@ -53,7 +53,7 @@ def test_every_button_is_described(action: str) -> None:
 
 
 def test_everything_that_is_kept_of_a_person_is_in_the_privacy_document() -> None:
-    sql = "".join(path.read_text("utf-8") for path in (ROOT / "bot" / "migrations").glob("*.sql"))
+    sql = "".join(path.read_text("utf-8") for path in (ROOT / "bot" / "store" / "migrations").glob("*.sql"))
     tables = re.findall(r"CREATE TABLE (\w+) \((.*?)\n\)", sql, re.DOTALL)
     personal = {name for name, columns in tables if re.search(r"\b(user_id|job_id)\b", columns)}
     assert personal

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from generator.prior import LAYOUTS, Place
+from generator.models.prior import LAYOUTS, Place
 from training.scenes import SCENES, paint
 from training.sprites import STYLES
 

@@ -15,7 +15,7 @@ from clip.model import CLIP, ModifiedResNet
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from generator.vqgan import VQGAN
+from generator.models.vqgan import VQGAN
 from training import run
 from training.data import crops
 from training.perceptor import MEAN, SHAPE, STD

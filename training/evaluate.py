@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from generator import Dream, GenerationRequest, Models, Settings, load_models
-from generator.defaults import settle
+from generator.cli.config import settle
 from training.compositor import Compositor
 from training.data import as_tensor
 from training.dataset import COLOUR_NAMES, SCENE_NAMES

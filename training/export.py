@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
-from generator.prior import LAYOUTS
-from generator.vqgan import VQGAN
+from generator.models.prior import LAYOUTS
+from generator.models.vqgan import VQGAN
 from training.compositor import COLOUR_WORDS, COLOURS, Compositor
 from training.data import as_tensor
 from training.scenes import SCENES

@@ -13,8 +13,8 @@ from clip.model import CLIP
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from generator.prior import PriorNetwork
-from generator.vqgan import VQGAN
+from generator.models.prior import PriorNetwork
+from generator.models.vqgan import VQGAN
 from training import run
 from training.dataset import Composed
 from training.perceptor import SHAPE, Text, encode_text, vocabulary

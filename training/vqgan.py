@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from generator.vqgan import VQGAN
+from generator.models.vqgan import VQGAN
 from training import run
 from training.data import crops
 

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import discord
 
-from bot.frontend import message
 from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of, check_place
-from bot.frontend.faults import TROUBLE
+from bot.frontend.messages import render as message
+from bot.frontend.messages.discord_errors import TROUBLE
 from bot.log import about
 from bot.service import Asker, JobView, Ticket
 

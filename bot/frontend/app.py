@@ -13,7 +13,7 @@ from bot.service import Service
 
 if TYPE_CHECKING:
     from bot.frontend.attachments import Room
-    from bot.frontend.progress import Board
+    from bot.frontend.messages.updater import Board
 
 
 class App(discord.AutoShardedClient):

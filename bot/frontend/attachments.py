@@ -17,7 +17,7 @@ from yarl import URL
 
 from bot.errors import InvalidWish
 from bot.frontend.app import Interaction
-from bot.frontend.faults import TROUBLE
+from bot.frontend.messages.discord_errors import TROUBLE
 
 MAX_BYTES = 20 * 2**20
 FETCH_S, STILL_S = 30.0, 10.0

@@ -15,13 +15,15 @@ import discord
 from discord.backoff import ExponentialBackoff
 
 from bot.config import Config
-from bot.endpoint import Endpoint
 from bot.errors import BotError, ConfigError
-from bot.frontend import attachments, buttons, commands, membership
+from bot.frontend import attachments, membership
 from bot.frontend.app import App, Interaction
-from bot.frontend.progress import Board
+from bot.frontend.commands import registry as commands
+from bot.frontend.components import buttons
+from bot.frontend.messages.updater import Board
 from bot.log import about
-from bot.pulse import Pulse
+from bot.monitoring.endpoint import Endpoint
+from bot.monitoring.heartbeat import Pulse
 from bot.service import Service
 from bot.waiting import ExternalWait, identity
 

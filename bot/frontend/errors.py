@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.errors import BotError, FilesError, IllegalTransition, StoreError
 from bot.frontend.app import Interaction
-from bot.frontend.faults import TROUBLE
+from bot.frontend.messages.discord_errors import TROUBLE
 from bot.log import about, new_error_id
 from bot.texts import Sentence
 

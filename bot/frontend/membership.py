@@ -12,7 +12,7 @@ import discord
 
 from bot.errors import StoreError
 from bot.frontend.app import App
-from bot.frontend.faults import TROUBLE
+from bot.frontend.messages.discord_errors import TROUBLE
 from bot.log import about
 
 APPLICATION_NOTE = "application"

@@ -8,12 +8,12 @@ from io import BytesIO
 import discord
 
 from bot.errors import NotFound
-from bot.frontend import message
 from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
-from bot.frontend.keys import job_button
-from bot.frontend.poster import FILE_BYTES, ROOM_BYTES, remove_message
+from bot.frontend.components.keys import job_button
+from bot.frontend.messages import render as message
+from bot.frontend.messages.sender import FILE_BYTES, ROOM_BYTES, remove_message
 from bot.jobs import Job, JobState, StoredPicture
 from bot.service import PictureFile
 from bot.texts import say

@@ -5,8 +5,8 @@ Everything here runs on the event loop. The frontend uses `Service`, its parts `
 """
 
 from bot.service.application import Service
-from bot.service.host import HostStatus
-from bot.service.painting import GRID
+from bot.service.job_runner import GRID
+from bot.service.operator import HostStatus
 from bot.service.values import (
     Asker,
     Change,

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from bot.config import Caps, Limits
 from bot.errors import Blocked, QueueFull, TooSoon, WrongChannel
-from bot.service.guilds import Guilds
+from bot.service.guild_settings import Guilds
+from bot.service.prompt_rules import Words
 from bot.service.values import Asker
-from bot.service.words import Words
 from bot.store import Load
 
 DAY_S = 86_400

@@ -14,27 +14,27 @@ from bot.errors import NotFound, NotOwner, WrongState
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.log import about
-from bot.metrics import Metrics
-from bot.painting import Executor, Order
+from bot.monitoring.metrics import Metrics
 from bot.service.archive import Archive
-from bot.service.chronicle import Chronicle
 from bot.service.delivery import Post
 from bot.service.dispatcher import Dispatcher
+from bot.service.estimates import Speeds
 from bot.service.facts import FactCache
-from bot.service.guilds import Guilds
-from bot.service.host import Host
-from bot.service.housekeeping import Housekeeping
-from bot.service.painting import JobPainter
-from bot.service.patience import patiently
-from bot.service.people import People
+from bot.service.guild_settings import Guilds
+from bot.service.job_log import Chronicle
+from bot.service.job_runner import JobPainter
+from bot.service.maintenance import Housekeeping
+from bot.service.operator import Host
+from bot.service.privacy import People
+from bot.service.prompt_rules import Words
 from bot.service.queue import JobQueue
+from bot.service.retry import patiently
 from bot.service.submission import Desk
 from bot.service.values import Asker, Change, JobView, Place, Ticket, Wish
-from bot.service.words import Words
-from bot.speeds import Speeds
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
+from bot.worker.protocol import Executor, Order
 from generator import GenerationRequest, MadeWith, Settings
 
 Listener = Callable[[int], None]
@@ -73,7 +73,7 @@ class Service:
         `settings` are what every picture begins with where config.yaml says nothing; by default the generator's own.
         `starts` says by start what is otherwise.
         `foresee` says what can be said about a request before it is painted; it is called on a thread, and so is
-        `gpu_bytes`, which tells the memory of the GPU as `bot.painting.Dreamer` does.
+        `gpu_bytes`, which tells the memory of the GPU as `bot.worker.protocol.Dreamer` does.
         `external_wait` is explained in bot.waiting.
         """
         self._files, self._executor, self._wait = files, executor, external_wait

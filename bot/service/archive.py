@@ -10,8 +10,9 @@ from bot import imaging
 from bot.errors import NotFound, NotOwner
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
-from bot.service.guilds import Guilds
-from bot.service.painting import GRID
+from bot.service.guild_settings import Guilds
+from bot.service.job_runner import GRID
+from bot.service.requests import picture_request
 from bot.service.values import (
     Asker,
     GalleryEntry,
@@ -20,7 +21,6 @@ from bot.service.values import (
     Report,
     ReportReason,
 )
-from bot.service.wishes import picture_request
 from bot.store import Store
 from generator import GenerationRequest, request_from_json, request_to_json
 

@@ -13,8 +13,8 @@ from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
 from bot.log import about, new_error_id
 from bot.service.archive import picture_file
-from bot.service.guilds import Guilds
-from bot.service.painting import GRID
+from bot.service.guild_settings import Guilds
+from bot.service.job_runner import GRID
 from bot.service.values import Delivery, PictureFile, Safety
 from bot.store import Store
 from bot.texts import Sentence

@@ -9,16 +9,16 @@ import asyncio
 import logging
 
 from bot.jobs import Job, JobState
-from bot.painting import Executor, Order
-from bot.service.guilds import Guilds
-from bot.service.painting import JobPainter
-from bot.service.patience import patiently
+from bot.service.guild_settings import Guilds
+from bot.service.job_runner import JobPainter
 from bot.service.queue import JobQueue
+from bot.service.retry import patiently
 from bot.service.running import Running
 from bot.service.values import Safety
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_JOB, ExternalWait
+from bot.worker.protocol import Executor, Order
 
 MAX_CRASHES = 5
 """So often a job may be under the painter when the process ends, without one snapshot in between."""

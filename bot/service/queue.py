@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 
 from bot.jobs import Job, JobState
-from bot.scheduler import Entry, Forecast, Scheduler
+from bot.service.estimates import Speeds
 from bot.service.running import Running
+from bot.service.scheduler import Entry, Forecast, Scheduler
 from bot.service.values import Place
-from bot.speeds import Speeds
 from bot.store import Store
 from bot.texts import Sentence
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bot.errors import BotError, FilesError, StoreError
-from bot.painting import PainterDied
 from bot.texts import Sentence
+from bot.worker.protocol import PainterDied
 from generator import CheckpointError, GeneratorError, OutOfMemory
 
 

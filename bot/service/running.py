@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from PIL import Image
 
 from bot.jobs import Job
-from bot.painting import News, Order
-from bot.scheduler import Entry
+from bot.service.estimates import Speeds
+from bot.service.scheduler import Entry
 from bot.service.values import Preview
-from bot.speeds import Speeds
+from bot.worker.protocol import News, Order
 from generator import Progress
 
 

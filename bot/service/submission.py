@@ -10,13 +10,14 @@ from dataclasses import replace
 from bot.config import Config, Limits
 from bot.errors import InvalidWish, NotFound, ShuttingDown
 from bot.jobs import Draft, Job, Origin
-from bot.service import admission, wishes
+from bot.service import admission
+from bot.service import requests as wishes
 from bot.service.archive import Archive
-from bot.service.children import child_of
-from bot.service.guilds import Guilds
+from bot.service.followups import child_of
+from bot.service.guild_settings import Guilds
+from bot.service.prompt_rules import Words
 from bot.service.queue import JobQueue
 from bot.service.values import Asker, Change, Ticket, Wish
-from bot.service.words import Words
 from bot.store import Store
 from bot.texts import Sentence
 from generator import (

@@ -212,10 +212,12 @@ class Database:
 
 def migrations() -> list[str]:
     """The scripts of bot/migrations in order; number n brings the database from version n - 1 to n."""
-    files = sorted(item.name for item in resources.files("bot.migrations").iterdir() if item.name.endswith(".sql"))
+    files = sorted(
+        item.name for item in resources.files("bot.store.migrations").iterdir() if item.name.endswith(".sql")
+    )
     if [name[:5] for name in files] != [f"{number:04}_" for number in range(1, len(files) + 1)]:
         raise StoreError("store_migrations")
-    return [resources.files("bot.migrations").joinpath(name).read_text("utf-8") for name in files]
+    return [resources.files("bot.store.migrations").joinpath(name).read_text("utf-8") for name in files]
 
 
 def statements(script: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
 from generator.checkpoints.trees import find_tensors
 from generator.errors import CheckpointError
-from generator.perceptor import CONTEXT_TOKENS, VOCABULARY_SIZE, Perceptor
+from generator.models.clip import CONTEXT_TOKENS, VOCABULARY_SIZE, Perceptor
 
 _LANDMARK = "text_projection"
 _ROOTS = (

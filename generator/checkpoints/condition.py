@@ -15,8 +15,8 @@ from generator.checkpoints.digests import compare, sha256_of
 from generator.checkpoints.faults import Fault, blaming
 from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
 from generator.errors import CheckpointError, InvalidRequest
-from generator.own_models import DEFAULT_PERCEPTOR
-from generator.sentences import Message
+from generator.messages import Message
+from generator.models.sources import DEFAULT_PERCEPTOR
 
 
 class Condition(Enum):
@@ -102,8 +102,8 @@ def _parts(name: str) -> tuple[SourceFile, tuple[str, ...]]:
 
 def _look_at_starter() -> ModelFile:
     """It is small, so it is simply loaded."""
-    from generator.models import STARTER as FOLDER
-    from generator.models import load_models
+    from generator.loading import STARTER as FOLDER
+    from generator.loading import load_models
 
     try:
         load_models(STARTER, "cpu")

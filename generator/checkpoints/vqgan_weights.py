@@ -17,7 +17,7 @@ from torch import Tensor
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
 from generator.checkpoints.trees import find_tensors
-from generator.vqgan import VQGAN
+from generator.models.vqgan import VQGAN
 
 _LANDMARK = "decoder.conv_in.weight"
 _PREFIXES = ("", "module.", "model.", "vqgan.", "first_stage_model.", "module.first_stage_model.")

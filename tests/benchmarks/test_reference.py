@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from benchmarks.reference import PlainLoop, Seeing, _hsv, _recoloured, _rgb, augment, cut
-from generator.dream import Dream
-from generator.models import Models
+from generator.loading import Models
+from generator.optimisation.dream import Dream
+from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest
 from generator.settings import Settings
-from generator.targets import targets_of
 
 UNCHANGED = {"flip": 0.0, "affine": 0.0, "perspective": 0.0, "colour": 0.0, "sharpness": 0.0, "noise": 0.0}
 

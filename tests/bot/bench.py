@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot.config import Config
-from bot.executor import LocalExecutor
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.service import Asker, Service, Wish
+from bot.worker.thread import LocalExecutor
 from tests.bot.fake_dream import FakeDreamer
 
 GUILD, CHANNEL, ANN, BEN = 100, 200, 1, 2

@@ -19,10 +19,11 @@ from generator import GenerationRequest, GeneratorError, ImagePrompt, InvalidReq
 GENERATOR = Path(generator.__file__).parent
 TEXTS = Path(bot.__file__).parent / "texts"
 MEETS = {
-    "prompts", "request", "images", "metadata", "recipe", "settings", "starts", "targets", "schedule", "dream",
-    "latent", "cutouts", "losses", "perceptor", "vqgan", "prior", "safety", "lexicon", "foresight", "gradients",
-    "fitting", "device", "models", "own_models", "precision", "apart",
-    "made_with",
+    "prompts", "request", "images/files", "images/metadata", "recipe", "settings", "optimisation/init",
+    "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
+    "optimisation/cutouts", "optimisation/losses", "models/clip", "models/vqgan", "models/prior", "models/safety",
+    "models/lexicon", "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
+    "runtime/device", "loading", "models/sources", "runtime/precision", "images/sandbox", "provenance",
 }  # fmt: skip
 """The modules whose requests are refused to people in Discord; what others refuse concerns hosts and command lines."""
 SPEAKERS = {"Message", "_invalid", "_refuse"}
@@ -57,7 +58,7 @@ def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
-SOURCES = (*(GENERATOR / f"{name}.py" for name in sorted(MEETS)), Path(bot.__file__).parent / "dreamer.py")
+SOURCES = (*(GENERATOR / f"{name}.py" for name in sorted(MEETS)), Path(bot.__file__).parent / "worker" / "engine.py")
 SAID = sorted({text for path in SOURCES for text in templates(path)})
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from bot.__main__ import main
 from bot.files import DataFolder, Kind
-from bot.pulse import Pulse
+from bot.monitoring.heartbeat import Pulse
 from bot.store import Store
 
 TOKEN = base64.b64encode(b"123456789012345678").decode().rstrip("=") + ".AAAAAA." + "b" * 27

@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 
 from bot import log
+from bot import wiring as building
 from bot.__main__ import stop_on_signals
 from bot.environment import data_folder, load_config, read_token
-from bot.frontend import building, client
-from bot.pulse import Pulse
+from bot.frontend import client
+from bot.monitoring.heartbeat import Pulse
 from generator import Settings
 from tests.bot.fake_dream import FakeDreamer
 from tests.discord_fake.pointing import point_at, resolve_by

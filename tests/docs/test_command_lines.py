@@ -13,7 +13,9 @@ from dataclasses import fields
 import pytest
 
 from bot import __main__ as bot_program
-from generator import GeneratorError, Settings, arguments, models_cli
+from generator import GeneratorError, Settings
+from generator.cli import arguments
+from generator.cli import models as models_cli
 from tests.docs.conftest import DOCUMENTS, ROOT, Document
 
 RUNS = re.compile(r"python3? -m (bot|generator|docs\.\w+|training\.\w+|benchmarks\.\w+|deploy\.\w+)(?![\w.])(.*)")

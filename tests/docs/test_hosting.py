@@ -8,7 +8,7 @@ import yaml
 
 from bot.doctor.finding import WIDTHS
 from bot.doctor.machine import LEAST_DRIVER
-from bot.metrics import ENDS, REASONS, STANDINGS, Metrics
+from bot.monitoring.metrics import ENDS, REASONS, STANDINGS, Metrics
 from bot.texts import say
 from tests.docs.conftest import ROOT, Document
 

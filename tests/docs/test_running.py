@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from bot import __main__ as bot_program
-from generator import cli, read_recipe
+from generator import read_recipe
+from generator.cli import main as cli
 from tests.docs.conftest import ROOT
 from tests.docs.test_command_lines import command_lines, words_of
 

@@ -13,9 +13,9 @@ import resource
 import sys
 from pathlib import Path
 
-from bot.dreamer import GeneratorDreamer
-from bot.executor import LocalExecutor
-from bot.painting import Dream, Painted, Work
+from bot.worker.engine import GeneratorDreamer
+from bot.worker.protocol import Dream, Painted, Work
+from bot.worker.thread import LocalExecutor
 from generator import GenerationRequest, GeneratorError, Settings
 
 SETTINGS = Settings().merged({"size": "128x128", "steps": 3, "cutouts": 4, "start": "random", "seed": 1})

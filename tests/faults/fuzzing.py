@@ -20,11 +20,11 @@ from generator.checkpoints.pickles import Window, read_pickle
 from generator.checkpoints.trees import find_tensors
 from generator.checkpoints.vqgan_config import read_config
 from generator.errors import CheckpointError, GeneratorError
-from generator.images import check_normalised, normalise
-from generator.made_with import MadeWith, differences
+from generator.images.files import check_normalised, normalise
+from generator.optimisation.snapshot import unpack
 from generator.prompts import MAX_STOP, MAX_WEIGHT, explain_story
+from generator.provenance import MadeWith, differences
 from generator.recipe import recipe_from_json
-from generator.snapshot import unpack
 from tests.faults import seeds
 from tests.faults.target import Broken, Target
 

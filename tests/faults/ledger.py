@@ -14,8 +14,8 @@ from pathlib import Path
 
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
-from bot.service.painting import GRID
-from bot.service.wishes import picture_request
+from bot.service.job_runner import GRID
+from bot.service.requests import picture_request
 from bot.store.rows import SELECT_JOB, SELECT_PICTURE, job_of, picture_of
 from generator import read_recipe, request_from_json
 from tests.discord_fake import Message

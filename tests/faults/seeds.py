@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from generator import GenerationRequest, MadeWith, Recipe, Settings, encode, recipe_to_json
+from generator.optimisation.snapshot import Snapshot, pack
 from generator.request import ImagePrompt
-from generator.snapshot import Snapshot, pack
 from tests.faults import hostile_pictures, hostile_recipes
 from tests.generator.checkpoints.hostile import Attack, RawTensor, StorageReference, legacy, pickled, saved
 

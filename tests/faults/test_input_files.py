@@ -23,7 +23,7 @@ from bot.jobs import JobState
 from bot.store import Store
 from bot.store.connection import APPLICATION_ID, migrations, statements
 from generator.errors import CheckpointError
-from generator.snapshot import Snapshot, pack, unpack
+from generator.optimisation.snapshot import Snapshot, pack, unpack
 from tests.bot.bench import Bench, until
 
 SHIPPED = Path(__file__).parent.parent.parent / "config.yaml"

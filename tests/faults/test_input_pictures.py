@@ -14,7 +14,7 @@ from bot.errors import InvalidWish
 from bot.jobs import JobState
 from bot.service import ImageWish, Wish
 from generator import InvalidRequest, normalise
-from generator.images import KEPT_PIXELS
+from generator.images.files import KEPT_PIXELS
 from tests.bot.bench import QUICK, Bench, asker
 from tests.faults.hostile_pictures import FILES, flat_png, saved
 from tests.faults.lag import without_lag

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from bot.config import Limits
 from bot.errors import BotError
-from bot.frontend.message import plain_prompt
+from bot.frontend.messages.render import plain_prompt
 from bot.log import JsonLines, TextLines
-from bot.service import wishes
+from bot.service import requests as wishes
 from bot.service.values import Wish
 from generator import InvalidRequest, Settings, parse_story
 from tests.bot.discord.live import Live

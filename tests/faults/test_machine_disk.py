@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.pulse import STALE_S
+from bot.monitoring.heartbeat import STALE_S
 from tests.discord_fake import FakeDiscord
 from tests.faults.machine import Machine, shown
 from tests.faults.small_disk import BLOCK, ME, ROOT, SmallDisk

@@ -12,7 +12,7 @@ LOADED = """
 import os, sys
 from pathlib import Path
 import torch, safetensors.torch
-from generator.models import read_tensors
+from generator.loading import read_tensors
 folder = Path(sys.argv[1])
 for name, harm in {
     "shortened": lambda path: os.truncate(path, 1_000),

@@ -93,4 +93,4 @@ def test_programs_are_run_in_few_places_and_never_with_words_of_a_person() -> No
             for node in ast.walk(ast.parse(path.read_text("utf-8")))
         )
     }
-    assert users == {"generator/apart.py", "bot/doctor/machine.py"}
+    assert users == {"generator/images/sandbox.py", "bot/doctor/machine.py"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from bot.dreamer import GeneratorDreamer
-from bot.painting import Dreamer
+from bot.worker.engine import GeneratorDreamer
+from bot.worker.protocol import Dreamer
 from generator import GenerationRequest, Recipe, encode, recipe_to_json
 from tests.bot.fake_dream import FakeDreamer
 

@@ -11,14 +11,14 @@ from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from generator.dream import Dream
-from generator.lexicon import Lexicon
-from generator.models import Models
-from generator.perceptor import Perceptor
-from generator.prior import Prior, PriorNetwork
+from generator.loading import Models
+from generator.models.clip import Perceptor
+from generator.models.lexicon import Lexicon
+from generator.models.prior import Prior, PriorNetwork
+from generator.models.vqgan import VQGAN
+from generator.optimisation.dream import Dream
 from generator.request import GenerationRequest
 from generator.settings import Settings
-from generator.vqgan import VQGAN
 
 VISION = {"vit": {"vision_layers": 1, "vision_patch_size": 16}, "resnet": {"vision_layers": (1, 1, 1, 1)}}
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from generator import images
 from generator.errors import InvalidRequest
-from generator.made_with import MadeWith, made_here
+from generator.images import files as images
+from generator.provenance import MadeWith, made_here
 from generator.recipe import (
     MAX_FILE_BYTES,
     MAX_RECIPE_CHARACTERS,

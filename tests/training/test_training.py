@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from generator import Dream, GenerationRequest, Settings
-from generator.models import STARTER, load_starter
+from generator.loading import STARTER, load_starter
 from training.compositor import COLOURS, Compositor, recolour
 from training.scenes import SCENES, paint
 

@@ -12,10 +12,10 @@ from typing import TypeVar
 from discord.gateway import KeepAliveHandler
 
 from bot.config import Config
-from bot.frontend.building import build
 from bot.frontend.client import Reverie, run
 from bot.jobs import Job, JobState
-from bot.pulse import Pulse
+from bot.monitoring.heartbeat import Pulse
+from bot.wiring import build
 from generator import Settings
 from tests.bot.bench import until
 from tests.bot.fake_dream import FakeDreamer

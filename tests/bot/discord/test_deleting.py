@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.frontend import progress
+from bot.frontend.messages import updater as progress
 from bot.jobs import Job, JobState
 from tests.bot.discord.live import Live
 from tests.discord_fake import Cut, Interaction

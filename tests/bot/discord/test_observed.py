@@ -50,7 +50,7 @@ async def test_a_process_tells_each_state_in_its_log_and_serves_its_metrics(
     assert 'reverie_jobs_ended_total{end="done"} 1.0' in text
     assert 'reverie_jobs{state="queued"} 0.0' in text
     entries = [json.loads(line) for line in bot.lines]
-    told = [entry for entry in entries if entry["logger"] == "bot.service.chronicle"]
+    told = [entry for entry in entries if entry["logger"] == "bot.service.job_log"]
     assert [entry["message"] for entry in told] == ["job queued", "job running", "job posting", "job done"]
     assert {(entry["job"], entry["guild"]) for entry in told} == {(1, guild.id)}
     assert "private wish" not in bot.log

@@ -13,10 +13,10 @@ import simcord
 from simcord.results import InteractionResult, ResponseMessage
 
 from bot.config import Config
-from bot.frontend.building import build
 from bot.frontend.client import Reverie
 from bot.jobs import Job, JobState
 from bot.service import Asker, Service
+from bot.wiring import build
 from generator import Settings
 from tests.bot.fake_dream import FakeDreamer
 

@@ -10,9 +10,9 @@ import pytest
 
 from bot.config import Config
 from bot.errors import BotError
-from bot.frontend.building import build
 from bot.frontend.client import run
-from bot.pulse import Pulse
+from bot.monitoring.heartbeat import Pulse
+from bot.wiring import build
 from tests.bot.fake_dream import FakeDreamer
 from tests.bot.frontend.stage import SETTINGS
 

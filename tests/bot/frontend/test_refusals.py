@@ -12,8 +12,8 @@ from bot.config import Config, Limits
 from bot.errors import InvalidWish
 from bot.frontend.errors import sentence_for
 from bot.service import ImageWish, Wish
+from tests.bot.frontend.commands.test_imagine import png, refusal
 from tests.bot.frontend.stage import Stage, reply_of
-from tests.bot.frontend.test_imagine import png, refusal
 
 
 async def test_an_archived_or_locked_thread_is_refused_and_an_open_one_is_not(stage: Stage) -> None:

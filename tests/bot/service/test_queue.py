@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from bot.jobs import Job
+from bot.service.estimates import Speeds
 from bot.service.queue import JobQueue
-from bot.speeds import Speeds
 from bot.store import Store
 from generator import Settings
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from bot.jobs import Job
-from bot.painting import News, Order
-from bot.scheduler import Entry
+from bot.service.estimates import BEGIN_S, Speeds
 from bot.service.running import Running
-from bot.speeds import BEGIN_S, Speeds
+from bot.service.scheduler import Entry
+from bot.worker.protocol import News, Order
 from generator import Progress, Settings
 
 

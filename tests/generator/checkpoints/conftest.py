@@ -16,7 +16,7 @@ from clip.model import CLIP, convert_weights
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from generator.vqgan import VQGAN
+from generator.models.vqgan import VQGAN
 
 # What OpenAI's archives hold as tensors beside the weights.
 FACTS = {"input_resolution": 32, "context_length": 77, "vocab_size": 49408}

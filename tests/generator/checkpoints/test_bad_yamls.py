@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from generator.checkpoints.vqgan_config import read_config
 from generator.errors import CheckpointError
-from generator.vqgan import VQGAN
+from generator.models.vqgan import VQGAN
 
 GOOD = {"target": "taming.models.vqgan.VQModel", "params": {"embed_dim": 16, "n_embed": 32}}
 NETWORK = {

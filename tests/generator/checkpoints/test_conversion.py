@@ -22,8 +22,8 @@ from generator.checkpoints.places import manifest_of
 from generator.checkpoints.vqgan_config import read_config
 from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.errors import CheckpointError
-from generator.perceptor import Perceptor
-from generator.vqgan import VQGAN
+from generator.models.clip import Perceptor
+from generator.models.vqgan import VQGAN
 
 Wrap = Callable[[Mapping[str, Tensor]], dict[str, object]]
 

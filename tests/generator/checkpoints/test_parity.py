@@ -13,8 +13,8 @@ from taming.modules.vqvae.quantize import GumbelQuantize, VectorQuantizer2
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generator.perceptor import DEVIATION, MEAN, Perceptor
-from generator.vqgan import VQGAN
+from generator.models.clip import DEVIATION, MEAN, Perceptor
+from generator.models.vqgan import VQGAN
 
 TOLERANCE = 1e-4
 

@@ -1,0 +1,111 @@
+"""/help, /about and /privacy: what the bot is, and what is kept of a person. Event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from io import BytesIO
+from typing import Any, Self, cast
+
+import discord
+from discord import app_commands
+
+from bot.frontend.answering import change_answer, in_time, reply
+from bot.frontend.app import Interaction
+from bot.frontend.asking import asker_of
+from bot.frontend.errors import told
+from bot.frontend.messages.sender import FILE_BYTES, ROOM_BYTES, remove_message
+from bot.frontend.wording import described
+from bot.texts import say
+from generator import __version__
+
+
+@app_commands.command(name="help", description=described("command_help"))
+async def show_help(interaction: Interaction) -> None:
+    """How to use the bot."""
+    locale = interaction.locale.value
+    await reply(interaction, embed=discord.Embed(title=say("help_title", locale), description=say("help_text", locale)))
+
+
+@app_commands.command(name="about", description=described("command_about"))
+async def about(interaction: Interaction) -> None:
+    """What paints here."""
+    locale = interaction.locale.value
+    text = say("about_text", locale, version=__version__, models=interaction.client.config.model_name)
+    await reply(interaction, embed=discord.Embed(title="Reverie", description=text))
+
+
+@app_commands.command(name="privacy", description=described("command_privacy"))
+@app_commands.guild_only()
+async def privacy(interaction: Interaction) -> None:
+    """What is kept, with buttons to have it or to have it deleted."""
+    asker = asker_of(interaction)
+    days = await interaction.client.service.guilds.retention_days(asker.guild_id)
+    kept = say("privacy_days" if days else "privacy_ever", asker.locale, count=days)
+    buttons = discord.ui.View(timeout=None)
+    buttons.add_item(own_button("export", asker.locale, discord.ButtonStyle.secondary))
+    buttons.add_item(own_button("forget", asker.locale, discord.ButtonStyle.danger))
+    await reply(interaction, say("privacy_text", asker.locale, kept=kept), buttons=buttons)
+
+
+class OwnButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"reverie-own:(?P<action>export|forget|sure)"):
+    """What a person does with the own data."""
+
+    def __init__(self, action: str, item: discord.ui.Button[Any]) -> None:
+        super().__init__(item)
+        self.action = action
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(match["action"], cast("discord.ui.Button[Any]", item))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand out, ask once more, or delete."""
+        async with told(interaction):
+            await {"export": _export, "forget": _ask, "sure": _forget}[self.action](interaction)
+
+
+def own_button(action: str, locale: str, style: discord.ButtonStyle) -> OwnButton:
+    """A button of /privacy."""
+    button: discord.ui.Button[Any] = discord.ui.Button(
+        style=style, label=say(f"button_own_{action}", locale), custom_id=f"reverie-own:{action}"
+    )
+    return OwnButton(action, button)
+
+
+async def _export(interaction: Interaction) -> None:
+    asker, guild = asker_of(interaction), interaction.guild
+    limit = (FILE_BYTES if guild is None else guild.filesize_limit) - ROOM_BYTES
+    work = interaction.client.service.people.export_mine(asker, limit_bytes=limit)
+    path = await in_time(interaction, work, private=True)
+    try:
+        data = await asyncio.to_thread(path.read_bytes)
+    finally:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+    await reply(interaction, say("exported", asker.locale), files=[discord.File(BytesIO(data), "reverie-export.zip")])
+
+
+async def _ask(interaction: Interaction) -> None:
+    locale = interaction.locale.value
+    buttons = discord.ui.View(timeout=None)
+    buttons.add_item(own_button("sure", locale, discord.ButtonStyle.danger))
+    await reply(interaction, say("forget_sure", locale), buttons=buttons)
+
+
+async def _forget(interaction: Interaction) -> None:
+    asker, people = asker_of(interaction), interaction.client.service.people
+    await interaction.response.defer()
+    # What is under way would else seem to be under way for ever; finished pictures stay where they were posted.
+    messages = {}
+    for job in await people.unsettled(asker):
+        await remove_message(interaction.client, job)
+        messages[job.id] = job.message_id
+    deleted = await people.delete_mine(asker)
+    for job in deleted:
+        unsettled = job.id in messages or not (job.state.ended and job.told)
+        if unsettled and job.message_id != messages.get(job.id):
+            await remove_message(interaction.client, job)
+    await change_answer(interaction, say("forgotten", interaction.locale.value, count=len(deleted)))

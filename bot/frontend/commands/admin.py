@@ -1,0 +1,228 @@
+"""What admins decide: limits, channels, pause, safety, retention, statistics. Event loop.
+
+Discord shows these commands to those who manage the server unless its admins decide otherwise, so every one checks it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Literal
+
+import discord
+from discord import app_commands
+
+from bot.config import Limits
+from bot.errors import NotOwner
+from bot.frontend.answering import reply
+from bot.frontend.app import Interaction
+from bot.frontend.asking import asker_of
+from bot.frontend.messages.render import duration
+from bot.frontend.wording import described
+from bot.service import Asker, Safety
+from bot.texts import say
+
+MANAGERS = discord.Permissions(manage_guild=True)
+LIMIT_NAMES = [app_commands.Choice(name=item.name, value=item.name) for item in fields(Limits)]
+Place = discord.TextChannel | discord.CategoryChannel | discord.ForumChannel | discord.VoiceChannel | discord.Thread
+
+limits = app_commands.Group(
+    name="limits", description=described("command_limits"), guild_only=True, default_permissions=MANAGERS
+)
+channels = app_commands.Group(
+    name="channels", description=described("command_channels"), guild_only=True, default_permissions=MANAGERS
+)
+safety = app_commands.Group(
+    name="safety", description=described("command_safety"), guild_only=True, default_permissions=MANAGERS
+)
+
+
+def manager_of(interaction: Interaction) -> Asker:
+    """The person, who must manage the server.
+
+    Raises:
+        NotOwner
+    """
+    asker = asker_of(interaction)
+    if not asker.manages:
+        raise NotOwner("must_manage")
+    return asker
+
+
+@limits.command(name="show", description=described("command_limits_show"))
+@app_commands.describe(role=described("option_limit_role"))
+async def show_limits(interaction: Interaction, role: discord.Role | None = None) -> None:
+    """What holds in this server, or for a role."""
+    asker, guilds = manager_of(interaction), interaction.client.service.guilds
+    found = await guilds.limits(asker.guild_id, frozenset() if role is None else frozenset({role.id}))
+    lines = [
+        f"`{item.name}` **{getattr(found, item.name)}** · {say(f'limit_{item.name}', asker.locale)}"
+        for item in fields(Limits)
+    ]
+    for role_id, values in (await guilds.role_limits(asker.guild_id)).items():
+        lines.append(f"<@&{role_id}>: " + ", ".join(f"`{name}` **{value}**" for name, value in values.items()))
+    title = say("limits_title", asker.locale, name=interaction.guild.name if interaction.guild else "")
+    await reply(interaction, embed=discord.Embed(title=title, description="\n".join(lines)[:4_000]))
+
+
+@limits.command(name="set", description=described("command_limits_set"))
+@app_commands.describe(
+    name=described("option_limit_name"), value=described("option_limit_value"), role=described("option_limit_role")
+)
+@app_commands.choices(name=LIMIT_NAMES)
+async def set_limit(
+    interaction: Interaction, name: str, value: int | None = None, role: discord.Role | None = None
+) -> None:
+    """Change a limit; without a value it goes back to the default."""
+    asker = asker_of(interaction)
+    role_id = None if role is None else role.id
+    now = await interaction.client.service.guilds.set_limit(asker, name, value, role_id)
+    await reply(interaction, say("limit_set", asker.locale, name=name, value=getattr(now, name)))
+
+
+@channels.command(name="list", description=described("command_channels_list"))
+async def list_channels(interaction: Interaction) -> None:
+    """Where pictures may be asked for."""
+    asker = manager_of(interaction)
+    await _reply_channels(interaction, asker)
+
+
+@channels.command(name="allow", description=described("command_channels_allow"))
+@app_commands.describe(channel=described("option_channel"))
+async def allow_channel(interaction: Interaction, channel: Place) -> None:
+    """Allow a channel or category; then only allowed ones are open."""
+    await _set_channel(interaction, channel.id, True)
+
+
+@channels.command(name="deny", description=described("command_channels_deny"))
+@app_commands.describe(channel=described("option_channel"))
+async def deny_channel(interaction: Interaction, channel: Place) -> None:
+    """Deny a channel or category."""
+    await _set_channel(interaction, channel.id, False)
+
+
+@channels.command(name="reset", description=described("command_channels_reset"))
+@app_commands.describe(channel=described("option_channel"))
+async def reset_channel(interaction: Interaction, channel: Place) -> None:
+    """Take a channel's rule away."""
+    await _set_channel(interaction, channel.id, None)
+
+
+@app_commands.command(name="pause", description=described("command_pause"))
+@app_commands.default_permissions(manage_guild=True)
+@app_commands.guild_only()
+async def pause(interaction: Interaction) -> None:
+    """Begin no further picture of this server."""
+    asker = asker_of(interaction)
+    await interaction.client.service.guilds.pause(asker)
+    await reply(interaction, say("paused", asker.locale))
+
+
+@app_commands.command(name="resume", description=described("command_resume"))
+@app_commands.default_permissions(manage_guild=True)
+@app_commands.guild_only()
+async def resume(interaction: Interaction) -> None:
+    """Take up the queue again."""
+    asker = asker_of(interaction)
+    await interaction.client.service.guilds.resume(asker)
+    await reply(interaction, say("resumed", asker.locale))
+
+
+@app_commands.command(name="clear", description=described("command_clear"))
+@app_commands.default_permissions(manage_guild=True)
+@app_commands.guild_only()
+async def clear(interaction: Interaction) -> None:
+    """Cancel all that waits in this server."""
+    asker = asker_of(interaction)
+    count = await interaction.client.service.guilds.clear(asker)
+    await reply(interaction, say("cleared", asker.locale, count=count))
+
+
+@safety.command(name="show", description=described("command_safety_show"))
+async def show_safety(interaction: Interaction) -> None:
+    """What is done with pictures in which the check finds something."""
+    asker = manager_of(interaction)
+    await _reply_safety(interaction, asker, *await interaction.client.service.guilds.safety(asker.guild_id))
+
+
+@safety.command(name="set", description=described("command_safety_set"))
+@app_commands.describe(
+    mode=described("option_safety_mode"),
+    report_channel=described("option_report_channel"),
+    reports=described("option_reports"),
+)
+async def set_safety(
+    interaction: Interaction,
+    mode: Literal["off", "spoiler", "refuse"] | None = None,
+    report_channel: discord.TextChannel | None = None,
+    reports: bool = True,
+) -> None:
+    """Change it, or the channel that hears of reports; without `reports` none does."""
+    asker = asker_of(interaction)
+    channel_id = None if report_channel is None else report_channel.id
+    now = await interaction.client.service.guilds.set_safety(
+        asker,
+        mode=None if mode is None else Safety(mode),
+        report_channel_id=channel_id if reports else 0,
+    )
+    await _reply_safety(interaction, asker, *now)
+
+
+@app_commands.command(name="stats", description=described("command_stats"))
+@app_commands.describe(days=described("option_days"))
+@app_commands.default_permissions(manage_guild=True)
+@app_commands.guild_only()
+async def stats(interaction: Interaction, days: app_commands.Range[int, 1, 366] = 7) -> None:
+    """What the server made lately."""
+    asker = manager_of(interaction)
+    found = await interaction.client.service.guilds.statistics(asker.guild_id, days)
+    text = say(
+        "stats_text",
+        asker.locale,
+        pictures=found.pictures,
+        time=duration(found.paint_s, asker.locale),
+        cancelled=found.cancelled,
+        failed=found.failed,
+        mean=duration(found.waited_mean_s, asker.locale),
+        most=duration(found.waited_most_s, asker.locale),
+        queued=found.queued_now,
+    )
+    title = say("stats_title", asker.locale, count=found.days)
+    await reply(interaction, embed=discord.Embed(title=title, description=text))
+
+
+@app_commands.command(name="retention", description=described("command_retention"))
+@app_commands.describe(days=described("option_retention"))
+@app_commands.default_permissions(manage_guild=True)
+@app_commands.guild_only()
+async def retention(interaction: Interaction, days: app_commands.Range[int, 0, 3_650] | None = None) -> None:
+    """After how many days pictures are deleted; without a number it only says so."""
+    asker, guilds = manager_of(interaction), interaction.client.service.guilds
+    now = await guilds.retention_days(asker.guild_id) if days is None else await guilds.set_retention(asker, days)
+    text = say("privacy_days" if now else "privacy_ever", asker.locale, count=now)
+    if days is not None and days != now:
+        text += " " + say("retention_of_host", asker.locale)
+    await reply(interaction, text)
+
+
+async def _set_channel(interaction: Interaction, channel_id: int, allowed: bool | None) -> None:
+    asker = asker_of(interaction)
+    await interaction.client.service.guilds.set_channel(asker, channel_id, allowed)
+    await _reply_channels(interaction, asker)
+
+
+async def _reply_channels(interaction: Interaction, asker: Asker) -> None:
+    rules = await interaction.client.service.guilds.channels(asker.guild_id)
+    lines = [
+        say("channel_allowed" if on else "channel_shut", asker.locale, channel=f"<#{item}>")
+        for item, on in rules.items()
+    ]
+    await reply(interaction, "\n".join(lines) or say("channels_all", asker.locale))
+
+
+async def _reply_safety(interaction: Interaction, asker: Asker, mode: Safety, report_channel: int | None) -> None:
+    told = (
+        say("safety_reports", asker.locale, channel=f"<#{report_channel}>")
+        if report_channel
+        else say("safety_no_reports", asker.locale)
+    )
+    await reply(interaction, say(f"safety_{mode.value}", asker.locale) + "\n" + told)

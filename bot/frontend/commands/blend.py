@@ -1,0 +1,49 @@
+"""/blend: a picture that comes near to several others. Event loop."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+
+from bot.frontend.answering import take_on
+from bot.frontend.app import Interaction
+from bot.frontend.attachments import read
+from bot.frontend.commands.imagine import PROMPT_CHARACTERS, complete_size
+from bot.frontend.wording import described
+from bot.jobs import Origin
+from bot.service import Asker, ImageWish, Ticket, Wish
+
+
+@app_commands.command(name="blend", description=described("command_blend"))
+@app_commands.describe(
+    first=described("option_blend_picture"),
+    second=described("option_blend_picture"),
+    third=described("option_blend_picture"),
+    fourth=described("option_blend_picture"),
+    prompt=described("option_blend_prompt"),
+    size=described("option_size"),
+    steps=described("option_steps"),
+)
+@app_commands.autocomplete(size=complete_size)
+@app_commands.guild_only()
+async def blend(
+    interaction: Interaction,
+    first: discord.Attachment,
+    second: discord.Attachment,
+    third: discord.Attachment | None = None,
+    fourth: discord.Attachment | None = None,
+    prompt: app_commands.Range[str, 1, PROMPT_CHARACTERS] = "",
+    size: str | None = None,
+    steps: app_commands.Range[int, 1, 5_000] | None = None,
+) -> None:
+    """Paint what lies between pictures."""
+    given = [item for item in (first, second, third, fourth) if item is not None]
+    settings = {name: value for name, value in (("size", size), ("steps", steps)) if value is not None}
+
+    async def order(asker: Asker) -> Ticket:
+        async with interaction.client.room.hold(len(given)):
+            images = [ImageWish(data=await read(interaction, item, "picture")) for item in given]
+            wish = Wish(prompt=prompt, settings=settings, image_prompts=tuple(images), origin=Origin.BLEND)
+            return await interaction.client.service.submit(asker, wish)
+
+    await take_on(interaction, order)

@@ -1,0 +1,56 @@
+"""/blocklist: words that no prompt of a server may hold. Event loop; for those who manage the server."""
+
+from __future__ import annotations
+
+from discord import app_commands
+
+from bot.config import MAX_RULE_CHARACTERS
+from bot.frontend.answering import reply
+from bot.frontend.app import Interaction
+from bot.frontend.commands.admin import MANAGERS, manager_of
+from bot.frontend.commands.imagine import PROMPT_CHARACTERS
+from bot.frontend.messages.render import plain_prompt
+from bot.frontend.wording import described
+from bot.texts import say
+
+Rule = app_commands.Range[str, 1, MAX_RULE_CHARACTERS]
+
+blocklist = app_commands.Group(
+    name="blocklist", description=described("command_blocklist"), guild_only=True, default_permissions=MANAGERS
+)
+
+
+@blocklist.command(name="list", description=described("command_blocklist_list"))
+async def show(interaction: Interaction) -> None:
+    """The server's own rules."""
+    asker = manager_of(interaction)
+    rules = await interaction.client.service.words.blocklist(asker)
+    await reply(interaction, " · ".join(map(plain_prompt, rules))[:1_900] or say("blocklist_empty", asker.locale))
+
+
+@blocklist.command(name="add", description=described("command_blocklist_add"))
+@app_commands.describe(rule=described("option_rule"))
+async def add(interaction: Interaction, rule: Rule) -> None:
+    """Forbid a word or a phrase."""
+    asker = manager_of(interaction)
+    kept = await interaction.client.service.words.add_block(asker, rule)
+    await reply(interaction, say("rule_added", asker.locale, rule=plain_prompt(kept)))
+
+
+@blocklist.command(name="remove", description=described("command_blocklist_remove"))
+@app_commands.describe(rule=described("option_rule"))
+async def remove(interaction: Interaction, rule: Rule) -> None:
+    """Allow it again."""
+    asker = manager_of(interaction)
+    await interaction.client.service.words.remove_block(asker, rule)
+    await reply(interaction, say("rule_removed", asker.locale, rule=plain_prompt(rule)))
+
+
+@blocklist.command(name="test", description=described("command_blocklist_test"))
+@app_commands.describe(text=described("option_test_text"))
+async def test(interaction: Interaction, text: app_commands.Range[str, 1, PROMPT_CHARACTERS]) -> None:
+    """Which rule forbids a text, if any."""
+    asker = manager_of(interaction)
+    rule = await interaction.client.service.words.find_block(asker.guild_id, text)
+    found = say("rule_none", asker.locale) if rule is None else say("rule_hit", asker.locale, rule=plain_prompt(rule))
+    await reply(interaction, found)

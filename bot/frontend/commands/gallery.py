@@ -1,0 +1,134 @@
+"""/gallery: finished pictures by pages, of the person or of the server, for one person only to see. Event loop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from io import BytesIO
+from typing import Any, Literal, Self, cast
+
+import discord
+from discord import app_commands
+
+from bot.errors import NotFound
+from bot.frontend.answering import in_time
+from bot.frontend.app import Interaction
+from bot.frontend.asking import asker_of
+from bot.frontend.errors import told
+from bot.frontend.messages.render import plain_prompt
+from bot.frontend.pictures import show_finished
+from bot.frontend.wording import described
+from bot.service import Asker, GalleryPage
+from bot.texts import say
+
+PER_PAGE = 4
+THUMBNAIL_PX = 384
+PROMPT = 120
+Whose = Literal["mine", "server"]
+
+
+class PageButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"reverie-gallery:(?P<whose>mine|server):(?P<page>\d{1,9})"
+):
+    """Turns to a page."""
+
+    def __init__(self, whose: str, page: int, item: discord.ui.Button[Any]) -> None:
+        super().__init__(item)
+        self.whose, self.page = whose, page
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The button that was pressed."""
+        return cls(match["whose"], int(match["page"]), cast("discord.ui.Button[Any]", item))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Show the page instead of the one before."""
+        async with told(interaction):
+            await interaction.response.defer()
+            values = await _page(interaction, self.whose, self.page)
+            await interaction.edit_original_response(attachments=values.pop("files"), **values)
+
+
+class PictureSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"reverie-open"):
+    """Opens one of the pictures on the page, with its buttons."""
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """The menu in which something was chosen."""
+        return cls(cast("discord.ui.Select[Any]", item))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Show what was chosen."""
+        async with told(interaction):
+            chosen = re.fullmatch(r"(\d{1,18}):(\d)", next(iter(self.item.values), ""))
+            job_id, number = (int(chosen[1]), int(chosen[2])) if chosen else (0, 1)
+            archive = interaction.client.service.archive
+            job = await archive.job(asker_of(interaction), job_id)
+            await show_finished(interaction, job, await archive.pictures(job_id), number)
+
+
+@app_commands.command(name="gallery", description=described("command_gallery"))
+@app_commands.describe(whose=described("option_whose"), page=described("option_page"))
+@app_commands.guild_only()
+async def gallery(interaction: Interaction, whose: Whose = "mine", page: app_commands.Range[int, 1] = 1) -> None:
+    """Finished pictures, newest first."""
+    values = await in_time(interaction, _page(interaction, whose, page), private=True)
+    shown = {name: value for name, value in values.items() if value is not None}
+    if interaction.response.is_done():
+        await interaction.followup.send(ephemeral=True, **shown)
+    else:
+        await interaction.response.send_message(ephemeral=True, **shown)
+
+
+async def _page(interaction: Interaction, whose: str, number: int) -> dict[str, Any]:
+    """A page as the values of a message."""
+    asker, archive = asker_of(interaction), interaction.client.service.archive
+    page = await archive.gallery(asker, mine=whose == "mine", page=number, per_page=PER_PAGE)
+    files, lost = [], set[int]()
+    for number, entry in enumerate(page.entries, 1):
+        try:
+            small = await archive.thumbnail(asker, entry.job.id, entry.picture.number, side_px=THUMBNAIL_PX)
+        except NotFound:
+            lost.add(number)  # As after a restore of the database alone; the others are there.
+            continue
+        alt_text = say("alt_text", asker.locale, prompt=entry.job.prompt)[:1_000]
+        hidden = entry.picture.flagged and not asker.age_restricted
+        files.append(discord.File(BytesIO(small.data), small.name, description=alt_text, spoiler=hidden))
+    return {"embed": _list(page, whose, asker, lost), "files": files, "view": _controls(page, whose, asker)}
+
+
+def _list(page: GalleryPage, whose: str, asker: Asker, lost: Collection[int]) -> discord.Embed:
+    lines = []
+    for number, entry in enumerate(page.entries, 1):
+        job = entry.job
+        line = f"**{number}.** {plain_prompt(job.prompt, PROMPT) or '–'} · <@{job.user_id}> · #{job.id}"
+        lines.append(line + (say("gallery_lost", asker.locale) if number in lost else ""))
+    text = "\n".join(lines) or say("gallery_empty", asker.locale)
+    embed = discord.Embed(title=say(f"gallery_{whose}", asker.locale), description=text)
+    return embed.set_footer(text=say("gallery_page", asker.locale, page=page.page, pages=page.pages, total=page.total))
+
+
+def _controls(page: GalleryPage, whose: str, asker: Asker) -> discord.ui.View | None:
+    if not page.entries:
+        return None
+    controls = discord.ui.View(timeout=None)
+    options = [
+        discord.SelectOption(
+            label=f"{number}. {entry.job.prompt or '–'}"[:100], value=f"{entry.job.id}:{entry.picture.number}"
+        )
+        for number, entry in enumerate(page.entries, 1)
+    ]
+    menu: discord.ui.Select[Any] = discord.ui.Select(
+        custom_id="reverie-open", options=options, placeholder=say("gallery_open", asker.locale)
+    )
+    controls.add_item(PictureSelect(menu))
+    for sign, number, usable in (("◀", page.page - 1, page.page > 1), ("▶", page.page + 1, page.page < page.pages)):
+        button: discord.ui.Button[Any] = discord.ui.Button(
+            label=sign, custom_id=f"reverie-gallery:{whose}:{max(0, number)}", disabled=not usable
+        )
+        controls.add_item(PageButton(whose, number, button))
+    return controls

@@ -1,0 +1,77 @@
+"""/queue and /cancel: what waits and what is painted in this server. Event loop."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+
+from bot.errors import NotFound
+from bot.frontend.answering import reply
+from bot.frontend.app import Interaction
+from bot.frontend.asking import asker_of
+from bot.frontend.messages.render import plain_prompt, when
+from bot.frontend.wording import described
+from bot.jobs import JobState
+from bot.service import JobView
+from bot.texts import say
+
+SHOWN = 15
+PROMPT = 60
+
+
+@app_commands.command(name="queue", description=described("command_queue"))
+@app_commands.guild_only()
+async def queue(interaction: Interaction) -> None:
+    """What is painted and what waits, in order."""
+    asker = asker_of(interaction)
+    views = await interaction.client.service.queue(asker)
+    if not views:
+        await reply(interaction, say("queue_empty", asker.locale))
+        return
+    lines = [_line(view, asker.locale) for view in views[:SHOWN]]
+    if len(views) > SHOWN:
+        lines.append(say("queue_more", asker.locale, count=len(views) - SHOWN))
+    paused = await interaction.client.service.guilds.paused(asker.guild_id)
+    title = say("queue_title_paused" if paused else "queue_title", asker.locale, count=len(views))
+    await reply(interaction, embed=discord.Embed(title=title, description="\n".join(lines)))
+
+
+async def complete_job(interaction: Interaction, typed: str) -> list[app_commands.Choice[int]]:
+    """The person's own jobs that have not ended."""
+    jobs = await interaction.client.service.mine(asker_of(interaction))
+    names = [(job.id, f"#{job.id} · {job.prompt}"[:100]) for job in jobs]
+    return [app_commands.Choice(name=name, value=job_id) for job_id, name in names if typed.lower() in name.lower()][
+        :25
+    ]
+
+
+@app_commands.command(name="cancel", description=described("command_cancel"))
+@app_commands.describe(job=described("option_job"))
+@app_commands.autocomplete(job=complete_job)
+@app_commands.guild_only()
+async def cancel(interaction: Interaction, job: app_commands.Range[int, 1] | None = None) -> None:
+    """Cancel a job; without its number the person's newest."""
+    asker, service = asker_of(interaction), interaction.client.service
+    if job is None:
+        mine = await service.mine(asker)
+        if not mine:
+            raise NotFound("nothing_to_cancel")
+        job = mine[-1].id
+    cancelled = await service.cancel(asker, job)
+    await reply(
+        interaction, say("cancelled", asker.locale, job=cancelled.id, prompt=plain_prompt(cancelled.prompt, PROMPT))
+    )
+
+
+def _line(view: JobView, locale: str) -> str:
+    job = view.job
+    prompt = plain_prompt(job.prompt, PROMPT) or ("🔒" if job.private else "–")
+    text = f"{prompt} · <@{job.user_id}> · #{job.id}"
+    if job.waiting_for_access:
+        return say("queue_waits", locale, text=text, channel=f"<#{job.channel_id}>")
+    if job.state is JobState.QUEUED:
+        place, due = view.place, when(None if view.place is None else view.place.due_at)
+        return f"**{'–' if place is None else place.place}.** {text}" + ("" if due is None else f" · {due}")
+    progress = view.progress
+    share = "" if progress is None else f" {progress.step}/{progress.steps}"
+    return f"🎨{share} {text}"

@@ -1,0 +1,104 @@
+"""All commands: which there are, and whether Discord knows them as they are now. Event loop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from bot.errors import InvalidWish
+from bot.frontend.app import App, Interaction
+from bot.frontend.commands import about, admin, blend, blocklist, gallery, host, imagine, queue, recipe, styles
+from bot.frontend.components.keys import JobButton
+from bot.frontend.errors import explain
+from bot.frontend.wording import Translator
+from bot.log import about as facts
+
+DIGEST_NOTE = "commands"
+MOST = 2**63 - 1
+"""The largest whole number of an option."""
+DYNAMIC_ITEMS = (JobButton, gallery.PageButton, gallery.PictureSelect, about.OwnButton)
+"""Buttons and menus that work after a restart."""
+COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
+    queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
+    blend.blend, styles.styles, about.show_help, about.about, about.privacy, admin.limits, admin.channels, admin.pause,
+    admin.resume, admin.clear, admin.safety, admin.stats, admin.retention, blocklist.blocklist, host.host,
+)  # fmt: skip
+_log = logging.getLogger(__name__)
+
+
+class Tree(app_commands.CommandTree[App]):
+    """The commands; whatever goes wrong in one is told to the person."""
+
+    async def interaction_check(self, interaction: Interaction, /) -> bool:
+        """Whether there are no numbers but such as the database takes; Discord's own programs send none above 2**53."""
+        typed = interaction.namespace if interaction.type is discord.InteractionType.application_command else ()
+        for name, value in typed:
+            if isinstance(value, int) and abs(value) > MOST:
+                await explain(interaction, InvalidWish("number_too_large", field=name, name=name))
+                return False
+        return True
+
+    async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
+        """Say what went wrong."""
+        await explain(interaction, error)
+
+
+def add_all(tree: Tree) -> None:
+    """Put every command into the tree."""
+    tree.add_command(imagine.command())
+    for command in COMMANDS:
+        tree.add_command(command)
+
+
+async def sync(app: App, tree: Tree, *, anew: bool = False) -> bool:
+    """Tell Discord the commands if they are not what it was told last, or lost them, or `anew`; whether it was told."""
+    await tree.set_translator(Translator())
+    guilds = [discord.Object(guild_id) for guild_id in app.config.discord.command_guilds]
+    places: list[discord.Object | None] = [*guilds] or [None]
+    for guild in guilds:
+        tree.copy_global_to(guild=guild)
+    payload = [await command.get_translated_payload(tree, Translator()) for command in tree.get_commands()]
+    digest = _digest(payload, app.application_id, app.config.discord.command_guilds)
+    notes = app.service.store.figures
+    known = not anew and await notes.note(DIGEST_NOTE) == digest and await _are_there(tree, places)
+    if guilds:
+        tree.clear_commands(guild=None)
+    if known:
+        return False
+    if all([await tell(tree, place) for place in places]):
+        await notes.put_note(DIGEST_NOTE, digest)
+    _log.info("commands synced", extra=facts(commands=len(payload)))
+    return True
+
+
+async def tell(tree: Tree, place: discord.Object | None) -> bool:
+    """Tell Discord the commands of one server, or of all (None); whether it took them."""
+    try:
+        await tree.sync(guild=place)
+    except discord.Forbidden as exc:
+        # The bot is not in a server that config.yaml names; the others are served all the same.
+        _log.warning("a server does not take the commands: %r", exc, extra=facts(guild=place.id if place else None))
+        return False
+    return True
+
+
+async def _are_there(tree: Tree, places: list[discord.Object | None]) -> bool:
+    """Whether Discord still has the commands: somebody with the same token may have taken them away."""
+    for place in places:
+        try:
+            found = {command.name for command in await tree.fetch_commands(guild=place)}
+        except discord.Forbidden:
+            return False
+        if found != {command.name for command in tree.get_commands(guild=place)}:
+            return False
+    return True
+
+
+def _digest(payload: list[dict[str, Any]], application_id: int | None, guilds: list[int]) -> str:
+    text = json.dumps([application_id, sorted(guilds), payload], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

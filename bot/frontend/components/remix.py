@@ -1,0 +1,40 @@
+"""Remix: go on from a picture with another prompt, which a modal asks for. Event loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+
+from bot.frontend.answering import take_on
+from bot.frontend.app import App, Interaction
+from bot.frontend.asking import asker_of, check_place
+from bot.frontend.components.modals import TEXT, Form
+from bot.jobs import Job, Origin
+from bot.service import Change
+from bot.texts import say
+
+
+async def ask(interaction: Interaction, job_id: int, number: int) -> None:
+    """Show the modal, with the prompt as it was."""
+    job = await interaction.client.service.archive.job(asker_of(interaction), job_id)
+    check_place(interaction)
+    await interaction.response.send_modal(RemixForm(job, number, interaction.locale.value))
+
+
+class RemixForm(Form):
+    """The prompt to change."""
+
+    def __init__(self, job: Job, number: int, locale: str) -> None:
+        super().__init__(say("remix_title", locale, job=job.id))
+        self.job_id, self.number = job.id, number
+        self.prompt: discord.ui.TextInput[Any] = discord.ui.TextInput(
+            style=discord.TextStyle.paragraph, default=job.prompt[:TEXT], max_length=TEXT, custom_id="prompt"
+        )
+        self.add_item(discord.ui.Label(text=say("remix_prompt", locale), component=self.prompt))
+
+    async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
+        """Order the picture."""
+        change = Change(kind=Origin.REMIX, prompt=self.prompt.value)
+        service = interaction.client.service
+        await take_on(interaction, lambda asker: service.go_on(asker, self.job_id, self.number, change))

@@ -1,0 +1,239 @@
+"""How a job looks in Discord: text, embed, buttons, files. Pure: no I/O, no Discord calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import discord
+
+from bot.frontend.components.keys import job_button
+from bot.jobs import Job, JobState, StoredPicture
+from bot.service import Delivery, JobView, PictureFile
+from bot.texts import Sentence, say
+
+SHOWN_PROMPT = 900
+"""So many characters of a prompt are shown; escaped they stay below an embed's limits."""
+BAR_CELLS = 20
+ALT_TEXT = 1_000
+NOTES, NOTE = 12, 300
+"""So many notes about a prompt are shown, of so many characters."""
+COLOURS = {
+    JobState.QUEUED: 0x80848E,
+    JobState.RUNNING: 0x5865F2,
+    JobState.POSTING: 0x5865F2,
+    JobState.DONE: 0x23A55A,
+    JobState.CANCELLED: 0x80848E,
+    JobState.FAILED: 0xDA373C,
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a message holds. `files` replace what it held before."""
+
+    content: str
+    embed: discord.Embed | None = None
+    buttons: discord.ui.View | None = None
+    files: tuple[PictureFile, ...] = ()
+    spoiler: bool = False
+    alt_text: str = ""
+    marks: tuple[object, ...] = field(default=(), compare=False)
+    """Equal marks look the same: there is nothing to edit."""
+
+    def uploads(self) -> list[discord.File]:
+        """The files anew, since one can be sent only once."""
+        return [
+            discord.File(BytesIO(file.data), file.name, spoiler=self.spoiler, description=self.alt_text or None)
+            for file in self.files
+        ]
+
+
+def shown(view: JobView, notes: Sequence[Sentence] = ()) -> Shown:
+    """A job that waits, is painted, or ended without a picture."""
+    job = view.job
+    files: tuple[PictureFile, ...] = ()
+    if view.preview is not None and not job.private and job.state is JobState.RUNNING:
+        preview = view.preview
+        files = (
+            PictureFile(name=f"preview-{job.id}.jpg", data=preview.data, width=preview.width, height=preview.height),
+        )
+    content = _status(view)
+    embed = None if job.private else _embed(job, [*notes, *view.warnings], files)
+    step = view.preview.step if view.preview is not None else None
+    marks = (content, None if embed is None else embed.description, step, view.number)
+    return Shown(content, embed, _buttons_under_way(view), files, False, _alt_text(job), marks)
+
+
+def finished(delivery: Delivery) -> Shown:
+    """The message that a job's pictures are posted in."""
+    job, pictures = delivery.job, delivery.pictures
+    if job.private:
+        locale = job.locale
+        buttons = discord.ui.View(timeout=None)
+        buttons.add_item(job_button("show", job.id, locale))
+        buttons.add_item(job_button("delete", job.id, locale))
+        return Shown(say("state_private_done", locale, user=f"<@{job.user_id}>"), None, buttons)
+    return final(job, pictures, delivery.files, spoiler=delivery.spoiler)
+
+
+def final(
+    job: Job, pictures: Sequence[StoredPicture], files: tuple[PictureFile, ...], *, spoiler: bool = False
+) -> Shown:
+    """Finished pictures with their recipe in short and all buttons."""
+    locale = job.locale
+    best = max(picture.similarity for picture in pictures)
+    content = say(
+        "state_done", locale, user=f"<@{job.user_id}>", similarity=f"{best:.2f}", time=duration(job.paint_s, locale)
+    )
+    embed = _embed(job, [], () if spoiler else files[:1], pictures, done=True)
+    return Shown(content, embed, buttons_when_done(job, pictures), files, spoiler, _alt_text(job))
+
+
+def wordless(plain: Shown, locale: str) -> Shown:
+    """The same without a person's words, where Discord's moderation does not let them pass."""
+    return Shown(say("words_withheld", locale), None, plain.buttons, plain.files, plain.spoiler)
+
+
+def buttons_when_done(job: Job, pictures: Sequence[StoredPicture]) -> discord.ui.View:
+    """What can be done with finished pictures."""
+    buttons = discord.ui.View(timeout=None)
+    locale = job.locale
+    last: tuple[str, ...] = ("timelapse", "recipe", "delete", "report")
+    if job.count > 1:
+        last = ("again", "recipe", "timelapse", "delete", "report")
+        for row, (action, letter) in enumerate((("upscale", "U"), ("vary", "V"))):
+            for picture in pictures:
+                number = picture.number
+                buttons.add_item(job_button(action, job.id, locale, number, row=row, short=f"{letter}{number}"))
+    else:
+        for action in ("again", "vary", "continue", "remix", "upscale"):
+            buttons.add_item(job_button(action, job.id, locale, row=0))
+    for action in last:
+        if action != "timelapse" or any(picture.has_timelapse for picture in pictures):
+            buttons.add_item(job_button(action, job.id, locale, row=2))
+    return buttons
+
+
+def recipe_line(job: Job, pictures: Sequence[StoredPicture] = ()) -> str:
+    """The recipe in a line: size, steps, seed, start, models."""
+    settings, locale = job.settings, job.locale
+    size = f"{pictures[0].width}x{pictures[0].height}" if pictures else str(settings.size)
+    steps = pictures[0].steps if pictures else settings.steps
+    seed = str(settings.seed) if job.count == 1 else f"{settings.seed}+{job.count - 1}"
+    line = say("recipe_line", locale, size=size, steps=steps, seed=seed, start=settings.start, models=job.models)
+    return f"{line} · #{job.id}"
+
+
+def plain_prompt(text: str, most: int = SHOWN_PROMPT) -> str:
+    """What a person typed, to be shown: short, without effect as markdown or as a mention."""
+    short = " ".join(text.split())
+    short = short if len(short) <= most else f"{short[: most - 1]}…"
+    return discord.utils.escape_mentions(discord.utils.escape_markdown(short))
+
+
+def bar(step: int, steps: int) -> str:
+    """How far a picture is, as a row of blocks."""
+    full = BAR_CELLS * step // max(1, steps)
+    return f"`{'█' * full}{'░' * (BAR_CELLS - full)}`"
+
+
+def duration(seconds: float, locale: str) -> str:
+    """A time in words: `1 min 20 s`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return say("hours", locale, hours=minutes // 60, minutes=minutes % 60)
+
+
+def when(at: float | None) -> str | None:
+    """A time as Discord counts it down by itself, on whole five seconds."""
+    return None if at is None else f"<t:{5 * round(at / 5)}:R>"
+
+
+def _status(view: JobView) -> str:
+    job, locale = view.job, view.job.locale
+    user = f"<@{job.user_id}>"
+    if job.state is JobState.QUEUED:
+        return _waiting(view, user)
+    if job.state is JobState.RUNNING:
+        return _painting(view, user)
+    if job.state in (JobState.CANCELLED, JobState.FAILED):
+        reason = job.reason.said(locale) if job.reason is not None else ""
+        return say(f"state_{job.state.value}", locale, user=user, reason=reason)
+    return say("state_posting", locale, user=user)
+
+
+def _waiting(view: JobView, user: str) -> str:
+    locale, place = view.job.locale, view.place
+    if view.paused:
+        return say("state_paused" if view.job.started_at is None else "state_interrupted", locale, user=user)
+    if place is None:
+        return say("state_queued", locale, user=user)
+    due = when(place.due_at)
+    key = "state_place" if due is None else "state_place_due"
+    return say(key, locale, user=user, place=place.place, of=place.of, due=due or "")
+
+
+def _painting(view: JobView, user: str) -> str:
+    locale, progress = view.job.locale, view.progress
+    if view.paused:
+        return say("state_interrupted", locale, user=user)
+    if progress is None:
+        return say("state_begun", locale, user=user)
+    head = "state_finishing" if view.finishing else "state_painting" if view.job.count == 1 else "state_painting_one_of"
+    lines = [
+        say(head, locale, user=user, number=view.number, of=view.job.count, due=when(view.due_at) or ""),
+        say(
+            "state_progress",
+            locale,
+            bar=bar(progress.step, progress.steps),
+            step=progress.step,
+            steps=progress.steps,
+            similarity=f"{progress.similarity:.2f}",
+            left=duration(progress.seconds_left, locale),
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _embed(
+    job: Job,
+    notes: Sequence[Sentence],
+    files: Sequence[PictureFile],
+    pictures: Sequence[StoredPicture] = (),
+    *,
+    done: bool = False,
+) -> discord.Embed:
+    locale = job.locale
+    lines = [plain_prompt(job.prompt) or say("no_words", locale)]
+    said = dict.fromkeys([*notes, *(warning for picture in pictures for warning in picture.warnings)])
+    lines += [f"• {plain_prompt(note.said(locale), NOTE)}" for note in list(said)[:NOTES]]
+    colour = COLOURS[JobState.DONE if done else job.state]
+    embed = discord.Embed(description="\n".join(lines)[:4_000], colour=colour)
+    embed.set_footer(text=recipe_line(job, pictures))
+    if files:
+        embed.set_image(url=f"attachment://{files[0].name}")
+    return embed
+
+
+def _buttons_under_way(view: JobView) -> discord.ui.View:
+    job, buttons = view.job, discord.ui.View(timeout=None)
+    if job.state is JobState.RUNNING and not view.finishing:
+        buttons.add_item(job_button("finish", job.id, job.locale))
+    if job.private and job.state is JobState.RUNNING:
+        buttons.add_item(job_button("show", job.id, job.locale))
+    if job.state in (JobState.QUEUED, JobState.RUNNING):
+        buttons.add_item(job_button("cancel", job.id, job.locale))
+    return buttons
+
+
+def _alt_text(job: Job) -> str:
+    if job.private:
+        return ""
+    prompt = " ".join(job.prompt.split())
+    return say("alt_text", job.locale, prompt=prompt)[:ALT_TEXT] if prompt else say("alt_text_pictures", job.locale)

@@ -1,0 +1,242 @@
+"""Writes a job's message by whatever way is open: the interaction's token, the bot's own edit, a new message.
+
+Event loop. What goes wrong is raised as discord.py or aiohttp raise it, see bot.frontend.messages.discord_errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import discord
+
+from bot.frontend.app import App, Interaction
+from bot.frontend.messages import render as message
+from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
+from bot.frontend.messages.render import Shown
+from bot.jobs import Job, JobState
+from bot.log import about, new_error_id
+from bot.service import Delivery
+from bot.texts import Sentence
+
+FILE_BYTES = 10 * 2**20
+"""What Discord takes where the server's own limit is not known."""
+ROOM_BYTES = 64 * 2**10
+"""Kept free for the rest of the request."""
+SEARCHED = 50
+"""So many messages are looked through for one that an earlier attempt may have sent."""
+SKEW_S = 60.0
+"""So far Discord's clock may be from ours."""
+TOKEN_CALL_S = 20.0
+"""How long an edit by the token may take, rate limits included, which discord.py would wait for without end."""
+REMOVAL_TRIES = 4
+"""So often a message of a deleted job is tried to be removed."""
+_REACHED = (Fault.OTHER, Fault.CLOSED)
+_log = logging.getLogger(__name__)
+
+
+class Poster:
+    """The ways to a message."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def progress(self, job: Job, shown: Shown, token: Interaction | None) -> bool:
+        """Show progress; False if the message was deleted, so that there is nothing to edit."""
+        job = await self._placed(job)
+        if job.message_id is None:
+            await self._noted(job, await self._send(job, shown, nonce=f"{job.nonce}-q"))
+            return True
+        edited, error = await self._edit(job, shown, token)
+        if edited or error is None:
+            return True
+        if isinstance(error, discord.NotFound):
+            await self._app.service.set_message(job.id, job.channel_id, None)
+            return False
+        raise error
+
+    async def tell(self, job: Job, shown: Shown, token: Interaction | None) -> None:
+        """Say how a job ended; a failure also in a new message, where the old one is gone."""
+        error: Exception | None = None
+        job = await self._placed(job)
+        if job.message_id is not None:
+            edited, error = await self._edit(job, shown, token)
+            if edited:
+                return
+            if error is not None and fault_of(error) is Fault.PASSING:
+                raise error
+        if job.state is JobState.FAILED:
+            await self._noted(job, await self._send(job, shown, nonce=job.nonce))
+        elif error is not None:
+            raise error
+
+    async def deliver(self, job: Job, token: Interaction | None) -> bool:
+        """Post the finished pictures; whether there is nothing more to do for now.
+
+        Raises:
+            FilesError: if a picture is missing.
+        """
+        post = self._app.service.post
+        delivery = await post.begin(job.id, limit_bytes=self.limit_bytes(job.guild_id))
+        if delivery is None:
+            return True
+        try:
+            message_id = await self._post(delivery, token)
+        except TROUBLE as exc:
+            why = await self._explained(job, exc)
+            if why is None:
+                raise
+            return False
+        if await post.done(job.id, job.channel_id, message_id) is None:
+            await remove_message(self._app, replace(job, message_id=message_id))
+        return True
+
+    def limit_bytes(self, guild_id: int) -> int:
+        """How large the files of one message may be in a server."""
+        guild = self._app.get_guild(guild_id)
+        return (FILE_BYTES if guild is None else guild.filesize_limit) - ROOM_BYTES
+
+    async def _explained(self, job: Job, error: Exception) -> Sentence | None:
+        """Write down why a post found no way; None if it is to be tried again soon."""
+        fault, post = fault_of(error), self._app.service.post
+        if fault is Fault.PASSING:
+            return None
+        if fault is Fault.CLOSED:
+            why = Sentence.of("channel_closed", channel=f"<#{job.channel_id}>")
+            await post.wait_for_access(job.id, why)
+        else:
+            error_id = new_error_id()
+            gone = fault is Fault.GONE
+            why = Sentence.of("channel_gone") if gone else Sentence.of("post_refused", error_id=error_id)
+            facts = about(job=job.id, guild=job.guild_id, error_id=error_id)
+            _log.error("post refused: %r", error, exc_info=None if gone else error, extra=facts)
+            await post.failed(job.id, why)
+        return why
+
+    async def _post(self, delivery: Delivery, token: Interaction | None) -> int:
+        """Post by the first way that is open; with smaller files, or without words, where that is what hinders."""
+        job, limit = delivery.job, self.limit_bytes(delivery.job.guild_id)
+        shown = message.finished(delivery)
+        while True:
+            try:
+                return await self._write(delivery, shown, token)
+            except discord.HTTPException as exc:
+                fault = fault_of(exc)
+                if fault is Fault.TOO_LARGE and limit > FILE_BYTES // 20:
+                    limit //= 2
+                    smaller = await self._app.service.post.begin(job.id, limit_bytes=limit)
+                    if smaller is None:
+                        raise
+                    shown = message.finished(smaller)
+                elif fault is Fault.MODERATED and shown.embed is not None:
+                    shown = message.wordless(shown, job.locale)
+                else:
+                    raise
+
+    async def _write(self, delivery: Delivery, shown: Shown, token: Interaction | None) -> int:
+        job = await self._placed(delivery.job)
+        if job.message_id is not None and await self._edited(job, shown, token):
+            return job.message_id
+        if delivery.repeated and (found := await self._earlier(job, job.painted_at)) is not None:
+            job = replace(job, message_id=found)
+            if await self._edited(job, shown, token=None):
+                return found
+        return await self._send(job, shown, nonce=job.nonce)
+
+    async def _edited(self, job: Job, shown: Shown, token: Interaction | None) -> bool:
+        """Whether a job's message could be edited; what may pass, or hinders a new message as well, is raised."""
+        edited, error = await self._edit(job, shown, token)
+        if error is not None and not edited and fault_of(error) not in _REACHED:
+            raise error
+        return edited
+
+    async def _edit(self, job: Job, shown: Shown, token: Interaction | None) -> tuple[bool, Exception | None]:
+        """Edit a job's message by the token, else as the bot; whether that worked, and what hindered it."""
+        error: Exception | None = None
+        for own in (False, True):
+            if not own and token is None:
+                continue
+            try:
+                await (self._edit_own(job, shown) if own else self._edit_by_token(shown, token))
+                return True, None
+            except TROUBLE as exc:
+                error = exc
+                stuck = not own and isinstance(exc, TimeoutError)
+                if fault_of(exc) not in _REACHED and not stuck:
+                    break
+        return False, error
+
+    async def _edit_own(self, job: Job, shown: Shown) -> None:
+        channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+        await channel.get_partial_message(job.message_id or 0).edit(
+            content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
+        )
+
+    async def _edit_by_token(self, shown: Shown, token: Interaction | None) -> None:
+        if token is not None:
+            async with asyncio.timeout(TOKEN_CALL_S):
+                await token.edit_original_response(
+                    content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
+                )
+
+    async def _send(self, job: Job, shown: Shown, *, nonce: str) -> int:
+        channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+        sent = await channel.send(
+            shown.content,
+            embed=shown.embed or discord.utils.MISSING,
+            files=shown.uploads(),
+            view=shown.buttons or discord.utils.MISSING,
+            nonce=nonce,
+        )
+        return sent.id
+
+    async def _noted(self, job: Job, message_id: int) -> None:
+        """Note which message shows a job; if the job was deleted in this very moment, the message goes too."""
+        if not await self._app.service.set_message(job.id, job.channel_id, message_id):
+            await remove_message(self._app, replace(job, message_id=message_id))
+
+    async def _placed(self, job: Job) -> Job:
+        """The job with its message: if the process ended just after it was answered, nobody noted which that is."""
+        if job.message_id is not None or (found := await self._earlier(job, job.created_at)) is None:
+            return job
+        await self._app.service.set_message(job.id, job.channel_id, found)
+        return replace(job, message_id=found)
+
+    async def _earlier(self, job: Job, since: float | None) -> int | None:
+        """A message with this job's buttons that an earlier attempt sent, if it can be looked for."""
+        channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+        after = datetime.fromtimestamp((since or time.time()) - SKEW_S, UTC)
+        mine, me = f":{job.id}:", self._app.user
+        try:
+            async for found in channel.history(limit=SEARCHED, after=after):
+                ids = [
+                    getattr(item, "custom_id", "") or ""
+                    for row in found.components
+                    for item in getattr(row, "children", ())
+                ]
+                if me is not None and found.author.id == me.id and any(mine in custom_id for custom_id in ids):
+                    return found.id
+        except discord.HTTPException as exc:
+            if fault_of(exc) is Fault.PASSING:
+                raise
+            _log.info("cannot look for an earlier post: %r", exc, extra=about(job=job.id))
+        return None
+
+
+async def remove_message(app: App, job: Job) -> None:
+    """Take a job's message out of its channel; where Discord does not let that happen, it stays."""
+    if job.message_id is None:
+        return
+    message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(job.message_id)
+    for tries in range(REMOVAL_TRIES):
+        try:
+            await message.delete()
+            return
+        except TROUBLE as exc:
+            if fault_of(exc) is not Fault.PASSING or tries == REMOVAL_TRIES - 1:
+                _log.info("the message of a deleted job stays: %r", exc, extra=about(job=job.id, guild=job.guild_id))
+                return
+            await asyncio.sleep(wait_s(exc, tries))

@@ -1,0 +1,299 @@
+"""Keeps the messages of jobs up to date: one coalescing editor a channel. Event loop.
+
+The newest state wins: an editor reads it when it is about to write, so nothing is ever queued. The loop never waits for
+Discord. Progress that finds no open way is dropped; the end of a job is tried until Discord has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import discord
+
+from bot.errors import BotError, FilesError
+from bot.frontend.app import App, Interaction
+from bot.frontend.messages import render as message
+from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
+from bot.frontend.messages.sender import Poster
+from bot.jobs import Job, JobState
+from bot.log import about, new_error_id
+from bot.service import JobView
+from bot.texts import Sentence
+from bot.waiting import FOR_A_TIME, ExternalWait
+
+LOOK_S = 0.5
+"""Least time between two looks at a job, in case it ended."""
+LEAST_PAUSE_S = 0.05
+QUEUE_S = 15.0
+"""Least time between two edits of a job that waits."""
+PACE_S = 1.0
+"""Least time between two edits in a channel, but for jobs that ended."""
+SHIFT_S, SHIFT = 10.0, 0.25
+"""By so many seconds, and such a share of what is left, a job must end otherwise than was told for others to hear."""
+GRACE_S = 5.0
+"""So old a job without a message must be before it gets one: its first answer may be on its way."""
+TOKEN_S = 14 * 60.0
+"""How long an interaction's token is used; Discord ends it after 15 minutes."""
+MAX_TRIES = 6
+"""So often a cancelled or failed job is told of."""
+_NEVER = float("inf")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Track:
+    """What the board knows of one message; times are `time.monotonic`'s."""
+
+    job_id: int
+    channel_id: int
+    interaction: Interaction | None = None
+    notes: tuple[Sentence, ...] = ()
+    since: float = field(default_factory=time.monotonic)
+    looked_at: float = -_NEVER
+    edited_at: float = -_NEVER
+    touched: bool = False
+    """Something may have changed since the last look."""
+    again_at: float = _NEVER
+    """When there is something to show that had to wait."""
+    tries: int = 0
+    silent: bool = False
+    """Its message was deleted: nothing more until it ends."""
+    waits: bool = True
+    """Whether it was queued at the last look."""
+    marks: tuple[object, ...] | None = None
+    wrong: bool = False
+    """While it waits: the time that it tells was found to be wrong, and is put right soon."""
+    told_end_at: float = _NEVER
+    """While it is painted: when it was to end (`time.time`), as those that wait heard last."""
+
+    @property
+    def due_at(self) -> float:
+        """When to look next."""
+        return min(self.looked_at + LOOK_S if self.touched else _NEVER, self.again_at)
+
+
+class Board:
+    """All messages of jobs that have not ended."""
+
+    def __init__(self, app: App, external_wait: ExternalWait) -> None:
+        self._app, self._wait = app, external_wait
+        self._poster = Poster(app)
+        self._tracks: dict[int, Track] = {}
+        self._editors: dict[int, asyncio.Task[None]] = {}
+        self._stirred: dict[int, asyncio.Event] = {}
+        self._finders: set[asyncio.Task[None]] = set()
+        self._answering: set[int] = set()
+        self._closed = False
+        self._unwatch = app.service.watch(self.touch)
+
+    async def recover(self) -> None:
+        """After a start: every job whose message is not final."""
+        for job in await self._app.service.post.unsettled():
+            self.follow(job)
+
+    def follow(self, job: Job, interaction: Interaction | None = None, notes: tuple[Sentence, ...] = ()) -> None:
+        """Keep a job's message up to date from now on; `interaction` is the one that its message answers."""
+        track = self._tracks.setdefault(job.id, Track(job.id, job.channel_id))
+        if interaction is not None:
+            track.interaction, track.notes, track.edited_at = interaction, notes, time.monotonic()
+        self.touch(job.id)
+
+    @contextmanager
+    def answering(self, job_id: int) -> Iterator[None]:
+        """While its first answer is on its way, however long that takes, a job gets no message of its own."""
+        self._answering.add(job_id)
+        try:
+            yield
+        finally:
+            self._answering.discard(job_id)
+
+    def touch(self, job_id: int) -> None:
+        """A job may look different now. Returns at once."""
+        track = self._tracks.get(job_id)
+        if self._closed:
+            return
+        if track is None:
+            finder = asyncio.create_task(self._find(job_id), name=f"find {job_id}")
+            self._finders.add(finder)
+            finder.add_done_callback(self._finders.discard)
+            return
+        track.touched = True
+        self._stir(track.channel_id)
+
+    async def flush(self, timeout_s: float) -> None:
+        """Show what interrupted jobs look like now, before a stop."""
+        tracks = [track for track in self._tracks.values() if not track.waits]
+        shows = [asyncio.create_task(self._show(track, hurry=True)) for track in tracks]
+        if shows:
+            await asyncio.wait(shows, timeout=timeout_s)
+
+    async def close(self) -> None:
+        """End all editors."""
+        self._closed = True
+        self._unwatch()
+        tasks = [*self._editors.values(), *self._finders]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _find(self, job_id: int) -> None:
+        view = await self._app.service.view(job_id)
+        if view is not None and not (view.job.state.ended and view.job.told):
+            self.follow(view.job)
+
+    def _stir(self, channel_id: int) -> None:
+        """Have the channel's editor look; begin one where there is none."""
+        self._stirred.setdefault(channel_id, asyncio.Event()).set()
+        if channel_id not in self._editors:
+            self._editors[channel_id] = asyncio.create_task(self._edit(channel_id), name=f"editor {channel_id}")
+
+    async def _edit(self, channel_id: int) -> None:
+        """Edit one channel's messages, one after the other, until there is nothing to show."""
+        try:
+            while due := [t for t in self._tracks.values() if t.channel_id == channel_id and t.due_at < _NEVER]:
+                track = min(due, key=lambda item: item.due_at)
+                pause_s = track.due_at - time.monotonic()
+                if pause_s > 0:
+                    await self._pause(channel_id, max(pause_s, LEAST_PAUSE_S))
+                else:
+                    await self._show(track)
+        finally:
+            self._editors.pop(channel_id, None)
+            self._stirred.pop(channel_id, None)
+
+    async def _pause(self, channel_id: int, pause_s: float) -> None:
+        """Sleep so long, or until something in the channel changes."""
+        stirred = self._stirred[channel_id]
+        stirred.clear()
+        await self._wait(_happens(stirred, pause_s), FOR_A_TIME)
+
+    async def _show(self, track: Track, *, hurry: bool = False) -> None:
+        """Look at a job and bring its message up to date, if it is time; whatever goes wrong, others go on."""
+        track.touched, track.again_at, track.looked_at = False, _NEVER, time.monotonic()
+        if track.job_id in self._answering:
+            track.again_at = track.looked_at + LOOK_S
+            return
+        try:
+            view = await self._app.service.view(track.job_id)
+            if view is None or view.job.state is JobState.DONE:
+                self._forget(track)
+            elif view.job.state is JobState.POSTING:
+                await self._deliver(track, view.job)
+            elif view.job.state.ended:
+                await self._tell(track, view)
+            else:
+                await self._progress(track, view, hurry)
+        except Exception as exc:  # An editor must outlive whatever one message brings.
+            error_id = new_error_id()
+            _log.exception("a message could not be edited", extra=about(job=track.job_id, error_id=error_id))
+            self._later(track, exc)
+
+    async def _progress(self, track: Track, view: JobView, hurry: bool) -> None:
+        begun = track.waits and view.job.state is not JobState.QUEUED
+        if begun or (view.due_at is not None and _shifted(track.told_end_at, view.due_at)):
+            track.waits, track.told_end_at = False, view.due_at or _NEVER
+            self._places_moved(wrong=not begun)
+        if not hurry and not self._is_time(track, view):
+            return
+        shown = message.shown(view, track.notes if view.job.state is JobState.QUEUED else ())
+        if shown.marks == track.marks:
+            return
+        try:
+            track.silent = not await self._poster.progress(view.job, shown, self._token(track))
+            track.marks, track.tries = shown.marks, 0
+        except TROUBLE as exc:
+            _log.info("progress dropped: %r", exc, extra=about(job=track.job_id))
+            if fault_of(exc) is Fault.PASSING:
+                self._later(track, exc)
+        finally:
+            track.edited_at, track.wrong = time.monotonic(), False
+
+    def _is_time(self, track: Track, view: JobView) -> bool:
+        """Whether progress may be shown now; else it is put off."""
+        job, now = view.job, time.monotonic()
+        if track.silent:
+            return False
+        waits = job.state is JobState.QUEUED and not track.wrong
+        interval_s = QUEUE_S if waits else self._app.config.discord.edit_interval_s
+        same_channel = (t.edited_at for t in self._tracks.values() if t.channel_id == track.channel_id)
+        at = max(track.edited_at + interval_s, max(same_channel) + PACE_S)
+        if job.message_id is None:
+            # A clock that was set back does not make it wait longer.
+            at = max(at, min(track.since + GRACE_S, now + job.created_at + GRACE_S - time.time()))
+        if at > now:
+            track.again_at = at
+        return at <= now
+
+    async def _deliver(self, track: Track, job: Job) -> None:
+        """Post the finished pictures; again and again until Discord has them or the channel is gone."""
+        try:
+            done = await self._poster.deliver(job, self._token(track))
+        except FilesError as exc:
+            self._later(track, exc)
+        except TROUBLE as exc:
+            _log.warning("post failed, later again: %r", exc, extra=about(job=job.id, tries=track.tries))
+            self._later(track, exc)
+        else:
+            track.tries = 0
+            if done:
+                self._forget(track)
+
+    async def _tell(self, track: Track, view: JobView) -> None:
+        """Say in its message how a job ended without a picture."""
+        job = view.job
+        if not job.told:
+            try:
+                await self._poster.tell(job, message.shown(view), self._token(track))
+            except TROUBLE as exc:
+                if fault_of(exc) is Fault.PASSING and track.tries < MAX_TRIES:
+                    self._later(track, exc)
+                    return
+                _log.info("nobody can be told: %r", exc, extra=about(job=job.id))
+            await self._app.service.post.told(job.id)
+        self._forget(track)
+
+    def _places_moved(self, *, wrong: bool = False) -> None:
+        """A job left the queue, or ends otherwise than was thought: those that wait have other places or times now."""
+        for track in self._tracks.values():
+            if track.waits:
+                track.touched, track.wrong = True, track.wrong or wrong
+                self._stir(track.channel_id)
+
+    def _later(self, track: Track, error: BaseException) -> None:
+        pause_s = 5.0 if isinstance(error, BotError) else wait_s(error, track.tries)
+        track.tries += 1
+        track.again_at = time.monotonic() + pause_s
+
+    def _forget(self, track: Track) -> None:
+        self._tracks.pop(track.job_id, None)
+        if track.waits:
+            self._places_moved()
+
+    def _token(self, track: Track) -> Interaction | None:
+        """The interaction that the message answers, as long as its token lives."""
+        interaction = track.interaction
+        if interaction is None:
+            return None
+        age_s = (discord.utils.utcnow() - interaction.created_at).total_seconds()
+        if age_s > TOKEN_S:
+            track.interaction = None
+        return track.interaction
+
+
+def _shifted(told_at: float, end_at: float) -> bool:
+    """Whether a job ends so much earlier or later than was told that those that wait should hear of it."""
+    return abs(end_at - told_at) > max(SHIFT_S, SHIFT * (end_at - time.time()))
+
+
+async def _happens(event: asyncio.Event, within_s: float) -> bool:
+    """Whether an event is set within some seconds."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -1,0 +1,1 @@
+"""Local preview: the bot behind a page in the browser, without Discord."""

@@ -1,0 +1,158 @@
+"""The local preview: the same client, commands, queue and models behind a page that looks like a Discord channel.
+
+simcord takes Discord's place in this very process. Its clock is set to the real time and moved along; what the bot
+edits by itself is published as it comes. Event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import discord
+
+from bot.errors import BotError
+from bot.frontend.client import Reverie
+from bot.frontend.preview.page import act_in_turn, run_clocks
+from bot.texts import say
+from bot.waiting import FOR_A_TIME, ExternalWait
+
+if TYPE_CHECKING:
+    import simcord
+    from simcord.preview import Preview
+
+TICK_S = 0.25
+SETTLE_S = 60.0
+"""How long a person's action may keep the bot busy before the page says that it does not answer."""
+GUILD_ID = 1_000_000_000_000_000_001
+"""The same each time, so that the server's gallery and settings are still there."""
+T = TypeVar("T")
+
+
+class Waits:
+    """The bot's waits, so that simcord knows them as such; those for a time follow the real clock."""
+
+    env: simcord.Env | None = None
+
+    async def __call__(self, awaitable: Awaitable[T], reason: str, /) -> T:
+        """The result of `awaitable`."""
+        if self.env is None:
+            return await awaitable
+        if reason == FOR_A_TIME:
+            # Begun in a context of its own it is no work of the bot's to simcord, which would wait for its end.
+            awaitable = contextvars.Context().run(asyncio.create_task, _result(awaitable))
+        result: T = await self.env.external_wait(awaitable, reason=reason)
+        return result
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A running preview: the simulated Discord, its channel and its page."""
+
+    env: simcord.Env
+    channel: simcord.ChannelHandle
+    page: Preview
+
+
+async def show(build: Callable[[ExternalWait], Reverie], port: int, stop: asyncio.Event) -> None:
+    """Open the preview, print its address, and keep it open until `stop` is set.
+
+    Raises:
+        BotError: if the packages for it are missing.
+    """
+    waits = Waits()
+    async with staged(build(waits), waits, port) as scene:
+        sys.stdout.write(say("preview_address", url=scene.page.url) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+@asynccontextmanager
+async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scene]:
+    """A client in a simulated Discord with a page for a member and an admin; port 0 is any.
+
+    Raises:
+        BotError: if the packages for it are missing.
+    """
+    try:
+        import simcord
+    except ImportError as exc:
+        raise BotError("preview_needs_packages") from exc
+    # simcord looks at a client of its own, without intents; discord.py warns of that, and nobody need hear it.
+    logging.getLogger("discord.state").addFilter(lambda record: "intent seems to be disabled" not in str(record.msg))
+    client.forgetful_discord, client.fetch = True, discord.Attachment.read
+    env = waits.env = simcord.Env(client, check_errors=False, settle_timeout=SETTLE_S)
+    # Ids are made from the time, which begins anew each time: so these are the same at every start.
+    channel, viewers = _furnish(env)
+    env.backend.clock.advance(_behind_s(env))
+    try:
+        await env.start()
+        with env.time_context():
+            page = env.preview(channel, viewers=viewers, layout="channel", port=port or None)
+            run_clocks(page)
+            async with page:
+                turn = act_in_turn(page)
+                tasks = [
+                    asyncio.create_task(work, context=contextvars.Context())
+                    for work in (_tick(env), _publish(channel, page, turn))
+                ]
+                try:
+                    yield Scene(env, channel, page)
+                finally:
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        waits.env = None  # What is done from here on is no work of the bot's to simcord.
+        await client.close()
+        await env.shutdown()
+
+
+def _furnish(env: simcord.Env) -> tuple[simcord.ChannelHandle, list[simcord.MemberActor]]:
+    env.backend.edit_bot_profile("Reverie")
+    guild = env.create_guild("Reverie", id=GUILD_ID)
+    channel = guild.create_text_channel("pictures")
+    member = guild.add_member(env.create_user("you"))
+    role = guild.create_role("admins", permissions=discord.Permissions(manage_guild=True, administrator=True))
+    admin = guild.add_member(env.create_user("admin"), roles=[role])
+    return channel, [member, admin]
+
+
+async def _tick(env: simcord.Env) -> None:
+    """Move the simulated clock along with the real one, whatever else goes on."""
+    while True:
+        env.backend.advance_clock(max(0.0, _behind_s(env)))
+        await asyncio.sleep(TICK_S)
+
+
+async def _publish(channel: simcord.ChannelHandle, page: Preview, turn: asyncio.Lock) -> None:
+    """Publish what changed in the channel without anybody's doing."""
+    from simcord.backend.errors import SetupError
+
+    shown: object = None
+    while True:
+        await asyncio.sleep(TICK_S)
+        try:
+            seen = [(item.id, item.content, item.edited_at) for item in channel.history()]
+            if seen != shown:
+                async with turn:
+                    await page.refresh()
+                shown = seen
+        except (SetupError, TimeoutError):
+            continue  # Somebody is at it; that publishes as well.
+
+
+async def _result(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+def _behind_s(env: simcord.Env) -> float:
+    """Seconds by which the simulated clock is behind the real one."""
+    return (datetime.now(UTC) - env.now()).total_seconds()

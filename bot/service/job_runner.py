@@ -1,0 +1,289 @@
+"""One job on its way from its turn to saved pictures: paint, follow, save; or put back, cancel, fail. Event loop.
+
+Everything that blocks goes to threads: files, encoding, and the painting itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from PIL import Image
+
+from bot import imaging
+from bot.errors import FilesError, IllegalTransition, NotFound, StoreError
+from bot.files import DataFolder, Kind
+from bot.jobs import Job, JobState, StoredPicture
+from bot.log import about, new_error_id
+from bot.monitoring.metrics import Metrics
+from bot.service.queue import JobQueue
+from bot.service.reasons import Unsafe, reason_for
+from bot.service.requests import picture_request
+from bot.service.retry import patiently
+from bot.service.running import Running
+from bot.service.values import Preview
+from bot.store import Store
+from bot.texts import Sentence
+from bot.waiting import FOR_A_TIME, FOR_NEWS, ExternalWait
+from bot.worker.protocol import Executor, Halted, News, Order, Painted, PainterDied, Work
+from generator import GenerationRequest, Recipe, encode, recipe_to_json, request_from_json
+
+GRID = 0
+"""The number of the file that shows all pictures of a job."""
+RETRY_S = 5.0
+"""How long the queue stands still when the database cannot be written to."""
+SAVING_S = 900.0
+"""How long a finished picture waits for a disk that cannot take it."""
+_log = logging.getLogger(__name__)
+
+
+class JobPainter:
+    """Paints jobs whose turn has come."""
+
+    def __init__(
+        self,
+        store: Store,
+        files: DataFolder,
+        executor: Executor,
+        queue: JobQueue,
+        metrics: Metrics,
+        notify: Callable[[int], None],
+        external_wait: ExternalWait,
+    ) -> None:
+        self._store, self._files, self._executor, self._queue = store, files, executor, queue
+        self._metrics, self._notify, self._wait = metrics, notify, external_wait
+        self._deaths: dict[int, int] = {}
+
+    async def paint(self, running: Running, *, examine: bool, refuse: bool) -> Job | None:
+        """Bring a job from its turn to `posting`, or to wherever else it ends.
+
+        Returns the job if it went back into the queue. `examine`: look for what should not be shown openly;
+        `refuse`: and do not show it at all.
+        """
+        job_id = running.job.id
+        try:
+            if not await self._begin(running):
+                return running.job
+            try:
+                return await self._paint_all(running, examine, refuse)
+            except PainterDied as exc:
+                return await self._died(running, exc)
+        except (NotFound, IllegalTransition):
+            # It was cancelled or deleted meanwhile; that row is the truth.
+            await asyncio.to_thread(self._files.remove_job, job_id)
+        except Exception as exc:  # Whatever it was, the job ends with a reason.
+            await self._fail(running.job, exc)
+        finally:
+            self._queue.release(job_id)
+            self._notify(job_id)
+        return None
+
+    async def _begin(self, running: Running) -> bool:
+        """Write down that the job runs; where the database cannot take it now, wait a little and say no."""
+        job = running.job
+        try:
+            running.job = await self._store.jobs.move(job.id, JobState.RUNNING, attempts=job.attempts + 1)
+        except StoreError as exc:
+            _log.error("the queue stands still: %s", exc, extra=about(job=job.id, guild=job.guild_id))
+            await self._wait(asyncio.sleep(RETRY_S), FOR_A_TIME)
+            return False
+        self._notify(job.id)
+        return True
+
+    async def _paint_all(self, running: Running, examine: bool, refuse: bool) -> Job | None:
+        job = running.job
+        recipe = await self._store.jobs.recipe(job.id)
+        request = await asyncio.to_thread(request_from_json, recipe or "")
+        saved = {picture.number for picture in await self._store.jobs.pictures(job.id)}
+        follower = asyncio.create_task(self._follow(running))
+        saving: list[asyncio.Task[None]] = []
+        try:
+            for number in range(1, job.count + 1):
+                running.begin(number)
+                if number in saved:
+                    running.images.append(await asyncio.to_thread(self._saved_image, job.id, number))
+                    continue
+                if running.enough:
+                    break
+                work = await self._work(job, request, number, examine)
+                outcome = await self._executor.paint(work, partial(self._hear, running))
+                if isinstance(outcome, Halted):
+                    return await self._halted(running, outcome)
+                if outcome.unsafe and refuse:
+                    raise Unsafe("refused_by_check")
+                running.images.append(outcome.picture.image)
+                saving.append(asyncio.create_task(self._save(job, number, outcome)))
+            self._queue.release(job.id)
+        finally:
+            running.over = True
+            running.fresh.set()
+            results = await asyncio.gather(follower, *saving, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        await self._finish(running)
+        return None
+
+    async def _work(self, job: Job, request: GenerationRequest, number: int, examine: bool) -> Work:
+        snapshot = await asyncio.to_thread(self._files.read, Kind.SNAPSHOT, job.id, number)
+        parent = None
+        if job.parent_id is not None and job.parent_number is not None:
+            parent = await asyncio.to_thread(self._files.read, Kind.LATENT, job.parent_id, job.parent_number)
+        request = picture_request(request, number)
+        return Work(job_id=job.id, request=request, parent=parent, snapshot=snapshot, examine=examine)
+
+    def _hear(self, running: Running, news: News) -> None:
+        running.hear(news)
+        job, progress = running.job, news.progress
+        if progress.seconds_left > 0:
+            step_s = progress.seconds_left / (progress.steps - progress.step)
+            self._queue.speeds.glimpse(job.models, job.settings, step_s)
+        if running.order is not None:
+            self._executor.tell(job.id, running.order)
+
+    async def _follow(self, running: Running) -> None:
+        """Keep the newest snapshot on disk and the newest preview at hand while the thread paints."""
+        while not running.over:
+            await self._wait(running.fresh.wait(), FOR_NEWS)
+            news = running.take_news()
+            if news is None:
+                continue
+            try:
+                await self._take_in(running, running.number, news)
+            except Exception:  # Without a preview or snapshot the picture is painted all the same.
+                _log.exception("news of a job were lost", extra=about(job=running.job.id))
+            self._notify(running.job.id)
+
+    async def _take_in(self, running: Running, number: int, news: News) -> None:
+        job = running.job
+        if news.snapshot is not None and await self._keep_snapshot(job, number, news.snapshot) and job.attempts:
+            running.job = await self._store.jobs.change(job.id, attempts=0) or job
+        if news.preview is not None and not running.over:
+            images = [*running.images[: number - 1], news.preview]
+            shown = await asyncio.to_thread(imaging.preview, images, job.count)
+            step = news.progress.step
+            running.preview = Preview(data=shown.data, step=step, width=shown.width, height=shown.height)
+
+    async def _keep_snapshot(self, job: Job, number: int, snapshot: bytes) -> bool:
+        """Write a snapshot; without one the picture is only begun anew after a crash, so a failure is no end."""
+        try:
+            await asyncio.to_thread(self._files.write, Kind.SNAPSHOT, job.id, number, snapshot)
+        except FilesError as exc:
+            _log.warning("no snapshot: %s", exc, extra=about(job=job.id, guild=job.guild_id))
+            return False
+        return True
+
+    async def _save(self, job: Job, number: int, painted: Painted) -> None:
+        """Put a finished picture and its recipe on disk, then into the database."""
+        request, image = painted.picture.request, painted.picture.image
+        saving = partial(patiently, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
+        timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, painted))
+        progress = painted.picture.progress
+        picture = StoredPicture(
+            job_id=job.id,
+            number=number,
+            seed=request.settings.seed,
+            width=image.width,
+            height=image.height,
+            similarity=progress.similarity,
+            steps=progress.step,
+            stopped_at=request.stopped_at,
+            flagged=painted.unsafe,
+            has_timelapse=timelapse,
+            warnings=tuple(map(Sentence.of_generator, painted.picture.warnings)),
+        )
+        await saving(lambda: self._store.jobs.save_picture(picture, painted.paint_s))
+        self._metrics.painted(painted.paint_s, painted.step_s)
+        facts = about(
+            job=job.id, guild=job.guild_id, number=number, steps=progress.step, paint_s=round(painted.paint_s, 1)
+        )
+        _log.info("picture saved", extra=facts)
+        await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)
+        speed = self._queue.speeds.note(job.models, job.settings, painted.step_s)
+        await saving(lambda: self._store.figures.put_speed(*speed))
+
+    def _write(self, job_id: int, number: int, painted: Painted) -> bool:
+        """The files of one picture; whether there is a timelapse. Runs on a thread."""
+        picture = painted.picture
+        recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
+        png = encode(picture.image, "png", recipe)
+        self._files.write(Kind.LATENT, job_id, number, painted.snapshot)
+        moving = len(painted.film.frames) > 1
+        if moving:
+            self._files.write(Kind.TIMELAPSE, job_id, number, painted.film.encode("webp", recipe))
+        self._files.write(Kind.PICTURE, job_id, number, png)
+        return moving
+
+    def _saved_image(self, job_id: int, number: int) -> Image.Image:
+        data = self._files.read(Kind.PICTURE, job_id, number)
+        if data is None:
+            raise FilesError("files_unusable", file=f"picture {job_id}-{number}", why="missing")
+        return imaging.open_ours(data)
+
+    async def _finish(self, running: Running) -> None:
+        """All pictures are saved: the job waits for being posted."""
+        job = running.job
+        saving = partial(patiently, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
+        if job.count > 1:
+            sheet = await asyncio.to_thread(lambda: imaging.png(imaging.grid(running.images, job.count)))
+            await saving(lambda: asyncio.to_thread(self._files.write, Kind.PICTURE, job.id, GRID, sheet))
+        # The follower may have written one after its picture was saved.
+        await asyncio.to_thread(self._remove_snapshots, job)
+        self._deaths.pop(job.id, None)
+        await saving(lambda: self._store.jobs.move(job.id, JobState.POSTING))
+        self._notify(job.id)
+
+    async def _halted(self, running: Running, outcome: Halted) -> Job | None:
+        job = running.job
+        if outcome.order is Order.CANCEL:
+            raise IllegalTransition(JobState.CANCELLED, JobState.POSTING)
+        if outcome.snapshot is not None:
+            await self._keep_snapshot(job, running.number, outcome.snapshot)
+        return await self._back(job, attempts=0)
+
+    async def _died(self, running: Running, exc: PainterDied) -> Job | None:
+        """The thread died under this job: once more, but only once."""
+        job = running.job
+        self._deaths[job.id] = self._deaths.get(job.id, 0) + 1
+        if self._deaths[job.id] > 1:
+            del self._deaths[job.id]
+            raise exc
+        _log.warning("painter died; once more", extra=about(job=job.id, guild=job.guild_id))
+        return await self._back(job, attempts=job.attempts)
+
+    async def _back(self, job: Job, *, attempts: int) -> Job:
+        move = partial(self._store.jobs.move, job.id, JobState.QUEUED, attempts=attempts)
+        back = await patiently(move, self._wait, job=job.id, guild=job.guild_id)
+        self._notify(job.id)
+        return back
+
+    async def _fail(self, job: Job, exc: Exception) -> None:
+        """End a job with a reason for the person, and what the host needs for the log."""
+        error_id = new_error_id()
+        reason = reason_for(exc, error_id)
+        # What the person is told in full needs no trace; a number is there to lead to one.
+        numbered = "error_id" in dict(reason.values)
+        facts = about(job=job.id, guild=job.guild_id, error_id=error_id if numbered else None)
+        _log.error("the job cannot be painted: %s", exc, exc_info=exc if numbered else None, extra=facts)
+        self._deaths.pop(job.id, None)
+        self._queue.release(job.id)
+        failed = await self._note_failure(job, reason)
+        self._notify(job.id)
+        if failed is None or isinstance(exc, Unsafe):
+            await asyncio.to_thread(self._files.remove_job, job.id)
+        else:
+            await asyncio.to_thread(self._remove_snapshots, job)
+
+    def _remove_snapshots(self, job: Job) -> None:
+        for number in range(1, job.count + 1):
+            self._files.remove(Kind.SNAPSHOT, job.id, number)
+
+    async def _note_failure(self, job: Job, reason: Sentence) -> Job | None:
+        """Write the failure down, as soon as the database can take it; None for a job that was ended or deleted."""
+        move = partial(self._store.jobs.move, job.id, JobState.FAILED, reason=reason)
+        try:
+            return await patiently(move, self._wait, job=job.id, guild=job.guild_id)
+        except (NotFound, IllegalTransition):
+            return None

@@ -1,0 +1,100 @@
+"""What is done now and then: old pictures go, posts that found a closed door are tried again. Event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from bot.config import Timing
+from bot.files import DataFolder
+from bot.log import about
+from bot.service.archive import Archive
+from bot.service.clock import DAY_S, Clock
+from bot.service.guild_settings import Guilds
+from bot.store import Store
+from bot.texts import Sentence
+from bot.waiting import FOR_A_TIME, ExternalWait
+
+_log = logging.getLogger(__name__)
+
+
+class Housekeeping:
+    """Two tasks that come back at their intervals.
+
+    Attributes:
+        clock: whether this machine's clock can be trusted; whoever hears the right time tells it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        files: DataFolder,
+        guilds: Guilds,
+        archive: Archive,
+        timing: Timing,
+        notify: Callable[[int], None],
+        give_up: Callable[[int, Sentence], Awaitable[None]],
+        external_wait: ExternalWait,
+    ) -> None:
+        """`give_up` fails a job that could not be posted for too long."""
+        self._store, self._files, self._guilds, self._archive = store, files, guilds, archive
+        self._timing, self._notify, self._give_up, self._wait = timing, notify, give_up, external_wait
+        self._tasks: list[asyncio.Task[None]] = []
+        self.clock = Clock()
+
+    async def start(self) -> None:
+        """Remove files without a row, then begin."""
+        await self.sweep()
+        self._tasks = [
+            asyncio.create_task(self._again_and_again(self._timing.retention_s, self.retain), name="retention"),
+            asyncio.create_task(self._again_and_again(self._timing.access_s, self.retry_posts), name="closed doors"),
+        ]
+
+    async def close(self) -> None:
+        """End both."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def sweep(self) -> None:
+        """Remove the files of jobs that have no row: a deletion was cut short."""
+        ids = await asyncio.to_thread(self._files.job_ids)
+        for job_id in ids - await self._store.jobs.existing(ids):
+            await asyncio.to_thread(self._files.remove_job, job_id)
+            _log.info("files without a job removed", extra=about(job=job_id))
+
+    async def retain(self) -> None:
+        """Delete what is older than its server wants to keep it, unless the clock of the machine cannot be trusted."""
+        if not self.clock.is_right():
+            return
+        for guild_id in await self._store.pictures.guilds():
+            days = await self._guilds.retention_days(guild_id)
+            if not days:
+                continue
+            old = await self._store.pictures.too_old(guild_id, time.time() - days * DAY_S)
+            jobs = [job for job_id in old if (job := await self._store.jobs.get(job_id)) is not None]
+            await self._archive.purge(jobs)
+            if jobs:
+                _log.info("old jobs deleted", extra=about(guild=guild_id, jobs=len(jobs)))
+        await self._store.pictures.drop_old_usage()
+
+    async def retry_posts(self) -> None:
+        """Have posts that wait for access tried again, or given up."""
+        waiting = [job for job in await self._store.jobs.under_way() if job.waiting_for_access]
+        if waiting:
+            is_right = self.clock.is_right()
+            for job in waiting:
+                if is_right and time.time() - (job.waiting_since or 0.0) > self._timing.access_give_up_s:
+                    await self._give_up(job.id, job.reason or Sentence.of("never_posted"))
+                else:
+                    self._notify(job.id)
+
+    async def _again_and_again(self, interval_s: float, task: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._wait(asyncio.sleep(interval_s), FOR_A_TIME)
+            try:
+                await task()
+            except Exception:  # Tomorrow is another day; the bot goes on meanwhile.
+                _log.exception("housekeeping failed")

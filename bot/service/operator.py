@@ -1,0 +1,135 @@
+"""What the host of the bot sees and does. Event loop; every method checks itself that the asker is the host."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.config import Config
+from bot.environment import load_config
+from bot.errors import NotOwner
+from bot.files import DataFolder
+from bot.monitoring.metrics import Metrics, Totals
+from bot.service.prompt_rules import Words
+from bot.service.queue import JobQueue
+from bot.service.submission import Desk
+from bot.service.values import Asker
+from bot.store import Store
+from bot.worker.protocol import Executor
+from generator import __version__
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostStatus:
+    """How the bot is at this moment."""
+
+    version: str
+    up_s: float
+    painter: str
+    """Device and models in words; empty before the first picture."""
+    models: str
+    draining: bool
+    running: int
+    queued: int
+    posting: int
+    waiting_for_access: int
+    guilds_waiting: int
+    step_s: float
+    """Seconds per step of a picture with the host's default settings, measured or estimated."""
+    data_bytes: int
+    free_bytes: int
+    painter_deaths: int
+    gpu_bytes: Mapping[str, int]
+    """`used` by this process, `free` to all, `total`; empty without a GPU."""
+    totals: Totals
+    """What was counted since the start; what Prometheus gets is made of the same."""
+
+
+class Host:
+    """The owner-only side."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        files: DataFolder,
+        executor: Executor,
+        queue: JobQueue,
+        words: Words,
+        desk: Desk,
+        metrics: Metrics,
+        gpu_bytes: Callable[[], Mapping[str, int]],
+    ) -> None:
+        self._config, self._store, self._files, self._executor = config, store, files, executor
+        self._queue, self._words, self._desk = queue, words, desk
+        self._metrics, self._gpu_bytes = metrics, gpu_bytes
+        self._began = time.monotonic()
+
+    async def status(self, asker: Asker) -> HostStatus:
+        """How the bot is.
+
+        Raises:
+            NotOwner
+        """
+        _must_host(asker)
+        states = await self._store.figures.states()
+        used, free, gpu_bytes = await asyncio.to_thread(
+            lambda: (self._files.used_bytes(), self._files.free_bytes(), self._gpu_bytes())
+        )
+        return HostStatus(
+            version=__version__,
+            up_s=time.monotonic() - self._began,
+            painter=self._executor.describe(),
+            models=self._config.model_name,
+            draining=self._desk.closed,
+            running=states.get("running", 0),
+            queued=states.get("queued", 0),
+            posting=states.get("posting", 0),
+            waiting_for_access=states.get("waiting", 0),
+            guilds_waiting=self._queue.guilds_waiting(),
+            step_s=self._queue.speeds.step_s(self._config.model_name, self._desk.settings),
+            data_bytes=used,
+            free_bytes=free,
+            painter_deaths=self._executor.deaths,
+            gpu_bytes=gpu_bytes,
+            totals=self._metrics.totals(),
+        )
+
+    async def exposition(self) -> bytes:
+        """The same figures as Prometheus takes them; for whoever can reach the endpoint, without names or ids.
+
+        Raises:
+            StoreError: if the database cannot be read.
+        """
+        states = await self._store.figures.states()
+        gpu_bytes = await asyncio.to_thread(self._gpu_bytes)
+        return self._metrics.exposition(states, self._executor.deaths, gpu_bytes)
+
+    async def drain(self, asker: Asker, *, on: bool = True) -> None:
+        """Take nothing new (or take again); what is queued and painted goes on.
+
+        Raises:
+            NotOwner
+        """
+        _must_host(asker)
+        self._desk.closed = on
+
+    async def reload_styles(self, asker: Asker, path: Path) -> int:
+        """Read the host's styles from a config file again; returns how many there are.
+
+        Raises:
+            NotOwner
+            ConfigError: if the file is broken; the styles stay as they were.
+        """
+        _must_host(asker)
+        config = await asyncio.to_thread(load_config, path)
+        self._words.host_styles = dict(config.styles)
+        return len(config.styles)
+
+
+def _must_host(asker: Asker) -> None:
+    if not asker.hosts:
+        raise NotOwner("must_host")

@@ -1,0 +1,46 @@
+"""Puts the parts of the bot together. Event loop, before anything is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.config import Config
+from bot.files import DataFolder
+from bot.frontend.client import Reverie
+from bot.service import Service
+from bot.waiting import ExternalWait, identity
+from bot.worker.protocol import Dreamer
+from bot.worker.thread import LocalExecutor
+from generator import Settings
+
+
+def build(
+    config: Config,
+    folder: Path,
+    dreamer: Dreamer,
+    settings: Settings,
+    *,
+    config_path: Path = Path("config.yaml"),
+    external_wait: ExternalWait = identity,
+    shard_count: int | None = None,
+) -> Reverie:
+    """The client with everything behind it, not started yet."""
+    timing = config.timing
+    executor = LocalExecutor(
+        dreamer,
+        preview_s=timing.preview_s,
+        snapshot_s=timing.snapshot_s,
+        stall_s=timing.stall_s,
+        external_wait=external_wait,
+    )
+    service = Service(
+        config,
+        DataFolder(folder),
+        executor,
+        settings=settings,
+        starts=dreamer.starts,
+        foresee=dreamer.foresee,
+        gpu_bytes=dreamer.gpu_bytes,
+        external_wait=external_wait,
+    )
+    return Reverie(config, service, config_path=config_path, external_wait=external_wait, shard_count=shard_count)

@@ -1,0 +1,300 @@
+"""The executor of this machine: one thread that owns the models and paints.
+
+It meets the event loop only by `loop.call_soon_threadsafe`. Everything public runs on the event loop; what runs on the
+thread is in `_Painter`. A thread that dies, or stands still for too long, is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
+
+from bot.errors import emptied
+from bot.log import about
+from bot.waiting import FOR_THE_PAINTER, ExternalWait, identity
+from bot.worker.protocol import Dream, Dreamer, Halted, News, Order, Outcome, Painted, PainterDied, Work
+from generator import CheckpointError, OutOfMemory, Progress, Timelapse
+
+FRAMES = 40
+"""At most so many pictures make a timelapse."""
+FRAME_SIDE_PX = 384
+PROGRESS_S = 0.1
+"""Least time between two reports of progress alone."""
+JOIN_S = 30.0
+"""How long `close` waits for the thread to end its step."""
+
+_RANKS = {Order.PAUSE: 0, Order.FINISH: 1, Order.CANCEL: 2}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Task:
+    """One dream on its way through the thread. `order` and `alive_at` are written on one side, read on the other."""
+
+    work: Work
+    on_news: Callable[[News], None]
+    done: asyncio.Future[Outcome]
+    order: Order | None = None
+    alive_at: float = field(default_factory=time.monotonic)
+    _news: News | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_told(self, order: Order) -> bool:
+        """Whether this is its order by now."""
+        return self.order is order
+
+    def put_news(self, news: News) -> bool:
+        """Keep the newest of each kind; whether the event loop must be called to take it."""
+        with self._lock:
+            old, self._news = self._news, news
+            if old is not None:
+                preview, snapshot = news.preview or old.preview, news.snapshot or old.snapshot
+                self._news = replace(news, preview=preview, snapshot=snapshot)
+            return old is None
+
+    def take_news(self) -> News | None:
+        """What is new since the last call."""
+        with self._lock:
+            news, self._news = self._news, None
+            return news
+
+
+class LocalExecutor:
+    """One thread on this machine. Call everything from one event loop; see `bot.worker.protocol.Executor`."""
+
+    painters = 1
+
+    def __init__(
+        self,
+        dreamer: Dreamer,
+        *,
+        preview_s: float = 1.5,
+        snapshot_s: float = 5.0,
+        stall_s: float = 900.0,
+        external_wait: ExternalWait = identity,
+    ) -> None:
+        """The thread begins with the first picture.
+
+        The times are the seconds between two previews, between two snapshots, and until a thread that makes no step
+        counts as dead.
+        """
+        self._dreamer, self._external_wait = dreamer, external_wait
+        self._preview_s, self._snapshot_s, self._stall_s = preview_s, snapshot_s, stall_s
+        self._painter: _Painter | None = None
+        self._tasks: dict[int, _Task] = {}
+        self._deaths = 0
+
+    @property
+    def deaths(self) -> int:
+        """How many threads were replaced."""
+        return self._deaths
+
+    def describe(self) -> str:
+        """Device and models in words; empty before the first picture."""
+        return "" if self._painter is None else self._painter.description
+
+    async def paint(self, work: Work, on_news: Callable[[News], None]) -> Outcome:
+        """Paint one picture; `on_news` is called on the event loop.
+
+        Raises:
+            GeneratorError: what the dream raised.
+            PainterDied: the thread ended or stood still; the same work can be tried again.
+        """
+        loop = asyncio.get_running_loop()
+        task = _Task(work, on_news, loop.create_future())
+        if self._painter is None:
+            self._painter = _Painter(self._dreamer, loop, self._preview_s, self._snapshot_s, self._lost)
+        self._tasks[work.job_id] = task
+        self._painter.tasks.put(task)
+        timer = loop.call_later(self._stall_s, self._check, task)
+        try:
+            return await self._external_wait(task.done, FOR_THE_PAINTER)
+        finally:
+            # Only matters where somebody stopped waiting: then nobody wants the picture.
+            task.order = Order.CANCEL
+            self._tasks.pop(work.job_id, None)
+            timer.cancel()
+
+    def tell(self, job_id: int, order: Order) -> bool:
+        """Have the dream of a job end after its current step; whether it was under way."""
+        task = self._tasks.get(job_id)
+        if task is not None and (task.order is None or _RANKS[order] > _RANKS[task.order]):
+            task.order = order
+        return task is not None
+
+    async def close(self) -> None:
+        """Cancel what is painted, and wait for the thread to end."""
+        for job_id in list(self._tasks):
+            self.tell(job_id, Order.CANCEL)
+        painter, self._painter = self._painter, None
+        if painter is not None:
+            painter.tasks.put(None)
+            await asyncio.to_thread(painter.thread.join, JOIN_S)
+
+    def _check(self, task: _Task) -> None:
+        """Count the thread as dead if it made no step for too long."""
+        left = task.alive_at + self._stall_s - time.monotonic()
+        if task.done.done():
+            return
+        if left > 0:
+            asyncio.get_running_loop().call_later(left, self._check, task)
+        else:
+            _log.error("the painter stands still", extra=about(job=task.work.job_id))
+            self._lost(task)
+
+    def _lost(self, task: _Task, cause: BaseException | None = None) -> None:
+        """The thread that had this task will not end it; the next picture brings a new thread."""
+        if task.done.done():
+            return
+        self._deaths += 1
+        task.order = Order.CANCEL  # Should the old thread wake up, it ends by itself.
+        if self._painter is not None:
+            self._painter.tasks.put(None)
+            self._painter = None
+        died = PainterDied("painter_lost")
+        died.__cause__ = cause
+        task.done.set_exception(died)
+
+
+class _Painter:
+    """The thread, and everything that runs on it."""
+
+    def __init__(
+        self,
+        dreamer: Dreamer,
+        loop: asyncio.AbstractEventLoop,
+        preview_s: float,
+        snapshot_s: float,
+        lost: Callable[[_Task, BaseException | None], None],
+    ) -> None:
+        self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self.description = ""
+        self._dreamer, self._loop, self._lost = dreamer, loop, lost
+        self._preview_s, self._snapshot_s = preview_s, snapshot_s
+        # A daemon, so that a step that never ends cannot keep the process from ending.
+        self.thread = threading.Thread(target=self._run, name="painter", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        task: _Task | None = None
+        try:
+            while (task := self.tasks.get()) is not None:
+                self._call(_settle, task, self._attempt(task))
+                task = None  # It may be long until the next one, and this one's picture is large.
+        except BaseException as exc:  # Whatever ends the thread: the task must not wait for ever.
+            _log.exception("the painter ended", extra=about(job=None if task is None else task.work.job_id))
+            if task is not None:
+                self._call(self._lost, task, exc)
+
+    def _attempt(self, task: _Task) -> Outcome | Exception:
+        try:
+            return self._paint(task)
+        except MemoryError as exc:
+            error = OutOfMemory("The memory of this machine is used up.")
+            error.__cause__ = exc
+            return emptied(error)
+        except Exception as exc:  # Told to whoever waits for the picture.
+            return emptied(exc)
+
+    def _paint(self, task: _Task) -> Outcome:
+        if task.is_told(Order.CANCEL):
+            return Halted(order=Order.CANCEL)
+        began = time.monotonic()
+        dream = self._begin(task)
+        self.description = self._dreamer.describe()
+        progress, film = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
+        first, first_at = progress.step, began
+        reports = _Reports(began, self._preview_s, self._snapshot_s)
+        while not dream.finished:
+            if task.is_told(Order.CANCEL):
+                return Halted(order=Order.CANCEL)
+            if task.is_told(Order.PAUSE):
+                return Halted(order=Order.PAUSE, snapshot=dream.snapshot())
+            if task.is_told(Order.FINISH) and progress.step:
+                break
+            progress = dream.step()
+            task.alive_at = now = time.monotonic()
+            if progress.step == first + 1:
+                first_at = now
+            news = reports.after_step(dream, progress, now, film)
+            if news is not None and task.put_news(news):
+                self._call(_deliver, task)
+        steps = max(1, progress.step - first - 1)
+        step_s = (time.monotonic() - first_at) / steps if progress.step > first + 1 else progress.seconds_per_step
+        return self._finished(task, dream, film, began, step_s)
+
+    def _begin(self, task: _Task) -> Dream:
+        work = task.work
+        if work.snapshot is not None:
+            try:
+                return self._dreamer.resume(work.request, work.snapshot)
+            except CheckpointError as exc:
+                _log.warning("the snapshot cannot be used: %s", exc, extra=about(job=work.job_id))
+        return self._dreamer.begin(work.request, work.parent)
+
+    def _finished(self, task: _Task, dream: Dream, film: Timelapse, began: float, step_s: float) -> Painted:
+        picture = dream.picture()
+        film.add(picture.image)
+        return Painted(
+            picture=picture,
+            snapshot=dream.snapshot(),
+            film=film,
+            paint_s=time.monotonic() - began,
+            step_s=step_s,
+            unsafe=task.work.examine and self._dreamer.is_unsafe(picture.image),
+        )
+
+    def _call(self, function: Callable[..., None], *values: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *values)
+        except RuntimeError:
+            # The loop is closed: nobody is left to be told.
+            _log.debug("the event loop is gone")
+
+
+class _Reports:
+    """When there is something to report, and frames of the timelapse to keep."""
+
+    def __init__(self, now: float, preview_s: float, snapshot_s: float) -> None:
+        self._preview_s, self._snapshot_s = preview_s, snapshot_s
+        self._progress_at = self._preview_at = now
+        self._snapshot_at = now + snapshot_s
+
+    def after_step(self, dream: Dream, progress: Progress, now: float, film: Timelapse) -> News | None:
+        """What to report after a step, if anything; a frame is added where one is due."""
+        wants_frame = progress.step % max(1, progress.steps // (FRAMES - 1)) == 0
+        wants_preview, wants_snapshot = now >= self._preview_at, now >= self._snapshot_at
+        image = dream.preview() if wants_frame or wants_preview else None
+        if image is not None and wants_frame:
+            film.add(image)
+        if not wants_preview and not wants_snapshot and now < self._progress_at:
+            return None
+        self._progress_at = now + PROGRESS_S
+        if wants_preview:
+            self._preview_at = now + self._preview_s
+        snapshot = None
+        if wants_snapshot:
+            snapshot = dream.snapshot()
+            self._snapshot_at = time.monotonic() + self._snapshot_s
+        preview = image if wants_preview else None
+        return News(progress=progress, warnings=dream.warnings, preview=preview, snapshot=snapshot)
+
+
+def _settle(task: _Task, outcome: Outcome | Exception) -> None:
+    if task.done.done():
+        return
+    if isinstance(outcome, Exception):
+        task.done.set_exception(outcome)
+    else:
+        task.done.set_result(outcome)
+
+
+def _deliver(task: _Task) -> None:
+    news = task.take_news()
+    if news is not None and not task.done.done():
+        task.on_news(news)

@@ -1,0 +1,193 @@
+"""The command line's flags: one for every setting, and what they say in --help. Main thread; no torch.
+
+What somebody typed becomes values here, and every mistake a sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from generator import __version__
+from generator.errors import InvalidRequest
+from generator.images import files as images
+from generator.images import timelapse
+from generator.models.sources import add_flags
+from generator.provenance import PRECISIONS
+from generator.request import ImagePrompt
+from generator.settings import Settings, read_setting
+
+PROGRAM = "python -m generator"
+
+_ABOUT = """\
+Paint a picture from words, for example:
+  {program} "a red apple" --seed 7 --output apple.png
+  {program} "a castle:1 | fog:-0.5 ^ a castle at night" --size 96x64
+
+In the words, | parts prompts, :NUMBER gives a prompt its weight (below 0: keep away from it), a second :NUMBER the
+distance at which it stops to pull, and ^ begins the next scene of a story.
+
+Other commands:
+  {program} again FILE.png     paint again what a picture's recipe says
+  {program} models             list the models, and fetch them
+"""
+_AFTER = """\
+Settings hold in this order, the last one wins: the defaults here, what the models suggest, config.yaml, the flags.
+Exit codes: 0 done; 2 wrong input; 130 stopped by Ctrl-C, after the picture so far was saved; 1 anything else.
+"""
+
+
+class SentenceParser(argparse.ArgumentParser):
+    """An argument parser whose errors are sentences of ours instead of a usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        """Turn argparse's message into an InvalidRequest."""
+        raise InvalidRequest(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+def imagine_parser() -> SentenceParser:
+    """The flags of painting from words."""
+    parser = _parser(PROGRAM, _ABOUT.format(program=PROGRAM))
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("words", nargs="*", metavar="PROMPT", help="what the picture should show")
+    source = parser.add_argument_group("what goes into the picture")
+    source.add_argument("--models", metavar="NAME", help="the model set (default: starter)")
+    source.add_argument("--init-image", type=Path, metavar="FILE", help="begin with this picture (start: init)")
+    source.add_argument(
+        "--image-prompt", action="append", default=[], metavar="FILE[:WEIGHT[:STOP]]",
+        help="come near to this picture, or with a weight below 0 keep away from it; may be repeated",
+    )  # fmt: skip
+    source.add_argument(
+        "--parent", type=Path, metavar="FILE", help="go on from where a picture of ours ended (start: parent)"
+    )
+    source.add_argument("--resume", type=Path, metavar="FILE", help="go on with a dream that Ctrl-C stopped")
+    source.add_argument("--config", type=Path, metavar="FILE", help="a config.yaml with models, device and settings")
+    add_flags(parser)
+    _add_settings(parser)
+    _add_output(parser)
+    return parser
+
+
+def again_parser() -> SentenceParser:
+    """The flags of painting again."""
+    parser = _parser(f"{PROGRAM} again", "Paint again what the recipe in a picture says.")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a picture that Reverie saved, or a recipe's JSON file")
+    add_flags(parser)
+    _add_output(parser)
+    return parser
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, object]:
+    """The settings that were given as flags, by name, as values that `Settings.merged` checks."""
+    given: dict[str, object] = {}
+    for item in fields(Settings):
+        value = getattr(options, item.name)
+        if value is not None:
+            given[item.name] = read_setting(item.name, value) if isinstance(value, str) else value
+    return given
+
+
+def read_picture(path: Path) -> bytes:
+    """The normalised picture in a file.
+
+    Raises:
+        InvalidRequest: if it cannot be read; the sentence names the file.
+    """
+    data = read_bytes(path)
+    try:
+        return images.normalise(data)
+    except InvalidRequest as exc:
+        raise InvalidRequest(f"{path}: {exc}", exc.field) from exc
+
+
+def read_bytes(path: Path, most: int = images.MAX_FILE_BYTES) -> bytes:
+    """The bytes of a file, but not many more than `most`.
+
+    Raises:
+        InvalidRequest: if it cannot be read; the sentence names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(most + 1)
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "its name is no file's name"
+        raise InvalidRequest(f"{str(path)!r} cannot be read: {reason}.", "file") from exc
+
+
+def read_image_prompt(text: str) -> ImagePrompt:
+    """`FILE`, `FILE:weight` or `FILE:weight:stop`; a file whose name holds colons is found first.
+
+    Raises:
+        InvalidRequest: for a file that cannot be read, or a weight that makes no sense.
+    """
+    name, numbers = text, list[float]()
+    while len(numbers) < 2 and not Path(name).exists():
+        head, colon, tail = name.rpartition(":")
+        try:
+            number = float(tail)
+        except ValueError:
+            break
+        if not colon:
+            break
+        name, numbers = head, [number, *numbers]
+    image = read_picture(Path(name))
+    return ImagePrompt(image=image, **dict(zip(("weight", "stop"), numbers, strict=False)))
+
+
+def _parser(program: str, about: str) -> SentenceParser:
+    return SentenceParser(
+        prog=program,
+        usage=f"{program} [flags] {'FILE' if program.endswith('again') else 'PROMPT'}",
+        description=about,
+        epilog=_AFTER,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("settings")
+    for item in fields(Settings):
+        flag, text = f"--{item.name.replace('_', '-')}", f"{item.metadata['help']} ({_range(item)})".replace("%", "%%")
+        if item.type == "bool":
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        else:
+            metavar = {"int": "N", "float": "X", "Size": "WxH"}.get(str(item.type), "NAME")
+            group.add_argument(flag, dest=item.name, metavar=metavar, help=text)
+
+
+def _range(item: Field[Any]) -> str:
+    metadata: Mapping[str, Any] = item.metadata
+    default = "drawn by lot" if item.name == "seed" else str(item.default)
+    if "choices" in metadata:
+        return f"one of {', '.join(metadata['choices'])}; default: {default}"
+    if "low" in metadata:
+        return f"{metadata['low']} to {metadata['high']}; default: {default}"
+    return f"default: {'yes' if item.default else 'no'}"
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what comes out")
+    group.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to save (default: named by the prompt)")
+    group.add_argument("--format", metavar="NAME", help=f"{_listed(images.FORMATS)} (default: by the file's name)")
+    group.add_argument(
+        "--preview-every", metavar="N", default="0", help="save the picture so far every N steps (default: 0, never)"
+    )
+    group.add_argument(
+        "--timelapse", nargs="?", const="", metavar="FILE",
+        help=f"save how it grew, as {_listed(timelapse.FORMATS)} (default name: by the picture's)",
+    )  # fmt: skip
+    group.add_argument("--device", metavar="NAME", help="auto, cpu or cuda (default: auto)")
+    group.add_argument(
+        "--precision", choices=PRECISIONS, default=None,
+        help="number format of the networks (default: auto, the best that the device has)",
+    )  # fmt: skip
+    group.add_argument("--json", action="store_true", help="one line of JSON for each preview and one at the end")
+    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but where the file is, and warnings")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

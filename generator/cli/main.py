@@ -1,0 +1,209 @@
+"""The command line: `python -m generator "a red apple"`, `... again FILE`, `... models`. Main thread.
+
+Everything that can be wrong with what was typed is found before torch is imported and before a model is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from generator.cli.arguments import (
+    again_parser,
+    given_settings,
+    imagine_parser,
+    read_bytes,
+    read_image_prompt,
+    read_picture,
+)
+from generator.cli.config import HostDefaults, read_host_defaults, settle
+from generator.cli.outputs import Outputs, free, plan_outputs
+from generator.cli.run import Voice, paint
+from generator.errors import CheckpointError, GeneratorError, InvalidRequest
+from generator.images.files import format_of
+from generator.models.sources import OwnModels, read_flags
+from generator.prompts import explain_story, is_plain
+from generator.provenance import MadeWith, differences
+from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
+from generator.request import GenerationRequest
+from generator.settings import MAX_SEED
+
+if TYPE_CHECKING:
+    from generator.loading import Models
+    from generator.optimisation.dream import Dream
+
+Load = Callable[[str, str], "Models"]
+
+OTHER_COMMANDS = {"models": "generator.cli.models"}
+"""Commands of other modules, each with a `main(arguments) -> int`; imported when asked for."""
+
+DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
+MAX_SNAPSHOT_BYTES = 2**30
+
+
+def main(arguments: Sequence[str] | None = None, load: Load | None = None) -> int:
+    """Carry out a command line; the exit code.
+
+    0: done; 1: it failed; 2: wrong input, said in one sentence; 130: stopped by Ctrl-C, after what there was is saved.
+    `load` gives the models by name and device; `generator.loading.load_models` where it is None.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if words and words[0] in OTHER_COMMANDS:
+            command: Callable[[Sequence[str]], int] = import_module(OTHER_COMMANDS[words[0]]).main
+            return command(words[1:])
+        if words and words[0] == "again":
+            return _again(again_parser().parse_args(words[1:]), load)
+        return _imagine(imagine_parser().parse_args(words), load)
+    except (InvalidRequest, CheckpointError) as exc:
+        return _fail(str(exc), WRONG_INPUT)
+    except GeneratorError as exc:
+        return _fail(str(exc), FAILED)
+    except KeyboardInterrupt:
+        return _fail("Stopped; nothing more was saved.", STOPPED)
+
+
+def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
+    """Paint from words."""
+    host = HostDefaults() if options.config is None else read_host_defaults(options.config)
+    own = _own(options, host)
+    load = given_load or partial(
+        _load_models, own=own, precision=options.precision or host.precision, memory_share=host.memory_share
+    )
+    if options.resume is not None:
+        return _resume(options, load)
+    given, remarks = given_settings(options), []
+    if "seed" not in given and "seed" not in host.settings:
+        seed = given["seed"] = secrets.randbelow(MAX_SEED + 1)
+        remarks.append(f"Seed {seed}, drawn by lot; --seed {seed} paints the same picture.")
+    outputs = _outputs(options, " ".join(options.words))
+    request = _request(options, host, given, own)
+    if request.scenes and not is_plain(request.scenes):
+        remarks.append(explain_story(request.scenes))
+    models = load(request.models, options.device or host.device or "auto")
+    settings = settle(models.defaults, host.settings, given, models.starts)
+    if settings.start == "prior" and "start" not in given and not _has_words(request):
+        settings = settle(models.defaults, host.settings, {**given, "start": "random"}, models.starts)
+    return _dream(replace(request, settings=settings), models, outputs, Voice.of(options), remarks)
+
+
+def _request(
+    options: argparse.Namespace, host: HostDefaults, given: dict[str, object], own: OwnModels | None
+) -> GenerationRequest:
+    """What is asked for, checked as far as that goes without the models."""
+    init_image = None if options.init_image is None else read_picture(options.init_image)
+    parent = None if options.parent is None else _recipe(options.parent).request
+    if init_image is not None:
+        given.setdefault("start", "init")
+    if parent is not None:
+        given.setdefault("start", "parent")
+        given.setdefault("size", str(parent.settings.size))
+    return GenerationRequest(
+        prompt=" ".join(options.words) or (parent.prompt if parent else ""),
+        image_prompts=tuple(read_image_prompt(text) for text in options.image_prompt),
+        init_image=init_image,
+        settings=settle({}, host.settings, given),
+        models=(own and own.name) or options.models or (parent.models if parent else None) or host.models or "starter",
+        parent=parent,
+    )
+
+
+def _again(options: argparse.Namespace, given_load: Load | None) -> int:
+    """Paint again what a recipe says."""
+    recipe, own = _recipe(options.file), read_flags(options)
+    if options.output is None:
+        suffix = f".{options.format}" if options.format else options.file.suffix
+        beside = options.file.with_name(f"{options.file.stem}-again{suffix}")
+        options.output = free(beside if format_of(beside) else beside.with_suffix(".png"))
+    outputs = _outputs(options, recipe.request.prompt)
+    then = recipe.made_with or MadeWith()
+    # Half precision as it was then would be very slow where it is not what the device has.
+    precision = options.precision or ("fp32" if then.precision == "fp32" else "auto")
+    load = given_load or partial(_load_models, own=own, precision=precision)
+    models = load(recipe.request.models, options.device or "auto")
+    from generator.optimisation.dream import Dream
+    from generator.runtime.device import as_many_threads
+
+    with as_many_threads(then.threads if models.device.type == "cpu" else 0):
+        dream = Dream(recipe.request, models, cutouts_at_once=then.cutouts_at_once or None)
+        voice = Voice.of(options)
+        for text in differences(recipe.made_with, dream.made_with):
+            voice.warn(text)
+        return _paint(dream, outputs, voice)
+
+
+def _resume(options: argparse.Namespace, load: Load) -> int:
+    """Go on with a dream that was stopped."""
+    if options.words or given_settings(options) or options.models or options.image_prompt:
+        raise InvalidRequest("--resume goes on with the dream as it was; leave out prompt and settings.", "resume")
+    data = read_bytes(options.resume, MAX_SNAPSHOT_BYTES)
+    from generator.optimisation.dream import Dream
+    from generator.optimisation.snapshot import unpack
+
+    request = request_from_json(unpack(data).recipe)
+    outputs = _outputs(options, request.prompt)
+    models = load(request.models, options.device or "auto")
+    return _paint(Dream.resume(data, models), outputs, Voice.of(options))
+
+
+def _dream(
+    request: GenerationRequest,
+    models: Models,
+    outputs: Outputs,
+    voice: Voice,
+    remarks: Sequence[str],
+) -> int:
+    """Begin a dream and paint it; remarks come only when nothing can be wrong with the input any more."""
+    from generator.optimisation.dream import Dream
+
+    dream = Dream(request, models)
+    for text in remarks:
+        voice.remark(text)
+    return _paint(dream, outputs, voice)
+
+
+def _paint(dream: Dream, outputs: Outputs, voice: Voice) -> int:
+    for text in dream.warnings:
+        voice.warn(text)
+    return DONE if paint(dream, outputs, voice) else STOPPED
+
+
+def _own(options: argparse.Namespace, host: HostDefaults) -> OwnModels | None:
+    """The model files that the flags name, else those of config.yaml, unless a flag names a set."""
+    return read_flags(options) or (None if options.models else host.own)
+
+
+def _load_models(
+    name: str, device: str, *, own: OwnModels | None, precision: str | None, memory_share: float | None = None
+) -> Models:
+    from generator.loading import load_models
+
+    return load_models(name, device, own=own, precision=precision or "auto", memory_share=memory_share or 1.0)
+
+
+def _recipe(path: Path) -> Recipe:
+    data = read_bytes(path, MAX_FILE_BYTES)
+    try:
+        return read_recipe(data)
+    except InvalidRequest as exc:
+        raise InvalidRequest(f"{path}: {exc}", exc.field) from exc
+
+
+def _outputs(options: argparse.Namespace, prompt: str) -> Outputs:
+    return plan_outputs(options.output, options.format, options.timelapse, options.preview_every, prompt)
+
+
+def _has_words(request: GenerationRequest) -> bool:
+    return any(prompt.weight > 0 for scene in request.scenes[:1] for prompt in scene.prompts)
+
+
+def _fail(sentence: str, code: int) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return code

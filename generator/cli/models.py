@@ -1,0 +1,119 @@
+"""`python -m generator models`: the list of the model sets and perceptors, and how to get them. Main thread."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from generator.checkpoints.catalogue import PERCEPTOR_TERMS, PERCEPTORS, SETS, STARTER, SourceFile
+from generator.checkpoints.fetch import FetchProgress, fetch, files_of
+from generator.checkpoints.places import default_folder, is_present
+from generator.cli.arguments import SentenceParser
+from generator.cli.config import read_host_defaults
+from generator.errors import CheckpointError, InvalidRequest
+
+STARTER_FOLDER = Path(__file__).parents[1] / "starter"
+STARTER_SUMMARY = "small pictures of everyday things, on any machine; ships with Reverie"
+STARTER_TERMS = "see MODEL_CARD.md and NOTICE beside it"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Carry out what follows `python -m generator models`; the exit code.
+
+    0: done; 1: a file could not be had or used; 2: bad arguments; 130: broken off by Ctrl-C (what came is kept).
+    """
+    try:
+        options = _parser().parse_args(arguments)
+        folder = options.folder or default_folder()
+        if options.action == "fetch":
+            digests = {} if options.config is None else read_host_defaults(options.config).digests
+            _fetch(options.name, options.perceptor, folder, digests)
+        else:
+            _list(folder)
+    except InvalidRequest as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 2
+    except CheckpointError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Broken off; the next fetch goes on from here.\n")
+        return 130
+    return 0
+
+
+def _parser() -> SentenceParser:
+    parser = SentenceParser(
+        prog="python -m generator models", description="List the model sets that Reverie knows, or fetch one."
+    )
+    parser.add_argument("--folder", type=Path, help="where the files lie (default: models in the data folder)")
+    actions = parser.add_subparsers(dest="action")
+    actions.add_parser("list", help="list them (this is what happens without an action)")
+    get = actions.add_parser("fetch", help="download a model set, or one perceptor, and check it")
+    get.add_argument("name", help="of the model set or perceptor")
+    get.add_argument(
+        "--perceptor", action="append", metavar="NAME", help="instead of the set's own; repeat it for several"
+    )
+    get.add_argument("--config", type=Path, metavar="FILE", help="a config.yaml whose digests the files must have")
+    return parser
+
+
+def _list(folder: Path) -> None:
+    size_mb = sum(path.stat().st_size for path in STARTER_FOLDER.glob("*.safetensors")) / 1e6
+    _say(f"Models in {folder}\n\nModel sets")
+    _entry(STARTER, size_mb, "here" if size_mb else "missing", STARTER_SUMMARY, STARTER_TERMS)
+    for name, entry in SETS.items():
+        _entry(name, entry.vqgan.size_mb, _presence(entry.vqgan, folder), entry.summary, entry.terms)
+    _say("\nPerceptors (each a CLIP of OpenAI's; every set but the starter uses ViT-B/32 unless others are named)")
+    for name, file in PERCEPTORS.items():
+        _entry(name, file.size_mb, _presence(file, folder))
+    _say(textwrap.fill(f"Licence: {PERCEPTOR_TERMS}.", 100, initial_indent="  ", subsequent_indent="  "))
+    _say("\nGet one with: python -m generator models fetch NAME")
+
+
+def _presence(file: SourceFile, folder: Path) -> str:
+    return "here" if is_present(file, folder) else "not here"
+
+
+def _entry(name: str, size_mb: float, presence: str, summary: str = "", terms: str = "") -> None:
+    _say(f"  {name:<18} {size_mb:5.0f} MB  {presence:<8}  {summary}".rstrip())
+    if terms:
+        _say(textwrap.fill(f"Licence: {terms}.", 100, initial_indent=" " * 40, subsequent_indent=" " * 40))
+
+
+def _fetch(name: str, perceptors: Sequence[str] | None, folder: Path, digests: Mapping[str, str]) -> None:
+    """Fetch what is not there yet, then open all of it, which checks it and converts it."""
+    from generator.checkpoints.library import open_perceptor, open_set
+
+    if name == STARTER:
+        _say("The starter ships with Reverie; there is nothing to fetch.")
+        return
+    for file in files_of(name, perceptors):
+        if is_present(file, folder):
+            _say(f"{file.name} is here already.")
+            continue
+        with tqdm(desc=file.name, unit="B", unit_scale=True, unit_divisor=1000, miniters=1) as bar:
+            place = fetch(file, folder, _shown_by(bar), digests=digests)
+        _say(f"{place} is here.")
+    if name in PERCEPTORS:
+        open_perceptor(name, folder, digests)
+    else:
+        open_set(name, folder, perceptors, digests)
+    _say(f"{name} is ready.")
+
+
+def _shown_by(bar: tqdm[Any]) -> FetchProgress:
+    def show(_: str, done: int, total: int | None) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    return show
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

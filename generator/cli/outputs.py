@@ -1,0 +1,123 @@
+"""Where the command line's files go: names, formats, and whether they can be written at all. Main thread; no torch."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+from generator.errors import InvalidRequest
+from generator.images import files as images
+from generator.images import timelapse
+
+MAX_NAME_CHARACTERS = 40
+MAX_NAME_BYTES = 255
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
+
+
+class Outputs(NamedTuple):
+    """The files of one picture; `film` is None where nobody asked for a timelapse."""
+
+    picture: Path
+    file_format: str
+    film: Path | None
+    preview_every: int
+
+    @property
+    def snapshot(self) -> Path:
+        """Where a stopped dream goes."""
+        return self.picture.with_suffix(".dream")
+
+
+def plan_outputs(
+    output: Path | None, file_format: str | None, film: str | None, preview_every: str, title: str
+) -> Outputs:
+    """Settle where everything goes, before anything is painted; `title` names the file where nobody did.
+
+    Raises:
+        InvalidRequest: if names and formats do not agree, or a place cannot be written to.
+    """
+    if file_format is not None and file_format not in images.FORMATS:
+        raise InvalidRequest(
+            f"format cannot be {file_format[:20]!r}; choose one of {', '.join(images.FORMATS)}.", "format"
+        )
+    if not re.fullmatch(r"\d{1,4}", preview_every):
+        raise InvalidRequest(
+            f"preview-every must be a whole number from 0 to 9999, not {preview_every[:20]!r}.", "preview_every"
+        )
+    picture = _picture(output, file_format, title)
+    _check_writable(picture)
+    film_path = None if film is None else _film(film, picture)
+    return Outputs(picture, file_format or images.format_of(picture) or "png", film_path, int(preview_every))
+
+
+def name_for(title: str) -> str:
+    """A short file name that is safe on every system, made of the words of a prompt."""
+    words = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", title).lower()).strip("-")
+    short = words[:MAX_NAME_CHARACTERS].strip("-")
+    return f"{short}-picture".strip("-") if not short or _RESERVED.fullmatch(short) else short
+
+
+def free(path: Path) -> Path:
+    """The path itself, or with a number behind the name where that is taken."""
+    number, candidate = 2, path
+    while candidate.exists():
+        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        number += 1
+    return candidate
+
+
+def _picture(output: Path | None, file_format: str | None, title: str) -> Path:
+    suffix = {"jpeg": ".jpg"}.get(file_format or "png", f".{file_format or 'png'}")
+    if output is None:
+        return free(Path(f"{name_for(title)}{suffix}"))
+    if not output.name.strip("."):
+        raise InvalidRequest(f"{str(output)!r} is no name of a file.", "output")
+    if not output.suffix:
+        return output.with_name(f"{output.name}{suffix}")
+    by_name = images.format_of(output)
+    if by_name is None and file_format is None:
+        raise InvalidRequest(
+            f"{output.name[-40:]!r} names no format; end it in .png, .jpg or .webp, or give --format.", "output"
+        )
+    if by_name is not None and file_format not in (None, by_name):
+        raise InvalidRequest(f"{output.name[-40:]!r} asks for {by_name} and --format for {file_format}.", "output")
+    return output
+
+
+def _film(given: str, picture: Path) -> Path:
+    path = Path(given) if given else picture.with_name(f"{picture.stem}-timelapse.webp")
+    file_format = path.suffix.lower().removeprefix(".")
+    if file_format not in timelapse.FORMATS:
+        raise InvalidRequest(
+            f"A timelapse ends in .webp or .mp4, not as {given[-40:]!r}; put the prompt before --timelapse.",
+            "timelapse",
+        )
+    if path == picture:
+        raise InvalidRequest("The picture and its timelapse need two names.", "timelapse")
+    timelapse.check_available(file_format)
+    _check_writable(path)
+    return path
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.parent
+    try:
+        if "\0" in str(path):
+            reason = "its name holds a zero byte"
+        elif len(os.fsencode(path.name)) > MAX_NAME_BYTES:
+            reason = "its name is too long"
+        elif path.is_dir():
+            reason = "it is a folder"
+        elif not folder.is_dir():
+            reason = "its folder is not there"
+        elif not os.access(folder, os.W_OK):
+            reason = "its folder is not writable"
+        else:
+            return
+    except (OSError, ValueError):
+        reason = "its name is no file's name"
+    raise InvalidRequest(f"{str(path)[-80:]!r} cannot be written: {reason}.", "output")

@@ -1,0 +1,177 @@
+"""One dream at a terminal: steps with a progress bar, previews, lines of JSON, a film, and Ctrl-C. Main thread."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol, Self
+
+from PIL import Image
+from tqdm import tqdm
+
+from generator.cli.outputs import Outputs
+from generator.errors import GeneratorError
+from generator.images.files import encode, write_file
+from generator.images.timelapse import MAX_FRAMES, Timelapse
+from generator.recipe import Recipe, recipe_to_json
+from generator.request import GenerationRequest, Picture, Progress
+
+
+class Steppable(Protocol):
+    """What is asked of a dream here; `generator.optimisation.dream.Dream` is one."""
+
+    request: GenerationRequest
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the person; painting may add some."""
+
+    def step(self) -> Progress:
+        """Improve the picture once."""
+
+    def preview(self) -> Image.Image:
+        """The picture so far."""
+
+    def picture(self) -> Picture:
+        """The finished picture, or the one so far."""
+
+    def snapshot(self) -> bytes:
+        """All that is needed to go on from here."""
+
+
+class Voice:
+    """What is told to the person or the script at the other end."""
+
+    def __init__(self, *, lines: bool, quiet: bool) -> None:
+        self._lines, self._quiet = lines, quiet
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Self:
+        """As the flags ask for."""
+        return cls(lines=options.json, quiet=options.quiet)
+
+    @property
+    def shows_bar(self) -> bool:
+        """Whether somebody is there to see a progress bar."""
+        return not self._quiet and sys.stderr.isatty()
+
+    def progress(self, progress: Progress, file: Path) -> None:
+        """A line of JSON, where they are wanted."""
+        if self._lines:
+            facts = asdict(progress) | {"file": str(file)}
+            keys = ("step", "steps", "loss", "similarity", "seconds_per_step", "seconds_left", "file")
+            sys.stdout.write(json.dumps({key: facts[key] for key in keys}) + "\n")
+            sys.stdout.flush()
+
+    def result(self, file: Path, sentence: str) -> None:
+        """Where the file is: a sentence, or only its name; the JSON has said it already."""
+        if not self._lines:
+            sys.stdout.write(f"{file if self._quiet else sentence}\n")
+
+    def remark(self, text: str) -> None:
+        """Something good to know."""
+        if not self._quiet:
+            sys.stderr.write(f"{text}\n")
+
+    def warn(self, text: str) -> None:
+        """Something that one should know."""
+        sys.stderr.write(f"Warning: {text}\n")
+
+
+class Interrupt:
+    """Ctrl-C as a wish: the first one is noted, a second one interrupts at once."""
+
+    def __init__(self, on_wish: Callable[[], None]) -> None:
+        self.wished = False
+        self._on_wish = on_wish
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.wished = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._on_wish()
+
+
+def paint(dream: Steppable, outputs: Outputs, voice: Voice) -> bool:
+    """Dream to the end, or to the first Ctrl-C, and save what there is; whether it came to the end.
+
+    Raises:
+        GeneratorError: what the dream raises, or if a file cannot be written.
+    """
+    film, said = None if outputs.film is None else Timelapse(), set(dream.warnings)
+    with Interrupt(lambda: voice.remark("\nStopping after this step; Ctrl-C again stops at once.")) as interrupt:
+        _dream_on(dream, outputs, film, voice, interrupt)
+        finished = dream.finished
+        picture = dream.picture()
+        recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
+        _save(outputs.picture, encode(picture.image, outputs.file_format, recipe))
+        if film is not None and outputs.film is not None:
+            film.add(picture.image)
+            _save(outputs.film, film.encode(outputs.film.suffix.lower().removeprefix("."), recipe))
+        if not finished:
+            _save(outputs.snapshot, dream.snapshot())
+    voice.progress(picture.progress, outputs.picture)
+    for text in picture.warnings:
+        if text not in said:
+            voice.warn(text)
+    _tell(picture, outputs, finished, voice)
+    return finished
+
+
+def _dream_on(dream: Steppable, outputs: Outputs, film: Timelapse | None, voice: Voice, interrupt: Interrupt) -> None:
+    steps = dream.request.stopped_at or dream.request.settings.steps
+    frame_every = max(1, steps // MAX_FRAMES)
+    with tqdm(total=steps, unit="step", disable=not voice.shows_bar) as bar:
+        while not dream.finished and not interrupt.wished:
+            progress = dream.step()
+            bar.update(progress.step - bar.n)
+            bar.set_postfix(similarity=f"{progress.similarity:.3f}", refresh=False)
+            if film is not None and progress.step % frame_every == 0:
+                film.add(dream.preview())
+            if outputs.preview_every and progress.step % outputs.preview_every == 0:
+                _save_preview(dream, progress, outputs, voice)
+
+
+def _save_preview(dream: Steppable, progress: Progress, outputs: Outputs, voice: Voice) -> None:
+    """Save the picture so far under the name of the picture; the last one comes with its recipe instead."""
+    if not dream.finished:
+        _save(outputs.picture, encode(dream.preview(), outputs.file_format))
+        voice.progress(progress, outputs.picture)
+
+
+def _tell(picture: Picture, outputs: Outputs, finished: bool, voice: Voice) -> None:
+    step, steps, seed = picture.progress.step, picture.progress.steps, picture.request.settings.seed
+    film = "" if outputs.film is None else f" Its timelapse is in {outputs.film}."
+    if finished:
+        voice.result(outputs.picture, f"The picture is in {outputs.picture} (seed {seed}).{film}")
+        return
+    so_far = f"The picture so far, after {step} of {steps} steps, is in {outputs.picture} (seed {seed}).{film}"
+    voice.result(outputs.picture, so_far)
+    voice.remark(f"To go on with it: python -m generator --resume {outputs.snapshot}")
+
+
+def _save(path: Path, data: bytes) -> None:
+    try:
+        write_file(path, data)
+    except OSError as exc:
+        raise GeneratorError(f"{path} cannot be written: {exc.strerror or exc}.") from exc

@@ -1,0 +1,278 @@
+"""Pictures from outside and to the outside: normalise, fit, encode, write. Pillow and numpy, no torch; any thread.
+
+What people attach is hostile until shown otherwise: only the four decoders named here ever see it, its type is told by
+its first bytes and not by its name, and its size in pixels is read from its header before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from generator.errors import InvalidRequest
+from generator.images import metadata
+from generator.messages import Message
+from generator.settings import Size
+
+FORMATS = ("png", "jpeg", "webp")
+MAX_FILE_BYTES = 20 * 2**20
+MAX_PIXELS = 50_000_000
+MAX_SIDE_PX = 65_535
+"""As JPEG has it; Pillow keeps an address for each row, which of a picture one pixel wide fills gigabytes."""
+MAX_JPEG_SCANS = 64
+MAX_READS = 100_000
+"""So often Pillow may read from a file; a good one of 20 MiB takes a tenth of it."""
+KEPT_PIXELS = 1024 * 1024
+KEPT_SIDE_PX = 2048
+
+_QUALITY = 95
+_OPENERS: dict[str, Callable[[BytesIO], ImageFile]] = {
+    "png": PngImageFile,
+    "jpeg": JpegImageFile,
+    "webp": WebPImageFile,
+    "gif": GifImageFile,
+}
+_SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def normalise(data: bytes) -> bytes:
+    """Turn what somebody attached into a plain picture: PNG, RGB, upright, at most KEPT_PIXELS and KEPT_SIDE_PX.
+
+    Transparency is laid over white, 16 bits become 8, the first frame of an animation is taken, and everything that is
+    not pixels (places, cameras, names) is left behind. The same bytes give the same bytes, and a normalised picture
+    stays as it is.
+
+    Raises:
+        InvalidRequest: for what is no PNG, JPEG, WebP or GIF, is broken, or too large; a sentence says which.
+    """
+    return _save(_decode(data), "PNG")
+
+
+def check_normalised(data: bytes) -> None:
+    """Refuse bytes that `normalise` cannot have made, as a hostile recipe may hold them.
+
+    Raises:
+        InvalidRequest: with a sentence that says so.
+    """
+    if metadata.png_chunk_kinds(data) <= {b"IHDR", b"IDAT", b"IEND"} and data.endswith(b"IEND\xaeB`\x82"):
+        width, height, depth, colours = struct.unpack(">IIBB", data[16:26])
+        if (depth, colours) == (8, 2) and (width, height) == _kept_size((width, height)):
+            _decode(data)
+            return
+    raise InvalidRequest(Message("The recipe holds a picture that Reverie cannot have written."), "recipe")
+
+
+def load(data: bytes) -> Image.Image:
+    """The RGB picture in normalised bytes."""
+    return _decode(data)
+
+
+def fit(image: Image.Image, size: Size) -> Image.Image:
+    """Cut out the middle in the shape of `size` and resize it: nothing is squashed."""
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+
+
+def to_array(image: Image.Image) -> NDArray[np.float32]:
+    """An RGB picture as `[3, H, W] float32 in 0..1`."""
+    return np.ascontiguousarray(np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1) / 255)
+
+
+def from_array(array: NDArray[np.floating]) -> Image.Image:
+    """The picture of `[3, H, W] floats`; what lies outside 0..1 is clamped, and NaN becomes black."""
+    clean = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
+    return Image.fromarray((clean * 255).round().astype(np.uint8).transpose(1, 2, 0))
+
+
+def encode(image: Image.Image, file_format: str, recipe: str | None = None) -> bytes:
+    """An RGB picture as the bytes of a PNG, JPEG or WebP file that carries `recipe`; the same input, the same bytes.
+
+    Raises:
+        InvalidRequest: if `file_format` is not one of FORMATS.
+    """
+    image = image.convert("RGB")
+    if file_format == "png":
+        return _save(image, "PNG", pnginfo=None if recipe is None else metadata.png_text(recipe))
+    if file_format == "jpeg":
+        data = _save(image, "JPEG", quality=_QUALITY, subsampling=0)
+        return data if recipe is None else metadata.with_jpeg_segments(data, recipe)
+    if file_format == "webp":
+        return _save(image, "WEBP", quality=_QUALITY, method=4, xmp=b"" if recipe is None else metadata.xmp(recipe))
+    text = "format cannot be {given}; choose one of {choices}."
+    raise InvalidRequest(Message(text, given=repr(file_format[:20]), choices=", ".join(FORMATS)), "format")
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's name asks for; None for a name that asks for none of ours."""
+    return _SUFFIXES.get(path.suffix.lower())
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write beside and rename, so that `path` holds the old bytes or the new ones, never a part.
+
+    Raises:
+        OSError: if the folder cannot be written to or the disk is full; nothing is left behind.
+    """
+    beside = path.with_name(f".{uuid4().hex}.part")
+    try:
+        with beside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _save(image: Image.Image, file_format: str, **options: object) -> bytes:
+    plain = Image.frombytes("RGB", image.size, image.tobytes())
+    out = BytesIO()
+    plain.save(out, file_format, **options)
+    return out.getvalue()
+
+
+def _decode(data: bytes) -> Image.Image:
+    """Read hostile bytes as an upright RGB picture of the size that is kept."""
+    kind = _kind(data)
+    declared = _declared_size(data, kind)
+    if declared is not None:
+        _check_size(declared)
+    try:
+        with _OPENERS[kind](_Bounded(data)) as image:
+            _check_size(image.size)
+            image.draft(None, _kept_size(image.size))
+            image.load()
+            return _upright(_flat(image), image)
+    except InvalidRequest:
+        raise
+    except Exception as exc:  # Pillow raises nearly anything for a file that was made to break it.
+        text = "This {kind} picture is broken or incomplete; save it anew and try again."
+        raise InvalidRequest(Message(text, kind=kind.upper()), "image") from exc
+
+
+def _kind(data: bytes) -> str:
+    if not data:
+        raise InvalidRequest(Message("The picture's file is empty."), "image")
+    if len(data) > MAX_FILE_BYTES:
+        text = "The picture's file has {size} MiB; at most {most} MiB are allowed."
+        raise InvalidRequest(Message(text, size=f"{len(data) / 2**20:.1f}", most=MAX_FILE_BYTES // 2**20), "image")
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if data.startswith(b"\xff\xd8\xff"):
+        _check_jpeg(data)
+        return "jpeg"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "webp"
+    raise InvalidRequest(Message("This file is no PNG, JPEG, WebP or GIF picture; save it as one of these."), "image")
+
+
+def _check_jpeg(data: bytes) -> None:
+    """Refuse hundreds of progressive scans, each of which costs a pass over all pixels."""
+    if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
+        raise _endless()
+
+
+class _Bounded(BytesIO):
+    """A file that is not read for ever: millions of empty parts, each read by itself, take minutes."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes.
+
+        Raises:
+            InvalidRequest: after too many calls.
+        """
+        self._reads += 1
+        if self._reads > MAX_READS:
+            raise _endless()
+        return super().read(size)
+
+
+def _endless() -> InvalidRequest:
+    return InvalidRequest(Message("This picture would take for ever to read; save it anew and try again."), "image")
+
+
+def _declared_size(data: bytes, kind: str) -> tuple[int, int] | None:
+    """Width and height from a header's fixed place, for the types that have one.
+
+    Pillow must not open a WebP file first, since libwebp allocates its canvas on opening.
+    """
+    if kind == "png" and len(data) >= 24:
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if kind == "gif" and len(data) >= 10:
+        return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+    if kind == "webp" and data[12:16] == b"VP8X" and len(data) >= 30:
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    return None
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    width, height = size
+    if min(size) < 1:
+        raise InvalidRequest(Message("The picture has no pixels ({size}).", size=f"{width}x{height}"), "image")
+    if width * height > MAX_PIXELS:
+        text = "The picture has {size} pixels; at most {most} megapixels are allowed."
+        raise InvalidRequest(Message(text, size=f"{width}x{height}", most=MAX_PIXELS // 10**6), "image")
+    if max(size) > MAX_SIDE_PX:
+        text = "The picture has {size} pixels; neither side may have more than {most}."
+        raise InvalidRequest(Message(text, size=f"{width}x{height}", most=MAX_SIDE_PX), "image")
+
+
+def _kept_size(size: tuple[int, int]) -> tuple[int, int]:
+    width, height = size
+    if width * height == 0:
+        return size
+    scale = min(1.0, math.sqrt(KEPT_PIXELS / (width * height)), KEPT_SIDE_PX / max(size))
+    return max(1, int(width * scale)), max(1, int(height * scale))
+
+
+def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
+    """The picture turned as the camera's note in its source says."""
+    try:
+        turn = _TURNS.get(source.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # A broken EXIF block says nothing about the pixels, which are already read.
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """RGB of any mode the four decoders give, made small before further copies are made."""
+    if image.mode.startswith("I"):
+        levels = np.asarray(image)
+        return _small(Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB"))
+    if image.has_transparency_data:
+        coloured = _small(image.convert("RGBA"))
+        return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
+    return _small(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _small(image: Image.Image) -> Image.Image:
+    kept = _kept_size(image.size)
+    return image if kept == image.size else image.resize(kept, Image.Resampling.LANCZOS, reducing_gap=3.0)

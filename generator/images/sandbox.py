@@ -1,0 +1,91 @@
+"""A hostile picture is read in a process of its own: `python -m generator.images.sandbox`. Any thread; it waits.
+
+Decoders of pictures are the part of the program that strangers reach most directly, and they are written in C. Apart
+from the rest they can crash, fill their memory or run on without end: the person reads a sentence, the others notice
+nothing, and what a decoder might be made to do, it does without the token in its environment. Nor does it hold Python's
+lock, as WebP's does for as long as it decodes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from generator.errors import InvalidRequest
+from generator.images.files import MAX_FILE_BYTES, normalise
+from generator.messages import Message
+
+PATIENCE_S = 30.0
+CPU_S = 20
+MEMORY_BYTES = 4 * 2**30
+"""Addresses, of which a good picture of 50 megapixels uses one GiB."""
+_REFUSED = 3
+_NEEDED = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR", "LANG")
+"""What of the environment a Python may need to start; no secret is among it."""
+
+
+def normalise_apart(data: bytes) -> bytes:
+    """What `images.normalise` gives, by a process that nothing depends on.
+
+    Raises:
+        InvalidRequest: as `normalise`; also where the process dies, takes too much memory or too long.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        return normalise(data)
+    command = [sys.executable, "-m", "generator.images.sandbox"]
+    root = Path(__file__).parents[2]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own program, and nothing of a person's on its command line
+            command, input=data, capture_output=True, timeout=PATIENCE_S, cwd=root, env=environment(), check=False
+        )
+    except (subprocess.TimeoutExpired, OSError) as exc:
+        raise _unreadable() from exc
+    if done.returncode == _REFUSED:
+        template, values = json.loads(done.stdout)
+        raise InvalidRequest(Message(template, **values), "image")
+    if done.returncode != 0:
+        raise _unreadable()
+    return done.stdout
+
+
+def environment() -> dict[str, str]:
+    """All that the process finds in its environment."""
+    return {name: os.environ[name] for name in _NEEDED if name in os.environ} | {"OMP_NUM_THREADS": "1"}
+
+
+def main() -> int:
+    """Read a picture from standard input and write it as `normalise` leaves it, or the sentence that refuses it."""
+    _limit()
+    try:
+        sys.stdout.buffer.write(normalise(sys.stdin.buffer.read()))
+    except InvalidRequest as exc:
+        message = exc.message
+        found = (
+            (message.template, dict(message.values)) if isinstance(message, Message) else ("{said}", {"said": message})
+        )
+        sys.stdout.buffer.write(json.dumps(found).encode())
+        return _REFUSED
+    return 0
+
+
+def _limit() -> None:
+    """Take no more than a picture needs, where the system can see to it."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits.
+        return
+    for what, most in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, CPU_S), (resource.RLIMIT_CORE, 0)):
+        _, hard = resource.getrlimit(what)
+        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _unreadable() -> InvalidRequest:
+    text = "This picture takes too much memory or time to read; save it anew, or smaller, and try again."
+    return InvalidRequest(Message(text), "image")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,274 @@
+"""Model sets: a VQGAN, one or several perceptors and perhaps a prior, loaded once and kept.
+
+Runs on the thread that dreams. The starter lies beside this module:
+
+- `starter.yaml`: `perceptor` (its name), `prior` (`network`: the arguments of PriorNetwork, `temperature`, `top_k`) and
+  `defaults`, settings that suit these models;
+- `vqgan.yaml`, `vqgan.safetensors`: a VQGAN in taming's form;
+- `clip.safetensors`: a CLIP's state dict with a pruned vocabulary, see `Perceptor.from_state`;
+- `prior.safetensors`: the state dict of a PriorNetwork and `grids`, the drawings' codes;
+- `lexicon.json`: the arguments of Lexicon.
+
+Weights are fp16 on disk and fp32 in memory, unless the device computes in half (`generator.runtime.precision`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import safetensors.torch
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
+
+from generator.checkpoints.digests import sha256_of
+from generator.checkpoints.library import OpenedSet, open_set
+from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
+from generator.messages import Message
+from generator.models.clip import Perceptor
+from generator.models.lexicon import Lexicon
+from generator.models.prior import Prior, PriorNetwork
+from generator.models.sources import PREFIX, OwnModels
+from generator.models.vqgan import VQGAN
+from generator.optimisation.footprint import measure
+from generator.optimisation.memory import Footprint, MemoryBudget
+from generator.optimisation.probing import settle_precision
+from generator.provenance import MadeWith, made_here
+from generator.runtime.device import cap_memory, choose_device, working
+from generator.runtime.precision import Precision, choose_precision
+from generator.settings import Settings
+
+STARTER = Path(__file__).parent / "starter"
+
+
+@dataclass(frozen=True)
+class Models:
+    """Frozen models that dream together, on one device.
+
+    Attributes:
+        name: of the model set.
+        vqgan: paints.
+        perceptors: judge; several have an equal say.
+        prior: proposes starts, if there is one.
+        device: where all of them live.
+        defaults: settings that suit them.
+        starts: by start, what suits them otherwise.
+        files: SHA-256 of each file they come from, by its name; recipes tell them.
+        budget: what memory their dreams may use.
+    """
+
+    name: str
+    vqgan: VQGAN
+    perceptors: tuple[Perceptor, ...]
+    prior: Prior | None
+    device: torch.device
+    defaults: Mapping[str, object]
+    files: Mapping[str, str] = field(default_factory=dict)
+    starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
+
+    @property
+    def precision(self) -> Precision:
+        """In which number format they compute."""
+        return self.vqgan.precision
+
+    def made_with(self, cutouts_at_once: int = 0) -> MadeWith:
+        """By what a picture is made that they paint now; for the number see there."""
+        return made_here(
+            self.device.type,
+            self.files,
+            precision=self.precision.value,
+            threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
+            cutouts_at_once=cutouts_at_once,
+        )
+
+    def compute_in(self, precision: Precision) -> None:
+        """Compute in another number format from now on; see `generator.runtime.precision`."""
+        self.vqgan.compute_in(precision)
+        for perceptor in self.perceptors:
+            perceptor.compute_in(precision)
+        self.__dict__.pop("footprint", None)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """What one step takes in memory; measured when it is first asked for."""
+        return measure(self.vqgan, self.perceptors, self.device)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Differs between models for which a snapshot means different things: by codebook and perceptors."""
+        digest = hashlib.sha256(self.vqgan.codebook.detach().float().cpu().numpy().tobytes())
+        for perceptor in self.perceptors:
+            digest.update(f"\0{perceptor.name} {perceptor.resolution} {perceptor.dimension}".encode())
+        return digest.hexdigest()
+
+
+def load_models(
+    name: str = "starter",
+    device: str = "auto",
+    *,
+    own: OwnModels | None = None,
+    precision: str = "auto",
+    memory_share: float = 1.0,
+) -> Models:
+    """Load a model set by its name: the starter, or one of `generator.checkpoints.catalogue`; or a person's own files.
+
+    `precision` is one of `generator.provenance.PRECISIONS`; `memory_share` is how much of a GPU's memory may be used.
+
+    Raises:
+        CheckpointError: if a file is missing, broken or does not fit; the message names it.
+        InvalidRequest: for an unknown model set, device or precision.
+        OutOfMemory: if the models do not fit.
+    """
+    if own is None and name.startswith(PREFIX):
+        text = (
+            "{models} are somebody's own files; name them with --vqgan and --vqgan-config, and --perceptor if need be."
+        )
+        raise InvalidRequest(Message(text, models=name[:64]), "models")
+    chosen = choose_device(device)
+    wanted = choose_precision(precision, chosen)
+    cap_memory(chosen, memory_share)
+    opened = None if own is None and name == "starter" else open_set(name) if own is None else own.open(name)
+    try:
+        with working(chosen, exact=False):
+            models = load_starter(STARTER, chosen) if opened is None else load_opened(opened, chosen)
+            settle_precision(models, wanted)
+    except OutOfMemory as exc:
+        text = "The models {models} do not fit into the free memory; end other programs that use it, or choose others."
+        raise OutOfMemory(Message(text, models=name if opened is None else opened.name)) from exc
+    return replace(models, budget=MemoryBudget.of(chosen, memory_share))
+
+
+def load_opened(opened: OpenedSet, device: torch.device) -> Models:
+    """Models from weights that `generator.checkpoints.library` opened; there is no prior among them.
+
+    Raises:
+        CheckpointError: if they do not fit.
+    """
+    vqgan = _vqgan(opened.config, _as_fp32(opened.vqgan), f"The VQGAN {opened.name}", device)
+    perceptors = tuple(Perceptor.from_state(name, _as_fp32(state), device) for name, state in opened.perceptors)
+    return Models(opened.name, vqgan, perceptors, None, device, {}, opened.files)
+
+
+def load_starter(folder: Path, device: torch.device) -> Models:
+    """Load a folder in the starter's layout.
+
+    Raises:
+        CheckpointError: if a file is missing, broken or does not fit; the message names it.
+    """
+    config = read_yaml(folder / "starter.yaml")
+    vqgan = load_vqgan(folder / "vqgan.yaml", folder / "vqgan.safetensors", device)
+    try:
+        perceptor_name, defaults = str(config.perceptor), OmegaConf.to_container(config.defaults)
+        starts = cast("dict[str, dict[str, object]]", OmegaConf.to_container(config.starts))
+        Settings().merged(cast("dict[str, object]", defaults))
+        for start, changes in starts.items():
+            Settings().merged({"start": start, **changes})
+    except (OmegaConfBaseException, InvalidRequest, TypeError, ValueError, AttributeError) as exc:
+        raise CheckpointError(f"{folder / 'starter.yaml'} is not complete: {exc}") from exc
+    lexicon = _read_lexicon(folder / "lexicon.json")
+    clip = read_tensors(folder / "clip.safetensors")
+    perceptor = Perceptor.from_state(perceptor_name, clip, device, lexicon.words)
+    prior = _load_prior(folder, config, vqgan, lexicon, device)
+    files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))}
+    return Models("starter", vqgan, (perceptor,), prior, device, cast("dict[str, object]", defaults), files, starts)
+
+
+def load_vqgan(config: Path, weights: Path, device: torch.device) -> VQGAN:
+    """Load a VQGAN from taming's yaml and safetensors, frozen.
+
+    Raises:
+        CheckpointError: if a file is missing, broken or does not fit; the message names it.
+    """
+    parsed, tensors = read_yaml(config), read_tensors(weights)
+    try:
+        return _vqgan(parsed, tensors, str(weights), device)
+    except CheckpointError as exc:
+        raise CheckpointError(f"{exc} The yaml is {config}.") from exc
+
+
+def _vqgan(config: DictConfig, tensors: Mapping[str, Tensor], what: str, device: torch.device) -> VQGAN:
+    """Built without numbers, so that the weights are neither drawn by lot first nor held twice."""
+    with torch.device("meta"):
+        vqgan = VQGAN(config)
+    _fill(vqgan, tensors, what, assign=True)
+    return vqgan.eval().requires_grad_(False).to(device)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name, floating ones as fp32.
+
+    Raises:
+        CheckpointError: if the file is missing or broken.
+    """
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path} is missing; get it again from where Reverie came from.") from exc
+    except (SafetensorError, OSError, ValueError) as exc:
+        raise CheckpointError(f"{path} is damaged ({exc}); get it again from where Reverie came from.") from exc
+    return _as_fp32(tensors)
+
+
+def _as_fp32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Floating tensors as fp32; always copies: what is mapped ends the process if somebody shortens the file later."""
+    kinds = {name: torch.float32 if tensor.is_floating_point() else tensor.dtype for name, tensor in tensors.items()}
+    return {name: tensor.to(kinds[name], copy=True) for name, tensor in tensors.items()}
+
+
+def read_yaml(path: Path) -> DictConfig:
+    """A yaml file whose top level is a mapping.
+
+    Raises:
+        CheckpointError: if the file is missing or something else.
+    """
+    try:
+        config = OmegaConf.load(path)
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path} is missing; get it again from where Reverie came from.") from exc
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as exc:
+        raise CheckpointError(f"{path} cannot be read as yaml: {exc}") from exc
+    if not isinstance(config, DictConfig):
+        raise CheckpointError(f"{path} holds no mapping at its top level.")
+    return config
+
+
+def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon, device: torch.device) -> Prior:
+    tensors = read_tensors(folder / "prior.safetensors")
+    try:
+        with torch.random.fork_rng(devices=[]):  # its first numbers are drawn by lot, and not used
+            network = PriorNetwork(**cast("dict[str, Any]", OmegaConf.to_container(config.prior.network)))
+        temperature, top_k = float(config.prior.temperature), int(config.prior.top_k)
+    except (OmegaConfBaseException, TypeError, ValueError, ZeroDivisionError, AssertionError, AttributeError) as exc:
+        raise CheckpointError(f"{folder / 'starter.yaml'} describes no prior: {exc}") from exc
+    try:
+        grids = tensors.pop("grids").long()
+    except KeyError as exc:
+        raise CheckpointError(f"{folder / 'prior.safetensors'} lacks the drawings' codes, 'grids'.") from exc
+    _fill(network, tensors, str(folder / "prior.safetensors"))
+    return Prior(network.eval().requires_grad_(False).to(device), vqgan, lexicon, grids, temperature, top_k)
+
+
+def _read_lexicon(path: Path) -> Lexicon:
+    try:
+        return Lexicon(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path} is missing; get it again from where Reverie came from.") from exc
+    except (OSError, TypeError, ValueError, AttributeError, IndexError) as exc:
+        raise CheckpointError(f"{path} is damaged ({exc}); get it again from where Reverie came from.") from exc
+
+
+def _fill(module: nn.Module, tensors: Mapping[str, Tensor], what: str, assign: bool = False) -> None:
+    try:
+        module.load_state_dict(tensors, assign=assign)
+    except RuntimeError as exc:
+        raise CheckpointError(f"{what} does not fit its configuration: {exc}") from exc

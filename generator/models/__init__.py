@@ -1,0 +1,1 @@
+"""Networks: VQGAN, CLIP, prior, and the frozen layers they are computed with."""

@@ -1,0 +1,237 @@
+"""A perceptor: OpenAI's CLIP, which says how well pictures and words agree. The only module that imports clip.
+
+Runs on the thread that dreams. Source: Radford et al., "Learning Transferable Visual Models From Natural Language
+Supervision", arXiv 2103.00020. The network, the tokenizer and the constants are those of the installed package.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+import warnings
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from generator.errors import CheckpointError
+from generator.models.lexicon import singular
+from generator.models.vision import embed
+from generator.runtime.precision import Precision, store_in
+
+with warnings.catch_warnings():
+    # clip imports pkg_resources, which says at each import that it will go away.
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+    from clip.model import CLIP, ModifiedResNet
+    from clip.simple_tokenizer import SimpleTokenizer, basic_clean, whitespace_clean
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+CONTEXT_TOKENS = 77
+VOCABULARY_SIZE = 49408
+_START, _END = VOCABULARY_SIZE - 2, VOCABULARY_SIZE - 1
+
+
+class Perceptor:
+    """A frozen CLIP with the conveniences that a dream needs.
+
+    Attributes:
+        name: what people call it, such as `ViT-B/32`.
+        resolution: side, in pixels, of the square pictures that it sees.
+        dimension: D of its unit vectors.
+        device: where it lives.
+        precision: in which it computes; its vectors are float32 all the same.
+    """
+
+    def __init__(
+        self,
+        model: CLIP,
+        name: str,
+        vocabulary: Tensor | None = None,
+        device: torch.device | str = "cpu",
+        words: Set[str] | None = None,
+    ) -> None:
+        """Freeze `model` in place.
+
+        `vocabulary` are the ids of the tokens that it has seen, where not all; `words` are the words, where somebody
+        kept a list: many a word that it has never seen is made of tokens that it has.
+        """
+        self.name = name
+        self.device = torch.device(device)
+        self.precision = Precision.FP32
+        self.model = model.to(self.device).float().eval().requires_grad_(False)
+        self.resolution = int(model.visual.input_resolution)
+        self.dimension = int(model.text_projection.shape[1])
+        self._known = None if vocabulary is None else frozenset(vocabulary.tolist())
+        self._known_words = words
+        self._mean = torch.tensor(MEAN, device=self.device)[:, None, None]
+        self._deviation = torch.tensor(DEVIATION, device=self.device)[:, None, None]
+
+    @classmethod
+    def from_state(
+        cls,
+        name: str,
+        state: Mapping[str, Tensor],
+        device: torch.device | str = "cpu",
+        words: Set[str] | None = None,
+    ) -> Perceptor:
+        """Build the CLIP whose state dict this is: ViT or ResNet, fp16 or fp32, whole or with a pruned vocabulary.
+
+        A pruned state dict has beside `token_embedding.weight [V, C]` the ids of its rows, `vocabulary [V] int64`.
+
+        Raises:
+            CheckpointError: if it is not the state dict of a CLIP.
+        """
+        tensors = {key: value for key, value in state.items() if key not in ("input_resolution", "context_length")}
+        tensors.pop("vocab_size", None)
+        vocabulary = tensors.pop("vocabulary", None)
+        try:
+            tensors = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+            if vocabulary is not None:
+                tensors["token_embedding.weight"] = _expanded(tensors["token_embedding.weight"], vocabulary)
+            model = _build(tensors)
+        except (KeyError, ValueError, IndexError, RuntimeError, ZeroDivisionError, TypeError, AssertionError) as exc:
+            raise CheckpointError(
+                f"{name} is not the state dict of a CLIP model that this version knows: {exc}"
+            ) from exc
+        if isinstance(model.visual, ModifiedResNet):
+            _fold_norms(model.visual)
+            if torch.device(device).type == "cpu":
+                model.visual.to(memory_format=torch.channels_last)
+        return cls(model, name, vocabulary, device, words)
+
+    def _see(self, images: Tensor) -> Tensor:
+        network = self.model.visual
+        return cast(Tensor, network(images)) if isinstance(network, ModifiedResNet) else embed(network, images)
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Unit vectors `[N, D]` of pictures `[N, 3, resolution, resolution] float32 in 0..1`; differentiable."""
+        normal = (images - self._mean) / self._deviation
+        with self.precision.on(self.device):
+            vectors = self._see(normal)
+        return functional.normalize(vectors.float(), dim=-1)
+
+    @torch.no_grad()
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors `[N, D]` of texts; what is over 77 tokens does not count (see `cut_off`)."""
+        tokens = torch.zeros(len(texts), self.model.context_length, dtype=torch.long)
+        for row, text in zip(tokens, texts, strict=True):
+            ids = [_START, *_token_ids(text)[: len(row) - 2], _END]
+            row[: len(ids)] = torch.tensor(ids)
+        with self.precision.on(self.device):
+            vectors = self.model.encode_text(tokens.to(self.device))
+        return functional.normalize(vectors.float(), dim=-1)
+
+    def compute_in(self, precision: Precision) -> None:
+        """Compute in another number format from now on."""
+        self.precision = precision
+        store_in(self.model, precision)
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """The words of `text` that this perceptor has never seen, in order, each once; none where it knows all."""
+        known, words = self._known, self._known_words
+        if words is not None:
+            return tuple(word for word in _words(text) if words.isdisjoint((word, *singular(word))))
+        if known is None:
+            return ()
+        return tuple(word for word in _words(text) if not known.issuperset(_token_ids(word)))
+
+
+def cut_off(text: str) -> str:
+    """The end of `text` that CLIP does not read, being over 77 tokens (two of which mark start and end), or ''."""
+    rest = _token_ids(text)[CONTEXT_TOKENS - 2 :]
+    return str(_tokenizer().decode(rest)).strip() if rest else ""
+
+
+@functools.cache
+def _tokenizer() -> Any:  # noqa: ANN401 - clip has no types
+    return SimpleTokenizer()
+
+
+def _token_ids(text: str) -> list[int]:
+    """Ids without start and end; a person who types the marks themselves would end the text early, so they go."""
+    return [token for token in _tokenizer().encode(text) if token < _START]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The words, numbers and symbols such as emoji that CLIP's tokenizer sees, each once, without punctuation."""
+    tokens = _tokenizer().pat.findall(whitespace_clean(basic_clean(text)).lower())
+    categories = ((token, unicodedata.category(token[0])) for token in tokens)
+    return tuple(dict.fromkeys(token for token, category in categories if category[0] in "LN" or category == "So"))
+
+
+def _expanded(rows: Tensor, vocabulary: Tensor) -> Tensor:
+    """The full embedding table `[49408, C]` of a pruned one; rows that were never trained are zero."""
+    ids = vocabulary.tolist()
+    if (
+        len(ids) != len(rows)
+        or ids != sorted(set(ids))
+        or not {_START, _END} <= set(ids) <= set(range(VOCABULARY_SIZE))
+    ):
+        raise ValueError("its vocabulary does not fit its token embedding")
+    table = rows.new_zeros(VOCABULARY_SIZE, rows.shape[1])
+    table[vocabulary] = rows
+    return table
+
+
+def _build(state: dict[str, Tensor]) -> CLIP:
+    """The model with its weights, without a look at the global random state; the shapes are read as clip reads them.
+
+    `clip.model.build_model` would first fill the network with random numbers and round its weights to fp16.
+    """
+    with torch.device("meta"):
+        model = CLIP(**_architecture(state))
+    mask = model.build_attention_mask()
+    for block in model.transformer.resblocks:
+        block.attn_mask = mask
+    model.load_state_dict(state, assign=True)
+    return model
+
+
+def _architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The arguments of `clip.model.CLIP` that fit a state dict, inferred as `clip.model.build_model` does it."""
+    if "visual.proj" in state:
+        kernel = state["visual.conv1.weight"]
+        grid = round((len(state["visual.positional_embedding"]) - 1) ** 0.5)
+        vision = {
+            "vision_layers": sum(key.startswith("visual.") and key.endswith(".attn.in_proj_weight") for key in state),
+            "vision_width": kernel.shape[0],
+            "vision_patch_size": kernel.shape[-1],
+            "image_resolution": kernel.shape[-1] * grid,
+        }
+    else:
+        grid = round((len(state["visual.attnpool.positional_embedding"]) - 1) ** 0.5)
+        vision = {
+            "vision_layers": tuple(_count(state, f"visual.layer{number}.") for number in (1, 2, 3, 4)),
+            "vision_width": state["visual.layer1.0.conv1.weight"].shape[0],
+            "vision_patch_size": None,
+            "image_resolution": grid * 32,
+        }
+    width = len(state["ln_final.weight"])
+    return {
+        **vision,
+        "embed_dim": state["text_projection"].shape[1],
+        "context_length": len(state["positional_embedding"]),
+        "vocab_size": len(state["token_embedding.weight"]),
+        "transformer_width": width,
+        "transformer_heads": width // 64,
+        "transformer_layers": _count(state, "transformer.resblocks."),
+    }
+
+
+def _count(state: Mapping[str, Tensor], prefix: str) -> int:
+    return len({key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)})
+
+
+def _fold_norms(network: nn.Module) -> None:
+    """Fold each frozen batch norm into the convolution before it: the same function in half the passes over memory."""
+    for module in network.modules():
+        previous: tuple[str, nn.Conv2d] | None = None
+        for key, child in list(module.named_children()):
+            if isinstance(child, nn.BatchNorm2d) and previous is not None:
+                setattr(module, previous[0], fuse_conv_bn_eval(previous[1].eval(), child.eval()))
+                setattr(module, key, nn.Identity())
+            previous = (key, child) if isinstance(child, nn.Conv2d) else None

@@ -1,0 +1,54 @@
+"""The VQGAN's frozen decoder: what `taming.modules.diffusionmodules.model.Decoder.forward` gives, in lean layers.
+
+Runs on the thread that dreams; the modules with the weights are taming's own. The result differs by rounding alone
+(`tests/generator/models/test_decoder.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as functional
+from torch import Tensor
+
+from generator.models.layers import attend, convolve, layout, norm_swish
+
+
+def decode(network: Any, features: Tensor) -> Tensor:  # noqa: ANN401 - taming has no types
+    """Images `[N, 3, H, W]`, about -1..1, of features `[N, C, h, w]`."""
+    middle = network.mid
+    features = features.contiguous(memory_format=layout(network.conv_in.weight))
+    images = _block(middle.block_1, convolve(features, network.conv_in))
+    images = _block(middle.block_2, _attention(middle.attn_1, images))
+    for level in reversed(network.up):
+        for number, block in enumerate(level.block):
+            images = _block(block, images)
+            if len(level.attn):
+                images = _attention(level.attn[number], images)
+        if level is not network.up[0]:
+            images = _upsampled(level.upsample, images)
+    return convolve(norm_swish(images, network.norm_out), network.conv_out).contiguous()
+
+
+def _block(block: Any, images: Tensor) -> Tensor:  # noqa: ANN401
+    change = convolve(norm_swish(images, block.norm1), block.conv1)
+    change = convolve(norm_swish(change, block.norm2), block.conv2)
+    if block.in_channels != block.out_channels:
+        images = convolve(images, block.conv_shortcut if block.use_conv_shortcut else block.nin_shortcut)
+    return change.add_(images)  # nothing keeps a convolution's result
+
+
+def _attention(layer: Any, images: Tensor) -> Tensor:  # noqa: ANN401
+    """Single-headed attention among all places."""
+    norm = layer.norm
+    normal = functional.group_norm(images.float(), norm.num_groups, norm.weight, norm.bias, norm.eps)
+    query, key, value = (
+        convolve(normal, part).flatten(2).transpose(1, 2)[:, None] for part in (layer.q, layer.k, layer.v)
+    )
+    mixed = attend(query, key, value)[:, 0].transpose(1, 2).reshape(images.shape)
+    return images + convolve(mixed, layer.proj_out)
+
+
+def _upsampled(layer: Any, images: Tensor) -> Tensor:  # noqa: ANN401
+    double = functional.interpolate(images, scale_factor=2.0, mode="nearest")
+    return convolve(double, layer.conv) if layer.with_conv else double

@@ -1,0 +1,208 @@
+"""The prior: taming's GPT over the VQGAN's codes proposes where a dream may start. Runs on the thread that dreams.
+
+The GPT is conditioned on the perceptor's text features and on a *sketch*: codes of plain drawings of the things that
+the prompt names, in their own colours, on white. Colours, scenes and combinations come from the GPT; without a known
+word it works from the text alone. Source: Esser et al., arXiv 2012.09841, section 3.2; the sketch is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from generator.models.lexicon import Lexicon, Mention
+from generator.models.vqgan import VQGAN, import_gpt
+from generator.runtime.device import as_many_threads
+
+MAX_THINGS = 4
+MEANINGS_TRIED = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a drawing stands: its centre and its longer side, as shares of the picture's side."""
+
+    x: float
+    y: float
+    side: float
+
+
+LAYOUTS = {
+    1: (Place(0.5, 0.52, 0.74),),
+    2: (Place(0.27, 0.54, 0.46), Place(0.73, 0.54, 0.46)),
+    3: (Place(0.27, 0.3, 0.42), Place(0.73, 0.3, 0.42), Place(0.5, 0.74, 0.42)),
+    4: (Place(0.27, 0.28, 0.42), Place(0.73, 0.28, 0.42), Place(0.27, 0.74, 0.42), Place(0.73, 0.74, 0.42)),
+}
+
+
+class PriorNetwork(nn.Module):
+    """taming's GPT over a grid of codes `[grid, grid]`, read row by row, given text features and a sketch."""
+
+    def __init__(
+        self, *, n_codes: int, grid: int, text_width: int, n_layer: int, n_head: int, n_embd: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.n_codes, self.grid = n_codes, grid
+        self.gpt = import_gpt()(
+            vocab_size=n_codes, block_size=grid * grid, n_layer=n_layer, n_head=n_head, n_embd=n_embd,
+            embd_pdrop=dropout, resid_pdrop=dropout,
+        )  # fmt: skip
+        for block in cast(nn.Sequential, self.gpt.get_submodule("blocks")):
+            attention = block.get_submodule("attn")  # its mask is built with it: no need to keep it in files
+            attention.register_buffer("mask", attention.get_buffer("mask"), persistent=False)
+        self.start = nn.Parameter(torch.zeros(n_embd))
+        self.sketch = nn.Embedding(n_codes + 1, n_embd)  # the last row: nothing is sketched
+        self.near = nn.Conv2d(n_embd, n_embd, 5, padding=2, groups=n_embd // 16)
+        self.text = nn.Sequential(nn.Linear(text_width, n_embd * 2), nn.GELU(), nn.Linear(n_embd * 2, n_embd))
+
+    def condition(self, features: Tensor, sketch: Tensor) -> Tensor:
+        """What each position knows beside the codes before it, `[N, grid * grid, E]`.
+
+        Args:
+            features: unit text features `[N, D]`.
+            sketch: codes `[N, grid, grid]`; n_codes where nothing is sketched.
+        """
+        seen = self.sketch(sketch).permute(0, 3, 1, 2)
+        seen = (seen + self.near(seen)).flatten(2).transpose(1, 2)
+        text = self.text(features * features.shape[-1] ** 0.5)
+        return cast(Tensor, seen + text[:, None])
+
+    def forward(self, codes: Tensor, condition: Tensor) -> Tensor:
+        """Scores `[N, grid * grid, n_codes]` of each next code, given the true codes `[N, grid * grid]` before it."""
+        before = self.gpt.get_submodule("tok_emb")(codes[:, :-1])
+        start = self.start.expand(len(codes), 1, -1)
+        inputs = torch.cat([start, before], dim=1) + condition
+        logits, _ = self.gpt(codes[:, :0], embeddings=inputs)
+        return cast(Tensor, logits)
+
+    @torch.no_grad()
+    def sample(self, condition: Tensor, temperature: float, top_k: int, generator: torch.Generator) -> Tensor:
+        """Draw codes `[N, grid * grid]`, one position after the other."""
+        count, length, width = condition.shape
+        gpt: Any = self.gpt
+        heads = gpt.blocks[0].attn.n_head
+        # Keys and values of all places; those of a place are written when it is read.
+        seen = condition.new_zeros(len(gpt.blocks), 2, count, heads, length, width // heads)
+        codes = torch.zeros(count, length, dtype=torch.long, device=condition.device)
+        before = self.start.expand(count, -1)
+        for at in range(length):
+            scores = self._next(before + condition[:, at] + gpt.pos_emb[:, at], seen[..., : at + 1, :])
+            best = (scores / temperature).topk(top_k, dim=-1)
+            drawn = torch.multinomial(best.values.softmax(dim=-1).cpu(), 1, generator=generator).to(codes.device)
+            codes[:, at] = best.indices.gather(1, drawn)[:, 0]
+            before = gpt.tok_emb(codes[:, at])
+        return codes
+
+    def _next(self, tokens: Tensor, seen: Tensor) -> Tensor:
+        """Scores `[N, n_codes]` of the next code, from the newest place's tokens `[N, E]` and all that was seen.
+
+        The newest place is the last of `seen [layers, 2, N, heads, T, E / heads]`, and is written here.
+        """
+        gpt: Any = self.gpt
+        for block, (keys, values) in zip(gpt.blocks, seen, strict=True):
+            normal, attention = block.ln1(tokens), block.attn
+            query, keys[:, :, -1], values[:, :, -1] = (
+                part(normal).unflatten(1, (attention.n_head, -1))
+                for part in (attention.query, attention.key, attention.value)
+            )
+            mixed = F.scaled_dot_product_attention(query[:, :, None], keys, values)
+            tokens = tokens + attention.proj(mixed.flatten(1))
+            tokens = tokens + block.mlp(block.ln2(tokens))
+        return cast(Tensor, gpt.head(gpt.ln_f(tokens)))
+
+
+class Prior:
+    """Proposes starts for a prompt: network, lexicon and the drawings' stored codes together.
+
+    Args:
+        grids: codes of each concept alone on white, `[concepts, styles, grid, grid]`, placed as LAYOUTS[1] says.
+    """
+
+    def __init__(
+        self, network: PriorNetwork, vqgan: VQGAN, lexicon: Lexicon, grids: Tensor, temperature: float, top_k: int
+    ) -> None:
+        self.network, self._vqgan, self._lexicon, self._grids = network, vqgan, lexicon, grids
+        self._temperature, self._top_k = temperature, top_k
+
+    @torch.no_grad()
+    def propose(
+        self, text: str, text_features: Tensor, count: int, size: tuple[int, int], generator: torch.Generator
+    ) -> Tensor:
+        """`count` proposals for a prompt, as codes `[count, h, w]`.
+
+        Args:
+            text: the prompt's words.
+            count: how many proposals.
+            text_features: the perceptor's unit features of the prompt, `[1, D]`.
+            size: h and w in codes; other sizes than the network's own are painted at its own and fitted.
+            generator: a CPU generator; it alone decides what is drawn.
+        """
+        sketches = torch.stack([self.sketch(text, number) for number in range(count)])
+        device = text_features.device
+        condition = self.network.condition(text_features.expand(count, -1).float(), sketches.to(device))
+        # To share each of thousands of small operations among threads takes longer than to do it.
+        with as_many_threads(1):
+            codes = self.network.sample(condition, self._temperature, self._top_k, generator)
+        codes = codes.reshape(count, self.network.grid, self.network.grid)
+        return codes if size == tuple(codes.shape[1:]) else self._fitted(codes, size)
+
+    def sketch(self, text: str, number: int = 0) -> Tensor:
+        """The codes `[grid, grid]` that show the things the text names; `number` varies drawing and meaning."""
+        mentions = self._lexicon.find(text)[:MAX_THINGS]
+        if not mentions:
+            return torch.full(self._grids.shape[2:], self.network.n_codes)
+        things = [thing for mention in mentions for thing in [self._drawing(mention, number)] * mention.count]
+        things = things[:MAX_THINGS]
+        return things[0] if len(things) == 1 else self._together(things)
+
+    def _drawing(self, mention: Mention, number: int) -> Tensor:
+        """One drawing: every style of the likeliest concept first, and less often of those that it may be too."""
+        styles = self._grids.shape[1]
+        meanings = mention.concepts[:MEANINGS_TRIED]
+        turn = (number // styles) % (len(meanings) + 1)
+        return self._grids[meanings[max(0, turn - 1)], number % styles].long()
+
+    def _together(self, things: Sequence[Tensor]) -> Tensor:
+        """Several drawings on one white ground, encoded anew."""
+        device = self._vqgan.codebook.device
+        alone = self._vqgan.decode(self._vqgan.lookup(torch.stack(list(things)).to(device))).clamp(0, 1)
+        side = alone.shape[-1]
+        own = LAYOUTS[1][0]
+        edge = round(own.side * side)
+        left, top = round(own.x * side - edge / 2), round(own.y * side - edge / 2)
+        canvas = torch.ones(1, 3, side, side, device=device)
+        for image, place in zip(alone, LAYOUTS[len(things)], strict=True):
+            cut = image[None, :, top : top + edge, left : left + edge]
+            size = round(place.side * side)
+            small = F.interpolate(cut, size=(size, size), mode="bilinear", antialias=True)
+            x, y = round(place.x * side - size / 2), round(place.y * side - size / 2)
+            canvas[:, :, y : y + size, x : x + size] = small
+        return self._vqgan.nearest(self._vqgan.encode(canvas))[0].cpu()
+
+    def _fitted(self, codes: Tensor, size: tuple[int, int]) -> Tensor:
+        """Square proposals brought to h x w: scaled to the shorter side, the ground mirrored outwards on the longer."""
+        factor = self._vqgan.factor
+        height, width = size[0] * factor, size[1] * factor
+        short = min(height, width)
+        proposals = []
+        for one in codes:  # one at a time: a large size must not cost `count` times the memory
+            image = self._vqgan.decode(self._vqgan.lookup(one[None])).clamp(0, 1)
+            image = F.interpolate(image, size=(short, short), mode="bicubic", antialias=True).clamp(0, 1)
+            image = _mirrored(image, height, width)
+            proposals.append(self._vqgan.nearest(self._vqgan.encode(image))[0])
+        return torch.stack(proposals)
+
+
+def _mirrored(image: Tensor, height: int, width: int) -> Tensor:
+    """Grow `[1, 3, S, S]` to `[1, 3, height, width]` by mirroring at the edges as often as needed."""
+    while image.shape[-1] < width or image.shape[-2] < height:
+        grow_x = min(width - image.shape[-1], 2 * (image.shape[-1] - 1))
+        grow_y = min(height - image.shape[-2], 2 * (image.shape[-2] - 1))
+        left, top = grow_x // 2, grow_y // 2
+        image = F.pad(image, (left, grow_x - left, top, grow_y - top), mode="reflect")
+    return image

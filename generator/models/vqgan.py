@@ -1,0 +1,156 @@
+"""The VQGAN: taming-transformers' Encoder, Decoder and codebook behind one small module.
+
+Runs on the thread that dreams. The Lightning module around the originals (`taming.models.vqgan`) does not import with
+today's Lightning and would fetch a perceptual network, so the parts are put together here; the names of the submodules
+are taming's, so that its checkpoints' state dicts load as they are.
+Source: Esser et al., "Taming Transformers for High-Resolution Image Synthesis", arXiv 2012.09841.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from generator.errors import CheckpointError
+from generator.models.decoder import decode
+from generator.models.layers import layout
+from generator.runtime.precision import Precision, store_in
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+class _Codebook(nn.Module):
+    """Holds the code vectors under the name that the checkpoint uses: `embedding` (plain) or `embed` (Gumbel)."""
+
+    def __init__(self, n_codes: int, channels: int, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self.add_module(name, nn.Embedding(n_codes, channels))
+
+    @property
+    def weight(self) -> Tensor:
+        return cast(nn.Embedding, getattr(self, self._name)).weight
+
+
+class VQGAN(nn.Module):
+    """Encoder, codebook and decoder, built from a config in taming's yaml form.
+
+    Attributes:
+        factor: pixels of one code's side, 2 ** (number of resolutions - 1).
+        latent_channels: C of a latent `[N, C, H / factor, W / factor]`.
+        precision: in which encoder and decoder compute.
+
+    Raises:
+        CheckpointError: if the config lacks a part or describes a model that taming cannot build.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        super().__init__()
+        from taming.modules.diffusionmodules.model import Decoder, Encoder
+
+        try:
+            params = config.model.params
+            network = dict(params.ddconfig)
+            self.latent_channels = int(params.embed_dim)
+            n_codes = int(params.n_embed)
+            self.factor = 2 ** (len(network["ch_mult"]) - 1)
+            gumbel = "gumbel" in str(config.model.target).lower()
+            # taming prints sizes on standard output, where the command line's results go.
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.encoder, self.decoder = Encoder(**network), Decoder(**network)
+        except (KeyError, TypeError, AttributeError, ValueError) as exc:
+            raise CheckpointError(f"The model's yaml is not one of taming-transformers' VQGANs: {exc}") from exc
+        channels = int(network["z_channels"])
+        self.quantize = _Codebook(n_codes, self.latent_channels, "embed" if gumbel else "embedding")
+        if gumbel:
+            self.quantize.add_module("proj", nn.Conv2d(channels, n_codes, 1))
+            self.quant_conv = nn.Conv2d(channels, channels, 1)
+        else:
+            self.quant_conv = nn.Conv2d(channels, self.latent_channels, 1)
+        self.post_quant_conv = nn.Conv2d(self.latent_channels, channels, 1)
+        self.precision = Precision.FP32
+
+    @property
+    def codebook(self) -> Tensor:
+        """The code vectors, `[n_codes, C]`."""
+        return self.quantize.weight
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents `[N, C, H / factor, W / factor]` of images `[N, 3, H, W] in 0..1`.
+
+        A Gumbel encoder gives scores for each code, not a place in code space; its latent is the best code's vector.
+        """
+        with self.precision.on(images.device):
+            features = self.encoder(images * 2 - 1)
+        features = self.quant_conv(features.float())
+        if "proj" in dict(self.quantize.named_children()):
+            scores = cast(nn.Conv2d, self.quantize.get_submodule("proj"))(features)
+            return self.lookup(scores.argmax(dim=1))
+        return cast(Tensor, features)
+
+    def quantise(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest code vectors `[N, C, h, w]` by squared L2, and their numbers `[N, h, w] int64`; no gradient."""
+        with torch.no_grad():
+            codes = self.nearest(latent)
+            return self.lookup(codes), codes
+
+    def nearest(self, latent: Tensor) -> Tensor:
+        """Numbers `[N, h, w]` of the codes nearest to a latent `[N, C, h, w]`: one product, no one-hot."""
+        rows = latent.permute(0, 2, 3, 1).reshape(-1, self.latent_channels).float()
+        codebook = self.codebook.float()
+        # |row - code|^2 without |row|^2, which is the same for every code
+        distance = torch.addmm(codebook.square().sum(dim=1), rows, codebook.t(), alpha=-2)
+        return distance.argmin(dim=1).reshape(latent.shape[0], *latent.shape[2:])
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """The code vectors `[N, C, h, w]` of numbers `[N, h, w]`."""
+        return self.codebook[codes].permute(0, 3, 1, 2)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Images `[N, 3, H, W]`, about 0..1 but not clamped, of quantised latents `[N, C, h, w]`."""
+        features = self.post_quant_conv(latent)
+        with self.precision.on(latent.device):
+            images = self.decoder(features) if self._learns else decode(self.decoder, features)
+        return (cast(Tensor, images).float() + 1) / 2
+
+    @property
+    def _learns(self) -> bool:
+        """Whether the decoder's weights want gradients, which its lean layers do not give."""
+        return torch.is_grad_enabled() and any(weight.requires_grad for weight in self.decoder.parameters())
+
+    def compute_in(self, precision: Precision) -> None:
+        """Compute encoder and decoder in another number format from now on; all else stays float32."""
+        self.precision = precision
+        store_in(self.encoder, precision)
+        store_in(self.decoder, precision)
+        self.decoder.to(memory_format=layout(self.decoder.conv_in.weight))
+
+
+def import_gpt() -> type[nn.Module]:
+    """The GPT class of taming.
+
+    Its module imports a sampling function that transformers has dropped and that GPT itself never calls, so an empty
+    module stands in for transformers while it is imported.
+    """
+    name = "taming.modules.transformer.mingpt"
+    if name not in sys.modules:
+        absent = "transformers" not in sys.modules
+        stand_in = ModuleType("transformers")
+        stand_in.top_k_top_p_filtering = None  # type: ignore[attr-defined]
+        original = sys.modules.get("transformers", stand_in)
+        sys.modules["transformers"] = stand_in
+        try:
+            __import__(name)
+        finally:
+            if absent:
+                del sys.modules["transformers"]
+            else:
+                sys.modules["transformers"] = original
+    return cast("type[nn.Module]", sys.modules[name].GPT)

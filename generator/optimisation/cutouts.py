@@ -1,0 +1,245 @@
+"""What a perceptor sees of the picture: many crops at once, turned, tilted and resized in a single resampling.
+
+Runs on the thread that dreams. `draw` and `draw_noise` make all random choices of a step with the dream's generator,
+`cut` resamples the picture for all of them in one `grid_sample`, and `augment` changes colours, sharpness and noise.
+A plain version, one crop at a time, lives in tests/generator/optimisation/test_cutouts.py and holds this one to its
+values and gradients.
+
+Source: `MakeCutouts` of K. Crowson's notebooks (arXiv 2204.08583) with the augmentations of nerdyrodent/VQGAN-CLIP.
+We differ in that a turned crop shows what lies beside it in the picture instead of its own smeared border, in that
+shrinking averages first (see `_atlas`), and in how a picture that is no square is seen whole (see `draw`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from generator.optimisation.autograd import clamp_with_gradient, local_means
+from generator.settings import Settings
+
+MAX_TURN = math.radians(30)
+MAX_SHIFT = 0.1
+MAX_TILT = 0.1
+MAX_HUE = 0.01 * 2 * math.pi
+MAX_SATURATION = 0.01
+# A blur with the kernel (1 1 1, 1 5 1, 1 1 1) / 13 goes this far from the pixel towards the mean of its 3 x 3.
+_BLUR = 9 / 13
+
+
+class Cuts(NamedTuple):
+    """Random choices for N crops, each `[N] float32`, lengths in pixels of the picture, angles in radians.
+
+    Attributes:
+        x: left edge of the crop's square; may lie outside the picture.
+        y: upper edge.
+        side: length of its edges.
+        mirror: -1 mirrored, 1 not.
+        turn: angle of rotation.
+        shift_x: movement to the right, as a share of the side.
+        shift_y: movement downwards.
+        tilt_x: perspective; how much nearer the right edge is than the centre.
+        tilt_y: the same for the lower edge.
+        hue: rotation of the colours about grey.
+        saturation: factor of the colours' distance from grey.
+        sharpness: 0 leaves as is, -1 blurs, 1 sharpens.
+        noise: standard deviation of the noise that is added.
+    """
+
+    x: Tensor
+    y: Tensor
+    side: Tensor
+    mirror: Tensor
+    turn: Tensor
+    shift_x: Tensor
+    shift_y: Tensor
+    tilt_x: Tensor
+    tilt_y: Tensor
+    hue: Tensor
+    saturation: Tensor
+    sharpness: Tensor
+    noise: Tensor
+
+    def part(self, which: slice) -> Cuts:
+        """Some of the crops."""
+        return Cuts(*(choices[which] for choices in self))
+
+
+def draw(settings: Settings, overviews: int, width_px: int, height_px: int, generator: torch.Generator) -> Cuts:
+    """Choose `settings.cutouts` crops, the first `overviews` of which see the picture as a whole.
+
+    An inner crop has a side of `u ** cut_power * (short - low) + low`, low being `cut_min * short`, and lies anywhere
+    inside. An overview covers the short edge; its side lies evenly between the short and the long edge. In a square
+    picture it is exactly the whole. In another shape one crop cannot be both whole and unpadded: squares of the short
+    edge alone paint the subject twice, side by side, and padded ones alone waste what the perceptor can resolve, so
+    there are all in between; where a crop leaves the picture it sees the border's colours go on.
+    """
+    # Every choice is drawn, used or not, so that switching one augmentation off leaves all others as they were.
+    even = torch.rand(18, settings.cutouts, generator=generator, device=generator.device)
+    place_x, place_y, size, length, flip, affine, perspective, colour, sharp, noise = even[:10]
+    turn, shift_x, shift_y, tilt_x, tilt_y, hue, saturation, sharpness = even[10:].mul(2).sub(1)
+    affine, perspective = affine < settings.affine, perspective < settings.perspective
+    colour, sharp = colour < settings.colour, sharp < settings.sharpness
+    short, long = min(width_px, height_px), max(width_px, height_px)
+    whole = torch.arange(settings.cutouts, device=even.device) < overviews
+    inner = short * (settings.cut_min + (1 - settings.cut_min) * size**settings.cut_power)
+    side = torch.where(whole, short + (long - short) * length, inner)
+    return Cuts(
+        x=place_x * (width_px - side),
+        y=place_y * (height_px - side),
+        side=side,
+        mirror=1 - 2 * (flip < settings.flip).float(),
+        turn=affine * turn * MAX_TURN,
+        shift_x=affine * shift_x * MAX_SHIFT,
+        shift_y=affine * shift_y * MAX_SHIFT,
+        tilt_x=perspective * tilt_x * MAX_TILT,
+        tilt_y=perspective * tilt_y * MAX_TILT,
+        hue=colour * hue * MAX_HUE,
+        saturation=1 + colour * saturation * MAX_SATURATION,
+        sharpness=sharp * sharpness,
+        noise=noise * settings.noise,
+    )
+
+
+def draw_noise(settings: Settings, resolution_px: int, generator: torch.Generator) -> Tensor | None:
+    """Noise for all crops of that resolution, `[N, 3, r, r]` of variance 1; None where none is asked for."""
+    if settings.noise == 0:
+        return None
+    shape = (settings.cutouts, 3, resolution_px, resolution_px)
+    return torch.randn(shape, generator=generator, device=generator.device)
+
+
+def cut(image: Tensor, cuts: Cuts, resolution_px: int, exact: bool = False) -> Tensor:
+    """Cut all crops out of a picture.
+
+    Args:
+        image: `[1, 3, H, W]`.
+        cuts: N crops.
+        resolution_px: side of each result.
+        exact: use `gather` in place of `grid_sample`, whose gradient adds up in random order on a GPU.
+
+    Returns:
+        `[N, 3, resolution_px, resolution_px]`.
+    """
+    atlas, levels = _atlas(image, resolution_px)
+    places = _places(cuts, image.shape[3], image.shape[2], levels, resolution_px)
+    count, side = len(cuts.side), resolution_px
+    sampled = (_gathered if exact else _sampled)(atlas, places.reshape(count * side, side, 2))
+    return sampled.view(3, count, side, side).transpose(0, 1)
+
+
+def _atlas(image: Tensor, resolution_px: int) -> tuple[Tensor, int]:
+    """The picture and, under it, its halves, quarters and so on, as far as the largest crop can need them.
+
+    Bilinear sampling sees two pixels across: of a crop that shrinks more than that it would skip pixels, and noise
+    between them would go unseen. So each crop samples the level that is nearest to its own scale, and since all levels
+    lie in one image it is still one resampling.
+
+    Returns:
+        The atlas `[1, 3, sum of heights, W]` and the number of levels.
+    """
+    levels = [image]
+    for _ in range(round(math.log2(max(image.shape[2:]) / resolution_px))):
+        levels.append(functional.avg_pool2d(levels[-1], 2, ceil_mode=True))
+    padded = [functional.pad(level, (0, image.shape[3] - level.shape[3])) for level in levels]
+    return torch.cat(padded, dim=2), len(levels)
+
+
+def _places(cuts: Cuts, width_px: int, height_px: int, levels: int, resolution_px: int) -> Tensor:
+    """Where in the atlas each pixel of each crop looks: x and y, `[N, r * r, 2]`, 0 being the first pixel's centre."""
+    device = cuts.side.device
+    halvings = torch.arange(levels, device=device)
+    widths, heights = (
+        torch.full_like(halvings, -edge).bitwise_right_shift(halvings).neg() for edge in (width_px, height_px)
+    )
+    tops = heights.cumsum(0) - heights
+    level = (cuts.side / resolution_px).log2().round().clamp(0, levels - 1).long()
+
+    line = (torch.arange(resolution_px, device=device) * 2 + 1) / resolution_px - 1
+    down, across = torch.meshgrid(line, line, indexing="ij")
+    square = torch.stack([across, down, torch.ones_like(across)]).view(3, -1)
+    across, down, depth = (_projections(cuts) @ square).unbind(1)
+    scale = 0.5 ** level[:, None] / depth
+    x = torch.minimum((across * scale - 0.5).clamp(min=0), widths[level][:, None] - 1)
+    y = torch.minimum((down * scale - 0.5).clamp(min=0), heights[level][:, None] - 1)
+    return torch.stack([x, y + tops[level][:, None]], dim=-1)
+
+
+def _projections(cuts: Cuts) -> Tensor:
+    """Homographies `[N, 3, 3]` from a crop's own square (-1..1) to pixels of the picture: tilt, turn, shift, mirror."""
+    half = cuts.side / 2
+    cosine, sine = cuts.turn.cos() * half, cuts.turn.sin() * half
+    none, one = torch.zeros_like(half), torch.ones_like(half)
+    turned = torch.stack([cuts.mirror * cosine, -cuts.mirror * sine, none, sine, cosine, none], dim=1).view(-1, 2, 3)
+    across = cuts.x + half + cuts.mirror * cuts.shift_x * cuts.side
+    down = cuts.y + half + cuts.shift_y * cuts.side
+    tilt = torch.stack([cuts.tilt_x, cuts.tilt_y, one], dim=1)[:, None]
+    centre = torch.stack([across, down], dim=1)[:, :, None]
+    return torch.cat([turned + centre * tilt, tilt], dim=1)
+
+
+def _sampled(atlas: Tensor, places: Tensor) -> Tensor:
+    """Bilinear samples `[3, ...]` of an atlas `[1, 3, H, W]` at places `[A, B, 2]`."""
+    x, y = (places * 2 + 1).unbind(-1)
+    grid = torch.stack([x / atlas.shape[3], y / atlas.shape[2]], dim=-1) - 1
+    return functional.grid_sample(atlas, grid[None], padding_mode="border", align_corners=False)
+
+
+def _gathered(atlas: Tensor, places: Tensor) -> Tensor:
+    """The same as `_sampled` from four row look-ups, whose gradient is sorted before it is added up."""
+    width, height = atlas.shape[3], atlas.shape[2]
+    rows = atlas[0].flatten(1).t()
+    floor = places.floor()
+    share_x, share_y = (places - floor).reshape(-1, 2, 1).unbind(1)
+    left, upper = floor.long().view(-1, 2).unbind(1)
+    right, lower = (left + 1).clamp(max=width - 1), (upper + 1).clamp(max=height - 1)
+    above = rows[upper * width + left] * (1 - share_x) + rows[upper * width + right] * share_x
+    below = rows[lower * width + left] * (1 - share_x) + rows[lower * width + right] * share_x
+    return (above * (1 - share_y) + below * share_y).t().contiguous()
+
+
+def augment(cutouts: Tensor, cuts: Cuts, settings: Settings, noise: Tensor | None) -> Tensor:
+    """Shift colours, blur or sharpen, add noise, clamp to 0..1 with gradient; all `[N, 3, r, r]`."""
+    if settings.colour > 0:
+        cutouts = (_colour_matrices(cuts) @ cutouts.flatten(2)).view(cutouts.shape)
+    if settings.sharpness > 0:
+        strength = (cuts.sharpness * _BLUR)[:, None, None, None]
+        cutouts = cutouts + (cutouts - local_means(cutouts)) * strength
+    if noise is not None:
+        cutouts = cutouts + noise * cuts.noise[:, None, None, None]
+    return clamp_with_gradient(cutouts, 0, 1)
+
+
+def _colour_matrices(cuts: Cuts) -> Tensor:
+    """RGB matrices `[N, 3, 3]` that turn colours about the grey axis (Rodrigues' formula) and scale what is not grey.
+
+    The peers' jitter turns hue in HSV, pixel by pixel; for its 3.6 degrees a linear map does the same.
+    """
+    same = torch.eye(3, device=cuts.hue.device)
+    grey = torch.full_like(same, 1 / 3)
+    axis = (same.roll(1, 0) - same.roll(2, 0)) / math.sqrt(3)
+    cosine = (cuts.saturation * cuts.hue.cos())[:, None, None]
+    sine = (cuts.saturation * cuts.hue.sin())[:, None, None]
+    return grey + cosine * (same - grey) + sine * axis
+
+
+def views(images: Tensor, resolution_px: int) -> Tensor:
+    """What a perceptor is shown to judge pictures `[N, 3, H, W]`: squares, without augmentation.
+
+    A square picture is one view; another shape gives three squares of its short edge, at both ends and in the middle.
+    Resized as CLIP's own preprocessing does it (bicubic, antialiased).
+
+    Returns:
+        `[N, V, 3, resolution_px, resolution_px]` in 0..1.
+    """
+    height, width = images.shape[2:]
+    short, spare = min(width, height), abs(width - height)
+    starts = [0] if spare == 0 else [0, spare // 2, spare]
+    axis = 3 if width > height else 2
+    squares = torch.cat([images.narrow(axis, start, short) for start in starts])
+    resized = functional.interpolate(squares, (resolution_px, resolution_px), mode="bicubic", antialias=True)
+    return resized.clamp(0, 1).view(len(starts), len(images), *resized.shape[1:]).transpose(0, 1)

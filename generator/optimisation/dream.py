@@ -1,0 +1,294 @@
+"""The dream: a latent that is improved until its picture agrees with the prompts.
+
+Runs on the thread that dreams; nobody else may touch a `Dream`. The loop is that of Crowson et al., "VQGAN-CLIP",
+arXiv 2204.08583: decode, cut, augment, embed, loss, update.
+
+Everything random comes from one generator, seeded by `settings.seed`. On a CPU the same request gives the same bytes,
+and so does a dream that was resumed, whatever the number of steps in between; on a GPU by the setting `exact`. That
+holds for the same build of torch on the same kind of processor with the same number of threads: another number splits
+sums elsewhere, and rounding differs in the last bit.
+
+Each step decodes the latent itself, and `preview` shows that very image. With a moving average (`ema`) the picture is
+decoded from the average, once, when it is asked for: guiding by the average instead would answer each change late, and
+showing the average meanwhile would cost a second decode each time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from generator.errors import CheckpointError, GeneratorError, InvalidRequest
+from generator.images.tensors import to_image
+from generator.loading import Models
+from generator.messages import Message
+from generator.optimisation.autograd import clamp_with_gradient, straight_through
+from generator.optimisation.guidance import Judges
+from generator.optimisation.init import at_size, start_latent
+from generator.optimisation.latent import Latent
+from generator.optimisation.loss_scale import LossScale
+from generator.optimisation.losses import anchor_loss, pull_loss, total_variation
+from generator.optimisation.memory_plan import Fitting
+from generator.optimisation.progress import Course
+from generator.optimisation.request_warnings import foresee
+from generator.optimisation.schedule import Schedule
+from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
+from generator.optimisation.targets import targets_of
+from generator.provenance import MadeWith
+from generator.recipe import request_from_json, request_to_json
+from generator.request import GenerationRequest, Picture, Progress
+from generator.runtime.device import fits, working
+from generator.runtime.precision import Precision
+
+_RESAMPLING = Image.Resampling.BICUBIC
+
+
+class Dream:
+    """One picture in the making. `request` is what is dreamt, at a smaller size than asked for if memory is short."""
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        models: Models,
+        parent_latent: Tensor | None = None,
+        cutouts_at_once: int | None = None,
+    ) -> None:
+        """Prepare the first step. A parent whose latent `[1, C, h, w]` is not given is dreamt here, from its start.
+
+        At most `cutouts_at_once` are judged together; where that is None, as many as fit into memory.
+
+        Raises:
+            InvalidRequest: if these models cannot dream this.
+            OutOfMemory: if it does not fit, not even smaller.
+        """
+        self.request, self._models, self._parent_latent = request, models, parent_latent
+        self._fitting = Fitting.planned(request.settings, models, cutouts_at_once)
+        self._start(request)
+
+    def _start(self, request: GenerationRequest) -> None:
+        """Begin, or begin anew; at a smaller size where memory runs out."""
+        while not fits(self._models.device, self._exact, lambda: self._start_at(self._fitting.fitted(request))):
+            self._fitting.shrink()
+
+    def _start_at(self, request: GenerationRequest) -> None:
+        self._fitting.claim(self._models, 1)
+        self._prepare(request)
+        if request.parent is not None and self._parent_latent is None:
+            self._parent_latent = _dreamt(request.parent, self._models, self._fitting.group)
+        size = self._schedule.size_at(0)
+        start = start_latent(request, self._models, size, self._targets[0], self._parent_latent, self._generator)
+        self._begin(start, start)
+
+    def _prepare(self, request: GenerationRequest) -> None:
+        """All that follows from the request and needs no start."""
+        models = self._models
+        self.request, self._settings = request, request.settings
+        with working(models.device, self._exact):
+            self._targets = targets_of(request, models.perceptors)
+        self._schedule = Schedule(self._settings, models.vqgan.factor, len(self._targets))
+        self._foreseen = foresee(request, models)
+        self._scale = LossScale(models.precision, models.device)
+        self._judges = Judges(models.perceptors, self._settings, self._exact)
+        self._generator = torch.Generator(models.device).manual_seed(self._settings.seed)
+        self._course = Course(self._schedule, self._targets, request.stopped_at, models.device)
+        self._image: Tensor | None = None
+        self._ended_here: Image.Image | None = None
+
+    @property
+    def _exact(self) -> bool:
+        return self.request.settings.exact and self._models.device.type == "cuda"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the person who asked."""
+        return (*self._foreseen, *self._fitting.remarks)
+
+    def _begin(self, start: Tensor, anchor: Tensor) -> None:
+        self._latent = Latent(start, anchor, self._models.vqgan.codebook, self._settings)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are made, or the dream was stopped, or it came to its plateau."""
+        return self._course.finished
+
+    @property
+    def progress(self) -> Progress:
+        """Where the dream stands; before the first step without losses (0)."""
+        return self._course.progress
+
+    @property
+    def losses(self) -> list[float]:
+        """The loss of each step so far; on a GPU the last few are still on their way."""
+        return self._course.losses
+
+    @property
+    def latent(self) -> Tensor:
+        """The latent `[1, C, h, w]` that the picture is decoded from, at full size, for dreams that go on from it."""
+        with working(self._models.device, self._exact):
+            return at_size(self._models.vqgan, self._latent.average, self._schedule.size).clone()
+
+    def step(self) -> Progress:
+        """Improve the picture once; nothing happens to a finished one.
+
+        Raises:
+            OutOfMemory: if it does not fit.
+            GeneratorError: if the loss is no number any more.
+        """
+        if self.finished:
+            return self.progress
+        started = time.perf_counter()
+        chance = self._generator.get_state()
+        while not fits(self._models.device, self._exact, self._improve):
+            self._generator.set_state(chance)
+            if not self._fitting.narrow():
+                self._fitting.shrink()
+                self._start(self.request)
+                chance = self._generator.get_state()
+        self._ended_here = None
+        if self._course.advance(time.perf_counter() - started):
+            self._scale.look(self._course.step)
+        else:
+            self._go_full()
+        return self.progress
+
+    def _improve(self) -> None:
+        """One turn of the loop, as in the paper; cut, augment, embed and the prompts' losses are the judges'."""
+        targets, group = self._targets[self._schedule.scene(self._course.step)], self._fitting.group
+        self._fitting.claim(self._models, group)
+        self._go_fine()
+        image = self._decode()
+        chances = self._judges.draw(self._schedule.overviews(self._course.step), image, self._generator)
+        if group >= self._settings.cutouts:
+            judgement = self._judges.judge(image, chances, targets)
+        else:
+            judgement = self._judges.judge_in_groups(image, chances, targets, group, self._scale.value)
+        loss = self._loss(image, judgement.loss)
+        self._latent.update(loss, self._schedule.learning_rate(self._course.step), self._scale)
+        self._course.measure(torch.cat([loss.detach()[None], judgement.losses, judgement.cosines]))
+        self._image = image.detach()
+
+    def _decode(self) -> Tensor:
+        """The picture `[1, 3, H, W] in 0..1` of the nearest codes, with a gradient that reaches the latent."""
+        value = self._latent.value
+        quantised, _ = self._models.vqgan.quantise(value.detach())
+        return clamp_with_gradient(self._models.vqgan.decode(straight_through(value, quantised)), 0, 1)
+
+    def _loss(self, image: Tensor, loss: Tensor) -> Tensor:
+        """The loss of the prompts, a scalar, with what keeps the picture in shape."""
+        settings, latent = self._settings, self._latent
+        if settings.total_variation:
+            loss = loss + settings.total_variation * total_variation(image)
+        if settings.init_weight:
+            loss = loss + settings.init_weight * anchor_loss(latent.value, latent.anchor)
+        if settings.pull:
+            loss = loss + self._schedule.pull(self._course.step) * pull_loss(latent.value)
+        return loss
+
+    def _go_fine(self) -> None:
+        """After the coarse steps: decode, resize, encode, and go on with a fresh optimiser."""
+        if self._course.step != self._schedule.coarse_steps or self._course.step == 0:
+            return
+        vqgan, size = self._models.vqgan, self._schedule.size
+        start = at_size(vqgan, self._latent.average, size)
+        self._begin(start, at_size(vqgan, self._latent.anchor, size) if self._settings.init_weight else start)
+
+    def _go_full(self) -> None:
+        """The numbers ran away: where half precision may be the reason, begin anew without it."""
+        if self._models.precision is Precision.FP32:
+            raise GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))
+        self._models.compute_in(Precision.FP32)
+        self._fitting.widened = True
+        self._start(self.request)
+
+    def preview(self) -> Image.Image:
+        """The picture so far, at full size: what the last step decoded, or the finished picture."""
+        if self.finished or self._image is None:
+            return self._decoded()
+        image = to_image(self._image)
+        return image if image.size == self._schedule.size else image.resize(self._schedule.size, _RESAMPLING)
+
+    def picture(self) -> Picture:
+        """The picture, with a request that makes it again; before the end it is the picture so far.
+
+        There is none before the first step, so one is made.
+        """
+        if self._course.step == 0:
+            self.step()
+        request = self.request if self.finished else replace(self.request, stopped_at=self._course.step)
+        facts = self.progress, self.warnings, self.made_with
+        return Picture(image=self._decoded(), request=request, progress=facts[0], warnings=facts[1], made_with=facts[2])
+
+    @property
+    def made_with(self) -> MadeWith:
+        """By what this picture is made."""
+        group = self._fitting.group
+        return self._models.made_with(0 if group >= self._settings.cutouts else group)
+
+    @torch.no_grad()
+    def _decoded(self) -> Image.Image:
+        """The picture as it would be if the dream ended here; decoded once, however often it is asked for."""
+        if self._ended_here is None:
+            with working(self._models.device, self._exact):
+                self._ended_here = to_image(self._models.vqgan.decode(self._models.vqgan.quantise(self.latent)[0]))
+        return self._ended_here.copy()
+
+    def snapshot(self) -> bytes:
+        """All that `resume` needs to go on as if nothing had happened."""
+        facts = self._course.facts() | {
+            "device": self._models.device.type,
+            "models": self._models.fingerprint,
+            "fitting": self._fitting.state(),
+            "scale": self._scale.state(),
+        }
+        losses = torch.tensor(self.losses, dtype=torch.float64)
+        tensors = self._latent.tensors() | {"random": self._generator.get_state(), "losses": losses}
+        return pack(Snapshot(request_to_json(self.request), facts, tensors))
+
+    @classmethod
+    def resume(cls, snapshot: bytes, models: Models) -> Dream:
+        """The dream that gave the snapshot, as it was.
+
+        Raises:
+            CheckpointError: if it is damaged, or was made by other models or on another kind of device.
+        """
+        data = unpack(snapshot)
+        if data.facts.get("models") != models.fingerprint:
+            raise CheckpointError(f"This snapshot was not made with the models {models.name!r} as they are now.")
+        if data.facts.get("device") != models.device.type:
+            raise CheckpointError(f"This snapshot was not made on a device of the kind {models.device.type!r}.")
+        try:
+            dream = cls.__new__(cls)
+            dream.request, dream._models, dream._parent_latent = request_from_json(data.recipe), models, None
+            dream._prepare(dream.request)
+            dream._restore(data)
+        except (KeyError, ValueError, TypeError, IndexError, RuntimeError, InvalidRequest) as exc:
+            raise damaged(exc) from exc
+        return dream
+
+    def _restore(self, data: Snapshot) -> None:
+        self._fitting = Fitting(self._schedule)
+        if "fitting" in data.facts:  # snapshots of older versions lack these
+            self._fitting.restore(data.facts["fitting"])
+            self._scale.restore(data.facts["scale"])
+        self._course.restore(data.facts, data.tensors["losses"].tolist())
+        size, factor = self._schedule.size_at(max(0, self._course.step - 1)), self._models.vqgan.factor
+        shape = (1, self._models.vqgan.latent_channels, size.height // factor, size.width // factor)
+        blank = torch.zeros(shape, device=self._models.device)
+        self._begin(blank, blank)
+        self._latent.restore(data.tensors)
+        self._generator.set_state(data.tensors["random"])
+
+
+def _dreamt(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:
+    """The final latent of a request, dreamt from its start."""
+    if request.models != models.name:
+        text = "The parent was painted by the models {models}; load those."
+        raise InvalidRequest(Message(text, models=repr(request.models)), "models")
+    dream = Dream(request, models, cutouts_at_once=cutouts_at_once)
+    while not dream.finished:
+        dream.step()
+    return dream.latent

@@ -1,0 +1,100 @@
+"""What the perceptors make of a picture: cut, augment, embed, loss. Runs on the thread that dreams.
+
+Where memory is short, the cutouts are judged in groups: each group's gradient is taken down to the picture, and the
+groups' gradients add up there. Only one group's activations are in memory at a time, and the result is that of all at
+once, up to rounding: noise and choices are drawn for all of them beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from generator.models.clip import Perceptor
+from generator.optimisation.autograd import with_gradient
+from generator.optimisation.cutouts import Cuts, augment, cut, draw, draw_noise
+from generator.optimisation.losses import prompt_losses
+from generator.optimisation.targets import Targets
+from generator.settings import Settings
+
+
+class Judgement(NamedTuple):
+    """How well a picture agrees with P prompts, as the mean over the perceptors.
+
+    Attributes:
+        loss: a scalar, with a gradient to the picture.
+        losses: the part of each prompt, `[P]`.
+        cosines: the mean cosine of each prompt with the cutouts, `[P]`.
+    """
+
+    loss: Tensor
+    losses: Tensor
+    cosines: Tensor
+
+
+class Chances(NamedTuple):
+    """All that chance decides in one step: N crops, and their noise by resolution."""
+
+    cuts: Cuts
+    noise: Mapping[int, Tensor | None]
+
+    def part(self, which: slice) -> Chances:
+        """What belongs to some of the crops."""
+        noise = {side: None if values is None else values[which] for side, values in self.noise.items()}
+        return Chances(self.cuts.part(which), noise)
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Perceptors with the settings by which they look.
+
+    Attributes:
+        perceptors: they have an equal say.
+        settings: of the request.
+        exact: use only operations that repeat to the byte, see `generator.optimisation.cutouts.cut`.
+    """
+
+    perceptors: Sequence[Perceptor]
+    settings: Settings
+    exact: bool = False
+
+    def draw(self, overviews: int, image: Tensor, generator: torch.Generator) -> Chances:
+        """The chances of a step for a picture `[1, 3, H, W]`; the first `overviews` crops see all of it."""
+        cuts = draw(self.settings, overviews, image.shape[3], image.shape[2], generator)
+        sides = dict.fromkeys(perceptor.resolution for perceptor in self.perceptors)
+        return Chances(cuts, {side: draw_noise(self.settings, side, generator) for side in sides})
+
+    def judge(self, image: Tensor, chances: Chances, targets: Targets) -> Judgement:
+        """Judge a picture `[1, 3, H, W] in 0..1` by all cutouts at once."""
+        seen = {
+            side: augment(cut(image, chances.cuts, side, self.exact), chances.cuts, self.settings, noise)
+            for side, noise in chances.noise.items()
+        }
+        vectors = [perceptor.embed_images(seen[perceptor.resolution]) for perceptor in self.perceptors]
+        pairs = list(zip(vectors, targets.vectors, strict=True))
+        losses = torch.stack([prompt_losses(ours, theirs, targets.shares, targets.stops) for ours, theirs in pairs])
+        losses = losses.mean(dim=0)
+        with torch.no_grad():
+            cosines = torch.stack([(ours @ theirs.t()).mean(dim=0) for ours, theirs in pairs]).mean(dim=0)
+        return Judgement(losses.sum(), losses.detach(), cosines)
+
+    def judge_in_groups(
+        self, image: Tensor, chances: Chances, targets: Targets, group: int, loss_scale: float
+    ) -> Judgement:
+        """The same by at most `group` cutouts at a time; inside, gradients are scaled by `loss_scale`."""
+        count = len(chances.cuts.side)
+        leaf = image.detach().requires_grad_(True)
+        losses, cosines = torch.zeros_like(targets.shares), torch.zeros_like(targets.shares)
+        for begin in range(0, count, group):
+            part = chances.part(slice(begin, begin + group))
+            share = len(part.cuts.side) / count
+            judgement = self.judge(leaf, part, targets)
+            (judgement.loss * (share * loss_scale)).backward()  # type: ignore[no-untyped-call]
+            losses += judgement.losses * share
+            cosines += judgement.cosines * share
+        gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad / loss_scale
+        return Judgement(with_gradient(image, losses.sum(), gradient), losses, cosines)

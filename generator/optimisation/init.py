@@ -1,0 +1,148 @@
+"""Where a dream begins: random codes, noise, a picture, a parent's latent, or what the prior proposes.
+
+Runs on the thread that dreams. Everything random comes from the dream's own generator. Pixel noise, gradients and
+fractal noise follow nerdyrodent/VQGAN-CLIP; the fractal is a sum of octaves of value noise (Perlin, SIGGRAPH 1985).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from generator.errors import InvalidRequest
+from generator.images.tensors import read_image
+from generator.loading import Models
+from generator.messages import Message
+from generator.models.vqgan import VQGAN
+from generator.optimisation.targets import Targets
+from generator.request import GenerationRequest
+from generator.settings import Size
+
+# Proposals are decoded in groups of about this many pixels, which bounds the memory.
+_DECODED_AT_ONCE_PX = 512 * 512
+
+
+@torch.no_grad()
+def start_latent(
+    request: GenerationRequest,
+    models: Models,
+    size: Size,
+    targets: Targets,
+    parent_latent: Tensor | None,
+    generator: torch.Generator,
+) -> Tensor:
+    """The first latent `[1, C, h, w]` for a picture of `size`, a multiple of the model's factor.
+
+    Raises:
+        InvalidRequest: if the models or the prompt cannot do what the start asks for.
+    """
+    vqgan, start = models.vqgan, request.settings.start
+    if start == "prior":
+        return _proposed(request, models, size, targets, generator)
+    if start == "parent" and parent_latent is not None:
+        latent = at_size(vqgan, parent_latent.to(models.device), size)
+        return _varied(vqgan, latent, request.settings.variation, generator)
+    if start == "init" and request.init_image is not None:
+        latent = vqgan.encode(read_image(request.init_image, size).to(models.device))
+        return _varied(vqgan, latent, request.settings.variation, generator)
+    if start == "random":
+        return _random_codes(vqgan, size.height // vqgan.factor, size.width // vqgan.factor, generator)
+    return vqgan.encode(_PAINTERS[start](size, generator))
+
+
+@torch.no_grad()
+def at_size(vqgan: VQGAN, latent: Tensor, size: Size) -> Tensor:
+    """A latent `[1, C, h, w]` for a picture of `size`: as it is, or decoded, resized and encoded again.
+
+    What sticks out of another shape is cut off on both sides before it is resized.
+    """
+    if latent.shape[2:] == (size.height // vqgan.factor, size.width // vqgan.factor):
+        return latent
+    image = vqgan.decode(vqgan.quantise(latent)[0]).clamp(0, 1)
+    height, width = image.shape[2:]
+    kept_width = min(width, max(1, round(height * size.width / size.height)))
+    kept_height = min(height, max(1, round(width * size.height / size.width)))
+    left, upper = (width - kept_width) // 2, (height - kept_height) // 2
+    kept = image[:, :, upper : upper + kept_height, left : left + kept_width]
+    resized = functional.interpolate(kept, (size.height, size.width), mode="bicubic", antialias=True)
+    return vqgan.encode(resized.clamp(0, 1))
+
+
+def _random_codes(vqgan: VQGAN, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """A code drawn evenly for each place."""
+    codes = torch.randint(len(vqgan.codebook), (1, height, width), generator=generator, device=generator.device)
+    return vqgan.lookup(codes)
+
+
+def _varied(vqgan: VQGAN, latent: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """A latent of which `share` is random codes, place by place."""
+    if share == 0:
+        return latent
+    return latent.lerp(_random_codes(vqgan, latent.shape[2], latent.shape[3], generator), share)
+
+
+def _proposed(
+    request: GenerationRequest, models: Models, size: Size, targets: Targets, generator: torch.Generator
+) -> Tensor:
+    """The best of the prior's proposals, as the perceptors see it.
+
+    The prior is told all words of the first scene that are to be come near to, as the first perceptor reads them; all
+    prompts have a say in which proposal is the best.
+    """
+    if models.prior is None:
+        text = "The models {models} have no prior; choose another start, such as 'random'."
+        raise InvalidRequest(Message(text, models=repr(models.name)), "start")
+    prompts = request.scenes[0].prompts if request.scenes else ()
+    words = " ".join(prompt.text for prompt in prompts if prompt.weight > 0)
+    if not words:
+        text = "start 'prior' needs words to come near to; add some or choose another start."
+        raise InvalidRequest(Message(text), "start")
+    features = models.perceptors[0].embed_texts([words])
+    places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
+    if generator.device.type != "cpu":
+        generator = torch.Generator().manual_seed(request.settings.seed)  # the prior draws on the CPU
+    codes = models.prior.propose(words, features, request.settings.candidates, places, generator).to(models.device)
+    group = max(1, _DECODED_AT_ONCE_PX // (size.width * size.height))
+    scores = [targets.scores(_pictures(models.vqgan, some), models.perceptors) for some in torch.split(codes, group)]
+    return models.vqgan.lookup(codes[torch.cat(scores).argmax()][None])
+
+
+def _pictures(vqgan: VQGAN, codes: Tensor) -> Tensor:
+    return vqgan.decode(vqgan.lookup(codes)).clamp(0, 1)
+
+
+def _pixel_noise(size: Size, generator: torch.Generator) -> Tensor:
+    """Each pixel a colour of its own."""
+    return torch.rand(1, 3, size.height, size.width, generator=generator, device=generator.device)
+
+
+def _gradient(size: Size, generator: torch.Generator) -> Tensor:
+    """From one colour to another, in any direction."""
+    colours = torch.rand(2, 1, 3, 1, 1, generator=generator, device=generator.device)
+    angle = torch.rand((), generator=generator, device=generator.device) * 2 * torch.pi
+    across = torch.linspace(-1, 1, size.width, device=generator.device)
+    down = torch.linspace(-1, 1, size.height, device=generator.device)[:, None]
+    share = (across * angle.cos() + down * angle.sin()) / (angle.cos().abs() + angle.sin().abs())
+    return colours[0].lerp(colours[1], (share + 1) / 2)
+
+
+def _fractal(size: Size, generator: torch.Generator) -> Tensor:
+    """Clouds: octaves of noise, each twice as fine and half as strong, stretched to 0..1 in each channel."""
+    total = torch.zeros(1, 3, size.height, size.width, device=generator.device)
+    for octave in range(1, min(size).bit_length()):
+        height, width = ((side << octave) // min(size) + 1 for side in (size.height, size.width))
+        noise = torch.rand(1, 3, height, width, generator=generator, device=generator.device)
+        smooth: Tensor = functional.interpolate(noise, (size.height, size.width), mode="bicubic", align_corners=True)
+        total += smooth / (1 << octave)
+    total = total - total.amin(dim=(2, 3), keepdim=True)
+    return total / total.amax(dim=(2, 3), keepdim=True)
+
+
+_PAINTERS: Mapping[str, Callable[[Size, torch.Generator], Tensor]] = {
+    "pixels": _pixel_noise,
+    "gradient": _gradient,
+    "fractal": _fractal,
+}

@@ -1,0 +1,120 @@
+"""What a dream does without so that it fits into memory. Runs on the thread that dreams.
+
+First fewer cutouts are judged at a time, which changes the picture by no more than rounding, then the picture becomes
+smaller. What was given up is said to the person who asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Self
+
+from generator.errors import OutOfMemory
+from generator.loading import Models
+from generator.messages import Message
+from generator.optimisation.memory import Footprint, even_group, plan, smaller
+from generator.optimisation.schedule import Schedule
+from generator.request import GenerationRequest
+from generator.settings import Settings, Size
+
+
+class Fitting:
+    """How far one dream has come in doing without.
+
+    Attributes:
+        size: of the picture, as painted.
+        group: how many cutouts are judged at a time.
+        widened: whether half precision was not enough for these models.
+    """
+
+    def __init__(self, schedule: Schedule, group: int | None = None) -> None:
+        """Everything as asked for, or only so many cutouts at a time."""
+        self._cutouts = schedule.settings.cutouts
+        self._unit_px = schedule.factor * (2 if schedule.coarse_steps else 1)
+        self._asked = self.size = schedule.size
+        self.group = self._cutouts if group is None else max(1, min(group, self._cutouts))
+        self._narrowed = self.widened = False
+
+    @classmethod
+    def planned(cls, settings: Settings, models: Models, group: int | None = None) -> Self:
+        """What will fit, as far as that can be known beforehand."""
+        fitting = cls(Schedule(settings, models.vqgan.factor, 1), group)
+        free_bytes = models.budget.free_bytes()
+        if free_bytes is not None:
+            fitting.plan(models.footprint, free_bytes)
+        return fitting
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences for the person about what was given up."""
+        remarks: list[str] = []
+        if self.size != self._asked:
+            text = "There is not enough memory for {asked}; the picture is painted at {size}."
+            remarks.append(Message(text, asked=str(self._asked), size=str(self.size)))
+        if self._narrowed:
+            remarks.append(Message("Memory ran short, so the crops were judged in groups; it only took longer."))
+        if self.widened:
+            remarks.append(Message("Half precision was not enough for these models; it was painted in full precision."))
+        return tuple(remarks)
+
+    def plan(self, footprint: Footprint, free_bytes: int) -> None:
+        """Give up beforehand what cannot be had with so much free memory."""
+        self.size, group = plan(footprint, free_bytes, self.size, self._cutouts, self._unit_px)
+        if group < self.group:
+            self.group, self._narrowed = group, True
+
+    def claim(self, models: Models, group: int) -> None:
+        """See that there is what a step with so many cutouts at a time takes, before it begins.
+
+        Libraries below torch crash where they get none in the middle of it.
+
+        Raises:
+            RuntimeError: torch's own, if there is not.
+        """
+        claim = models.budget.claim
+        if claim is not None:
+            claim(int(models.footprint.step_bytes(self.size, group)))
+
+    def narrow(self) -> bool:
+        """Judge half as many cutouts at a time; False where it is one already."""
+        if self.group == 1:
+            return False
+        self.group, self._narrowed = even_group(self._cutouts, self.group // 2), True
+        return True
+
+    def shrink(self) -> None:
+        """Take the next smaller size.
+
+        Raises:
+            OutOfMemory: if there is none.
+        """
+        less = smaller(self.size, self._unit_px)
+        if less is None:
+            text = "There is too little memory even for a small picture; end other programs that use it."
+            raise OutOfMemory(Message(text))
+        self.size = less
+
+    def fitted(self, request: GenerationRequest) -> GenerationRequest:
+        """The request, at the size that is painted where that is smaller."""
+        if self.size == self._asked:
+            return request
+        return replace(request, settings=replace(request.settings, size=self.size))
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` takes, as JSON can hold it."""
+        return {"group": self.group, "asked": str(self._asked), "narrowed": self._narrowed, "widened": self.widened}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` gave; the size itself is that of the request.
+
+        Raises:
+            KeyError: if a part is missing.
+            TypeError: if one is of another type.
+            InvalidRequest: if one is no size.
+        """
+        group, narrowed, widened = state["group"], state["narrowed"], state["widened"]
+        if type(group) is not int or not isinstance(narrowed, bool) or not isinstance(widened, bool):
+            raise TypeError("it does not say what was given up")
+        self.group, self._narrowed, self.widened = max(1, min(group, self._cutouts)), narrowed, widened
+        self._asked = Size.parse(str(state["asked"]))

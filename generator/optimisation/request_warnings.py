@@ -1,0 +1,14 @@
+"""What can be said about a request before it is dreamt. Any thread: it reads the models and computes nothing."""
+
+from __future__ import annotations
+
+from generator.loading import Models
+from generator.optimisation.schedule import Schedule
+from generator.optimisation.targets import warnings_of
+from generator.request import GenerationRequest
+
+
+def foresee(request: GenerationRequest, models: Models) -> tuple[str, ...]:
+    """Sentences for the person who asked: words that are not read or not known, sizes and scenes that do not fit."""
+    schedule = Schedule(request.settings, models.vqgan.factor, max(1, len(request.scenes)))
+    return (*warnings_of(request, models.perceptors), *schedule.warnings())

@@ -1,0 +1,108 @@
+"""What the dream is drawn to: the prompts of each scene as vectors of each perceptor.
+
+Runs on the thread that dreams.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from generator.images.tensors import read_image
+from generator.messages import Message
+from generator.models.clip import Perceptor, cut_off
+from generator.optimisation.cutouts import views
+from generator.prompts import TextPrompt
+from generator.request import GenerationRequest, ImagePrompt
+
+_SHOWN_CHARACTERS = 120
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The prompts of one scene; P texts and pictures, in this order.
+
+    Attributes:
+        labels: the texts, and `picture n` for the pictures.
+        weights: the weights, divided by the sum of their amounts.
+        shares: the same, `[P]`.
+        stops: the distances at which they no longer pull, `[P]`.
+        vectors: for each perceptor, unit vectors `[P, D]`.
+    """
+
+    labels: tuple[str, ...]
+    weights: tuple[float, ...]
+    shares: Tensor
+    stops: Tensor
+    vectors: tuple[Tensor, ...]
+
+    def similarity(self, similarities: Sequence[float]) -> float:
+        """The weighted mean of the similarities of the prompts with a positive weight; 0 where there is none."""
+        pairs = [(weight, same) for weight, same in zip(self.weights, similarities, strict=False) if weight > 0]
+        total = math.fsum(weight for weight, _ in pairs)
+        return math.fsum(weight * same for weight, same in pairs) / total if total else 0.0
+
+    def scores(self, images: Tensor, perceptors: Sequence[Perceptor]) -> Tensor:
+        """How well pictures `[N, 3, H, W] in 0..1` agree with the prompts, seen as they are: cosines `[N]`."""
+        total = torch.zeros(len(images), device=images.device)
+        for perceptor, vectors in zip(perceptors, self.vectors, strict=True):
+            total += embed_views(perceptor, images) @ vectors.t() @ self.shares
+        return total / len(perceptors)
+
+
+def embed_views(perceptor: Perceptor, images: Tensor) -> Tensor:
+    """The mean unit vectors `[N, D]` of pictures `[N, 3, H, W] in 0..1` over their un-augmented views."""
+    seen = views(images, perceptor.resolution)
+    vectors = perceptor.embed_images(seen.flatten(0, 1)).view(*seen.shape[:2], -1).mean(dim=1)
+    return functional.normalize(vectors, dim=-1)
+
+
+@torch.no_grad()
+def targets_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> tuple[Targets, ...]:
+    """The targets of each scene of a request, at least one; pictures hold in all of them.
+
+    Raises:
+        InvalidRequest: if the file of an image prompt cannot be read.
+    """
+    device = perceptors[0].device
+    pictures = [read_image(item.image).to(device) for item in request.image_prompts]
+    seen = [[embed_views(perceptor, picture) for picture in pictures] for perceptor in perceptors]
+    names = [f"picture {number}" for number in range(1, len(pictures) + 1)]
+    scenes = []
+    for prompts in [scene.prompts for scene in request.scenes] or [()]:
+        texts = [prompt.text for prompt in prompts]
+        pulls: list[TextPrompt | ImagePrompt] = [*prompts, *request.image_prompts]
+        total = math.fsum(abs(pull.weight) for pull in pulls)
+        vectors = tuple(
+            torch.cat([perceptor.embed_texts(texts), *mine]) if texts else torch.cat(mine)
+            for perceptor, mine in zip(perceptors, seen, strict=True)
+        )
+        weights = tuple(pull.weight / total for pull in pulls)
+        stops = torch.tensor([pull.stop for pull in pulls], device=device)
+        scenes.append(Targets((*texts, *names), weights, torch.tensor(weights, device=device), stops, vectors))
+    return tuple(scenes)
+
+
+def warnings_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> tuple[str, ...]:
+    """Sentences about words that are cut off or that a perceptor has never seen."""
+    texts = dict.fromkeys(prompt.text for scene in request.scenes for prompt in scene.prompts)
+    warnings: list[str] = []
+    for prompt in texts:
+        if rest := cut_off(prompt):
+            text = "CLIP reads 77 tokens of a prompt; this end of yours is not read: “{rest}”."
+            warnings.append(Message(text, rest=_short(rest)))
+        unknown = dict.fromkeys(word for perceptor in perceptors for word in perceptor.unknown_words(prompt))
+        if unknown:
+            words = ", ".join(f"“{_short(word)}”" for word in unknown)
+            text = "These models have never seen the words {words}; they do not know what they mean."
+            warnings.append(Message(text, words=words))
+    return tuple(warnings)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"

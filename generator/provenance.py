@@ -1,0 +1,87 @@
+"""By what a picture was made, so far as it changes its bytes. No torch; any thread.
+
+Recipes carry it. It asks for nothing: whoever paints a picture again follows what can be followed, and says the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+from generator import __version__
+from generator.messages import Message
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""What a person may ask for; see `generator.runtime.precision`."""
+MAX_THREADS = 256
+"""More than any recipe may ask for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeWith:
+    """Versions, the kind of device, how it was used, and model files by name with their SHA-256.
+
+    Attributes:
+        generator: version of Reverie.
+        torch: version of torch.
+        device: `cpu` or `cuda`.
+        precision: number format of the networks, see `generator.runtime.precision`.
+        threads: of the CPU that did the work, among which sums are split; 0 where another device did it.
+        cutouts_at_once: at most so many were judged together, see `generator.optimisation.guidance`; 0 is all.
+        files: SHA-256 of the model files by name.
+    """
+
+    generator: str = __version__
+    torch: str = ""
+    device: str = ""
+    precision: str = ""
+    threads: int = 0
+    cutouts_at_once: int = 0
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def made_here(
+    device: str, files: Mapping[str, str], *, precision: str = "", threads: int = 0, cutouts_at_once: int = 0
+) -> MadeWith:
+    """What this program makes pictures with, on a device of the kind `device`, from these model files."""
+    try:
+        torch_version = version("torch")
+    except PackageNotFoundError:
+        torch_version = ""
+    return MadeWith(
+        torch=torch_version,
+        device=device,
+        precision=precision,
+        threads=threads,
+        cutouts_at_once=cutouts_at_once,
+        files=dict(sorted(files.items())),
+    )
+
+
+def differences(then: MadeWith | None, now: MadeWith) -> list[Message]:
+    """Sentences about what differs between then and now, so that a picture may not come out to the byte.
+
+    Model files are told apart by their digests alone: a person may have given a file another name.
+    """
+    if then is None:
+        return []
+    found = []
+    here = set(now.files.values())
+    changed = [name for name, digest in then.files.items() if here and digest not in here]
+    if changed:
+        names = ", ".join(name[:40] for name in changed[:3])
+        found.append(
+            Message(
+                "This picture was made with model files that are not here ({names}); it will come out differently.",
+                names=names,
+            )
+        )
+    for what in ("generator", "torch", "device", "precision", "threads"):
+        before, ours = getattr(then, what), getattr(now, what)
+        if before and before != ours:
+            text = "This picture was made with {what} {before}, here it is {ours}; it may differ a little."
+            if what == "threads":
+                text = "The number of CPU threads was {before}, here it is {ours}; the picture may differ a little."
+            found.append(Message(text, what=what, before=str(before)[:40], ours=str(ours)))
+    return found

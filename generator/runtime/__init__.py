@@ -1,0 +1,1 @@
+"""Devices, number formats and the machine's resources."""

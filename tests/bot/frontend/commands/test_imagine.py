@@ -1,0 +1,245 @@
+"""/imagine: answers, refusals, and the message of a job from its first word to its picture."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+from io import BytesIO
+
+import discord
+import pytest
+from PIL import Image
+
+from bot.frontend.messages.render import shown
+from bot.frontend.messages.updater import QUEUE_S
+from bot.jobs import JobState
+from bot.service import Asker, Wish
+from tests.bot.frontend.stage import Stage
+
+
+def png(width: int = 32, height: int = 32) -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (width, height), "red").save(out, "PNG")
+    return out.getvalue()
+
+
+async def refusal(stage: Stage, **options: object) -> str:
+    """What /imagine says when it refuses; nothing was queued."""
+    answer = await stage.ann.slash(stage.channel, "imagine", **{"prompt": "a red apple", **options})
+    reply = answer.response or answer.followups[0]
+    assert reply.ephemeral
+    assert not await stage.service.store.jobs.under_way()
+    return str(reply.content)
+
+
+def due(message: discord.Message) -> int:
+    """When a message says that its picture will be done."""
+    found = re.search(r"done <t:(\d+):R>", message.content)
+    assert found is not None, message.content
+    return int(found[1])
+
+
+async def test_a_wish_is_answered_at_once_and_ends_as_a_picture_in_the_same_message(stage: Stage) -> None:
+    stage.dreamer.open.clear()
+    answer = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
+    assert answer.response is not None and not answer.response.ephemeral
+    first = answer.response.id
+    assert "Queued" in answer.response.content or "Painting" in answer.response.content
+    stage.dreamer.open.set()
+    await stage.ended()
+    posted = stage.message()
+    assert posted.id == first
+    assert posted.content.startswith("**Done**")
+    assert [file.filename for file in posted.attachments] == ["reverie-1-1.png"]
+    assert posted.attachments[0].description == "A picture painted by an AI for the prompt: a red apple"
+    assert re.search(r"64x64 · 4 steps · seed \d+", posted.embeds[0].footer.text or "")
+
+
+async def test_the_picture_grows_in_its_message(stage: Stage) -> None:
+    stage.dreamer.step_s = 0.05
+    await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=400)
+
+    async def grown() -> discord.Message | None:
+        message = stage.message()
+        return message if message.attachments else None
+
+    message = await stage.until(grown)
+    assert re.search(r"█*░+` step \d+ of 400 · similarity [\d.]+ · ", message.content)
+    assert re.search(r"done <t:\d+:R>", message.content)
+    assert message.attachments[0].filename == "preview-1.jpg"
+    await stage.ann.click(message, label="Finish now")
+    await stage.ended()
+    assert stage.message().attachments[0].filename == "reverie-1-1.png"
+
+
+async def test_the_answer_says_how_weights_were_read(stage: Stage) -> None:
+    stage.dreamer.open.clear()
+    answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle:2 | fog:-0.5")
+    assert answer.response is not None
+    text = answer.response.embeds[0].description or ""
+    assert "towards “a castle” (weight 2, 80 %)" in text
+    assert "away from “fog” (weight -0.5, 20 %)" in text
+
+
+async def test_the_place_in_the_queue_is_told_with_a_countdown(stage: Stage) -> None:
+    stage.dreamer.open.clear()
+    await stage.ann.slash(stage.channel, "imagine", prompt="one")
+    await stage.ann.slash(stage.channel, "imagine", prompt="two")
+    answer = await stage.bob.slash(stage.channel, "imagine", prompt="three")
+    assert answer.response is not None
+    assert re.search(r"\*\*Queued #\d\*\* of 2 · done <t:\d+:R>", answer.response.content)
+
+
+async def test_who_waits_hears_that_the_picture_before_takes_another_time_than_was_thought(stage: Stage) -> None:
+    stage.dreamer.open.clear()
+    await stage.ann.slash(stage.channel, "imagine", prompt="one", steps=600)
+    await stage.bob.slash(stage.channel, "imagine", prompt="two")
+
+    async def told_again() -> bool:
+        """Once the picture before has begun, and nothing of it is known yet."""
+        return stage.message().edited_at is not None
+
+    await stage.until(told_again)
+    thought, told_at = due(stage.message()), stage.message().edited_at
+    stage.dreamer.step_s = 0.05  # a quarter of the guess
+    stage.dreamer.open.set()
+    await asyncio.sleep(0.5)  # while it is painted, and no simulated time passes
+
+    async def corrected() -> bool:
+        return due(stage.message()) < thought - 30
+
+    await stage.until(corrected)
+    assert stage.message().content.startswith("**Queued #1** of 1")
+    corrected_at = stage.message().edited_at
+    assert told_at is not None and corrected_at is not None
+    assert (corrected_at - told_at).total_seconds() < QUEUE_S
+
+
+async def test_four_pictures_come_as_a_grid_with_buttons_for_each(stage: Stage) -> None:
+    message = await stage.painted(count=4)
+    labels = [button.label for row in message.components for button in row.children]
+    assert labels[:8] == ["U1", "U2", "U3", "U4", "V1", "V2", "V3", "V4"]
+    with Image.open(BytesIO(await message.attachments[0].read())) as sheet:
+        assert sheet.size == (132, 132)
+
+
+async def test_all_options_reach_the_generator(stage: Stage) -> None:
+    await stage.painted(
+        size="64x96", steps=3, seed=7, start="fractal", learning_rate=0.2, cutouts=5, flip=0.1, affine=0.2,
+        perspective=0.3, colour=0.4, sharpness=0.5, noise=0.6, optimiser="radam", coarse=0.5, scene_steps=1,
+        negative="fog", init_weight=0.5,
+    )  # fmt: skip
+    request = stage.dreamer.begun[0]
+    settings = request.settings.as_dict()
+    assert settings["size"] == "64x96"
+    assert (settings["steps"], settings["seed"], settings["start"], settings["optimiser"]) == (3, 7, "fractal", "radam")
+    assert [settings[name] for name in ("flip", "affine", "perspective", "colour", "sharpness", "noise")] == [
+        0.1, 0.2, 0.3, 0.4, 0.5, 0.6,
+    ]  # fmt: skip
+    assert request.prompt == "a red apple | fog:-0.5"
+
+
+async def test_attached_pictures_reach_the_generator(stage: Stage) -> None:
+    await stage.painted(init_image=("start.png", png()), image_prompt=("like.png", png(40, 20)))
+    request = stage.dreamer.begun[0]
+    assert request.settings.start == "init" and request.init_image is not None
+    assert len(request.image_prompts) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"prompt": "x" * 6_000}, "The prompt has 6000 characters; at most 2000 are allowed."),
+        ({"prompt": " | "}, "prompt"),
+        ({"size": "64x"}, "size must be width and height in pixels"),
+        ({"size": "4096x4096"}, "size must be width and height in pixels, each from 32 to 2048"),
+        ({"size": "800x800"}, "This server allows pictures of at most 768 pixels a side."),
+        ({"steps": 601}, "This server allows at most 600 steps."),
+        ({"cutouts": 65}, "This server allows at most 64 cutouts."),
+        ({"start": "init"}, "start “init” needs a picture"),
+        ({"style": "nobody"}, "There is no style “nobody”."),
+        ({"init_image": ("note.png", b"hello")}, "no PNG, JPEG, WebP or GIF"),
+        ({"init_image": ("half.png", png()[:60])}, "broken or incomplete"),
+        (
+            {"image_prompt": ("vast.png", png()[:16] + b"\0\0\xff\xff\0\0\xff\xff" + png()[24:])},
+            "megapixels are allowed",
+        ),
+    ],
+)
+async def test_what_cannot_be_is_refused_with_a_sentence(
+    stage: Stage, options: dict[str, object], sentence: str
+) -> None:
+    assert sentence in await refusal(stage, **options)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["@everyone look", "**bold** _it_ `code`", "```py\na cat```", "قطة حمراء", "🦊👩‍🚀🏳️‍🌈"]
+)
+async def test_odd_prompts_are_painted_and_shown_without_effect(stage: Stage, prompt: str) -> None:
+    message = await stage.painted(prompt)
+    shown = message.embeds[0].description or ""
+    assert "@everyone" not in shown and "**bold**" not in shown and "```" not in shown
+    assert not message.mention_everyone
+
+
+async def test_a_channel_that_the_bot_cannot_write_to_is_refused_naming_what_is_missing(stage: Stage) -> None:
+    me = stage.guild.me
+    assert me is not None
+    shut = stage.guild.create_text_channel(
+        "shut", overwrites={stage.guild.roles["TestBot"]: discord.PermissionOverwrite(attach_files=False)}
+    )
+    stage.channel = shut
+    assert "It lacks: Attach Files." in await refusal(stage)
+
+
+async def test_a_blocked_word_names_its_rule(stage: Stage) -> None:
+    asker = Asker(guild_id=stage.guild.id, channel_id=stage.channel.id, user_id=stage.admin.id, manages=True)
+    await stage.service.words.add_block(asker, "apple*")
+    assert await refusal(stage) == "The prompt breaks the rule “apple*” of the blocklist."
+
+
+async def test_sizes_are_offered_by_aspect_ratio_up_to_what_the_server_allows(stage: Stage) -> None:
+    offered = await stage.ann.autocomplete(stage.channel, "imagine", "size", "16:9")
+    assert {"name": "16:9 · 336x192", "value": "336x192"} in offered
+    assert all(max(map(int, item["value"].split("x"))) <= 768 for item in offered)
+
+
+async def test_styles_are_offered_by_name(stage: Stage) -> None:
+    asker = Asker(guild_id=stage.guild.id, channel_id=stage.channel.id, user_id=stage.admin.id, manages=True)
+    await stage.service.words.add_style(asker, "Night", "at night under the stars")
+    offered = await stage.ann.autocomplete(stage.channel, "imagine", "style", "nig")
+    assert offered == [{"name": "Night: at night under the stars", "value": "Night"}]
+    await stage.painted(style="Night")
+    assert stage.dreamer.begun[0].prompt == "a red apple | at night under the stars"
+
+
+async def test_a_private_picture_shows_nothing_but_to_its_owner(stage: Stage) -> None:
+    message = await stage.painted("a secret", private=True)
+    assert "secret" not in message.content and not message.embeds and not message.attachments
+    shown = await stage.ann.click(message, label="Show")
+    reply = shown.response or shown.followups[0]
+    assert reply.ephemeral and reply.attachments[0].filename == "reverie-1-1.png"
+    other = await stage.bob.click(message, label="Show")
+    assert other.response is not None and "There is no job 1 here" in other.response.content
+
+
+async def test_a_failure_is_told_in_the_message(stage: Stage) -> None:
+    stage.dreamer.faults.append(MemoryError())
+    await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
+    await stage.ended(state=JobState.FAILED)
+    assert "does not fit into the memory" in stage.message().content
+
+
+async def test_a_german_person_gets_german_words(stage: Stage) -> None:
+    stage.dreamer.open.clear()
+    asker = replace(stage.asker(stage.ann), locale="de")
+    ticket = await stage.service.submit(asker, Wish(prompt="ein roter Apfel"))
+    view = await stage.service.view(ticket.job.id)
+    assert view is not None
+    look = shown(view)
+    assert look.content.startswith(("**In der Warteschlange**", "**Platz", "**Das Malen** beginnt"))
+    assert look.alt_text == "Ein Bild, das eine KI malte zum Prompt: ein roter Apfel"
+    stage.dreamer.open.set()
+    await stage.ended()
+    assert stage.message().content.startswith("**Fertig**")

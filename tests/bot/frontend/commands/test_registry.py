@@ -1,0 +1,178 @@
+"""Queue, gallery, recipes, blending, styles, help and privacy; and that Discord learns the commands only once."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+from bot.jobs import JobState, Origin
+from tests.bot.frontend.commands.test_imagine import png
+from tests.bot.frontend.stage import Stage, reply_of
+
+
+async def test_queue_shows_what_is_painted_and_what_waits(stage: Stage) -> None:
+    reply = reply_of(await stage.ann.slash(stage.channel, "queue"))
+    assert reply.content == "Nothing is painted and nothing waits in this server."
+    stage.dreamer.open.clear()
+    await stage.ann.slash(stage.channel, "imagine", prompt="a **red** apple")
+    await stage.bob.slash(stage.channel, "imagine", prompt="a secret", private=True)
+    reply = reply_of(await stage.ann.slash(stage.channel, "queue"))
+    text = reply.embeds[0].description or ""
+    assert "🎨" in text and "a \\*\\*red\\*\\* apple" in text
+    assert "**1.** 🔒" in text and "secret" not in text
+
+
+async def test_cancel_takes_the_newest_job_or_the_one_that_is_named(stage: Stage) -> None:
+    assert "No job of yours" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
+    stage.dreamer.open.clear()
+    for prompt in ("one", "two", "three"):
+        await stage.ann.slash(stage.channel, "imagine", prompt=prompt)
+    offered = await stage.ann.autocomplete(stage.channel, "cancel", "job", "tw")
+    assert offered == [{"name": "#2 · two", "value": 2}]
+    assert "Cancelled job 3" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
+    assert "Cancelled job 2" in reply_of(await stage.ann.slash(stage.channel, "cancel", job=2)).content
+    refused = await stage.bob.slash(stage.channel, "cancel", job=1)
+    assert "Only the person who asked for it" in reply_of(refused).content
+
+
+async def test_gallery_turns_pages_and_opens_pictures(stage: Stage) -> None:
+    assert "no pictures here yet" in (
+        reply_of(await stage.ann.slash(stage.channel, "gallery")).embeds[0].description or ""
+    )
+    await stage.painted("a red apple", count=4)
+    await stage.painted("a green pear")
+    page = reply_of(await stage.bob.slash(stage.channel, "gallery", whose="server"))
+    assert "a green pear" in (page.embeds[0].description or "") and len(page.attachments) == 4
+    await stage.bob.click(page, label="▶")
+    assert page.embeds[0].footer.text == "Page 2 of 2 · 5 in all"
+    opened = reply_of(await stage.bob.select(page, ["1:4"], custom_id="reverie-open"))
+    assert opened.attachments[0].filename == "reverie-1-4.png"
+    mine = reply_of(await stage.bob.slash(stage.channel, "gallery", whose="mine"))
+    assert "no pictures here yet" in (mine.embeds[0].description or "")
+
+
+async def test_a_gallery_shows_the_rest_where_a_file_is_missing(stage: Stage) -> None:
+    await stage.painted("a red apple", count=2)
+    (picture,) = stage.folder.rglob("*-1.png")
+    picture.unlink()
+    page = reply_of(await stage.ann.slash(stage.channel, "gallery"))
+    lines = (page.embeds[0].description or "").splitlines()
+    assert sorted(line.endswith("*its file is missing*") for line in lines) == [False, True]
+    assert len(page.attachments) == 1
+
+
+async def test_a_recipe_file_makes_the_same_picture_again(stage: Stage) -> None:
+    message = await stage.painted(seed=5)
+    reply = reply_of(await stage.bob.slash(stage.channel, "recipe", job=1))
+    recipe = await reply.attachments[0].read()
+    await stage.bob.slash(stage.channel, "again", file=("recipe.json", recipe))
+    await stage.ended(2)
+    assert await stage.message().attachments[0].read() == await message.attachments[0].read()
+
+
+async def test_a_picture_carries_its_recipe_to_again(stage: Stage) -> None:
+    message = await stage.painted(seed=5)
+    picture = await message.attachments[0].read()
+    await stage.bob.slash(stage.channel, "again", file=("apple.png", picture), new_seed=True)
+    job = await stage.ended(2)
+    assert job.origin is Origin.FILE and job.settings.seed != 5
+    refused = await stage.bob.slash(stage.channel, "again", file=("plain.png", png()))
+    assert "recipe" in reply_of(refused).content
+
+
+async def test_show_recipe_of_a_message(stage: Stage) -> None:
+    message = await stage.painted()
+    reply = reply_of(await stage.bob.context_menu(stage.channel, "Show recipe", message))
+    assert (reply.embeds[0].title or "") == "Recipe of job 1"
+    other = await stage.ann.send(stage.channel, "hello")
+    refused = await stage.bob.context_menu(stage.channel, "Show recipe", other)
+    assert "shows no job" in reply_of(refused).content
+
+
+async def test_imagine_like_a_picture_in_a_message(stage: Stage) -> None:
+    message = await stage.ann.send(stage.channel, "look", attachments=[("mine.png", png())])
+    modal = await stage.bob.context_menu(stage.channel, "Imagine like this", message)
+    await stage.bob.submit_modal(modal, {"prompt": "a fox", "use": ["prompt"]})
+    await stage.ended(1)
+    assert len(stage.dreamer.begun[0].image_prompts) == 1
+    modal = await stage.bob.context_menu(stage.channel, "Imagine like this", message)
+    await stage.bob.submit_modal(modal, {"prompt": "a fox", "use": ["init"]})
+    await stage.ended(2)
+    assert stage.dreamer.begun[1].settings.start == "init"
+    plain = await stage.ann.send(stage.channel, "no picture")
+    refused = await stage.bob.context_menu(stage.channel, "Imagine like this", plain)
+    assert "holds no PNG" in reply_of(refused).content
+
+
+async def test_blend_comes_near_to_several_pictures(stage: Stage) -> None:
+    await stage.ann.slash(stage.channel, "blend", first=("a.png", png()), second=("b.png", png(40, 20)), size="64x32")
+    job = await stage.ended(1)
+    assert job.origin is Origin.BLEND
+    assert len(stage.dreamer.begun[0].image_prompts) == 2
+
+
+async def test_styles_are_listed_for_all_and_changed_by_admins(stage: Stage) -> None:
+    refused = await stage.ann.slash(stage.channel, "styles add", name="night", text="at night")
+    assert "Only somebody who manages the server" in reply_of(refused).content
+    await stage.admin.slash(stage.channel, "styles add", name="night", text="at night:0.5")
+    listed = reply_of(await stage.ann.slash(stage.channel, "styles list"))
+    assert "**night**: at night:0.5" in (listed.embeds[0].description or "")
+    await stage.admin.slash(stage.channel, "styles remove", name="night")
+    again = reply_of(await stage.admin.slash(stage.channel, "styles remove", name="night"))
+    assert "There is no style “night”" in again.content
+    assert "no styles yet" in (
+        reply_of(await stage.ann.slash(stage.channel, "styles list")).embeds[0].description or ""
+    )
+    broken = await stage.admin.slash(stage.channel, "styles add", name="story", text="one ^ two")
+    assert "cannot hold a story" in reply_of(broken).content
+
+
+async def test_help_and_about_answer_in_words(stage: Stage) -> None:
+    assert "/imagine" in (reply_of(await stage.ann.slash(stage.channel, "help")).embeds[0].description or "")
+    assert "VQGAN+CLIP" in (reply_of(await stage.ann.slash(stage.channel, "about")).embeds[0].description or "")
+
+
+async def test_privacy_hands_out_and_deletes(stage: Stage) -> None:
+    await stage.painted("a red apple")
+    reply = reply_of(await stage.ann.slash(stage.channel, "privacy"))
+    assert "deleted after 90 days" in reply.content
+    exported = reply_of(await stage.ann.click(reply, label="Export mine"))
+    with zipfile.ZipFile(io.BytesIO(await exported.attachments[0].read())) as archive:
+        assert "pictures/1-1.png" in archive.namelist()
+        assert json.loads(archive.read("data.json"))["jobs"][0]["prompt"] == "a red apple"
+    asked = reply_of(await stage.ann.click(reply, label="Delete mine"))
+    await stage.ann.click(asked, label="Delete all of mine for good")
+    assert await stage.service.store.jobs.get(1) is None
+
+
+async def test_commands_are_synced_only_when_they_changed(stage: Stage) -> None:
+    await stage.restart()
+    puts = [request for request in stage.env.http_requests if request.method == "PUT"]
+    assert len(puts) == 1
+
+
+async def test_commands_come_in_german_too(stage: Stage) -> None:
+    (put,) = [request for request in stage.env.http_requests if request.method == "PUT"]
+    imagine = next(command for command in put.json if command["name"] == "imagine")
+    assert imagine["description_localizations"]["de"] == "Male ein Bild aus Worten"
+    steps = next(option for option in imagine["options"] if option["name"] == "steps")
+    assert (steps["min_value"], steps["max_value"]) == (1, 5_000)
+    assert len(imagine["options"]) <= 25
+
+
+async def test_an_interrupted_picture_goes_on_after_a_restart_in_the_same_message(stage: Stage) -> None:
+    stage.dreamer.step_s = 0.02
+    await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=100)
+
+    async def painting() -> bool:
+        return "step" in stage.message().content
+
+    await stage.until(painting)
+    await stage.client.close()
+    assert stage.message().content.startswith("**Interrupted**: the bot restarts")
+    await stage.restart()
+    job = await stage.ended(1)
+    assert job.state is JobState.DONE
+    assert stage.dreamer.resumed and stage.dreamer.resumed[0] > 0
+    assert len(stage.channel.history()) == 1

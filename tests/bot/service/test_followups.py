@@ -1,0 +1,90 @@
+"""Requests that go on from a finished picture."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.config import Limits
+from bot.errors import InvalidWish, OverLimit, Refused
+from bot.jobs import Job, Origin
+from bot.service.followups import Child, child_of
+from bot.service.values import Change
+from generator import GenerationRequest, Settings, Size
+
+BASE = Settings(size="128x128", steps=20)
+PICTURE = GenerationRequest(
+    prompt="a castle:2 | fog:-0.5",
+    settings=BASE.merged({"seed": 7, "steps": 40, "coarse": 0.5, "init_weight": 0.2}),
+    models="tiny",
+    stopped_at=9,
+)
+
+
+def job(**values: object) -> Job:
+    given = {"id": 5, "guild_id": 1, "channel_id": 2, "user_id": 3, "prompt": PICTURE.prompt, "models": "tiny"}
+    return Job(**{**given, "settings": PICTURE.settings, "created_at": 0.0, **values})
+
+
+def child(change: Change, *, of: Job | None = None, limits: Limits | None = None) -> Child:
+    return child_of(of or job(), 2, PICTURE, change, BASE, limits or Limits())
+
+
+def test_again_is_the_same_with_another_seed_and_all_of_its_steps() -> None:
+    made = child(Change(kind=Origin.AGAIN), of=job(count=4))
+    settings = made.request.settings
+    assert settings == PICTURE.settings.merged({"seed": settings.seed})
+    assert settings.seed != 7
+    assert (made.request.stopped_at, made.count, made.parent) == (None, 4, None)
+
+
+def test_again_of_a_child_goes_on_from_the_same_latent() -> None:
+    made = child(Change(kind=Origin.AGAIN, count=1), of=job(parent_id=3, parent_number=2))
+    assert (made.parent, made.count) == ((3, 2), 1)
+
+
+@pytest.mark.parametrize("kind", [Origin.VARY, Origin.CONTINUE, Origin.REMIX, Origin.UPSCALE])
+def test_the_others_begin_where_the_picture_ended(kind: Origin) -> None:
+    made = child(Change(kind=kind, prompt="a sea"))
+    assert made.parent == (5, 2)
+    assert made.request.parent == PICTURE
+    settings = made.request.settings
+    assert (settings.start, settings.coarse, settings.init_weight) == ("parent", 0.0, 0.0)
+    assert made.request.stopped_at is None
+
+
+def test_each_changes_what_it_is_named_after() -> None:
+    assert child(Change(kind=Origin.VARY, strength=0.7)).request.settings.variation == 0.7
+    assert child(Change(kind=Origin.VARY)).request.settings.steps == 40
+    assert child(Change(kind=Origin.CONTINUE, steps=11)).request.settings.steps == 11
+    assert child(Change(kind=Origin.CONTINUE)).request.settings.steps == 20
+    assert child(Change(kind=Origin.REMIX, prompt=" a sea ")).request.prompt == "a sea"
+    assert child(Change(kind=Origin.UPSCALE)).request.settings.size == Size(256, 256)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (Change(kind=Origin.REMIX), InvalidWish),
+        (Change(kind=Origin.REMIX, prompt="  "), InvalidWish),
+        (Change(kind=Origin.VARY, strength=0), InvalidWish),
+        (Change(kind=Origin.VARY, strength=2), InvalidWish),
+        (Change(kind=Origin.CONTINUE, steps=601), OverLimit),
+        (Change(kind=Origin.CONTINUE, steps=-4), InvalidWish),
+        (Change(kind=Origin.AGAIN, count=9), InvalidWish),
+    ],
+)
+def test_what_cannot_be_gets_a_sentence(change: Change, kind: type[Refused]) -> None:
+    with pytest.raises(kind):
+        child(change)
+
+
+def test_twice_as_large_as_the_server_allows_is_refused() -> None:
+    with pytest.raises(OverLimit, match="256x256"):
+        child(Change(kind=Origin.UPSCALE), limits=Limits(size_px=200))
+
+
+def test_an_ancestry_ends_somewhere() -> None:
+    picture = PICTURE
+    with pytest.raises(InvalidWish, match="goes back"):
+        for _ in range(40):
+            picture = child_of(job(), 1, picture, Change(kind=Origin.CONTINUE), BASE, Limits()).request

@@ -1,0 +1,157 @@
+"""The real dream, with tiny models, under the real thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bot.config import Config, Timing
+from bot.files import DataFolder, Kind
+from bot.jobs import JobState, Origin
+from bot.service import Change, Service, Wish
+from bot.texts import Sentence
+from bot.worker.engine import GeneratorDreamer
+from bot.worker.thread import LocalExecutor
+from generator import CheckpointError, GenerationRequest, InvalidRequest, Models, Settings
+from generator.optimisation.memory import MemoryBudget
+from tests.bot.bench import asker, until
+
+TINY = {"size": "64x64", "steps": 6, "cutouts": 4, "start": "random", "seed": 3}
+
+
+class TinyDreamer(GeneratorDreamer):
+    """Dreams with models that are at hand instead of loading any."""
+
+    def __init__(self, models: Models) -> None:
+        super().__init__(models.name, "cpu", unsafe_from=1.1)
+        self._models = models
+
+
+@pytest.fixture
+def config() -> Config:
+    return Config(models="tiny", timing=Timing(preview_s=0.05, snapshot_s=0.05))
+
+
+@pytest_asyncio.fixture
+async def begin(tmp_path: Path, config: Config, models: Models) -> AsyncIterator[Callable[[], Awaitable[Service]]]:
+    """Starts a service on the same data; the one before is stopped."""
+    begun: list[Service] = []
+
+    async def start() -> Service:
+        for service in begun:
+            await service.close()
+        timing = config.timing
+        executor = LocalExecutor(TinyDreamer(models), preview_s=timing.preview_s, snapshot_s=timing.snapshot_s)
+        begun.append(Service(config, DataFolder(tmp_path / "data"), executor))
+        await begun[-1].start()
+        return begun[-1]
+
+    yield start
+    for service in begun:
+        await service.close()
+
+
+@pytest_asyncio.fixture
+async def service(begin: Callable[[], Awaitable[Service]]) -> Service:
+    return await begin()
+
+
+async def paint(service: Service, wish: Wish) -> int:
+    job_id = (await service.submit(asker(), wish)).job.id
+    return await painted(service, job_id)
+
+
+async def painted(service: Service, job_id: int) -> int:
+    async def there() -> int | None:
+        job = await service.store.jobs.get(job_id)
+        assert job is not None
+        assert job.state is not JobState.FAILED, job.reason
+        return job.id if job.state is JobState.POSTING else None
+
+    return await until(there, 240)
+
+
+def picture(root: Path, job_id: int) -> bytes:
+    data = DataFolder(root / "data").read(Kind.PICTURE, job_id, 1)
+    assert data is not None
+    return data
+
+
+async def test_a_wish_becomes_a_picture_and_its_child_goes_on_from_the_saved_latent(
+    service: Service, tmp_path: Path
+) -> None:
+    first = await paint(service, Wish(prompt="a red apple | fog:-0.5", settings=TINY))
+    saved = (await service.go_on(asker(), first, 1, Change(kind=Origin.CONTINUE, steps=3))).job
+    await painted(service, saved.id)
+    # The same request without the saved latent: the parent is dreamt first, to the same bytes.
+    DataFolder(tmp_path / "data").remove(Kind.LATENT, first, 1)
+    recipe = await service.archive.recipe(asker(), saved.id)
+    anew = (await service.again_from_file(asker(), recipe.encode())).job
+    await painted(service, anew.id)
+    assert picture(tmp_path, anew.id) == picture(tmp_path, saved.id)
+    assert picture(tmp_path, first) != picture(tmp_path, saved.id)
+
+
+async def test_what_was_interrupted_ends_as_the_same_bytes(
+    begin: Callable[[], Awaitable[Service]], tmp_path: Path
+) -> None:
+    service = await begin()
+    whole = await paint(service, Wish(prompt="a castle", settings=TINY | {"steps": 12}))
+    job_id = (await service.submit(asker(), Wish(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
+
+    async def moves() -> bool | None:
+        view = await service.view(job_id)
+        return True if view is not None and view.progress is not None and view.progress.step else None
+
+    await until(moves, 240)
+    again = await begin()
+    await painted(again, job_id)
+    assert picture(tmp_path, job_id) == picture(tmp_path, whole)
+
+
+def test_models_that_are_not_these_are_refused_with_a_sentence(models: Models) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        TinyDreamer(models).begin(GenerationRequest(prompt="x", models="own-mine"), None)
+    said = Sentence.of_generator(caught.value.message)
+    assert (
+        said.said() == "This picture needs the models 'own-mine', and this bot paints with 'tiny' now; ask for it anew."
+    )
+    assert said.said("de").startswith("Dieses Bild braucht die Modelle 'own-mine'")
+
+
+def test_a_picture_that_became_smaller_for_want_of_memory_goes_on_after_a_crash(models: Models) -> None:
+    asked = GenerationRequest(prompt="x", models="tiny", settings=Settings().merged({**TINY, "size": "128x128"}))
+    cramped = replace(models, budget=MemoryBudget(lambda: 4_000_000))
+    dream = TinyDreamer(cramped).begin(asked, None)
+    dream.step()
+    assert dream.request.settings.size.width < 128
+    assert TinyDreamer(models).resume(asked, dream.snapshot()).request == dream.request
+    with pytest.raises(CheckpointError, match="another picture"):
+        TinyDreamer(models).resume(replace(asked, prompt="y"), dream.snapshot())
+
+
+def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
+    dreamer = TinyDreamer(models)
+    assert "cpu" in dreamer.describe()
+    assert (dreamer.load(), dreamer.starts) == (Settings(), {})
+
+
+async def test_the_loop_stays_free_while_a_real_dream_is_painted(service: Service) -> None:
+    job_id = (await service.submit(asker(), Wish(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0.001)
+            beats += 1
+
+    task = asyncio.create_task(beat())
+    await painted(service, job_id)
+    task.cancel()
+    assert beats > 10

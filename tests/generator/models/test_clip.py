@@ -1,0 +1,133 @@
+"""The perceptor against clip itself: embeddings, vocabulary, and state dicts that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import clip
+import pytest
+import torch
+import torch.nn.functional as functional
+from clip.model import CLIP
+from torch import Tensor
+
+from generator.errors import CheckpointError
+from generator.models.clip import DEVIATION, MEAN, VOCABULARY_SIZE, Perceptor, cut_off
+
+KINDS = ["vit", "resnet"]
+
+
+def pruned(state: dict[str, Tensor], *texts: str) -> dict[str, Tensor]:
+    """The state dict with only those rows of the vocabulary that the texts need, as the starter has it."""
+    ids = torch.unique(clip.tokenize(list(texts)))
+    return {**state, "token_embedding.weight": state["token_embedding.weight"][ids], "vocabulary": ids}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_are_embedded_as_clip_embeds_them(make_clip: Callable[..., CLIP], kind: str) -> None:
+    model, perceptor = make_clip(kind), Perceptor.from_state("x", make_clip(kind).state_dict())
+    images = torch.rand(3, 3, perceptor.resolution, perceptor.resolution)
+    normalised = (images - torch.tensor(MEAN)[:, None, None]) / torch.tensor(DEVIATION)[:, None, None]
+    expected = functional.normalize(model.encode_image(normalised), dim=-1)
+    assert (perceptor.embed_images(images) - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_are_embedded_as_clip_embeds_them(make_clip: Callable[..., CLIP], kind: str) -> None:
+    model, perceptor = make_clip(kind), Perceptor.from_state("x", make_clip(kind).state_dict())
+    texts = ["a red apple", "Ünïcode 🍎, and more!"]
+    expected = functional.normalize(model.encode_text(clip.tokenize(texts)), dim=-1)
+    assert (perceptor.embed_texts(texts) - expected).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_reach_the_images_and_nothing_else(make_clip: Callable[..., CLIP], kind: str) -> None:
+    perceptor = Perceptor.from_state("x", make_clip(kind).state_dict())
+    images = torch.rand(2, 3, 32, 32, requires_grad=True)
+    perceptor.embed_images(images)[:, 0].sum().backward()
+    assert images.grad.abs().max() > 0
+    assert not any(parameter.requires_grad for parameter in perceptor.model.parameters())
+
+
+@pytest.mark.parametrize(("kind", "resolution"), [("vit", 32), ("vit", 64), ("resnet", 32), ("resnet", 64)])
+def test_the_shape_is_read_from_the_weights(make_clip: Callable[..., CLIP], kind: str, resolution: int) -> None:
+    perceptor = Perceptor.from_state("x", make_clip(kind, resolution).state_dict())
+    assert (perceptor.name, perceptor.resolution, perceptor.dimension) == ("x", resolution, 32)
+
+
+def test_fp16_weights_become_fp32(make_clip: Callable[..., CLIP]) -> None:
+    half = {name: tensor.half() for name, tensor in make_clip("resnet").state_dict().items()}
+    perceptor = Perceptor.from_state("x", half)
+    assert {parameter.dtype for parameter in perceptor.model.parameters()} == {torch.float32}
+    assert perceptor.embed_texts(["a red apple"]).dtype == torch.float32
+
+
+def test_the_buffers_of_openais_archives_are_no_obstacle(make_clip: Callable[..., CLIP]) -> None:
+    extra = {name: torch.tensor(0) for name in ("input_resolution", "context_length", "vocab_size")}
+    assert Perceptor.from_state("x", {**make_clip().state_dict(), **extra}).resolution == 32
+
+
+def test_loading_leaves_the_global_random_state_alone(make_clip: Callable[..., CLIP]) -> None:
+    state, before = make_clip().state_dict(), torch.get_rng_state()
+    Perceptor.from_state("x", state)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_pruned_vocabulary_expands_again(make_clip: Callable[..., CLIP]) -> None:
+    state = make_clip().state_dict()
+    whole, small = Perceptor.from_state("x", state), Perceptor.from_state("x", pruned(state, "a red apple", "cat"))
+    assert torch.equal(whole.embed_texts(["red cat"]), small.embed_texts(["red cat"]))
+    assert len(small.model.token_embedding.weight) == VOCABULARY_SIZE
+
+
+def test_unknown_words_are_named_once_and_in_order(make_clip: Callable[..., CLIP]) -> None:
+    perceptor = Perceptor.from_state("x", pruned(make_clip().state_dict(), "a red apple", "cat 🍎"))
+    assert perceptor.unknown_words("A zeppelin, a red Zeppelin... & a cat's 🍎 on 🛸 !") == ("zeppelin", "on", "🛸")
+    assert perceptor.unknown_words("!!!") == ()
+
+
+def test_a_list_of_words_says_more_than_tokens(make_clip: Callable[..., CLIP]) -> None:
+    state = pruned(make_clip().state_dict(), "a red apple", "cats")
+    perceptor = Perceptor.from_state("x", state, words={"red", "apple", "cat"})
+    assert perceptor.unknown_words("a RED apple, two cats & a le") == ("a", "two", "le")
+
+
+def test_a_whole_vocabulary_knows_all_words(make_clip: Callable[..., CLIP]) -> None:
+    perceptor = Perceptor(make_clip(), "x")
+    assert perceptor.unknown_words("xqzzt 🛸") == ()
+
+
+def test_what_is_over_77_tokens_is_cut_and_can_be_shown(make_clip: Callable[..., CLIP]) -> None:
+    perceptor, text = Perceptor(make_clip(), "x"), "apple " * 75
+    assert cut_off(text) == ""
+    assert cut_off(text + "and a Castle behind") == "and a castle behind"
+    vectors = perceptor.embed_texts([text, text + "and a castle behind"])
+    assert torch.equal(vectors[0], vectors[1])
+
+
+def test_marks_that_a_person_types_do_not_end_the_text(make_clip: Callable[..., CLIP]) -> None:
+    perceptor = Perceptor(make_clip(), "x")
+    vectors = perceptor.embed_texts(["a red <|endoftext|> apple", "a red apple", "a red"])
+    assert torch.equal(vectors[0], vectors[1])
+    assert not torch.allclose(vectors[0], vectors[2])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_dict_that_does_not_fit_is_refused(make_clip: Callable[..., CLIP], kind: str) -> None:
+    state = make_clip(kind).state_dict()
+    broken: list[dict[str, Tensor]] = [
+        {},
+        {"encoder.conv_in.weight": torch.zeros(3)},
+        {name: tensor for name, tensor in state.items() if name != "text_projection"},
+        {name: tensor for name, tensor in state.items() if name != "visual.conv1.weight"},
+        {name: tensor for name, tensor in state.items() if not name.startswith("transformer.")},
+        {**state, "ln_final.weight": torch.zeros(7)},
+        {**state, "positional_embedding": torch.zeros(77, 3)},
+        {**state, "surplus": torch.zeros(1)},
+        {**state, "vocabulary": torch.tensor([3, 5])},
+        {**pruned(state, "apple"), "vocabulary": torch.tensor([5, 3, 49407])},
+        {**pruned(state, "apple"), "vocabulary": torch.tensor([5, 49406, 99999])},
+    ]
+    for wrong in broken:
+        with pytest.raises(CheckpointError, match="my-clip is not the state dict of a CLIP"):
+            Perceptor.from_state("my-clip", wrong)

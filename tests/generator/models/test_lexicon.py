@@ -1,0 +1,53 @@
+"""What the words of a prompt name."""
+
+from __future__ import annotations
+
+import pytest
+
+from generator.models.lexicon import Lexicon
+
+NAMES = (
+    ["red apple", "apple", "fruit"],
+    ["cat", "kitty"],
+    ["cat face", "cat"],
+    ["automobile", "red car"],
+    ["railway car", "car"],
+    ["leaf", "foliage"],
+    ["knife", "cutlery"],
+    ["cherry", "fruit"],
+    ["snow"],
+)
+
+
+@pytest.fixture
+def lexicon() -> Lexicon:
+    return Lexicon(NAMES, common={"car": [3], "blue": [7]}, ignored=["a", "the", "red", "blue"], places=["snow"])
+
+
+def found(lexicon: Lexicon, text: str) -> list[tuple[str, tuple[int, ...], int]]:
+    return [(mention.words, mention.concepts, mention.count) for mention in lexicon.find(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a red apple", [("red apple", (0,), 1)]),
+        ("a blue apple", [("apple", (0,), 1)]),
+        ("a blue", [("blue", (7,), 1)]),
+        ("a red", []),
+        ("Two CATS and a cherry!", [("cats", (1,), 2), ("cherry", (7,), 1)]),
+        ("the cat's knife", [("cat", (1,), 1), ("knife", (6,), 1)]),
+        ("three knives, four leaves, 2 cherries", [("knives", (6,), 3), ("leaves", (5,), 4), ("cherries", (7,), 2)]),
+        ("a car", [("car", (3,), 1)]),
+        ("a railway car", [("railway car", (4,), 1)]),
+        ("fruit", [("fruit", (0, 7), 1)]),
+        ("an angry face", [("face", (2,), 1)]),
+        ("a cat in the snow", [("cat", (1,), 1)]),
+        ("snow on the cat", [("snow", (8,), 1), ("cat", (1,), 1)]),
+        ("zeppelin", []),
+        ("", []),
+        ("猫 🐈 قط", []),
+    ],
+)
+def test_words_name_concepts(lexicon: Lexicon, text: str, expected: list[tuple[str, tuple[int, ...], int]]) -> None:
+    assert found(lexicon, text) == expected

@@ -1,0 +1,108 @@
+"""Cutouts judged in groups give what all at once give, in every number format, with only one group in memory."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from generator.loading import Models
+from generator.optimisation.guidance import Chances, Judgement, Judges
+from generator.optimisation.targets import Targets, targets_of
+from generator.request import GenerationRequest
+from generator.runtime.precision import Precision
+from generator.settings import Settings
+
+Make = Callable[..., GenerationRequest]
+SETTINGS = Settings().merged({"cutouts": 7, "size": "48x40"})
+IMAGE = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(0))
+
+
+def drawn(judges: Judges) -> Chances:
+    return judges.draw(2, IMAGE, torch.Generator().manual_seed(1))
+
+
+def judged(judge: Callable[[Tensor], Judgement]) -> tuple[Judgement, Tensor]:
+    """The judgement, and its gradient to the picture."""
+    image = IMAGE.clone().requires_grad_(True)
+    judgement = judge(image)
+    (judgement.loss * 2).backward()
+    assert image.grad is not None
+    return judgement, image.grad / 2
+
+
+def targets(models: Models, make_request: Make) -> Targets:
+    return targets_of(make_request("a castle:2 | fog:-1 | snow:1:1.2"), models.perceptors)[0]
+
+
+@pytest.mark.parametrize("group", [1, 2, 3, 6, 7, 50])
+@pytest.mark.parametrize("exact", [False, True])
+def test_groups_give_the_same_losses_and_gradient(
+    ensemble: Models, make_request: Make, group: int, exact: bool
+) -> None:
+    judges, wanted = Judges(ensemble.perceptors, SETTINGS, exact), targets(ensemble, make_request)
+    chances = drawn(judges)
+    whole, gradient = judged(lambda image: judges.judge(image, chances, wanted))
+    parts, in_parts = judged(lambda image: judges.judge_in_groups(image, chances, wanted, group, 1.0))
+    assert gradient.abs().max() > 0
+    assert torch.allclose(in_parts, gradient, rtol=1e-4, atol=1e-6 * gradient.abs().max().item())
+    for ours, theirs in zip(parts, whole, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
+def test_groups_give_the_same_gradient_in_half_precision(
+    models: Models, make_request: Make, precision: Precision
+) -> None:
+    perceptor = copy.deepcopy(models.perceptors[0])
+    perceptor.compute_in(precision)
+    judges = Judges((perceptor,), SETTINGS)
+    wanted, chances = targets(models, make_request), drawn(judges)
+    _, whole = judged(lambda image: judges.judge(image, chances, wanted))
+    scale = precision.loss_scale
+    _, parts = judged(lambda image: judges.judge_in_groups(image, chances, wanted, 2, scale))
+    _, full = judged(lambda image: Judges(models.perceptors, SETTINGS).judge(image, chances, wanted))
+    for half in (whole, parts):
+        assert functional.cosine_similarity(half.flatten(), full.flatten(), dim=0) > 0.98
+
+
+class Counting:
+    """A perceptor that notes how many pictures it is shown at once."""
+
+    def __init__(self, models: Models) -> None:
+        self._inner = models.perceptors[0]
+        self.resolution, self.shown = self._inner.resolution, list[int]()
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        self.shown.append(len(images))
+        return self._inner.embed_images(images)
+
+
+def test_a_group_is_all_that_a_perceptor_sees_at_once(models: Models, make_request: Make) -> None:
+    perceptor = Counting(models)
+    judges = Judges((perceptor,), SETTINGS)  # type: ignore[arg-type]
+    judges.judge_in_groups(IMAGE, drawn(judges), targets(models, make_request), 3, 1.0)
+    assert perceptor.shown == [3, 3, 1]
+
+
+def test_without_noise_none_is_drawn(models: Models, make_request: Make) -> None:
+    judges = Judges(models.perceptors, SETTINGS.merged({"noise": 0.0}))
+    chances = drawn(judges)
+    assert chances.noise == {32: None}
+    assert judges.judge_in_groups(IMAGE, chances, targets(models, make_request), 2, 1.0).loss.isfinite()
+
+
+def test_chances_follow_the_generator_alone(ensemble: Models) -> None:
+    first, again = (drawn(Judges(ensemble.perceptors, SETTINGS)) for _ in range(2))
+    other = drawn(replace(Judges(ensemble.perceptors, SETTINGS), exact=True))
+    for chances in (again, other):
+        assert all(torch.equal(a, b) for a, b in zip(first.cuts, chances.cuts, strict=True))
+        assert {side: noise.shape for side, noise in chances.noise.items() if noise is not None} == {
+            32: (7, 3, 32, 32),
+            64: (7, 3, 64, 64),
+        }

@@ -1,0 +1,124 @@
+"""Choosing a device, and what holds only while it works."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+import torch
+
+from generator.errors import GeneratorError, InvalidRequest, OutOfMemory
+from generator.runtime.device import as_many_threads, choose_device, fits, working
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def test_auto_is_the_gpu_where_there_is_one() -> None:
+    assert choose_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert choose_device("cpu") == CPU
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cpu:x", "meta", "mps", "a long name " * 10])
+def test_an_unknown_device_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        choose_device(name)
+    assert caught.value.field == "device"
+    assert len(str(caught.value)) < 150
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="has no GPU"):
+        choose_device("cuda")
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_exact_work_is_deterministic_while_it_lasts_and_no_longer(before: bool) -> None:
+    torch.use_deterministic_algorithms(before, warn_only=True)
+    try:
+        with pytest.raises(KeyError), working(GPU, exact=True):
+            assert torch.are_deterministic_algorithms_enabled()
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+            assert torch.backends.cudnn.deterministic
+            raise KeyError
+        assert torch.are_deterministic_algorithms_enabled() == before
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert not torch.backends.cudnn.deterministic
+        assert torch.utils.deterministic.fill_uninitialized_memory
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(("device", "exact"), [(CPU, True), (CPU, False), (GPU, False)])
+def test_other_work_leaves_torch_as_it_is(device: torch.device, exact: bool) -> None:
+    with working(device, exact):
+        assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_running_out_of_memory_becomes_a_sentence() -> None:
+    with pytest.raises(OutOfMemory, match="choose a smaller size or fewer cutouts"), working(CPU, exact=False):
+        torch.empty(2**50)
+    with pytest.raises(OutOfMemory, match="choose a smaller size or fewer cutouts"), working(GPU, exact=False):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.mark.parametrize(
+    "said", ["CUDA error: out of memory", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED when"]
+)
+def test_libraries_below_torch_run_out_of_memory_in_their_own_words(said: str) -> None:
+    with pytest.raises(OutOfMemory, match="does not fit"), working(GPU, exact=False):
+        raise RuntimeError(said)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("posix_memalign failed: Cannot allocate memory (12)"),
+    ],
+    ids=str,
+)
+def test_a_machine_without_memory_is_told_in_one_sentence(error: Exception) -> None:
+    with pytest.raises(OutOfMemory, match="does not fit in memory"), working(CPU, exact=False):
+        raise error
+
+
+@pytest.mark.parametrize("said", ["CUDA error: an illegal memory access", "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"])
+def test_a_gpu_that_fails_becomes_a_sentence_too(said: str) -> None:
+    with pytest.raises(GeneratorError, match="The GPU failed") as caught, working(GPU, exact=False):
+        raise RuntimeError(said)
+    assert "CUDA" not in str(caught.value)
+
+
+def test_work_fits_or_does_not_and_what_it_held_is_let_go() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def work() -> None:
+        tensor = torch.ones(3)
+        held.append(weakref.ref(tensor))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert not fits(CPU, False, work)
+    assert held[0]() is None
+    assert fits(CPU, False, lambda: None)
+
+
+def test_work_that_torch_did_in_another_way_for_want_of_memory_does_not_count() -> None:
+    assert not fits(CPU, False, lambda: torch._C._set_mkldnn_enabled(False))
+    assert torch._C._get_mkldnn_enabled()
+    assert fits(CPU, False, lambda: None)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(3, 3), (0, None), (-1, None), (10**9, None)])
+def test_as_many_threads_as_asked_for_as_long_as_it_lasts(asked: int, given: int | None) -> None:
+    before = torch.get_num_threads()
+    with as_many_threads(asked):
+        assert torch.get_num_threads() == (before if given is None else given)
+    assert torch.get_num_threads() == before
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(RuntimeError, match="shape"), working(CPU, exact=False):
+        torch.zeros(3).view(2)
