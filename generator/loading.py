@@ -14,11 +14,9 @@ Weights are fp16 on disk and fp32 in memory, unless the device computes in half 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,84 +30,21 @@ from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
 
 from generator.checkpoints.digests import sha256_of
 from generator.checkpoints.library import OpenedSet, open_set
+from generator.checkpoints.sources import PREFIX, OwnModels
 from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
 from generator.messages import Message
 from generator.models.clip import Perceptor
 from generator.models.lexicon import Lexicon
+from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
-from generator.models.sources import PREFIX, OwnModels
 from generator.models.vqgan import VQGAN
-from generator.optimisation.footprint import measure
-from generator.optimisation.memory import Footprint, MemoryBudget
 from generator.optimisation.probing import settle_precision
-from generator.provenance import MadeWith, made_here
 from generator.runtime.device import cap_memory, choose_device, working
-from generator.runtime.precision import Precision, choose_precision
+from generator.runtime.memory import MemoryBudget
+from generator.runtime.precision import choose_precision
 from generator.settings import Settings
 
 STARTER = Path(__file__).parent / "starter"
-
-
-@dataclass(frozen=True)
-class Models:
-    """Frozen models that dream together, on one device.
-
-    Attributes:
-        name: of the model set.
-        vqgan: paints.
-        perceptors: judge; several have an equal say.
-        prior: proposes starts, if there is one.
-        device: where all of them live.
-        defaults: settings that suit them.
-        starts: by start, what suits them otherwise.
-        files: SHA-256 of each file they come from, by its name; recipes tell them.
-        budget: what memory their dreams may use.
-    """
-
-    name: str
-    vqgan: VQGAN
-    perceptors: tuple[Perceptor, ...]
-    prior: Prior | None
-    device: torch.device
-    defaults: Mapping[str, object]
-    files: Mapping[str, str] = field(default_factory=dict)
-    starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    budget: MemoryBudget = field(default_factory=MemoryBudget)
-
-    @property
-    def precision(self) -> Precision:
-        """In which number format they compute."""
-        return self.vqgan.precision
-
-    def made_with(self, cutouts_at_once: int = 0) -> MadeWith:
-        """By what a picture is made that they paint now; for the number see there."""
-        return made_here(
-            self.device.type,
-            self.files,
-            precision=self.precision.value,
-            threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
-            cutouts_at_once=cutouts_at_once,
-        )
-
-    def compute_in(self, precision: Precision) -> None:
-        """Compute in another number format from now on; see `generator.runtime.precision`."""
-        self.vqgan.compute_in(precision)
-        for perceptor in self.perceptors:
-            perceptor.compute_in(precision)
-        self.__dict__.pop("footprint", None)
-
-    @cached_property
-    def footprint(self) -> Footprint:
-        """What one step takes in memory; measured when it is first asked for."""
-        return measure(self.vqgan, self.perceptors, self.device)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Differs between models for which a snapshot means different things: by codebook and perceptors."""
-        digest = hashlib.sha256(self.vqgan.codebook.detach().float().cpu().numpy().tobytes())
-        for perceptor in self.perceptors:
-            digest.update(f"\0{perceptor.name} {perceptor.resolution} {perceptor.dimension}".encode())
-        return digest.hexdigest()
 
 
 def load_models(
@@ -141,7 +76,7 @@ def load_models(
     try:
         with working(chosen, exact=False):
             models = load_starter(STARTER, chosen) if opened is None else load_opened(opened, chosen)
-            settle_precision(models, wanted)
+            models = settle_precision(models, wanted)
     except OutOfMemory as exc:
         text = "The models {models} do not fit into the free memory; end other programs that use it, or choose others."
         raise OutOfMemory(Message(text, models=name if opened is None else opened.name)) from exc

@@ -129,6 +129,10 @@ class Prior:
         self.network, self._vqgan, self._lexicon, self._grids = network, vqgan, lexicon, grids
         self._temperature, self._top_k = temperature, top_k
 
+    def with_vqgan(self, vqgan: VQGAN) -> Prior:
+        """This prior, with its codes decoded and encoded by another copy of its VQGAN."""
+        return Prior(self.network, vqgan, self._lexicon, self._grids, self._temperature, self._top_k)
+
     @torch.no_grad()
     def propose(
         self, text: str, text_features: Tensor, count: int, size: tuple[int, int], generator: torch.Generator

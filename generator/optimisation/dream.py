@@ -24,8 +24,8 @@ from torch import Tensor
 
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.tensors import to_image
-from generator.loading import Models
 from generator.messages import Message
+from generator.models.model_set import Models
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.guidance import Judges
 from generator.optimisation.init import at_size, start_latent
@@ -200,7 +200,7 @@ class Dream:
         """The numbers ran away: where half precision may be the reason, begin anew without it."""
         if self._models.precision is Precision.FP32:
             raise GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))
-        self._models.compute_in(Precision.FP32)
+        self._models = self._models.in_precision(Precision.FP32)
         self._fitting.widened = True
         self._start(self.request)
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
-from generator.loading import Models
 from generator.messages import Message
+from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.targets import Targets
 from generator.request import GenerationRequest

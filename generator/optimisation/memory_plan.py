@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any, Self
 
 from generator.errors import OutOfMemory
-from generator.loading import Models
 from generator.messages import Message
+from generator.models.model_set import Models
+from generator.optimisation.footprint import footprint_of
 from generator.optimisation.memory import Footprint, even_group, plan, smaller
 from generator.optimisation.schedule import Schedule
 from generator.request import GenerationRequest
@@ -42,7 +43,7 @@ class Fitting:
         fitting = cls(Schedule(settings, models.vqgan.factor, 1), group)
         free_bytes = models.budget.free_bytes()
         if free_bytes is not None:
-            fitting.plan(models.footprint, free_bytes)
+            fitting.plan(footprint_of(models), free_bytes)
         return fitting
 
     @property
@@ -74,7 +75,7 @@ class Fitting:
         """
         claim = models.budget.claim
         if claim is not None:
-            claim(int(models.footprint.step_bytes(self.size, group)))
+            claim(int(footprint_of(models).step_bytes(self.size, group)))
 
     def narrow(self) -> bool:
         """Judge half as many cutouts at a time; False where it is one already."""
