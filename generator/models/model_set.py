@@ -32,6 +32,7 @@ class Models:
         starts: by start, what suits them otherwise.
         files: SHA-256 of each file they come from, by its name; recipes tell them.
         budget: what memory their dreams may use.
+        graphs: capture steps as CUDA graphs where the device is a GPU.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Models:
     files: Mapping[str, str] = field(default_factory=dict)
     starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     budget: MemoryBudget = field(default_factory=MemoryBudget)
+    graphs: bool = True
 
     @property
     def precision(self) -> Precision:

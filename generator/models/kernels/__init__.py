@@ -1,0 +1,1 @@
+"""GPU kernels in Triton, for operations that torch is slow at."""

@@ -1,0 +1,187 @@
+"""Steps captured as CUDA graphs: one launch in place of thousands.
+
+Launching its two thousand operations takes a GPU's host longer than the GPU takes to run them. A captured step works on
+buffers of its own; a dream of the same shape and settings copies its state into them, replays, and copies it out at its
+end. Captured steps are kept for later jobs, the least recently used goes first.
+
+Source: CUDA graphs as torch offers them, https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import torch
+
+from generator.models.model_set import Models
+from generator.optimisation.latent import CAPTURABLE
+from generator.optimisation.step import Step, StepResult, StepState, StepValues
+from generator.runtime.device import reports_no_memory
+from generator.settings import Settings
+
+MAX_GRAPHS = 6
+"""Captured steps kept for one model set. They share one memory pool, so that each costs little beside the largest."""
+_WARM_UP_STEPS = 3
+_FREE = ("seed", "steps", "start", "candidates", "variation", "coarse", "plateau", "scene_steps", "size")
+_FILLED_IN = ("learning_rate", "learning_rate_end", "overview", "overview_end", "pull_decay")
+_LOG = logging.getLogger(__name__)
+
+
+class Recorder(Protocol):
+    """Records work on fixed buffers, to be repeated."""
+
+    def record(self, work: Callable[[], StepResult], generator: torch.Generator) -> Callable[[], StepResult]:
+        """A function that repeats `work`; `work` may run several times before that."""
+        ...
+
+
+class CudaRecorder:
+    """Records by stream capture.
+
+    Args:
+        device: the GPU, with its index.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: torch.cuda.Stream | None = None
+        self._pool: Any = None
+
+    def record(self, work: Callable[[], StepResult], generator: torch.Generator) -> Callable[[], StepResult]:
+        """Run `work` a few times, so that libraries choose their algorithms, then capture it."""
+        with torch.cuda.device(self._device):
+            if self._stream is None:
+                self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+                self._pool = torch.cuda.graph_pool_handle()
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
+                for _ in range(_WARM_UP_STEPS):
+                    work()
+            torch.cuda.current_stream().wait_stream(self._stream)
+            graph = torch.cuda.CUDAGraph()
+            graph.register_generator_state(generator)
+            # Other threads may ask for the GPU's memory meanwhile.
+            with (
+                _without_collection(),
+                torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
+            ):
+                result = work()
+
+        def replay() -> StepResult:
+            graph.replay()
+            return result
+
+        return replay
+
+
+class CapturedStep:
+    """A step on buffers of its own, repeated from a recording.
+
+    Attributes:
+        key: its place in the cache.
+        state: the buffers; whoever uses the step loads its own state into them first.
+    """
+
+    def __init__(self, step: Step, state: StepState, recorder: Recorder, key: Hashable) -> None:
+        """Record `step` on a copy of `state`."""
+        self.key = key
+        self.state = replace(state.copy(), targets=state.targets.copy())
+        self._values = torch.ones(len(StepValues._fields), device=state.latent.value.device)
+        values = StepValues(*self._values.unbind())
+        self.state.latent.prepare_capture()
+        self._replay = recorder.record(lambda: step(self.state, values), self.state.generator)
+
+    def __call__(self, values: StepValues) -> StepResult:
+        """Run the step once; the result's tensors hold until the next one."""
+        self._values.copy_(torch.tensor(values, dtype=torch.float32), non_blocking=True)
+        result = self._replay()
+        self.state.latent.count_update()
+        return result
+
+
+class GraphCache:
+    """Captured steps of one model set, by shape and settings. A step that is in use is not in it."""
+
+    def __init__(self, recorder: Recorder, most: int = MAX_GRAPHS) -> None:
+        """Keep at most `most` steps; with 0 none is captured."""
+        self._recorder, self._most = recorder, most
+        self._kept: OrderedDict[Hashable, CapturedStep] = OrderedDict()
+        self._refused: set[Hashable] = set()
+
+    def take(self, step: Step, state: StepState) -> CapturedStep | None:
+        """A captured form of `step` with the content of `state`; None where the step must run as it is.
+
+        Raises:
+            RuntimeError: torch's own, if memory ran out.
+        """
+        if self._most == 0 or step.settings.optimiser not in CAPTURABLE:
+            return None
+        key = key_of(step, state)
+        if key in self._refused:
+            return None
+        captured = self._kept.pop(key, None)
+        if captured is None:
+            try:
+                captured = CapturedStep(step, state, self._recorder, key)
+            except RuntimeError as exc:
+                if reports_no_memory(exc):
+                    raise
+                self._refused.add(key)
+                _LOG.warning("A step could not be captured as a CUDA graph and runs slower: %s", _first_line(exc))
+                return None
+        captured.state.load(state)
+        return captured
+
+    def give_back(self, captured: CapturedStep) -> None:
+        """Keep a captured step for later; its user reads it no more."""
+        self._kept[captured.key] = captured
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+    def clear(self) -> bool:
+        """Drop all captured steps, so that their memory can be had; False if there was none."""
+        had = bool(self._kept)
+        self._kept.clear()
+        return had
+
+
+_CACHES: WeakKeyDictionary[Models, GraphCache] = WeakKeyDictionary()
+
+
+def graphs_of(models: Models) -> GraphCache:
+    """The captured steps of a model set; on a CPU there are none."""
+    if models not in _CACHES:
+        on_gpu = models.graphs and models.device.type == "cuda"
+        _CACHES[models] = GraphCache(CudaRecorder(models.device), MAX_GRAPHS if on_gpu else 0)
+    return _CACHES[models]
+
+
+def key_of(step: Step, state: StepState) -> Hashable:
+    """Everything that is fixed when a step is captured."""
+    default = Settings()
+    fixed = replace(step.settings, **{name: getattr(default, name) for name in (*_FREE, *_FILLED_IN)})
+    latent = state.latent.value
+    return fixed, step.group, step.guidance.exact, tuple(latent.shape), len(state.targets.weights), state.scale.value
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keep Python from collecting garbage: tensors that are freed during a capture would end it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _first_line(exc: BaseException) -> str:
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
