@@ -40,6 +40,7 @@ from generator.models.prior import Prior, PriorNetwork
 from generator.models.vqgan import VQGAN
 from generator.optimisation.probing import settle_precision
 from generator.runtime.device import cap_memory, choose_device, working
+from generator.runtime.graphs import CudaRecorder, Recorder
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import choose_precision
 from generator.settings import Settings
@@ -54,10 +55,12 @@ def load_models(
     own: OwnModels | None = None,
     precision: str = "auto",
     memory_share: float = 1.0,
+    graphs: bool = True,
 ) -> Models:
     """Load a model set by its name: the starter, or one of `generator.checkpoints.catalogue`; or a person's own files.
 
-    `precision` is one of `generator.provenance.PRECISIONS`; `memory_share` is how much of a GPU's memory may be used.
+    `precision` is one of `generator.provenance.PRECISIONS`; `memory_share` is how much of a GPU's memory may be used;
+    with `graphs` a GPU runs steps and prior as CUDA graphs.
 
     Raises:
         CheckpointError: if a file is missing, broken or does not fit; the message names it.
@@ -75,12 +78,12 @@ def load_models(
     opened = None if own is None and name == "starter" else open_set(name) if own is None else own.open(name)
     try:
         with working(chosen, exact=False):
-            models = load_starter(STARTER, chosen) if opened is None else load_opened(opened, chosen)
+            models = load_starter(STARTER, chosen, graphs) if opened is None else load_opened(opened, chosen)
             models = settle_precision(models, wanted)
     except OutOfMemory as exc:
         text = "The models {models} do not fit into the free memory; end other programs that use it, or choose others."
         raise OutOfMemory(Message(text, models=name if opened is None else opened.name)) from exc
-    return replace(models, budget=MemoryBudget.of(chosen, memory_share))
+    return replace(models, budget=MemoryBudget.of(chosen, memory_share), graphs=graphs)
 
 
 def load_opened(opened: OpenedSet, device: torch.device) -> Models:
@@ -94,8 +97,8 @@ def load_opened(opened: OpenedSet, device: torch.device) -> Models:
     return Models(opened.name, vqgan, perceptors, None, device, {}, opened.files)
 
 
-def load_starter(folder: Path, device: torch.device) -> Models:
-    """Load a folder in the starter's layout.
+def load_starter(folder: Path, device: torch.device, graphs: bool = True) -> Models:
+    """Load a folder in the starter's layout; with `graphs` a GPU runs its prior as a CUDA graph.
 
     Raises:
         CheckpointError: if a file is missing, broken or does not fit; the message names it.
@@ -113,7 +116,8 @@ def load_starter(folder: Path, device: torch.device) -> Models:
     lexicon = _read_lexicon(folder / "lexicon.json")
     clip = read_tensors(folder / "clip.safetensors")
     perceptor = Perceptor.from_state(perceptor_name, clip, device, lexicon.words)
-    prior = _load_prior(folder, config, vqgan, lexicon, device)
+    recorder = CudaRecorder(device) if graphs and device.type == "cuda" else None
+    prior = _load_prior(folder, config, vqgan, lexicon, recorder)
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))}
     return Models("starter", vqgan, (perceptor,), prior, device, cast("dict[str, object]", defaults), files, starts)
 
@@ -177,7 +181,7 @@ def read_yaml(path: Path) -> DictConfig:
     return config
 
 
-def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon, device: torch.device) -> Prior:
+def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon, recorder: Recorder | None) -> Prior:
     tensors = read_tensors(folder / "prior.safetensors")
     try:
         with torch.random.fork_rng(devices=[]):  # its first numbers are drawn by lot, and not used
@@ -190,7 +194,8 @@ def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon
     except KeyError as exc:
         raise CheckpointError(f"{folder / 'prior.safetensors'} lacks the drawings' codes, 'grids'.") from exc
     _fill(network, tensors, str(folder / "prior.safetensors"))
-    return Prior(network.eval().requires_grad_(False).to(device), vqgan, lexicon, grids, temperature, top_k)
+    network = network.eval().requires_grad_(False).to(vqgan.codebook.device)
+    return Prior(network, vqgan, lexicon, grids, temperature, top_k, recorder)
 
 
 def _read_lexicon(path: Path) -> Lexicon:

@@ -181,6 +181,7 @@ class Dream:
             self._schedule.learning_rate(number), self._schedule.pull(number), self._schedule.overviews(number)
         )
         result = self._run(self._targets[self._schedule.scene(number)], values)
+        self._latent.count_update()
         self._course.measure(result.metrics)
         self._image = result.image
 

@@ -9,13 +9,10 @@ Source: CUDA graphs as torch offers them, https://pytorch.org/docs/stable/notes/
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from dataclasses import replace
-from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
@@ -24,61 +21,14 @@ from generator.models.model_set import Models
 from generator.optimisation.latent import CAPTURABLE
 from generator.optimisation.step import Step, StepResult, StepState, StepValues
 from generator.runtime.device import reports_no_memory
+from generator.runtime.graphs import CudaRecorder, Recorder, first_line
 from generator.settings import Settings
 
 MAX_GRAPHS = 6
 """Captured steps kept for one model set. They share one memory pool, so that each costs little beside the largest."""
-_WARM_UP_STEPS = 3
 _FREE = ("seed", "steps", "start", "candidates", "variation", "coarse", "plateau", "scene_steps", "size")
 _FILLED_IN = ("learning_rate", "learning_rate_end", "overview", "overview_end", "pull_decay")
 _LOG = logging.getLogger(__name__)
-
-
-class Recorder(Protocol):
-    """Records work on fixed buffers, to be repeated."""
-
-    def record(self, work: Callable[[], StepResult], generator: torch.Generator) -> Callable[[], StepResult]:
-        """A function that repeats `work`; `work` may run several times before that."""
-        ...
-
-
-class CudaRecorder:
-    """Records by stream capture.
-
-    Args:
-        device: the GPU, with its index.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._stream: torch.cuda.Stream | None = None
-        self._pool: Any = None
-
-    def record(self, work: Callable[[], StepResult], generator: torch.Generator) -> Callable[[], StepResult]:
-        """Run `work` a few times, so that libraries choose their algorithms, then capture it."""
-        with torch.cuda.device(self._device):
-            if self._stream is None:
-                self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-                self._pool = torch.cuda.graph_pool_handle()
-            self._stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self._stream):
-                for _ in range(_WARM_UP_STEPS):
-                    work()
-            torch.cuda.current_stream().wait_stream(self._stream)
-            graph = torch.cuda.CUDAGraph()
-            graph.register_generator_state(generator)
-            # Other threads may ask for the GPU's memory meanwhile.
-            with (
-                _without_collection(),
-                torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
-            ):
-                result = work()
-
-        def replay() -> StepResult:
-            graph.replay()
-            return result
-
-        return replay
 
 
 class CapturedStep:
@@ -101,9 +51,7 @@ class CapturedStep:
     def __call__(self, values: StepValues) -> StepResult:
         """Run the step once; the result's tensors hold until the next one."""
         self._values.copy_(torch.tensor(values, dtype=torch.float32), non_blocking=True)
-        result = self._replay()
-        self.state.latent.count_update()
-        return result
+        return self._replay()
 
 
 class GraphCache:
@@ -134,7 +82,7 @@ class GraphCache:
                 if reports_no_memory(exc):
                     raise
                 self._refused.add(key)
-                _LOG.warning("A step could not be captured as a CUDA graph and runs slower: %s", _first_line(exc))
+                _LOG.warning("A step could not be captured as a CUDA graph and runs slower: %s", first_line(exc))
                 return None
         captured.state.load(state)
         return captured
@@ -169,19 +117,3 @@ def key_of(step: Step, state: StepState) -> Hashable:
     fixed = replace(step.settings, **{name: getattr(default, name) for name in (*_FREE, *_FILLED_IN)})
     latent = state.latent.value
     return fixed, step.group, step.guidance.exact, tuple(latent.shape), len(state.targets.weights), state.scale.value
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Keep Python from collecting garbage: tensors that are freed during a capture would end it."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]

@@ -72,7 +72,7 @@ class Latent:
         """One step down the gradient of `loss`, then back into the range of the codebook, channel by channel.
 
         Where there is a scale, the gradient is taken of the loss times that, and divided by it. The learning rate may
-        be a scalar tensor if the optimiser is one of CAPTURABLE.
+        be a scalar tensor if the optimiser is one of CAPTURABLE. Call `count_update` after each update.
 
         Raises:
             OutOfMemory: if the gradient was computed otherwise than it would be with more memory; nothing has changed.
@@ -90,10 +90,9 @@ class Latent:
             self.value.clamp_(self._low, self._high)
             if self._decay:
                 self._sum.lerp_(self.value, 1 - self._decay)
-        self.count_update()
 
     def count_update(self) -> None:
-        """Count an update for the moving average; only for updates that were replayed, `update` does it itself."""
+        """Count an update for the moving average: the part of it that a replay does not repeat."""
         if self._decay:
             self._missing *= self._decay
 

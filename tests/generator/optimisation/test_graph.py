@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from weakref import ref
 
 import pytest
 import torch
@@ -12,36 +15,11 @@ import torch
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.graph import GraphCache, graphs_of
-from generator.optimisation.step import StepResult
 from generator.request import GenerationRequest
+from tests.generator.recording import Repeating
 
 Make = Callable[..., GenerationRequest]
 Run = Callable[..., Dream]
-
-
-class Repeating:
-    """Repeats work on the same buffers, as a CUDA graph does: first three times to warm up, then at each replay.
-
-    Results lie in tensors that the next replay overwrites.
-    """
-
-    def __init__(self, failing: Exception | None = None) -> None:
-        self.recorded, self.replayed, self.failing = 0, 0, failing
-
-    def record(self, work: Callable[[], StepResult], generator: torch.Generator) -> Callable[[], StepResult]:
-        if self.failing is not None:
-            raise self.failing
-        self.recorded += 1
-        for _ in range(3):
-            kept = StepResult(*(tensor.clone() for tensor in work()))
-
-        def replay() -> StepResult:
-            self.replayed += 1
-            for buffer, tensor in zip(kept, work(), strict=True):
-                buffer.copy_(tensor)
-            return kept
-
-        return replay
 
 
 def close(first: Dream, second: Dream) -> bool:
@@ -165,7 +143,7 @@ def test_memory_that_captured_steps_hold_is_given_up_before_the_dream_does_witho
     dreamt(Dream(make_request(cutouts=3), models, graphs=cache))
 
     class Full(Repeating):
-        def record(self, work: Callable[[], StepResult], generator: torch.Generator) -> Callable[[], StepResult]:
+        def record(self, work: Callable[[], Any], generator: torch.Generator | None = None) -> Callable[[], Any]:
             if cache._kept:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
             return recorder.record(work, generator)
@@ -180,7 +158,7 @@ def test_where_nothing_is_left_to_give_up_the_dream_does_without(
     models: Models, make_request: Make, dreamt: Run
 ) -> None:
     class Small(Repeating):
-        def record(self, work: Callable[[], StepResult], generator: torch.Generator) -> Callable[[], StepResult]:
+        def record(self, work: Callable[[], Any], generator: torch.Generator | None = None) -> Callable[[], Any]:
             if groups[-1] > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
             return super().record(work, generator)
@@ -201,9 +179,6 @@ def test_where_nothing_is_left_to_give_up_the_dream_does_without(
 
 
 def test_captured_steps_do_not_outlive_their_models(models: Models) -> None:
-    from dataclasses import replace
-    from weakref import ref
-
     cache = ref(graphs_of(replace(models)))
     gc.collect()
     assert cache() is None
