@@ -69,7 +69,7 @@ class Dream:
         """
         self.request, self._models, self._parent_latent = request, models, parent_latent
         self._graphs = graphs_of(models) if graphs is None else graphs
-        self._fitting = Fitting.planned(request.settings, models, cutouts_at_once)
+        self._fitting = Fitting.planned(request.settings, models, self._graphs, cutouts_at_once)
         self._start(request)
 
     def _start(self, request: GenerationRequest) -> None:

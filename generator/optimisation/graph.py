@@ -63,6 +63,11 @@ class GraphCache:
         self._kept: OrderedDict[Hashable, CapturedStep] = OrderedDict()
         self._refused: set[Hashable] = set()
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that cannot be had for other work before `clear`."""
+        return self._recorder.held_bytes if self._kept else 0
+
     def take(self, step: Step, state: StepState) -> CapturedStep | None:
         """A captured form of `step` with the content of `state`; None where the step must run as it is.
 
@@ -97,6 +102,7 @@ class GraphCache:
         """Drop all captured steps, so that their memory can be had; False if there was none."""
         had = bool(self._kept)
         self._kept.clear()
+        self._recorder.forget()
         return had
 
 

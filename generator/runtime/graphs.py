@@ -18,13 +18,23 @@ T = TypeVar("T")
 
 
 class Recorder(Protocol):
-    """Records work on fixed buffers, to be repeated."""
+    """Records work on fixed buffers, to be repeated.
+
+    Attributes:
+        held_bytes: memory that recordings hold for themselves, beside their results.
+    """
+
+    held_bytes: int
 
     def record(self, work: Callable[[], T], generator: torch.Generator | None = None) -> Callable[[], T]:
         """Return a function that repeats `work`, random choices of `generator` included.
 
         `work` may run several times before that. Each repetition overwrites the result of the one before.
         """
+        ...
+
+    def forget(self) -> None:
+        """Start with new memory: all recordings were dropped."""
         ...
 
 
@@ -39,6 +49,7 @@ class CudaRecorder:
         self._device = device
         self._stream: torch.cuda.Stream | None = None
         self._pool: Any = None
+        self.held_bytes = 0
 
     def record(self, work: Callable[[], T], generator: torch.Generator | None = None) -> Callable[[], T]:
         """Run `work` a few times, so that libraries choose their algorithms, then capture it.
@@ -63,13 +74,20 @@ class CudaRecorder:
                 _without_collection(),
                 torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
             ):
+                before = torch.cuda.memory_reserved()
                 result = work()
+                self.held_bytes += torch.cuda.memory_reserved() - before
 
         def replay() -> T:
             graph.replay()
             return result
 
         return replay
+
+    def forget(self) -> None:
+        """Take another memory pool for the next recording; all former ones were dropped."""
+        self._stream = self._pool = None
+        self.held_bytes = 0
 
 
 def first_line(exc: BaseException) -> str:

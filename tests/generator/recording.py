@@ -15,15 +15,18 @@ class Repeating:
         recorded: number of recordings.
         replayed: number of replays of all of them.
         failing: raised in place of recording, if given.
+        held_bytes: a thousand for each recording that was not forgotten.
     """
 
     def __init__(self, failing: Exception | None = None) -> None:
         self.recorded, self.replayed, self.failing = 0, 0, failing
+        self.held_bytes = 0
 
     def record(self, work: Callable[[], Any], generator: torch.Generator | None = None) -> Callable[[], Any]:
         if self.failing is not None:
             raise self.failing
         self.recorded += 1
+        self.held_bytes += 1000
         for _ in range(3):
             result = work()
         kept = None if result is None else type(result)(*(tensor.clone() for tensor in result))
@@ -35,3 +38,6 @@ class Repeating:
             return kept
 
         return replay
+
+    def forget(self) -> None:
+        self.held_bytes = 0

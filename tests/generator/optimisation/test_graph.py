@@ -14,8 +14,12 @@ import torch
 
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
+from generator.optimisation.footprint import footprint_of
 from generator.optimisation.graph import GraphCache, graphs_of
+from generator.optimisation.memory import MARGIN
 from generator.request import GenerationRequest
+from generator.runtime.memory import MemoryBudget
+from generator.settings import Size
 from tests.generator.recording import Repeating
 
 Make = Callable[..., GenerationRequest]
@@ -152,6 +156,21 @@ def test_memory_that_captured_steps_hold_is_given_up_before_the_dream_does_witho
     dream = dreamt(Dream(make_request(), models, graphs=cache))
     assert dream.finished and dream.warnings == ()
     assert recorder.recorded == 2
+
+
+@pytest.mark.parametrize(("spare_bytes", "recorded", "kept"), [(2000, 2, 2), (500, 2, 1)])
+def test_a_plan_counts_the_memory_of_captured_steps_and_drops_them_where_they_are_in_the_way(
+    models: Models, make_request: Make, dreamt: Run, spare_bytes: int, recorded: int, kept: int
+) -> None:
+    recorder = Repeating()
+    cache = GraphCache(recorder)
+    dreamt(Dream(make_request(cutouts=3), models, graphs=cache))
+    assert cache.held_bytes == 1000
+    needed = footprint_of(models).step_bytes(Size(32, 32), 4) / MARGIN
+    budget = MemoryBudget(lambda: int(needed) + spare_bytes)
+    dream = dreamt(Dream(make_request(), replace(models, budget=budget), graphs=cache))
+    assert dream.warnings == ()
+    assert (recorder.recorded, len(cache._kept)) == (recorded, kept)
 
 
 def test_where_nothing_is_left_to_give_up_the_dream_does_without(
