@@ -23,7 +23,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
 
 from generator.models import winograd
-from generator.models.kernels import group_norm_silu as kernels
+from generator.models.kernels import norm_kernels
 
 # Of a convolution with fewer output channels the gradient is faster as a convolution with the turned kernel.
 _THIN_CHANNELS = 16
@@ -91,7 +91,7 @@ def layout(tensor: Tensor) -> torch.memory_format:
     Channels last in half precision: on CPUs, and on GPUs whose norm keeps that order (`generator.models.kernels`).
     """
     if tensor.device.type == "cuda":
-        half = tensor.dtype in (torch.bfloat16, torch.float16) and kernels.available(tensor.device)
+        half = tensor.dtype in (torch.bfloat16, torch.float16) and norm_kernels(tensor.device) is not None
     else:
         half = tensor.dtype == torch.bfloat16
     return torch.channels_last if half else torch.contiguous_format
@@ -138,8 +138,8 @@ def convolve(images: Tensor, layer: nn.Conv2d) -> Tensor:
 
 def norm_swish(images: Tensor, layer: nn.GroupNorm) -> Tensor:
     """`x * sigmoid(x)` of a frozen group norm of `images [N, C, H, W]`; it keeps nothing but `images`."""
-    if kernels.available(images.device):
-        return kernels.group_norm_silu(images, layer.weight, layer.bias, layer.num_groups, layer.eps)
+    if (kernels := norm_kernels(images.device)) is not None:
+        return cast(Tensor, kernels.group_norm_silu(images, layer.weight, layer.bias, layer.num_groups, layer.eps))
     images = images.contiguous(memory_format=layout(images))
     return cast(
         Tensor,
@@ -149,8 +149,8 @@ def norm_swish(images: Tensor, layer: nn.GroupNorm) -> Tensor:
 
 def norm(images: Tensor, layer: nn.GroupNorm) -> Tensor:
     """A frozen group norm of `images [N, C, H, W]`: in their format by a kernel, in float32 elsewhere."""
-    if kernels.available(images.device):
-        return kernels.group_norm(images, layer.weight, layer.bias, layer.num_groups, layer.eps)
+    if (kernels := norm_kernels(images.device)) is not None:
+        return cast(Tensor, kernels.group_norm(images, layer.weight, layer.bias, layer.num_groups, layer.eps))
     return functional.group_norm(images.float(), layer.num_groups, layer.weight, layer.bias, layer.eps)
 
 

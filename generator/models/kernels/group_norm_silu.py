@@ -55,8 +55,8 @@ _LOG = logging.getLogger(__name__)
 def group_norm_silu(images: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilon: float) -> Tensor:
     """`x * sigmoid(x)` of the group norm of `images [N, C, H, W]`, with a gradient to `images` alone.
 
-    Autograd keeps `images` (or the contiguous copy of a tensor that is neither contiguous nor channels-last), `weight`,
-    `bias`, and two numbers a group. Both ways can be captured in a CUDA graph once they have run for that shape.
+    Autograd keeps `images` (a copy without gaps if there are any), `weight`, `bias`, and two numbers a group. Both ways
+    can be captured in a CUDA graph once they have run for that shape.
 
     Args:
         images: float32, bfloat16 or float16, on a device for which `available` is true.
@@ -66,10 +66,10 @@ def group_norm_silu(images: Tensor, weight: Tensor, bias: Tensor, groups: int, e
         epsilon: added to the variance.
 
     Returns:
-        A tensor like `images` in shape, number format and memory format; contiguous, where `images` was copied.
+        A tensor like `images` in shape, number format and memory format, without gaps.
 
     Raises:
-        ValueError: if shapes, groups or the number format do not fit.
+        ValueError: if shapes, groups or the number format do not fit, or there are no pixels.
     """
     return _apply(images, weight, bias, groups, epsilon, silu=True)
 
@@ -78,7 +78,7 @@ def group_norm(images: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilo
     """The group norm of `images [N, C, H, W]` without SiLU; otherwise as `group_norm_silu`.
 
     Raises:
-        ValueError: if shapes, groups or the number format do not fit.
+        ValueError: if shapes, groups or the number format do not fit, or there are no pixels.
     """
     return _apply(images, weight, bias, groups, epsilon, silu=False)
 
@@ -521,7 +521,7 @@ class _GroupNorm(torch.autograd.Function):
 
 
 def _apply(images: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilon: float, silu: bool) -> Tensor:
-    if images.dim() != 4 or images.dtype not in _DTYPES:
+    if images.dim() != 4 or not images.numel() or images.dtype not in _DTYPES:
         raise ValueError(f"no pictures [N, C, H, W] in {_DTYPES}: {list(images.shape)} in {images.dtype}")
     channels = images.shape[1]
     if groups < 1 or channels % groups or weight.shape != (channels,) or bias.shape != (channels,):
@@ -532,8 +532,8 @@ def _apply(images: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilon: f
 
 
 def _layout(images: Tensor) -> torch.memory_format:
-    """The memory format of pictures; of those in neither format, the one that they are brought to."""
-    last = images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
+    """The memory format of pictures; of those with gaps or in another order, the one that they are brought to."""
+    last = images.stride(1) == 1 and not images.is_contiguous()
     return torch.channels_last if last else torch.contiguous_format
 
 
@@ -572,7 +572,7 @@ def _passes_trial(device: torch.device) -> bool:
 
 
 def _try_on(device: torch.device) -> None:
-    """Run the kernels both ways, in the half format of the device, on a small picture.
+    """Run the kernels both ways, in the half format of the device, on two small pictures.
 
     Raises:
         Exception: if that cannot be done or the result is not torch's.
@@ -584,13 +584,15 @@ def _try_on(device: torch.device) -> None:
         raise RuntimeError("the GPU's compute capability {}.{} is below {}.{}".format(*capability, *_MIN_CAPABILITY))
     dtype = torch.bfloat16 if capability >= (8, 0) else torch.float16
     with torch.inference_mode(False), torch.enable_grad():
-        ramp = torch.arange(128 * 16 * 16, device=device, dtype=torch.float32)
-        start = (ramp * 0.7).sin().view(1, 128, 16, 16).to(dtype).contiguous(memory_format=torch.channels_last)
+        ramp = torch.arange(2 * 128 * 16 * 16, device=device, dtype=torch.float32)
+        # Channels of a group differ in mean, and the gradient goes with the picture, so that each term counts.
+        start = ((ramp * 0.7).sin() + (ramp * 0.005).sin()).view(2, 128, 16, 16).to(dtype)
+        start = start.contiguous(memory_format=torch.channels_last)
         weight, bias = (ramp[:128] * 0.3).cos() + 1.0, (ramp[:128] * 0.5).sin()
         ours, plain = start.clone().requires_grad_(True), start.float().requires_grad_(True)
         result = group_norm_silu(ours, weight, bias, 32, 1e-6)
         expected = functional.silu(functional.group_norm(plain, 32, weight, bias, 1e-6))
-        towards = (ramp * 0.9).cos().view_as(start).to(dtype)
+        towards = ((ramp * 0.7 + 1.0).sin() + 0.5).view_as(start).to(dtype)
         (gradient,) = torch.autograd.grad(result, ours, towards)
         (expected_gradient,) = torch.autograd.grad(expected, plain, towards.float())
     for own, other in ((result, expected), (gradient, expected_gradient)):

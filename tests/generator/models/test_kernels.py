@@ -87,6 +87,7 @@ FLAWLESS = [
     "a gradient that repeats one number is the same",
     "a picture is the same alone and in a batch",
     "strided pictures are the same as contiguous ones",
+    "a part of a picture keeps its channels last",
     "half weights are taken as they are",
     "weights get no gradient",
     "nothing but the pictures and two numbers a group is kept",
@@ -249,6 +250,8 @@ def properties() -> dict[str, bool]:
     ours(case, leaf, frozen, bias).sum().backward()
     rounded = weight.bfloat16()
     strided = ours(case, wide[..., ::2], weight, bias)
+    cropped = images[..., 1:, 2:]
+    last = ours(case, cropped, weight, bias)
     answers = [
         same(first, run(images, gradient)),
         all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in first)
@@ -258,10 +261,14 @@ def properties() -> dict[str, bool]:
         same(run(images, one), run(images, one.contiguous())),
         same((first[0][1:], first[1][1:]), run(images[1:], gradient[1:])),
         torch.equal(strided, contiguous[0]) and strided.is_contiguous(),
+        torch.equal(last, ours(case, cropped.contiguous(memory_format=torch.channels_last), weight, bias))
+        and last.is_contiguous(memory_format=torch.channels_last),
         same(run(images, gradient, rounded), run(images, gradient, rounded.float())),
         frozen.grad is None and leaf.grad is not None,
         kept_bytes(lambda: ours(case, leaf, weight, bias)) == 4 * (images.numel() + 2 * 6 + 2 * 2 * 2),
         refused(6, 9, 7)
+        and refused(0, 6, 9, 7)
+        and refused(2, 6, 0, 7)
         and refused(2, 6, 9, 7, groups=4)
         and refused(2, 6, 9, 7, groups=0)
         and refused(2, 6, 9, 7, channels=12)
