@@ -16,6 +16,7 @@ from pathlib import Path
 import grimp
 
 from bot.jobs import TRANSITIONS, JobState
+from docs.tour_links import TOUR, relinked
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "architecture.md"
@@ -128,9 +129,10 @@ def _box(name: str) -> str:
 
 
 def main() -> None:
-    """Write the diagrams into the document."""
+    """Write the diagrams into the document, and the lines of the code into the tour's links."""
     document = DOCUMENT.read_text("utf-8")
     DOCUMENT.write_text(filled(document), "utf-8")
+    TOUR.write_text(relinked(TOUR.read_text("utf-8")), "utf-8")
     sys.stdout.write(f"{DOCUMENT.name} holds the code as it is.\n")
 
 
