@@ -56,7 +56,7 @@ def modules(package: str) -> str:
     rows = [
         f"| `{_shown(path, folder)}` | {_first_sentence(path)} |" for path in sorted(paths) if _says_something(path)
     ]
-    return "\n".join(["| module | what it is for |", "|---|---|", *rows])
+    return "\n".join(["| module | purpose |", "|---|---|", *rows])
 
 
 def states() -> str:

@@ -101,13 +101,13 @@ def test_whatever_a_key_holds_it_is_taken_or_refused_with_a_sentence(key: str, v
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"a: [", "no valid YAML"),
+        (b"a: [", "not valid YAML"),
         (b"- a\n- b\n", "keys and values"),
         (b"just text", "There is no key"),
-        (b"a: 1\na: 2\n", "no valid YAML"),
-        (b"\xff\xfe\x00", "no valid YAML"),
+        (b"a: 1\na: 2\n", "not valid YAML"),
+        (b"\xff\xfe\x00", "not valid YAML"),
         (b"models: ${nothing}", "models"),
-        (b"models: !!python/object/apply:os.system [ls]", "no valid YAML"),
+        (b"models: !!python/object/apply:os.system [ls]", "not valid YAML"),
         (b"#" * (2**20 + 1), "keys and values"),
     ],
 )

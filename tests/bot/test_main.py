@@ -145,7 +145,7 @@ def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.
     [
         ("limits: {steps: 0}", "limits.steps in the config file must be a whole number from 1 to 5000."),
         ("colour: red", "There is no key colour in the config file"),
-        ("discord: {token: abc}", "the token does not belong into the config file"),
+        ("discord: {token: abc}", "the token does not belong in the config file"),
     ],
 )
 def test_a_broken_config_file_stops_it_with_a_sentence(

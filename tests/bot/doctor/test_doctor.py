@@ -75,9 +75,9 @@ def test_a_valid_config_file_is_read(tmp_path: Path) -> None:
     [
         ("limits: {steps: 0}", "limits.steps in the config file must be a whole number from 1 to 5000."),
         ("colour: red", "There is no key colour"),
-        ("models: [", "no valid YAML: line 1"),
+        ("models: [", "not valid YAML: line 1"),
         ("- models", "must hold keys and values"),
-        ("\0\1\2", "no valid YAML"),
+        ("\0\1\2", "not valid YAML"),
         (None, "There is no config file"),
     ],
 )

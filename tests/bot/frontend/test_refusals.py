@@ -88,7 +88,7 @@ class TestDay:
     async def test_deleting_all_of_ones_own_does_not_give_new_pictures(self, stage: Stage) -> None:
         await stage.painted(count=3)
         asked = reply_of(await stage.ann.slash(stage.channel, "privacy"))
-        assert "A count of your pictures, for the daily limit, goes after two days by itself" in asked.content
+        assert "A count of your pictures, for the daily limit, is deleted after two days" in asked.content
         sure = reply_of(await stage.ann.click(asked, label="Delete mine"))
         await stage.ann.click(sure, label="Delete all of mine for good")
         assert "you have 0 left" in await refusal(stage)

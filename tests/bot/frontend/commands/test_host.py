@@ -53,7 +53,7 @@ async def test_status_shows_queue_times_ends_reasons_and_memory(stage: Stage) ->
     text = reply_of(await stage.ann.slash(stage.channel, "host status")).content
     assert "Since then 2 accepted, 1 done (1 pictures), 1 failed, 0 cancelled" in text
     assert re.search(r"On average \d+ s until its turn, 0\.\d\d s a step", text)
-    assert "Reasons of failures: unexpected 1" in text
+    assert "Reasons for failures: unexpected 1" in text
     assert "Memory of the GPU: 1024 MiB used by the bot, 3072 free, 4096 in all" in text
     assert len(text) < 2_000
 

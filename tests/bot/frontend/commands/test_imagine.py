@@ -239,7 +239,7 @@ async def test_a_german_person_gets_german_words(stage: Stage) -> None:
     assert view is not None
     look = shown(view)
     assert look.content.startswith(("**In der Warteschlange**", "**Platz", "**Das Malen** beginnt"))
-    assert look.alt_text == "Ein Bild, das eine KI malte zum Prompt: ein roter Apfel"
+    assert look.alt_text == "Ein von einer KI gemaltes Bild zum Prompt: ein roter Apfel"
     stage.engine.open.set()
     await stage.ended()
     assert stage.message().content.startswith("**Fertig**")

@@ -125,7 +125,7 @@ async def test_styles_are_listed_for_all_and_changed_by_admins(stage: Stage) -> 
         reply_of(await stage.ann.slash(stage.channel, "styles list")).embeds[0].description or ""
     )
     broken = await stage.admin.slash(stage.channel, "styles add", name="story", text="one ^ two")
-    assert "cannot hold a story" in reply_of(broken).content
+    assert "cannot contain a story" in reply_of(broken).content
 
 
 async def test_help_and_about_answer_in_words(stage: Stage) -> None:
