@@ -7,8 +7,8 @@ import safetensors.torch
 import torch
 
 from generator import Models, load_models
-from tests.generator.conftest import ensemble, make_clip, models, one_thread, png, prior, vqgan_config  # noqa: F401
-from tests.generator.conftest import vqgan as seeded_vqgan
+from tests.generator.conftest import ensemble, make_clip, models, one_thread, png, prior, vqgan_config  # noqa: F401 - fixtures
+from tests.generator.conftest import vqgan as seeded_vqgan  # noqa: F401 - a fixture
 
 CODEBOOK = Path(__file__).parent / "data" / "codebook.safetensors"
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generator import Dream, MadeWith, Models, Recipe, read_recipe, recipe_from_json, recipe_to_json
+from generator import Dream, MadeWith, Models, read_recipe, recipe_from_json, recipe_to_json
 from tests.parity.machine import this_machine
 
 DATA = Path(__file__).parent / "data"
@@ -28,8 +28,8 @@ RECIPES = sorted((DATA / "recipes").glob("recipe.*"))
 NEAR = {"tiny": 0.1, "ensemble": 0.1, "starter": 1.5}
 """Mean absolute difference, in steps of 8-bit colour, by the first word of the name.
 
-By AVX2 alone no picture differed by more than 0.0002. By SSE alone it was 0.0003, and for the starter up to 0.9. Another
-seed makes 2.5 for the starter's child, and 18 to 85 for all others.
+By AVX2 alone no picture differed by more than 0.0002. By SSE alone it was 0.0003, and up to 0.9 for the starter.
+Another seed makes 2.5 for the starter's child, and 18 to 85 for all others.
 """
 
 
