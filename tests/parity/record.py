@@ -95,13 +95,14 @@ def test_record_pictures_and_snapshots(request: pytest.FixtureRequest, png: Png)
         kind: request.getfixturevalue(fixture)
         for kind, fixture in {"tiny": "models", "ensemble": "ensemble", "starter": "starter"}.items()
     }
+    losses = {}
     for name, wanted in requests(png, Settings().merged(sets["starter"].defaults)).items():
         dream = Dream(wanted, sets[name.partition("-")[0]], cutouts_at_once=GROUP.get(name))
         while not dream.finished:
             if dream.progress.step == SNAPSHOTS.get(name):
                 save(DATA / "snapshots" / f"{name}.safetensors", dream.snapshot())
             dream.step()
-        picture = dream.picture()
+        picture, losses[name] = dream.picture(), dream.losses
         recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
         save(DATA / "pictures" / f"{name}.png", encode(picture.image, "png", recipe))
         if name == "tiny-image-prompts":
@@ -109,6 +110,7 @@ def test_record_pictures_and_snapshots(request: pytest.FixtureRequest, png: Png)
             for kind in ("png", "jpeg", "webp"):
                 save(DATA / "recipes" / f"recipe.{kind}", encode(small, kind, recipe))
             save(DATA / "recipes" / "recipe.json", recipe.encode())
+    save(DATA / "losses.json", json.dumps(losses, indent=1).encode() + b"\n")
     save(DATA / "machine.json", json.dumps(this_machine(), indent=1).encode() + b"\n")
 
 

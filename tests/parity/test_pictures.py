@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,10 @@ Another seed makes 2.5 for the starter's child, and 18 to 85 for all others.
 """
 
 
+NEAR_LOSS = 0.001
+"""Difference of the losses of one step."""
+
+
 def name_of(path: Path) -> str:
     return path.stem
 
@@ -45,26 +50,32 @@ def painters(request: pytest.FixtureRequest) -> Models:
     return models
 
 
-def end(dream: Dream) -> Image.Image:
-    while not dream.finished:
-        dream.step()
-    return dream.picture().image
-
-
 def distance(one: Image.Image, other: Image.Image) -> float:
     """The mean absolute difference of two pictures of the same size, 0 to 255."""
     assert one.size == other.size
     return float(np.abs(np.asarray(one, np.float32) - np.asarray(other.convert("RGB"), np.float32)).mean())
 
 
-def assert_same_picture(painted: Image.Image, path: Path) -> None:
-    """The picture is that of the record: to the byte on its machine, near to it on another."""
-    with Image.open(path) as recorded:
-        apart = distance(painted, recorded)
-    if this_machine() == json.loads((DATA / "machine.json").read_text("utf-8")):
+def recorded(name: str) -> Any:  # noqa: ANN401 - JSON
+    return json.loads((DATA / name).read_text("utf-8"))
+
+
+def assert_ends_as_recorded(dream: Dream, name: str) -> None:
+    """The dream ends with the recorded picture and had its losses: equal on the machine of the record, else near.
+
+    A picture is made of the codes nearest to the latent, so a small change shows in the losses first.
+    """
+    while not dream.finished:
+        dream.step()
+    with Image.open(DATA / "pictures" / f"{name}.png") as picture:
+        apart = distance(dream.picture().image, picture)
+    losses = recorded("losses.json")[name]
+    if this_machine() == recorded("machine.json"):
         assert apart == 0
+        assert dream.losses == losses
     else:
-        assert apart <= NEAR[path.stem.partition("-")[0]]
+        assert apart <= NEAR[name.partition("-")[0]]
+        assert dream.losses == pytest.approx(losses, abs=NEAR_LOSS)
 
 
 def test_there_are_twelve_pictures_two_snapshots_and_four_files_with_a_recipe() -> None:
@@ -75,15 +86,15 @@ def test_there_are_twelve_pictures_two_snapshots_and_four_files_with_a_recipe() 
 def test_a_recorded_recipe_gives_the_recorded_picture(path: Path, painters: Models) -> None:
     recipe = read_recipe(path.read_bytes())
     assert recipe.made_with is not None
-    painted = end(Dream(recipe.request, painters, cutouts_at_once=recipe.made_with.cutouts_at_once or None))
-    assert_same_picture(painted, path)
+    dream = Dream(recipe.request, painters, cutouts_at_once=recipe.made_with.cutouts_at_once or None)
+    assert_ends_as_recorded(dream, path.stem)
 
 
 @pytest.mark.parametrize("path", SNAPSHOTS, ids=name_of)
 def test_a_recorded_snapshot_goes_on_to_the_recorded_picture(path: Path, painters: Models) -> None:
     dream = Dream.resume(path.read_bytes(), painters)
     assert 0 < dream.progress.step < dream.progress.steps
-    assert_same_picture(end(dream), DATA / "pictures" / f"{path.stem}.png")
+    assert_ends_as_recorded(dream, path.stem)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.suffix[1:])
@@ -100,7 +111,7 @@ def test_a_recorded_recipe_is_written_as_it_was(path: Path) -> None:
 
 
 def test_what_made_the_pictures_is_read() -> None:
-    machine = json.loads((DATA / "machine.json").read_text("utf-8"))
+    machine = recorded("machine.json")
     for path in PICTURES:
         made_with = read_recipe(path.read_bytes()).made_with
         assert isinstance(made_with, MadeWith)
