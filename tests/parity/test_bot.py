@@ -6,11 +6,13 @@ import json
 import re
 import shutil
 import sqlite3
+from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import yaml
 
 from bot.environment import load_config
@@ -46,12 +48,23 @@ def folder(tmp_path: Path) -> DataFolder:
     return DataFolder(tmp_path / "data")
 
 
-@pytest.fixture
-def bench(folder: DataFolder, models: Models) -> Bench:
-    """A bot on that copy, not started yet."""
+@pytest_asyncio.fixture
+async def bench(folder: DataFolder, models: Models) -> AsyncIterator[Bench]:
+    """A bot that begins with that copy."""
     bench = Bench(folder.root, load_config(CONFIG))
     bench.dreamer = TinyDreamer(models)
-    return bench
+    await bench.start()
+    yield bench
+    await bench.service.close()
+
+
+@pytest_asyncio.fixture
+async def store(folder: DataFolder) -> AsyncIterator[Store]:
+    """The database of that copy, brought up to date."""
+    store = Store(folder.database)
+    await store.open()
+    yield store
+    await store.close()
 
 
 def stored(column: str, table: str) -> list[str]:
@@ -67,11 +80,8 @@ SAID_BY_GENERATOR = [
 ]
 
 
-async def test_all_that_was_in_the_database_is_read_as_it_was(folder: DataFolder) -> None:
-    store = Store(folder.database)
-    await store.open()
+async def test_all_that_was_in_the_database_is_read_as_it_was(store: Store) -> None:
     facts = await database_facts(store)
-    await store.close()
     assert json.loads(json.dumps(facts)) == json.loads((RECORD / "facts.json").read_text("utf-8"))
 
 
@@ -90,7 +100,7 @@ def test_every_stored_message_of_the_generator_is_still_translated() -> None:
 
 
 async def test_what_was_under_way_is_taken_up_and_finished(bench: Bench) -> None:
-    service = await bench.start()
+    service = bench.service
     for job_id in (RUNNING, UPSCALED, AGAIN):
         await bench.reaches(job_id, JobState.POSTING)
     assert bench.dreamer.resumed == [3]
@@ -102,11 +112,10 @@ async def test_what_was_under_way_is_taken_up_and_finished(bench: Bench) -> None
     request = read_recipe(picture).request
     assert str(request.settings.size) == "64x64"
     assert request.parent == await service.archive.request(asker(), 1, 1)
-    await service.close()
 
 
 async def test_finished_pictures_are_shown_gone_on_from_and_deleted(bench: Bench) -> None:
-    service = await bench.start()
+    service = bench.service
     page = await service.archive.gallery(asker(), mine=False)
     assert {entry.job.id for entry in page.entries} >= {1, 2, 3, 4, 7}
     for job_id, number in ((1, 0), (1, 2), (2, 1), (3, 1), (4, 1), (7, 1)):
@@ -117,11 +126,10 @@ async def test_finished_pictures_are_shown_gone_on_from_and_deleted(bench: Bench
     await service.archive.delete(asker(), 1)
     with pytest.raises(NotFound):
         await service.archive.file(asker(), 1, 1, limit_bytes=10**7)
-    await service.close()
 
 
 async def test_what_admins_set_still_holds(bench: Bench) -> None:
-    service = await bench.start()
+    service = bench.service
     own = await service.guilds.limits(GUILD)
     assert (own.steps, own.count, own.priority, own.cutouts) == (300, 2, 1, 48)
     role = await service.guilds.limits(GUILD, frozenset({77}))
@@ -133,7 +141,6 @@ async def test_what_admins_set_still_holds(bench: Bench) -> None:
     assert await service.guilds.paused(GUILD + 1)
     assert (await service.words.style(GUILD, "ink")).text == "an ink drawing:0.5"
     assert await service.words.find_block(GUILD, "a BAD word's end") is not None
-    await service.close()
 
 
 def test_every_key_of_config_yaml_is_read() -> None:
