@@ -19,7 +19,7 @@ import pytest
 from bot.environment import load_config
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, Origin
-from bot.service import Asker, Change, ImageWish, ReportReason, Safety, Wish
+from bot.service import FollowUp, ImageInput, JobSpec, ReportReason, Requester, Safety
 from bot.texts import Sentence, texts
 from generator import (
     Dream,
@@ -33,7 +33,7 @@ from generator import (
     encode,
     recipe_to_json,
 )
-from tests.bot.bench import BEN, CHANNEL, GUILD, Bench, asker, until
+from tests.bot.bench import BEN, CHANNEL, GUILD, Bench, requester, until
 from tests.parity.facts import database_facts
 from tests.parity.machine import this_machine
 from tests.parity.tiny_dreamer import TinyDreamer
@@ -117,7 +117,7 @@ def test_record_pictures_and_snapshots(request: pytest.FixtureRequest, png: Png)
 async def test_record_what_a_bot_leaves_behind(tmp_path: Path, models: Models, png: Png) -> None:
     target = DATA / "bot"
     bench = Bench(tmp_path, load_config(target / "config.yaml"))
-    bench.dreamer = dreamer = TinyDreamer(models)
+    bench.engine = engine = TinyDreamer(models)
     await bench.start()
     await decide(bench)
     await paint(bench, png)
@@ -130,13 +130,13 @@ async def test_record_what_a_bot_leaves_behind(tmp_path: Path, models: Models, p
     shrink(DataFolder(target).database)
     facts = await database_facts(bench.service.store)
     save(target / "facts.json", json.dumps(facts, indent=1, sort_keys=True).encode() + b"\n")
-    dreamer.open.set()
+    engine.open.set()
     await bench.service.close()
 
 
 async def decide(bench: Bench) -> None:
     """What admins of two servers set."""
-    admin, guilds, words = asker(BEN, manages=True), bench.service.guilds, bench.service.words
+    admin, guilds, words = requester(BEN, manages=True), bench.service.guilds, bench.service.words
     await guilds.set_limit(admin, "steps", 300)
     await guilds.set_limit(admin, "count", 2)
     await guilds.set_limit(admin, "count", 4, role_id=77)
@@ -147,73 +147,78 @@ async def decide(bench: Bench) -> None:
     await guilds.set_retention(admin, 30)
     await words.add_style(admin, "Ink", "an ink drawing:0.5")
     await words.add_block(admin, "Bad  word*")
-    await guilds.pause(asker(BEN, manages=True, guild_id=GUILD + 1))
+    await guilds.pause(requester(BEN, manages=True, guild_id=GUILD + 1))
     await bench.service.store.figures.put_note("commands", "a digest")
 
 
 async def paint(bench: Bench, png: Png) -> None:
     """Jobs that have come to an end, of each kind."""
-    service, dreamer = bench.service, bench.dreamer
-    roles = asker(role_ids=frozenset({77}), locale="de")
-    first = await order(bench, Wish(prompt="a red apple | fog:-0.5", settings={"seed": 11}, count=2), roles)
+    service, engine = bench.service, bench.engine
+    roles = requester(role_ids=frozenset({77}), locale="de")
+    first = await order(bench, JobSpec(prompt="a red apple | fog:-0.5", settings={"seed": 11}, count=2), roles)
     await bench.post(first.id, 901)
-    second = (await service.go_on(asker(BEN), first.id, 2, Change(kind=Origin.VARY, strength=0.4))).job
+    second = (await service.go_on(requester(BEN), first.id, 2, FollowUp(kind=Origin.VARY, strength=0.4))).job
     await bench.post(second.id, 902)
-    third = (await service.go_on(asker(), second.id, 1, Change(kind=Origin.REMIX, prompt="a castle ^ a ruin"))).job
+    third = (
+        await service.go_on(requester(), second.id, 1, FollowUp(kind=Origin.REMIX, prompt="a castle ^ a ruin"))
+    ).job
     await bench.post(third.id, 903)
-    pictured = Wish(
+    pictured = JobSpec(
         prompt="a boat",
         settings={"steps": 4},
         style="ink",
         negative="rain",
-        image_prompts=(ImageWish(data=png(), weight=0.5),),
+        image_prompts=(ImageInput(data=png(), weight=0.5),),
         init_image=png(),
         private=True,
         timelapse=True,
     )
     await bench.post((await order(bench, pictured)).id, 904)
-    await service.archive.report(asker(BEN), first.id, 1, ReportReason.OTHER, "not an apple")
+    await service.archive.report(requester(BEN), first.id, 1, ReportReason.OTHER, "not an apple")
 
-    dreamer.faults = [GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))]
-    await bench.reaches((await order(bench, Wish(prompt="a runaway"))).id, JobState.FAILED)
-    dreamer.faults = [ZeroDivisionError()]
-    broken = await bench.reaches((await order(bench, Wish(prompt="a fault"))).id, JobState.FAILED)
+    engine.faults = [GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))]
+    await bench.reaches((await order(bench, JobSpec(prompt="a runaway"))).id, JobState.FAILED)
+    engine.faults = [ZeroDivisionError()]
+    broken = await bench.reaches((await order(bench, JobSpec(prompt="a fault"))).id, JobState.FAILED)
     await service.post.told(broken.id)
 
-    dreamer.remarks[REMARKS], dreamer.held[REMARKS] = tuple(every_message()), 2
-    early = await order(bench, Wish(prompt=REMARKS, settings={"steps": 50}))
+    engine.remarks[REMARKS], engine.held[REMARKS] = tuple(every_message()), 2
+    early = await order(bench, JobSpec(prompt=REMARKS, settings={"steps": 50}))
     await until(lambda: held(bench))
-    cancelled = await order(bench, Wish(prompt="unwanted"))
-    await service.cancel(asker(BEN, manages=True), cancelled.id)
-    await service.finish_early(asker(), early.id)
-    dreamer.open.set()
+    cancelled = await order(bench, JobSpec(prompt="unwanted"))
+    await service.cancel(requester(BEN, manages=True), cancelled.id)
+    await service.finish_early(requester(), early.id)
+    engine.open.set()
     await bench.post(early.id, 905)
 
 
 async def leave_under_way(bench: Bench) -> None:
     """Jobs that are posted, painted and queued when the process ends."""
-    service, dreamer = bench.service, bench.dreamer
-    posting, closed = await order(bench, Wish(prompt="a letter")), await order(bench, Wish(prompt="a closed door"))
+    service, engine = bench.service, bench.engine
+    posting, closed = (
+        await order(bench, JobSpec(prompt="a letter")),
+        await order(bench, JobSpec(prompt="a closed door")),
+    )
     for job in (posting, closed):
         await bench.reaches(job.id, JobState.POSTING)
     await service.post.wait_for_access(closed.id, Sentence.of("channel_closed", channel="<#200>"))
-    dreamer.step_s, dreamer.held[RUNNING] = 0.1, 3
-    running = await order(bench, Wish(prompt=RUNNING, settings={"steps": 6, "seed": 21, "ema": 0.5}))
+    engine.step_s, engine.held[RUNNING] = 0.1, 3
+    running = await order(bench, JobSpec(prompt=RUNNING, settings={"steps": 6, "seed": 21, "ema": 0.5}))
     await until(lambda: held(bench))
     await until(lambda: snapshot_of(bench, running))
-    await service.go_on(asker(), 1, 1, Change(kind=Origin.UPSCALE))
-    await service.go_on(asker(), 2, 1, Change(kind=Origin.AGAIN))
-    await order(bench, Wish(prompt="a secret", private=True), asker(BEN, guild_id=GUILD + 1))
+    await service.go_on(requester(), 1, 1, FollowUp(kind=Origin.UPSCALE))
+    await service.go_on(requester(), 2, 1, FollowUp(kind=Origin.AGAIN))
+    await order(bench, JobSpec(prompt="a secret", private=True), requester(BEN, guild_id=GUILD + 1))
 
 
-async def order(bench: Bench, wish: Wish, who: Asker | None = None) -> Job:
-    return (await bench.service.submit(who or asker(), wish)).job
+async def order(bench: Bench, spec: JobSpec, who: Requester | None = None) -> Job:
+    return (await bench.service.submit(who or requester(), spec)).job
 
 
 async def held(bench: Bench) -> bool | None:
     """True once a dream waits before the step at which it is held."""
     await asyncio.sleep(0.2)  # news of the steps before it are on their way
-    return None if bench.dreamer.open.is_set() else True
+    return None if bench.engine.open.is_set() else True
 
 
 async def snapshot_of(bench: Bench, job: Job) -> bytes | None:

@@ -22,11 +22,11 @@ from bot.frontend.commands.registry import DYNAMIC_ITEMS
 from bot.frontend.components.buttons import DEEDS
 from bot.frontend.components.keys import JobButton, job_button
 from bot.jobs import JobState, Origin
-from bot.service import Change
+from bot.service import FollowUp
 from bot.store import Store
 from bot.texts import AS_IT_IS, LANGUAGES, Sentence
 from generator import Models, read_recipe, request_from_json, request_to_json
-from tests.bot.bench import GUILD, Bench, asker
+from tests.bot.bench import GUILD, Bench, requester
 from tests.parity.facts import database_facts, keeps
 from tests.parity.tiny_dreamer import TinyDreamer
 
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> DataFolder:
 async def bench(folder: DataFolder, models: Models) -> AsyncIterator[Bench]:
     """A bot that begins with that copy."""
     bench = Bench(folder.root, load_config(CONFIG))
-    bench.dreamer = TinyDreamer(models)
+    bench.engine = TinyDreamer(models)
     await bench.start()
     yield bench
     await bench.service.close()
@@ -110,7 +110,7 @@ async def test_what_was_under_way_is_taken_up_and_finished(bench: Bench) -> None
     service = bench.service
     for job_id in (RUNNING, UPSCALED, AGAIN):
         await bench.reaches(job_id, JobState.POSTING)
-    assert bench.dreamer.resumed == [3]
+    assert bench.engine.resumed == [3]
     assert (await service.places()).keys() == {PAUSED}
     for job_id in (LETTER, CLOSED, RUNNING, UPSCALED, AGAIN):
         assert (await bench.post(job_id)).state is JobState.DONE
@@ -118,21 +118,21 @@ async def test_what_was_under_way_is_taken_up_and_finished(bench: Bench) -> None
     assert picture is not None
     request = read_recipe(picture).request
     assert str(request.settings.size) == "64x64"
-    assert request.parent == await service.archive.request(asker(), 1, 1)
+    assert request.parent == await service.archive.request(requester(), 1, 1)
 
 
 async def test_finished_pictures_are_shown_gone_on_from_and_deleted(bench: Bench) -> None:
     service = bench.service
-    page = await service.archive.gallery(asker(), mine=False)
+    page = await service.archive.gallery(requester(), mine=False)
     assert {entry.job.id for entry in page.entries} >= {1, 2, 3, 4, 7}
     for job_id, number in ((1, 0), (1, 2), (2, 1), (3, 1), (4, 1), (7, 1)):
-        shown = await service.archive.file(asker(), job_id, number, limit_bytes=10**7)
+        shown = await service.archive.file(requester(), job_id, number, limit_bytes=10**7)
         assert shown.data.startswith(b"\x89PNG")
-    vary = await service.go_on(asker(), 3, 1, Change(kind=Origin.VARY))
+    vary = await service.go_on(requester(), 3, 1, FollowUp(kind=Origin.VARY))
     await bench.post(vary.job.id)
-    await service.archive.delete(asker(), 1)
+    await service.archive.delete(requester(), 1)
     with pytest.raises(NotFound):
-        await service.archive.file(asker(), 1, 1, limit_bytes=10**7)
+        await service.archive.file(requester(), 1, 1, limit_bytes=10**7)
 
 
 async def test_what_admins_set_still_holds(bench: Bench) -> None:
@@ -144,7 +144,7 @@ async def test_what_admins_set_still_holds(bench: Bench) -> None:
     assert await service.guilds.retention_days(GUILD) == 30
     safety, reports = await service.guilds.safety(GUILD)
     assert (safety.value, reports) == ("spoiler", 202)
-    assert not await service.guilds.is_open(asker(channel_id=201))
+    assert not await service.guilds.is_open(requester(channel_id=201))
     assert await service.guilds.paused(GUILD + 1)
     assert (await service.words.style(GUILD, "ink")).text == "an ink drawing:0.5"
     assert await service.words.find_block(GUILD, "a BAD word's end") is not None

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generator import Dream, MadeWith, Models, read_recipe, recipe_from_json, recipe_to_json
+from generator import Dream, Models, Provenance, read_recipe, recipe_from_json, recipe_to_json
 from tests.parity.facts import keeps
 from tests.parity.machine import this_machine
 
@@ -44,7 +44,7 @@ def name_of(path: Path) -> str:
 
 
 @pytest.fixture
-def painters(request: pytest.FixtureRequest) -> Models:
+def workers(request: pytest.FixtureRequest) -> Models:
     """The models that painted the picture which the test is about."""
     path: Path = request.getfixturevalue("path")
     models: Models = request.getfixturevalue(MODELS[path.stem.partition("-")[0]])
@@ -84,16 +84,16 @@ def test_there_are_twelve_pictures_two_snapshots_and_four_files_with_a_recipe() 
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=name_of)
-def test_a_recorded_recipe_gives_the_recorded_picture(path: Path, painters: Models) -> None:
+def test_a_recorded_recipe_gives_the_recorded_picture(path: Path, workers: Models) -> None:
     recipe = read_recipe(path.read_bytes())
     assert recipe.made_with is not None
-    dream = Dream(recipe.request, painters, cutouts_at_once=recipe.made_with.cutouts_at_once or None)
+    dream = Dream(recipe.request, workers, cutouts_at_once=recipe.made_with.cutouts_at_once or None)
     assert_ends_as_recorded(dream, path.stem)
 
 
 @pytest.mark.parametrize("path", SNAPSHOTS, ids=name_of)
-def test_a_recorded_snapshot_goes_on_to_the_recorded_picture(path: Path, painters: Models) -> None:
-    dream = Dream.resume(path.read_bytes(), painters)
+def test_a_recorded_snapshot_goes_on_to_the_recorded_picture(path: Path, workers: Models) -> None:
+    dream = Dream.resume(path.read_bytes(), workers)
     assert 0 < dream.progress.step < dream.progress.steps
     assert_ends_as_recorded(dream, path.stem)
 
@@ -115,7 +115,7 @@ def test_what_made_the_pictures_is_read() -> None:
     machine = recorded("machine.json")
     for path in PICTURES:
         made_with = read_recipe(path.read_bytes()).made_with
-        assert isinstance(made_with, MadeWith)
+        assert isinstance(made_with, Provenance)
         assert machine["torch"].startswith(made_with.torch)
         assert made_with.threads == machine["threads"]
         assert (made_with.device, made_with.precision) == ("cpu", "fp32")

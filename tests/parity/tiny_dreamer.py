@@ -19,15 +19,15 @@ class TinyDreamer(FakeDreamer):
         self.models = models
         self.held: dict[str, int] = {}
         self.remarks: dict[str, tuple[Message, ...]] = {}
-        dreamer = self
+        engine = self
 
         class Watched(Dream):
             @property
             def warnings(self) -> tuple[str, ...]:
-                return (*super().warnings, *dreamer.remarks.get(self.request.prompt, ()))
+                return (*super().warnings, *engine.remarks.get(self.request.prompt, ()))
 
             def step(self) -> object:
-                dreamer.before_step(self.request, self.progress.step)
+                engine.before_step(self.request, self.progress.step)
                 return super().step()
 
         self._dream = Watched
