@@ -19,8 +19,7 @@ from bot.service.archive import Archive
 from bot.service.delivery import Post
 from bot.service.dispatcher import Dispatcher
 from bot.service.estimates import Speeds
-from bot.service.facts import FactCache
-from bot.service.guild_settings import Guilds
+from bot.service.guild_settings import FactCache, Guilds
 from bot.service.job_log import Chronicle
 from bot.service.job_runner import JobPainter
 from bot.service.maintenance import Housekeeping

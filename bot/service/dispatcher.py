@@ -11,9 +11,8 @@ import logging
 from bot.jobs import Job, JobState
 from bot.service.guild_settings import Guilds
 from bot.service.job_runner import JobPainter
-from bot.service.queue import JobQueue
+from bot.service.queue import JobQueue, Running
 from bot.service.retry import patiently
-from bot.service.running import Running
 from bot.service.values import Safety
 from bot.store import Store
 from bot.texts import Sentence

@@ -1,14 +1,16 @@
-"""What the admins of a server decide: limits, channels, pause, safety, retention; and its statistics. Event loop.
+"""The settings of each server: limits, channels, pause, safety, retention; and its statistics. Event loop.
 
 Every method that changes something checks itself that the asker manages the server.
 """
 
 from __future__ import annotations
 
-from bot.config import Config, Limits
-from bot.errors import InvalidWish
-from bot.service import limits as limit_rules
-from bot.service.facts import FactCache, must_manage
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+
+from bot.config import Caps, Config, Limits, within_cap
+from bot.errors import InvalidWish, NotOwner, OverLimit
 from bot.service.queue import JobQueue
 from bot.service.values import Asker, Safety, Statistics
 from bot.store import Store
@@ -16,6 +18,10 @@ from bot.store import Store
 MAX_RETENTION_DAYS = 3_650
 MAX_STATISTICS_DAYS = 366
 _PAUSED, _SAFETY, _REPORTS, _RETENTION = "paused", "safety", "report_channel", "retention_days"
+_CACHED_GUILDS = 2_000
+LIMIT_NAMES = tuple(item.name for item in fields(Limits))
+_LOWER_IS_BETTER = frozenset({"cooldown_s"})
+_ZERO_IS_ENDLESS = frozenset({"daily"})
 
 
 class Guilds:
@@ -32,9 +38,9 @@ class Guilds:
     async def limits(self, guild_id: int, role_ids: frozenset[int] = frozenset()) -> Limits:
         """What holds for somebody with these roles: the host's defaults, the server's values, then the best role's."""
         facts = await self._facts.of(guild_id)
-        own = {name: int(facts.settings[name]) for name in limit_rules.NAMES if name in facts.settings}
+        own = {name: int(facts.settings[name]) for name in LIMIT_NAMES if name in facts.settings}
         roles = [values for role_id, values in facts.roles.items() if role_id in role_ids]
-        return limit_rules.effective(self._config.limits, own, roles, self._config.caps)
+        return effective_limits(self._config.limits, own, roles, self._config.caps)
 
     async def set_limit(self, asker: Asker, name: str, value: int | None, role_id: int | None = None) -> Limits:
         """Set a limit of the server or of a role, by its name in `Limits`; None goes back to the default.
@@ -48,7 +54,7 @@ class Guilds:
         """
         must_manage(asker)
         default = getattr(self._config.limits, name, 0)
-        limit_rules.check(name, default if value is None else value, self._config.caps)
+        check_limit(name, default if value is None else value, self._config.caps)
         if role_id is None:
             await self._store.guilds.put_setting(asker.guild_id, name, None if value is None else str(value))
         else:
@@ -187,3 +193,96 @@ def shortest_retention(host_days: int, guild_days: int | None) -> int:
     if guild_days is None or guild_days == 0:
         return host_days
     return min(guild_days, host_days) if host_days else guild_days
+
+
+@dataclass(frozen=True)
+class GuildFacts:
+    """Settings, limits of roles, channel rules, styles and blocklist of one server, as they are in the database."""
+
+    settings: dict[str, str]
+    roles: dict[int, dict[str, int]]
+    channels: dict[int, bool]
+    styles: dict[str, str]
+    rules: tuple[str, ...]
+
+
+class FactCache:
+    """The facts of the servers that asked last. This process is the only one that changes them."""
+
+    def __init__(self, store: Store) -> None:
+        self._table = store.guilds
+        self._known: OrderedDict[int, GuildFacts] = OrderedDict()
+
+    async def of(self, guild_id: int) -> GuildFacts:
+        """What the server set."""
+        facts = self._known.get(guild_id)
+        if facts is None:
+            facts = GuildFacts(
+                settings=await self._table.settings(guild_id),
+                roles=await self._table.role_limits(guild_id),
+                channels=await self._table.channels(guild_id),
+                styles=await self._table.styles(guild_id),
+                rules=await self._table.rules(guild_id),
+            )
+            self._known[guild_id] = facts
+        self._known.move_to_end(guild_id)
+        while len(self._known) > _CACHED_GUILDS:
+            self._known.popitem(last=False)
+        return facts
+
+    def forget(self, guild_id: int) -> None:
+        """Read the server's facts anew next time. To be called after each change, without a wait in between."""
+        self._known.pop(guild_id, None)
+
+
+def must_manage(asker: Asker) -> None:
+    """Let only those pass who manage the server.
+
+    Raises:
+        NotOwner
+    """
+    if not asker.manages:
+        raise NotOwner("must_manage")
+
+
+def effective_limits(
+    defaults: Limits, guild: Mapping[str, int], roles: Iterable[Mapping[str, int]], caps: Caps
+) -> Limits:
+    """The limits of a person; a role's value goes before the server's, of several roles the best one."""
+    values = {name: value for name, value in guild.items() if name in LIMIT_NAMES}
+    best: dict[str, int] = {}
+    for role in roles:
+        for name, value in role.items():
+            if name in LIMIT_NAMES:
+                best[name] = _better(name, best.get(name, value), value)
+    values |= best
+    for name, value in values.items():
+        cap = getattr(caps, name, None)
+        if cap is not None and not within_cap(name, value, cap):
+            values[name] = cap  # The host lowered the cap after the server set its value.
+    return replace(defaults, **values)
+
+
+def check_limit(name: str, value: int, caps: Caps) -> None:
+    """See that an admin may set a limit to a value.
+
+    Raises:
+        InvalidWish: for an unknown name or a value that is out of range for everybody.
+        OverLimit: above the host's cap.
+    """
+    item = {item.name: item for item in fields(Limits)}.get(name)
+    if item is None:
+        raise InvalidWish("limit_unknown", field="name", name=name[:40], known=", ".join(LIMIT_NAMES))
+    low, high = item.metadata["low"], item.metadata["high"]
+    cap = getattr(caps, name, None)
+    if not low <= value <= high:
+        most = min(high, cap or high)  # 0 is without end
+        raise InvalidWish("out_of_range_whole", field=name, name=name, low=low, high=most)
+    if cap is not None and not within_cap(name, value, cap):
+        raise OverLimit("limit_over_cap", name=name, cap=cap)
+
+
+def _better(name: str, one: int, other: int) -> int:
+    if name in _ZERO_IS_ENDLESS and 0 in (one, other):
+        return 0
+    return min(one, other) if name in _LOWER_IS_BETTER else max(one, other)

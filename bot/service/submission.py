@@ -1,16 +1,17 @@
-"""Wishes become jobs: checked, built off the event loop, written, queued. Event loop."""
+"""Wishes become jobs: admitted or refused, built off the event loop, written, queued. Event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 
-from bot.config import Config, Limits
-from bot.errors import InvalidWish, NotFound, ShuttingDown
+from bot.config import Caps, Config, Limits
+from bot.errors import Blocked, InvalidWish, NotFound, QueueFull, ShuttingDown, TooSoon, WrongChannel
 from bot.jobs import Draft, Job, Origin
-from bot.service import admission
 from bot.service import requests as wishes
 from bot.service.archive import Archive
 from bot.service.followups import child_of
@@ -18,7 +19,7 @@ from bot.service.guild_settings import Guilds
 from bot.service.prompt_rules import Words
 from bot.service.queue import JobQueue
 from bot.service.values import Asker, Change, Ticket, Wish
-from bot.store import Store
+from bot.store import Load, Store
 from bot.texts import Sentence
 from generator import (
     MAX_PROMPT_CHARACTERS,
@@ -32,6 +33,7 @@ from generator import (
 
 AT_ONCE = 2
 """So many wishes are read at the same time: a picture can take seconds and a gigabyte."""
+DAY_S = 86_400
 
 
 class Desk:
@@ -70,7 +72,7 @@ class Desk:
         style = "" if wish.style is None else (await self._words.style(asker.guild_id, wish.style)).text
         # Before the pictures are read, which takes longer; what is behind the longest prompt is refused anyway.
         texts = [text[:MAX_PROMPT_CHARACTERS] for text in (wish.prompt, wish.negative)]
-        await admission.check_words(self._words, asker, texts)
+        await check_words(self._words, asker, texts)
         ground = wishes.Ground(self.settings, self._config.model_name, limits, style, self._starts)
         async with self._reading if wish.init_image or wish.image_prompts else nullcontext():
             request = await asyncio.to_thread(wishes.build, wish, ground)
@@ -120,7 +122,7 @@ class Desk:
     async def _admit(self, asker: Asker) -> Limits:
         if self.closed:
             raise ShuttingDown("shutting_down")
-        await admission.check_channel(self._guilds, asker)
+        await check_channel(self._guilds, asker)
         return await self._guilds.limits(asker.guild_id, asker.role_ids)
 
     def _draft(
@@ -159,7 +161,7 @@ class Desk:
         timelapse: bool,
         made_with: MadeWith | None = None,
     ) -> Ticket:
-        await admission.check_words(self._words, asker, await asyncio.to_thread(wishes.texts_of, request))
+        await check_words(self._words, asker, await asyncio.to_thread(wishes.texts_of, request))
         recipe = await asyncio.to_thread(request_to_json, request)
         notes = wishes.notes(request)
         if self._foresee is not None:
@@ -167,6 +169,57 @@ class Desk:
         if self.closed:
             raise ShuttingDown("shutting_down")
         draft = replace(draft, private=private, timelapse=timelapse)
-        job = await self._store.jobs.add(draft, recipe, admission.gate(limits, self._config.caps, draft.count))
+        job = await self._store.jobs.add(draft, recipe, gate(limits, self._config.caps, draft.count))
         await self._enqueue(job)
         return Ticket(job=job, place=await self._queue.place(job.id), notes=notes)
+
+
+async def check_channel(guilds: Guilds, asker: Asker) -> None:
+    """See that pictures may be asked for where the asker is.
+
+    Raises:
+        WrongChannel: naming where else, if the server says so.
+    """
+    if not await guilds.is_open(asker):
+        open_ones = [f"<#{channel_id}>" for channel_id, on in (await guilds.channels(asker.guild_id)).items() if on]
+        if open_ones:
+            raise WrongChannel("channel_elsewhere", channels=" ".join(open_ones[:10]))
+        raise WrongChannel("channel_denied")
+
+
+async def check_words(words: Words, asker: Asker, texts: list[str]) -> None:
+    """See that no text breaks a rule of the blocklist.
+
+    Raises:
+        Blocked: naming the rule.
+    """
+    for text in texts:
+        rule = await words.find_block(asker.guild_id, text)
+        if rule is not None:
+            raise Blocked("blocked", rule=rule)
+
+
+def gate(limits: Limits, caps: Caps, count: int, now: float | None = None) -> Callable[[Load], None]:
+    """What the store asks inside the transaction that adds the job: may `count` pictures more be queued?
+
+    Raises:
+        QueueFull, TooSoon: by the function that is returned.
+    """
+    now = time.time() if now is None else now
+
+    def admit(load: Load) -> None:
+        if load.queued_bot >= caps.queue_bot:
+            raise QueueFull("queue_full_bot", count=load.queued_bot)
+        if load.queued_guild >= limits.queue_server:
+            raise QueueFull("queue_full_server", count=load.queued_guild)
+        if load.queued_user >= limits.queue_user:
+            raise QueueFull("queue_full_user", count=load.queued_user)
+        if limits.daily and load.pictures_today + count > limits.daily:
+            tomorrow = math.ceil((now // DAY_S + 1) * DAY_S)
+            left = max(0, limits.daily - load.pictures_today)
+            raise TooSoon("quota_spent", daily=limits.daily, left=left, when=tomorrow)
+        # A last time that lies ahead comes from a clock that was set back: it says nothing.
+        if load.last_at is not None and 0 <= now - load.last_at < limits.cooldown_s:
+            raise TooSoon("cooldown", when=math.ceil(load.last_at + limits.cooldown_s))
+
+    return admit

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from bot.config import Caps, Limits
 from bot.errors import Blocked, InvalidWish, NotFound, NotOwner, OverLimit, WrongChannel
 from bot.jobs import JobState
 from bot.service import Asker, Safety, Service, Wish
-from bot.service.guild_settings import shortest_retention
+from bot.service.guild_settings import check_limit, effective_limits, shortest_retention
 from tests.bot.bench import CHANNEL, GUILD, QUICK, Bench, asker
 
 ADMIN = asker(manages=True)
@@ -31,6 +32,7 @@ CHANGES: list[Change] = [
     lambda service, who: service.host.status(who),
     lambda service, who: service.host.drain(who),
 ]
+CAPS = Caps(steps=1000, daily=50)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -200,3 +202,50 @@ async def test_statistics_add_up(bench: Bench) -> None:
     assert (here.pictures, everywhere.pictures, everywhere.days) == (1, 2, 366)
     assert here.waited_most_s >= here.waited_mean_s >= 0
     assert here.paint_s > 0
+
+
+def test_the_server_goes_before_the_host_and_roles_before_the_server() -> None:
+    limits = effective_limits(Limits(), {"steps": 100, "count": 2}, [{"steps": 200}, {"steps": 50}], CAPS)
+    assert (limits.steps, limits.count, limits.size_px) == (200, 2, Limits().size_px)
+
+
+def test_a_role_can_have_less_than_the_server() -> None:
+    assert effective_limits(Limits(), {"steps": 100}, [{"steps": 50}], CAPS).steps == 50
+
+
+def test_of_several_roles_the_best_holds_whatever_best_means() -> None:
+    roles = [{"cooldown_s": 60, "daily": 10, "priority": 1}, {"cooldown_s": 5, "daily": 0, "priority": 3}]
+    limits = effective_limits(Limits(), {}, roles, Caps())
+    assert (limits.cooldown_s, limits.daily, limits.priority) == (5, 0, 3)
+
+
+def test_a_cap_that_was_lowered_later_still_holds() -> None:
+    assert effective_limits(Limits(), {"steps": 4000, "daily": 0}, [], CAPS).steps == 1000
+    assert effective_limits(Limits(), {"daily": 0}, [], CAPS).daily == 50
+
+
+@pytest.mark.parametrize(("name", "value"), [("steps", 1000), ("daily", 50), ("cooldown_s", 86_400), ("priority", 9)])
+def test_an_admin_may_go_up_to_the_cap(name: str, value: int) -> None:
+    check_limit(name, value, CAPS)
+
+
+def test_a_value_that_cannot_be_is_answered_with_what_the_host_allows() -> None:
+    with pytest.raises(InvalidWish, match="from 1 to 1000"):
+        check_limit("steps", 0, CAPS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("steps", 1001, OverLimit),
+        ("daily", 0, OverLimit),
+        ("steps", 0, InvalidWish),
+        ("steps", 10**9, InvalidWish),
+        ("priority", 10, InvalidWish),
+        ("colour", 1, InvalidWish),
+        ("__class__", 1, InvalidWish),
+    ],
+)
+def test_beyond_it_there_is_a_sentence(name: str, value: int, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        check_limit(name, value, CAPS)
