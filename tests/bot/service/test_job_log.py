@@ -201,11 +201,17 @@ async def test_the_number_that_a_person_reads_leads_to_the_trace(bench: Bench, w
         said = failed.reason.said(locale)
         assert number in said
         assert not re.search(r"ZeroDivision|inner matter|Traceback|\.py|/", said)
-    entries = [json.loads(line) for line in written.json.getvalue().splitlines()]
-    found = [entry for entry in entries if entry.get("error_id") == number]
+
+    async def in_log() -> list[dict[str, object]] | None:
+        # The row says so a moment before the log does.
+        entries = [json.loads(line) for line in written.json.getvalue().splitlines()]
+        found = [entry for entry in entries if entry.get("error_id") == number]
+        return found if found[1:] else None
+
+    found = await until(in_log)
     assert [entry["message"] for entry in found] == ["the job cannot be painted: the inner matter", "job failed"]
-    assert "ZeroDivisionError: the inner matter" in found[0]["trace"]
-    assert "before_step" in found[0]["trace"]
+    assert "ZeroDivisionError: the inner matter" in str(found[0]["trace"])
+    assert "before_step" in str(found[0]["trace"])
     assert {entry["job"] for entry in found} == {failed.id}
 
 
