@@ -19,7 +19,7 @@ from bot.service.archive import Archive
 from bot.service.delivery import Post
 from bot.service.dispatcher import Dispatcher
 from bot.service.estimates import Speeds
-from bot.service.guild_settings import FactCache, Guilds
+from bot.service.guild_settings import GuildRecords, Guilds
 from bot.service.job_log import Chronicle
 from bot.service.job_runner import JobPainter
 from bot.service.maintenance import Housekeeping
@@ -82,9 +82,9 @@ class Service:
         self.metrics = metrics = Metrics()
         store.jobs.hear = Chronicle(metrics).hear
         self._queue = queue = JobQueue(store, self._notify, executor.painters)
-        facts = FactCache(store)
-        self.guilds = guilds = Guilds(config, store, facts, queue)
-        self.words = Words(config, store, facts)
+        records = GuildRecords(store.guilds)
+        self.guilds = guilds = Guilds(config, store, records, queue)
+        self.words = Words(config, records)
         self.archive = Archive(store, files, guilds, self._stop, self._notify)
         self.people = People(store, files, self.archive)
         self.post = Post(store, files, guilds, self._notify)

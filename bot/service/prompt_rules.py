@@ -16,9 +16,8 @@ from functools import lru_cache
 
 from bot.config import MAX_RULE_CHARACTERS, MAX_STYLE_CHARACTERS, STYLE_NAME, Config
 from bot.errors import InvalidWish, NotFound
-from bot.service.guild_settings import FactCache, must_manage
+from bot.service.guild_settings import GuildRecords
 from bot.service.values import Asker, Style
-from bot.store import Store
 from bot.texts import Sentence
 from generator import InvalidRequest, parse_story
 
@@ -29,14 +28,14 @@ MAX_RULES = 500
 class Words:
     """Styles and blocklist of each server, beside the host's."""
 
-    def __init__(self, config: Config, store: Store, facts: FactCache) -> None:
-        self._table, self._facts = store.guilds, facts
+    def __init__(self, config: Config, records: GuildRecords) -> None:
+        self._records = records
         self.host_styles: dict[str, str] = dict(config.styles)
         self.host_rules: tuple[str, ...] = tuple(config.blocklist)
 
     async def styles(self, guild_id: int) -> tuple[Style, ...]:
         """The server's own styles and the host's, by name; one of the server's hides the host's of the same name."""
-        own = (await self._facts.of(guild_id)).styles
+        own = (await self._records.of(guild_id)).styles
         taken = set(map(str.casefold, own))
         found = [Style(name=name, text=text, own=True) for name, text in own.items()]
         for name, text in self.host_styles.items():
@@ -62,23 +61,22 @@ class Words:
             NotOwner
             InvalidWish: for a name or text that cannot be.
         """
-        must_manage(asker)
-        name, text = name.strip(), " ".join(text.split())
-        if not STYLE_NAME.fullmatch(name):
-            raise InvalidWish("style_name", field="name")
-        if not 0 < len(text) <= MAX_STYLE_CHARACTERS:
-            raise InvalidWish("style_text", field="text", most=MAX_STYLE_CHARACTERS)
-        try:
-            scenes = parse_story(text, beside_pictures=True)
-        except InvalidRequest as exc:
-            raise InvalidWish("generator_says", field="text", message=Sentence.of_generator(exc.message)) from exc
-        if len(scenes) != 1:
-            raise InvalidWish("style_story", field="text")
-        own = (await self._facts.of(asker.guild_id)).styles
-        if len(own) >= MAX_STYLES and name.casefold() not in map(str.casefold, own):
-            raise InvalidWish("styles_full", most=MAX_STYLES)
-        await self._table.put_style(asker.guild_id, name, text)
-        self._facts.forget(asker.guild_id)
+        async with self._records.changing(asker) as table:
+            name, text = name.strip(), " ".join(text.split())
+            if not STYLE_NAME.fullmatch(name):
+                raise InvalidWish("style_name", field="name")
+            if not 0 < len(text) <= MAX_STYLE_CHARACTERS:
+                raise InvalidWish("style_text", field="text", most=MAX_STYLE_CHARACTERS)
+            try:
+                scenes = parse_story(text, beside_pictures=True)
+            except InvalidRequest as exc:
+                raise InvalidWish("generator_says", field="text", message=Sentence.of_generator(exc.message)) from exc
+            if len(scenes) != 1:
+                raise InvalidWish("style_story", field="text")
+            own = (await self._records.of(asker.guild_id)).styles
+            if len(own) >= MAX_STYLES and name.casefold() not in map(str.casefold, own):
+                raise InvalidWish("styles_full", most=MAX_STYLES)
+            await table.put_style(asker.guild_id, name, text)
         return Style(name=name, text=text, own=True)
 
     async def remove_style(self, asker: Asker, name: str) -> None:
@@ -87,9 +85,8 @@ class Words:
         Raises:
             NotOwner, NotFound
         """
-        must_manage(asker)
-        removed = await self._table.remove_style(asker.guild_id, name.strip())
-        self._facts.forget(asker.guild_id)
+        async with self._records.changing(asker) as table:
+            removed = await table.remove_style(asker.guild_id, name.strip())
         if not removed:
             of_host = name.strip().casefold() in map(str.casefold, self.host_styles)
             raise NotFound("style_of_host" if of_host else "style_unknown", name=name[:40])
@@ -100,8 +97,8 @@ class Words:
         Raises:
             NotOwner
         """
-        must_manage(asker)
-        return (await self._facts.of(asker.guild_id)).rules
+        asker.must_manage()
+        return (await self._records.of(asker.guild_id)).rules
 
     async def add_block(self, asker: Asker, rule: str) -> str:
         """Forbid a word or phrase; `*` stands for any letters of the same word. Returns the rule as it is kept.
@@ -109,14 +106,13 @@ class Words:
         Raises:
             NotOwner, InvalidWish
         """
-        must_manage(asker)
-        rule = tidy(rule)
-        if not rule.strip("* ") or len(rule) > MAX_RULE_CHARACTERS:
-            raise InvalidWish("rule_malformed", field="rule", most=MAX_RULE_CHARACTERS)
-        if len((await self._facts.of(asker.guild_id)).rules) >= MAX_RULES:
-            raise InvalidWish("rules_full", most=MAX_RULES)
-        await self._table.add_rule(asker.guild_id, rule)
-        self._facts.forget(asker.guild_id)
+        async with self._records.changing(asker) as table:
+            rule = tidy(rule)
+            if not rule.strip("* ") or len(rule) > MAX_RULE_CHARACTERS:
+                raise InvalidWish("rule_malformed", field="rule", most=MAX_RULE_CHARACTERS)
+            if len((await self._records.of(asker.guild_id)).rules) >= MAX_RULES:
+                raise InvalidWish("rules_full", most=MAX_RULES)
+            await table.add_rule(asker.guild_id, rule)
         return rule
 
     async def remove_block(self, asker: Asker, rule: str) -> None:
@@ -125,15 +121,14 @@ class Words:
         Raises:
             NotOwner, NotFound
         """
-        must_manage(asker)
-        removed = await self._table.remove_rule(asker.guild_id, tidy(rule))
-        self._facts.forget(asker.guild_id)
+        async with self._records.changing(asker) as table:
+            removed = await table.remove_rule(asker.guild_id, tidy(rule))
         if not removed:
             raise NotFound("rule_unknown", rule=rule[:MAX_RULE_CHARACTERS])
 
     async def find_block(self, guild_id: int, text: str) -> str | None:
         """The rule, of the server or the host, that forbids a text; None if it is allowed."""
-        rules = (*self.host_rules, *(await self._facts.of(guild_id)).rules)
+        rules = (*self.host_rules, *(await self._records.of(guild_id)).rules)
         # Hundreds of rules on thousands of characters take a while.
         return await asyncio.to_thread(first_hit, rules, text)
 

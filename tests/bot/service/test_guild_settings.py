@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,9 @@ from bot.config import Caps, Limits
 from bot.errors import Blocked, InvalidWish, NotFound, NotOwner, OverLimit, WrongChannel
 from bot.jobs import JobState
 from bot.service import Asker, Safety, Service, Wish
-from bot.service.guild_settings import check_limit, effective_limits, shortest_retention
+from bot.service.guild_settings import GuildRecords, check_limit, effective_limits, shortest_retention
+from bot.store import GuildTable
+from bot.store.connection import Database
 from tests.bot.bench import CHANNEL, GUILD, QUICK, Bench, asker
 
 ADMIN = asker(manages=True)
@@ -249,3 +253,57 @@ def test_a_value_that_cannot_be_is_answered_with_what_the_host_allows() -> None:
 def test_beyond_it_there_is_a_sentence(name: str, value: int, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         check_limit(name, value, CAPS)
+
+
+class HeldTable(GuildTable):
+    """Hands out the rules that it read only when it may."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.was_read, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def rules(self, guild_id: int) -> tuple[str, ...]:
+        found = await super().rules(guild_id)
+        self.was_read.set()
+        await self.may_go_on.wait()
+        return found
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(tmp_path / "reverie.db")
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def test_a_record_read_while_a_change_is_written_is_not_kept(database: Database) -> None:
+    table = HeldTable(database)
+    records = GuildRecords(table)
+    reading = asyncio.create_task(records.of(GUILD))
+    await table.was_read.wait()
+    async with records.changing(ADMIN) as writable:
+        await writable.add_rule(GUILD, "cat")
+    table.may_go_on.set()
+    await reading
+    assert (await records.of(GUILD)).rules == ("cat",)
+
+
+async def test_a_change_that_breaks_off_halfway_is_read_as_far_as_it_was_written(database: Database) -> None:
+    records = GuildRecords(GuildTable(database))
+    assert (await records.of(GUILD)).settings == {}
+    with pytest.raises(ZeroDivisionError):
+        async with records.changing(ADMIN) as table:
+            await table.put_setting(GUILD, "steps", "9")
+            raise ZeroDivisionError
+    assert (await records.of(GUILD)).settings == {"steps": "9"}
+
+
+async def test_a_record_is_read_once_and_forgotten_with_its_server(database: Database) -> None:
+    records = GuildRecords(GuildTable(database))
+    async with records.changing(ADMIN) as table:
+        await table.add_rule(GUILD, "cat")
+    known = await records.of(GUILD)
+    assert known is await records.of(GUILD)
+    await records.forget(GUILD)
+    assert (await records.of(GUILD)).rules == ()
