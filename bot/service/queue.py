@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from PIL import Image
 
@@ -18,6 +18,7 @@ from bot.service.scheduler import Entry, Forecast, Scheduler
 from bot.service.values import Place, Preview
 from bot.store import Store
 from bot.texts import Sentence
+from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import News, Order
 from generator import Progress
 
@@ -46,7 +47,7 @@ class Running:
     fresh: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
     """Nothing more will come from the painter."""
-    _news: News | None = None
+    _news: Mailbox[News] = field(default_factory=lambda: Mailbox(News.over))
 
     @property
     def finishing(self) -> bool:
@@ -66,15 +67,13 @@ class Running:
 
     def begin(self, number: int) -> None:
         """Another picture's turn: what is left of the news was of the one before."""
-        self.number, self.progress, self._news = number, None, None
+        self.number, self.progress = number, None
+        self._news.take()
 
     def hear(self, news: News) -> None:
         """Take news of the current picture; the newest preview and snapshot are kept until they are asked for."""
-        old = self._news
-        if old is not None:
-            preview, snapshot = news.preview or old.preview, news.snapshot or old.snapshot
-            news = replace(news, preview=preview, snapshot=snapshot)
-        self._news, self.progress, self.warnings = news, news.progress, news.warnings
+        self._news.put(news)
+        self.progress, self.warnings = news.progress, news.warnings
         wanted = self.job.finish_after
         if self.order is None and wanted is not None and self.steps_done >= wanted:
             # The wish is older than this process: the picture has come to where it was then.
@@ -83,9 +82,8 @@ class Running:
 
     def take_news(self) -> News | None:
         """What is new of the current picture since the last call."""
-        news, self._news = self._news, None
         self.fresh.clear()
-        return news
+        return self._news.take()
 
     def left_s(self, speeds: Speeds) -> float:
         """Seconds until all of its pictures are painted, as far as one can say."""
