@@ -8,13 +8,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 from bot.config import Caps, Config, Limits
 from bot.errors import Blocked, InvalidWish, NotFound, QueueFull, ShuttingDown, TooSoon, WrongChannel
-from bot.jobs import Draft, Job, Origin
+from bot.jobs import Job, Origin
 from bot.service import requests as wishes
 from bot.service.archive import Archive
-from bot.service.followups import child_of
+from bot.service.followups import child_of, count_of, parent_of
 from bot.service.guild_settings import Guilds
 from bot.service.prompt_rules import Words
 from bot.service.queue import JobQueue
@@ -22,7 +23,6 @@ from bot.service.values import Asker, Change, Ticket, Wish
 from bot.store import Load, Store
 from bot.texts import Sentence
 from generator import (
-    MAX_PROMPT_CHARACTERS,
     GenerationRequest,
     InvalidRequest,
     MadeWith,
@@ -70,14 +70,19 @@ class Desk:
         """
         limits = await self._admit(asker)
         style = "" if wish.style is None else (await self._words.style(asker.guild_id, wish.style)).text
-        # Before the pictures are read, which takes longer; what is behind the longest prompt is refused anyway.
-        texts = [text[:MAX_PROMPT_CHARACTERS] for text in (wish.prompt, wish.negative)]
-        await check_words(self._words, asker, texts)
-        ground = wishes.Ground(self.settings, self._config.model_name, limits, style, self._starts)
+        # Before the pictures are read, which takes longer.
+        await self._check_words(asker, await asyncio.to_thread(wishes.texts_of_wish, wish, style))
+        build = partial(wishes.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
         async with self._reading if wish.init_image or wish.image_prompts else nullcontext():
-            request = await asyncio.to_thread(wishes.build, wish, ground)
-        draft = self._draft(asker, request, limits, wish.origin, wish.count)
-        return await self._add(asker, limits, request, draft, private=wish.private, timelapse=wish.timelapse)
+            request = await asyncio.to_thread(build, wish, limits, style=style)
+        job = replace(
+            _new_job(asker, request, limits),
+            origin=wish.origin,
+            count=wish.count,
+            private=wish.private,
+            timelapse=wish.timelapse,
+        )
+        return await self._add(job, request, limits)
 
     async def go_on(self, asker: Asker, job_id: int, number: int, change: Change) -> Ticket:
         """A new job that goes on from picture `number` (from 1) of a job whose pictures are saved.
@@ -85,14 +90,25 @@ class Desk:
         Raises:
             Refused: as `submit`; NotFound for a job of another server or one that was deleted.
         """
-        job = await self._archive.job(asker, job_id)
+        before = await self._archive.job(asker, job_id)
         limits = await self._admit(asker)
         if number not in {picture.number for picture in await self._archive.pictures(job_id)}:
             raise NotFound("picture_unknown", job=job_id)
         picture = await self._archive.request(asker, job_id, number)
-        child = await asyncio.to_thread(child_of, job, number, picture, change, self.settings, limits)
-        draft = self._draft(asker, child.request, limits, change.kind, child.count, child.parent)
-        return await self._add(asker, limits, child.request, draft, private=job.private, timelapse=False)
+        count = count_of(before, change)
+        wishes.check_count(count, limits)
+        request = await asyncio.to_thread(child_of, picture, change, self.settings, limits)
+        await self._check_words(asker, await asyncio.to_thread(wishes.texts_of, request))
+        parent_id, parent_number = parent_of(before, number, change.kind)
+        job = replace(
+            _new_job(asker, request, limits),
+            origin=change.kind,
+            count=count,
+            private=before.private,
+            parent_id=parent_id,
+            parent_number=parent_number,
+        )
+        return await self._add(job, request, limits)
 
     async def again_from_file(self, asker: Asker, data: bytes, *, new_seed: bool = False) -> Ticket:
         """A new job by the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP).
@@ -116,8 +132,9 @@ class Desk:
         while current is not None:
             wishes.check_limits(current.settings, limits)
             current = current.parent
-        draft = self._draft(asker, request, limits, Origin.FILE, 1)
-        return await self._add(asker, limits, request, draft, private=False, timelapse=False, made_with=made_with)
+        await self._check_words(asker, await asyncio.to_thread(wishes.texts_of, request))
+        job = replace(_new_job(asker, request, limits), origin=Origin.FILE)
+        return await self._add(job, request, limits, made_with)
 
     async def _admit(self, asker: Asker) -> Limits:
         if self.closed:
@@ -125,53 +142,45 @@ class Desk:
         await check_channel(self._guilds, asker)
         return await self._guilds.limits(asker.guild_id, asker.role_ids)
 
-    def _draft(
-        self,
-        asker: Asker,
-        request: GenerationRequest,
-        limits: Limits,
-        origin: Origin,
-        count: int,
-        parent: tuple[int, int] | None = None,
-    ) -> Draft:
-        return Draft(
-            guild_id=asker.guild_id,
-            channel_id=asker.channel_id,
-            user_id=asker.user_id,
-            prompt=request.prompt,
-            settings=request.settings,
-            models=request.models,
-            origin=origin,
-            parent_id=None if parent is None else parent[0],
-            parent_number=None if parent is None else parent[1],
-            priority=limits.priority,
-            count=count,
-            age_restricted=asker.age_restricted,
-            locale=asker.locale,
-        )
+    async def _check_words(self, asker: Asker, texts: list[str]) -> None:
+        """See that no text breaks a rule of the blocklist; every way to a job comes by here once.
+
+        Raises:
+            Blocked: naming the rule.
+        """
+        for text in texts:
+            rule = await self._words.find_block(asker.guild_id, text)
+            if rule is not None:
+                raise Blocked("blocked", rule=rule)
 
     async def _add(
-        self,
-        asker: Asker,
-        limits: Limits,
-        request: GenerationRequest,
-        draft: Draft,
-        *,
-        private: bool,
-        timelapse: bool,
-        made_with: MadeWith | None = None,
+        self, job: Job, request: GenerationRequest, limits: Limits, made_with: MadeWith | None = None
     ) -> Ticket:
-        await check_words(self._words, asker, await asyncio.to_thread(wishes.texts_of, request))
+        """Write a new job and let it wait for its turn; `made_with` says by what its picture was made before."""
         recipe = await asyncio.to_thread(request_to_json, request)
         notes = wishes.notes(request)
         if self._foresee is not None:
             notes += tuple(map(Sentence.of_generator, await asyncio.to_thread(self._foresee, request, made_with)))
         if self.closed:
             raise ShuttingDown("shutting_down")
-        draft = replace(draft, private=private, timelapse=timelapse)
-        job = await self._store.jobs.add(draft, recipe, gate(limits, self._config.caps, draft.count))
+        job = await self._store.jobs.add(job, recipe, gate(limits, self._config.caps, job.count))
         await self._enqueue(job)
         return Ticket(job=job, place=await self._queue.place(job.id), notes=notes)
+
+
+def _new_job(asker: Asker, request: GenerationRequest, limits: Limits) -> Job:
+    """A job for one picture, that has no row yet."""
+    return Job(
+        guild_id=asker.guild_id,
+        channel_id=asker.channel_id,
+        user_id=asker.user_id,
+        prompt=request.prompt,
+        settings=request.settings,
+        models=request.models,
+        priority=limits.priority,
+        age_restricted=asker.age_restricted,
+        locale=asker.locale,
+    )
 
 
 async def check_channel(guilds: Guilds, asker: Asker) -> None:
@@ -185,18 +194,6 @@ async def check_channel(guilds: Guilds, asker: Asker) -> None:
         if open_ones:
             raise WrongChannel("channel_elsewhere", channels=" ".join(open_ones[:10]))
         raise WrongChannel("channel_denied")
-
-
-async def check_words(words: Words, asker: Asker, texts: list[str]) -> None:
-    """See that no text breaks a rule of the blocklist.
-
-    Raises:
-        Blocked: naming the rule.
-    """
-    for text in texts:
-        rule = await words.find_block(asker.guild_id, text)
-        if rule is not None:
-            raise Blocked("blocked", rule=rule)
 
 
 def gate(limits: Limits, caps: Caps, count: int, now: float | None = None) -> Callable[[Load], None]:

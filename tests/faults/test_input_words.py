@@ -134,7 +134,7 @@ def test_any_text_is_read_or_refused_and_shown_without_effect(text: str) -> None
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_any_value_of_any_setting_is_taken_or_refused_with_a_sentence(given_: dict[str, object]) -> None:
     try:
-        wishes.build(Wish(prompt="a", settings=given_), wishes.Ground(Settings(), "starter", Limits()))
+        wishes.build(Wish(prompt="a", settings=given_), Limits(), settings=Settings(), models="starter")
     except BotError as refused:
         assert refused.sentence.said("en").endswith(".")
 

@@ -10,8 +10,9 @@ import pytest
 
 from bot.config import Caps, Limits
 from bot.errors import Blocked, InvalidWish, NotFound, NotOwner, OverLimit, WrongChannel
-from bot.jobs import JobState
+from bot.jobs import JobState, Origin
 from bot.service import Asker, Safety, Service, Wish
+from bot.service import Change as FollowUp
 from bot.service.guild_settings import GuildRecords, check_limit, effective_limits, shortest_retention
 from bot.store import GuildTable
 from bot.store.connection import Database
@@ -172,6 +173,20 @@ async def test_the_blocklist_says_which_rule_hit_wherever_the_word_stands(bench:
     for rule in ("", "  ", "**", "x" * 101):
         with pytest.raises(InvalidWish):
             await words.add_block(ADMIN, rule)
+
+
+async def test_a_word_that_was_forbidden_later_holds_for_whatever_goes_on_from_a_picture(bench: Bench) -> None:
+    job = await bench.post((await bench.imagine("a bad word")).id)
+    file = (await bench.service.archive.file(asker(), job.id, 1, limit_bytes=10**7)).data
+    await bench.service.words.add_block(ADMIN, "bad word")
+    for change in (FollowUp(kind=Origin.AGAIN), FollowUp(kind=Origin.REMIX, prompt="a good word")):
+        with pytest.raises(Blocked, match="bad word"):
+            await bench.service.go_on(asker(), job.id, 1, change)
+    with pytest.raises(Blocked, match="bad word"):
+        await bench.service.again_from_file(asker(), file)
+    await bench.service.words.remove_block(ADMIN, "bad word")
+    with pytest.raises(InvalidWish):
+        await bench.service.go_on(asker(), job.id, 1, FollowUp(kind=Origin.AGAIN, count=9))
 
 
 async def test_safety_and_the_channel_for_reports(bench: Bench) -> None:
