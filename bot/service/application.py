@@ -29,7 +29,7 @@ from bot.service.prompt_rules import Words
 from bot.service.queue import JobQueue
 from bot.service.retry import patiently
 from bot.service.submission import Desk
-from bot.service.values import Asker, Change, JobView, Place, Ticket, Wish
+from bot.service.values import Asker, JobView
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
@@ -44,6 +44,7 @@ class Service:
     """The bot without Discord.
 
     Attributes:
+        submissions: where wishes become jobs.
         archive: what was painted: galleries, recipes, files, deletion, reports.
         people: a person's own data: export and deletion.
         guilds: what the admins of a server decide: limits, channels, pause, safety, retention; statistics.
@@ -92,11 +93,13 @@ class Service:
         self._dispatcher = Dispatcher(store, queue, painter, executor, guilds, external_wait)
         base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
         enqueue = self._dispatcher.enqueue
-        self._desk = Desk(config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, foresee)
+        self.submissions = submissions = Desk(
+            config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, foresee
+        )
         self.housekeeping = Housekeeping(
             store, files, guilds, self.archive, config.timing, self._notify, self.post.failed, external_wait
         )
-        self.host = Host(config, store, files, executor, queue, self.words, self._desk, metrics, gpu_bytes)
+        self.host = Host(config, store, files, executor, queue, self.words, submissions, metrics, gpu_bytes)
 
     # Life
 
@@ -125,7 +128,7 @@ class Service:
         """
         if self._draining or not self._started:
             return
-        self._draining = self._desk.closed = True
+        self._draining = self.submissions.closed = True
         interrupted = list(self._queue.running)
         await self._dispatcher.drain()
         _log.info("drained", extra=about(interrupted=len(interrupted)))
@@ -140,33 +143,15 @@ class Service:
         await self._executor.close()
         await self.store.close()
 
-    # Asking for pictures
+    # Watching
 
-    async def submit(self, asker: Asker, wish: Wish) -> Ticket:
-        """Check a wish and put it into the queue; its row is written when this returns.
+    def watch(self, listener: Listener) -> Callable[[], None]:
+        """Have `listener(job_id)` called on the event loop whenever `view(job_id)` changed; returns what ends it.
 
-        Raises:
-            Refused: one of its kinds, with the sentence for the person. Nothing was queued.
+        It is called often and must return at once. Places in the queue shift without a call.
         """
-        return await self._desk.submit(asker, wish)
-
-    async def go_on(self, asker: Asker, job_id: int, number: int, change: Change) -> Ticket:
-        """A new job that goes on from picture `number` (from 1): again, vary, continue, remix, upscale.
-
-        Anyone in the same server may, except with a private job of somebody else.
-
-        Raises:
-            Refused: as `submit`; NotFound for a job of another server or one that was deleted.
-        """
-        return await self._desk.go_on(asker, job_id, number, change)
-
-    async def again_from_file(self, asker: Asker, data: bytes, *, new_seed: bool = False) -> Ticket:
-        """A new job by the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
-
-        Raises:
-            Refused: as `submit`; InvalidWish where there is no recipe in the file, or a broken one.
-        """
-        return await self._desk.again_from_file(asker, data, new_seed=new_seed)
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     async def set_message(self, job_id: int, channel_id: int, message_id: int | None) -> bool:
         """Note which message shows the job, None after it was deleted; whether the job itself is still there."""
@@ -175,24 +160,10 @@ class Service:
         self._notify(job_id)
         return job is not None
 
-    # Watching
-
-    def watch(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener(job_id)` called on the event loop whenever `view(job_id)` changed; returns what ends it.
-
-        It is called often and must return at once. Places in the queue shift without a call: see `places`.
-        """
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
-
     async def view(self, job_id: int) -> JobView | None:
         """What a message about the job shows now; None if it was deleted."""
         job = await self.store.jobs.get(job_id)
         return None if job is None else await self._view(job)
-
-    async def places(self) -> dict[int, Place]:
-        """The place of every queued job of all servers, by job id, in order."""
-        return await self._queue.places()
 
     async def queue(self, asker: Asker) -> list[JobView]:
         """What runs, waits or waits for access in the asker's server, in order.

@@ -114,7 +114,6 @@ class JobQueue:
         self.wake = asyncio.Event()
         self._places: dict[int, Place] = {}
         self._forecast_lock = asyncio.Lock()
-        self._changes, self._seen = 0, -1
         self._made_at, self._cost_s = 0.0, 0.0
 
     def add(self, job: Job, *, running_limit: int, resumed: bool = False) -> None:
@@ -157,7 +156,6 @@ class JobQueue:
 
     def changed(self) -> None:
         """The order or what may begin changed."""
-        self._changes += 1
         self.wake.set()
 
     def set_pause(self, guild_id: int, on: bool) -> None:
@@ -189,13 +187,6 @@ class JobQueue:
         """How many servers have waiting jobs."""
         return len({job.guild_id for job in self._waiting.values()})
 
-    async def places(self) -> dict[int, Place]:
-        """The place of every waiting job by its id, in order."""
-        async with self._forecast_lock:
-            if self._seen != self._changes or time.monotonic() - self._made_at > FRESH_S:
-                await self._make_places()
-            return self._places
-
     async def place(self, job_id: int) -> Place | None:
         """The place of one waiting job; it may be as old as FRESH_S. Many who ask at once share a forecast."""
         if job_id not in self._waiting:
@@ -215,7 +206,6 @@ class JobQueue:
         rest_s = self._made_at + REST * self._cost_s - time.monotonic()
         if rest_s > 0:
             await asyncio.sleep(rest_s)
-        self._seen = self._changes
         now, spent_s, began = time.time(), 0.0, time.perf_counter()
         picture_s = self.speeds.picture_s
         seconds = {job.id: job.count * picture_s(job.models, job.settings) for job in self._waiting.values()}

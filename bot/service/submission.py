@@ -85,7 +85,9 @@ class Desk:
         return await self._add(job, request, limits)
 
     async def go_on(self, asker: Asker, job_id: int, number: int, change: Change) -> Ticket:
-        """A new job that goes on from picture `number` (from 1) of a job whose pictures are saved.
+        """A new job that goes on from picture `number` (from 1): again, vary, continue, remix, upscale.
+
+        Anyone in the same server may, except with a private job of somebody else.
 
         Raises:
             Refused: as `submit`; NotFound for a job of another server or one that was deleted.
@@ -111,7 +113,7 @@ class Desk:
         return await self._add(job, request, limits)
 
     async def again_from_file(self, asker: Asker, data: bytes, *, new_seed: bool = False) -> Ticket:
-        """A new job by the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP).
+        """A new job by the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
 
         Raises:
             Refused: as `submit`; InvalidWish where there is no recipe in the file, or a broken one.

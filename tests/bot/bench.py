@@ -59,7 +59,7 @@ class Bench:
 
     async def imagine(self, prompt: str = "a red apple", *, who: Asker | None = None, **settings: object) -> Job:
         wish = Wish(prompt=prompt, settings=QUICK | settings)
-        return (await self.service.submit(who or asker(), wish)).job
+        return (await self.service.submissions.submit(who or asker(), wish)).job
 
     async def reaches(self, job_id: int, *states: JobState) -> Job:
         """The job, as soon as it is in one of these states."""

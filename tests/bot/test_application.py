@@ -88,11 +88,10 @@ async def test_those_who_wait_know_their_place_and_when(bench: Bench) -> None:
     bench.dreamer.open.clear()
     first = await bench.imagine()
     await bench.reaches(first.id, JobState.RUNNING)
-    second = await bench.service.submit(asker(), Wish(prompt="two", settings=QUICK))
-    third = await bench.service.submit(asker(BEN, guild_id=7), Wish(prompt="three", settings=QUICK))
-    places = await bench.service.places()
-    assert [places[ticket.job.id].place for ticket in (second, third)] == [1, 2]
-    assert second.place is not None
+    second = await bench.service.submissions.submit(asker(), Wish(prompt="two", settings=QUICK))
+    third = await bench.service.submissions.submit(asker(BEN, guild_id=7), Wish(prompt="three", settings=QUICK))
+    assert second.place is not None and third.place is not None
+    assert (second.place.place, third.place.place) == (1, 2)
     assert second.place.due_at is not None
     assert second.place.due_at > time.time()
     queue = await bench.service.queue(asker())
@@ -100,7 +99,7 @@ async def test_those_who_wait_know_their_place_and_when(bench: Bench) -> None:
 
 
 async def test_several_pictures_are_one_job_with_a_grid_and_seeds_that_follow(bench: Bench) -> None:
-    ticket = await bench.service.submit(asker(), Wish(prompt="x", settings=QUICK | {"seed": 5}, count=4))
+    ticket = await bench.service.submissions.submit(asker(), Wish(prompt="x", settings=QUICK | {"seed": 5}, count=4))
     await bench.post(ticket.job.id)
     pictures = await bench.service.archive.pictures(ticket.job.id)
     assert [(item.number, item.seed) for item in pictures] == [(1, 5), (2, 6), (3, 7), (4, 8)]
@@ -113,7 +112,7 @@ async def test_several_pictures_are_one_job_with_a_grid_and_seeds_that_follow(be
 async def test_finishing_now_keeps_the_picture_so_far_and_paints_no_other(bench: Bench) -> None:
     bench.dreamer.step_s = 0.005
     wish = Wish(prompt="x", settings=QUICK | LONG, count=4)
-    job = (await bench.service.submit(asker(), wish)).job
+    job = (await bench.service.submissions.submit(asker(), wish)).job
     await running(bench, job)
     await bench.service.finish_early(asker(), job.id)
     await bench.post(job.id)
@@ -226,7 +225,7 @@ async def test_posting_is_written_down_and_a_second_confirmation_changes_nothing
 
 async def test_a_timelapse_that_was_asked_for_is_posted_too(bench: Bench) -> None:
     wish = Wish(prompt="x", settings=QUICK, timelapse=True)
-    job = (await bench.service.submit(asker(), wish)).job
+    job = (await bench.service.submissions.submit(asker(), wish)).job
     await bench.reaches(job.id, JobState.POSTING)
     delivery = await bench.service.post.begin(job.id, limit_bytes=10**7)
     assert delivery is not None
@@ -298,7 +297,7 @@ def pixels(bench: Bench, job_id: int, number: int = 1) -> bytes:
 async def test_a_grid_that_is_interrupted_keeps_its_finished_pictures(bench: Bench) -> None:
     bench.dreamer.step_s = 0.01
     wish = Wish(prompt="x", settings=QUICK | {"steps": 40}, count=2)
-    job = (await bench.service.submit(asker(), wish)).job
+    job = (await bench.service.submissions.submit(asker(), wish)).job
 
     async def second() -> bool | None:
         view = await bench.service.view(job.id)
@@ -355,10 +354,10 @@ async def test_a_person_can_only_queue_so_much(bench: Bench) -> None:
 async def test_going_on_from_a_picture_uses_its_saved_latent(bench: Bench) -> None:
     first = await bench.imagine(steps=3)
     await bench.post(first.id)
-    ticket = await bench.service.go_on(asker(BEN), first.id, 1, Change(kind=Origin.CONTINUE, steps=2))
+    ticket = await bench.service.submissions.go_on(asker(BEN), first.id, 1, Change(kind=Origin.CONTINUE, steps=2))
     assert (ticket.job.parent_id, ticket.job.parent_number, ticket.job.user_id) == (first.id, 1, BEN)
     await bench.post(ticket.job.id)
-    again = await bench.service.go_on(asker(), ticket.job.id, 1, Change(kind=Origin.AGAIN))
+    again = await bench.service.submissions.go_on(asker(), ticket.job.id, 1, Change(kind=Origin.AGAIN))
     await bench.post(again.job.id)
     assert again.job.parent_id == first.id
     assert pixels(bench, again.job.id) != pixels(bench, ticket.job.id)
@@ -371,10 +370,10 @@ async def test_a_picture_can_be_made_again_from_its_file(bench: Bench) -> None:
     first = await bench.imagine(seed=4)
     await bench.post(first.id)
     file = await bench.service.archive.file(asker(), first.id, 1, limit_bytes=10**7)
-    again = await bench.service.again_from_file(asker(BEN, guild_id=7), file.data)
+    again = await bench.service.submissions.again_from_file(asker(BEN, guild_id=7), file.data)
     await bench.reaches(again.job.id, JobState.POSTING)
     assert pixels(bench, again.job.id) == pixels(bench, first.id)
-    other = await bench.service.again_from_file(asker(), file.data, new_seed=True)
+    other = await bench.service.submissions.again_from_file(asker(), file.data, new_seed=True)
     assert other.job.settings.seed != 4
 
 
@@ -383,21 +382,21 @@ async def test_who_has_a_picture_painted_again_hears_beforehand_what_may_make_it
     first = await bench.imagine()
     await bench.post(first.id)
     file = (await bench.service.archive.file(asker(), first.id, 1, limit_bytes=10**7)).data
-    assert (await bench.service.again_from_file(asker(), file)).notes == ()
+    assert (await bench.service.submissions.again_from_file(asker(), file)).notes == ()
     bench.dreamer.made_with = MadeWith(device="cpu", threads=2, files={"vqgan.safetensors": "b" * 64})
-    said = [note.said() for note in (await bench.service.again_from_file(asker(), file)).notes]
+    said = [note.said() for note in (await bench.service.submissions.again_from_file(asker(), file)).notes]
     assert said == [
         "This picture was made with model files that are not here (vqgan.safetensors); it will come out differently.",
         "The number of CPU threads was 4, here it is 2; the picture may differ a little.",
     ]
-    german = [note.said("de") for note in (await bench.service.again_from_file(asker(), file)).notes]
+    german = [note.said("de") for note in (await bench.service.submissions.again_from_file(asker(), file)).notes]
     assert german[1] == "Die Zahl der CPU-Threads war 4, hier ist sie 2; das Bild kann ein wenig abweichen."
-    assert (await bench.service.again_from_file(asker(), file, new_seed=True)).notes == ()
+    assert (await bench.service.submissions.again_from_file(asker(), file, new_seed=True)).notes == ()
 
 
 async def test_private_pictures_are_for_their_owner_only(bench: Bench) -> None:
     wish = Wish(prompt="secret", settings=QUICK, private=True)
-    job = (await bench.service.submit(asker(), wish)).job
+    job = (await bench.service.submissions.submit(asker(), wish)).job
     (seen,) = await bench.service.queue(asker(BEN)) or [None]
     assert seen is None or seen.job.prompt == ""
     await bench.post(job.id)
@@ -406,10 +405,10 @@ async def test_private_pictures_are_for_their_owner_only(bench: Bench) -> None:
         with pytest.raises(NotFound):
             await look
     with pytest.raises(NotFound):
-        await bench.service.go_on(asker(BEN), job.id, 1, Change(kind=Origin.AGAIN))
+        await bench.service.submissions.go_on(asker(BEN), job.id, 1, Change(kind=Origin.AGAIN))
     assert (await archive.gallery(asker(BEN), mine=False)).total == 0
     assert (await archive.gallery(asker(), mine=False)).total == 1
-    assert (await bench.service.go_on(asker(), job.id, 1, Change(kind=Origin.AGAIN))).job.private
+    assert (await bench.service.submissions.go_on(asker(), job.id, 1, Change(kind=Origin.AGAIN))).job.private
 
 
 async def test_a_deleted_job_is_gone_with_all_its_files_in_whatever_state(bench: Bench) -> None:
@@ -481,7 +480,7 @@ async def test_the_language_of_the_person_is_kept_for_later(bench: Bench) -> Non
 async def test_a_person_hears_at_once_what_is_not_read_and_later_what_the_generator_warns_of(bench: Bench) -> None:
     bench.dreamer.step_s = 0.01
     wish = Wish(prompt="a castle:2 | a sea...with ships", settings=QUICK | {"steps": 300})
-    ticket = await bench.service.submit(asker(), wish)
+    ticket = await bench.service.submissions.submit(asker(), wish)
     assert [note.key for note in ticket.notes[:2]] == ["note_towards", "note_towards"]
     assert "wird nicht gelesen: „with ships“" in ticket.notes[2].said("de")
     job = await running(bench, ticket.job)
@@ -508,7 +507,7 @@ async def test_a_process_that_ends_without_a_word_loses_nothing(bench: Bench) ->
 async def test_the_wish_to_finish_now_outlives_a_process_that_ends_in_that_step(bench: Bench) -> None:
     bench.dreamer.step_s = 0.01
     wish = Wish(prompt="x", settings=QUICK | {"steps": 60}, count=4)
-    job = (await bench.service.submit(asker(), wish)).job
+    job = (await bench.service.submissions.submit(asker(), wish)).job
 
     async def within_the_second() -> int | None:
         view = await bench.service.view(job.id)

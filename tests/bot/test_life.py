@@ -57,7 +57,7 @@ class Story:
         who = asker(self.chance.choice(USERS), guild_id=self.chance.choice(GUILDS))
         settings = QUICK | {"steps": self.chance.choice([1, 5, 30])}
         wish = Wish(prompt="x", settings=settings, count=self.chance.choice([1, 1, 1, 2, 4]))
-        self.accepted.append((await self.bench.service.submit(who, wish)).job.id)
+        self.accepted.append((await self.bench.service.submissions.submit(who, wish)).job.id)
 
     async def cancel(self) -> None:
         await self.bench.service.cancel(await self.owner(), self.job_id)

@@ -137,7 +137,7 @@ class Day:
     async def ask(self, who: Asker) -> None:
         wish = Wish(prompt="a red apple", settings=QUICK)
         try:
-            job = (await self.bench.service.submit(who, wish)).job
+            job = (await self.bench.service.submissions.submit(who, wish)).job
         except (TooSoon, QueueFull) as exc:
             self.refused[exc.sentence.key] += 1
             return

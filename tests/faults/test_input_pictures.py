@@ -35,7 +35,7 @@ async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench
     async def attach() -> str:
         wish = Wish(prompt="a", settings=QUICK, image_prompts=(ImageWish(data=data),))
         try:
-            job = (await bench.service.submit(asker(), wish)).job
+            job = (await bench.service.submissions.submit(asker(), wish)).job
         except InvalidWish as exc:
             return exc.sentence.said("en")
         await bench.service.cancel(asker(), job.id)
@@ -54,7 +54,7 @@ async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench
 async def test_many_bombs_at_once_leave_the_bot_to_the_others(bench: Bench) -> None:
     data = flat_png(3_000, 3_000, 16, 6)
     wish = Wish(prompt="a", settings=QUICK, init_image=data)
-    attached = [asyncio.create_task(bench.service.submit(asker(10 + number), wish)) for number in range(5)]
+    attached = [asyncio.create_task(bench.service.submissions.submit(asker(10 + number), wish)) for number in range(5)]
     # Whoever asks for a picture meanwhile need not wait for the five.
     job = await bench.imagine(who=asker(9))
     assert not all(task.done() for task in attached)
@@ -88,7 +88,7 @@ async def test_nothing_is_written_but_into_the_data_folder(bench: Bench, tmp_pat
     before = set(Path.cwd().iterdir())
     for name in ("polyglot", "eps", "svg", "gif animated"):
         with suppress(InvalidWish):
-            await bench.service.submit(asker(), Wish(prompt="a", settings=QUICK, init_image=FILES[name]()))
+            await bench.service.submissions.submit(asker(), Wish(prompt="a", settings=QUICK, init_image=FILES[name]()))
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     # Others may work in this folder; pictures they do not leave there.
     assert not [path for path in set(Path.cwd().iterdir()) - before if path.suffix in (".png", ".jpg", ".php", ".part")]

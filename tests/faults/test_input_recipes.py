@@ -26,7 +26,7 @@ async def test_a_hostile_recipe_is_refused_with_a_sentence_and_holds_up_nobody(b
 
     async def send() -> str:
         with pytest.raises(Refused) as refused:
-            await bench.service.again_from_file(asker(), data)
+            await bench.service.submissions.again_from_file(asker(), data)
         return refused.value.sentence.said("en")
 
     said = await without_lag(send)
@@ -37,7 +37,7 @@ async def test_a_hostile_recipe_is_refused_with_a_sentence_and_holds_up_nobody(b
 @pytest.mark.parametrize("wrap", [in_png, in_jpeg, in_webp, bytes])
 async def test_a_good_recipe_is_painted_from_any_file(bench: Bench, wrap: Any) -> None:  # noqa: ANN401
     data = wrap(recipe(prompt="a boat", settings=QUICK))
-    ticket = await bench.service.again_from_file(asker(), data)
+    ticket = await bench.service.submissions.again_from_file(asker(), data)
     assert ticket.job.prompt == "a boat"
     await bench.reaches(ticket.job.id, JobState.POSTING)
 
@@ -46,8 +46,8 @@ async def test_who_asks_by_a_recipe_owns_the_job_whatever_the_recipe_says(bench:
     content = json.loads(recipe(settings=QUICK))
     for name in ("guild_id", "user_id", "channel_id", "parent_id", "private", "priority"):
         with pytest.raises(Refused, match="unknown key"):
-            await bench.service.again_from_file(asker(), json.dumps({**content, name: 1}).encode())
-    job = (await bench.service.again_from_file(asker(7), json.dumps(content).encode())).job
+            await bench.service.submissions.again_from_file(asker(), json.dumps({**content, name: 1}).encode())
+    job = (await bench.service.submissions.again_from_file(asker(7), json.dumps(content).encode())).job
     assert (job.user_id, job.guild_id, job.parent_id, job.private) == (7, asker().guild_id, None, False)
 
 
@@ -59,7 +59,7 @@ async def test_the_longest_line_of_parents_is_looked_through_for_words_without_d
     data = nested(30, prompt=prompts.rstrip("| ^"), settings=QUICK)
 
     async def send() -> int:
-        return (await bench.service.again_from_file(asker(), data)).job.id
+        return (await bench.service.submissions.again_from_file(asker(), data)).job.id
 
     bench.dreamer.open.clear()
     assert await without_lag(send)
@@ -90,7 +90,7 @@ def test_anything_in_a_picture_is_read_or_refused(value: object, wrap: Any, junk
 async def test_no_file_comes_into_being_by_a_refusal(bench: Bench) -> None:
     for name in ("model is a path", "picture is a path", "parents beyond the limits"):
         with pytest.raises(Refused):
-            await bench.service.again_from_file(asker(), FILES[name]())
+            await bench.service.submissions.again_from_file(asker(), FILES[name]())
     assert {path.name.split("-")[0] for path in bench.files.root.iterdir()} <= {"reverie.db", "reverie.lock"}
     with sqlite3.connect(bench.files.database) as db:
         assert db.execute("SELECT count(*) FROM jobs").fetchone() == (0,)

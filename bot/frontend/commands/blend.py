@@ -44,6 +44,6 @@ async def blend(
         async with interaction.client.room.hold(len(given)):
             images = [ImageWish(data=await read(interaction, item, "picture")) for item in given]
             wish = Wish(prompt=prompt, settings=settings, image_prompts=tuple(images), origin=Origin.BLEND)
-            return await interaction.client.service.submit(asker, wish)
+            return await interaction.client.service.submissions.submit(asker, wish)
 
     await take_on(interaction, order)

@@ -100,7 +100,7 @@ async def _order(interaction: Interaction, asker: Asker, given: Mapping[str, Any
     files = {name: given[name] for name in ("init_image", "image_prompt") if given[name] is not None}
     async with interaction.client.room.hold(len(files)):
         data = {name: await read(interaction, file, name) for name, file in files.items()}
-        return await interaction.client.service.submit(asker, _wish(given, data))
+        return await interaction.client.service.submissions.submit(asker, _wish(given, data))
 
 
 def _wish(given: Mapping[str, Any], data: Mapping[str, bytes]) -> Wish:

@@ -31,7 +31,8 @@ def go_on(kind: Origin) -> Deed:
 
     async def deed(interaction: Interaction, job_id: int, number: int) -> None:
         change = Change(kind=kind)
-        await take_on(interaction, lambda asker: interaction.client.service.go_on(asker, job_id, number, change))
+        submissions = interaction.client.service.submissions
+        await take_on(interaction, lambda asker: submissions.go_on(asker, job_id, number, change))
 
     return deed
 

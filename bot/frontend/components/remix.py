@@ -37,4 +37,4 @@ class RemixForm(Form):
         """Order the picture."""
         change = Change(kind=Origin.REMIX, prompt=self.prompt.value)
         service = interaction.client.service
-        await take_on(interaction, lambda asker: service.go_on(asker, self.job_id, self.number, change))
+        await take_on(interaction, lambda asker: service.submissions.go_on(asker, self.job_id, self.number, change))

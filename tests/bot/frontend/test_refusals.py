@@ -115,7 +115,7 @@ async def test_what_is_not_read_is_told_at_once_while_it_is_painted_and_afterwar
 
 async def test_a_job_whose_answer_takes_its_time_is_not_told_of_meanwhile(stage: Stage) -> None:
     with stage.client.board.answering(1):
-        await stage.service.submit(stage.asker(stage.ann), Wish(prompt="a red apple"))
+        await stage.service.submissions.submit(stage.asker(stage.ann), Wish(prompt="a red apple"))
         await stage.until(lambda: painted(stage))
         await stage.env.advance_time(30.0)
         assert not stage.channel.history()
@@ -146,5 +146,5 @@ async def test_a_picture_to_come_near_to_has_a_weight(stage: Stage) -> None:
 )
 async def test_a_german_person_is_refused_in_german(stage: Stage, wish: Wish, sentence: str) -> None:
     with pytest.raises(InvalidWish) as caught:
-        await stage.service.submit(replace(stage.asker(stage.ann), locale="de"), wish)
+        await stage.service.submissions.submit(replace(stage.asker(stage.ann), locale="de"), wish)
     assert sentence in caught.value.sentence.said("de")

@@ -75,7 +75,9 @@ async def test_a_role_with_priority_goes_first(bench: Bench) -> None:
     await bench.reaches(first.id, JobState.RUNNING)
     await bench.imagine("ordinary")
     favoured = await bench.imagine("favoured", who=asker(7, role_ids=frozenset({9})))
-    assert (await bench.service.places())[favoured.id].place == 1
+    view = await bench.service.view(favoured.id)
+    assert view is not None and view.place is not None
+    assert view.place.place == 1
 
 
 @pytest.mark.parametrize(
@@ -123,13 +125,13 @@ async def test_styles_are_the_servers_and_the_hosts(bench: Bench) -> None:
     assert (added.name, added.text) == ("ink", "blue ink:0.5")
     assert [(style.name, style.own) for style in await words.styles(GUILD)] == [("ink", True), ("oil", False)]
     wish = Wish(prompt="an apple", settings=QUICK, style="INK")
-    assert (await bench.service.submit(asker(), wish)).job.prompt == "an apple | blue ink:0.5"
+    assert (await bench.service.submissions.submit(asker(), wish)).job.prompt == "an apple | blue ink:0.5"
     await words.remove_style(ADMIN, "INK")
     assert (await words.style(GUILD, "ink")).text == "black ink"
     with pytest.raises(NotFound, match="is the host's and stays"):
         await words.remove_style(ADMIN, "ink")
     with pytest.raises(NotFound):
-        await bench.service.submit(asker(), Wish(prompt="an apple", style="nothing"))
+        await bench.service.submissions.submit(asker(), Wish(prompt="an apple", style="nothing"))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,7 @@ async def test_the_blocklist_says_which_rule_hit_wherever_the_word_stands(bench:
         Wish(prompt="an apple", style="trick", settings=QUICK),
     ):
         with pytest.raises(Blocked, match="bad word"):
-            await bench.service.submit(asker(), wish)
+            await bench.service.submissions.submit(asker(), wish)
     with pytest.raises(Blocked, match="forbidden"):
         await bench.imagine("something forbidden")
     assert await words.find_block(GUILD, "a good word") is None
@@ -181,12 +183,12 @@ async def test_a_word_that_was_forbidden_later_holds_for_whatever_goes_on_from_a
     await bench.service.words.add_block(ADMIN, "bad word")
     for change in (FollowUp(kind=Origin.AGAIN), FollowUp(kind=Origin.REMIX, prompt="a good word")):
         with pytest.raises(Blocked, match="bad word"):
-            await bench.service.go_on(asker(), job.id, 1, change)
+            await bench.service.submissions.go_on(asker(), job.id, 1, change)
     with pytest.raises(Blocked, match="bad word"):
-        await bench.service.again_from_file(asker(), file)
+        await bench.service.submissions.again_from_file(asker(), file)
     await bench.service.words.remove_block(ADMIN, "bad word")
     with pytest.raises(InvalidWish):
-        await bench.service.go_on(asker(), job.id, 1, FollowUp(kind=Origin.AGAIN, count=9))
+        await bench.service.submissions.go_on(asker(), job.id, 1, FollowUp(kind=Origin.AGAIN, count=9))
 
 
 async def test_safety_and_the_channel_for_reports(bench: Bench) -> None:

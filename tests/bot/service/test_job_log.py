@@ -175,7 +175,7 @@ async def test_more_steps_make_no_more_lines(bench: Bench, written: Written) -> 
 async def test_lines_say_what_a_host_wants_to_know_and_nothing_of_the_person(bench: Bench, written: Written) -> None:
     who = asker(888_777_666_555)
     wish = Wish(prompt="a secret wish", settings=QUICK, count=2)
-    job = (await bench.service.submit(who, wish)).job
+    job = (await bench.service.submissions.submit(who, wish)).job
     await bench.post(job.id)
     bench.dreamer.open.clear()
     other = await bench.imagine("a secret wish", who=who)

@@ -62,7 +62,7 @@ async def service(begin: Callable[[], Awaitable[Service]]) -> Service:
 
 
 async def paint(service: Service, wish: Wish) -> int:
-    job_id = (await service.submit(asker(), wish)).job.id
+    job_id = (await service.submissions.submit(asker(), wish)).job.id
     return await painted(service, job_id)
 
 
@@ -86,12 +86,12 @@ async def test_a_wish_becomes_a_picture_and_its_child_goes_on_from_the_saved_lat
     service: Service, tmp_path: Path
 ) -> None:
     first = await paint(service, Wish(prompt="a red apple | fog:-0.5", settings=TINY))
-    saved = (await service.go_on(asker(), first, 1, Change(kind=Origin.CONTINUE, steps=3))).job
+    saved = (await service.submissions.go_on(asker(), first, 1, Change(kind=Origin.CONTINUE, steps=3))).job
     await painted(service, saved.id)
     # The same request without the saved latent: the parent is dreamt first, to the same bytes.
     DataFolder(tmp_path / "data").remove(Kind.LATENT, first, 1)
     recipe = await service.archive.recipe(asker(), saved.id)
-    anew = (await service.again_from_file(asker(), recipe.encode())).job
+    anew = (await service.submissions.again_from_file(asker(), recipe.encode())).job
     await painted(service, anew.id)
     assert picture(tmp_path, anew.id) == picture(tmp_path, saved.id)
     assert picture(tmp_path, first) != picture(tmp_path, saved.id)
@@ -102,7 +102,7 @@ async def test_what_was_interrupted_ends_as_the_same_bytes(
 ) -> None:
     service = await begin()
     whole = await paint(service, Wish(prompt="a castle", settings=TINY | {"steps": 12}))
-    job_id = (await service.submit(asker(), Wish(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
+    job_id = (await service.submissions.submit(asker(), Wish(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
 
     async def moves() -> bool | None:
         view = await service.view(job_id)
@@ -142,7 +142,7 @@ def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
 
 
 async def test_the_loop_stays_free_while_a_real_dream_is_painted(service: Service) -> None:
-    job_id = (await service.submit(asker(), Wish(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
+    job_id = (await service.submissions.submit(asker(), Wish(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
     beats = 0
 
     async def beat() -> None:

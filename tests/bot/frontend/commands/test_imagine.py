@@ -234,7 +234,7 @@ async def test_a_failure_is_told_in_the_message(stage: Stage) -> None:
 async def test_a_german_person_gets_german_words(stage: Stage) -> None:
     stage.dreamer.open.clear()
     asker = replace(stage.asker(stage.ann), locale="de")
-    ticket = await stage.service.submit(asker, Wish(prompt="ein roter Apfel"))
+    ticket = await stage.service.submissions.submit(asker, Wish(prompt="ein roter Apfel"))
     view = await stage.service.view(ticket.job.id)
     assert view is not None
     look = shown(view)
