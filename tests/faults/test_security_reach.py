@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.config import Config
 from bot.frontend.components.buttons import DEEDS
-from bot.frontend.components.keys import JobButton
+from bot.frontend.messages.job_buttons import JobButton
 from bot.jobs import JobState
 from tests.bot.discord.live import Live, on_a_fake
 from tests.discord_fake import Channel, Interaction, Member
