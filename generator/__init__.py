@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from generator.optimisation.memory import gpu_memory
     from generator.optimisation.request_warnings import foresee
     from generator.optimisation.snapshot import latent_of
-    from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, TextPrompt, explain_story, parse_story
+    from generator.prompts import MAX_PROMPT_CHARACTERS, MAX_WEIGHT, Scene, TextPrompt, explain_story, parse_story
     from generator.provenance import MadeWith, differences, made_here
     from generator.recipe import (
         Recipe,
@@ -61,7 +61,7 @@ _MODULES = {
     "optimisation.memory": ("gpu_memory",),
     "loading": ("Models", "load_models"),
     "optimisation.request_warnings": ("foresee",),
-    "prompts": ("MAX_PROMPT_CHARACTERS", "Scene", "TextPrompt", "explain_story", "parse_story"),
+    "prompts": ("MAX_PROMPT_CHARACTERS", "MAX_WEIGHT", "Scene", "TextPrompt", "explain_story", "parse_story"),
     "models.sources": ("OwnModels",),
     "provenance": ("MadeWith", "differences", "made_here"),
     "recipe": (
@@ -84,6 +84,7 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "GPU",
     "MAX_PROMPT_CHARACTERS",
+    "MAX_WEIGHT",
     "Cancelled",
     "CheckpointError",
     "Condition",

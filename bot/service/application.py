@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from bot.config import Config
-from bot.errors import NotFound, NotOwner, WrongState
+from bot.errors import WrongState
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.log import about
@@ -186,7 +186,7 @@ class Service:
         Raises:
             NotFound, NotOwner, WrongState
         """
-        job = await self._own(asker, job_id)
+        job = await self.archive.own(asker, job_id)
         if job.state.ended or (job.state is JobState.POSTING and not job.waiting_for_access):
             raise WrongState("too_late_to_cancel")
         key = "cancelled_by_owner" if job.user_id == asker.user_id else "cancelled_by_admin"
@@ -205,7 +205,7 @@ class Service:
         Raises:
             NotFound, NotOwner, WrongState
         """
-        job = await self._own(asker, job_id)
+        job = await self.archive.own(asker, job_id)
         running = self._queue.running.get(job_id)
         if job.state is not JobState.RUNNING or running is None:
             raise WrongState("not_painted_now")
@@ -221,14 +221,6 @@ class Service:
         jobs = await patiently(lambda: self.archive.purge_guild(guild_id), self._wait, guild=guild_id)
         await patiently(lambda: self.guilds.forget(guild_id), self._wait, guild=guild_id)
         _log.info("server forgotten", extra=about(guild=guild_id, jobs=jobs))
-
-    async def _own(self, asker: Asker, job_id: int) -> Job:
-        job = await self.store.jobs.get(job_id)
-        if job is None or job.guild_id != asker.guild_id:
-            raise NotFound("job_unknown", job=job_id)
-        if job.user_id != asker.user_id and not asker.manages:
-            raise NotOwner("not_owner")
-        return job
 
     async def _stop(self, job: Job) -> None:
         """Take a job from the queue or the painter; its row is the caller's."""

@@ -225,6 +225,5 @@ def _place(forecast: Forecast, now: float, total: int) -> Place:
     return Place(
         place=forecast.place,
         of=total,
-        starts_at=None if forecast.start_s is None else now + forecast.start_s,
         due_at=None if forecast.end_s is None else now + forecast.end_s,
     )

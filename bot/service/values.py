@@ -97,14 +97,14 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a queued job stands. Times are seconds since 1970; None where nobody can say (paused)."""
+    """Where a queued job stands."""
 
     place: int
     """1 is next."""
     of: int
     """Length of the whole queue of this bot, over all servers."""
-    starts_at: float | None
     due_at: float | None
+    """Seconds since 1970: when its pictures are painted; None where nobody can say (paused)."""
 
 
 @dataclass(frozen=True, kw_only=True)

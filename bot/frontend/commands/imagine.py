@@ -17,7 +17,7 @@ from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
 from bot.service import Asker, ImageWish, Ticket, Wish
 from bot.texts import say
-from generator import Settings
+from generator import MAX_WEIGHT, Settings
 
 PROMPT_CHARACTERS = 6_000
 """What Discord lets somebody type; the generator says what it takes of it."""
@@ -33,8 +33,6 @@ AREAS = (256, 384, 512, 768, 1024)
 """Sides of the squares that have as many pixels as the sizes on offer."""
 GRAIN_PX = 16
 MAX_CHOICES = 25
-MAX_WEIGHT = 100.0
-"""As the generator takes it."""
 _SETTINGS: dict[str, Field[Any]] = {item.name: item for item in fields(Settings)}
 
 
