@@ -16,7 +16,7 @@ from bot.jobs import JobState
 from bot.service import Wish
 from bot.texts import Sentence
 from generator import GeneratorError
-from tests.bot.bench import CHANNEL, QUICK, Bench, asker, until
+from tests.bot.real_service import CHANNEL, QUICK, RealService, asker, until
 
 EVENTS = 40
 GUILDS, USERS = (1, 2, 3), (1, 2, 3, 4)
@@ -25,7 +25,7 @@ GUILDS, USERS = (1, 2, 3), (1, 2, 3, 4)
 class Story:
     """Random events on one bench, and a poster that works as the frontend would."""
 
-    def __init__(self, bench: Bench, seed: int) -> None:
+    def __init__(self, bench: RealService, seed: int) -> None:
         self.bench, self.chance = bench, random.Random(seed)
         self.accepted: list[int] = []
         self.deleted: set[int] = set()
@@ -105,7 +105,7 @@ class Story:
 async def test_whatever_happens_every_job_ends_and_each_picture_is_posted_once(tmp_path: Path, seed: int) -> None:
     limits = Limits(queue_user=20)
     config = Config(limits=limits, timing=Timing(preview_s=0.05, snapshot_s=0.05, access_s=1.0))
-    bench = Bench(tmp_path / "data", config)
+    bench = RealService(tmp_path / "data", config)
     bench.dreamer.step_s = 0.001
     await bench.start()
     story = Story(bench, seed)

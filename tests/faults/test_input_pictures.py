@@ -15,7 +15,7 @@ from bot.jobs import JobState
 from bot.service import ImageWish, Wish
 from generator import InvalidRequest, normalise
 from generator.images.files import KEPT_PIXELS
-from tests.bot.bench import QUICK, Bench, asker
+from tests.bot.real_service import QUICK, RealService, asker
 from tests.faults.hostile_pictures import FILES, flat_png, saved
 from tests.faults.lag import without_lag
 
@@ -29,7 +29,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench: Bench, name: str) -> None:
+async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench: RealService, name: str) -> None:
     data = FILES[name]()
 
     async def attach() -> str:
@@ -51,7 +51,7 @@ async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench
         assert "took" not in said and "Error" not in said
 
 
-async def test_many_bombs_at_once_leave_the_bot_to_the_others(bench: Bench) -> None:
+async def test_many_bombs_at_once_leave_the_bot_to_the_others(bench: RealService) -> None:
     data = flat_png(3_000, 3_000, 16, 6)
     wish = Wish(prompt="a", settings=QUICK, init_image=data)
     attached = [asyncio.create_task(bench.service.submissions.submit(asker(10 + number), wish)) for number in range(5)]
@@ -84,7 +84,7 @@ def test_whatever_is_read_is_small_afterwards() -> None:
         assert picture.width * picture.height <= KEPT_PIXELS
 
 
-async def test_nothing_is_written_but_into_the_data_folder(bench: Bench, tmp_path: Path) -> None:
+async def test_nothing_is_written_but_into_the_data_folder(bench: RealService, tmp_path: Path) -> None:
     before = set(Path.cwd().iterdir())
     for name in ("polyglot", "eps", "svg", "gif animated"):
         with suppress(InvalidWish):

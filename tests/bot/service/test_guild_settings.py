@@ -16,7 +16,7 @@ from bot.service import Change as FollowUp
 from bot.service.guild_settings import GuildRecords, check_limit, effective_limits, shortest_retention
 from bot.store import GuildTable
 from bot.store.connection import Database
-from tests.bot.bench import CHANNEL, GUILD, QUICK, Bench, asker
+from tests.bot.real_service import CHANNEL, GUILD, QUICK, RealService, asker
 
 ADMIN = asker(manages=True)
 
@@ -41,12 +41,12 @@ CAPS = Caps(steps=1000, daily=50)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_who_does_not_manage_the_server_changes_nothing(bench: Bench, change: Change) -> None:
+async def test_who_does_not_manage_the_server_changes_nothing(bench: RealService, change: Change) -> None:
     with pytest.raises(NotOwner):
         await change(bench.service, asker())
 
 
-async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: Bench) -> None:
+async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: RealService) -> None:
     guilds = bench.service.guilds
     assert (await guilds.set_limit(ADMIN, "steps", 3)).steps == 3
     with pytest.raises(OverLimit, match="3"):
@@ -60,7 +60,7 @@ async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: Bench) -> No
     await bench.imagine(steps=4)
 
 
-async def test_a_limit_beyond_the_cap_is_refused_and_nothing_changes(bench: Bench) -> None:
+async def test_a_limit_beyond_the_cap_is_refused_and_nothing_changes(bench: RealService) -> None:
     with pytest.raises(OverLimit, match="2000"):
         await bench.service.guilds.set_limit(ADMIN, "steps", 2001)
     with pytest.raises(InvalidWish):
@@ -68,7 +68,7 @@ async def test_a_limit_beyond_the_cap_is_refused_and_nothing_changes(bench: Benc
     assert (await bench.service.guilds.limits(GUILD)).steps == 600
 
 
-async def test_a_role_with_priority_goes_first(bench: Bench) -> None:
+async def test_a_role_with_priority_goes_first(bench: RealService) -> None:
     await bench.service.guilds.set_limit(ADMIN, "priority", 5, role_id=9)
     bench.dreamer.open.clear()
     first = await bench.imagine("first")
@@ -96,7 +96,7 @@ async def test_a_role_with_priority_goes_first(bench: Bench) -> None:
     ],
 )
 async def test_channels_can_be_opened_and_closed(
-    bench: Bench, rules: dict[int, bool], parents: tuple[int, ...], is_open: bool
+    bench: RealService, rules: dict[int, bool], parents: tuple[int, ...], is_open: bool
 ) -> None:
     for channel_id, allowed in rules.items():
         await bench.service.guilds.set_channel(ADMIN, channel_id, allowed)
@@ -112,13 +112,13 @@ async def test_channels_can_be_opened_and_closed(
     await bench.imagine(who=who)
 
 
-async def test_a_closed_channel_says_where_else(bench: Bench) -> None:
+async def test_a_closed_channel_says_where_else(bench: RealService) -> None:
     await bench.service.guilds.set_channel(ADMIN, 999, True)
     with pytest.raises(WrongChannel, match="<#999>"):
         await bench.imagine()
 
 
-async def test_styles_are_the_servers_and_the_hosts(bench: Bench) -> None:
+async def test_styles_are_the_servers_and_the_hosts(bench: RealService) -> None:
     words = bench.service.words
     words.host_styles = {"Ink": "black ink", "oil": "an oil painting"}
     added = await words.add_style(ADMIN, "ink ", "  blue   ink:0.5 ")
@@ -147,12 +147,12 @@ async def test_styles_are_the_servers_and_the_hosts(bench: Bench) -> None:
         ("ok", "|"),
     ],
 )
-async def test_a_style_that_cannot_be_is_refused(bench: Bench, name: str, text: str) -> None:
+async def test_a_style_that_cannot_be_is_refused(bench: RealService, name: str, text: str) -> None:
     with pytest.raises(InvalidWish):
         await bench.service.words.add_style(ADMIN, name, text)
 
 
-async def test_the_blocklist_says_which_rule_hit_wherever_the_word_stands(bench: Bench) -> None:
+async def test_the_blocklist_says_which_rule_hit_wherever_the_word_stands(bench: RealService) -> None:
     words = bench.service.words
     assert await words.add_block(ADMIN, "  Bad  WORD ") == "bad word"
     words.host_rules = ("forbidden",)
@@ -177,7 +177,7 @@ async def test_the_blocklist_says_which_rule_hit_wherever_the_word_stands(bench:
             await words.add_block(ADMIN, rule)
 
 
-async def test_a_word_that_was_forbidden_later_holds_for_whatever_goes_on_from_a_picture(bench: Bench) -> None:
+async def test_a_word_that_was_forbidden_later_holds_for_whatever_goes_on_from_a_picture(bench: RealService) -> None:
     job = await bench.post((await bench.imagine("a bad word")).id)
     file = (await bench.service.archive.file(asker(), job.id, 1, limit_bytes=10**7)).data
     await bench.service.words.add_block(ADMIN, "bad word")
@@ -191,14 +191,14 @@ async def test_a_word_that_was_forbidden_later_holds_for_whatever_goes_on_from_a
         await bench.service.submissions.go_on(asker(), job.id, 1, FollowUp(kind=Origin.AGAIN, count=9))
 
 
-async def test_safety_and_the_channel_for_reports(bench: Bench) -> None:
+async def test_safety_and_the_channel_for_reports(bench: RealService) -> None:
     guilds = bench.service.guilds
     assert await guilds.safety(GUILD) == (Safety.SPOILER, None)
     assert await guilds.set_safety(ADMIN, mode=Safety.REFUSE, report_channel_id=4) == (Safety.REFUSE, 4)
     assert await guilds.set_safety(ADMIN, report_channel_id=0) == (Safety.REFUSE, None)
 
 
-async def test_retention_is_never_longer_than_the_hosts(bench: Bench) -> None:
+async def test_retention_is_never_longer_than_the_hosts(bench: RealService) -> None:
     guilds = bench.service.guilds
     assert await guilds.set_retention(ADMIN, 5) == 5
     assert await guilds.set_retention(ADMIN, 0) == 90
@@ -215,7 +215,7 @@ def test_of_two_times_the_shorter_holds(host: int, guild: int | None, days: int)
     assert shortest_retention(host, guild) == days
 
 
-async def test_statistics_add_up(bench: Bench) -> None:
+async def test_statistics_add_up(bench: RealService) -> None:
     await bench.post((await bench.imagine()).id)
     await bench.post((await bench.imagine(who=asker(guild_id=7))).id)
     here = await bench.service.guilds.statistics(GUILD)

@@ -1,4 +1,4 @@
-"""A service on a real database and the real thread, with a fake dream, and words to drive it."""
+"""Real: service, database, files and thread. Fake: the dream. With words to drive them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GUILD, CHANNEL, ANN, BEN = 100, 200, 1, 2
 QUICK = {"size": "64x64", "steps": 4, "cutouts": 4}
 
 
-class Bench:
+class RealService:
     """A service that can be stopped and started on the same data, and words to drive it."""
 
     def __init__(self, root: Path, config: Config) -> None:
