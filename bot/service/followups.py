@@ -31,7 +31,9 @@ def child_of(picture: GenerationRequest, change: Change, base: Settings, limits:
 
 def parent_of(job: Job, number: int, kind: Origin) -> tuple[int | None, int | None]:
     """Job and number of the picture whose saved latent the new job goes on from; of `again`, the same as before."""
-    return (job.parent_id, job.parent_number) if kind is Origin.AGAIN else (job.id, number)
+    if kind is not Origin.AGAIN:
+        return job.id, number
+    return (None, None) if job.parent_id is None else (job.parent_id, job.parent_number or 1)
 
 
 def count_of(job: Job, change: Change) -> int:

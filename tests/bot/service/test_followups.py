@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.config import Limits
@@ -41,6 +43,7 @@ def test_again_is_the_same_with_another_seed_and_all_of_its_steps() -> None:
 def test_again_of_a_child_goes_on_from_the_same_latent() -> None:
     before = job(parent_id=3, parent_number=2, count=4)
     assert parent_of(before, 1, Origin.AGAIN) == (3, 2)
+    assert parent_of(replace(before, parent_id=None), 1, Origin.AGAIN) == (None, None)
     assert count_of(before, Change(kind=Origin.AGAIN, count=1)) == 1
 
 
