@@ -227,7 +227,7 @@ def said(exc: InvalidRequest) -> InvalidWish:
     return InvalidWish("generator_says", field=exc.field, message=Sentence.of_generator(exc.message))
 
 
-def texts_of_wish(wish: Wish, style: str) -> list[str]:
+def texts_of_spec(wish: Wish, style: str) -> list[str]:
     """Every text that a wish says, for the blocklist: as typed, with its style, and the words as they are read.
 
     No picture is opened for it.

@@ -71,7 +71,7 @@ class Desk:
         limits = await self._admit(asker)
         style = "" if wish.style is None else (await self._words.style(asker.guild_id, wish.style)).text
         # Before the pictures are read, which takes longer.
-        await self._check_words(asker, await asyncio.to_thread(wishes.texts_of_wish, wish, style))
+        await self._check_words(asker, await asyncio.to_thread(wishes.texts_of_spec, wish, style))
         build = partial(wishes.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
         async with self._reading if wish.init_image or wish.image_prompts else nullcontext():
             request = await asyncio.to_thread(build, wish, limits, style=style)

@@ -11,8 +11,7 @@ import pytest
 from bot.config import Caps, Limits
 from bot.errors import Blocked, InvalidWish, NotFound, NotOwner, OverLimit, WrongChannel
 from bot.jobs import JobState, Origin
-from bot.service import Asker, Safety, Service, Wish
-from bot.service import Change as FollowUp
+from bot.service import Asker, Change, Safety, Service, Wish
 from bot.service.guild_settings import GuildRecords, check_limit, effective_limits, shortest_retention
 from bot.store import GuildTable
 from bot.store.connection import Database
@@ -20,8 +19,8 @@ from tests.bot.real_service import CHANNEL, GUILD, QUICK, RealService, asker
 
 ADMIN = asker(manages=True)
 
-Change = Callable[[Service, Asker], Awaitable[object]]
-CHANGES: list[Change] = [
+AdminCall = Callable[[Service, Asker], Awaitable[object]]
+CHANGES: list[AdminCall] = [
     lambda service, who: service.guilds.set_limit(who, "steps", 10),
     lambda service, who: service.guilds.set_channel(who, 1, True),
     lambda service, who: service.guilds.pause(who),
@@ -41,7 +40,7 @@ CAPS = Caps(steps=1000, daily=50)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_who_does_not_manage_the_server_changes_nothing(bench: RealService, change: Change) -> None:
+async def test_who_does_not_manage_the_server_changes_nothing(bench: RealService, change: AdminCall) -> None:
     with pytest.raises(NotOwner):
         await change(bench.service, asker())
 
@@ -181,14 +180,14 @@ async def test_a_word_that_was_forbidden_later_holds_for_whatever_goes_on_from_a
     job = await bench.post((await bench.imagine("a bad word")).id)
     file = (await bench.service.archive.file(asker(), job.id, 1, limit_bytes=10**7)).data
     await bench.service.words.add_block(ADMIN, "bad word")
-    for change in (FollowUp(kind=Origin.AGAIN), FollowUp(kind=Origin.REMIX, prompt="a good word")):
+    for change in (Change(kind=Origin.AGAIN), Change(kind=Origin.REMIX, prompt="a good word")):
         with pytest.raises(Blocked, match="bad word"):
             await bench.service.submissions.go_on(asker(), job.id, 1, change)
     with pytest.raises(Blocked, match="bad word"):
         await bench.service.submissions.again_from_file(asker(), file)
     await bench.service.words.remove_block(ADMIN, "bad word")
     with pytest.raises(InvalidWish):
-        await bench.service.submissions.go_on(asker(), job.id, 1, FollowUp(kind=Origin.AGAIN, count=9))
+        await bench.service.submissions.go_on(asker(), job.id, 1, Change(kind=Origin.AGAIN, count=9))
 
 
 async def test_safety_and_the_channel_for_reports(bench: RealService) -> None:

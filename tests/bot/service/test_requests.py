@@ -9,7 +9,7 @@ from PIL import Image
 
 from bot.config import Limits
 from bot.errors import InvalidWish, OverLimit, Refused
-from bot.service.requests import build, compose, notes, picture_request, texts_of, texts_of_wish
+from bot.service.requests import build, compose, notes, picture_request, texts_of, texts_of_spec
 from bot.service.values import ImageWish, Wish
 from generator import GenerationRequest, Settings, Size
 
@@ -201,7 +201,7 @@ def test_all_that_a_request_and_its_parents_say_is_looked_at() -> None:
 
 
 def test_a_wish_is_looked_at_as_typed_with_its_style_and_as_it_is_read() -> None:
-    texts = texts_of_wish(wish("a castle:2 ^ a sea", negative="fog"), "ink")
+    texts = texts_of_spec(wish("a castle:2 ^ a sea", negative="fog"), "ink")
     assert texts == [
         "a castle:2 ^ a sea",
         "fog",
@@ -213,10 +213,10 @@ def test_a_wish_is_looked_at_as_typed_with_its_style_and_as_it_is_read() -> None
 @pytest.mark.parametrize("prompt", ["a castle", "a castle:2 | fog:-1 ^ a sea", "```a\\:b```", " a  castle "])
 def test_a_wish_says_no_less_than_its_request(prompt: str) -> None:
     asked = wish(prompt, negative="text | 10:30")
-    assert set(texts_of(built(asked, style="ink"))) <= set(texts_of_wish(asked, "ink"))
+    assert set(texts_of(built(asked, style="ink"))) <= set(texts_of_spec(asked, "ink"))
 
 
 @pytest.mark.parametrize("prompt", ["x" * 2001, "a:999", "a | " * 40])
 def test_a_prompt_that_cannot_be_read_is_refused_before_its_words_are_looked_at(prompt: str) -> None:
     with pytest.raises(InvalidWish):
-        texts_of_wish(wish(prompt), "")
+        texts_of_spec(wish(prompt), "")
