@@ -16,7 +16,7 @@ from bot.texts import Sentence
 
 
 class JobMessages(Protocol):
-    """Keeps the messages of jobs up to date; `bot.frontend.messages.updater.Board` does."""
+    """Keeps the messages of jobs up to date; `bot.frontend.messages.updater.MessageUpdater` does."""
 
     def answering(self, job_id: int) -> AbstractContextManager[None]:
         """While its first answer is on its way, however long that takes, a job gets no message of its own."""
@@ -26,7 +26,7 @@ class JobMessages(Protocol):
 
 
 class FileRoom(Protocol):
-    """Bounds the files that are held in memory; `bot.frontend.attachments.Room` does."""
+    """Bounds the files that are held in memory; `bot.frontend.attachments.AttachmentSlots` does."""
 
     def hold(self, files: int) -> AbstractAsyncContextManager[None]:
         """Have room for so many files, from before they are fetched until nobody needs them."""
@@ -47,7 +47,7 @@ class App(discord.AutoShardedClient):
 
     service: Service
     config: Config
-    board: JobMessages
+    updater: JobMessages
     hosts: set[int]
     config_path: Path
     fetch: Callable[[discord.Attachment], Awaitable[bytes]]

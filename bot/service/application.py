@@ -16,25 +16,25 @@ from bot.jobs import Job, JobState
 from bot.log import about
 from bot.monitoring.metrics import Metrics
 from bot.service.archive import Archive
-from bot.service.delivery import Post
+from bot.service.delivery import DeliveryService
 from bot.service.dispatcher import Dispatcher
-from bot.service.estimates import Speeds
-from bot.service.guild_settings import GuildRecords, Guilds
-from bot.service.job_log import Chronicle
-from bot.service.job_runner import JobPainter
-from bot.service.maintenance import Housekeeping
-from bot.service.operator import Host
-from bot.service.privacy import People
-from bot.service.prompt_rules import Words
+from bot.service.estimates import Estimates
+from bot.service.guild_settings import GuildRecords, GuildSettings
+from bot.service.job_log import JobLog
+from bot.service.job_runner import JobRunner
+from bot.service.maintenance import Maintenance
+from bot.service.operator import Operator
+from bot.service.privacy import PersonalData
+from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
-from bot.service.retry import patiently
-from bot.service.submission import Desk
-from bot.service.values import Asker, JobView
+from bot.service.retry import retry_io
+from bot.service.submission import Submissions
+from bot.service.values import JobView, Requester
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
-from bot.worker.protocol import Executor, Order
-from generator import GenerationRequest, MadeWith, Settings
+from bot.worker.protocol import Executor, StopMode
+from generator import GenerationRequest, Provenance, Settings
 
 Listener = Callable[[int], None]
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Service:
         *,
         settings: Settings | None = None,
         starts: Mapping[str, Mapping[str, object]] | None = None,
-        foresee: Callable[[GenerationRequest, MadeWith | None], tuple[str, ...]] | None = None,
+        request_warnings: Callable[[GenerationRequest, Provenance | None], tuple[str, ...]] | None = None,
         gpu_bytes: Callable[[], Mapping[str, int]] = dict,
         external_wait: ExternalWait = identity,
     ) -> None:
@@ -73,7 +73,7 @@ class Service:
         `settings` are what every picture begins with where config.yaml says nothing; by default the generator's own.
         `starts` says by start what is otherwise.
         `foresee` says what can be said about a request before it is painted; it is called on a thread, and so is
-        `gpu_bytes`, which tells the memory of the GPU as `bot.worker.protocol.Dreamer` does.
+        `gpu_bytes`, which tells the memory of the GPU as `bot.worker.protocol.Engine` does.
         `external_wait` is explained in bot.waiting.
         """
         self._files, self._executor, self._wait = files, executor, external_wait
@@ -81,25 +81,25 @@ class Service:
         self._started = self._draining = False
         self.store = store = Store(files.database)
         self.metrics = metrics = Metrics()
-        store.jobs.hear = Chronicle(metrics).hear
-        self._queue = queue = JobQueue(store, self._notify, executor.painters)
+        store.jobs.on_event = JobLog(metrics).on_event
+        self._queue = queue = JobQueue(store, self._notify, executor.workers)
         records = GuildRecords(store.guilds)
-        self.guilds = guilds = Guilds(config, store, records, queue)
-        self.words = Words(config, records)
+        self.guilds = guilds = GuildSettings(config, store, records, queue)
+        self.words = PromptRules(config, records)
         self.archive = Archive(store, files, guilds, self._stop, self._notify)
-        self.people = People(store, files, self.archive)
-        self.post = Post(store, files, guilds, self._notify)
-        painter = JobPainter(store, files, executor, queue, metrics, self._notify, external_wait)
-        self._dispatcher = Dispatcher(store, queue, painter, executor, guilds, external_wait)
+        self.personal_data = PersonalData(store, files, self.archive)
+        self.post = DeliveryService(store, files, guilds, self._notify)
+        worker = JobRunner(store, files, executor, queue, metrics, self._notify, external_wait)
+        self._dispatcher = Dispatcher(store, queue, worker, executor, guilds, external_wait)
         base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
         enqueue = self._dispatcher.enqueue
-        self.submissions = submissions = Desk(
-            config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, foresee
+        self.submissions = submissions = Submissions(
+            config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, request_warnings
         )
-        self.housekeeping = Housekeeping(
+        self.maintenance = Maintenance(
             store, files, guilds, self.archive, config.timing, self._notify, self.post.failed, external_wait
         )
-        self.host = Host(config, store, files, executor, queue, self.words, submissions, metrics, gpu_bytes)
+        self.host = Operator(config, store, files, executor, queue, self.words, submissions, metrics, gpu_bytes)
 
     # Life
 
@@ -116,9 +116,9 @@ class Service:
         await asyncio.to_thread(self._files.prepare)
         await self.store.open()
         self._started = True
-        self._queue.speeds = Speeds(await self.store.figures.speeds())
+        self._queue.speeds = Estimates(await self.store.figures.speeds())
         await self.guilds.load()
-        await self.housekeeping.start()
+        await self.maintenance.start()
         await self._dispatcher.start()
 
     async def drain(self) -> None:
@@ -138,7 +138,7 @@ class Service:
     async def close(self) -> None:
         """Drain, then close the thread and the database. Nothing of the service may be used afterwards."""
         await self.drain()
-        await self.housekeeping.close()
+        await self.maintenance.close()
         await self._dispatcher.close()
         await self._executor.close()
         await self.store.close()
@@ -156,7 +156,7 @@ class Service:
     async def set_message(self, job_id: int, channel_id: int, message_id: int | None) -> bool:
         """Note which message shows the job, None after it was deleted; whether the job itself is still there."""
         change = partial(self.store.jobs.change, job_id, channel_id=channel_id, message_id=message_id)
-        job = await patiently(change, self._wait, job=job_id)
+        job = await retry_io(change, self._wait, job=job_id)
         self._notify(job_id)
         return job is not None
 
@@ -165,31 +165,33 @@ class Service:
         job = await self.store.jobs.get(job_id)
         return None if job is None else await self._view(job)
 
-    async def queue(self, asker: Asker) -> list[JobView]:
+    async def queue(self, requester: Requester) -> list[JobView]:
         """What runs, waits or waits for access in the asker's server, in order.
 
         Private jobs of others have no prompt.
         """
-        views = [await self._view(job) for job in await self.store.jobs.under_way(guild_id=asker.guild_id)]
-        views = [_veiled(view) if view.job.private and view.job.user_id != asker.user_id else view for view in views]
+        views = [await self._view(job) for job in await self.store.jobs.under_way(guild_id=requester.guild_id)]
+        views = [
+            _veiled(view) if view.job.private and view.job.user_id != requester.user_id else view for view in views
+        ]
         return sorted(views, key=lambda view: (view.place.place if view.place is not None else 0, view.job.id))
 
-    async def mine(self, asker: Asker) -> list[Job]:
+    async def mine(self, requester: Requester) -> list[Job]:
         """The asker's own jobs in this server that have not ended, oldest first."""
-        return await self.store.jobs.under_way(guild_id=asker.guild_id, user_id=asker.user_id)
+        return await self.store.jobs.under_way(guild_id=requester.guild_id, user_id=requester.user_id)
 
     # While it is under way
 
-    async def cancel(self, asker: Asker, job_id: int) -> Job:
+    async def cancel(self, requester: Requester, job_id: int) -> Job:
         """End a job that is queued, painted, or waits for access; returns it as cancelled.
 
         Raises:
             NotFound, NotOwner, WrongState
         """
-        job = await self.archive.own(asker, job_id)
+        job = await self.archive.own(requester, job_id)
         if job.state.ended or (job.state is JobState.POSTING and not job.waiting_for_access):
             raise WrongState("too_late_to_cancel")
-        key = "cancelled_by_owner" if job.user_id == asker.user_id else "cancelled_by_admin"
+        key = "cancelled_by_owner" if job.user_id == requester.user_id else "cancelled_by_admin"
         moved = await self.store.jobs.move_all([job_id], JobState.CANCELLED, Sentence.of(key))
         if not moved:
             raise WrongState("too_late_to_cancel")
@@ -199,27 +201,27 @@ class Service:
         self._notify(job_id)
         return moved[0]
 
-    async def finish_early(self, asker: Asker, job_id: int) -> Job:
+    async def finish_early(self, requester: Requester, job_id: int) -> Job:
         """Have the running job end after its current step and keep the picture so far.
 
         Raises:
             NotFound, NotOwner, WrongState
         """
-        job = await self.archive.own(asker, job_id)
+        job = await self.archive.own(requester, job_id)
         running = self._queue.running.get(job_id)
         if job.state is not JobState.RUNNING or running is None:
             raise WrongState("not_painted_now")
         # Written down first: should the process end in this very step, the next one still knows.
         running.job = await self.store.jobs.change(job_id, finish_after=running.steps_done) or running.job
-        running.order = running.order or Order.FINISH
-        self._executor.tell(job_id, Order.FINISH)
+        running.order = running.order or StopMode.FINISH
+        self._executor.send(job_id, StopMode.FINISH)
         self._notify(job_id)
         return job
 
     async def guild_gone(self, guild_id: int) -> None:
         """The bot was removed from a server: end what is under way there and delete all that is kept of it."""
-        jobs = await patiently(lambda: self.archive.purge_guild(guild_id), self._wait, guild=guild_id)
-        await patiently(lambda: self.guilds.forget(guild_id), self._wait, guild=guild_id)
+        jobs = await retry_io(lambda: self.archive.purge_guild(guild_id), self._wait, guild=guild_id)
+        await retry_io(lambda: self.guilds.forget(guild_id), self._wait, guild=guild_id)
         _log.info("server forgotten", extra=about(guild=guild_id, jobs=jobs))
 
     async def _stop(self, job: Job) -> None:
@@ -227,8 +229,8 @@ class Service:
         self._queue.remove(job.id)
         running = self._queue.running.get(job.id)
         if running is not None:
-            running.order = Order.CANCEL
-            self._executor.tell(job.id, Order.CANCEL)
+            running.order = StopMode.CANCEL
+            self._executor.send(job.id, StopMode.CANCEL)
 
     async def _view(self, job: Job) -> JobView:
         view = JobView(job=job, paused=self._draining or job.guild_id in self._queue.paused)

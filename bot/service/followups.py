@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.config import Limits
-from bot.errors import InvalidWish, OverLimit
+from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import Job, Origin
 from bot.service.requests import check_limits, compose, new_seed, reseeded, said
-from bot.service.values import Change
+from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
 UPSCALE = 2
 
 
-def child_of(picture: GenerationRequest, change: Change, base: Settings, limits: Limits) -> GenerationRequest:
+def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
     """The request that goes on from a picture as the change says; `picture` is what made it.
 
     Raises:
@@ -36,14 +36,14 @@ def parent_of(job: Job, number: int, kind: Origin) -> tuple[int | None, int | No
     return (None, None) if job.parent_id is None else (job.parent_id, job.parent_number or 1)
 
 
-def count_of(job: Job, change: Change) -> int:
+def count_of(job: Job, change: FollowUp) -> int:
     """How many pictures the new job makes."""
     if change.count is not None:
         return change.count
     return job.count if change.kind is Origin.AGAIN else 1
 
 
-def _onwards(picture: GenerationRequest, change: Change, base: Settings, limits: Limits) -> GenerationRequest:
+def _onwards(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
     """A request that begins where the picture ended."""
     old = picture.settings
     changes: dict[str, object] = {
@@ -58,7 +58,7 @@ def _onwards(picture: GenerationRequest, change: Change, base: Settings, limits:
     prompt = picture.prompt
     if change.kind is Origin.VARY:
         if not 0 < change.strength <= 1:
-            raise InvalidWish("out_of_range", field="strength", name="strength", low=0, high=1)
+            raise InvalidJobSpec("out_of_range", field="strength", name="strength", low=0, high=1)
         changes["variation"] = change.strength
         changes["steps"] = min(old.steps, limits.steps)
     elif change.kind is Origin.REMIX:

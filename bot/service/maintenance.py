@@ -16,7 +16,7 @@ from bot.config import Timing
 from bot.files import DataFolder
 from bot.log import about
 from bot.service.archive import Archive
-from bot.service.guild_settings import Guilds
+from bot.service.guild_settings import GuildSettings
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, ExternalWait
@@ -26,7 +26,7 @@ DAY_S = 86_400
 _log = logging.getLogger(__name__)
 
 
-class Housekeeping:
+class Maintenance:
     """Two tasks that come back at their intervals.
 
     Attributes:
@@ -37,7 +37,7 @@ class Housekeeping:
         self,
         store: Store,
         files: DataFolder,
-        guilds: Guilds,
+        guilds: GuildSettings,
         archive: Archive,
         timing: Timing,
         notify: Callable[[int], None],
@@ -116,7 +116,7 @@ class Clock:
     def __init__(self) -> None:
         self.known_at, self._heard = time.time(), time.monotonic()
 
-    def hear(self, at: float) -> None:
+    def on_event(self, at: float) -> None:
         """Discord said what time it is (seconds since 1970)."""
         self.known_at, self._heard = at, time.monotonic()
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from bot.jobs import Job, JobState
-from bot.service.estimates import Speeds
+from bot.service.estimates import Estimates
 from bot.service.scheduler import Entry, Forecast, Scheduler
 from bot.service.values import Place, Preview
 from bot.store import Store
 from bot.texts import Sentence
 from bot.worker.mailbox import Mailbox
-from bot.worker.protocol import News, Order
+from bot.worker.protocol import ProgressUpdate, StopMode
 from generator import Progress
 
 FRESH_S = 2.0
@@ -40,14 +40,14 @@ class Running:
     progress: Progress | None = None
     warnings: tuple[str, ...] = ()
     preview: Preview | None = None
-    order: Order | None = None
+    order: StopMode | None = None
     """What it was told; told again with each news, in case the painter had nothing of it at that moment."""
     images: list[Image.Image] = field(default_factory=list)
     """The finished pictures of the job, for the grid."""
     fresh: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
     """Nothing more will come from the painter."""
-    _news: Mailbox[News] = field(default_factory=lambda: Mailbox(News.over))
+    _news: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
 
     @property
     def finishing(self) -> bool:
@@ -70,22 +70,22 @@ class Running:
         self.number, self.progress = number, None
         self._news.take()
 
-    def hear(self, news: News) -> None:
+    def on_event(self, news: ProgressUpdate) -> None:
         """Take news of the current picture; the newest preview and snapshot are kept until they are asked for."""
         self._news.put(news)
         self.progress, self.warnings = news.progress, news.warnings
         wanted = self.job.finish_after
         if self.order is None and wanted is not None and self.steps_done >= wanted:
             # The wish is older than this process: the picture has come to where it was then.
-            self.order = Order.FINISH
+            self.order = StopMode.FINISH
         self.fresh.set()
 
-    def take_news(self) -> News | None:
+    def take_news(self) -> ProgressUpdate | None:
         """What is new of the current picture since the last call."""
         self.fresh.clear()
         return self._news.take()
 
-    def left_s(self, speeds: Speeds) -> float:
+    def left_s(self, speeds: Estimates) -> float:
         """Seconds until all of its pictures are painted, as far as one can say."""
         job = self.job
         whole = speeds.picture_s(job.models, job.settings)
@@ -103,14 +103,14 @@ class JobQueue:
         wake: set when a job may have become startable.
     """
 
-    def __init__(self, store: Store, notify: Callable[[int], None], painters: int = 1) -> None:
+    def __init__(self, store: Store, notify: Callable[[int], None], workers: int = 1) -> None:
         """`notify(job_id)` tells the listeners that a job's view changed."""
-        self._store, self._notify, self._painters = store, notify, painters
+        self._store, self._notify, self._workers = store, notify, workers
         self._scheduler = Scheduler()
         self._waiting: dict[int, Job] = {}
         self.paused: set[int] = set()
         self.running: dict[int, Running] = {}
-        self.speeds = Speeds()
+        self.speeds = Estimates()
         self.wake = asyncio.Event()
         self._places: dict[int, Place] = {}
         self._forecast_lock = asyncio.Lock()
@@ -139,7 +139,7 @@ class JobQueue:
 
     def take(self) -> Running | None:
         """The job whose turn it is, which runs then; None where nothing may begin."""
-        if len(self.running) >= self._painters:
+        if len(self.running) >= self._workers:
             return None
         entry = self._scheduler.take([running.entry for running in self.running.values()], self.paused)
         if entry is None:
@@ -211,7 +211,7 @@ class JobQueue:
         seconds = {job.id: job.count * picture_s(job.models, job.settings) for job in self._waiting.values()}
         running = {item.entry: item.left_s(self.speeds) for item in self.running.values()}
         total, places = len(self._waiting), dict[int, Place]()
-        for forecast in self._scheduler.forecast(seconds, running, painters=self._painters, paused=self.paused):
+        for forecast in self._scheduler.forecast(seconds, running, workers=self._workers, paused=self.paused):
             places[forecast.job_id] = _place(forecast, now, total)
             if forecast.place % _AT_ONCE == 0:
                 spent_s += time.perf_counter() - began

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.config import Limits
-from bot.errors import InvalidWish, OverLimit
+from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import MAX_COUNT
-from bot.service.values import Wish
+from bot.service.values import JobSpec
 from bot.texts import Sentence
 from generator import (
     MAX_PROMPT_CHARACTERS,
@@ -40,7 +40,7 @@ _MARKS = re.compile(r"(?<!\\)([:^])")
 
 
 def build(
-    wish: Wish,
+    spec: JobSpec,
     limits: Limits,
     *,
     settings: Settings,
@@ -57,16 +57,16 @@ def build(
         InvalidWish: with the sentence for what is wrong, whatever it is.
         OverLimit: for what the server does not allow.
     """
-    settings = _settings(wish, limits, settings, starts)
-    check_count(wish.count, limits)
-    init_image = None if wish.init_image is None else _picture(wish.init_image, "init_image")
+    settings = _settings(spec, limits, settings, starts)
+    check_count(spec.count, limits)
+    init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
     prompts = tuple(
         _checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight)
-        for item in wish.image_prompts
+        for item in spec.image_prompts
     )
     request: GenerationRequest = _checked(
         GenerationRequest,
-        prompt=compose(wish.prompt, style, wish.negative),
+        prompt=compose(spec.prompt, style, spec.negative),
         image_prompts=prompts,
         init_image=init_image,
         settings=settings,
@@ -123,7 +123,7 @@ def check_count(count: int, limits: Limits) -> None:
         InvalidWish, OverLimit
     """
     if not 1 <= count <= MAX_COUNT:
-        raise InvalidWish("out_of_range", field="count", name="count", low=1, high=MAX_COUNT)
+        raise InvalidJobSpec("out_of_range", field="count", name="count", low=1, high=MAX_COUNT)
     if count > limits.count:
         raise OverLimit("over_count", count=limits.count)
 
@@ -150,9 +150,9 @@ def _note(prompt: TextPrompt, total: float) -> Sentence:
     return Sentence.of(key, text=text, weight=f"{prompt.weight:g}", share=round(100 * abs(prompt.weight) / total))
 
 
-def _settings(wish: Wish, limits: Limits, base: Settings, starts: Mapping[str, Mapping[str, object]]) -> Settings:
-    given = {name: _typed(name, value) for name, value in wish.settings.items()}
-    if wish.init_image is not None:
+def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str, Mapping[str, object]]) -> Settings:
+    given = {name: _typed(name, value) for name, value in spec.settings.items()}
+    if spec.init_image is not None:
         given.setdefault("start", "init")
     base = base.merged(starts.get(str(given.get("start", base.start)), {}))
     # What the host set as a default gives way to the server's limits; what the person gave is refused.
@@ -164,12 +164,12 @@ def _settings(wish: Wish, limits: Limits, base: Settings, starts: Mapping[str, M
         }
     )
     given.setdefault("seed", new_seed())
-    if wish.init_image is None and given.get("start") == "init":
-        raise InvalidWish("start_needs_image", field="start")
+    if spec.init_image is None and given.get("start") == "init":
+        raise InvalidJobSpec("start_needs_image", field="start")
     if given.get("start") == "parent":
-        raise InvalidWish("start_parent", field="start")
-    if wish.init_image is not None and given["start"] != "init":
-        raise InvalidWish("start_not_init", field="start")
+        raise InvalidJobSpec("start_parent", field="start")
+    if spec.init_image is not None and given["start"] != "init":
+        raise InvalidJobSpec("start_not_init", field="start")
     settings = _merged(base, given)
     check_limits(settings, limits)
     return settings
@@ -184,13 +184,13 @@ def _merged(base: Settings, given: Mapping[str, object]) -> Settings:
             raise said(exc) from exc
         if "choices" in item.metadata:
             choices = ", ".join(item.metadata["choices"])
-            raise InvalidWish("not_a_choice", field=item.name, name=item.name, choices=choices) from exc
+            raise InvalidJobSpec("not_a_choice", field=item.name, name=item.name, choices=choices) from exc
         if item.name == "size":
-            raise InvalidWish("not_a_size", field="size", **_range(item.metadata)) from exc
+            raise InvalidJobSpec("not_a_size", field="size", **_range(item.metadata)) from exc
         if "low" in item.metadata:
             key = "out_of_range_whole" if item.type == "int" else "out_of_range"
-            raise InvalidWish(key, field=item.name, name=item.name, **_range(item.metadata)) from exc
-        raise InvalidWish("not_yes_or_no", field=item.name, name=item.name) from exc
+            raise InvalidJobSpec(key, field=item.name, name=item.name, **_range(item.metadata)) from exc
+        raise InvalidJobSpec("not_yes_or_no", field=item.name, name=item.name) from exc
 
 
 def _range(metadata: Mapping[Any, Any]) -> dict[str, int | float]:
@@ -212,7 +212,7 @@ def _picture(data: bytes, field: str) -> bytes:
     try:
         return normalise_apart(data)
     except InvalidRequest as exc:
-        raise InvalidWish("picture_says", field=field, message=Sentence.of_generator(exc.message)) from exc
+        raise InvalidJobSpec("picture_says", field=field, message=Sentence.of_generator(exc.message)) from exc
 
 
 def _checked(kind: Any, **values: object) -> Any:  # noqa: ANN401 - any of the generator's values
@@ -222,12 +222,12 @@ def _checked(kind: Any, **values: object) -> Any:  # noqa: ANN401 - any of the g
         raise said(exc) from exc
 
 
-def said(exc: InvalidRequest) -> InvalidWish:
+def said(exc: InvalidRequest) -> InvalidJobSpec:
     """What the generator refuses, in the language of whoever reads it."""
-    return InvalidWish("generator_says", field=exc.field, message=Sentence.of_generator(exc.message))
+    return InvalidJobSpec("generator_says", field=exc.field, message=Sentence.of_generator(exc.message))
 
 
-def texts_of_spec(wish: Wish, style: str) -> list[str]:
+def texts_of_spec(spec: JobSpec, style: str) -> list[str]:
     """Every text that a wish says, for the blocklist: as typed, with its style, and the words as they are read.
 
     No picture is opened for it.
@@ -235,13 +235,13 @@ def texts_of_spec(wish: Wish, style: str) -> list[str]:
     Raises:
         InvalidWish: for a prompt that cannot be read.
     """
-    prompt = compose(wish.prompt, style, wish.negative)
+    prompt = compose(spec.prompt, style, spec.negative)
     try:
         scenes = parse_story(prompt, beside_pictures=True)
     except InvalidRequest as exc:
         raise said(exc) from exc
     # Behind the longest prompt there can only be spaces, or the prompt would have been refused.
-    typed = [text[:MAX_PROMPT_CHARACTERS] for text in (wish.prompt, wish.negative)]
+    typed = [text[:MAX_PROMPT_CHARACTERS] for text in (spec.prompt, spec.negative)]
     return list(dict.fromkeys([*typed, prompt, _words(scenes)]))
 
 

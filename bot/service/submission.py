@@ -11,21 +11,21 @@ from dataclasses import replace
 from functools import partial
 
 from bot.config import Caps, Config, Limits
-from bot.errors import Blocked, InvalidWish, NotFound, QueueFull, ShuttingDown, TooSoon, WrongChannel
+from bot.errors import Blocked, InvalidJobSpec, NotFound, QueueFull, ShuttingDown, TooSoon, WrongChannel
 from bot.jobs import Job, Origin
-from bot.service import requests as wishes
+from bot.service import requests as requests
 from bot.service.archive import Archive
 from bot.service.followups import child_of, count_of, parent_of
-from bot.service.guild_settings import Guilds
-from bot.service.prompt_rules import Words
+from bot.service.guild_settings import GuildSettings
+from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
-from bot.service.values import Asker, Change, Ticket, Wish
+from bot.service.values import FollowUp, JobSpec, Requester, SubmittedJob
 from bot.store import Load, Store
 from bot.texts import Sentence
 from generator import (
     GenerationRequest,
     InvalidRequest,
-    MadeWith,
+    Provenance,
     Settings,
     read_recipe,
     request_to_json,
@@ -36,21 +36,21 @@ AT_ONCE = 2
 DAY_S = 86_400
 
 
-class Desk:
+class Submissions:
     """Where wishes are taken on, or refused with a sentence."""
 
     def __init__(
         self,
         config: Config,
         store: Store,
-        guilds: Guilds,
-        words: Words,
+        guilds: GuildSettings,
+        words: PromptRules,
         archive: Archive,
         queue: JobQueue,
         enqueue: Callable[[Job], Awaitable[None]],
         settings: Settings,
         starts: Mapping[str, Mapping[str, object]],
-        foresee: Callable[[GenerationRequest, MadeWith | None], tuple[str, ...]] | None = None,
+        request_warnings: Callable[[GenerationRequest, Provenance | None], tuple[str, ...]] | None = None,
     ) -> None:
         """`settings` are what every picture begins with, `starts` by start what is otherwise.
 
@@ -58,33 +58,33 @@ class Desk:
         """
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
         self._archive, self._queue, self._enqueue = archive, queue, enqueue
-        self.settings, self._starts, self._foresee = settings, starts, foresee
+        self.settings, self._starts, self._request_warnings = settings, starts, request_warnings
         self.closed = False
         self._reading = asyncio.Semaphore(AT_ONCE)
 
-    async def submit(self, asker: Asker, wish: Wish) -> Ticket:
+    async def submit(self, requester: Requester, spec: JobSpec) -> SubmittedJob:
         """Check a wish and put it into the queue; its row is written when this returns.
 
         Raises:
             Refused: one of its kinds, with the sentence for the person. Nothing was queued.
         """
-        limits = await self._admit(asker)
-        style = "" if wish.style is None else (await self._words.style(asker.guild_id, wish.style)).text
+        limits = await self._admit(requester)
+        style = "" if spec.style is None else (await self._words.style(requester.guild_id, spec.style)).text
         # Before the pictures are read, which takes longer.
-        await self._check_words(asker, await asyncio.to_thread(wishes.texts_of_spec, wish, style))
-        build = partial(wishes.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
-        async with self._reading if wish.init_image or wish.image_prompts else nullcontext():
-            request = await asyncio.to_thread(build, wish, limits, style=style)
+        await self._check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
+        build = partial(requests.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
+        async with self._reading if spec.init_image or spec.image_prompts else nullcontext():
+            request = await asyncio.to_thread(build, spec, limits, style=style)
         job = replace(
-            _new_job(asker, request, limits),
-            origin=wish.origin,
-            count=wish.count,
-            private=wish.private,
-            timelapse=wish.timelapse,
+            _new_job(requester, request, limits),
+            origin=spec.origin,
+            count=spec.count,
+            private=spec.private,
+            timelapse=spec.timelapse,
         )
         return await self._add(job, request, limits)
 
-    async def go_on(self, asker: Asker, job_id: int, number: int, change: Change) -> Ticket:
+    async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
         """A new job that goes on from picture `number` (from 1): again, vary, continue, remix, upscale.
 
         Anyone in the same server may, except with a private job of somebody else.
@@ -92,18 +92,18 @@ class Desk:
         Raises:
             Refused: as `submit`; NotFound for a job of another server or one that was deleted.
         """
-        before = await self._archive.job(asker, job_id)
-        limits = await self._admit(asker)
+        before = await self._archive.job(requester, job_id)
+        limits = await self._admit(requester)
         if number not in {picture.number for picture in await self._archive.pictures(job_id)}:
             raise NotFound("picture_unknown", job=job_id)
-        picture = await self._archive.request(asker, job_id, number)
+        picture = await self._archive.request(requester, job_id, number)
         count = count_of(before, change)
-        wishes.check_count(count, limits)
+        requests.check_count(count, limits)
         request = await asyncio.to_thread(child_of, picture, change, self.settings, limits)
-        await self._check_words(asker, await asyncio.to_thread(wishes.texts_of, request))
+        await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         parent_id, parent_number = parent_of(before, number, change.kind)
         job = replace(
-            _new_job(asker, request, limits),
+            _new_job(requester, request, limits),
             origin=change.kind,
             count=count,
             private=before.private,
@@ -112,87 +112,89 @@ class Desk:
         )
         return await self._add(job, request, limits)
 
-    async def again_from_file(self, asker: Asker, data: bytes, *, new_seed: bool = False) -> Ticket:
+    async def again_from_file(self, requester: Requester, data: bytes, *, new_seed: bool = False) -> SubmittedJob:
         """A new job by the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
 
         Raises:
             Refused: as `submit`; InvalidWish where there is no recipe in the file, or a broken one.
         """
-        limits = await self._admit(asker)
+        limits = await self._admit(requester)
         try:
             async with self._reading:
                 recipe = await asyncio.to_thread(read_recipe, data)
         except InvalidRequest as exc:
-            raise InvalidWish("recipe_says", field="file", message=Sentence.of_generator(exc.message)) from exc
+            raise InvalidJobSpec("recipe_says", field="file", message=Sentence.of_generator(exc.message)) from exc
         request, made_with = recipe.request, None if new_seed else recipe.made_with
         if request.models != self._config.model_name:
-            raise InvalidWish("recipe_models", field="file", models=request.models, ours=self._config.model_name)
+            raise InvalidJobSpec("recipe_models", field="file", models=request.models, ours=self._config.model_name)
         if new_seed:
-            request = wishes.reseeded(request)
+            request = requests.reseeded(request)
         # The parents are dreamt again, from their start: all of it must be within the limits.
         current: GenerationRequest | None = request
         while current is not None:
-            wishes.check_limits(current.settings, limits)
+            requests.check_limits(current.settings, limits)
             current = current.parent
-        await self._check_words(asker, await asyncio.to_thread(wishes.texts_of, request))
-        job = replace(_new_job(asker, request, limits), origin=Origin.FILE)
+        await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        job = replace(_new_job(requester, request, limits), origin=Origin.FILE)
         return await self._add(job, request, limits, made_with)
 
-    async def _admit(self, asker: Asker) -> Limits:
+    async def _admit(self, requester: Requester) -> Limits:
         if self.closed:
             raise ShuttingDown("shutting_down")
-        await check_channel(self._guilds, asker)
-        return await self._guilds.limits(asker.guild_id, asker.role_ids)
+        await check_channel(self._guilds, requester)
+        return await self._guilds.limits(requester.guild_id, requester.role_ids)
 
-    async def _check_words(self, asker: Asker, texts: list[str]) -> None:
+    async def _check_words(self, requester: Requester, texts: list[str]) -> None:
         """See that no text breaks a rule of the blocklist; every way to a job comes by here once.
 
         Raises:
             Blocked: naming the rule.
         """
         for text in texts:
-            rule = await self._words.find_block(asker.guild_id, text)
+            rule = await self._words.find_block(requester.guild_id, text)
             if rule is not None:
                 raise Blocked("blocked", rule=rule)
 
     async def _add(
-        self, job: Job, request: GenerationRequest, limits: Limits, made_with: MadeWith | None = None
-    ) -> Ticket:
+        self, job: Job, request: GenerationRequest, limits: Limits, made_with: Provenance | None = None
+    ) -> SubmittedJob:
         """Write a new job and let it wait for its turn; `made_with` says by what its picture was made before."""
         recipe = await asyncio.to_thread(request_to_json, request)
-        notes = wishes.notes(request)
-        if self._foresee is not None:
-            notes += tuple(map(Sentence.of_generator, await asyncio.to_thread(self._foresee, request, made_with)))
+        notes = requests.notes(request)
+        if self._request_warnings is not None:
+            notes += tuple(
+                map(Sentence.of_generator, await asyncio.to_thread(self._request_warnings, request, made_with))
+            )
         if self.closed:
             raise ShuttingDown("shutting_down")
         job = await self._store.jobs.add(job, recipe, gate(limits, self._config.caps, job.count))
         await self._enqueue(job)
-        return Ticket(job=job, place=await self._queue.place(job.id), notes=notes)
+        return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=notes)
 
 
-def _new_job(asker: Asker, request: GenerationRequest, limits: Limits) -> Job:
+def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -> Job:
     """A job for one picture, that has no row yet."""
     return Job(
-        guild_id=asker.guild_id,
-        channel_id=asker.channel_id,
-        user_id=asker.user_id,
+        guild_id=requester.guild_id,
+        channel_id=requester.channel_id,
+        user_id=requester.user_id,
         prompt=request.prompt,
         settings=request.settings,
         models=request.models,
         priority=limits.priority,
-        age_restricted=asker.age_restricted,
-        locale=asker.locale,
+        age_restricted=requester.age_restricted,
+        locale=requester.locale,
     )
 
 
-async def check_channel(guilds: Guilds, asker: Asker) -> None:
+async def check_channel(guilds: GuildSettings, requester: Requester) -> None:
     """See that pictures may be asked for where the asker is.
 
     Raises:
         WrongChannel: naming where else, if the server says so.
     """
-    if not await guilds.is_open(asker):
-        open_ones = [f"<#{channel_id}>" for channel_id, on in (await guilds.channels(asker.guild_id)).items() if on]
+    if not await guilds.is_open(requester):
+        open_ones = [f"<#{channel_id}>" for channel_id, on in (await guilds.channels(requester.guild_id)).items() if on]
         if open_ones:
             raise WrongChannel("channel_elsewhere", channels=" ".join(open_ones[:10]))
         raise WrongChannel("channel_denied")

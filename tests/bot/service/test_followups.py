@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from bot.config import Limits
-from bot.errors import InvalidWish, OverLimit, Refused
+from bot.errors import InvalidJobSpec, OverLimit, Refused
 from bot.jobs import Job, Origin
 from bot.service.followups import child_of, count_of, parent_of
-from bot.service.values import Change
+from bot.service.values import FollowUp
 from generator import GenerationRequest, Settings, Size
 
 BASE = Settings(size="128x128", steps=20)
@@ -27,31 +27,31 @@ def job(**values: object) -> Job:
     return Job(**{**given, "settings": PICTURE.settings, "created_at": 0.0, **values})
 
 
-def child(change: Change, limits: Limits | None = None) -> GenerationRequest:
+def child(change: FollowUp, limits: Limits | None = None) -> GenerationRequest:
     return child_of(PICTURE, change, BASE, limits or Limits())
 
 
 def test_again_is_the_same_with_another_seed_and_all_of_its_steps() -> None:
-    made, before = child(Change(kind=Origin.AGAIN)), job(count=4)
+    made, before = child(FollowUp(kind=Origin.AGAIN)), job(count=4)
     assert made.settings == PICTURE.settings.merged({"seed": made.settings.seed})
     assert made.settings.seed != 7
     assert made.stopped_at is None
     assert parent_of(before, 2, Origin.AGAIN) == (None, None)
-    assert count_of(before, Change(kind=Origin.AGAIN)) == 4
+    assert count_of(before, FollowUp(kind=Origin.AGAIN)) == 4
 
 
 def test_again_of_a_child_goes_on_from_the_same_latent() -> None:
     before = job(parent_id=3, parent_number=2, count=4)
     assert parent_of(before, 1, Origin.AGAIN) == (3, 2)
     assert parent_of(replace(before, parent_id=None), 1, Origin.AGAIN) == (None, None)
-    assert count_of(before, Change(kind=Origin.AGAIN, count=1)) == 1
+    assert count_of(before, FollowUp(kind=Origin.AGAIN, count=1)) == 1
 
 
 @pytest.mark.parametrize("kind", [Origin.VARY, Origin.CONTINUE, Origin.REMIX, Origin.UPSCALE])
 def test_the_others_begin_where_the_picture_ended(kind: Origin) -> None:
-    made = child(Change(kind=kind, prompt="a sea"))
+    made = child(FollowUp(kind=kind, prompt="a sea"))
     assert parent_of(job(), 2, kind) == (5, 2)
-    assert count_of(job(count=4), Change(kind=kind)) == 1
+    assert count_of(job(count=4), FollowUp(kind=kind)) == 1
     assert made.parent == PICTURE
     settings = made.settings
     assert (settings.start, settings.coarse, settings.init_weight) == ("parent", 0.0, 0.0)
@@ -59,37 +59,37 @@ def test_the_others_begin_where_the_picture_ended(kind: Origin) -> None:
 
 
 def test_each_changes_what_it_is_named_after() -> None:
-    assert child(Change(kind=Origin.VARY, strength=0.7)).settings.variation == 0.7
-    assert child(Change(kind=Origin.VARY)).settings.steps == 40
-    assert child(Change(kind=Origin.CONTINUE, steps=11)).settings.steps == 11
-    assert child(Change(kind=Origin.CONTINUE)).settings.steps == 20
-    assert child(Change(kind=Origin.REMIX, prompt=" a sea ")).prompt == "a sea"
-    assert child(Change(kind=Origin.UPSCALE)).settings.size == Size(256, 256)
+    assert child(FollowUp(kind=Origin.VARY, strength=0.7)).settings.variation == 0.7
+    assert child(FollowUp(kind=Origin.VARY)).settings.steps == 40
+    assert child(FollowUp(kind=Origin.CONTINUE, steps=11)).settings.steps == 11
+    assert child(FollowUp(kind=Origin.CONTINUE)).settings.steps == 20
+    assert child(FollowUp(kind=Origin.REMIX, prompt=" a sea ")).prompt == "a sea"
+    assert child(FollowUp(kind=Origin.UPSCALE)).settings.size == Size(256, 256)
 
 
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        (Change(kind=Origin.REMIX), InvalidWish),
-        (Change(kind=Origin.REMIX, prompt="  "), InvalidWish),
-        (Change(kind=Origin.VARY, strength=0), InvalidWish),
-        (Change(kind=Origin.VARY, strength=2), InvalidWish),
-        (Change(kind=Origin.CONTINUE, steps=601), OverLimit),
-        (Change(kind=Origin.CONTINUE, steps=-4), InvalidWish),
+        (FollowUp(kind=Origin.REMIX), InvalidJobSpec),
+        (FollowUp(kind=Origin.REMIX, prompt="  "), InvalidJobSpec),
+        (FollowUp(kind=Origin.VARY, strength=0), InvalidJobSpec),
+        (FollowUp(kind=Origin.VARY, strength=2), InvalidJobSpec),
+        (FollowUp(kind=Origin.CONTINUE, steps=601), OverLimit),
+        (FollowUp(kind=Origin.CONTINUE, steps=-4), InvalidJobSpec),
     ],
 )
-def test_what_cannot_be_gets_a_sentence(change: Change, kind: type[Refused]) -> None:
+def test_what_cannot_be_gets_a_sentence(change: FollowUp, kind: type[Refused]) -> None:
     with pytest.raises(kind):
         child(change)
 
 
 def test_twice_as_large_as_the_server_allows_is_refused() -> None:
     with pytest.raises(OverLimit, match="256x256"):
-        child(Change(kind=Origin.UPSCALE), limits=Limits(size_px=200))
+        child(FollowUp(kind=Origin.UPSCALE), limits=Limits(size_px=200))
 
 
 def test_an_ancestry_ends_somewhere() -> None:
     picture = PICTURE
-    with pytest.raises(InvalidWish, match="goes back"):
+    with pytest.raises(InvalidJobSpec, match="goes back"):
         for _ in range(40):
-            picture = child_of(picture, Change(kind=Origin.CONTINUE), BASE, Limits())
+            picture = child_of(picture, FollowUp(kind=Origin.CONTINUE), BASE, Limits())

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from bot.config import Caps, Limits
-from bot.errors import Blocked, InvalidWish, NotFound, NotOwner, OverLimit, WrongChannel
+from bot.errors import Blocked, InvalidJobSpec, NotFound, NotOwner, OverLimit, WrongChannel
 from bot.jobs import JobState, Origin
-from bot.service import Asker, Change, Safety, Service, Wish
+from bot.service import FollowUp, JobSpec, Requester, Safety, Service
 from bot.service.guild_settings import GuildRecords, check_limit, effective_limits, shortest_retention
 from bot.store import GuildTable
 from bot.store.connection import Database
-from tests.bot.real_service import CHANNEL, GUILD, QUICK, RealService, asker
+from tests.bot.real_service import CHANNEL, GUILD, QUICK, RealService, requester
 
-ADMIN = asker(manages=True)
+ADMIN = requester(manages=True)
 
-AdminCall = Callable[[Service, Asker], Awaitable[object]]
+AdminCall = Callable[[Service, Requester], Awaitable[object]]
 CHANGES: list[AdminCall] = [
     lambda service, who: service.guilds.set_limit(who, "steps", 10),
     lambda service, who: service.guilds.set_channel(who, 1, True),
@@ -42,7 +42,7 @@ CAPS = Caps(steps=1000, daily=50)
 @pytest.mark.parametrize("change", CHANGES)
 async def test_who_does_not_manage_the_server_changes_nothing(bench: RealService, change: AdminCall) -> None:
     with pytest.raises(NotOwner):
-        await change(bench.service, asker())
+        await change(bench.service, requester())
 
 
 async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: RealService) -> None:
@@ -51,7 +51,7 @@ async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: RealService)
     with pytest.raises(OverLimit, match="3"):
         await bench.imagine(steps=4)
     assert (await guilds.set_limit(ADMIN, "steps", 9, role_id=5)).steps == 9
-    await bench.imagine(steps=4, who=asker(role_ids=frozenset({5})))
+    await bench.imagine(steps=4, who=requester(role_ids=frozenset({5})))
     assert await guilds.role_limits(GUILD) == {5: {"steps": 9}}
     assert (await guilds.set_limit(ADMIN, "steps", None)).steps == 600
     await guilds.set_limit(ADMIN, "steps", None, role_id=5)
@@ -62,18 +62,18 @@ async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: RealService)
 async def test_a_limit_beyond_the_cap_is_refused_and_nothing_changes(bench: RealService) -> None:
     with pytest.raises(OverLimit, match="2000"):
         await bench.service.guilds.set_limit(ADMIN, "steps", 2001)
-    with pytest.raises(InvalidWish):
+    with pytest.raises(InvalidJobSpec):
         await bench.service.guilds.set_limit(ADMIN, "colour", 1)
     assert (await bench.service.guilds.limits(GUILD)).steps == 600
 
 
 async def test_a_role_with_priority_goes_first(bench: RealService) -> None:
     await bench.service.guilds.set_limit(ADMIN, "priority", 5, role_id=9)
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     first = await bench.imagine("first")
     await bench.reaches(first.id, JobState.RUNNING)
     await bench.imagine("ordinary")
-    favoured = await bench.imagine("favoured", who=asker(7, role_ids=frozenset({9})))
+    favoured = await bench.imagine("favoured", who=requester(7, role_ids=frozenset({9})))
     view = await bench.service.view(favoured.id)
     assert view is not None and view.place is not None
     assert view.place.place == 1
@@ -99,7 +99,7 @@ async def test_channels_can_be_opened_and_closed(
 ) -> None:
     for channel_id, allowed in rules.items():
         await bench.service.guilds.set_channel(ADMIN, channel_id, allowed)
-    who = asker(parent_channel_ids=frozenset(parents))
+    who = requester(parent_channel_ids=frozenset(parents))
     if is_open:
         await bench.imagine(who=who)
     else:
@@ -123,14 +123,14 @@ async def test_styles_are_the_servers_and_the_hosts(bench: RealService) -> None:
     added = await words.add_style(ADMIN, "ink ", "  blue   ink:0.5 ")
     assert (added.name, added.text) == ("ink", "blue ink:0.5")
     assert [(style.name, style.own) for style in await words.styles(GUILD)] == [("ink", True), ("oil", False)]
-    wish = Wish(prompt="an apple", settings=QUICK, style="INK")
-    assert (await bench.service.submissions.submit(asker(), wish)).job.prompt == "an apple | blue ink:0.5"
+    spec = JobSpec(prompt="an apple", settings=QUICK, style="INK")
+    assert (await bench.service.submissions.submit(requester(), spec)).job.prompt == "an apple | blue ink:0.5"
     await words.remove_style(ADMIN, "INK")
     assert (await words.style(GUILD, "ink")).text == "black ink"
     with pytest.raises(NotFound, match="is the host's and stays"):
         await words.remove_style(ADMIN, "ink")
     with pytest.raises(NotFound):
-        await bench.service.submissions.submit(asker(), Wish(prompt="an apple", style="nothing"))
+        await bench.service.submissions.submit(requester(), JobSpec(prompt="an apple", style="nothing"))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ async def test_styles_are_the_servers_and_the_hosts(bench: RealService) -> None:
     ],
 )
 async def test_a_style_that_cannot_be_is_refused(bench: RealService, name: str, text: str) -> None:
-    with pytest.raises(InvalidWish):
+    with pytest.raises(InvalidJobSpec):
         await bench.service.words.add_style(ADMIN, name, text)
 
 
@@ -156,13 +156,13 @@ async def test_the_blocklist_says_which_rule_hit_wherever_the_word_stands(bench:
     assert await words.add_block(ADMIN, "  Bad  WORD ") == "bad word"
     words.host_rules = ("forbidden",)
     await words.add_style(ADMIN, "trick", "a bad word")
-    for wish in (
-        Wish(prompt="a BAD word", settings=QUICK),
-        Wish(prompt="an apple", negative="bad word", settings=QUICK),
-        Wish(prompt="an apple", style="trick", settings=QUICK),
+    for spec in (
+        JobSpec(prompt="a BAD word", settings=QUICK),
+        JobSpec(prompt="an apple", negative="bad word", settings=QUICK),
+        JobSpec(prompt="an apple", style="trick", settings=QUICK),
     ):
         with pytest.raises(Blocked, match="bad word"):
-            await bench.service.submissions.submit(asker(), wish)
+            await bench.service.submissions.submit(requester(), spec)
     with pytest.raises(Blocked, match="forbidden"):
         await bench.imagine("something forbidden")
     assert await words.find_block(GUILD, "a good word") is None
@@ -172,22 +172,22 @@ async def test_the_blocklist_says_which_rule_hit_wherever_the_word_stands(bench:
     with pytest.raises(NotFound):
         await words.remove_block(ADMIN, "bad word")
     for rule in ("", "  ", "**", "x" * 101):
-        with pytest.raises(InvalidWish):
+        with pytest.raises(InvalidJobSpec):
             await words.add_block(ADMIN, rule)
 
 
 async def test_a_word_that_was_forbidden_later_holds_for_whatever_goes_on_from_a_picture(bench: RealService) -> None:
     job = await bench.post((await bench.imagine("a bad word")).id)
-    file = (await bench.service.archive.file(asker(), job.id, 1, limit_bytes=10**7)).data
+    file = (await bench.service.archive.file(requester(), job.id, 1, limit_bytes=10**7)).data
     await bench.service.words.add_block(ADMIN, "bad word")
-    for change in (Change(kind=Origin.AGAIN), Change(kind=Origin.REMIX, prompt="a good word")):
+    for change in (FollowUp(kind=Origin.AGAIN), FollowUp(kind=Origin.REMIX, prompt="a good word")):
         with pytest.raises(Blocked, match="bad word"):
-            await bench.service.submissions.go_on(asker(), job.id, 1, change)
+            await bench.service.submissions.go_on(requester(), job.id, 1, change)
     with pytest.raises(Blocked, match="bad word"):
-        await bench.service.submissions.again_from_file(asker(), file)
+        await bench.service.submissions.again_from_file(requester(), file)
     await bench.service.words.remove_block(ADMIN, "bad word")
-    with pytest.raises(InvalidWish):
-        await bench.service.submissions.go_on(asker(), job.id, 1, Change(kind=Origin.AGAIN, count=9))
+    with pytest.raises(InvalidJobSpec):
+        await bench.service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.AGAIN, count=9))
 
 
 async def test_safety_and_the_channel_for_reports(bench: RealService) -> None:
@@ -203,7 +203,7 @@ async def test_retention_is_never_longer_than_the_hosts(bench: RealService) -> N
     assert await guilds.set_retention(ADMIN, 0) == 90
     assert await guilds.set_retention(ADMIN, 1000) == 90
     assert await guilds.set_retention(ADMIN, None) == 90
-    with pytest.raises(InvalidWish):
+    with pytest.raises(InvalidJobSpec):
         await guilds.set_retention(ADMIN, -1)
 
 
@@ -216,7 +216,7 @@ def test_of_two_times_the_shorter_holds(host: int, guild: int | None, days: int)
 
 async def test_statistics_add_up(bench: RealService) -> None:
     await bench.post((await bench.imagine()).id)
-    await bench.post((await bench.imagine(who=asker(guild_id=7))).id)
+    await bench.post((await bench.imagine(who=requester(guild_id=7))).id)
     here = await bench.service.guilds.statistics(GUILD)
     everywhere = await bench.service.guilds.statistics(None, days=10**6)
     assert (here.pictures, everywhere.pictures, everywhere.days) == (1, 2, 366)
@@ -250,7 +250,7 @@ def test_an_admin_may_go_up_to_the_cap(name: str, value: int) -> None:
 
 
 def test_a_value_that_cannot_be_is_answered_with_what_the_host_allows() -> None:
-    with pytest.raises(InvalidWish, match="from 1 to 1000"):
+    with pytest.raises(InvalidJobSpec, match="from 1 to 1000"):
         check_limit("steps", 0, CAPS)
 
 
@@ -259,11 +259,11 @@ def test_a_value_that_cannot_be_is_answered_with_what_the_host_allows() -> None:
     [
         ("steps", 1001, OverLimit),
         ("daily", 0, OverLimit),
-        ("steps", 0, InvalidWish),
-        ("steps", 10**9, InvalidWish),
-        ("priority", 10, InvalidWish),
-        ("colour", 1, InvalidWish),
-        ("__class__", 1, InvalidWish),
+        ("steps", 0, InvalidJobSpec),
+        ("steps", 10**9, InvalidJobSpec),
+        ("priority", 10, InvalidJobSpec),
+        ("colour", 1, InvalidJobSpec),
+        ("__class__", 1, InvalidJobSpec),
     ],
 )
 def test_beyond_it_there_is_a_sentence(name: str, value: int, kind: type[Exception]) -> None:
