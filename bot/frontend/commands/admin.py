@@ -53,7 +53,7 @@ async def show_limits(interaction: Interaction, role: discord.Role | None = None
     requester, guilds = manager_of(interaction), interaction.client.service.guilds
     found = await guilds.limits(requester.guild_id, frozenset() if role is None else frozenset({role.id}))
     lines = [
-        f"`{item.name}` **{getattr(found, item.name)}** · {say(f'limit_{item.name}', asker.locale)}"
+        f"`{item.name}` **{getattr(found, item.name)}** · {say(f'limit_{item.name}', requester.locale)}"
         for item in fields(Limits)
     ]
     for role_id, values in (await guilds.role_limits(requester.guild_id)).items():
