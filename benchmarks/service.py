@@ -156,7 +156,7 @@ class Counter:
     async def order(self, person: int, prompt: str, settings: dict[str, object]) -> int:
         """The number of a new job."""
         who = Requester(guild_id=1, channel_id=1, user_id=person)
-        return (await self._service.submit(who, JobSpec(prompt=prompt, settings=settings))).job.id
+        return (await self._service.submissions.submit(who, JobSpec(prompt=prompt, settings=settings))).job.id
 
     async def until(self, job_id: int, so: Callable[[JobView], bool]) -> None:
         """Wait until a job looks so."""

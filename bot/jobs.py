@@ -67,11 +67,11 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draft:
-    """A job before it has a row. Ids are Discord's.
+class Job:
+    """One row of the queue, as it was when it was read. Times are seconds since 1970 by the wall clock.
 
-    `settings.seed` is the seed of the first of `count` pictures, the others follow it. The whole request (with pictures
-    and parents) lies beside the row: see `Service.archive.request`.
+    Ids of servers, channels and people are Discord's. `settings.seed` is the seed of the first of `count` pictures, the
+    others follow it. The whole request (with pictures and parents) lies beside the row: see `Service.archive.request`.
     """
 
     guild_id: int
@@ -94,17 +94,8 @@ class Draft:
     """Whether the channel was age-restricted when the job was asked for."""
     locale: str = "en"
     """The language of the person who asked, as Discord names it: `en-US`, `de`."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.count <= MAX_COUNT:
-            raise ValueError(f"count must be from 1 to {MAX_COUNT}, not {self.count}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job(Draft):
-    """One row of the queue, as it was when it was read. Times are seconds since 1970 by the wall clock."""
-
-    id: int
+    id: int = 0
+    """0 until the store gave it a row."""
     state: JobState = JobState.QUEUED
     message_id: int | None = None
     """The message that shows the job; None until the first answer is sent, or after that message was deleted."""
@@ -120,12 +111,16 @@ class Job(Draft):
     """In the state `posting`: how often sending was begun. Above 0 after a start: the post may exist already."""
     told: bool = False
     """Whether its message says how it ended."""
-    created_at: float
+    created_at: float = 0.0
     started_at: float | None = None
     painted_at: float | None = None
     ended_at: float | None = None
     paint_s: float = 0.0
     """Seconds that its finished pictures took the painter."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MAX_COUNT:
+            raise ValueError(f"count must be from 1 to {MAX_COUNT}, not {self.count}")
 
     @property
     def waiting_for_access(self) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.bot.preview.driving import PreviewPage, browsing, find_browser, preview
+from tests.bot.preview.preview_in_browser import PreviewPage, browsing, find_browser, preview
 
 FOLDER = Path(__file__).parent / "images"
 CONFIG = "discord: {edit_interval_s: 3.0}\n"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from generator.optimisation.dream import Dream
     from generator.optimisation.request_warnings import request_warnings
     from generator.optimisation.snapshot import latent_of
-    from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, TextPrompt, explain_story, parse_story
+    from generator.prompts import MAX_PROMPT_CHARACTERS, MAX_WEIGHT, Scene, TextPrompt, explain_story, parse_story
     from generator.provenance import Provenance, current_provenance, differences
     from generator.recipe import (
         Recipe,
@@ -62,7 +62,7 @@ _MODULES = {
     "loading": ("load_models",),
     "models.model_set": ("Models",),
     "optimisation.request_warnings": ("request_warnings",),
-    "prompts": ("MAX_PROMPT_CHARACTERS", "Scene", "TextPrompt", "explain_story", "parse_story"),
+    "prompts": ("MAX_PROMPT_CHARACTERS", "MAX_WEIGHT", "Scene", "TextPrompt", "explain_story", "parse_story"),
     "checkpoints.sources": ("OwnModels",),
     "provenance": ("Provenance", "differences", "current_provenance"),
     "recipe": (
@@ -85,6 +85,7 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "GPU",
     "MAX_PROMPT_CHARACTERS",
+    "MAX_WEIGHT",
     "Cancelled",
     "CheckpointError",
     "Condition",

@@ -37,6 +37,16 @@ def write_packages(folder: Path, module: str, source: str) -> None:
     (folder / module).write_text(source, "utf-8")
 
 
+def overfull(folder: Path, most: int = 20) -> list[str]:
+    """The packages below a folder with more modules and packages at their top than a person takes in at a glance."""
+    found = []
+    for package in {path.parent for path in folder.rglob("*.py")}:
+        inside = [path for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+        if len(inside) - ((package / "__init__.py") in inside) > most:
+            found.append(package.relative_to(folder).as_posix())
+    return found
+
+
 def requirements(name: str) -> dict[str, str]:
     """Name and version of each pin in a requirements file, comments and options left out."""
     pins = {}
@@ -87,6 +97,7 @@ def test_imports_along_the_design_are_allowed(tmp_path: Path, module: str, sourc
         ),
         ("bot/store/jobs.py", "import bot.service", "never back"),
         ("bot/jobs.py", "from bot import frontend", "never back"),
+        ("bot/frontend/app.py", "from bot.frontend import commands", "answers -> messages -> app"),
         ("generator/cli/main.py", "import bot", "the generator knows nothing of the bot"),
         ("generator/models/vqgan.py", "import generator.optimisation", "images, runtime -> values"),
         ("generator/models/prior.py", "import training.data", "never imported at run time"),
@@ -98,6 +109,31 @@ def test_an_import_against_the_design_is_found(tmp_path: Path, module: str, sour
     write_packages(tmp_path, module, source + "\n")
     report = lint_imports(tmp_path)
     assert re.search(rf"{re.escape(contract)}[\w ,]* BROKEN", report), report
+
+
+def test_an_import_against_the_layers_of_the_service_is_found(tmp_path: Path) -> None:
+    write_packages(tmp_path, "bot/service/submission.py", "")
+    write_packages(tmp_path, "bot/service/queue.py", "import bot.service.submission\n")
+    assert "runner -> settings -> queue -> values BROKEN" in lint_imports(tmp_path)
+
+
+def test_a_circle_of_imports_is_found_also_where_only_a_type_is_imported(tmp_path: Path) -> None:
+    write_packages(tmp_path, "bot/jobs.py", "import bot.files\n")
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import bot.jobs\n"
+    write_packages(tmp_path, "bot/files.py", source)
+    assert "no circle of imports among the modules of any package of the bot BROKEN" in lint_imports(tmp_path)
+
+
+@pytest.mark.parametrize("package", ["bot", "generator"])
+def test_no_package_has_more_than_twenty_things_at_its_top(package: str) -> None:
+    assert overfull(ROOT / package) == []
+
+
+def test_a_package_with_too_much_at_its_top_is_found(tmp_path: Path) -> None:
+    write_packages(tmp_path, "bot/service/queue.py", "")
+    assert overfull(tmp_path / "bot", most=4) == []
+    (tmp_path / "bot" / "jobs.py").touch()
+    assert overfull(tmp_path / "bot", most=4) == ["."]
 
 
 def test_the_bot_may_not_reach_behind_the_public_names_of_the_generator(tmp_path: Path) -> None:

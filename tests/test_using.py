@@ -15,7 +15,7 @@ from PIL import Image
 
 from bot.files import Kind
 from bot.frontend.commands import imagine
-from bot.frontend.components.keys import STYLES
+from bot.frontend.messages.job_buttons import STYLES
 from bot.texts import say
 from docs.strips import CELL_PX, FILM, PICTURES, STRIPS, shown
 from generator import Settings

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import discord
 
 from bot.config import Config
+from bot.jobs import Job
 from bot.service import Service
+from bot.texts import Sentence
 
-if TYPE_CHECKING:
-    from bot.frontend.attachments import AttachmentSlots
-    from bot.frontend.messages.updater import MessageUpdater
+
+class JobMessages(Protocol):
+    """Keeps the messages of jobs up to date; `bot.frontend.messages.updater.MessageUpdater` does."""
+
+    def answering(self, job_id: int) -> AbstractContextManager[None]:
+        """While its first answer is on its way, however long that takes, a job gets no message of its own."""
+
+    def follow(self, job: Job, interaction: Interaction | None = None, notes: tuple[Sentence, ...] = ()) -> None:
+        """Keep a job's message up to date from now on; `interaction` is the one that its message answers."""
+
+
+class FileRoom(Protocol):
+    """Bounds the files that are held in memory; `bot.frontend.attachments.AttachmentSlots` does."""
+
+    def hold(self, files: int) -> AbstractAsyncContextManager[None]:
+        """Have room for so many files, from before they are fetched until nobody needs them."""
 
 
 class App(discord.AutoShardedClient):
@@ -31,11 +47,11 @@ class App(discord.AutoShardedClient):
 
     service: Service
     config: Config
-    updater: MessageUpdater
+    updater: JobMessages
     hosts: set[int]
     config_path: Path
     fetch: Callable[[discord.Attachment], Awaitable[bytes]]
-    room: AttachmentSlots
+    room: FileRoom
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:
         """Somebody pressed a button below a job's message."""

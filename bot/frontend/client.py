@@ -57,8 +57,11 @@ class Reverie(App):
     """The bot. `setup_hook` starts the service, `drain` and `close` end it.
 
     Attributes:
+        board: as in `App`; this one also recovers, flushes and closes.
         forgetful_discord: Discord does not know the commands of an earlier start; so it is with the preview's.
     """
+
+    updater: MessageUpdater
 
     def __init__(
         self,

@@ -11,8 +11,8 @@ from bot.errors import NotFound
 from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
-from bot.frontend.components.keys import job_button
 from bot.frontend.messages import render as message
+from bot.frontend.messages.job_buttons import job_button
 from bot.frontend.messages.sender import FILE_BYTES, ROOM_BYTES, remove_message
 from bot.jobs import Job, JobState, StoredPicture
 from bot.service import PictureFile

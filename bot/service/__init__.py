@@ -1,7 +1,7 @@
 """The application itself: takes wishes, keeps them in a fair queue, has them painted and hands them out for posting.
 
-Everything here runs on the event loop. The frontend uses `Service`, its parts `archive`, `people`, `guilds`, `words`,
-`host` and `post`, and the values named here.
+Everything here runs on the event loop. The frontend uses `Service`, its parts `submissions`, `archive`, `people`,
+`guilds`, `words`, `host` and `post`, and the values named here.
 """
 
 from bot.service.application import Service

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from bot.config import Config
-from bot.errors import NotFound, NotOwner, WrongState
+from bot.errors import WrongState
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.log import about
@@ -19,8 +19,7 @@ from bot.service.archive import Archive
 from bot.service.delivery import DeliveryService
 from bot.service.dispatcher import Dispatcher
 from bot.service.estimates import Estimates
-from bot.service.facts import FactCache
-from bot.service.guild_settings import GuildSettings
+from bot.service.guild_settings import GuildRecords, GuildSettings
 from bot.service.job_log import JobLog
 from bot.service.job_runner import JobRunner
 from bot.service.maintenance import Maintenance
@@ -30,7 +29,7 @@ from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
 from bot.service.retry import retry_io
 from bot.service.submission import Submissions
-from bot.service.values import FollowUp, JobSpec, JobView, Place, Requester, SubmittedJob
+from bot.service.values import JobView, Requester
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
@@ -45,6 +44,7 @@ class Service:
     """The bot without Discord.
 
     Attributes:
+        submissions: where wishes become jobs.
         archive: what was painted: galleries, recipes, files, deletion, reports.
         people: a person's own data: export and deletion.
         guilds: what the admins of a server decide: limits, channels, pause, safety, retention; statistics.
@@ -83,9 +83,9 @@ class Service:
         self.metrics = metrics = Metrics()
         store.jobs.on_event = JobLog(metrics).on_event
         self._queue = queue = JobQueue(store, self._notify, executor.workers)
-        facts = FactCache(store)
-        self.guilds = guilds = GuildSettings(config, store, facts, queue)
-        self.words = PromptRules(config, store, facts)
+        records = GuildRecords(store.guilds)
+        self.guilds = guilds = GuildSettings(config, store, records, queue)
+        self.words = PromptRules(config, records)
         self.archive = Archive(store, files, guilds, self._stop, self._notify)
         self.personal_data = PersonalData(store, files, self.archive)
         self.post = DeliveryService(store, files, guilds, self._notify)
@@ -93,13 +93,13 @@ class Service:
         self._dispatcher = Dispatcher(store, queue, worker, executor, guilds, external_wait)
         base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
         enqueue = self._dispatcher.enqueue
-        self._submissions = Submissions(
+        self.submissions = submissions = Submissions(
             config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, request_warnings
         )
         self.maintenance = Maintenance(
             store, files, guilds, self.archive, config.timing, self._notify, self.post.failed, external_wait
         )
-        self.host = Operator(config, store, files, executor, queue, self.words, self._submissions, metrics, gpu_bytes)
+        self.host = Operator(config, store, files, executor, queue, self.words, submissions, metrics, gpu_bytes)
 
     # Life
 
@@ -128,7 +128,7 @@ class Service:
         """
         if self._draining or not self._started:
             return
-        self._draining = self._submissions.closed = True
+        self._draining = self.submissions.closed = True
         interrupted = list(self._queue.running)
         await self._dispatcher.drain()
         _log.info("drained", extra=about(interrupted=len(interrupted)))
@@ -143,33 +143,15 @@ class Service:
         await self._executor.close()
         await self.store.close()
 
-    # Asking for pictures
+    # Watching
 
-    async def submit(self, requester: Requester, spec: JobSpec) -> SubmittedJob:
-        """Check a wish and put it into the queue; its row is written when this returns.
+    def watch(self, listener: Listener) -> Callable[[], None]:
+        """Have `listener(job_id)` called on the event loop whenever `view(job_id)` changed; returns what ends it.
 
-        Raises:
-            Refused: one of its kinds, with the sentence for the person. Nothing was queued.
+        It is called often and must return at once. Places in the queue shift without a call.
         """
-        return await self._submissions.submit(requester, spec)
-
-    async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
-        """A new job that goes on from picture `number` (from 1): again, vary, continue, remix, upscale.
-
-        Anyone in the same server may, except with a private job of somebody else.
-
-        Raises:
-            Refused: as `submit`; NotFound for a job of another server or one that was deleted.
-        """
-        return await self._submissions.go_on(requester, job_id, number, change)
-
-    async def again_from_file(self, requester: Requester, data: bytes, *, new_seed: bool = False) -> SubmittedJob:
-        """A new job by the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
-
-        Raises:
-            Refused: as `submit`; InvalidWish where there is no recipe in the file, or a broken one.
-        """
-        return await self._submissions.again_from_file(requester, data, new_seed=new_seed)
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     async def set_message(self, job_id: int, channel_id: int, message_id: int | None) -> bool:
         """Note which message shows the job, None after it was deleted; whether the job itself is still there."""
@@ -178,24 +160,10 @@ class Service:
         self._notify(job_id)
         return job is not None
 
-    # Watching
-
-    def watch(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener(job_id)` called on the event loop whenever `view(job_id)` changed; returns what ends it.
-
-        It is called often and must return at once. Places in the queue shift without a call: see `places`.
-        """
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
-
     async def view(self, job_id: int) -> JobView | None:
         """What a message about the job shows now; None if it was deleted."""
         job = await self.store.jobs.get(job_id)
         return None if job is None else await self._view(job)
-
-    async def places(self) -> dict[int, Place]:
-        """The place of every queued job of all servers, by job id, in order."""
-        return await self._queue.places()
 
     async def queue(self, requester: Requester) -> list[JobView]:
         """What runs, waits or waits for access in the asker's server, in order.
@@ -220,7 +188,7 @@ class Service:
         Raises:
             NotFound, NotOwner, WrongState
         """
-        job = await self._own(requester, job_id)
+        job = await self.archive.own(requester, job_id)
         if job.state.ended or (job.state is JobState.POSTING and not job.waiting_for_access):
             raise WrongState("too_late_to_cancel")
         key = "cancelled_by_owner" if job.user_id == requester.user_id else "cancelled_by_admin"
@@ -239,7 +207,7 @@ class Service:
         Raises:
             NotFound, NotOwner, WrongState
         """
-        job = await self._own(requester, job_id)
+        job = await self.archive.own(requester, job_id)
         running = self._queue.running.get(job_id)
         if job.state is not JobState.RUNNING or running is None:
             raise WrongState("not_painted_now")
@@ -255,14 +223,6 @@ class Service:
         jobs = await retry_io(lambda: self.archive.purge_guild(guild_id), self._wait, guild=guild_id)
         await retry_io(lambda: self.guilds.forget(guild_id), self._wait, guild=guild_id)
         _log.info("server forgotten", extra=about(guild=guild_id, jobs=jobs))
-
-    async def _own(self, requester: Requester, job_id: int) -> Job:
-        job = await self.store.jobs.get(job_id)
-        if job is None or job.guild_id != requester.guild_id:
-            raise NotFound("job_unknown", job=job_id)
-        if job.user_id != requester.user_id and not requester.manages:
-            raise NotOwner("not_owner")
-        return job
 
     async def _stop(self, job: Job) -> None:
         """Take a job from the queue or the painter; its row is the caller's."""

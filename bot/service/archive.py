@@ -127,7 +127,7 @@ class Archive:
         return GalleryPage(entries=entries, page=page, pages=pages, total=total)
 
     async def own(self, requester: Requester, job_id: int) -> Job:
-        """A job that the asker may delete.
+        """A job that the asker may cancel, finish or delete.
 
         Raises:
             NotFound

@@ -2,48 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import Job, Origin
-from bot.service.requests import check_count, check_limits, compose, new_seed, reseeded, said
+from bot.service.requests import check_limits, compose, new_seed, reseeded, said
 from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
 UPSCALE = 2
 
 
-@dataclass(frozen=True)
-class Child:
-    """A request, and the picture whose saved latent it goes on from: job and number, where there is one."""
-
-    request: GenerationRequest
-    parent: tuple[int, int] | None
-    count: int
-
-
-def child_of(
-    job: Job, number: int, picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits
-) -> Child:
-    """The request that goes on from picture `number` of a job as the change says; `picture` is what made it.
+def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
+    """The request that goes on from a picture as the change says; `picture` is what made it.
 
     Raises:
         InvalidWish, OverLimit
     """
-    count = change.count if change.count is not None else job.count if change.kind is Origin.AGAIN else 1
-    check_count(count, limits)
     try:
-        if change.kind is Origin.AGAIN:
-            request = reseeded(picture)
-            origin = None if job.parent_id is None else (job.parent_id, job.parent_number or 1)
-            child = Child(request, origin, count)
-        else:
-            child = Child(_onwards(picture, change, base, limits), (job.id, number), count)
+        again = change.kind is Origin.AGAIN
+        request = reseeded(picture) if again else _onwards(picture, change, base, limits)
     except InvalidRequest as exc:
         raise said(exc) from exc
-    check_limits(child.request.settings, limits)
-    return child
+    check_limits(request.settings, limits)
+    return request
+
+
+def parent_of(job: Job, number: int, kind: Origin) -> tuple[int | None, int | None]:
+    """Job and number of the picture whose saved latent the new job goes on from; of `again`, the same as before."""
+    if kind is not Origin.AGAIN:
+        return job.id, number
+    return (None, None) if job.parent_id is None else (job.parent_id, job.parent_number or 1)
+
+
+def count_of(job: Job, change: FollowUp) -> int:
+    """How many pictures the new job makes."""
+    if change.count is not None:
+        return change.count
+    return job.count if change.kind is Origin.AGAIN else 1
 
 
 def _onwards(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:

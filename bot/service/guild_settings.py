@@ -1,28 +1,98 @@
-"""What the admins of a server decide: limits, channels, pause, safety, retention; and its statistics. Event loop.
+"""The settings of each server: limits, channels, pause, safety, retention; and its statistics. Event loop.
 
 Every method that changes something checks itself that the asker manages the server.
 """
 
 from __future__ import annotations
 
-from bot.config import Config, Limits
-from bot.errors import InvalidJobSpec
-from bot.service import limits as limit_rules
-from bot.service.facts import FactCache, must_manage
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, replace
+
+from bot.config import Caps, Config, Limits, within_cap
+from bot.errors import InvalidJobSpec, OverLimit
 from bot.service.queue import JobQueue
 from bot.service.values import Requester, Safety, Statistics
-from bot.store import Store
+from bot.store import GuildTable, Store
 
 MAX_RETENTION_DAYS = 3_650
 MAX_STATISTICS_DAYS = 366
 _PAUSED, _SAFETY, _REPORTS, _RETENTION = "paused", "safety", "report_channel", "retention_days"
+_CACHED_GUILDS = 2_000
+LIMIT_NAMES = tuple(item.name for item in fields(Limits))
+_LOWER_IS_BETTER = frozenset({"cooldown_s"})
+_ZERO_IS_ENDLESS = frozenset({"daily"})
+
+
+@dataclass(frozen=True)
+class GuildRecord:
+    """Settings, limits of roles, channel rules, styles and blocklist of one server, as they are in the database."""
+
+    settings: dict[str, str]
+    roles: dict[int, dict[str, int]]
+    channels: dict[int, bool]
+    styles: dict[str, str]
+    rules: tuple[str, ...]
+
+
+class GuildRecords:
+    """Read and write what servers set. Reads are cached, and this process alone writes: always by `changing`."""
+
+    def __init__(self, table: GuildTable) -> None:
+        self._table = table
+        self._cached: OrderedDict[int, GuildRecord] = OrderedDict()
+        self._changes = 0
+
+    async def of(self, guild_id: int) -> GuildRecord:
+        """The record of a server."""
+        record, changes = self._cached.get(guild_id), self._changes
+        if record is None:
+            record = GuildRecord(
+                settings=await self._table.settings(guild_id),
+                roles=await self._table.role_limits(guild_id),
+                channels=await self._table.channels(guild_id),
+                styles=await self._table.styles(guild_id),
+                rules=await self._table.rules(guild_id),
+            )
+            if changes != self._changes:
+                return record  # A change was written meanwhile, which this may not hold yet: do not keep it.
+            self._cached[guild_id] = record
+        self._cached.move_to_end(guild_id)
+        while len(self._cached) > _CACHED_GUILDS:
+            self._cached.popitem(last=False)
+        return record
+
+    @asynccontextmanager
+    async def changing(self, requester: Requester) -> AsyncIterator[GuildTable]:
+        """The table to write to, on behalf of somebody who manages the server; its record is read anew afterwards.
+
+        Raises:
+            NotOwner
+        """
+        requester.must_manage()
+        try:
+            yield self._table
+        finally:
+            self._changed(requester.guild_id)
+
+    async def forget(self, guild_id: int) -> None:
+        """Delete all that a server set, and its sums."""
+        try:
+            await self._table.forget(guild_id)
+        finally:
+            self._changed(guild_id)
+
+    def _changed(self, guild_id: int) -> None:
+        self._changes += 1
+        self._cached.pop(guild_id, None)
 
 
 class GuildSettings:
     """The settings of each server, beside its words."""
 
-    def __init__(self, config: Config, store: Store, facts: FactCache, queue: JobQueue) -> None:
-        self._config, self._store, self._facts, self._queue = config, store, facts, queue
+    def __init__(self, config: Config, store: Store, records: GuildRecords, queue: JobQueue) -> None:
+        self._config, self._store, self._records, self._queue = config, store, records, queue
 
     async def load(self) -> None:
         """Take up which servers are paused. Called once, when the database is open."""
@@ -31,10 +101,10 @@ class GuildSettings:
 
     async def limits(self, guild_id: int, role_ids: frozenset[int] = frozenset()) -> Limits:
         """What holds for somebody with these roles: the host's defaults, the server's values, then the best role's."""
-        facts = await self._facts.of(guild_id)
-        own = {name: int(facts.settings[name]) for name in limit_rules.NAMES if name in facts.settings}
-        roles = [values for role_id, values in facts.roles.items() if role_id in role_ids]
-        return limit_rules.effective(self._config.limits, own, roles, self._config.caps)
+        record = await self._records.of(guild_id)
+        own = {name: int(record.settings[name]) for name in LIMIT_NAMES if name in record.settings}
+        roles = [values for role_id, values in record.roles.items() if role_id in role_ids]
+        return effective_limits(self._config.limits, own, roles, self._config.caps)
 
     async def set_limit(self, requester: Requester, name: str, value: int | None, role_id: int | None = None) -> Limits:
         """Set a limit of the server or of a role, by its name in `Limits`; None goes back to the default.
@@ -46,23 +116,22 @@ class GuildSettings:
             InvalidWish: for an unknown name or a value out of range.
             OverLimit: above the host's hard cap.
         """
-        must_manage(requester)
-        default = getattr(self._config.limits, name, 0)
-        limit_rules.check(name, default if value is None else value, self._config.caps)
-        if role_id is None:
-            await self._store.guilds.put_setting(requester.guild_id, name, None if value is None else str(value))
-        else:
-            await self._store.guilds.put_role_limit(requester.guild_id, role_id, name, value)
-        self._facts.forget(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            default = getattr(self._config.limits, name, 0)
+            check_limit(name, default if value is None else value, self._config.caps)
+            if role_id is None:
+                await table.put_setting(requester.guild_id, name, None if value is None else str(value))
+            else:
+                await table.put_role_limit(requester.guild_id, role_id, name, value)
         return await self.limits(requester.guild_id, frozenset() if role_id is None else frozenset({role_id}))
 
     async def role_limits(self, guild_id: int) -> dict[int, dict[str, int]]:
         """What each role of a server has of its own, by role id."""
-        return dict((await self._facts.of(guild_id)).roles)
+        return dict((await self._records.of(guild_id)).roles)
 
     async def channels(self, guild_id: int) -> dict[int, bool]:
         """Channels with a rule: True is allowed, False denied. Where any is allowed, only those are."""
-        return dict((await self._facts.of(guild_id)).channels)
+        return dict((await self._records.of(guild_id)).channels)
 
     async def set_channel(self, requester: Requester, channel_id: int, allowed: bool | None) -> None:
         """Allow or deny a channel or category, or take its rule away (None).
@@ -70,13 +139,12 @@ class GuildSettings:
         Raises:
             NotOwner
         """
-        must_manage(requester)
-        await self._store.guilds.put_channel(requester.guild_id, channel_id, allowed)
-        self._facts.forget(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            await table.put_channel(requester.guild_id, channel_id, allowed)
 
     async def is_open(self, requester: Requester) -> bool:
         """Whether pictures may be asked for where the asker is; a channel's own rule goes before its category's."""
-        rules = (await self._facts.of(requester.guild_id)).channels
+        rules = (await self._records.of(requester.guild_id)).channels
         own = rules.get(requester.channel_id)
         if own is not None:
             return own
@@ -89,9 +157,8 @@ class GuildSettings:
         Raises:
             NotOwner
         """
-        must_manage(requester)
-        await self._store.guilds.put_setting(requester.guild_id, _PAUSED, "yes")
-        self._facts.forget(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            await table.put_setting(requester.guild_id, _PAUSED, "yes")
         self._queue.set_pause(requester.guild_id, True)
 
     async def resume(self, requester: Requester) -> None:
@@ -100,9 +167,8 @@ class GuildSettings:
         Raises:
             NotOwner
         """
-        must_manage(requester)
-        await self._store.guilds.put_setting(requester.guild_id, _PAUSED, None)
-        self._facts.forget(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            await table.put_setting(requester.guild_id, _PAUSED, None)
         self._queue.set_pause(requester.guild_id, False)
 
     async def paused(self, guild_id: int) -> bool:
@@ -115,12 +181,12 @@ class GuildSettings:
         Raises:
             NotOwner
         """
-        must_manage(requester)
+        requester.must_manage()
         return await self._queue.clear(requester.guild_id)
 
     async def safety(self, guild_id: int) -> tuple[Safety, int | None]:
         """What is done with pictures in which the check finds something, and the channel for reports."""
-        settings = (await self._facts.of(guild_id)).settings
+        settings = (await self._records.of(guild_id)).settings
         channel = settings.get(_REPORTS)
         return Safety(settings.get(_SAFETY, self._config.safety.mode)), None if channel is None else int(channel)
 
@@ -132,18 +198,17 @@ class GuildSettings:
         Raises:
             NotOwner
         """
-        must_manage(requester)
-        if mode is not None:
-            await self._store.guilds.put_setting(requester.guild_id, _SAFETY, mode.value)
-        if report_channel_id is not None:
-            channel = str(report_channel_id) if report_channel_id else None
-            await self._store.guilds.put_setting(requester.guild_id, _REPORTS, channel)
-        self._facts.forget(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            if mode is not None:
+                await table.put_setting(requester.guild_id, _SAFETY, mode.value)
+            if report_channel_id is not None:
+                channel = str(report_channel_id) if report_channel_id else None
+                await table.put_setting(requester.guild_id, _REPORTS, channel)
         return await self.safety(requester.guild_id)
 
     async def retention_days(self, guild_id: int) -> int:
         """After how many days pictures are deleted; 0 is never."""
-        own = (await self._facts.of(guild_id)).settings.get(_RETENTION)
+        own = (await self._records.of(guild_id)).settings.get(_RETENTION)
         return shortest_retention(self._config.retention_days, None if own is None else int(own))
 
     async def set_retention(self, requester: Requester, days: int | None) -> int:
@@ -153,18 +218,16 @@ class GuildSettings:
             NotOwner
             InvalidWish: out of range.
         """
-        must_manage(requester)
-        if days is not None and not 0 <= days <= MAX_RETENTION_DAYS:
-            raise InvalidJobSpec("out_of_range", field="days", name="days", low=0, high=MAX_RETENTION_DAYS)
-        await self._store.guilds.put_setting(requester.guild_id, _RETENTION, None if days is None else str(days))
-        self._facts.forget(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            if days is not None and not 0 <= days <= MAX_RETENTION_DAYS:
+                raise InvalidJobSpec("out_of_range", field="days", name="days", low=0, high=MAX_RETENTION_DAYS)
+            await table.put_setting(requester.guild_id, _RETENTION, None if days is None else str(days))
         return await self.retention_days(requester.guild_id)
 
     async def forget(self, guild_id: int) -> None:
         """Delete all that a server set, and its sums; its jobs are the caller's."""
         self._queue.set_pause(guild_id, False)
-        await self._store.guilds.forget(guild_id)
-        self._facts.forget(guild_id)
+        await self._records.forget(guild_id)
 
     async def statistics(self, guild_id: int | None, days: int = 7) -> Statistics:
         """Of a server, or of all (None), in the last 1 to 366 days."""
@@ -187,3 +250,46 @@ def shortest_retention(host_days: int, guild_days: int | None) -> int:
     if guild_days is None or guild_days == 0:
         return host_days
     return min(guild_days, host_days) if host_days else guild_days
+
+
+def effective_limits(
+    defaults: Limits, guild: Mapping[str, int], roles: Iterable[Mapping[str, int]], caps: Caps
+) -> Limits:
+    """The limits of a person; a role's value goes before the server's, of several roles the best one."""
+    values = {name: value for name, value in guild.items() if name in LIMIT_NAMES}
+    best: dict[str, int] = {}
+    for role in roles:
+        for name, value in role.items():
+            if name in LIMIT_NAMES:
+                best[name] = _better(name, best.get(name, value), value)
+    values |= best
+    for name, value in values.items():
+        cap = getattr(caps, name, None)
+        if cap is not None and not within_cap(name, value, cap):
+            values[name] = cap  # The host lowered the cap after the server set its value.
+    return replace(defaults, **values)
+
+
+def check_limit(name: str, value: int, caps: Caps) -> None:
+    """See that an admin may set a limit to a value.
+
+    Raises:
+        InvalidWish: for an unknown name or a value that is out of range for everybody.
+        OverLimit: above the host's cap.
+    """
+    item = {item.name: item for item in fields(Limits)}.get(name)
+    if item is None:
+        raise InvalidJobSpec("limit_unknown", field="name", name=name[:40], known=", ".join(LIMIT_NAMES))
+    low, high = item.metadata["low"], item.metadata["high"]
+    cap = getattr(caps, name, None)
+    if not low <= value <= high:
+        most = min(high, cap or high)  # 0 is without end
+        raise InvalidJobSpec("out_of_range_whole", field=name, name=name, low=low, high=most)
+    if cap is not None and not within_cap(name, value, cap):
+        raise OverLimit("limit_over_cap", name=name, cap=cap)
+
+
+def _better(name: str, one: int, other: int) -> int:
+    if name in _ZERO_IS_ENDLESS and 0 in (one, other):
+        return 0
+    return min(one, other) if name in _LOWER_IS_BETTER else max(one, other)

@@ -13,22 +13,29 @@ from functools import partial
 from PIL import Image
 
 from bot import imaging
-from bot.errors import FilesError, IllegalTransition, NotFound, StoreError
+from bot.errors import BotError, FilesError, IllegalTransition, NotFound, StoreError
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
 from bot.log import about, new_error_id
 from bot.monitoring.metrics import Metrics
-from bot.service.queue import JobQueue
-from bot.service.reasons import Unsafe, reason_for
+from bot.service.queue import JobQueue, Running
 from bot.service.requests import picture_request
 from bot.service.retry import retry_io
-from bot.service.running import Running
 from bot.service.values import Preview
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, FOR_NEWS, ExternalWait
 from bot.worker.protocol import Executor, GeneratedPicture, Interrupted, ProgressUpdate, StopMode, Work, WorkerDied
-from generator import GenerationRequest, Recipe, encode, recipe_to_json, request_from_json
+from generator import (
+    CheckpointError,
+    GenerationRequest,
+    GeneratorError,
+    OutOfMemory,
+    Recipe,
+    encode,
+    recipe_to_json,
+    request_from_json,
+)
 
 GRID = 0
 """The number of the file that shows all pictures of a job."""
@@ -287,3 +294,24 @@ class JobRunner:
             return await retry_io(move, self._wait, job=job.id, guild=job.guild_id)
         except (NotFound, IllegalTransition):
             return None
+
+
+class Unsafe(BotError):
+    """The check found something, and the server wants such pictures refused."""
+
+
+def reason_for(exc: Exception, error_id: str) -> Sentence:
+    """Why a job failed, in words for the person who asked."""
+    if isinstance(exc, OutOfMemory):
+        return Sentence.of("out_of_memory")
+    if isinstance(exc, CheckpointError):
+        return Sentence.of("models_broken", error_id=error_id)
+    if isinstance(exc, GeneratorError):
+        return Sentence.of("generator_says", message=Sentence.of_generator(exc.message))
+    if isinstance(exc, FilesError | StoreError):
+        return Sentence.of("not_saved", error_id=error_id)
+    if isinstance(exc, WorkerDied):
+        return Sentence.of("painter_died", error_id=error_id)
+    if isinstance(exc, BotError):
+        return exc.sentence
+    return Sentence.of("unexpected", error_id=error_id)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bot.config import Config
 from bot.environment import load_config
-from bot.errors import NotOwner
 from bot.files import DataFolder
 from bot.monitoring.metrics import Metrics, Totals
 from bot.service.prompt_rules import PromptRules
@@ -74,7 +73,7 @@ class Operator:
         Raises:
             NotOwner
         """
-        _must_host(requester)
+        requester.must_host()
         states = await self._store.figures.states()
         used, free, gpu_bytes = await asyncio.to_thread(
             lambda: (self._files.used_bytes(), self._files.free_bytes(), self._gpu_bytes())
@@ -114,7 +113,7 @@ class Operator:
         Raises:
             NotOwner
         """
-        _must_host(requester)
+        requester.must_host()
         self._submissions.closed = on
 
     async def reload_styles(self, requester: Requester, path: Path) -> int:
@@ -124,12 +123,7 @@ class Operator:
             NotOwner
             ConfigError: if the file is broken; the styles stay as they were.
         """
-        _must_host(requester)
+        requester.must_host()
         config = await asyncio.to_thread(load_config, path)
         self._words.host_styles = dict(config.styles)
         return len(config.styles)
-
-
-def _must_host(requester: Requester) -> None:
-    if not requester.hosts:
-        raise NotOwner("must_host")

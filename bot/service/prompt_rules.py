@@ -1,18 +1,23 @@
-"""Styles that are added to prompts, and words that no prompt may hold. Event loop.
+"""Styles that are added to prompts, and words that no prompt may hold. Event loop; what matches words is pure.
 
-Every method that changes something checks itself that the asker manages the server.
+Every method that changes something checks itself that the asker manages the server. The admins of any server write
+rules and its members write texts, so that neither may be able to make the search long: a pattern takes the nearest
+place for each of its parts and never goes back on it, hence no rule takes more than a time that grows with the square
+of the text.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
 
 from bot.config import MAX_RULE_CHARACTERS, MAX_STYLE_CHARACTERS, STYLE_NAME, Config
 from bot.errors import InvalidJobSpec, NotFound
-from bot.service.blocklist import first_hit, tidy
-from bot.service.facts import FactCache, must_manage
+from bot.service.guild_settings import GuildRecords
 from bot.service.values import Requester, Style
-from bot.store import Store
 from bot.texts import Sentence
 from generator import InvalidRequest, parse_story
 
@@ -23,14 +28,14 @@ MAX_RULES = 500
 class PromptRules:
     """Styles and blocklist of each server, beside the host's."""
 
-    def __init__(self, config: Config, store: Store, facts: FactCache) -> None:
-        self._table, self._facts = store.guilds, facts
+    def __init__(self, config: Config, records: GuildRecords) -> None:
+        self._records = records
         self.host_styles: dict[str, str] = dict(config.styles)
         self.host_rules: tuple[str, ...] = tuple(config.blocklist)
 
     async def styles(self, guild_id: int) -> tuple[Style, ...]:
         """The server's own styles and the host's, by name; one of the server's hides the host's of the same name."""
-        own = (await self._facts.of(guild_id)).styles
+        own = (await self._records.of(guild_id)).styles
         taken = set(map(str.casefold, own))
         found = [Style(name=name, text=text, own=True) for name, text in own.items()]
         for name, text in self.host_styles.items():
@@ -56,23 +61,24 @@ class PromptRules:
             NotOwner
             InvalidWish: for a name or text that cannot be.
         """
-        must_manage(requester)
-        name, text = name.strip(), " ".join(text.split())
-        if not STYLE_NAME.fullmatch(name):
-            raise InvalidJobSpec("style_name", field="name")
-        if not 0 < len(text) <= MAX_STYLE_CHARACTERS:
-            raise InvalidJobSpec("style_text", field="text", most=MAX_STYLE_CHARACTERS)
-        try:
-            scenes = parse_story(text, beside_pictures=True)
-        except InvalidRequest as exc:
-            raise InvalidJobSpec("generator_says", field="text", message=Sentence.of_generator(exc.message)) from exc
-        if len(scenes) != 1:
-            raise InvalidJobSpec("style_story", field="text")
-        own = (await self._facts.of(requester.guild_id)).styles
-        if len(own) >= MAX_STYLES and name.casefold() not in map(str.casefold, own):
-            raise InvalidJobSpec("styles_full", most=MAX_STYLES)
-        await self._table.put_style(requester.guild_id, name, text)
-        self._facts.forget(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            name, text = name.strip(), " ".join(text.split())
+            if not STYLE_NAME.fullmatch(name):
+                raise InvalidJobSpec("style_name", field="name")
+            if not 0 < len(text) <= MAX_STYLE_CHARACTERS:
+                raise InvalidJobSpec("style_text", field="text", most=MAX_STYLE_CHARACTERS)
+            try:
+                scenes = parse_story(text, beside_pictures=True)
+            except InvalidRequest as exc:
+                raise InvalidJobSpec(
+                    "generator_says", field="text", message=Sentence.of_generator(exc.message)
+                ) from exc
+            if len(scenes) != 1:
+                raise InvalidJobSpec("style_story", field="text")
+            own = (await self._records.of(requester.guild_id)).styles
+            if len(own) >= MAX_STYLES and name.casefold() not in map(str.casefold, own):
+                raise InvalidJobSpec("styles_full", most=MAX_STYLES)
+            await table.put_style(requester.guild_id, name, text)
         return Style(name=name, text=text, own=True)
 
     async def remove_style(self, requester: Requester, name: str) -> None:
@@ -81,9 +87,8 @@ class PromptRules:
         Raises:
             NotOwner, NotFound
         """
-        must_manage(requester)
-        removed = await self._table.remove_style(requester.guild_id, name.strip())
-        self._facts.forget(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            removed = await table.remove_style(requester.guild_id, name.strip())
         if not removed:
             of_host = name.strip().casefold() in map(str.casefold, self.host_styles)
             raise NotFound("style_of_host" if of_host else "style_unknown", name=name[:40])
@@ -94,8 +99,8 @@ class PromptRules:
         Raises:
             NotOwner
         """
-        must_manage(requester)
-        return (await self._facts.of(requester.guild_id)).rules
+        requester.must_manage()
+        return (await self._records.of(requester.guild_id)).rules
 
     async def add_block(self, requester: Requester, rule: str) -> str:
         """Forbid a word or phrase; `*` stands for any letters of the same word. Returns the rule as it is kept.
@@ -103,14 +108,13 @@ class PromptRules:
         Raises:
             NotOwner, InvalidWish
         """
-        must_manage(requester)
-        rule = tidy(rule)
-        if not rule.strip("* ") or len(rule) > MAX_RULE_CHARACTERS:
-            raise InvalidJobSpec("rule_malformed", field="rule", most=MAX_RULE_CHARACTERS)
-        if len((await self._facts.of(requester.guild_id)).rules) >= MAX_RULES:
-            raise InvalidJobSpec("rules_full", most=MAX_RULES)
-        await self._table.add_rule(requester.guild_id, rule)
-        self._facts.forget(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            rule = tidy(rule)
+            if not rule.strip("* ") or len(rule) > MAX_RULE_CHARACTERS:
+                raise InvalidJobSpec("rule_malformed", field="rule", most=MAX_RULE_CHARACTERS)
+            if len((await self._records.of(requester.guild_id)).rules) >= MAX_RULES:
+                raise InvalidJobSpec("rules_full", most=MAX_RULES)
+            await table.add_rule(requester.guild_id, rule)
         return rule
 
     async def remove_block(self, requester: Requester, rule: str) -> None:
@@ -119,14 +123,52 @@ class PromptRules:
         Raises:
             NotOwner, NotFound
         """
-        must_manage(requester)
-        removed = await self._table.remove_rule(requester.guild_id, tidy(rule))
-        self._facts.forget(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            removed = await table.remove_rule(requester.guild_id, tidy(rule))
         if not removed:
             raise NotFound("rule_unknown", rule=rule[:MAX_RULE_CHARACTERS])
 
     async def find_block(self, guild_id: int, text: str) -> str | None:
         """The rule, of the server or the host, that forbids a text; None if it is allowed."""
-        rules = (*self.host_rules, *(await self._facts.of(guild_id)).rules)
+        rules = (*self.host_rules, *(await self._records.of(guild_id)).rules)
         # Hundreds of rules on thousands of characters take a while.
         return await asyncio.to_thread(first_hit, rules, text)
+
+
+def first_hit(rules: Iterable[str], text: str) -> str | None:
+    """The first rule that a text breaks; None if it breaks none.
+
+    Rules are matched as whole words, whatever the case, the width of the characters or the spaces between them:
+    "ass" does not hit "grass". A `*` in a rule stands for any letters of the same word.
+    """
+    plain = _plain(text)
+    return next((rule for rule in rules if _pattern(rule).search(plain)), None)
+
+
+def tidy(rule: str) -> str:
+    """A rule as it is kept: lower case, single spaces."""
+    return _plain(rule)
+
+
+@lru_cache(maxsize=4096)
+def _pattern(rule: str) -> re.Pattern[str]:
+    """Each part of a rule at its nearest place, in a group of its own that is not tried again."""
+    groups, gap = "", ""
+    for word in _plain(rule).split():
+        *parts, last = word.split("*")
+        for part in parts:
+            if part:
+                groups += f"(?>{gap}{re.escape(part)})"
+                gap = ""
+            gap += r"\w*?"
+        # The end of a rule's word is the end of a word in the text too.
+        end = r"(?!\w)" if re.fullmatch(r"\w", last[-1:]) else ""
+        groups += f"(?>{gap}{re.escape(last)}{end})" if last else f"(?>{gap.replace('?', '')})"
+        gap = r"\W+?"
+    return re.compile(rf"(?<!\w){groups}(?!\w)")
+
+
+def _plain(text: str) -> str:
+    """Compatible forms made one, case folded, invisible characters gone, spaces single."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join("".join(char for char in folded if unicodedata.category(char) != "Cf").split())

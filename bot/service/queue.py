@@ -8,20 +8,89 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from PIL import Image
 
 from bot.jobs import Job, JobState
 from bot.service.estimates import Estimates
-from bot.service.running import Running
 from bot.service.scheduler import Entry, Forecast, Scheduler
-from bot.service.values import Place
+from bot.service.values import Place, Preview
 from bot.store import Store
 from bot.texts import Sentence
+from bot.worker.mailbox import Mailbox
+from bot.worker.protocol import ProgressUpdate, StopMode
+from generator import Progress
 
 FRESH_S = 2.0
 """Forecasts are as old as this at most."""
 REST = 4
 """A forecast is made again only after so many times the time that it took: it fills a fifth of the time at most."""
 _AT_ONCE = 100
+
+
+@dataclass(eq=False)
+class Running:
+    """A job under the painter, from its start to its pictures being saved."""
+
+    job: Job
+    entry: Entry
+    number: int = 1
+    """Which picture is painted."""
+    progress: Progress | None = None
+    warnings: tuple[str, ...] = ()
+    preview: Preview | None = None
+    order: StopMode | None = None
+    """What it was told; told again with each news, in case the painter had nothing of it at that moment."""
+    images: list[Image.Image] = field(default_factory=list)
+    """The finished pictures of the job, for the grid."""
+    fresh: asyncio.Event = field(default_factory=asyncio.Event)
+    over: bool = False
+    """Nothing more will come from the painter."""
+    _news: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
+
+    @property
+    def finishing(self) -> bool:
+        """Whether somebody asked to finish it now."""
+        return self.job.finish_after is not None
+
+    @property
+    def steps_done(self) -> int:
+        """Steps so far, over all of its pictures."""
+        return (self.number - 1) * self.job.settings.steps + (0 if self.progress is None else self.progress.step)
+
+    @property
+    def enough(self) -> bool:
+        """Whether it was to be finished before this picture, and there is one already."""
+        wanted = self.job.finish_after
+        return wanted is not None and bool(self.images) and (self.number - 1) * self.job.settings.steps >= wanted
+
+    def begin(self, number: int) -> None:
+        """Another picture's turn: what is left of the news was of the one before."""
+        self.number, self.progress = number, None
+        self._news.take()
+
+    def on_event(self, news: ProgressUpdate) -> None:
+        """Take news of the current picture; the newest preview and snapshot are kept until they are asked for."""
+        self._news.put(news)
+        self.progress, self.warnings = news.progress, news.warnings
+        wanted = self.job.finish_after
+        if self.order is None and wanted is not None and self.steps_done >= wanted:
+            # The wish is older than this process: the picture has come to where it was then.
+            self.order = StopMode.FINISH
+        self.fresh.set()
+
+    def take_news(self) -> ProgressUpdate | None:
+        """What is new of the current picture since the last call."""
+        self.fresh.clear()
+        return self._news.take()
+
+    def left_s(self, speeds: Estimates) -> float:
+        """Seconds until all of its pictures are painted, as far as one can say."""
+        job = self.job
+        whole = speeds.picture_s(job.models, job.settings)
+        current = whole if self.progress is None else self.progress.seconds_left
+        return current + (0.0 if self.finishing else (job.count - self.number) * whole)
 
 
 class JobQueue:
@@ -45,7 +114,6 @@ class JobQueue:
         self.wake = asyncio.Event()
         self._places: dict[int, Place] = {}
         self._forecast_lock = asyncio.Lock()
-        self._changes, self._seen = 0, -1
         self._made_at, self._cost_s = 0.0, 0.0
 
     def add(self, job: Job, *, running_limit: int, resumed: bool = False) -> None:
@@ -88,7 +156,6 @@ class JobQueue:
 
     def changed(self) -> None:
         """The order or what may begin changed."""
-        self._changes += 1
         self.wake.set()
 
     def set_pause(self, guild_id: int, on: bool) -> None:
@@ -120,13 +187,6 @@ class JobQueue:
         """How many servers have waiting jobs."""
         return len({job.guild_id for job in self._waiting.values()})
 
-    async def places(self) -> dict[int, Place]:
-        """The place of every waiting job by its id, in order."""
-        async with self._forecast_lock:
-            if self._seen != self._changes or time.monotonic() - self._made_at > FRESH_S:
-                await self._make_places()
-            return self._places
-
     async def place(self, job_id: int) -> Place | None:
         """The place of one waiting job; it may be as old as FRESH_S. Many who ask at once share a forecast."""
         if job_id not in self._waiting:
@@ -146,7 +206,6 @@ class JobQueue:
         rest_s = self._made_at + REST * self._cost_s - time.monotonic()
         if rest_s > 0:
             await asyncio.sleep(rest_s)
-        self._seen = self._changes
         now, spent_s, began = time.time(), 0.0, time.perf_counter()
         picture_s = self.speeds.picture_s
         seconds = {job.id: job.count * picture_s(job.models, job.settings) for job in self._waiting.values()}
@@ -166,6 +225,5 @@ def _place(forecast: Forecast, now: float, total: int) -> Place:
     return Place(
         place=forecast.place,
         of=total,
-        starts_at=None if forecast.start_s is None else now + forecast.start_s,
         due_at=None if forecast.end_s is None else now + forecast.end_s,
     )

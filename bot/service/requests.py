@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import Any
 
 from bot.config import Limits
@@ -17,13 +18,16 @@ from bot.jobs import MAX_COUNT
 from bot.service.values import JobSpec
 from bot.texts import Sentence
 from generator import (
+    MAX_PROMPT_CHARACTERS,
     GenerationRequest,
     ImagePrompt,
     InvalidRequest,
+    Scene,
     Settings,
     Size,
     TextPrompt,
     normalise_apart,
+    parse_story,
     read_setting,
 )
 
@@ -35,29 +39,26 @@ _PROMPT_MARK = re.compile(r"(?<!\\)\|")
 _MARKS = re.compile(r"(?<!\\)([:^])")
 
 
-@dataclass(frozen=True)
-class Ground:
-    """What a wish is put on: the settings that hold where the person said nothing, models, limits, style.
-
-    `starts` says by start which settings hold otherwise.
-    """
-
-    settings: Settings
-    models: str
-    limits: Limits
-    style: str = ""
-    starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-
-
-def build(spec: JobSpec, ground: Ground) -> GenerationRequest:
+def build(
+    spec: JobSpec,
+    limits: Limits,
+    *,
+    settings: Settings,
+    models: str,
+    style: str = "",
+    starts: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
+) -> GenerationRequest:
     """The request for a wish.
+
+    `settings` hold where the person said nothing; `starts` says by start which of them are otherwise. `style` is text
+    to add to the prompt.
 
     Raises:
         InvalidWish: with the sentence for what is wrong, whatever it is.
         OverLimit: for what the server does not allow.
     """
-    settings = _settings(spec, ground)
-    check_count(spec.count, ground.limits)
+    settings = _settings(spec, limits, settings, starts)
+    check_count(spec.count, limits)
     init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
     prompts = tuple(
         _checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight)
@@ -65,11 +66,11 @@ def build(spec: JobSpec, ground: Ground) -> GenerationRequest:
     )
     request: GenerationRequest = _checked(
         GenerationRequest,
-        prompt=compose(spec.prompt, ground.style, spec.negative),
+        prompt=compose(spec.prompt, style, spec.negative),
         image_prompts=prompts,
         init_image=init_image,
         settings=settings,
-        models=ground.models,
+        models=models,
     )
     return request
 
@@ -149,12 +150,11 @@ def _note(prompt: TextPrompt, total: float) -> Sentence:
     return Sentence.of(key, text=text, weight=f"{prompt.weight:g}", share=round(100 * abs(prompt.weight) / total))
 
 
-def _settings(spec: JobSpec, ground: Ground) -> Settings:
+def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str, Mapping[str, object]]) -> Settings:
     given = {name: _typed(name, value) for name, value in spec.settings.items()}
     if spec.init_image is not None:
         given.setdefault("start", "init")
-    limits = ground.limits
-    base = ground.settings.merged(ground.starts.get(str(given.get("start", ground.settings.start)), {}))
+    base = base.merged(starts.get(str(given.get("start", base.start)), {}))
     # What the host set as a default gives way to the server's limits; what the person gave is refused.
     base = base.merged(
         {
@@ -227,12 +227,33 @@ def said(exc: InvalidRequest) -> InvalidJobSpec:
     return InvalidJobSpec("generator_says", field=exc.field, message=Sentence.of_generator(exc.message))
 
 
+def texts_of_spec(spec: JobSpec, style: str) -> list[str]:
+    """Every text that a wish says, for the blocklist: as typed, with its style, and the words as they are read.
+
+    No picture is opened for it.
+
+    Raises:
+        InvalidWish: for a prompt that cannot be read.
+    """
+    prompt = compose(spec.prompt, style, spec.negative)
+    try:
+        scenes = parse_story(prompt, beside_pictures=True)
+    except InvalidRequest as exc:
+        raise said(exc) from exc
+    # Behind the longest prompt there can only be spaces, or the prompt would have been refused.
+    typed = [text[:MAX_PROMPT_CHARACTERS] for text in (spec.prompt, spec.negative)]
+    return list(dict.fromkeys([*typed, prompt, _words(scenes)]))
+
+
 def texts_of(request: GenerationRequest) -> list[str]:
     """Every text that a request says, its parents' too, for the blocklist: as typed, and the words as they are read."""
     texts: list[str] = []
     current: GenerationRequest | None = request
     while current is not None:
-        words = " | ".join(prompt.text for scene in current.scenes for prompt in scene.prompts)
-        texts += [current.prompt, words]
+        texts += [current.prompt, _words(current.scenes)]
         current = current.parent
     return list(dict.fromkeys(texts))
+
+
+def _words(scenes: Sequence[Scene]) -> str:
+    return " | ".join(prompt.text for scene in scenes for prompt in scene.prompts)

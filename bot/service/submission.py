@@ -1,27 +1,28 @@
-"""Wishes become jobs: checked, built off the event loop, written, queued. Event loop."""
+"""Wishes become jobs: admitted or refused, built off the event loop, written, queued. Event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
-from bot.config import Config, Limits
-from bot.errors import InvalidJobSpec, NotFound, ShuttingDown
-from bot.jobs import Draft, Job, Origin
-from bot.service import admission
+from bot.config import Caps, Config, Limits
+from bot.errors import Blocked, InvalidJobSpec, NotFound, QueueFull, ShuttingDown, TooSoon, WrongChannel
+from bot.jobs import Job, Origin
 from bot.service import requests as requests
 from bot.service.archive import Archive
-from bot.service.followups import child_of
+from bot.service.followups import child_of, count_of, parent_of
 from bot.service.guild_settings import GuildSettings
 from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
 from bot.service.values import FollowUp, JobSpec, Requester, SubmittedJob
-from bot.store import Store
+from bot.store import Load, Store
 from bot.texts import Sentence
 from generator import (
-    MAX_PROMPT_CHARACTERS,
     GenerationRequest,
     InvalidRequest,
     Provenance,
@@ -32,6 +33,7 @@ from generator import (
 
 AT_ONCE = 2
 """So many wishes are read at the same time: a picture can take seconds and a gigabyte."""
+DAY_S = 86_400
 
 
 class Submissions:
@@ -68,32 +70,50 @@ class Submissions:
         """
         limits = await self._admit(requester)
         style = "" if spec.style is None else (await self._words.style(requester.guild_id, spec.style)).text
-        # Before the pictures are read, which takes longer; what is behind the longest prompt is refused anyway.
-        texts = [text[:MAX_PROMPT_CHARACTERS] for text in (spec.prompt, spec.negative)]
-        await admission.check_words(self._words, requester, texts)
-        ground = requests.Ground(self.settings, self._config.model_name, limits, style, self._starts)
+        # Before the pictures are read, which takes longer.
+        await self._check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
+        build = partial(requests.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
         async with self._reading if spec.init_image or spec.image_prompts else nullcontext():
-            request = await asyncio.to_thread(requests.build, spec, ground)
-        draft = self._draft(requester, request, limits, spec.origin, spec.count)
-        return await self._add(requester, limits, request, draft, private=spec.private, timelapse=spec.timelapse)
+            request = await asyncio.to_thread(build, spec, limits, style=style)
+        job = replace(
+            _new_job(requester, request, limits),
+            origin=spec.origin,
+            count=spec.count,
+            private=spec.private,
+            timelapse=spec.timelapse,
+        )
+        return await self._add(job, request, limits)
 
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
-        """A new job that goes on from picture `number` (from 1) of a job whose pictures are saved.
+        """A new job that goes on from picture `number` (from 1): again, vary, continue, remix, upscale.
+
+        Anyone in the same server may, except with a private job of somebody else.
 
         Raises:
             Refused: as `submit`; NotFound for a job of another server or one that was deleted.
         """
-        job = await self._archive.job(requester, job_id)
+        before = await self._archive.job(requester, job_id)
         limits = await self._admit(requester)
         if number not in {picture.number for picture in await self._archive.pictures(job_id)}:
             raise NotFound("picture_unknown", job=job_id)
         picture = await self._archive.request(requester, job_id, number)
-        child = await asyncio.to_thread(child_of, job, number, picture, change, self.settings, limits)
-        draft = self._draft(requester, child.request, limits, change.kind, child.count, child.parent)
-        return await self._add(requester, limits, child.request, draft, private=job.private, timelapse=False)
+        count = count_of(before, change)
+        requests.check_count(count, limits)
+        request = await asyncio.to_thread(child_of, picture, change, self.settings, limits)
+        await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        parent_id, parent_number = parent_of(before, number, change.kind)
+        job = replace(
+            _new_job(requester, request, limits),
+            origin=change.kind,
+            count=count,
+            private=before.private,
+            parent_id=parent_id,
+            parent_number=parent_number,
+        )
+        return await self._add(job, request, limits)
 
     async def again_from_file(self, requester: Requester, data: bytes, *, new_seed: bool = False) -> SubmittedJob:
-        """A new job by the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP).
+        """A new job by the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
 
         Raises:
             Refused: as `submit`; InvalidWish where there is no recipe in the file, or a broken one.
@@ -114,52 +134,31 @@ class Submissions:
         while current is not None:
             requests.check_limits(current.settings, limits)
             current = current.parent
-        draft = self._draft(requester, request, limits, Origin.FILE, 1)
-        return await self._add(requester, limits, request, draft, private=False, timelapse=False, made_with=made_with)
+        await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        job = replace(_new_job(requester, request, limits), origin=Origin.FILE)
+        return await self._add(job, request, limits, made_with)
 
     async def _admit(self, requester: Requester) -> Limits:
         if self.closed:
             raise ShuttingDown("shutting_down")
-        await admission.check_channel(self._guilds, requester)
+        await check_channel(self._guilds, requester)
         return await self._guilds.limits(requester.guild_id, requester.role_ids)
 
-    def _draft(
-        self,
-        requester: Requester,
-        request: GenerationRequest,
-        limits: Limits,
-        origin: Origin,
-        count: int,
-        parent: tuple[int, int] | None = None,
-    ) -> Draft:
-        return Draft(
-            guild_id=requester.guild_id,
-            channel_id=requester.channel_id,
-            user_id=requester.user_id,
-            prompt=request.prompt,
-            settings=request.settings,
-            models=request.models,
-            origin=origin,
-            parent_id=None if parent is None else parent[0],
-            parent_number=None if parent is None else parent[1],
-            priority=limits.priority,
-            count=count,
-            age_restricted=requester.age_restricted,
-            locale=requester.locale,
-        )
+    async def _check_words(self, requester: Requester, texts: list[str]) -> None:
+        """See that no text breaks a rule of the blocklist; every way to a job comes by here once.
+
+        Raises:
+            Blocked: naming the rule.
+        """
+        for text in texts:
+            rule = await self._words.find_block(requester.guild_id, text)
+            if rule is not None:
+                raise Blocked("blocked", rule=rule)
 
     async def _add(
-        self,
-        requester: Requester,
-        limits: Limits,
-        request: GenerationRequest,
-        draft: Draft,
-        *,
-        private: bool,
-        timelapse: bool,
-        made_with: Provenance | None = None,
+        self, job: Job, request: GenerationRequest, limits: Limits, made_with: Provenance | None = None
     ) -> SubmittedJob:
-        await admission.check_words(self._words, requester, await asyncio.to_thread(requests.texts_of, request))
+        """Write a new job and let it wait for its turn; `made_with` says by what its picture was made before."""
         recipe = await asyncio.to_thread(request_to_json, request)
         notes = requests.notes(request)
         if self._request_warnings is not None:
@@ -168,7 +167,60 @@ class Submissions:
             )
         if self.closed:
             raise ShuttingDown("shutting_down")
-        draft = replace(draft, private=private, timelapse=timelapse)
-        job = await self._store.jobs.add(draft, recipe, admission.gate(limits, self._config.caps, draft.count))
+        job = await self._store.jobs.add(job, recipe, gate(limits, self._config.caps, job.count))
         await self._enqueue(job)
         return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=notes)
+
+
+def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -> Job:
+    """A job for one picture, that has no row yet."""
+    return Job(
+        guild_id=requester.guild_id,
+        channel_id=requester.channel_id,
+        user_id=requester.user_id,
+        prompt=request.prompt,
+        settings=request.settings,
+        models=request.models,
+        priority=limits.priority,
+        age_restricted=requester.age_restricted,
+        locale=requester.locale,
+    )
+
+
+async def check_channel(guilds: GuildSettings, requester: Requester) -> None:
+    """See that pictures may be asked for where the asker is.
+
+    Raises:
+        WrongChannel: naming where else, if the server says so.
+    """
+    if not await guilds.is_open(requester):
+        open_ones = [f"<#{channel_id}>" for channel_id, on in (await guilds.channels(requester.guild_id)).items() if on]
+        if open_ones:
+            raise WrongChannel("channel_elsewhere", channels=" ".join(open_ones[:10]))
+        raise WrongChannel("channel_denied")
+
+
+def gate(limits: Limits, caps: Caps, count: int, now: float | None = None) -> Callable[[Load], None]:
+    """What the store asks inside the transaction that adds the job: may `count` pictures more be queued?
+
+    Raises:
+        QueueFull, TooSoon: by the function that is returned.
+    """
+    now = time.time() if now is None else now
+
+    def admit(load: Load) -> None:
+        if load.queued_bot >= caps.queue_bot:
+            raise QueueFull("queue_full_bot", count=load.queued_bot)
+        if load.queued_guild >= limits.queue_server:
+            raise QueueFull("queue_full_server", count=load.queued_guild)
+        if load.queued_user >= limits.queue_user:
+            raise QueueFull("queue_full_user", count=load.queued_user)
+        if limits.daily and load.pictures_today + count > limits.daily:
+            tomorrow = math.ceil((now // DAY_S + 1) * DAY_S)
+            left = max(0, limits.daily - load.pictures_today)
+            raise TooSoon("quota_spent", daily=limits.daily, left=left, when=tomorrow)
+        # A last time that lies ahead comes from a clock that was set back: it says nothing.
+        if load.last_at is not None and 0 <= now - load.last_at < limits.cooldown_s:
+            raise TooSoon("cooldown", when=math.ceil(load.last_at + limits.cooldown_s))
+
+    return admit

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bot.errors import NotOwner
 from bot.jobs import Job, Origin, StoredPicture
 from bot.texts import Sentence
 from generator import Progress
@@ -28,6 +29,24 @@ class Requester:
     """Whether the person is one of the bot's owners."""
     age_restricted: bool = False
     """Whether the channel is age-restricted."""
+
+    def must_manage(self) -> None:
+        """Let only those pass who manage the server.
+
+        Raises:
+            NotOwner
+        """
+        if not self.manages:
+            raise NotOwner("must_manage")
+
+    def must_host(self) -> None:
+        """Let only those pass who run this bot.
+
+        Raises:
+            NotOwner
+        """
+        if not self.hosts:
+            raise NotOwner("must_host")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +97,14 @@ class FollowUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a queued job stands. Times are seconds since 1970; None where nobody can say (paused)."""
+    """Where a queued job stands."""
 
     place: int
     """1 is next."""
     of: int
     """Length of the whole queue of this bot, over all servers."""
-    starts_at: float | None
     due_at: float | None
+    """Seconds since 1970: when its pictures are painted; None where nobody can say (paused)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from bot.store.guilds import GuildTable
 from bot.store.jobs import JobTable, Load
 from bot.store.pictures import PictureTable
 
-__all__ = ["Load", "SpeedKey", "Store", "Sums"]
+__all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums"]
 
 
 class Store:

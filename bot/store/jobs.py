@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import aiosqlite
 
 from bot.errors import NotFound
-from bot.jobs import TRANSITIONS, Draft, Event, Job, JobState, StoredPicture, check_transition
+from bot.jobs import TRANSITIONS, Event, Job, JobState, StoredPicture, check_transition
 from bot.store.connection import Database
 from bot.store.rows import (
-    DRAFT_COLUMNS,
+    JOB_COLUMNS,
     SELECT_JOB,
     SELECT_PICTURE,
     assignments,
@@ -46,25 +46,27 @@ class JobTable:
         self._database = database
         self.on_event: Callable[[Event], None] = lambda event: None
 
-    async def add(self, draft: Draft, recipe: str, admit: Callable[[Load], None]) -> Job:
-        """Write a new job, if `admit` raises nothing when it sees the load in the same transaction."""
+    async def add(self, job: Job, recipe: str, admit: Callable[[Load], None]) -> Job:
+        """Write a new job, if `admit` raises nothing when it sees the load in the same transaction.
+
+        Returns it with its id and the time of its creation.
+        """
         now = time.time()
-        values = {name: getattr(draft, name) for name in DRAFT_COLUMNS} | {"state": JobState.QUEUED, "created_at": now}
+        job = replace(job, created_at=now)
         async with self._database.transaction() as db:
-            admit(await _load(db, draft.guild_id, draft.user_id, now))
-            if draft.parent_id is not None and await _one(db, draft.parent_id) is None:
+            admit(await _load(db, job.guild_id, job.user_id, now))
+            if job.parent_id is not None and await _one(db, job.parent_id) is None:
                 # It was deleted meanwhile; the recipe holds all that is needed to dream it again.
-                draft = replace(draft, parent_id=None, parent_number=None)
-                values |= {"parent_id": None, "parent_number": None}
+                job = replace(job, parent_id=None, parent_number=None)
+            values = {name: getattr(job, name) for name in JOB_COLUMNS if name != "id"}
             cursor = await db.execute(*insertion("jobs", values))
-            job_id = cursor.lastrowid or 0
-            await db.execute("INSERT INTO recipes VALUES (?, ?)", (job_id, recipe))
+            job = replace(job, id=cursor.lastrowid or 0)
+            await db.execute("INSERT INTO recipes VALUES (?, ?)", (job.id, recipe))
             await db.execute(
                 "INSERT INTO usage VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                 " pictures = pictures + excluded.pictures, last_at = excluded.last_at",
-                (draft.guild_id, draft.user_id, day_of(now), draft.count, now),
+                (job.guild_id, job.user_id, day_of(now), job.count, now),
             )
-        job = Job(**{name: getattr(draft, name) for name in DRAFT_COLUMNS}, id=job_id, created_at=now)
         self.on_event(Event(job, None))
         return job
 

@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 
-from bot.jobs import Draft, Job, JobState, Origin, StoredPicture
+from bot.jobs import Job, JobState, Origin, StoredPicture
 from bot.store.connection import Row
 from bot.texts import Sentence
 from generator import Settings
 
 JOB_COLUMNS = tuple(item.name for item in fields(Job))
-DRAFT_COLUMNS = tuple(item.name for item in fields(Draft))
 PICTURE_COLUMNS = tuple(item.name for item in fields(StoredPicture))
 SELECT_JOB = f"SELECT {', '.join(f'jobs.{name}' for name in JOB_COLUMNS)} FROM jobs"  # noqa: S608 - our own names
 SELECT_PICTURE = f"SELECT {', '.join(f'pictures.{name}' for name in PICTURE_COLUMNS)} FROM pictures"  # noqa: S608

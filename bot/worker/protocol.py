@@ -6,7 +6,7 @@ The values here are frozen. `Executor` is used on the event loop; `Dream` and `E
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
@@ -114,6 +114,10 @@ class ProgressUpdate:
     """Sentences of the generator for the person who asked."""
     preview: Image.Image | None = None
     snapshot: bytes | None = None
+
+    def over(self, older: ProgressUpdate) -> ProgressUpdate:
+        """This, with the preview and the snapshot of older news where it has none."""
+        return replace(self, preview=self.preview or older.preview, snapshot=self.snapshot or older.snapshot)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from bot.errors import emptied
 from bot.log import about
 from bot.waiting import FOR_THE_PAINTER, ExternalWait, identity
+from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import (
     Dream,
     Engine,
@@ -51,27 +52,11 @@ class _Task:
     done: asyncio.Future[Outcome]
     order: StopMode | None = None
     alive_at: float = field(default_factory=time.monotonic)
-    _news: ProgressUpdate | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    news: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
 
     def is_told(self, order: StopMode) -> bool:
         """Whether this is its order by now."""
         return self.order is order
-
-    def put_news(self, news: ProgressUpdate) -> bool:
-        """Keep the newest of each kind; whether the event loop must be called to take it."""
-        with self._lock:
-            old, self._news = self._news, news
-            if old is not None:
-                preview, snapshot = news.preview or old.preview, news.snapshot or old.snapshot
-                self._news = replace(news, preview=preview, snapshot=snapshot)
-            return old is None
-
-    def take_news(self) -> ProgressUpdate | None:
-        """What is new since the last call."""
-        with self._lock:
-            news, self._news = self._news, None
-            return news
 
 
 class LocalExecutor:
@@ -232,7 +217,7 @@ class _Worker:
             if progress.step == first + 1:
                 first_at = now
             news = reports.after_step(dream, progress, now, film)
-            if news is not None and task.put_news(news):
+            if news is not None and task.news.put(news):
                 self._call(_deliver, task)
         steps = max(1, progress.step - first - 1)
         step_s = (time.monotonic() - first_at) / steps if progress.step > first + 1 else progress.seconds_per_step
@@ -305,6 +290,6 @@ def _settle(task: _Task, outcome: Outcome | Exception) -> None:
 
 
 def _deliver(task: _Task) -> None:
-    news = task.take_news()
+    news = task.news.take()
     if news is not None and not task.done.done():
         task.on_news(news)

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from bot.config import Config, Timing
-from tests.bot.bench import Bench
+from tests.bot.real_service import RealService
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ def config() -> Config:
 
 
 @pytest_asyncio.fixture
-async def bench(tmp_path: Path, config: Config) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path / "data", config)
+async def bench(tmp_path: Path, config: Config) -> AsyncIterator[RealService]:
+    bench = RealService(tmp_path / "data", config)
     await bench.start()
     yield bench
     bench.engine.open.set()

@@ -15,12 +15,12 @@ from bot.jobs import Job, JobState, Origin
 from bot.service import GRID, FollowUp, JobSpec, Safety
 from bot.texts import Sentence
 from generator import GeneratorError, OutOfMemory, Provenance, read_recipe
-from tests.bot.bench import BEN, CHANNEL, GUILD, QUICK, Bench, requester, until
+from tests.bot.real_service import BEN, CHANNEL, GUILD, QUICK, RealService, requester, until
 
 LONG = {"steps": 600}
 
 
-async def running(bench: Bench, job: Job) -> Job:
+async def running(bench: RealService, job: Job) -> Job:
     """The job, as soon as the painter made a step of it."""
 
     async def moves() -> Job | None:
@@ -30,11 +30,11 @@ async def running(bench: Bench, job: Job) -> Job:
     return await until(moves)
 
 
-def files_of(bench: Bench, job_id: int) -> set[str]:
+def files_of(bench: RealService, job_id: int) -> set[str]:
     return {path.parent.parent.name for path in bench.files.root.rglob(f"{job_id:09d}-*")}
 
 
-async def test_a_wish_is_queued_painted_saved_and_posted(bench: Bench) -> None:
+async def test_a_wish_is_queued_painted_saved_and_posted(bench: RealService) -> None:
     job = await bench.imagine()
     assert job.state is JobState.QUEUED
     done = await bench.post(job.id)
@@ -43,7 +43,7 @@ async def test_a_wish_is_queued_painted_saved_and_posted(bench: Bench) -> None:
     assert job.id in bench.changes
 
 
-async def test_the_saved_picture_carries_the_recipe_that_makes_it_again(bench: Bench) -> None:
+async def test_the_saved_picture_carries_the_recipe_that_makes_it_again(bench: RealService) -> None:
     job = await bench.imagine(seed=11)
     await bench.post(job.id)
     data = bench.files.read(Kind.PICTURE, job.id, 1)
@@ -53,7 +53,7 @@ async def test_the_saved_picture_carries_the_recipe_that_makes_it_again(bench: B
     assert await bench.service.archive.request(requester(), job.id, 1) == request
 
 
-async def test_the_picture_and_its_row_are_there_before_it_is_to_be_posted(bench: Bench) -> None:
+async def test_the_picture_and_its_row_are_there_before_it_is_to_be_posted(bench: RealService) -> None:
     seen: list[tuple[int, bool]] = []
     job = await bench.imagine()
 
@@ -69,7 +69,7 @@ async def test_the_picture_and_its_row_are_there_before_it_is_to_be_posted(bench
     assert set(seen) == {(1, True)}
 
 
-async def test_while_it_is_painted_there_are_progress_preview_and_a_time(bench: Bench) -> None:
+async def test_while_it_is_painted_there_are_progress_preview_and_a_time(bench: RealService) -> None:
     bench.engine.step_s = 0.02
     job = await bench.imagine(**LONG)
 
@@ -84,23 +84,24 @@ async def test_while_it_is_painted_there_are_progress_preview_and_a_time(bench: 
     await bench.service.cancel(requester(), job.id)
 
 
-async def test_those_who_wait_know_their_place_and_when(bench: Bench) -> None:
+async def test_those_who_wait_know_their_place_and_when(bench: RealService) -> None:
     bench.engine.open.clear()
     first = await bench.imagine()
     await bench.reaches(first.id, JobState.RUNNING)
-    second = await bench.service.submit(requester(), JobSpec(prompt="two", settings=QUICK))
-    third = await bench.service.submit(requester(BEN, guild_id=7), JobSpec(prompt="three", settings=QUICK))
-    places = await bench.service.places()
-    assert [places[submitted.job.id].place for submitted in (second, third)] == [1, 2]
-    assert second.place is not None
+    second = await bench.service.submissions.submit(requester(), JobSpec(prompt="two", settings=QUICK))
+    third = await bench.service.submissions.submit(requester(BEN, guild_id=7), JobSpec(prompt="three", settings=QUICK))
+    assert second.place is not None and third.place is not None
+    assert (second.place.place, third.place.place) == (1, 2)
     assert second.place.due_at is not None
     assert second.place.due_at > time.time()
     queue = await bench.service.queue(requester())
     assert [view.job.id for view in queue] == [first.id, second.job.id]
 
 
-async def test_several_pictures_are_one_job_with_a_grid_and_seeds_that_follow(bench: Bench) -> None:
-    submitted = await bench.service.submit(requester(), JobSpec(prompt="x", settings=QUICK | {"seed": 5}, count=4))
+async def test_several_pictures_are_one_job_with_a_grid_and_seeds_that_follow(bench: RealService) -> None:
+    submitted = await bench.service.submissions.submit(
+        requester(), JobSpec(prompt="x", settings=QUICK | {"seed": 5}, count=4)
+    )
     await bench.post(submitted.job.id)
     pictures = await bench.service.archive.pictures(submitted.job.id)
     assert [(item.number, item.seed) for item in pictures] == [(1, 5), (2, 6), (3, 7), (4, 8)]
@@ -110,10 +111,10 @@ async def test_several_pictures_are_one_job_with_a_grid_and_seeds_that_follow(be
     assert read_recipe(third.data).request.settings.seed == 7
 
 
-async def test_finishing_now_keeps_the_picture_so_far_and_paints_no_other(bench: Bench) -> None:
+async def test_finishing_now_keeps_the_picture_so_far_and_paints_no_other(bench: RealService) -> None:
     bench.engine.step_s = 0.005
     spec = JobSpec(prompt="x", settings=QUICK | LONG, count=4)
-    job = (await bench.service.submit(requester(), spec)).job
+    job = (await bench.service.submissions.submit(requester(), spec)).job
     await running(bench, job)
     await bench.service.finish_early(requester(), job.id)
     await bench.post(job.id)
@@ -123,7 +124,7 @@ async def test_finishing_now_keeps_the_picture_so_far_and_paints_no_other(bench:
     assert request.stopped_at == picture.steps
 
 
-async def test_a_queued_job_can_be_cancelled_and_is_never_painted(bench: Bench) -> None:
+async def test_a_queued_job_can_be_cancelled_and_is_never_painted(bench: RealService) -> None:
     bench.engine.open.clear()
     first = await bench.imagine("first")
     second = await bench.imagine("second")
@@ -135,7 +136,7 @@ async def test_a_queued_job_can_be_cancelled_and_is_never_painted(bench: Bench) 
     assert [request.prompt for request in bench.engine.begun] == ["first"]
 
 
-async def test_a_running_job_can_be_cancelled_and_leaves_no_file(bench: Bench) -> None:
+async def test_a_running_job_can_be_cancelled_and_leaves_no_file(bench: RealService) -> None:
     bench.engine.step_s = 0.005
     job = await bench.imagine(**LONG)
     await running(bench, job)
@@ -148,7 +149,7 @@ async def test_a_running_job_can_be_cancelled_and_leaves_no_file(bench: Bench) -
     assert [item.id for item in await bench.service.post.unsettled()] == [other.id]
 
 
-async def test_only_the_owner_or_an_admin_of_the_same_server_may_end_a_job(bench: Bench) -> None:
+async def test_only_the_owner_or_an_admin_of_the_same_server_may_end_a_job(bench: RealService) -> None:
     bench.engine.open.clear()
     job = await bench.imagine()
     for end in (bench.service.cancel, bench.service.finish_early, bench.service.archive.delete):
@@ -161,7 +162,7 @@ async def test_only_the_owner_or_an_admin_of_the_same_server_may_end_a_job(bench
     assert (await bench.service.cancel(requester(BEN, manages=True), job.id)).state is JobState.CANCELLED
 
 
-async def test_what_has_ended_cannot_be_cancelled_or_finished(bench: Bench) -> None:
+async def test_what_has_ended_cannot_be_cancelled_or_finished(bench: RealService) -> None:
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     for end in (bench.service.cancel, bench.service.finish_early):
@@ -182,7 +183,7 @@ async def test_what_has_ended_cannot_be_cancelled_or_finished(bench: Bench) -> N
     ],
 )
 async def test_a_job_that_breaks_has_a_reason_and_the_next_one_is_painted(
-    bench: Bench, fault: Exception, key: str
+    bench: RealService, fault: Exception, key: str
 ) -> None:
     bench.engine.faults = [fault]
     job, other = await bench.imagine(), await bench.imagine()
@@ -192,14 +193,14 @@ async def test_a_job_that_breaks_has_a_reason_and_the_next_one_is_painted(
     await bench.reaches(other.id, JobState.POSTING)
 
 
-async def test_a_thread_that_dies_costs_one_try(bench: Bench) -> None:
+async def test_a_thread_that_dies_costs_one_try(bench: RealService) -> None:
     bench.engine.faults = [SystemExit()]
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     assert bench.executor.deaths == 1
 
 
-async def test_a_job_that_kills_the_thread_twice_has_failed(bench: Bench) -> None:
+async def test_a_job_that_kills_the_thread_twice_has_failed(bench: RealService) -> None:
     bench.engine.faults = [SystemExit(), SystemExit()]
     job, other = await bench.imagine(), await bench.imagine()
     failed = await bench.reaches(job.id, JobState.FAILED)
@@ -208,7 +209,7 @@ async def test_a_job_that_kills_the_thread_twice_has_failed(bench: Bench) -> Non
     await bench.reaches(other.id, JobState.POSTING)
 
 
-async def test_posting_is_written_down_and_a_second_confirmation_changes_nothing(bench: Bench) -> None:
+async def test_posting_is_written_down_and_a_second_confirmation_changes_nothing(bench: RealService) -> None:
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     post = bench.service.post
@@ -224,16 +225,16 @@ async def test_posting_is_written_down_and_a_second_confirmation_changes_nothing
     assert await post.begin(job.id, limit_bytes=10**7) is None
 
 
-async def test_a_timelapse_that_was_asked_for_is_posted_too(bench: Bench) -> None:
+async def test_a_timelapse_that_was_asked_for_is_posted_too(bench: RealService) -> None:
     spec = JobSpec(prompt="x", settings=QUICK, timelapse=True)
-    job = (await bench.service.submit(requester(), spec)).job
+    job = (await bench.service.submissions.submit(requester(), spec)).job
     await bench.reaches(job.id, JobState.POSTING)
     delivery = await bench.service.post.begin(job.id, limit_bytes=10**7)
     assert delivery is not None
     assert [file.name for file in delivery.files] == [f"reverie-{job.id}-1.png", f"reverie-timelapse-{job.id}-1.webp"]
 
 
-async def test_a_post_that_finds_a_closed_channel_waits_and_is_tried_again(bench: Bench) -> None:
+async def test_a_post_that_finds_a_closed_channel_waits_and_is_tried_again(bench: RealService) -> None:
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.service.post.wait_for_access(job.id, Sentence.of("channel_denied"))
@@ -248,7 +249,7 @@ async def test_a_post_that_finds_a_closed_channel_waits_and_is_tried_again(bench
     assert (await bench.post(job.id)).waiting_since is None
 
 
-async def test_what_waits_for_access_can_still_be_cancelled(bench: Bench) -> None:
+async def test_what_waits_for_access_can_still_be_cancelled(bench: RealService) -> None:
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.service.post.wait_for_access(job.id, Sentence.of("channel_denied"))
@@ -257,7 +258,7 @@ async def test_what_waits_for_access_can_still_be_cancelled(bench: Bench) -> Non
     assert await bench.service.post.begin(job.id, limit_bytes=10**7) is None
 
 
-async def test_a_post_without_its_file_fails_with_a_reason(bench: Bench) -> None:
+async def test_a_post_without_its_file_fails_with_a_reason(bench: RealService) -> None:
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     bench.files.remove(Kind.PICTURE, job.id, 1)
@@ -268,7 +269,7 @@ async def test_a_post_without_its_file_fails_with_a_reason(bench: Bench) -> None
     assert failed.reason.key == "picture_lost"
 
 
-async def test_a_stop_keeps_everything_and_the_next_start_goes_on(bench: Bench) -> None:
+async def test_a_stop_keeps_everything_and_the_next_start_goes_on(bench: RealService) -> None:
     bench.engine.step_s = 0.005
     whole = await bench.imagine(seed=3, steps=150)
     await bench.reaches(whole.id, JobState.POSTING)
@@ -289,16 +290,16 @@ async def test_a_stop_keeps_everything_and_the_next_start_goes_on(bench: Bench) 
     assert "snapshots" not in files_of(bench, job.id)
 
 
-def pixels(bench: Bench, job_id: int, number: int = 1) -> bytes:
+def pixels(bench: RealService, job_id: int, number: int = 1) -> bytes:
     data = bench.files.read(Kind.PICTURE, job_id, number)
     assert data is not None
     return Image.open(BytesIO(data)).tobytes()
 
 
-async def test_a_grid_that_is_interrupted_keeps_its_finished_pictures(bench: Bench) -> None:
+async def test_a_grid_that_is_interrupted_keeps_its_finished_pictures(bench: RealService) -> None:
     bench.engine.step_s = 0.01
     spec = JobSpec(prompt="x", settings=QUICK | {"steps": 40}, count=2)
-    job = (await bench.service.submit(requester(), spec)).job
+    job = (await bench.service.submissions.submit(requester(), spec)).job
 
     async def second() -> bool | None:
         view = await bench.service.view(job.id)
@@ -311,7 +312,7 @@ async def test_a_grid_that_is_interrupted_keeps_its_finished_pictures(bench: Ben
     assert len(bench.engine.begun) == 2
 
 
-async def test_the_queue_of_a_paused_server_stands_still_through_a_restart(bench: Bench) -> None:
+async def test_the_queue_of_a_paused_server_stands_still_through_a_restart(bench: RealService) -> None:
     admin = requester(manages=True)
     await bench.service.guilds.pause(admin)
     job = await bench.imagine()
@@ -330,7 +331,7 @@ async def test_the_queue_of_a_paused_server_stands_still_through_a_restart(bench
     await bench.reaches(job.id, JobState.POSTING)
 
 
-async def test_clearing_cancels_what_waits_in_this_server_only(bench: Bench) -> None:
+async def test_clearing_cancels_what_waits_in_this_server_only(bench: RealService) -> None:
     bench.engine.open.clear()
     first = await bench.imagine()
     await bench.reaches(first.id, JobState.RUNNING)
@@ -343,7 +344,7 @@ async def test_clearing_cancels_what_waits_in_this_server_only(bench: Bench) -> 
     await bench.reaches(other.id, JobState.POSTING)
 
 
-async def test_a_person_can_only_queue_so_much(bench: Bench) -> None:
+async def test_a_person_can_only_queue_so_much(bench: RealService) -> None:
     bench.engine.open.clear()
     for _ in range(5):
         await bench.imagine()
@@ -352,13 +353,15 @@ async def test_a_person_can_only_queue_so_much(bench: Bench) -> None:
     await bench.imagine(who=requester(BEN))
 
 
-async def test_going_on_from_a_picture_uses_its_saved_latent(bench: Bench) -> None:
+async def test_going_on_from_a_picture_uses_its_saved_latent(bench: RealService) -> None:
     first = await bench.imagine(steps=3)
     await bench.post(first.id)
-    submitted = await bench.service.go_on(requester(BEN), first.id, 1, FollowUp(kind=Origin.CONTINUE, steps=2))
+    submitted = await bench.service.submissions.go_on(
+        requester(BEN), first.id, 1, FollowUp(kind=Origin.CONTINUE, steps=2)
+    )
     assert (submitted.job.parent_id, submitted.job.parent_number, submitted.job.user_id) == (first.id, 1, BEN)
     await bench.post(submitted.job.id)
-    again = await bench.service.go_on(requester(), submitted.job.id, 1, FollowUp(kind=Origin.AGAIN))
+    again = await bench.service.submissions.go_on(requester(), submitted.job.id, 1, FollowUp(kind=Origin.AGAIN))
     await bench.post(again.job.id)
     assert again.job.parent_id == first.id
     assert pixels(bench, again.job.id) != pixels(bench, submitted.job.id)
@@ -367,37 +370,37 @@ async def test_going_on_from_a_picture_uses_its_saved_latent(bench: Bench) -> No
     assert recipe.parent.settings.steps == 3
 
 
-async def test_a_picture_can_be_made_again_from_its_file(bench: Bench) -> None:
+async def test_a_picture_can_be_made_again_from_its_file(bench: RealService) -> None:
     first = await bench.imagine(seed=4)
     await bench.post(first.id)
     file = await bench.service.archive.file(requester(), first.id, 1, limit_bytes=10**7)
-    again = await bench.service.again_from_file(requester(BEN, guild_id=7), file.data)
+    again = await bench.service.submissions.again_from_file(requester(BEN, guild_id=7), file.data)
     await bench.reaches(again.job.id, JobState.POSTING)
     assert pixels(bench, again.job.id) == pixels(bench, first.id)
-    other = await bench.service.again_from_file(requester(), file.data, new_seed=True)
+    other = await bench.service.submissions.again_from_file(requester(), file.data, new_seed=True)
     assert other.job.settings.seed != 4
 
 
-async def test_who_has_a_picture_painted_again_hears_beforehand_what_may_make_it_differ(bench: Bench) -> None:
+async def test_who_has_a_picture_painted_again_hears_beforehand_what_may_make_it_differ(bench: RealService) -> None:
     bench.engine.made_with = Provenance(device="cpu", threads=4, files={"vqgan.safetensors": "a" * 64})
     first = await bench.imagine()
     await bench.post(first.id)
     file = (await bench.service.archive.file(requester(), first.id, 1, limit_bytes=10**7)).data
-    assert (await bench.service.again_from_file(requester(), file)).notes == ()
+    assert (await bench.service.submissions.again_from_file(requester(), file)).notes == ()
     bench.engine.made_with = Provenance(device="cpu", threads=2, files={"vqgan.safetensors": "b" * 64})
-    said = [note.said() for note in (await bench.service.again_from_file(requester(), file)).notes]
+    said = [note.said() for note in (await bench.service.submissions.again_from_file(requester(), file)).notes]
     assert said == [
         "This picture was made with model files that are not here (vqgan.safetensors); it will come out differently.",
         "The number of CPU threads was 4, here it is 2; the picture may differ a little.",
     ]
-    german = [note.said("de") for note in (await bench.service.again_from_file(requester(), file)).notes]
+    german = [note.said("de") for note in (await bench.service.submissions.again_from_file(requester(), file)).notes]
     assert german[1] == "Die Zahl der CPU-Threads war 4, hier ist sie 2; das Bild kann ein wenig abweichen."
-    assert (await bench.service.again_from_file(requester(), file, new_seed=True)).notes == ()
+    assert (await bench.service.submissions.again_from_file(requester(), file, new_seed=True)).notes == ()
 
 
-async def test_private_pictures_are_for_their_owner_only(bench: Bench) -> None:
+async def test_private_pictures_are_for_their_owner_only(bench: RealService) -> None:
     spec = JobSpec(prompt="secret", settings=QUICK, private=True)
-    job = (await bench.service.submit(requester(), spec)).job
+    job = (await bench.service.submissions.submit(requester(), spec)).job
     (seen,) = await bench.service.queue(requester(BEN)) or [None]
     assert seen is None or seen.job.prompt == ""
     await bench.post(job.id)
@@ -406,13 +409,13 @@ async def test_private_pictures_are_for_their_owner_only(bench: Bench) -> None:
         with pytest.raises(NotFound):
             await look
     with pytest.raises(NotFound):
-        await bench.service.go_on(requester(BEN), job.id, 1, FollowUp(kind=Origin.AGAIN))
+        await bench.service.submissions.go_on(requester(BEN), job.id, 1, FollowUp(kind=Origin.AGAIN))
     assert (await archive.gallery(requester(BEN), mine=False)).total == 0
     assert (await archive.gallery(requester(), mine=False)).total == 1
-    assert (await bench.service.go_on(requester(), job.id, 1, FollowUp(kind=Origin.AGAIN))).job.private
+    assert (await bench.service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.AGAIN))).job.private
 
 
-async def test_a_deleted_job_is_gone_with_all_its_files_in_whatever_state(bench: Bench) -> None:
+async def test_a_deleted_job_is_gone_with_all_its_files_in_whatever_state(bench: RealService) -> None:
     bench.engine.step_s = 0.005
     done = await bench.imagine()
     await bench.post(done.id)
@@ -426,7 +429,7 @@ async def test_a_deleted_job_is_gone_with_all_its_files_in_whatever_state(bench:
     assert bench.files.job_ids() == {last.id}
 
 
-async def test_a_server_that_is_gone_is_forgotten(bench: Bench) -> None:
+async def test_a_server_that_is_gone_is_forgotten(bench: RealService) -> None:
     admin = requester(manages=True)
     await bench.service.guilds.pause(admin)
     await bench.service.words.add_block(admin, "cat")
@@ -437,7 +440,7 @@ async def test_a_server_that_is_gone_is_forgotten(bench: Bench) -> None:
     assert await bench.service.words.blocklist(admin) == ()
 
 
-async def test_a_listener_that_breaks_disturbs_nobody(bench: Bench) -> None:
+async def test_a_listener_that_breaks_disturbs_nobody(bench: RealService) -> None:
     def broken(job_id: int) -> None:
         raise ZeroDivisionError
 
@@ -448,7 +451,7 @@ async def test_a_listener_that_breaks_disturbs_nobody(bench: Bench) -> None:
     stop()
 
 
-async def test_unsafe_pictures_are_hidden_refused_or_left_alone(bench: Bench) -> None:
+async def test_unsafe_pictures_are_hidden_refused_or_left_alone(bench: RealService) -> None:
     bench.engine.unsafe = True
     admin, post = requester(manages=True), bench.service.post
     hidden = await bench.imagine()
@@ -471,17 +474,19 @@ async def test_unsafe_pictures_are_hidden_refused_or_left_alone(bench: Bench) ->
     assert files_of(bench, refused.id) == set()
 
 
-async def test_the_language_of_the_person_is_kept_for_later(bench: Bench) -> None:
+async def test_the_language_of_the_person_is_kept_for_later(bench: RealService) -> None:
     job = await bench.imagine(who=requester(locale="de"))
     stored = await bench.service.store.jobs.get(job.id)
     assert stored is not None
     assert stored.locale == "de"
 
 
-async def test_a_person_hears_at_once_what_is_not_read_and_later_what_the_generator_warns_of(bench: Bench) -> None:
+async def test_a_person_hears_at_once_what_is_not_read_and_later_what_the_generator_warns_of(
+    bench: RealService,
+) -> None:
     bench.engine.step_s = 0.01
     spec = JobSpec(prompt="a castle:2 | a sea...with ships", settings=QUICK | {"steps": 300})
-    submitted = await bench.service.submit(requester(), spec)
+    submitted = await bench.service.submissions.submit(requester(), spec)
     assert [note.key for note in submitted.notes[:2]] == ["note_towards", "note_towards"]
     assert "wird nicht gelesen: „with ships“" in submitted.notes[2].said("de")
     job = await running(bench, submitted.job)
@@ -491,7 +496,7 @@ async def test_a_person_hears_at_once_what_is_not_read_and_later_what_the_genera
     await bench.service.cancel(requester(), job.id)
 
 
-async def test_a_process_that_ends_without_a_word_loses_nothing(bench: Bench) -> None:
+async def test_a_process_that_ends_without_a_word_loses_nothing(bench: RealService) -> None:
     bench.engine.step_s = 0.005
     job, queued = await bench.imagine(steps=400), await bench.imagine("another")
 
@@ -505,10 +510,10 @@ async def test_a_process_that_ends_without_a_word_loses_nothing(bench: Bench) ->
     assert len(bench.engine.resumed) == 1
 
 
-async def test_the_wish_to_finish_now_outlives_a_process_that_ends_in_that_step(bench: Bench) -> None:
+async def test_the_wish_to_finish_now_outlives_a_process_that_ends_in_that_step(bench: RealService) -> None:
     bench.engine.step_s = 0.01
     spec = JobSpec(prompt="x", settings=QUICK | {"steps": 60}, count=4)
-    job = (await bench.service.submit(requester(), spec)).job
+    job = (await bench.service.submissions.submit(requester(), spec)).job
 
     async def within_the_second() -> int | None:
         view = await bench.service.view(job.id)
@@ -528,7 +533,7 @@ async def test_the_wish_to_finish_now_outlives_a_process_that_ends_in_that_step(
     assert second.stopped_at is not None and second.stopped_at >= wished_at
 
 
-async def test_a_job_under_which_the_process_ends_again_and_again_is_given_up(bench: Bench) -> None:
+async def test_a_job_under_which_the_process_ends_again_and_again_is_given_up(bench: RealService) -> None:
     bench.engine.open.clear()
     job = await bench.imagine()
     for _ in range(5):
@@ -539,7 +544,7 @@ async def test_a_job_under_which_the_process_ends_again_and_again_is_given_up(be
     assert failed.reason.key == "crashed_often"
 
 
-async def test_files_whose_deletion_was_cut_short_go_at_the_next_start(bench: Bench) -> None:
+async def test_files_whose_deletion_was_cut_short_go_at_the_next_start(bench: RealService) -> None:
     bench.files.write(Kind.PICTURE, 77, 1, b"left behind")
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import IllegalTransition
-from bot.jobs import TRANSITIONS, Draft, JobState, check_transition
+from bot.jobs import TRANSITIONS, Job, JobState, check_transition
 from generator import Settings
 
 
@@ -34,4 +34,4 @@ def test_nothing_is_posted_that_was_not_painted() -> None:
 @pytest.mark.parametrize("count", [0, 5, -1])
 def test_a_job_makes_one_to_four_pictures(count: int) -> None:
     with pytest.raises(ValueError, match="count"):
-        Draft(guild_id=1, channel_id=1, user_id=1, prompt="x", settings=Settings(), models="tiny", count=count)
+        Job(guild_id=1, channel_id=1, user_id=1, prompt="x", settings=Settings(), models="tiny", count=count)

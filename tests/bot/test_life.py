@@ -16,7 +16,7 @@ from bot.jobs import JobState
 from bot.service import JobSpec
 from bot.texts import Sentence
 from generator import GeneratorError
-from tests.bot.bench import CHANNEL, QUICK, Bench, requester, until
+from tests.bot.real_service import CHANNEL, QUICK, RealService, requester, until
 
 EVENTS = 40
 GUILDS, USERS = (1, 2, 3), (1, 2, 3, 4)
@@ -25,7 +25,7 @@ GUILDS, USERS = (1, 2, 3), (1, 2, 3, 4)
 class Story:
     """Random events on one bench, and a poster that works as the frontend would."""
 
-    def __init__(self, bench: Bench, seed: int) -> None:
+    def __init__(self, bench: RealService, seed: int) -> None:
         self.bench, self.chance = bench, random.Random(seed)
         self.accepted: list[int] = []
         self.deleted: set[int] = set()
@@ -57,7 +57,7 @@ class Story:
         who = requester(self.chance.choice(USERS), guild_id=self.chance.choice(GUILDS))
         settings = QUICK | {"steps": self.chance.choice([1, 5, 30])}
         spec = JobSpec(prompt="x", settings=settings, count=self.chance.choice([1, 1, 1, 2, 4]))
-        self.accepted.append((await self.bench.service.submit(who, spec)).job.id)
+        self.accepted.append((await self.bench.service.submissions.submit(who, spec)).job.id)
 
     async def cancel(self) -> None:
         await self.bench.service.cancel(await self.owner(), self.job_id)
@@ -105,7 +105,7 @@ class Story:
 async def test_whatever_happens_every_job_ends_and_each_picture_is_posted_once(tmp_path: Path, seed: int) -> None:
     limits = Limits(queue_user=20)
     config = Config(limits=limits, timing=Timing(preview_s=0.05, snapshot_s=0.05, access_s=1.0))
-    bench = Bench(tmp_path / "data", config)
+    bench = RealService(tmp_path / "data", config)
     bench.engine.step_s = 0.001
     await bench.start()
     story = Story(bench, seed)

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from bot.errors import IllegalTransition, NotFound, QueueFull, StoreError
-from bot.jobs import Draft, Job, JobState, StoredPicture
+from bot.jobs import Job, JobState, StoredPicture
 from bot.store import Load, Store
 from bot.store.connection import Database, migrations, statements
 from bot.texts import Sentence
@@ -26,9 +26,9 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await store.close()
 
 
-def draft(**values: object) -> Draft:
+def draft(**values: object) -> Job:
     given = {"guild_id": 1, "channel_id": 2, "user_id": 3, "prompt": "a red apple", "models": "tiny"}
-    return Draft(**{**given, "settings": Settings(seed=7), **values})
+    return Job(**{**given, "settings": Settings(seed=7), **values})
 
 
 def anything(load: Load) -> None:

@@ -21,12 +21,12 @@ What it cannot do: voice, anything that the bot does not call. A call that it do
 a problem, not an empty answer.
 """
 
+from tests.discord_fake.bot_process import BotProcess
 from tests.discord_fake.calls import Call, UploadedFile
 from tests.discord_fake.faults import Cut, Fault, Faults
 from tests.discord_fake.gateway import Gateway, NotConnected
 from tests.discord_fake.interactions import Interaction, Kind, Upload
 from tests.discord_fake.pointing import point_at, pointed_at
-from tests.discord_fake.process import BotProcess
 from tests.discord_fake.server import TOKEN, FakeDiscord
 from tests.discord_fake.world import Attachment, Channel, Guild, Member, Message, World
 

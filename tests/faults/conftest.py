@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from bot.config import Config, Discord, Timing
-from tests.bot.bench import Bench
-from tests.bot.discord.live import Live, on_a_fake
+from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
+from tests.bot.real_service import RealService
 
 HOST = 4711
 """The id of whoever runs the bot."""
@@ -23,8 +23,8 @@ def config() -> Config:
 
 
 @pytest_asyncio.fixture
-async def bench(tmp_path: Path, config: Config) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path / "data", config)
+async def bench(tmp_path: Path, config: Config) -> AsyncIterator[RealService]:
+    bench = RealService(tmp_path / "data", config)
     await bench.start()
     yield bench
     bench.engine.open.set()
@@ -32,7 +32,7 @@ async def bench(tmp_path: Path, config: Config) -> AsyncIterator[Bench]:
 
 
 @pytest_asyncio.fixture
-async def live(tmp_path: Path, config: Config) -> AsyncIterator[Live]:
+async def live(tmp_path: Path, config: Config) -> AsyncIterator[ClientOnLoopback]:
     """The bot in this process, connected; whatever it sent must be as Discord describes it."""
-    async with on_a_fake(Live, tmp_path, config) as live:
+    async with on_a_fake(ClientOnLoopback, tmp_path, config) as live:
         yield live

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.bot.discord.live import Live
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import Channel, Interaction, Kind, Member, Message
 
 BUTTON, SELECT = 2, 3
@@ -14,7 +14,7 @@ MODAL = 9
 
 
 async def forge(
-    live: Live,
+    live: ClientOnLoopback,
     member: Member,
     channel: Channel,
     custom_id: str,

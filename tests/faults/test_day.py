@@ -26,8 +26,8 @@ from bot.jobs import Job, JobState
 from bot.service import JobSpec, Requester
 from bot.store.jobs import day_of
 from generator import GenerationRequest
-from tests.bot.bench import QUICK, Bench, requester
 from tests.bot.fake_dream import FakeDreamer
+from tests.bot.real_service import QUICK, RealService, requester
 
 BEGIN = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 HOURS, STEP_S = 27, 90.0
@@ -80,7 +80,7 @@ class SlowDreamer(FakeDreamer):
 class Day:
     """What happens, and what was seen of it."""
 
-    bench: Bench
+    bench: RealService
     clock: Clock
     engine: SlowDreamer
     chance: random.Random
@@ -137,7 +137,7 @@ class Day:
     async def ask(self, who: Requester) -> None:
         spec = JobSpec(prompt="a red apple", settings=QUICK)
         try:
-            job = (await self.bench.service.submit(who, spec)).job
+            job = (await self.bench.service.submissions.submit(who, spec)).job
         except (TooSoon, QueueFull) as exc:
             self.refused[exc.sentence.key] += 1
             return
@@ -161,7 +161,7 @@ async def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setattr(time, "time", clock.time)
     monkeypatch.setattr(time, "monotonic", clock.monotonic)
     limits = replace(Limits(), daily=DAILY, queue_user=WAITING)
-    bench = Bench(
+    bench = RealService(
         tmp_path, Config(limits=limits, timing=Timing(retention_s=HOUR_S, access_s=HOUR_S), retention_days=90)
     )
     bench.engine = engine = SlowDreamer(clock)

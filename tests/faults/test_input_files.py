@@ -24,7 +24,7 @@ from bot.store import Store
 from bot.store.connection import APPLICATION_ID, migrations, statements
 from generator.errors import CheckpointError
 from generator.optimisation.snapshot import Snapshot, pack, unpack
-from tests.bot.bench import Bench, until
+from tests.bot.real_service import RealService, until
 
 SHIPPED = Path(__file__).parent.parent.parent / "config.yaml"
 
@@ -141,7 +141,7 @@ def test_no_flipped_bit_of_a_snapshot_goes_unnoticed_and_no_cut() -> None:
             unpack(whole[:end])
 
 
-async def test_a_job_whose_snapshot_is_spoilt_is_painted_from_its_beginning(bench: Bench) -> None:
+async def test_a_job_whose_snapshot_is_spoilt_is_painted_from_its_beginning(bench: RealService) -> None:
     bench.engine.step_s = 0.01
     job = await bench.imagine(steps=200)
 

@@ -15,7 +15,7 @@ from bot.jobs import JobState
 from bot.service import ImageInput, JobSpec
 from generator import InvalidRequest, normalise
 from generator.images.files import KEPT_PIXELS
-from tests.bot.bench import QUICK, Bench, requester
+from tests.bot.real_service import QUICK, RealService, requester
 from tests.faults.hostile_pictures import FILES, flat_png, saved
 from tests.faults.lag import without_lag
 
@@ -29,13 +29,13 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench: Bench, name: str) -> None:
+async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench: RealService, name: str) -> None:
     data = FILES[name]()
 
     async def attach() -> str:
         spec = JobSpec(prompt="a", settings=QUICK, image_prompts=(ImageInput(data=data),))
         try:
-            job = (await bench.service.submit(requester(), spec)).job
+            job = (await bench.service.submissions.submit(requester(), spec)).job
         except InvalidJobSpec as exc:
             return exc.sentence.said("en")
         await bench.service.cancel(requester(), job.id)
@@ -51,10 +51,12 @@ async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench
         assert "took" not in said and "Error" not in said
 
 
-async def test_many_bombs_at_once_leave_the_bot_to_the_others(bench: Bench) -> None:
+async def test_many_bombs_at_once_leave_the_bot_to_the_others(bench: RealService) -> None:
     data = flat_png(3_000, 3_000, 16, 6)
     spec = JobSpec(prompt="a", settings=QUICK, init_image=data)
-    attached = [asyncio.create_task(bench.service.submit(requester(10 + number), spec)) for number in range(5)]
+    attached = [
+        asyncio.create_task(bench.service.submissions.submit(requester(10 + number), spec)) for number in range(5)
+    ]
     # Whoever asks for a picture meanwhile need not wait for the five.
     job = await bench.imagine(who=requester(9))
     assert not all(task.done() for task in attached)
@@ -84,11 +86,13 @@ def test_whatever_is_read_is_small_afterwards() -> None:
         assert picture.width * picture.height <= KEPT_PIXELS
 
 
-async def test_nothing_is_written_but_into_the_data_folder(bench: Bench, tmp_path: Path) -> None:
+async def test_nothing_is_written_but_into_the_data_folder(bench: RealService, tmp_path: Path) -> None:
     before = set(Path.cwd().iterdir())
     for name in ("polyglot", "eps", "svg", "gif animated"):
         with suppress(InvalidJobSpec):
-            await bench.service.submit(requester(), JobSpec(prompt="a", settings=QUICK, init_image=FILES[name]()))
+            await bench.service.submissions.submit(
+                requester(), JobSpec(prompt="a", settings=QUICK, init_image=FILES[name]())
+            )
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     # Others may work in this folder; pictures they do not leave there.
     assert not [path for path in set(Path.cwd().iterdir()) - before if path.suffix in (".png", ".jpg", ".php", ".part")]

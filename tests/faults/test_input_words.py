@@ -19,7 +19,7 @@ from bot.log import JsonLines, TextLines
 from bot.service import requests as wishes
 from bot.service.values import JobSpec
 from generator import InvalidRequest, Settings, parse_story
-from tests.bot.discord.live import Live
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import TOKEN
 from tests.faults.lag import without_lag
 
@@ -37,7 +37,7 @@ PROMPTS = [
 ]  # fmt: skip
 
 
-async def test_every_odd_prompt_is_answered_and_the_next_person_notices_nothing(live: Live) -> None:
+async def test_every_odd_prompt_is_answered_and_the_next_person_notices_nothing(live: ClientOnLoopback) -> None:
     taken = 0
     for number, prompt in enumerate(PROMPTS):
         person = live.guild.add_member(f"person {number}")
@@ -70,7 +70,7 @@ OPTIONS: dict[str, list[Any]] = {
 """Of the kind that Discord lets through: it reads a number where one is asked for."""
 
 
-async def test_options_out_of_range_are_taken_or_refused_with_a_sentence(live: Live) -> None:
+async def test_options_out_of_range_are_taken_or_refused_with_a_sentence(live: ClientOnLoopback) -> None:
     live.engine.open.clear()
     for name, values in OPTIONS.items():
         for value in values:
@@ -81,14 +81,14 @@ async def test_options_out_of_range_are_taken_or_refused_with_a_sentence(live: L
     live.engine.open.set()
 
 
-async def test_numbers_of_jobs_that_there_cannot_be_are_unknown(live: Live) -> None:
+async def test_numbers_of_jobs_that_there_cannot_be_are_unknown(live: ClientOnLoopback) -> None:
     for name in ("recipe", "cancel"):
         for job in (2**53, 0, -1):  # Discord takes no larger numbers.
             sent = await (await live.fake.type_command(live.channel, live.ann, name, job=job)).answered()
             assert "Something went wrong" not in sent.text, (name, job)
 
 
-async def test_a_number_that_the_database_cannot_hold_is_refused_in_every_option(live: Live) -> None:
+async def test_a_number_that_the_database_cannot_hold_is_refused_in_every_option(live: ClientOnLoopback) -> None:
     asked = 0
     for command in live.client.tree.walk_commands():
         options = getattr(command, "parameters", ())
@@ -104,7 +104,7 @@ async def test_a_number_that_the_database_cannot_hold_is_refused_in_every_option
     assert asked > 20
 
 
-async def test_the_longest_prompt_is_answered_without_holding_up_anybody(live: Live) -> None:
+async def test_the_longest_prompt_is_answered_without_holding_up_anybody(live: ClientOnLoopback) -> None:
     for prompt in ("\ufdfa" * 2_000, "e" + "\u0301" * 1_990, " ^ ".join(["a|b|c"] * 31), "*_`~|>" * 300):
 
         async def ask(prompt: str = prompt) -> None:
@@ -134,7 +134,7 @@ def test_any_text_is_read_or_refused_and_shown_without_effect(text: str) -> None
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_any_value_of_any_setting_is_taken_or_refused_with_a_sentence(given_: dict[str, object]) -> None:
     try:
-        wishes.build(JobSpec(prompt="a", settings=given_), wishes.Ground(Settings(), "starter", Limits()))
+        wishes.build(JobSpec(prompt="a", settings=given_), Limits(), settings=Settings(), models="starter")
     except BotError as refused:
         assert refused.sentence.said("en").endswith(".")
 

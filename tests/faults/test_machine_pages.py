@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import StoreError
-from bot.jobs import Draft, JobState
+from bot.jobs import Job, JobState
 from bot.store import Store
 from generator import Settings
 
@@ -21,7 +21,7 @@ async def make(path: Path) -> None:
     """A database with jobs in several states, large enough for some pages."""
     store = Store(path)
     await store.open()
-    draft = Draft(guild_id=1, channel_id=2, user_id=3, prompt="x" * 900, models="starter", settings=Settings(seed=7))
+    draft = Job(guild_id=1, channel_id=2, user_id=3, prompt="x" * 900, models="starter", settings=Settings(seed=7))
     for number in range(JOBS):
         job = await store.jobs.add(draft, "{" + "y" * 3_000 + "}", lambda load: None)
         if number % 2:

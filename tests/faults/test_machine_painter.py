@@ -11,18 +11,18 @@ import pytest_asyncio
 from bot.config import Config, Timing
 from bot.jobs import JobState
 from generator import GeneratorError, OutOfMemory
-from tests.bot.discord.live import Live, on_a_fake
+from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.discord_fake import Message
 
 
 @pytest_asyncio.fixture
-async def live(tmp_path: Path) -> AsyncIterator[Live]:
+async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
     timing = Timing(preview_s=0.05, snapshot_s=0.05, access_s=1.0, stall_s=2.0)
-    async with on_a_fake(Live, tmp_path, Config(timing=timing)) as live:
+    async with on_a_fake(ClientOnLoopback, tmp_path, Config(timing=timing)) as live:
         yield live
 
 
-async def painting(live: Live, *faults: BaseException) -> Message:
+async def painting(live: ClientOnLoopback, *faults: BaseException) -> Message:
     """A job that is painted and has a snapshot; these faults are what its next steps meet, one after the other."""
     live.engine.step_s = 0.05
     answer = await live.imagine(steps=30)
@@ -33,14 +33,16 @@ async def painting(live: Live, *faults: BaseException) -> Message:
     return message
 
 
-async def goes_on(live: Live, job_id: int) -> None:
+async def goes_on(live: ClientOnLoopback, job_id: int) -> None:
     """The next picture comes."""
     await live.imagine("a green tree")
     await live.ended(job_id)
 
 
 @pytest.mark.parametrize("death", [SystemExit(), KeyboardInterrupt(), GeneratorExit()], ids=lambda one: repr(one))
-async def test_a_thread_that_dies_is_replaced_and_the_picture_goes_on(live: Live, death: BaseException) -> None:
+async def test_a_thread_that_dies_is_replaced_and_the_picture_goes_on(
+    live: ClientOnLoopback, death: BaseException
+) -> None:
     message = await painting(live, death)
     await live.ended()
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
@@ -50,7 +52,7 @@ async def test_a_thread_that_dies_is_replaced_and_the_picture_goes_on(live: Live
     assert len(live.channel.visible()) == 2
 
 
-async def test_a_picture_under_which_the_thread_dies_twice_has_failed_and_says_why(live: Live) -> None:
+async def test_a_picture_under_which_the_thread_dies_twice_has_failed_and_says_why(live: ClientOnLoopback) -> None:
     message = await painting(live, SystemExit(), SystemExit())
     job = await live.ended(state=JobState.FAILED)
     assert job.reason is not None and job.reason.key == "painter_died"
@@ -61,7 +63,7 @@ async def test_a_picture_under_which_the_thread_dies_twice_has_failed_and_says_w
     assert not list((live.folder / "snapshots").rglob("*.safetensors"))
 
 
-async def test_a_thread_that_stands_still_is_replaced_and_the_picture_goes_on(live: Live) -> None:
+async def test_a_thread_that_stands_still_is_replaced_and_the_picture_goes_on(live: ClientOnLoopback) -> None:
     message = await painting(live)
     live.engine.open.clear()
     await live.fake.until(lambda: live.client.service._executor.deaths == 1)
@@ -82,7 +84,7 @@ async def test_a_thread_that_stands_still_is_replaced_and_the_picture_goes_on(li
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 async def test_a_step_that_breaks_ends_its_job_with_the_reason_and_no_other(
-    live: Live, fault: Exception, key: str
+    live: ClientOnLoopback, fault: Exception, key: str
 ) -> None:
     message = await painting(live, fault)
     await live.imagine("a blue bird")

@@ -15,7 +15,7 @@ from aiohttp import ClientError, web
 from yarl import URL
 
 from bot.frontend import attachments
-from tests.bot.discord.live import Live
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import Upload, pointed_at
 from tests.faults.hostile_pictures import flat_png
 
@@ -171,20 +171,20 @@ async def test_nothing_is_asked_of_another_host(liar: Liar) -> None:
     ("name", "content_type"),
     [("a.exe", "application/x-msdownload"), ("..%2f..%2fa.png", "image/png"), ("a.gif", "video/mp4")],
 )
-async def test_neither_name_nor_type_of_a_file_matter(live: Live, name: str, content_type: str) -> None:
+async def test_neither_name_nor_type_of_a_file_matter(live: ClientOnLoopback, name: str, content_type: str) -> None:
     upload = Upload(name, flat_png(40, 40), content_type)
     await live.imagine("a", init_image=upload)
     await live.ended()
     assert {path.name for path in live.folder.parent.iterdir()} <= {"data", "healthy"}
 
 
-async def test_a_file_that_is_too_large_is_refused(live: Live) -> None:
+async def test_a_file_that_is_too_large_is_refused(live: ClientOnLoopback) -> None:
     live.engine.open.clear()
     answer = await live.imagine("a", init_image=Upload("a.png", bytes(21 * 2**20)))
     assert "at most 20 MiB" in answer.text
 
 
-async def test_however_many_people_attach_files_only_so_many_are_held_at_a_time(live: Live) -> None:
+async def test_however_many_people_attach_files_only_so_many_are_held_at_a_time(live: ClientOnLoopback) -> None:
     live.engine.open.clear()
     fetch, held, most = live.client.fetch, 0, 0
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from bot.config import Config
 from bot.frontend.components.buttons import DEEDS
-from bot.frontend.components.keys import JobButton
+from bot.frontend.messages.job_buttons import JobButton
 from bot.jobs import JobState
-from tests.bot.discord.live import Live, on_a_fake
+from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.discord_fake import Channel, Interaction, Member
 from tests.faults.conftest import HOST
 from tests.faults.lag import lag_during
@@ -32,7 +32,7 @@ OUTSIDERS = ("eve", "root", "host", "ann elsewhere")
 class Cast:
     """Two servers: Ann's, where she has a public and a private picture, and another."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: ClientOnLoopback) -> None:
         self.live, fake = live, live.fake
         self.elsewhere: Channel = fake.world.add_guild("Elsewhere").add_channel("pictures")
         other = self.elsewhere.guild
@@ -71,7 +71,7 @@ class Cast:
 
 @pytest_asyncio.fixture
 async def cast(tmp_path: Path, config: Config) -> AsyncIterator[Cast]:
-    async with on_a_fake(Live, tmp_path, config, started=False) as live:
+    async with on_a_fake(ClientOnLoopback, tmp_path, config, started=False) as live:
         cast = Cast(live)
         await live.start()
         for job_id, private in ((PUBLIC, False), (PRIVATE, True)):

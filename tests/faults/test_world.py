@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from bot.config import Config, Discord, Limits, Timing
 from bot.jobs import Job, JobState
-from tests.bot.discord.live import Live, on_a_fake
+from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.discord_fake import Channel, FakeDiscord, Message
 from tests.faults.world_changes import CHANGES, Change, Outcome
 
@@ -18,7 +18,7 @@ JOB = 2
 """The job that it happens to; another one goes before it."""
 
 
-class World(Live):
+class World(ClientOnLoopback):
     """The bot, one channel that something happens to, and one where people look on.
 
     Attributes:

@@ -10,23 +10,23 @@ import pytest
 import pytest_asyncio
 
 from bot.config import Config, Discord
-from tests.bot.discord.live import Live, on_a_fake
+from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.faults.world_changes import invite_bot, remove_bot
 
 
 @pytest_asyncio.fixture
-async def live(tmp_path: Path) -> AsyncIterator[Live]:
-    async with on_a_fake(Live, tmp_path, Config(), started=False) as live:
+async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
+    async with on_a_fake(ClientOnLoopback, tmp_path, Config(), started=False) as live:
         yield live
 
 
-def told(live: Live) -> int:
+def told(live: ClientOnLoopback) -> int:
     """How often the bot told its commands."""
     return len(live.fake.sent("PUT", "/commands"))
 
 
 @pytest.mark.parametrize("left", [0, 3])
-async def test_commands_that_were_taken_away_come_back_at_the_next_start(live: Live, left: int) -> None:
+async def test_commands_that_were_taken_away_come_back_at_the_next_start(live: ClientOnLoopback, left: int) -> None:
     await live.start()
     await live.stop()
     whole = len(live.fake.world.commands[None])
@@ -40,7 +40,7 @@ async def test_commands_that_were_taken_away_come_back_at_the_next_start(live: L
     assert told(live) == 2, "what Discord knows is not told again"
 
 
-async def test_commands_of_one_server_come_back_with_the_invitation(live: Live) -> None:
+async def test_commands_of_one_server_come_back_with_the_invitation(live: ClientOnLoopback) -> None:
     live.config = replace(live.config, discord=Discord(command_guilds=[live.guild.id]))
     await live.start()
     assert list(live.fake.world.commands) == [live.guild.id]
@@ -54,7 +54,7 @@ async def test_commands_of_one_server_come_back_with_the_invitation(live: Live) 
     await live.ended()
 
 
-async def test_a_server_that_the_bot_is_not_in_hinders_no_start(live: Live) -> None:
+async def test_a_server_that_the_bot_is_not_in_hinders_no_start(live: ClientOnLoopback) -> None:
     live.config = replace(live.config, discord=Discord(command_guilds=[4_711, live.guild.id]))
     live.fake.faults.refuse("*", "/applications/*/guilds/4711/commands", 403, 50001, times=None)
     for _ in range(2):

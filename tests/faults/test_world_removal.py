@@ -10,17 +10,17 @@ import pytest_asyncio
 from bot.config import Config
 from bot.files import DataFolder, Kind
 from bot.frontend.membership import APPLICATION_NOTE
-from tests.bot.discord.live import Live, on_a_fake
+from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.discord_fake.world import Guild
 
 
 @pytest_asyncio.fixture
-async def live(tmp_path: Path) -> AsyncIterator[Live]:
-    async with on_a_fake(Live, tmp_path, Config(), started=False) as live:
+async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
+    async with on_a_fake(ClientOnLoopback, tmp_path, Config(), started=False) as live:
         yield live
 
 
-async def painted_in_both(live: Live) -> Guild:
+async def painted_in_both(live: ClientOnLoopback) -> Guild:
     """Start, paint a picture in the server and one in another, stop; returns the other."""
     other = live.fake.world.add_guild("Other")
     channel, ben = other.add_channel(), other.add_member("ben")
@@ -34,17 +34,19 @@ async def painted_in_both(live: Live) -> Guild:
     return other
 
 
-def asked(live: Live, guild: Guild) -> int:
+def asked(live: ClientOnLoopback, guild: Guild) -> int:
     """How often the bot asked Discord for a server by itself."""
     return sum(call.path == f"/guilds/{guild.id}" for call in live.fake.calls)
 
 
-async def known(live: Live) -> set[int]:
+async def known(live: ClientOnLoopback) -> set[int]:
     """The servers that something is kept of."""
     return await live.client.service.store.guilds.known()
 
 
-async def test_a_server_that_removed_the_bot_while_it_was_off_is_forgotten_at_the_next_start(live: Live) -> None:
+async def test_a_server_that_removed_the_bot_while_it_was_off_is_forgotten_at_the_next_start(
+    live: ClientOnLoopback,
+) -> None:
     other = await painted_in_both(live)
     del live.fake.world.guilds[other.id]
     await live.start()
@@ -60,7 +62,7 @@ async def test_a_server_that_removed_the_bot_while_it_was_off_is_forgotten_at_th
     assert files.read(Kind.PICTURE, 1, 1) and await live.job(1)
 
 
-async def test_a_server_that_discord_cannot_say_anything_of_is_kept(live: Live) -> None:
+async def test_a_server_that_discord_cannot_say_anything_of_is_kept(live: ClientOnLoopback) -> None:
     other = await painted_in_both(live)
     del live.fake.world.guilds[other.id]
     refused = live.fake.faults.refuse("GET", f"/guilds/{other.id}", 503, times=None)
@@ -71,7 +73,7 @@ async def test_a_server_that_discord_cannot_say_anything_of_is_kept(live: Live) 
     assert await known(live) == {live.guild.id, other.id}
 
 
-async def test_servers_that_an_outage_hides_are_neither_asked_for_nor_forgotten(live: Live) -> None:
+async def test_servers_that_an_outage_hides_are_neither_asked_for_nor_forgotten(live: ClientOnLoopback) -> None:
     other = await painted_in_both(live)
     live.fake.gateway.hidden.add(other.id)
     await live.start()
@@ -82,7 +84,7 @@ async def test_servers_that_an_outage_hides_are_neither_asked_for_nor_forgotten(
     assert await known(live) == {live.guild.id, other.id}
 
 
-async def test_with_the_token_of_another_application_nothing_is_forgotten(live: Live) -> None:
+async def test_with_the_token_of_another_application_nothing_is_forgotten(live: ClientOnLoopback) -> None:
     other = await painted_in_both(live)
     del live.fake.world.guilds[other.id]
     live.fake.world.application_id += 1

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from tests.bot.discord.live import Live
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import Channel
 
 ROLE = 4_711
@@ -31,7 +31,7 @@ class Outcome(Enum):
     """Nothing is kept of it, as the bot was removed from the server."""
 
 
-Deed = Callable[[Live, Channel], Awaitable[None]]
+Deed = Callable[[ClientOnLoopback, Channel], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -45,51 +45,51 @@ class Change:
     in_thread: bool = False
 
 
-async def tell(live: Live, event: str, data: dict[str, object]) -> None:
+async def tell(live: ClientOnLoopback, event: str, data: dict[str, object]) -> None:
     """Have the gateway tell the bot something about its server."""
     await live.fake.gateway.dispatch(event, data | {"guild_id": str(live.guild.id)}, live.guild.id)
 
 
-async def delete_message(live: Live, channel: Channel) -> None:
+async def delete_message(live: ClientOnLoopback, channel: Channel) -> None:
     """Somebody deletes the job's message; the interaction's token dies with nothing, it is still good."""
     for message in channel.visible():
         message.deleted = True
 
 
-async def delete_channel(live: Live, channel: Channel) -> None:
+async def delete_channel(live: ClientOnLoopback, channel: Channel) -> None:
     """Somebody deletes the channel, or the thread, with all its messages."""
     channel.gone = True
     await delete_message(live, channel)
     await tell(live, "CHANNEL_DELETE" if channel.parent is None else "THREAD_DELETE", channel.payload())
 
 
-async def archive(live: Live, channel: Channel) -> None:
+async def archive(live: ClientOnLoopback, channel: Channel) -> None:
     """Somebody archives and locks the thread; the token is past its time as well."""
     live.fake.expire_tokens()
     channel.archived = True
     await tell(live, "THREAD_UPDATE", channel.payload())
 
 
-async def unarchive(live: Live, channel: Channel) -> None:
+async def unarchive(live: ClientOnLoopback, channel: Channel) -> None:
     """Somebody opens the thread again."""
     channel.archived = False
     await tell(live, "THREAD_UPDATE", channel.payload())
 
 
-async def close(live: Live, channel: Channel) -> None:
+async def close(live: ClientOnLoopback, channel: Channel) -> None:
     """Somebody takes the bot's permission in the channel away; the token is past its time as well."""
     live.fake.expire_tokens()
     channel.closed = True
     await tell(live, "CHANNEL_UPDATE", channel.payload())
 
 
-async def reopen(live: Live, channel: Channel) -> None:
+async def reopen(live: ClientOnLoopback, channel: Channel) -> None:
     """Somebody gives it back."""
     channel.closed = False
     await tell(live, "CHANNEL_UPDATE", channel.payload())
 
 
-async def take_role(live: Live, channel: Channel) -> None:
+async def take_role(live: ClientOnLoopback, channel: Channel) -> None:
     """Somebody deletes the role by which the bot could write anywhere."""
     live.fake.expire_tokens()
     for each in live.guild.channels:
@@ -97,7 +97,7 @@ async def take_role(live: Live, channel: Channel) -> None:
     await tell(live, "GUILD_ROLE_DELETE", {"role_id": str(ROLE)})
 
 
-async def give_role(live: Live, channel: Channel) -> None:
+async def give_role(live: ClientOnLoopback, channel: Channel) -> None:
     """Somebody makes a role for it again."""
     for each in live.guild.channels:
         each.closed = False
@@ -105,18 +105,18 @@ async def give_role(live: Live, channel: Channel) -> None:
     await tell(live, "GUILD_ROLE_CREATE", {"role": role | {"managed": False, "mentionable": False, "flags": 0}})
 
 
-async def kill_token(live: Live, channel: Channel) -> None:
+async def kill_token(live: ClientOnLoopback, channel: Channel) -> None:
     """The interaction's token is past its 15 minutes."""
     live.fake.expire_tokens()
 
 
-async def rename(live: Live, channel: Channel) -> None:
+async def rename(live: ClientOnLoopback, channel: Channel) -> None:
     """The host gives the bot another name."""
     live.fake.world.bot["username"] = "Somnia"
     await live.fake.gateway.dispatch("USER_UPDATE", dict(live.fake.world.bot), live.guild.id)
 
 
-async def remove_bot(live: Live, channel: Channel) -> None:
+async def remove_bot(live: ClientOnLoopback, channel: Channel) -> None:
     """An admin removes the bot from the server."""
     live.fake.expire_tokens()
     for each in live.guild.channels:
@@ -124,7 +124,7 @@ async def remove_bot(live: Live, channel: Channel) -> None:
     await tell(live, "GUILD_DELETE", {"id": str(live.guild.id)})
 
 
-async def invite_bot(live: Live, channel: Channel) -> None:
+async def invite_bot(live: ClientOnLoopback, channel: Channel) -> None:
     """An admin invites it again."""
     for each in live.guild.channels:
         each.closed = False
@@ -133,12 +133,12 @@ async def invite_bot(live: Live, channel: Channel) -> None:
     await tell(live, "GUILD_CREATE", payload)
 
 
-async def lose_server(live: Live, channel: Channel) -> None:
+async def lose_server(live: ClientOnLoopback, channel: Channel) -> None:
     """Discord itself loses the server for a while: an outage."""
     await tell(live, "GUILD_DELETE", {"id": str(live.guild.id), "unavailable": True})
 
 
-async def find_server(live: Live, channel: Channel) -> None:
+async def find_server(live: ClientOnLoopback, channel: Channel) -> None:
     """The outage is over."""
     await tell(live, "GUILD_CREATE", live.guild.payload(live.fake.world.bot))
 

@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.bot.bench import BEN, CHANNEL, GUILD, Bench, requester, until
 
 from bot.environment import load_config
 from bot.files import DataFolder, Kind
@@ -33,7 +34,6 @@ from generator import (
     encode,
     recipe_to_json,
 )
-from tests.bot.bench import BEN, CHANNEL, GUILD, Bench, requester, until
 from tests.parity.facts import database_facts
 from tests.parity.machine import this_machine
 from tests.parity.tiny_dreamer import TinyDreamer

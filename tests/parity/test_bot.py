@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import yaml
+from bot.frontend.components.keys import JobButton, job_button
+from tests.bot.bench import GUILD, Bench, requester
 
 from bot.environment import load_config
 from bot.errors import NotFound
 from bot.files import DataFolder, Kind
 from bot.frontend.commands.registry import DYNAMIC_ITEMS
 from bot.frontend.components.buttons import DEEDS
-from bot.frontend.components.keys import JobButton, job_button
 from bot.jobs import JobState, Origin
 from bot.service import FollowUp
 from bot.store import Store
 from bot.texts import AS_IT_IS, LANGUAGES, Sentence
 from generator import Models, read_recipe, request_from_json, request_to_json
-from tests.bot.bench import GUILD, Bench, requester
 from tests.parity.facts import database_facts, keeps
 from tests.parity.tiny_dreamer import TinyDreamer
 

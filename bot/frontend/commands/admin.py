@@ -12,7 +12,6 @@ import discord
 from discord import app_commands
 
 from bot.config import Limits
-from bot.errors import NotOwner
 from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
@@ -43,8 +42,7 @@ def manager_of(interaction: Interaction) -> Requester:
         NotOwner
     """
     requester = requester_of(interaction)
-    if not requester.manages:
-        raise NotOwner("must_manage")
+    requester.must_manage()
     return requester
 
 

@@ -44,6 +44,6 @@ async def blend(
         async with interaction.client.room.hold(len(given)):
             images = [ImageInput(data=await read(interaction, item, "picture")) for item in given]
             spec = JobSpec(prompt=prompt, settings=settings, image_prompts=tuple(images), origin=Origin.BLEND)
-            return await interaction.client.service.submit(requester, spec)
+            return await interaction.client.service.submissions.submit(requester, spec)
 
     await take_on(interaction, order)

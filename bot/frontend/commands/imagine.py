@@ -17,7 +17,7 @@ from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
 from bot.service import ImageInput, JobSpec, Requester, SubmittedJob
 from bot.texts import say
-from generator import Settings
+from generator import MAX_WEIGHT, Settings
 
 PROMPT_CHARACTERS = 6_000
 """What Discord lets somebody type; the generator says what it takes of it."""
@@ -33,8 +33,6 @@ AREAS = (256, 384, 512, 768, 1024)
 """Sides of the squares that have as many pixels as the sizes on offer."""
 GRAIN_PX = 16
 MAX_CHOICES = 25
-MAX_WEIGHT = 100.0
-"""As the generator takes it."""
 _SETTINGS: dict[str, Field[Any]] = {item.name: item for item in fields(Settings)}
 
 
@@ -100,7 +98,7 @@ async def _order(interaction: Interaction, requester: Requester, given: Mapping[
     files = {name: given[name] for name in ("init_image", "image_prompt") if given[name] is not None}
     async with interaction.client.room.hold(len(files)):
         data = {name: await read(interaction, file, name) for name, file in files.items()}
-        return await interaction.client.service.submit(requester, _spec(given, data))
+        return await interaction.client.service.submissions.submit(requester, _spec(given, data))
 
 
 def _spec(given: Mapping[str, Any], data: Mapping[str, bytes]) -> JobSpec:

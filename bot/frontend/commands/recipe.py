@@ -41,7 +41,7 @@ async def again(interaction: Interaction, file: discord.Attachment, new_seed: bo
     async def order(requester: Requester) -> SubmittedJob:
         async with interaction.client.room.hold(1):
             data = await read(interaction, file, "file")
-            return await interaction.client.service.again_from_file(requester, data, new_seed=new_seed)
+            return await interaction.client.service.submissions.again_from_file(requester, data, new_seed=new_seed)
 
     await take_on(interaction, order)
 
@@ -99,6 +99,6 @@ class LikeForm(Form):
                 spec = JobSpec(prompt=self.prompt.value, init_image=data)
                 if self.use.values[0] == "prompt":
                     spec = JobSpec(prompt=self.prompt.value, image_prompts=(ImageInput(data=data),))
-                return await interaction.client.service.submit(requester, spec)
+                return await interaction.client.service.submissions.submit(requester, spec)
 
         await take_on(interaction, order)

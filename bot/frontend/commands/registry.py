@@ -13,8 +13,8 @@ from discord import app_commands
 from bot.errors import InvalidJobSpec
 from bot.frontend.app import App, Interaction
 from bot.frontend.commands import about, admin, blend, blocklist, gallery, host, imagine, queue, recipe, styles
-from bot.frontend.components.keys import JobButton
 from bot.frontend.errors import explain
+from bot.frontend.messages.job_buttons import JobButton
 from bot.frontend.wording import Translator
 from bot.log import about as facts
 

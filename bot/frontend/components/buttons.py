@@ -31,9 +31,8 @@ def go_on(kind: Origin) -> Deed:
 
     async def deed(interaction: Interaction, job_id: int, number: int) -> None:
         change = FollowUp(kind=kind)
-        await take_on(
-            interaction, lambda requester: interaction.client.service.go_on(requester, job_id, number, change)
-        )
+        submissions = interaction.client.service.submissions
+        await take_on(interaction, lambda requester: submissions.go_on(requester, job_id, number, change))
 
     return deed
 

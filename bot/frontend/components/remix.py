@@ -37,4 +37,6 @@ class RemixForm(Form):
         """Order the picture."""
         change = FollowUp(kind=Origin.REMIX, prompt=self.prompt.value)
         service = interaction.client.service
-        await take_on(interaction, lambda requester: service.go_on(requester, self.job_id, self.number, change))
+        await take_on(
+            interaction, lambda requester: service.submissions.go_on(requester, self.job_id, self.number, change)
+        )

@@ -8,7 +8,7 @@ from io import BytesIO
 
 import discord
 
-from bot.frontend.components.keys import job_button
+from bot.frontend.messages.job_buttons import job_button
 from bot.jobs import Job, JobState, StoredPicture
 from bot.service import Delivery, JobView, PictureFile
 from bot.texts import Sentence, say

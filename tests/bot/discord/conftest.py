@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest_asyncio
 
 from bot.config import Config
-from tests.bot.discord.live import Live
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import FakeDiscord, pointed_at
 
 
@@ -22,10 +22,10 @@ async def fake() -> AsyncIterator[FakeDiscord]:
 
 
 @pytest_asyncio.fixture
-async def live(fake: FakeDiscord, tmp_path: Path, config: Config) -> AsyncIterator[Live]:
+async def live(fake: FakeDiscord, tmp_path: Path, config: Config) -> AsyncIterator[ClientOnLoopback]:
     """The bot in this process, connected."""
     with pointed_at(fake.url):
-        live = Live(fake, tmp_path, config)
+        live = ClientOnLoopback(fake, tmp_path, config)
         await live.start()
         yield live
         live.fake.faults.clear()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bot.jobs import Job
-from tests.bot.discord.live import Live
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import Cut, Upload
 
 CALLBACK = "/interactions/*"
@@ -21,7 +21,7 @@ def png(side_px: int = 64) -> bytes:
     return data.getvalue()
 
 
-async def test_an_imagine_is_answered_with_a_public_message(live: Live) -> None:
+async def test_an_imagine_is_answered_with_a_public_message(live: ClientOnLoopback) -> None:
     live.engine.open.clear()
     answer = await live.imagine()
     (message,) = live.channel.visible()
@@ -35,7 +35,9 @@ async def test_an_imagine_is_answered_with_a_public_message(live: Live) -> None:
 
 
 @pytest.mark.parametrize("where", list(Cut))
-async def test_an_answer_whose_connection_is_cut_leaves_one_message_and_the_picture(live: Live, where: Cut) -> None:
+async def test_an_answer_whose_connection_is_cut_leaves_one_message_and_the_picture(
+    live: ClientOnLoopback, where: Cut
+) -> None:
     live.fake.faults.cut("POST", CALLBACK, where)
     await live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple")
     await live.ended()
@@ -43,7 +45,7 @@ async def test_an_answer_whose_connection_is_cut_leaves_one_message_and_the_pict
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
 
 
-async def test_an_answer_that_comes_too_late_becomes_a_message_of_its_own(live: Live) -> None:
+async def test_an_answer_that_comes_too_late_becomes_a_message_of_its_own(live: ClientOnLoopback) -> None:
     live.fake.rest.answer_within_s = 0.0
     await live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple")
     await live.ended()
@@ -52,7 +54,7 @@ async def test_an_answer_that_comes_too_late_becomes_a_message_of_its_own(live: 
 
 
 async def test_an_answer_to_a_job_that_is_deleted_meanwhile_is_taken_back_although_a_connection_is_cut(
-    live: Live,
+    live: ClientOnLoopback,
 ) -> None:
     live.engine.open.clear()
     live.fake.faults.slow("POST", CALLBACK, 1.0)
@@ -68,14 +70,14 @@ async def test_an_answer_to_a_job_that_is_deleted_meanwhile_is_taken_back_althou
     await live.fake.until(lambda: cut.hits == 2 and not live.channel.visible())
 
 
-async def test_what_is_refused_is_said_to_the_person_only_and_nothing_is_queued(live: Live) -> None:
+async def test_what_is_refused_is_said_to_the_person_only_and_nothing_is_queued(live: ClientOnLoopback) -> None:
     answer = await live.imagine("a red apple", size="9999x9999")
     assert answer.ephemeral and answer.text
     assert not await live.client.service.store.jobs.under_way()
     assert live.channel.visible() == []
 
 
-async def test_buttons_answer_and_go_on(live: Live) -> None:
+async def test_buttons_answer_and_go_on(live: ClientOnLoopback) -> None:
     answer = await live.imagine()
     await live.ended()
     assert answer.message is not None
@@ -91,7 +93,7 @@ async def test_buttons_answer_and_go_on(live: Live) -> None:
     assert live.engine.begun[-1].prompt == "a green pear"
 
 
-async def test_delete_takes_the_message_away(live: Live) -> None:
+async def test_delete_takes_the_message_away(live: ClientOnLoopback) -> None:
     answer = await live.imagine()
     await live.ended()
     assert answer.message is not None
@@ -101,20 +103,20 @@ async def test_delete_takes_the_message_away(live: Live) -> None:
     await live.fake.until(lambda: live.channel.visible() == [])
 
 
-async def test_choices_come_while_somebody_types(live: Live) -> None:
+async def test_choices_come_while_somebody_types(live: ClientOnLoopback) -> None:
     answer = await (await live.fake.complete(live.channel, live.ann, "imagine", "size", "16:9")).answered()
     assert answer.callback is not None
     assert all("16:9" in choice["name"] for choice in answer.callback["data"]["choices"])
     assert answer.callback["data"]["choices"]
 
 
-async def test_an_attached_picture_is_fetched_and_used(live: Live) -> None:
+async def test_an_attached_picture_is_fetched_and_used(live: ClientOnLoopback) -> None:
     await live.imagine(init_image=Upload("apple.png", png()))
     await live.ended()
     assert live.engine.begun[0].init_image is not None
 
 
-async def test_a_picture_that_is_slow_to_fetch_keeps_the_person_waiting_with_a_sign(live: Live) -> None:
+async def test_a_picture_that_is_slow_to_fetch_keeps_the_person_waiting_with_a_sign(live: ClientOnLoopback) -> None:
     live.fake.slow_files_s = 2.0
     answer = await live.imagine(init_image=Upload("apple.png", png()))
     assert answer.callback is not None and answer.callback["type"] == 5
@@ -123,7 +125,7 @@ async def test_a_picture_that_is_slow_to_fetch_keeps_the_person_waiting_with_a_s
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
 
 
-async def test_a_picture_that_is_gone_is_refused_with_a_sentence(live: Live) -> None:
+async def test_a_picture_that_is_gone_is_refused_with_a_sentence(live: ClientOnLoopback) -> None:
     upload = Upload("apple.png", png())
     live.fake.slow_files_s = -1.0
     answer = await live.imagine(init_image=upload)
@@ -131,7 +133,7 @@ async def test_a_picture_that_is_gone_is_refused_with_a_sentence(live: Live) -> 
     assert not await live.client.service.store.jobs.under_way()
 
 
-async def test_a_crowd_is_answered_and_the_limits_hold(live: Live) -> None:
+async def test_a_crowd_is_answered_and_the_limits_hold(live: ClientOnLoopback) -> None:
     live.engine.open.clear()
     people = [live.guild.add_member(f"person {number}") for number in range(20)]
     typed = [await live.fake.type_command(live.channel, person, "imagine", prompt="x") for person in people * 6]

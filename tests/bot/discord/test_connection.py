@@ -8,18 +8,18 @@ import discord
 import pytest
 
 from bot.errors import BotError, ConfigError
-from tests.bot.discord.live import Live
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import Interaction
 
 PATIENCE_S = 40.0
 
 
-async def reconnected(live: Live) -> None:
+async def reconnected(live: ClientOnLoopback) -> None:
     async with asyncio.timeout(PATIENCE_S):
         await live.fake.gateway.ready.wait()
 
 
-async def served(live: Live, answer: Interaction) -> None:
+async def served(live: ClientOnLoopback, answer: Interaction) -> None:
     """The job of an answer is painted and posted, once."""
     await live.ended()
     (message,) = live.channel.visible()
@@ -27,7 +27,7 @@ async def served(live: Live, answer: Interaction) -> None:
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
 
 
-async def test_what_was_typed_while_the_connection_was_cut_is_answered_after_the_resume(live: Live) -> None:
+async def test_what_was_typed_while_the_connection_was_cut_is_answered_after_the_resume(live: ClientOnLoopback) -> None:
     live.fake.gateway.drop()
     typed = await live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple")
     live.fake.rest.answer_within_s = PATIENCE_S
@@ -35,14 +35,14 @@ async def test_what_was_typed_while_the_connection_was_cut_is_answered_after_the
     assert (live.fake.gateway.identifies, live.fake.gateway.resumes) == (1, 1)
 
 
-async def test_a_request_to_reconnect_is_followed_by_a_resume(live: Live) -> None:
+async def test_a_request_to_reconnect_is_followed_by_a_resume(live: ClientOnLoopback) -> None:
     await live.fake.gateway.ask_to_reconnect()
     await reconnected(live)
     assert (live.fake.gateway.identifies, live.fake.gateway.resumes) == (1, 1)
     await served(live, await live.imagine())
 
 
-async def test_an_invalid_session_is_followed_by_a_new_one(live: Live) -> None:
+async def test_an_invalid_session_is_followed_by_a_new_one(live: ClientOnLoopback) -> None:
     await live.fake.gateway.invalidate()
     await reconnected(live)
     assert live.fake.gateway.identifies == 2
@@ -50,7 +50,7 @@ async def test_an_invalid_session_is_followed_by_a_new_one(live: Live) -> None:
     assert len(live.fake.sent("PUT", "/commands")) == 1, "the commands are not told anew"
 
 
-async def test_a_resume_that_is_refused_is_followed_by_a_new_session(live: Live) -> None:
+async def test_a_resume_that_is_refused_is_followed_by_a_new_session(live: ClientOnLoopback) -> None:
     for session in live.fake.gateway.sessions.values():
         session.valid = False
     live.fake.gateway.drop()
@@ -59,7 +59,7 @@ async def test_a_resume_that_is_refused_is_followed_by_a_new_session(live: Live)
     await served(live, await live.imagine())
 
 
-async def test_a_picture_is_posted_while_the_gateway_is_away(live: Live) -> None:
+async def test_a_picture_is_posted_while_the_gateway_is_away(live: ClientOnLoopback) -> None:
     live.engine.open.clear()
     answer = await live.imagine()
     await live.fake.gateway.invalidate()
@@ -67,38 +67,38 @@ async def test_a_picture_is_posted_while_the_gateway_is_away(live: Live) -> None
     await served(live, answer)
 
 
-async def test_a_restart_sends_the_commands_only_when_they_changed(live: Live) -> None:
+async def test_a_restart_sends_the_commands_only_when_they_changed(live: ClientOnLoopback) -> None:
     await live.stop()
     await live.start()
     assert len(live.fake.sent("PUT", "/commands")) == 1
 
 
-async def test_a_token_that_discord_does_not_take_is_told_in_a_sentence(live: Live) -> None:
+async def test_a_token_that_discord_does_not_take_is_told_in_a_sentence(live: ClientOnLoopback) -> None:
     await live.stop()
     live.fake.faults.refuse("GET", "/users/@me", 401, times=None)
     with pytest.raises(ConfigError, match="token"):
         await live.start()
 
 
-async def test_a_token_that_is_reset_while_it_is_used_ends_the_bot_with_a_sentence(live: Live) -> None:
+async def test_a_token_that_is_reset_while_it_is_used_ends_the_bot_with_a_sentence(live: ClientOnLoopback) -> None:
     await live.fake.gateway.revoke()
     with pytest.raises(ConfigError, match="token"):
         await live.over()
 
 
-async def test_a_discord_out_of_order_at_the_start_is_told_in_a_sentence(live: Live) -> None:
+async def test_a_discord_out_of_order_at_the_start_is_told_in_a_sentence(live: ClientOnLoopback) -> None:
     await live.stop()
     live.fake.faults.refuse("GET", "/users/@me", 503, times=None)
     with pytest.raises(BotError, match="Discord cannot be reached"):
         await live.start()
 
 
-async def test_the_client_is_one_that_shards_itself(live: Live) -> None:
+async def test_the_client_is_one_that_shards_itself(live: ClientOnLoopback) -> None:
     assert isinstance(live.client, discord.AutoShardedClient)
     assert live.client.shard_count == 1
 
 
-async def test_after_a_long_outage_the_bot_is_back_within_half_a_minute(live: Live) -> None:
+async def test_after_a_long_outage_the_bot_is_back_within_half_a_minute(live: ClientOnLoopback) -> None:
     shard = live.client.get_shard(0)
     assert shard is not None
     delays = [shard._parent._backoff.delay() for _ in range(200)]

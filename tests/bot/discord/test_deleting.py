@@ -8,18 +8,18 @@ import pytest
 
 from bot.frontend.messages import updater as progress
 from bot.jobs import Job, JobState
-from tests.bot.discord.live import Live
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import Cut, Interaction
 
 CALLBACK = "/interactions/*"
 
 
-async def pressed(live: Live, answer: Interaction, button: str) -> Interaction:
+async def pressed(live: ClientOnLoopback, answer: Interaction, button: str) -> Interaction:
     assert answer.message is not None
     return await live.fake.click(answer.message, button, live.ann)
 
 
-async def under_way(live: Live, count: int) -> list[Job]:
+async def under_way(live: ClientOnLoopback, count: int) -> list[Job]:
     async def look() -> list[Job] | None:
         jobs = await live.client.service.store.jobs.under_way()
         return jobs if len(jobs) == count else None
@@ -27,7 +27,7 @@ async def under_way(live: Live, count: int) -> list[Job]:
     return await live.until(look)
 
 
-async def test_an_answer_that_comes_while_its_asker_is_forgotten_goes_too(live: Live) -> None:
+async def test_an_answer_that_comes_while_its_asker_is_forgotten_goes_too(live: ClientOnLoopback) -> None:
     live.engine.open.clear()
     await live.imagine()
     privacy = await (await live.fake.type_command(live.channel, live.ann, "privacy")).answered()
@@ -45,7 +45,7 @@ async def test_an_answer_that_comes_while_its_asker_is_forgotten_goes_too(live: 
     await under_way(live, 0)
 
 
-async def test_a_post_of_a_job_that_is_deleted_meanwhile_is_taken_back(live: Live) -> None:
+async def test_a_post_of_a_job_that_is_deleted_meanwhile_is_taken_back(live: ClientOnLoopback) -> None:
     slow = live.fake.faults.slow("PATCH", "/webhooks/*", 1.0, times=None)
     await live.imagine()
 
@@ -58,7 +58,7 @@ async def test_a_post_of_a_job_that_is_deleted_meanwhile_is_taken_back(live: Liv
 
 
 async def test_a_message_that_a_job_gets_when_it_is_deleted_is_taken_back(
-    live: Live, monkeypatch: pytest.MonkeyPatch
+    live: ClientOnLoopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "GRACE_S", 0.0)
     live.engine.open.clear()

@@ -6,14 +6,14 @@ import pytest
 
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState
-from tests.bot.discord.live import Live
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import Cut, Message
 
 BY_TOKEN, AS_BOT, NEW = "/webhooks/*", "/channels/*/messages/*", "/channels/*/messages"
 PICTURE = "reverie-1-1.png"
 
 
-def posted(live: Live) -> Message:
+def posted(live: ClientOnLoopback) -> Message:
     """The one message of the job, which holds the picture as it was stored."""
     (message,) = live.channel.visible()
     (file,) = message.attachments
@@ -22,13 +22,13 @@ def posted(live: Live) -> Message:
     return message
 
 
-async def begin(live: Live) -> None:
+async def begin(live: ClientOnLoopback) -> None:
     """A job of Ann's whose painting waits."""
     live.engine.open.clear()
     await live.imagine()
 
 
-async def test_a_finished_picture_arrives_byte_for_byte(live: Live) -> None:
+async def test_a_finished_picture_arrives_byte_for_byte(live: ClientOnLoopback) -> None:
     answer = await live.imagine()
     await live.ended()
     message = posted(live)
@@ -38,7 +38,7 @@ async def test_a_finished_picture_arrives_byte_for_byte(live: Live) -> None:
     assert message.embeds[0]["image"]["url"] == f"attachment://{PICTURE}"
 
 
-async def test_a_grid_and_a_timelapse_arrive_byte_for_byte(live: Live) -> None:
+async def test_a_grid_and_a_timelapse_arrive_byte_for_byte(live: ClientOnLoopback) -> None:
     await live.imagine(count=4)
     await live.ended()
     await live.imagine(timelapse=True)
@@ -49,7 +49,7 @@ async def test_a_grid_and_a_timelapse_arrive_byte_for_byte(live: Live) -> None:
     assert [file.data for file in pair] == [files.read(Kind.PICTURE, 2, 1), files.read(Kind.TIMELAPSE, 2, 1)]
 
 
-async def test_the_preview_is_replaced_by_the_picture(live: Live) -> None:
+async def test_the_preview_is_replaced_by_the_picture(live: ClientOnLoopback) -> None:
     live.engine.step_s = 0.5
     answer = await live.imagine(steps=30)
     message = answer.message
@@ -62,7 +62,9 @@ async def test_the_preview_is_replaced_by_the_picture(live: Live) -> None:
 
 
 @pytest.mark.parametrize(("path", "status"), [(BY_TOKEN, 500), (AS_BOT, 502), (BY_TOKEN, 503), (AS_BOT, 503)])
-async def test_an_error_of_discords_delays_the_picture_and_no_more(live: Live, status: int, path: str) -> None:
+async def test_an_error_of_discords_delays_the_picture_and_no_more(
+    live: ClientOnLoopback, status: int, path: str
+) -> None:
     await begin(live)
     if path == AS_BOT:
         live.fake.expire_tokens()
@@ -75,7 +77,9 @@ async def test_an_error_of_discords_delays_the_picture_and_no_more(live: Live, s
 
 @pytest.mark.parametrize("path", [BY_TOKEN, AS_BOT])
 @pytest.mark.parametrize("limit", [{"retry_after_s": 0.3}, {"retry_after_s": None, "by_proxy": True}])
-async def test_a_rate_limit_delays_the_picture_and_no_more(live: Live, path: str, limit: dict[str, object]) -> None:
+async def test_a_rate_limit_delays_the_picture_and_no_more(
+    live: ClientOnLoopback, path: str, limit: dict[str, object]
+) -> None:
     await begin(live)
     if path == AS_BOT:
         live.fake.expire_tokens()
@@ -86,7 +90,7 @@ async def test_a_rate_limit_delays_the_picture_and_no_more(live: Live, path: str
     assert fault.hits == 1
 
 
-async def test_the_global_rate_limit_holds_all_calls_back_for_its_time(live: Live) -> None:
+async def test_the_global_rate_limit_holds_all_calls_back_for_its_time(live: ClientOnLoopback) -> None:
     await begin(live)
     live.fake.expire_tokens()
     live.fake.faults.limit("PATCH", AS_BOT, 1.0, everywhere=True)
@@ -98,7 +102,9 @@ async def test_the_global_rate_limit_holds_all_calls_back_for_its_time(live: Liv
 
 
 @pytest.mark.slow
-async def test_a_rate_limit_of_hours_on_the_interactions_token_does_not_hold_the_picture_back(live: Live) -> None:
+async def test_a_rate_limit_of_hours_on_the_interactions_token_does_not_hold_the_picture_back(
+    live: ClientOnLoopback,
+) -> None:
     await begin(live)
     live.fake.faults.limit("PATCH", BY_TOKEN, 3_600.0, times=None)
     live.engine.open.set()
@@ -108,7 +114,9 @@ async def test_a_rate_limit_of_hours_on_the_interactions_token_does_not_hold_the
 
 @pytest.mark.parametrize("where", list(Cut))
 @pytest.mark.parametrize("path", [BY_TOKEN, AS_BOT])
-async def test_a_connection_that_is_cut_delays_the_picture_and_no_more(live: Live, path: str, where: Cut) -> None:
+async def test_a_connection_that_is_cut_delays_the_picture_and_no_more(
+    live: ClientOnLoopback, path: str, where: Cut
+) -> None:
     await begin(live)
     if path == AS_BOT:
         live.fake.expire_tokens()
@@ -120,7 +128,7 @@ async def test_a_connection_that_is_cut_delays_the_picture_and_no_more(live: Liv
 
 
 @pytest.mark.parametrize("where", list(Cut))
-async def test_a_new_message_whose_answer_is_lost_is_not_sent_twice(live: Live, where: Cut) -> None:
+async def test_a_new_message_whose_answer_is_lost_is_not_sent_twice(live: ClientOnLoopback, where: Cut) -> None:
     await begin(live)
     live.channel.visible()[0].deleted = True
     fault = live.fake.faults.cut("POST", NEW, where)
@@ -130,7 +138,7 @@ async def test_a_new_message_whose_answer_is_lost_is_not_sent_twice(live: Live, 
     assert fault.hits == 1
 
 
-async def test_after_the_token_died_the_bot_edits_its_own_message(live: Live) -> None:
+async def test_after_the_token_died_the_bot_edits_its_own_message(live: ClientOnLoopback) -> None:
     await begin(live)
     live.fake.expire_tokens()
     live.engine.open.set()
@@ -140,7 +148,7 @@ async def test_after_the_token_died_the_bot_edits_its_own_message(live: Live) ->
     assert not live.fake.sent("POST", f"/channels/{live.channel.id}/messages")
 
 
-async def test_where_the_message_is_gone_a_new_one_comes(live: Live) -> None:
+async def test_where_the_message_is_gone_a_new_one_comes(live: ClientOnLoopback) -> None:
     await begin(live)
     live.channel.visible()[0].deleted = True
     live.engine.open.set()
@@ -151,7 +159,7 @@ async def test_where_the_message_is_gone_a_new_one_comes(live: Live) -> None:
 
 
 @pytest.mark.parametrize("code", [50001, 50013])
-async def test_a_channel_that_is_closed_is_tried_again_until_it_is_open(live: Live, code: int) -> None:
+async def test_a_channel_that_is_closed_is_tried_again_until_it_is_open(live: ClientOnLoopback, code: int) -> None:
     await begin(live)
     live.fake.expire_tokens()
     faults = [
@@ -173,7 +181,7 @@ async def test_a_channel_that_is_closed_is_tried_again_until_it_is_open(live: Li
     posted(live)
 
 
-async def test_a_channel_that_is_gone_ends_the_job(live: Live) -> None:
+async def test_a_channel_that_is_gone_ends_the_job(live: ClientOnLoopback) -> None:
     await begin(live)
     live.fake.expire_tokens()
     live.channel.gone = True
@@ -187,7 +195,7 @@ async def test_a_channel_that_is_gone_ends_the_job(live: Live) -> None:
     assert len(await live.client.service.archive.pictures(1)) == 1
 
 
-async def test_a_picture_goes_on_its_way_while_another_call_hangs(live: Live) -> None:
+async def test_a_picture_goes_on_its_way_while_another_call_hangs(live: ClientOnLoopback) -> None:
     other = live.guild.add_channel("elsewhere")
     await live.stop()
     await live.start()

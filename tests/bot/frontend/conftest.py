@@ -1,4 +1,4 @@
-"""A stage for each test."""
+"""The real client in a simulated Discord for each test."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import simcord
 
 from bot.config import Config
 from bot.errors import BotError
-from tests.bot.frontend.stage import Stage
+from tests.bot.frontend.client_in_simcord import ClientInSimcord
 from tests.discord_fake import Call
 from tests.discord_fake.description import description
 
 
 @pytest.fixture
-def built(tmp_path: Path, config: Config) -> Iterator[Stage]:
-    yield Stage(tmp_path / "data", config)
+def built(tmp_path: Path, config: Config) -> Iterator[ClientInSimcord]:
+    yield ClientInSimcord(tmp_path / "data", config)
 
 
 @pytest_asyncio.fixture
-async def env(built: Stage) -> AsyncIterator[simcord.Env]:
+async def env(built: ClientInSimcord) -> AsyncIterator[simcord.Env]:
     """The simulated Discord; simcord's plugin finds it here and has the test use its clock."""
     env = built.waits.env = simcord.Env(built.make_client(), settle_timeout=30.0)
     await env.start()
@@ -47,6 +47,6 @@ def problems_in(env: simcord.Env) -> list[str]:
 
 
 @pytest.fixture
-def stage(built: Stage, env: simcord.Env) -> Stage:
+def stage(built: ClientInSimcord, env: simcord.Env) -> ClientInSimcord:
     built.furnish(env)
     return built

@@ -14,7 +14,7 @@ from bot.frontend.client import run
 from bot.monitoring.heartbeat import Heartbeat
 from bot.wiring import build
 from tests.bot.fake_dream import FakeDreamer
-from tests.bot.frontend.stage import SETTINGS
+from tests.bot.frontend.client_in_simcord import SETTINGS
 
 
 async def test_a_discord_that_cannot_be_reached_is_told_in_a_sentence(

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from bot.jobs import Job, JobState
-from tests.bot.frontend.stage import Stage, reply_of
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 
 BY_TOKEN, AS_BOT, NEW = "/webhooks/*", "/channels/*/messages/*", "/channels/*/messages"
 
 
-async def begin(stage: Stage) -> None:
+async def begin(stage: ClientInSimcord) -> None:
     """A job of Ann's whose painting waits."""
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
 
 
-def requests(stage: Stage, method: str, part: str) -> int:
+def requests(stage: ClientInSimcord, method: str, part: str) -> int:
     return sum(request.method == method and part in request.path for request in stage.env.http_requests)
 
 
-async def test_after_the_token_died_the_bot_edits_its_own_message(stage: Stage) -> None:
+async def test_after_the_token_died_the_bot_edits_its_own_message(stage: ClientInSimcord) -> None:
     await begin(stage)
     stage.env.inject_error("PATCH", BY_TOKEN, status=401, code=50027, times=None)
     stage.engine.open.set()
@@ -27,7 +27,7 @@ async def test_after_the_token_died_the_bot_edits_its_own_message(stage: Stage) 
     assert len(stage.channel.history()) == 1
 
 
-async def test_when_no_edit_is_possible_a_new_message_comes_with_the_jobs_nonce(stage: Stage) -> None:
+async def test_when_no_edit_is_possible_a_new_message_comes_with_the_jobs_nonce(stage: ClientInSimcord) -> None:
     await begin(stage)
     stage.env.inject_error("PATCH", BY_TOKEN, status=401, code=50027, times=None)
     stage.env.inject_error("PATCH", AS_BOT, status=403, code=50001, times=None)
@@ -43,7 +43,7 @@ async def test_when_no_edit_is_possible_a_new_message_comes_with_the_jobs_nonce(
     assert (sent["nonce"], sent["enforce_nonce"]) == ("reverie-1", True)
 
 
-async def test_a_post_that_meets_trouble_on_the_way_is_tried_until_it_arrives(stage: Stage) -> None:
+async def test_a_post_that_meets_trouble_on_the_way_is_tried_until_it_arrives(stage: ClientInSimcord) -> None:
     await begin(stage)
     stage.env.inject_error("PATCH", BY_TOKEN, status=401, code=50027, times=None)
     stage.env.inject_error("PATCH", AS_BOT, status=500, times=4)
@@ -52,7 +52,7 @@ async def test_a_post_that_meets_trouble_on_the_way_is_tried_until_it_arrives(st
     assert len(stage.channel.history()) == 1
 
 
-async def test_a_closed_channel_is_waited_for_and_the_queue_shows_it(stage: Stage) -> None:
+async def test_a_closed_channel_is_waited_for_and_the_queue_shows_it(stage: ClientInSimcord) -> None:
     await begin(stage)
     for method, path in (("PATCH", BY_TOKEN), ("PATCH", AS_BOT), ("POST", NEW)):
         stage.env.inject_error(method, path, status=403, code=50001, times=2)
@@ -69,7 +69,7 @@ async def test_a_closed_channel_is_waited_for_and_the_queue_shows_it(stage: Stag
     assert stage.message().attachments[0].filename == "reverie-1-1.png"
 
 
-async def test_a_channel_that_is_gone_ends_the_job_and_the_picture_is_in_the_gallery(stage: Stage) -> None:
+async def test_a_channel_that_is_gone_ends_the_job_and_the_picture_is_in_the_gallery(stage: ClientInSimcord) -> None:
     await begin(stage)
     for method, path in (("PATCH", BY_TOKEN), ("PATCH", AS_BOT), ("POST", NEW)):
         stage.env.inject_error(method, path, status=404, code=10003, times=None)
@@ -82,7 +82,7 @@ async def test_a_channel_that_is_gone_ends_the_job_and_the_picture_is_in_the_gal
     assert len(await stage.service.archive.pictures(1)) == 1
 
 
-async def test_a_file_that_is_too_large_comes_smaller(stage: Stage) -> None:
+async def test_a_file_that_is_too_large_comes_smaller(stage: ClientInSimcord) -> None:
     await begin(stage)
     stage.env.inject_error("PATCH", BY_TOKEN, status=413, code=40005, times=1)
     stage.engine.open.set()
@@ -90,7 +90,7 @@ async def test_a_file_that_is_too_large_comes_smaller(stage: Stage) -> None:
     assert stage.message().attachments
 
 
-async def test_words_that_discord_moderates_are_left_out(stage: Stage) -> None:
+async def test_words_that_discord_moderates_are_left_out(stage: ClientInSimcord) -> None:
     await begin(stage)
     stage.env.inject_error("PATCH", BY_TOKEN, status=400, code=200000, times=1)
     stage.engine.open.set()
@@ -99,7 +99,7 @@ async def test_words_that_discord_moderates_are_left_out(stage: Stage) -> None:
     assert posted.attachments and not posted.embeds
 
 
-async def test_an_answer_that_does_not_arrive_becomes_a_message_of_its_own(stage: Stage) -> None:
+async def test_an_answer_that_does_not_arrive_becomes_a_message_of_its_own(stage: ClientInSimcord) -> None:
     stage.env.inject_error("POST", "/interactions/*", status=404, code=10062, times=1)
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     await stage.ended()
@@ -107,7 +107,7 @@ async def test_an_answer_that_does_not_arrive_becomes_a_message_of_its_own(stage
     assert len(stage.channel.history()) == 1
 
 
-async def test_a_job_that_was_posted_is_not_touched_at_the_next_start(stage: Stage) -> None:
+async def test_a_job_that_was_posted_is_not_touched_at_the_next_start(stage: ClientInSimcord) -> None:
     await stage.painted()
     before = requests(stage, "PATCH", "/messages/") + requests(stage, "POST", "/messages")
     await stage.restart()
@@ -115,7 +115,7 @@ async def test_a_job_that_was_posted_is_not_touched_at_the_next_start(stage: Sta
     assert requests(stage, "PATCH", "/messages/") + requests(stage, "POST", "/messages") == before
 
 
-async def test_a_server_that_the_bot_leaves_is_forgotten(stage: Stage) -> None:
+async def test_a_server_that_the_bot_leaves_is_forgotten(stage: ClientInSimcord) -> None:
     await stage.painted()
     await stage.client.on_guild_remove(stage.client.get_guild(stage.guild.id))
     assert await stage.service.store.jobs.get(1) is None

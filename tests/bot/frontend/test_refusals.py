@@ -12,11 +12,11 @@ from bot.config import Config, Limits
 from bot.errors import InvalidJobSpec
 from bot.frontend.errors import sentence_for
 from bot.service import ImageInput, JobSpec
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 from tests.bot.frontend.commands.test_imagine import png, refusal
-from tests.bot.frontend.stage import Stage, reply_of
 
 
-async def test_an_archived_or_locked_thread_is_refused_and_an_open_one_is_not(stage: Stage) -> None:
+async def test_an_archived_or_locked_thread_is_refused_and_an_open_one_is_not(stage: ClientInSimcord) -> None:
     channel = stage.client.get_channel(stage.channel.id)
     assert isinstance(channel, discord.TextChannel)
     thread = await channel.create_thread(name="apples", type=discord.ChannelType.public_thread)
@@ -30,7 +30,7 @@ async def test_an_archived_or_locked_thread_is_refused_and_an_open_one_is_not(st
     await stage.painted()
 
 
-async def test_there_are_no_pictures_in_direct_messages(stage: Stage) -> None:
+async def test_there_are_no_pictures_in_direct_messages(stage: ClientInSimcord) -> None:
     user = stage.env.create_user("eve")
     assert "help" in user.available_commands()
     assert "imagine" not in user.available_commands()
@@ -45,7 +45,7 @@ class TestPause:
     def config(self, config: Config) -> Config:
         return replace(config, limits=Limits(cooldown_s=600))
 
-    async def test_a_pause_between_two_pictures_is_told_with_a_countdown(self, stage: Stage) -> None:
+    async def test_a_pause_between_two_pictures_is_told_with_a_countdown(self, stage: ClientInSimcord) -> None:
         await stage.painted()
         text = await refusal(stage)
         assert text.startswith("This server asks for a pause between two pictures. You can ask again <t:")
@@ -57,7 +57,7 @@ class TestDay:
     def config(self, config: Config) -> Config:
         return replace(config, limits=Limits(daily=3))
 
-    async def test_a_days_quota_counts_pictures_and_says_how_many_are_left(self, stage: Stage) -> None:
+    async def test_a_days_quota_counts_pictures_and_says_how_many_are_left(self, stage: ClientInSimcord) -> None:
         await stage.painted(count=2)
         text = await refusal(stage, count=2)
         assert text.startswith(
@@ -66,7 +66,7 @@ class TestDay:
         await stage.painted()
         await stage.bob.slash(stage.channel, "imagine", prompt="another person's")
 
-    async def test_what_an_admin_clears_before_its_turn_does_not_count(self, stage: Stage) -> None:
+    async def test_what_an_admin_clears_before_its_turn_does_not_count(self, stage: ClientInSimcord) -> None:
         await stage.admin.slash(stage.channel, "pause")
         await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", count=3)
         refused = await stage.ann.slash(stage.channel, "imagine", prompt="one more")
@@ -74,7 +74,7 @@ class TestDay:
         await stage.admin.slash(stage.channel, "clear")
         assert "you have 3 left" in await refusal(stage, count=4)
 
-    async def test_what_is_cancelled_while_it_is_painted_counts(self, stage: Stage) -> None:
+    async def test_what_is_cancelled_while_it_is_painted_counts(self, stage: ClientInSimcord) -> None:
         stage.engine.open.clear()
         await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", count=3)
 
@@ -85,7 +85,7 @@ class TestDay:
         await stage.ann.slash(stage.channel, "cancel")
         assert "you have 0 left" in await refusal(stage)
 
-    async def test_deleting_all_of_ones_own_does_not_give_new_pictures(self, stage: Stage) -> None:
+    async def test_deleting_all_of_ones_own_does_not_give_new_pictures(self, stage: ClientInSimcord) -> None:
         await stage.painted(count=3)
         asked = reply_of(await stage.ann.slash(stage.channel, "privacy"))
         assert "A count of your pictures, for the daily limit, is deleted after two days" in asked.content
@@ -94,7 +94,7 @@ class TestDay:
         assert "you have 0 left" in await refusal(stage)
 
 
-async def test_what_is_not_read_is_told_at_once_while_it_is_painted_and_afterwards(stage: Stage) -> None:
+async def test_what_is_not_read_is_told_at_once_while_it_is_painted_and_afterwards(stage: ClientInSimcord) -> None:
     stage.engine.step_s = 0.05
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle...with ships", steps=200)
     assert answer.response is not None
@@ -113,9 +113,9 @@ async def test_what_is_not_read_is_told_at_once_while_it_is_painted_and_afterwar
     assert (stage.message().embeds[0].description or "").count(said) == 1
 
 
-async def test_a_job_whose_answer_takes_its_time_is_not_told_of_meanwhile(stage: Stage) -> None:
+async def test_a_job_whose_answer_takes_its_time_is_not_told_of_meanwhile(stage: ClientInSimcord) -> None:
     with stage.client.updater.answering(1):
-        await stage.service.submit(stage.requester(stage.ann), JobSpec(prompt="a red apple"))
+        await stage.service.submissions.submit(stage.requester(stage.ann), JobSpec(prompt="a red apple"))
         await stage.until(lambda: painted(stage))
         await stage.env.advance_time(30.0)
         assert not stage.channel.history()
@@ -123,11 +123,11 @@ async def test_a_job_whose_answer_takes_its_time_is_not_told_of_meanwhile(stage:
     assert len(stage.channel.history()) == 1
 
 
-async def painted(stage: Stage) -> bool:
+async def painted(stage: ClientInSimcord) -> bool:
     return (await stage.job()).painted_at is not None
 
 
-async def test_a_picture_to_come_near_to_has_a_weight(stage: Stage) -> None:
+async def test_a_picture_to_come_near_to_has_a_weight(stage: ClientInSimcord) -> None:
     await stage.painted(image_prompt=("like.png", png()), image_weight=-0.25)
     assert stage.engine.begun[0].image_prompts[0].weight == -0.25
     await stage.painted(image_prompt=("like.png", png()))
@@ -147,7 +147,7 @@ async def test_a_picture_to_come_near_to_has_a_weight(stage: Stage) -> None:
         (JobSpec(prompt="a", image_prompts=(ImageInput(data=png()[:60]),)), "Dieses PNG-Bild ist beschädigt"),
     ],
 )
-async def test_a_german_person_is_refused_in_german(stage: Stage, spec: JobSpec, sentence: str) -> None:
+async def test_a_german_person_is_refused_in_german(stage: ClientInSimcord, spec: JobSpec, sentence: str) -> None:
     with pytest.raises(InvalidJobSpec) as caught:
-        await stage.service.submit(replace(stage.requester(stage.ann), locale="de"), spec)
+        await stage.service.submissions.submit(replace(stage.requester(stage.ann), locale="de"), spec)
     assert sentence in caught.value.sentence.said("de")

@@ -21,7 +21,7 @@ from bot.jobs import JobState
 from bot.monitoring.endpoint import Endpoint
 from bot.monitoring.metrics import ENDS, Metrics
 from bot.texts import Sentence
-from tests.bot.bench import CHANNEL, Bench, requester
+from tests.bot.real_service import CHANNEL, RealService, requester
 
 HOST = requester(hosts=True)
 Samples = dict[tuple[str, str], float]
@@ -65,13 +65,13 @@ def port() -> Iterator[int]:
 
 
 @pytest_asyncio.fixture
-async def scrape(bench: Bench, port: int) -> AsyncIterator[Scraper]:
+async def scrape(bench: RealService, port: int) -> AsyncIterator[Scraper]:
     service = bench.service
     async with Endpoint(MetricsConfig(port=port), service.host.exposition, service.metrics.lagged):
         yield Scraper(f"http://127.0.0.1:{port}")
 
 
-async def test_a_scrape_shows_how_jobs_stand_and_ended(bench: Bench, scrape: Scraper) -> None:
+async def test_a_scrape_shows_how_jobs_stand_and_ended(bench: RealService, scrape: Scraper) -> None:
     service, engine = bench.service, bench.engine
     await bench.post((await bench.imagine()).id)
     engine.faults.append(ZeroDivisionError("no"))
@@ -100,7 +100,7 @@ async def test_a_scrape_shows_how_jobs_stand_and_ended(bench: Bench, scrape: Scr
     assert found["reverie_job_post_seconds_count", ""] == 1
 
 
-async def test_times_are_those_that_passed(bench: Bench, scrape: Scraper) -> None:
+async def test_times_are_those_that_passed(bench: RealService, scrape: Scraper) -> None:
     bench.engine.step_s = 0.03
     began = time.monotonic()
     first, second = await bench.imagine(steps=10), await bench.imagine(steps=10)
@@ -115,7 +115,7 @@ async def test_times_are_those_that_passed(bench: Bench, scrape: Scraper) -> Non
     assert (await bench.service.host.status(HOST)).totals.step_mean_s == pytest.approx(steps_s)
 
 
-async def test_an_interruption_is_counted_and_the_wait_only_once(bench: Bench) -> None:
+async def test_an_interruption_is_counted_and_the_wait_only_once(bench: RealService) -> None:
     bench.engine.faults.append(SystemExit())
     await bench.post((await bench.imagine()).id)
     totals = bench.service.metrics.totals()
@@ -123,7 +123,7 @@ async def test_an_interruption_is_counted_and_the_wait_only_once(bench: Bench) -
     assert bench.service.metrics.registry.get_sample_value("reverie_job_wait_seconds_count") == 1
 
 
-async def test_host_status_shows_the_same(bench: Bench, scrape: Scraper) -> None:
+async def test_host_status_shows_the_same(bench: RealService, scrape: Scraper) -> None:
     bench.engine.gpu = {"used": 2**30, "free": 3 * 2**30, "total": 4 * 2**30}
     await bench.post((await bench.imagine(),)[0].id)
     bench.engine.faults.append(ZeroDivisionError("no"))
@@ -146,12 +146,12 @@ async def test_host_status_shows_the_same(bench: Bench, scrape: Scraper) -> None
     assert totals.wait_mean_s == pytest.approx(mean)
 
 
-async def test_without_a_gpu_nothing_is_said_of_its_memory(bench: Bench, scrape: Scraper) -> None:
+async def test_without_a_gpu_nothing_is_said_of_its_memory(bench: RealService, scrape: Scraper) -> None:
     assert not [name for name, _ in await scrape() if name.startswith("reverie_gpu")]
     assert (await bench.service.host.status(HOST)).gpu_bytes == {}
 
 
-async def test_no_person_no_server_and_no_prompt_is_in_it(bench: Bench, scrape: Scraper) -> None:
+async def test_no_person_no_server_and_no_prompt_is_in_it(bench: RealService, scrape: Scraper) -> None:
     who = requester(888_777_666, guild_id=555_444_333, channel_id=CHANNEL)
     await bench.post((await bench.imagine("a secret wish", who=who)).id)
     _, _, text = await scrape.answer()
@@ -161,14 +161,14 @@ async def test_no_person_no_server_and_no_prompt_is_in_it(bench: Bench, scrape: 
     assert len(text.splitlines()) < 200
 
 
-async def test_reasons_that_nobody_foresaw_share_one_label(bench: Bench, scrape: Scraper) -> None:
+async def test_reasons_that_nobody_foresaw_share_one_label(bench: RealService, scrape: Scraper) -> None:
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.service.post.failed(job.id, Sentence.of("a text of another version"))
     assert (await scrape())["reverie_jobs_failed_total", "other"] == 1
 
 
-async def test_scrapes_do_not_hold_the_bot_up(bench: Bench, scrape: Scraper) -> None:
+async def test_scrapes_do_not_hold_the_bot_up(bench: RealService, scrape: Scraper) -> None:
     """Twenty at once, one that never reads its answer, and painting goes on meanwhile."""
     host, port = scrape.url.removeprefix("http://").split(":")
     _, lazy = await asyncio.open_connection(host, int(port))
@@ -180,7 +180,7 @@ async def test_scrapes_do_not_hold_the_bot_up(bench: Bench, scrape: Scraper) -> 
     lazy.close()
 
 
-async def test_the_lag_of_the_event_loop_is_seen(bench: Bench, scrape: Scraper) -> None:
+async def test_the_lag_of_the_event_loop_is_seen(bench: RealService, scrape: Scraper) -> None:
     await asyncio.sleep(0)
     time.sleep(1.3)  # What must never happen: the loop stands still.
     await asyncio.sleep(0.05)
@@ -188,19 +188,19 @@ async def test_the_lag_of_the_event_loop_is_seen(bench: Bench, scrape: Scraper) 
     assert found["reverie_loop_lag_seconds_sum", ""] > 0.2
 
 
-async def test_only_the_metrics_are_there(bench: Bench, scrape: Scraper) -> None:
+async def test_only_the_metrics_are_there(bench: RealService, scrape: Scraper) -> None:
     for path in ("/", "/metrics/x", "/../etc/passwd"):
         assert (await scrape.answer(path))[0] == 404
 
 
-async def test_before_the_start_and_after_the_end_there_are_no_figures(bench: Bench, scrape: Scraper) -> None:
+async def test_before_the_start_and_after_the_end_there_are_no_figures(bench: RealService, scrape: Scraper) -> None:
     await bench.service.close()
     status, _, text = await scrape.answer()
     assert (status, text) == (503, "The database is closed.\n")
     await bench.start()
 
 
-async def test_a_port_that_is_taken_is_told_in_a_sentence(bench: Bench, scrape: Scraper, port: int) -> None:
+async def test_a_port_that_is_taken_is_told_in_a_sentence(bench: RealService, scrape: Scraper, port: int) -> None:
     with pytest.raises(ConfigError) as caught:
         async with Endpoint(MetricsConfig(port=port), bench.service.host.exposition, bench.service.metrics.lagged):
             pass
@@ -210,13 +210,13 @@ async def test_a_port_that_is_taken_is_told_in_a_sentence(bench: Bench, scrape: 
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
-async def test_an_address_that_is_not_ours_is_told_in_a_sentence(bench: Bench, port: int, host: str) -> None:
+async def test_an_address_that_is_not_ours_is_told_in_a_sentence(bench: RealService, port: int, host: str) -> None:
     with pytest.raises(ConfigError, match=r"metrics\.host"):
         async with Endpoint(MetricsConfig(host=host, port=port), bench.service.host.exposition, lambda lag_s: None):
             pass
 
 
-async def test_it_is_off_by_default_and_leaves_nothing_behind(bench: Bench, port: int) -> None:
+async def test_it_is_off_by_default_and_leaves_nothing_behind(bench: RealService, port: int) -> None:
     before = asyncio.all_tasks()
     async with Endpoint(MetricsConfig(), bench.service.host.exposition, bench.service.metrics.lagged):
         assert asyncio.all_tasks() == before

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.bot.preview.driving import PreviewPage, browsing, find_browser, preview
+from tests.bot.preview.preview_in_browser import PreviewPage, browsing, find_browser, preview
 
 CONFIG = """
 discord: {edit_interval_s: 1.0}

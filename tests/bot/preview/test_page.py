@@ -8,7 +8,7 @@ import time
 import pytest
 from playwright.sync_api import Locator
 
-from tests.bot.preview.driving import PATIENCE_S, PreviewPage
+from tests.bot.preview.preview_in_browser import PATIENCE_S, PreviewPage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 STEP = re.compile(r"step (\d+) of \d+")

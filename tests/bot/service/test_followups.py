@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit, Refused
 from bot.jobs import Job, Origin
-from bot.service.followups import Child, child_of
+from bot.service.followups import child_of, count_of, parent_of
 from bot.service.values import FollowUp
 from generator import GenerationRequest, Settings, Size
 
@@ -25,40 +27,44 @@ def job(**values: object) -> Job:
     return Job(**{**given, "settings": PICTURE.settings, "created_at": 0.0, **values})
 
 
-def child(change: FollowUp, *, of: Job | None = None, limits: Limits | None = None) -> Child:
-    return child_of(of or job(), 2, PICTURE, change, BASE, limits or Limits())
+def child(change: FollowUp, limits: Limits | None = None) -> GenerationRequest:
+    return child_of(PICTURE, change, BASE, limits or Limits())
 
 
 def test_again_is_the_same_with_another_seed_and_all_of_its_steps() -> None:
-    made = child(FollowUp(kind=Origin.AGAIN), of=job(count=4))
-    settings = made.request.settings
-    assert settings == PICTURE.settings.merged({"seed": settings.seed})
-    assert settings.seed != 7
-    assert (made.request.stopped_at, made.count, made.parent) == (None, 4, None)
+    made, before = child(FollowUp(kind=Origin.AGAIN)), job(count=4)
+    assert made.settings == PICTURE.settings.merged({"seed": made.settings.seed})
+    assert made.settings.seed != 7
+    assert made.stopped_at is None
+    assert parent_of(before, 2, Origin.AGAIN) == (None, None)
+    assert count_of(before, FollowUp(kind=Origin.AGAIN)) == 4
 
 
 def test_again_of_a_child_goes_on_from_the_same_latent() -> None:
-    made = child(FollowUp(kind=Origin.AGAIN, count=1), of=job(parent_id=3, parent_number=2))
-    assert (made.parent, made.count) == ((3, 2), 1)
+    before = job(parent_id=3, parent_number=2, count=4)
+    assert parent_of(before, 1, Origin.AGAIN) == (3, 2)
+    assert parent_of(replace(before, parent_id=None), 1, Origin.AGAIN) == (None, None)
+    assert count_of(before, FollowUp(kind=Origin.AGAIN, count=1)) == 1
 
 
 @pytest.mark.parametrize("kind", [Origin.VARY, Origin.CONTINUE, Origin.REMIX, Origin.UPSCALE])
 def test_the_others_begin_where_the_picture_ended(kind: Origin) -> None:
     made = child(FollowUp(kind=kind, prompt="a sea"))
-    assert made.parent == (5, 2)
-    assert made.request.parent == PICTURE
-    settings = made.request.settings
+    assert parent_of(job(), 2, kind) == (5, 2)
+    assert count_of(job(count=4), FollowUp(kind=kind)) == 1
+    assert made.parent == PICTURE
+    settings = made.settings
     assert (settings.start, settings.coarse, settings.init_weight) == ("parent", 0.0, 0.0)
-    assert made.request.stopped_at is None
+    assert made.stopped_at is None
 
 
 def test_each_changes_what_it_is_named_after() -> None:
-    assert child(FollowUp(kind=Origin.VARY, strength=0.7)).request.settings.variation == 0.7
-    assert child(FollowUp(kind=Origin.VARY)).request.settings.steps == 40
-    assert child(FollowUp(kind=Origin.CONTINUE, steps=11)).request.settings.steps == 11
-    assert child(FollowUp(kind=Origin.CONTINUE)).request.settings.steps == 20
-    assert child(FollowUp(kind=Origin.REMIX, prompt=" a sea ")).request.prompt == "a sea"
-    assert child(FollowUp(kind=Origin.UPSCALE)).request.settings.size == Size(256, 256)
+    assert child(FollowUp(kind=Origin.VARY, strength=0.7)).settings.variation == 0.7
+    assert child(FollowUp(kind=Origin.VARY)).settings.steps == 40
+    assert child(FollowUp(kind=Origin.CONTINUE, steps=11)).settings.steps == 11
+    assert child(FollowUp(kind=Origin.CONTINUE)).settings.steps == 20
+    assert child(FollowUp(kind=Origin.REMIX, prompt=" a sea ")).prompt == "a sea"
+    assert child(FollowUp(kind=Origin.UPSCALE)).settings.size == Size(256, 256)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +76,6 @@ def test_each_changes_what_it_is_named_after() -> None:
         (FollowUp(kind=Origin.VARY, strength=2), InvalidJobSpec),
         (FollowUp(kind=Origin.CONTINUE, steps=601), OverLimit),
         (FollowUp(kind=Origin.CONTINUE, steps=-4), InvalidJobSpec),
-        (FollowUp(kind=Origin.AGAIN, count=9), InvalidJobSpec),
     ],
 )
 def test_what_cannot_be_gets_a_sentence(change: FollowUp, kind: type[Refused]) -> None:
@@ -87,4 +92,4 @@ def test_an_ancestry_ends_somewhere() -> None:
     picture = PICTURE
     with pytest.raises(InvalidJobSpec, match="goes back"):
         for _ in range(40):
-            picture = child_of(job(), 1, picture, FollowUp(kind=Origin.CONTINUE), BASE, Limits()).request
+            picture = child_of(picture, FollowUp(kind=Origin.CONTINUE), BASE, Limits())

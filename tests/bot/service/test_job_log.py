@@ -17,7 +17,7 @@ from bot.jobs import JobState
 from bot.log import JsonLines, TextLines
 from bot.service import JobSpec
 from bot.texts import Sentence
-from tests.bot.bench import ANN, CHANNEL, GUILD, QUICK, Bench, requester, until
+from tests.bot.real_service import ANN, CHANNEL, GUILD, QUICK, RealService, requester, until
 from tests.bot.test_life import Story
 
 HISTORY = """
@@ -77,14 +77,14 @@ def written() -> Iterator[Written]:
         ours.removeHandler(handler)
 
 
-async def note_history(bench: Bench) -> None:
+async def note_history(bench: RealService) -> None:
     """Have SQLite itself write down every change of a state."""
     async with bench.service.store.transaction() as db:
         for statement in re.split(r"\n(?=CREATE)", HISTORY.strip()):
             await db.execute(statement)
 
 
-async def history(bench: Bench) -> list[Told]:
+async def history(bench: RealService) -> list[Told]:
     async with bench.service.store.transaction() as db:
         rows = await db.execute_fetchall("SELECT job, guild, old, new FROM history ORDER BY id")
     return [(row["job"], row["guild"], row["old"], word(row["old"], row["new"])) for row in rows]
@@ -100,7 +100,7 @@ def by_job(told: list[Told]) -> dict[int, list[Told]]:
     return {job: [item for item in told if item[0] == job] for job in {item[0] for item in told}}
 
 
-async def test_each_change_of_a_jobs_state_is_one_line(bench: Bench, written: Written) -> None:
+async def test_each_change_of_a_jobs_state_is_one_line(bench: RealService, written: Written) -> None:
     await note_history(bench)
     service, engine = bench.service, bench.engine
     done = await bench.imagine()
@@ -129,7 +129,7 @@ async def test_each_change_of_a_jobs_state_is_one_line(bench: Bench, written: Wr
     }  # fmt: skip
 
 
-async def test_a_stop_and_a_crash_are_told_as_interruptions(bench: Bench, written: Written) -> None:
+async def test_a_stop_and_a_crash_are_told_as_interruptions(bench: RealService, written: Written) -> None:
     await note_history(bench)
     bench.engine.step_s = 0.05
     job = await bench.imagine(steps=40)
@@ -146,7 +146,7 @@ async def test_a_stop_and_a_crash_are_told_as_interruptions(bench: Bench, writte
 
 async def test_whatever_happens_the_log_and_the_database_agree(tmp_path: Path, written: Written) -> None:
     config = Config(limits=Limits(queue_user=20), timing=Timing(preview_s=0.05, snapshot_s=0.05, access_s=1.0))
-    bench = Bench(tmp_path / "data", config)
+    bench = RealService(tmp_path / "data", config)
     bench.engine.step_s = 0.001
     await bench.start()
     await note_history(bench)
@@ -163,7 +163,7 @@ async def test_whatever_happens_the_log_and_the_database_agree(tmp_path: Path, w
     assert len(seen) > 60
 
 
-async def test_more_steps_make_no_more_lines(bench: Bench, written: Written) -> None:
+async def test_more_steps_make_no_more_lines(bench: RealService, written: Written) -> None:
     counts = []
     for steps in (2, 200):
         before = len(written.text.getvalue().splitlines())
@@ -172,10 +172,12 @@ async def test_more_steps_make_no_more_lines(bench: Bench, written: Written) -> 
     assert counts == [5, 5]
 
 
-async def test_lines_say_what_a_host_wants_to_know_and_nothing_of_the_person(bench: Bench, written: Written) -> None:
+async def test_lines_say_what_a_host_wants_to_know_and_nothing_of_the_person(
+    bench: RealService, written: Written
+) -> None:
     who = requester(888_777_666_555)
     spec = JobSpec(prompt="a secret wish", settings=QUICK, count=2)
-    job = (await bench.service.submit(who, spec)).job
+    job = (await bench.service.submissions.submit(who, spec)).job
     await bench.post(job.id)
     bench.engine.open.clear()
     other = await bench.imagine("a secret wish", who=who)
@@ -192,7 +194,7 @@ async def test_lines_say_what_a_host_wants_to_know_and_nothing_of_the_person(ben
     assert "888777666555" not in text
 
 
-async def test_the_number_that_a_person_reads_leads_to_the_trace(bench: Bench, written: Written) -> None:
+async def test_the_number_that_a_person_reads_leads_to_the_trace(bench: RealService, written: Written) -> None:
     bench.engine.faults.append(ZeroDivisionError("the inner matter"))
     failed = await bench.reaches((await bench.imagine()).id, JobState.FAILED)
     assert failed.reason is not None
@@ -201,15 +203,21 @@ async def test_the_number_that_a_person_reads_leads_to_the_trace(bench: Bench, w
         said = failed.reason.said(locale)
         assert number in said
         assert not re.search(r"ZeroDivision|inner matter|Traceback|\.py|/", said)
-    entries = [json.loads(line) for line in written.json.getvalue().splitlines()]
-    found = [entry for entry in entries if entry.get("error_id") == number]
+
+    async def in_log() -> list[dict[str, object]] | None:
+        # The row says so a moment before the log does.
+        entries = [json.loads(line) for line in written.json.getvalue().splitlines()]
+        found = [entry for entry in entries if entry.get("error_id") == number]
+        return found if found[1:] else None
+
+    found = await until(in_log)
     assert [entry["message"] for entry in found] == ["the job cannot be painted: the inner matter", "job failed"]
-    assert "ZeroDivisionError: the inner matter" in found[0]["trace"]
-    assert "before_step" in found[0]["trace"]
+    assert "ZeroDivisionError: the inner matter" in str(found[0]["trace"])
+    assert "before_step" in str(found[0]["trace"])
     assert {entry["job"] for entry in found} == {failed.id}
 
 
-async def test_the_trace_of_a_painter_that_died_twice_says_of_what(bench: Bench, written: Written) -> None:
+async def test_the_trace_of_a_painter_that_died_twice_says_of_what(bench: RealService, written: Written) -> None:
     bench.engine.faults += [SystemExit("first"), SystemExit("second")]
     failed = await bench.reaches((await bench.imagine()).id, JobState.FAILED)
     assert failed.reason is not None and failed.reason.key == "painter_died"
@@ -223,7 +231,7 @@ async def test_the_trace_of_a_painter_that_died_twice_says_of_what(bench: Bench,
     assert "SystemExit: second" in await until(in_log)
 
 
-async def test_a_lost_picture_has_a_number_too(bench: Bench, written: Written) -> None:
+async def test_a_lost_picture_has_a_number_too(bench: RealService, written: Written) -> None:
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     bench.files.remove_job(job.id)

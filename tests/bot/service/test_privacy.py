@@ -14,18 +14,18 @@ from PIL import Image
 from bot.errors import ConfigError, NotFound, ShuttingDown
 from bot.jobs import JobState
 from bot.service import GRID, ReportReason
-from tests.bot.bench import BEN, GUILD, Bench, requester
+from tests.bot.real_service import BEN, GUILD, RealService, requester
 
 ADMIN = requester(manages=True)
 HOST = requester(hosts=True)
 
 
-async def posted(bench: Bench, message_id: int = 9, **values: object) -> int:
+async def posted(bench: RealService, message_id: int = 9, **values: object) -> int:
     job = await bench.imagine(**values)
     return (await bench.post(job.id, message_id)).id
 
 
-async def test_a_gallery_has_pages_newest_first(bench: Bench) -> None:
+async def test_a_gallery_has_pages_newest_first(bench: RealService) -> None:
     ids = [await posted(bench) for _ in range(3)]
     page = await bench.service.archive.gallery(requester(), mine=True, page=1, per_page=2)
     assert [entry.job.id for entry in page.entries] == [ids[2], ids[1]]
@@ -36,7 +36,7 @@ async def test_a_gallery_has_pages_newest_first(bench: Bench) -> None:
     assert (empty.page, empty.pages, empty.entries) == (1, 1, ())
 
 
-async def test_files_come_in_the_size_that_was_asked_for(bench: Bench) -> None:
+async def test_files_come_in_the_size_that_was_asked_for(bench: RealService) -> None:
     job_id = await posted(bench)
     archive = bench.service.archive
     small = await archive.thumbnail(requester(), job_id, 1, side_px=32)
@@ -50,7 +50,7 @@ async def test_files_come_in_the_size_that_was_asked_for(bench: Bench) -> None:
             await archive.file(requester(), job_id, number, limit_bytes=10**7)
 
 
-async def test_another_server_sees_nothing(bench: Bench) -> None:
+async def test_another_server_sees_nothing(bench: RealService) -> None:
     job_id = await posted(bench, message_id=77)
     elsewhere, archive = requester(guild_id=GUILD + 1, manages=True), bench.service.archive
     for look in (
@@ -68,7 +68,7 @@ async def test_another_server_sees_nothing(bench: Bench) -> None:
     assert found.id == job_id
 
 
-async def test_a_report_is_written_down_once_for_each_person(bench: Bench) -> None:
+async def test_a_report_is_written_down_once_for_each_person(bench: RealService) -> None:
     job_id = await posted(bench)
     archive = bench.service.archive
     await bench.service.guilds.set_safety(ADMIN, report_channel_id=4)
@@ -81,7 +81,7 @@ async def test_a_report_is_written_down_once_for_each_person(bench: Bench) -> No
     assert [item["reason"] for item in facts["reports"]] == ["adult"]
 
 
-async def test_an_export_holds_all_that_is_kept_of_a_person_and_of_nobody_else(bench: Bench) -> None:
+async def test_an_export_holds_all_that_is_kept_of_a_person_and_of_nobody_else(bench: RealService) -> None:
     mine = await posted(bench)
     elsewhere = await posted(bench, who=requester(guild_id=7))
     await posted(bench, who=requester(BEN))
@@ -97,7 +97,7 @@ async def test_an_export_holds_all_that_is_kept_of_a_person_and_of_nobody_else(b
     assert path.is_relative_to(bench.files.root)
 
 
-async def test_an_export_that_would_be_too_large_says_what_it_leaves_out(bench: Bench) -> None:
+async def test_an_export_that_would_be_too_large_says_what_it_leaves_out(bench: RealService) -> None:
     job_id = await posted(bench)
     path = await bench.service.personal_data.export_mine(requester(), limit_bytes=100)
     with zipfile.ZipFile(path) as archive:
@@ -107,7 +107,7 @@ async def test_an_export_that_would_be_too_large_says_what_it_leaves_out(bench: 
         ]
 
 
-async def test_deleting_mine_takes_all_of_mine_everywhere(bench: Bench) -> None:
+async def test_deleting_mine_takes_all_of_mine_everywhere(bench: RealService) -> None:
     bens = await posted(bench, who=requester(BEN))
     await bench.service.archive.report(requester(), bens, 1, ReportReason.OTHER)
     await posted(bench)
@@ -122,7 +122,7 @@ async def test_deleting_mine_takes_all_of_mine_everywhere(bench: Bench) -> None:
     assert await bench.service.personal_data.delete_mine(requester()) == []
 
 
-async def test_old_pictures_go_and_young_ones_stay(bench: Bench) -> None:
+async def test_old_pictures_go_and_young_ones_stay(bench: RealService) -> None:
     old, young, kept = await posted(bench), await posted(bench), await posted(bench, who=requester(guild_id=7))
     await bench.service.guilds.set_retention(ADMIN, 1)
     two_days_ago = time.time() - 2 * 86_400
@@ -132,7 +132,7 @@ async def test_old_pictures_go_and_young_ones_stay(bench: Bench) -> None:
     assert bench.files.job_ids() == {young, kept}
 
 
-async def test_a_clock_that_jumps_deletes_nothing(bench: Bench) -> None:
+async def test_a_clock_that_jumps_deletes_nothing(bench: RealService) -> None:
     job_id = await posted(bench)
     await bench.service.guilds.set_retention(ADMIN, 1)
     housekeeping = bench.service.maintenance
@@ -142,7 +142,7 @@ async def test_a_clock_that_jumps_deletes_nothing(bench: Bench) -> None:
     assert bench.files.job_ids() == {job_id}
 
 
-async def test_a_post_that_finds_no_way_for_too_long_is_given_up(bench: Bench) -> None:
+async def test_a_post_that_finds_no_way_for_too_long_is_given_up(bench: RealService) -> None:
     from bot.texts import Sentence
 
     job = await bench.imagine()
@@ -155,7 +155,7 @@ async def test_a_post_that_finds_no_way_for_too_long_is_given_up(bench: Bench) -
     assert (await bench.service.archive.gallery(requester(), mine=True)).total == 1
 
 
-async def test_the_host_sees_how_the_bot_is(bench: Bench) -> None:
+async def test_the_host_sees_how_the_bot_is(bench: RealService) -> None:
     await posted(bench)
     bench.engine.open.clear()
     first = await bench.imagine()
@@ -163,12 +163,12 @@ async def test_the_host_sees_how_the_bot_is(bench: Bench) -> None:
     await bench.imagine()
     status = await bench.service.host.status(HOST)
     assert (status.running, status.queued, status.posting, status.guilds_waiting) == (1, 1, 0, 1)
-    assert (status.worker, status.models, status.painter_deaths) == ("a fake", "starter", 0)
+    assert (status.painter, status.models, status.painter_deaths) == ("a fake", "starter", 0)
     assert status.data_bytes > 0
     assert status.free_bytes > 0
 
 
-async def test_the_host_can_close_the_door_and_open_it_again(bench: Bench) -> None:
+async def test_the_host_can_close_the_door_and_open_it_again(bench: RealService) -> None:
     await bench.service.host.drain(HOST)
     with pytest.raises(ShuttingDown):
         await bench.imagine()
@@ -177,7 +177,9 @@ async def test_the_host_can_close_the_door_and_open_it_again(bench: Bench) -> No
     await bench.imagine()
 
 
-async def test_the_hosts_styles_are_read_again_and_kept_where_the_file_is_broken(bench: Bench, tmp_path: Path) -> None:
+async def test_the_hosts_styles_are_read_again_and_kept_where_the_file_is_broken(
+    bench: RealService, tmp_path: Path
+) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("styles: {ink: black ink}")
     assert await bench.service.host.reload_styles(HOST, path) == 1

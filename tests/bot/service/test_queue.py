@@ -1,15 +1,21 @@
-"""Places in the queue, asked for by many at once."""
+"""The queue: places asked for by many at once, and the news of a job under the painter."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from PIL import Image
+
 from bot.jobs import Job
-from bot.service.estimates import Estimates
-from bot.service.queue import JobQueue
+from bot.service.estimates import BEGIN_S, Estimates
+from bot.service.queue import JobQueue, Running
+from bot.service.scheduler import Entry
 from bot.store import Store
-from generator import Settings
+from bot.worker.protocol import ProgressUpdate, StopMode
+from generator import Progress, Settings
 
 JOBS = 200
 
@@ -44,3 +50,64 @@ async def test_a_crowd_shares_a_forecast_although_the_queue_never_stands_still(t
     places = await asyncio.gather(*(ask(number) for number in range(1, JOBS + 1)))
     assert places == list(range(1, JOBS + 1))
     assert speeds.asked <= 3 * JOBS
+
+
+@pytest.fixture
+def running() -> Running:
+    settings = Settings(size="64x64", steps=10)
+    job = Job(
+        id=1, guild_id=1, channel_id=1, user_id=1, prompt="x", settings=settings, models="tiny", count=3, created_at=0.0
+    )
+    return Running(job, Entry(job_id=1, guild_id=1, user_id=1))
+
+
+def news(step: int, **values: object) -> ProgressUpdate:
+    progress = Progress(
+        step=step, steps=10, loss=1, similarity=0, prompts=(), seconds_per_step=2, seconds_left=2 * (10 - step)
+    )
+    return ProgressUpdate(**{"progress": progress, **values})
+
+
+def test_the_newest_snapshot_is_kept_until_it_is_taken(running: Running) -> None:
+    running.on_event(news(1, snapshot=b"one"))
+    running.on_event(news(2))
+    taken = running.take_news()
+    assert taken is not None
+    assert (taken.progress.step, taken.snapshot) == (2, b"one")
+    assert running.take_news() is None
+    assert not running.fresh.is_set()
+
+
+def test_late_news_of_a_picture_are_not_taken_for_those_of_the_next(running: Running) -> None:
+    running.on_event(news(9, snapshot=b"of the first"))
+    running.begin(2)
+    assert running.take_news() is None
+    assert running.progress is None
+    running.on_event(news(1))
+    taken = running.take_news()
+    assert taken is not None
+    assert taken.snapshot is None
+
+
+def test_what_is_left_is_the_rest_of_this_picture_and_all_of_the_others(running: Running) -> None:
+    speeds = Estimates()
+    speeds.note("tiny", running.job.settings, 2.0)
+    assert running.left_s(speeds) == pytest.approx(3 * (BEGIN_S + 20))
+    running.on_event(news(5))
+    assert running.left_s(speeds) == pytest.approx(10 + 2 * (BEGIN_S + 20))
+    running.job = replace(running.job, finish_after=running.steps_done)
+    assert running.left_s(speeds) == pytest.approx(10)
+
+
+def test_a_wish_to_finish_is_told_again_where_the_picture_has_come_to_where_it_was_then(running: Running) -> None:
+    running.job = replace(running.job, finish_after=14)
+    running.on_event(news(10))
+    running.images.append(Image.new("RGB", (1, 1)))
+    running.begin(2)
+    assert not running.enough
+    running.on_event(news(3))
+    assert running.order is None
+    running.on_event(news(4))
+    assert running.order is StopMode.FINISH
+    running.begin(3)
+    assert running.enough

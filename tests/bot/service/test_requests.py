@@ -9,11 +9,11 @@ from PIL import Image
 
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit, Refused
-from bot.service.requests import Ground, build, compose, notes, picture_request, texts_of
+from bot.service.requests import build, compose, notes, picture_request, texts_of, texts_of_spec
 from bot.service.values import ImageInput, JobSpec
 from generator import GenerationRequest, Settings, Size
 
-GROUND = Ground(Settings(size="128x128", steps=20, cutouts=8), "tiny", Limits())
+BASE = Settings(size="128x128", steps=20, cutouts=8)
 
 
 def picture(file_format: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
@@ -26,29 +26,33 @@ def spec(prompt: str = "a red apple", **values: object) -> JobSpec:
     return JobSpec(**{"prompt": prompt, **values})
 
 
-def refused(asked: JobSpec, ground: Ground = GROUND) -> Refused:
+def built(asked: JobSpec, limits: Limits | None = None, **values: object) -> GenerationRequest:
+    return build(asked, limits or Limits(), **{"settings": BASE, "models": "tiny", **values})
+
+
+def refused(asked: JobSpec, limits: Limits | None = None) -> Refused:
     with pytest.raises(Refused) as caught:
-        build(asked, ground)
+        built(asked, limits)
     assert caught.value.sentence.said("en")
     assert caught.value.sentence.said("de")
     return caught.value
 
 
 def test_what_is_left_out_comes_from_the_defaults_and_the_seed_from_chance() -> None:
-    requests = [build(spec(), GROUND) for _ in range(2)]
+    requests = [built(spec()) for _ in range(2)]
     assert requests[0].settings.size == Size(128, 128)
     assert (requests[0].settings.steps, requests[0].models) == (20, "tiny")
     assert requests[0].settings.seed != requests[1].settings.seed
 
 
 def test_text_is_read_as_a_person_types_it() -> None:
-    settings = build(spec(settings={"size": "200x100", "steps": "30", "exact": "yes", "seed": "5"}), GROUND).settings
+    settings = built(spec(settings={"size": "200x100", "steps": "30", "exact": "yes", "seed": "5"})).settings
     assert (settings.size, settings.steps, settings.exact, settings.seed) == (Size(200, 100), 30, True, 5)
 
 
 def test_defaults_give_way_to_the_servers_limits() -> None:
-    ground = Ground(Settings(size="512x256", steps=300, cutouts=32), "tiny", Limits(size_px=128, steps=50, cutouts=16))
-    settings = build(spec(), ground).settings
+    base = Settings(size="512x256", steps=300, cutouts=32)
+    settings = built(spec(), Limits(size_px=128, steps=50, cutouts=16), settings=base).settings
     assert (settings.size, settings.steps, settings.cutouts) == (Size(128, 64), 50, 16)
 
 
@@ -93,15 +97,15 @@ def test_there_are_one_to_four_pictures(count: int) -> None:
 
 
 def test_a_server_can_allow_fewer_pictures_at_a_time() -> None:
-    refused(spec(count=2), Ground(GROUND.settings, "tiny", Limits(count=1)))
+    refused(spec(count=2), Limits(count=1))
 
 
 @pytest.mark.parametrize(
     ("settings", "steps"), [({}, 20), ({"start": "random"}, 80), ({"start": "random", "steps": "7"}, 7)]
 )
 def test_a_start_has_settings_of_its_own(settings: dict[str, object], steps: int) -> None:
-    ground = Ground(GROUND.settings.merged({"start": "prior"}), "tiny", Limits(), starts={"random": {"steps": 80}})
-    assert build(spec(settings=settings), ground).settings.steps == steps
+    base = BASE.merged({"start": "prior"})
+    assert built(spec(settings=settings), settings=base, starts={"random": {"steps": 80}}).settings.steps == steps
 
 
 @pytest.mark.parametrize("prompt", ["", "   ", "|", "^", "a:0", "a:-1", "a |", ":2", "x" * 2001, "a:999", "\u200b"])
@@ -116,12 +120,12 @@ def test_a_prompt_that_says_nothing_is_refused(prompt: str) -> None:
     ["🍎🍏", "تفاحة حمراء", "@everyone", "**bold** _it_", "```\na red apple\n```", "a\u202eb", "Star Wars: a new hope"],
 )
 def test_a_prompt_of_any_letters_is_taken(prompt: str) -> None:
-    assert build(spec(prompt), GROUND).scenes
+    assert built(spec(prompt)).scenes
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_a_picture_to_begin_with_is_read_in_any_of_four_forms(file_format: str) -> None:
-    request = build(spec(init_image=picture(file_format)), GROUND)
+    request = built(spec(init_image=picture(file_format)))
     assert request.settings.start == "init"
     assert request.init_image is not None
     assert Image.open(BytesIO(request.init_image)).size == (40, 30)
@@ -140,9 +144,7 @@ def test_a_picture_to_begin_with_goes_with_no_other_start() -> None:
 
 
 def test_pictures_alone_can_pull() -> None:
-    request = build(
-        spec("", image_prompts=(ImageInput(data=picture()), ImageInput(data=picture(), weight=-0.5))), GROUND
-    )
+    request = built(spec("", image_prompts=(ImageInput(data=picture()), ImageInput(data=picture(), weight=-0.5))))
     assert [item.weight for item in request.image_prompts] == [1.0, -0.5]
     assert isinstance(refused(spec("", image_prompts=(ImageInput(data=picture(), weight=-1),))), InvalidJobSpec)
     assert isinstance(refused(spec("", image_prompts=(ImageInput(data=picture(), weight=1e9),))), InvalidJobSpec)
@@ -167,13 +169,13 @@ def test_style_and_negative_are_put_to_each_scene(prompt: str, style: str, negat
 
 
 def test_what_to_keep_away_from_pushes_whatever_stands_in_it() -> None:
-    request = build(spec(negative="10:30 | x:2:0.4 | a\\|b"), GROUND)
+    request = built(spec(negative="10:30 | x:2:0.4 | a\\|b"))
     assert [prompt.weight for prompt in request.scenes[0].prompts] == [1.0, -0.5, -0.5, -0.5]
 
 
 def test_a_plain_prompt_needs_no_explanation_and_weights_get_one() -> None:
-    assert notes(build(spec("an apple"), GROUND)) == ()
-    said = [note.said() for note in notes(build(spec("a castle:3 | fog:-1 ^ a sea:0 | sky"), GROUND))]
+    assert notes(built(spec("an apple"))) == ()
+    said = [note.said() for note in notes(built(spec("a castle:3 | fog:-1 ^ a sea:0 | sky")))]
     assert said[0] == "Scene 1:"
     assert "castle" in said[1]
     assert "75 %" in said[1]
@@ -182,7 +184,7 @@ def test_a_plain_prompt_needs_no_explanation_and_weights_get_one() -> None:
 
 
 def test_a_long_story_is_explained_in_few_lines() -> None:
-    said = notes(build(spec(" | ".join(f"thing {number}" for number in range(30))), GROUND))
+    said = notes(built(spec(" | ".join(f"thing {number}" for number in range(30)))))
     assert len(said) == 8
     assert said[-1].said() == "and 23 more"
 
@@ -196,3 +198,25 @@ def test_all_that_a_request_and_its_parents_say_is_looked_at() -> None:
     parent = GenerationRequest(prompt="a castle ^ a sea:2")
     child = GenerationRequest(prompt="fog", settings=Settings(start="parent"), parent=parent)
     assert texts_of(child) == ["fog", "a castle ^ a sea:2", "a castle | a sea"]
+
+
+def test_a_wish_is_looked_at_as_typed_with_its_style_and_as_it_is_read() -> None:
+    texts = texts_of_spec(spec("a castle:2 ^ a sea", negative="fog"), "ink")
+    assert texts == [
+        "a castle:2 ^ a sea",
+        "fog",
+        "a castle:2 | ink | fog:-0.5 ^ a sea | ink | fog:-0.5",
+        "a castle | ink | fog | a sea | ink | fog",
+    ]
+
+
+@pytest.mark.parametrize("prompt", ["a castle", "a castle:2 | fog:-1 ^ a sea", "```a\\:b```", " a  castle "])
+def test_a_wish_says_no_less_than_its_request(prompt: str) -> None:
+    asked = spec(prompt, negative="text | 10:30")
+    assert set(texts_of(built(asked, style="ink"))) <= set(texts_of_spec(asked, "ink"))
+
+
+@pytest.mark.parametrize("prompt", ["x" * 2001, "a:999", "a | " * 40])
+def test_a_prompt_that_cannot_be_read_is_refused_before_its_words_are_looked_at(prompt: str) -> None:
+    with pytest.raises(InvalidJobSpec):
+        texts_of_spec(spec(prompt), "")

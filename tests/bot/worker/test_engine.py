@@ -19,7 +19,7 @@ from bot.worker.engine import GeneratorEngine
 from bot.worker.thread import LocalExecutor
 from generator import CheckpointError, GenerationRequest, InvalidRequest, Models, Settings
 from generator.runtime.memory import MemoryBudget
-from tests.bot.bench import requester, until
+from tests.bot.real_service import requester, until
 
 TINY = {"size": "64x64", "steps": 6, "cutouts": 4, "start": "random", "seed": 3}
 
@@ -62,7 +62,7 @@ async def service(begin: Callable[[], Awaitable[Service]]) -> Service:
 
 
 async def paint(service: Service, spec: JobSpec) -> int:
-    job_id = (await service.submit(requester(), spec)).job.id
+    job_id = (await service.submissions.submit(requester(), spec)).job.id
     return await painted(service, job_id)
 
 
@@ -86,12 +86,12 @@ async def test_a_wish_becomes_a_picture_and_its_child_goes_on_from_the_saved_lat
     service: Service, tmp_path: Path
 ) -> None:
     first = await paint(service, JobSpec(prompt="a red apple | fog:-0.5", settings=TINY))
-    saved = (await service.go_on(requester(), first, 1, FollowUp(kind=Origin.CONTINUE, steps=3))).job
+    saved = (await service.submissions.go_on(requester(), first, 1, FollowUp(kind=Origin.CONTINUE, steps=3))).job
     await painted(service, saved.id)
     # The same request without the saved latent: the parent is dreamt first, to the same bytes.
     DataFolder(tmp_path / "data").remove(Kind.LATENT, first, 1)
     recipe = await service.archive.recipe(requester(), saved.id)
-    anew = (await service.again_from_file(requester(), recipe.encode())).job
+    anew = (await service.submissions.again_from_file(requester(), recipe.encode())).job
     await painted(service, anew.id)
     assert picture(tmp_path, anew.id) == picture(tmp_path, saved.id)
     assert picture(tmp_path, first) != picture(tmp_path, saved.id)
@@ -102,7 +102,9 @@ async def test_what_was_interrupted_ends_as_the_same_bytes(
 ) -> None:
     service = await begin()
     whole = await paint(service, JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))
-    job_id = (await service.submit(requester(), JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
+    job_id = (
+        await service.submissions.submit(requester(), JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))
+    ).job.id
 
     async def moves() -> bool | None:
         view = await service.view(job_id)
@@ -142,7 +144,9 @@ def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
 
 
 async def test_the_loop_stays_free_while_a_real_dream_is_painted(service: Service) -> None:
-    job_id = (await service.submit(requester(), JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
+    job_id = (
+        await service.submissions.submit(requester(), JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))
+    ).job.id
     beats = 0
 
     async def beat() -> None:

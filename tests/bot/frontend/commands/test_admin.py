@@ -6,7 +6,7 @@ import pytest
 
 from bot.config import Config, Discord
 from bot.jobs import JobState
-from tests.bot.frontend.stage import Stage, reply_of
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 
 ADMIN_COMMANDS: list[tuple[str, dict[str, object]]] = [
     ("limits show", {}),
@@ -29,7 +29,7 @@ ADMIN_COMMANDS: list[tuple[str, dict[str, object]]] = [
 
 @pytest.mark.parametrize(("name", "options"), ADMIN_COMMANDS)
 async def test_admin_commands_check_for_themselves_who_asks(
-    stage: Stage, name: str, options: dict[str, object]
+    stage: ClientInSimcord, name: str, options: dict[str, object]
 ) -> None:
     if name == "channels reset":
         options = {"channel": stage.channel}
@@ -39,7 +39,7 @@ async def test_admin_commands_check_for_themselves_who_asks(
     assert reply_of(refused).content == "Only somebody who manages the server can do this."
 
 
-async def test_limits_are_set_for_the_server_and_for_a_role(stage: Stage) -> None:
+async def test_limits_are_set_for_the_server_and_for_a_role(stage: ClientInSimcord) -> None:
     await stage.admin.slash(stage.channel, "limits set", name="steps", value=10)
     refused = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=11)
     assert "at most 10 steps" in reply_of(refused).content
@@ -51,7 +51,7 @@ async def test_limits_are_set_for_the_server_and_for_a_role(stage: Stage) -> Non
     assert "allows at most 2000 for steps" in reply_of(over).content
 
 
-async def test_denied_channels_refuse_and_allowed_ones_are_named(stage: Stage) -> None:
+async def test_denied_channels_refuse_and_allowed_ones_are_named(stage: ClientInSimcord) -> None:
     other = stage.guild.create_text_channel("other")
     await stage.admin.slash(stage.channel, "channels deny", channel=other)
     refused = await stage.ann.slash(other, "imagine", prompt="a red apple")
@@ -62,7 +62,7 @@ async def test_denied_channels_refuse_and_allowed_ones_are_named(stage: Stage) -
     assert f"but in <#{stage.channel.id}>" in reply_of(refused).content
 
 
-async def test_a_paused_queue_keeps_what_is_asked_for(stage: Stage) -> None:
+async def test_a_paused_queue_keeps_what_is_asked_for(stage: ClientInSimcord) -> None:
     await stage.admin.slash(stage.channel, "pause")
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     assert answer.response is not None and "queue is paused" in answer.response.content
@@ -70,7 +70,7 @@ async def test_a_paused_queue_keeps_what_is_asked_for(stage: Stage) -> None:
     await stage.ended(1)
 
 
-async def test_clear_cancels_what_waits(stage: Stage) -> None:
+async def test_clear_cancels_what_waits(stage: ClientInSimcord) -> None:
     await stage.admin.slash(stage.channel, "pause")
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     reply = reply_of(await stage.admin.slash(stage.channel, "clear"))
@@ -79,7 +79,7 @@ async def test_clear_cancels_what_waits(stage: Stage) -> None:
     assert "cleared the queue" in stage.message().content
 
 
-async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage: Stage) -> None:
+async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage: ClientInSimcord) -> None:
     stage.engine.unsafe = True
     message = await stage.painted()
     assert message.attachments[0].is_spoiler() and message.embeds[0].image.url is None
@@ -90,7 +90,7 @@ async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage:
     assert "thrown away" in stage.message().content
 
 
-async def test_a_channel_for_reports_is_named_and_taken_away(stage: Stage) -> None:
+async def test_a_channel_for_reports_is_named_and_taken_away(stage: ClientInSimcord) -> None:
     named = reply_of(await stage.admin.slash(stage.channel, "safety set", report_channel=stage.channel))
     assert f"Reports are told in <#{stage.channel.id}>" in named.content
     kept = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="off"))
@@ -99,7 +99,7 @@ async def test_a_channel_for_reports_is_named_and_taken_away(stage: Stage) -> No
     assert "told nowhere" in taken.content and "not checked" in taken.content
 
 
-async def test_stats_and_retention(stage: Stage) -> None:
+async def test_stats_and_retention(stage: ClientInSimcord) -> None:
     await stage.painted(count=2)
     shown = reply_of(await stage.admin.slash(stage.channel, "stats"))
     assert "**2** pictures" in (shown.embeds[0].description or "")
@@ -110,7 +110,7 @@ async def test_stats_and_retention(stage: Stage) -> None:
     assert longer.content.endswith("after 90 days. The host of this bot keeps nothing longer.")
 
 
-async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: Stage) -> None:
+async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: ClientInSimcord) -> None:
     await stage.painted()
     stage.engine.faults.append(MemoryError())
     await stage.ann.slash(stage.channel, "imagine", prompt="too large")
@@ -127,7 +127,7 @@ async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: S
     assert "1 waiting now" in text
 
 
-async def test_the_blocklist_is_tested_and_says_which_rule_hit(stage: Stage) -> None:
+async def test_the_blocklist_is_tested_and_says_which_rule_hit(stage: ClientInSimcord) -> None:
     await stage.admin.slash(stage.channel, "blocklist add", rule="ass")
     hit = reply_of(await stage.admin.slash(stage.channel, "blocklist test", text="what an ASS"))
     assert hit.content == "Refused: it breaks the rule “ass”."
@@ -139,7 +139,7 @@ async def test_the_blocklist_is_tested_and_says_which_rule_hit(stage: Stage) -> 
     assert "There is no rule “ass”." in reply_of(unknown).content
 
 
-async def test_host_commands_are_for_the_host_only(stage: Stage) -> None:
+async def test_host_commands_are_for_the_host_only(stage: ClientInSimcord) -> None:
     await stage.open_command("host", stage.ann)
     refused = await stage.ann.slash(stage.channel, "host status")
     assert reply_of(refused).content == "Only the host of this bot can do this."
@@ -157,7 +157,7 @@ class TestReload:
     def config(self, config: Config) -> Config:
         return Config(timing=config.timing, discord=Discord(owners=[1]))
 
-    async def test_the_hosts_styles_are_read_again(self, stage: Stage) -> None:
+    async def test_the_hosts_styles_are_read_again(self, stage: ClientInSimcord) -> None:
         stage.client.hosts.add(stage.admin.id)
         path = stage.folder.parent / "config.yaml"
         path.write_text("styles:\n  night: at night\n", "utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from bot.jobs import JobState
 from bot.log import JsonLines
-from tests.bot.frontend.stage import Stage, reply_of
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 
 
 @dataclass
@@ -42,7 +42,7 @@ def all_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "bot")
 
 
-async def test_status_shows_queue_times_ends_reasons_and_memory(stage: Stage) -> None:
+async def test_status_shows_queue_times_ends_reasons_and_memory(stage: ClientInSimcord) -> None:
     stage.engine.gpu = {"used": 2**30, "free": 3 * 2**30, "total": 4 * 2**30}
     await stage.painted()
     stage.engine.faults.append(ZeroDivisionError("no"))
@@ -58,7 +58,7 @@ async def test_status_shows_queue_times_ends_reasons_and_memory(stage: Stage) ->
     assert len(text) < 2_000
 
 
-async def test_a_quiet_bot_without_a_gpu_says_nothing_of_failures_and_memory(stage: Stage) -> None:
+async def test_a_quiet_bot_without_a_gpu_says_nothing_of_failures_and_memory(stage: ClientInSimcord) -> None:
     await stage.open_command("host", stage.ann)
     stage.client.hosts.add(stage.ann.id)
     text = reply_of(await stage.ann.slash(stage.channel, "host status")).content
@@ -67,7 +67,7 @@ async def test_a_quiet_bot_without_a_gpu_says_nothing_of_failures_and_memory(sta
 
 
 async def test_the_number_of_a_failed_job_is_in_its_message_and_leads_to_the_trace(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    stage: ClientInSimcord, caplog: pytest.LogCaptureFixture
 ) -> None:
     stage.engine.faults.append(ZeroDivisionError("the inner matter"))
     await stage.ann.slash(stage.channel, "imagine", prompt="a cat")
@@ -80,7 +80,9 @@ async def test_the_number_of_a_failed_job_is_in_its_message_and_leads_to_the_tra
     assert not re.search(r"ZeroDivision|inner matter|Traceback|\.py\b", shown)
 
 
-async def test_the_number_of_a_failed_answer_leads_to_the_trace(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_number_of_a_failed_answer_leads_to_the_trace(
+    stage: ClientInSimcord, caplog: pytest.LogCaptureFixture
+) -> None:
     stage.engine.foresight = RuntimeError("the inner matter")
     told = reply_of(await stage.ann.slash(stage.channel, "imagine", prompt="a cat")).content
     found = under(number_in(told), caplog)
@@ -90,7 +92,7 @@ async def test_the_number_of_a_failed_answer_leads_to_the_trace(stage: Stage, ca
 
 
 async def test_trouble_with_the_disk_names_no_path_to_people_and_says_all_to_the_log(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    stage: ClientInSimcord, caplog: pytest.LogCaptureFixture
 ) -> None:
     await stage.service.store.close()
     told = reply_of(await stage.ann.slash(stage.channel, "gallery")).content

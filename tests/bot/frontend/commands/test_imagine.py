@@ -15,7 +15,7 @@ from bot.frontend.messages.render import shown
 from bot.frontend.messages.updater import QUEUE_S
 from bot.jobs import JobState
 from bot.service import JobSpec, Requester
-from tests.bot.frontend.stage import Stage
+from tests.bot.frontend.client_in_simcord import ClientInSimcord
 
 
 def png(width: int = 32, height: int = 32) -> bytes:
@@ -24,7 +24,7 @@ def png(width: int = 32, height: int = 32) -> bytes:
     return out.getvalue()
 
 
-async def refusal(stage: Stage, **options: object) -> str:
+async def refusal(stage: ClientInSimcord, **options: object) -> str:
     """What /imagine says when it refuses; nothing was queued."""
     answer = await stage.ann.slash(stage.channel, "imagine", **{"prompt": "a red apple", **options})
     reply = answer.response or answer.followups[0]
@@ -40,7 +40,7 @@ def due(message: discord.Message) -> int:
     return int(found[1])
 
 
-async def test_a_wish_is_answered_at_once_and_ends_as_a_picture_in_the_same_message(stage: Stage) -> None:
+async def test_a_wish_is_answered_at_once_and_ends_as_a_picture_in_the_same_message(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     assert answer.response is not None and not answer.response.ephemeral
@@ -56,7 +56,7 @@ async def test_a_wish_is_answered_at_once_and_ends_as_a_picture_in_the_same_mess
     assert re.search(r"64x64 · 4 steps · seed \d+", posted.embeds[0].footer.text or "")
 
 
-async def test_the_picture_grows_in_its_message(stage: Stage) -> None:
+async def test_the_picture_grows_in_its_message(stage: ClientInSimcord) -> None:
     stage.engine.step_s = 0.05
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=400)
 
@@ -73,7 +73,7 @@ async def test_the_picture_grows_in_its_message(stage: Stage) -> None:
     assert stage.message().attachments[0].filename == "reverie-1-1.png"
 
 
-async def test_the_answer_says_how_weights_were_read(stage: Stage) -> None:
+async def test_the_answer_says_how_weights_were_read(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle:2 | fog:-0.5")
     assert answer.response is not None
@@ -82,7 +82,7 @@ async def test_the_answer_says_how_weights_were_read(stage: Stage) -> None:
     assert "away from “fog” (weight -0.5, 20 %)" in text
 
 
-async def test_the_place_in_the_queue_is_told_with_a_countdown(stage: Stage) -> None:
+async def test_the_place_in_the_queue_is_told_with_a_countdown(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.ann.slash(stage.channel, "imagine", prompt="two")
@@ -91,7 +91,9 @@ async def test_the_place_in_the_queue_is_told_with_a_countdown(stage: Stage) -> 
     assert re.search(r"\*\*Queued #\d\*\* of 2 · done <t:\d+:R>", answer.response.content)
 
 
-async def test_who_waits_hears_that_the_picture_before_takes_another_time_than_was_thought(stage: Stage) -> None:
+async def test_who_waits_hears_that_the_picture_before_takes_another_time_than_was_thought(
+    stage: ClientInSimcord,
+) -> None:
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one", steps=600)
     await stage.bob.slash(stage.channel, "imagine", prompt="two")
@@ -116,7 +118,7 @@ async def test_who_waits_hears_that_the_picture_before_takes_another_time_than_w
     assert (corrected_at - told_at).total_seconds() < QUEUE_S
 
 
-async def test_four_pictures_come_as_a_grid_with_buttons_for_each(stage: Stage) -> None:
+async def test_four_pictures_come_as_a_grid_with_buttons_for_each(stage: ClientInSimcord) -> None:
     message = await stage.painted(count=4)
     labels = [button.label for row in message.components for button in row.children]
     assert labels[:8] == ["U1", "U2", "U3", "U4", "V1", "V2", "V3", "V4"]
@@ -124,7 +126,7 @@ async def test_four_pictures_come_as_a_grid_with_buttons_for_each(stage: Stage) 
         assert sheet.size == (132, 132)
 
 
-async def test_all_options_reach_the_generator(stage: Stage) -> None:
+async def test_all_options_reach_the_generator(stage: ClientInSimcord) -> None:
     await stage.painted(
         size="64x96", steps=3, seed=7, start="fractal", learning_rate=0.2, cutouts=5, flip=0.1, affine=0.2,
         perspective=0.3, colour=0.4, sharpness=0.5, noise=0.6, optimiser="radam", coarse=0.5, scene_steps=1,
@@ -140,7 +142,7 @@ async def test_all_options_reach_the_generator(stage: Stage) -> None:
     assert request.prompt == "a red apple | fog:-0.5"
 
 
-async def test_attached_pictures_reach_the_generator(stage: Stage) -> None:
+async def test_attached_pictures_reach_the_generator(stage: ClientInSimcord) -> None:
     await stage.painted(init_image=("start.png", png()), image_prompt=("like.png", png(40, 20)))
     request = stage.engine.begun[0]
     assert request.settings.start == "init" and request.init_image is not None
@@ -168,7 +170,7 @@ async def test_attached_pictures_reach_the_generator(stage: Stage) -> None:
     ],
 )
 async def test_what_cannot_be_is_refused_with_a_sentence(
-    stage: Stage, options: dict[str, object], sentence: str
+    stage: ClientInSimcord, options: dict[str, object], sentence: str
 ) -> None:
     assert sentence in await refusal(stage, **options)
 
@@ -176,14 +178,14 @@ async def test_what_cannot_be_is_refused_with_a_sentence(
 @pytest.mark.parametrize(
     "prompt", ["@everyone look", "**bold** _it_ `code`", "```py\na cat```", "قطة حمراء", "🦊👩‍🚀🏳️‍🌈"]
 )
-async def test_odd_prompts_are_painted_and_shown_without_effect(stage: Stage, prompt: str) -> None:
+async def test_odd_prompts_are_painted_and_shown_without_effect(stage: ClientInSimcord, prompt: str) -> None:
     message = await stage.painted(prompt)
     shown = message.embeds[0].description or ""
     assert "@everyone" not in shown and "**bold**" not in shown and "```" not in shown
     assert not message.mention_everyone
 
 
-async def test_a_channel_that_the_bot_cannot_write_to_is_refused_naming_what_is_missing(stage: Stage) -> None:
+async def test_a_channel_that_the_bot_cannot_write_to_is_refused_naming_what_is_missing(stage: ClientInSimcord) -> None:
     me = stage.guild.me
     assert me is not None
     shut = stage.guild.create_text_channel(
@@ -193,19 +195,19 @@ async def test_a_channel_that_the_bot_cannot_write_to_is_refused_naming_what_is_
     assert "It lacks: Attach Files." in await refusal(stage)
 
 
-async def test_a_blocked_word_names_its_rule(stage: Stage) -> None:
+async def test_a_blocked_word_names_its_rule(stage: ClientInSimcord) -> None:
     requester = Requester(guild_id=stage.guild.id, channel_id=stage.channel.id, user_id=stage.admin.id, manages=True)
     await stage.service.words.add_block(requester, "apple*")
     assert await refusal(stage) == "The prompt breaks the rule “apple*” of the blocklist."
 
 
-async def test_sizes_are_offered_by_aspect_ratio_up_to_what_the_server_allows(stage: Stage) -> None:
+async def test_sizes_are_offered_by_aspect_ratio_up_to_what_the_server_allows(stage: ClientInSimcord) -> None:
     offered = await stage.ann.autocomplete(stage.channel, "imagine", "size", "16:9")
     assert {"name": "16:9 · 336x192", "value": "336x192"} in offered
     assert all(max(map(int, item["value"].split("x"))) <= 768 for item in offered)
 
 
-async def test_styles_are_offered_by_name(stage: Stage) -> None:
+async def test_styles_are_offered_by_name(stage: ClientInSimcord) -> None:
     requester = Requester(guild_id=stage.guild.id, channel_id=stage.channel.id, user_id=stage.admin.id, manages=True)
     await stage.service.words.add_style(requester, "Night", "at night under the stars")
     offered = await stage.ann.autocomplete(stage.channel, "imagine", "style", "nig")
@@ -214,7 +216,7 @@ async def test_styles_are_offered_by_name(stage: Stage) -> None:
     assert stage.engine.begun[0].prompt == "a red apple | at night under the stars"
 
 
-async def test_a_private_picture_shows_nothing_but_to_its_owner(stage: Stage) -> None:
+async def test_a_private_picture_shows_nothing_but_to_its_owner(stage: ClientInSimcord) -> None:
     message = await stage.painted("a secret", private=True)
     assert "secret" not in message.content and not message.embeds and not message.attachments
     shown = await stage.ann.click(message, label="Show")
@@ -224,17 +226,17 @@ async def test_a_private_picture_shows_nothing_but_to_its_owner(stage: Stage) ->
     assert other.response is not None and "There is no job 1 here" in other.response.content
 
 
-async def test_a_failure_is_told_in_the_message(stage: Stage) -> None:
+async def test_a_failure_is_told_in_the_message(stage: ClientInSimcord) -> None:
     stage.engine.faults.append(MemoryError())
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     await stage.ended(state=JobState.FAILED)
     assert "does not fit into the memory" in stage.message().content
 
 
-async def test_a_german_person_gets_german_words(stage: Stage) -> None:
+async def test_a_german_person_gets_german_words(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     requester = replace(stage.requester(stage.ann), locale="de")
-    submitted = await stage.service.submit(requester, JobSpec(prompt="ein roter Apfel"))
+    submitted = await stage.service.submissions.submit(requester, JobSpec(prompt="ein roter Apfel"))
     view = await stage.service.view(submitted.job.id)
     assert view is not None
     look = shown(view)

@@ -7,11 +7,11 @@ import json
 import zipfile
 
 from bot.jobs import JobState, Origin
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 from tests.bot.frontend.commands.test_imagine import png
-from tests.bot.frontend.stage import Stage, reply_of
 
 
-async def test_queue_shows_what_is_painted_and_what_waits(stage: Stage) -> None:
+async def test_queue_shows_what_is_painted_and_what_waits(stage: ClientInSimcord) -> None:
     reply = reply_of(await stage.ann.slash(stage.channel, "queue"))
     assert reply.content == "Nothing is painted and nothing waits in this server."
     stage.engine.open.clear()
@@ -23,7 +23,7 @@ async def test_queue_shows_what_is_painted_and_what_waits(stage: Stage) -> None:
     assert "**1.** 🔒" in text and "secret" not in text
 
 
-async def test_cancel_takes_the_newest_job_or_the_one_that_is_named(stage: Stage) -> None:
+async def test_cancel_takes_the_newest_job_or_the_one_that_is_named(stage: ClientInSimcord) -> None:
     assert "No job of yours" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
     stage.engine.open.clear()
     for prompt in ("one", "two", "three"):
@@ -36,7 +36,7 @@ async def test_cancel_takes_the_newest_job_or_the_one_that_is_named(stage: Stage
     assert "Only the person who asked for it" in reply_of(refused).content
 
 
-async def test_gallery_turns_pages_and_opens_pictures(stage: Stage) -> None:
+async def test_gallery_turns_pages_and_opens_pictures(stage: ClientInSimcord) -> None:
     assert "no pictures here yet" in (
         reply_of(await stage.ann.slash(stage.channel, "gallery")).embeds[0].description or ""
     )
@@ -52,7 +52,7 @@ async def test_gallery_turns_pages_and_opens_pictures(stage: Stage) -> None:
     assert "no pictures here yet" in (mine.embeds[0].description or "")
 
 
-async def test_a_gallery_shows_the_rest_where_a_file_is_missing(stage: Stage) -> None:
+async def test_a_gallery_shows_the_rest_where_a_file_is_missing(stage: ClientInSimcord) -> None:
     await stage.painted("a red apple", count=2)
     (picture,) = stage.folder.rglob("*-1.png")
     picture.unlink()
@@ -62,7 +62,7 @@ async def test_a_gallery_shows_the_rest_where_a_file_is_missing(stage: Stage) ->
     assert len(page.attachments) == 1
 
 
-async def test_a_recipe_file_makes_the_same_picture_again(stage: Stage) -> None:
+async def test_a_recipe_file_makes_the_same_picture_again(stage: ClientInSimcord) -> None:
     message = await stage.painted(seed=5)
     reply = reply_of(await stage.bob.slash(stage.channel, "recipe", job=1))
     recipe = await reply.attachments[0].read()
@@ -71,7 +71,7 @@ async def test_a_recipe_file_makes_the_same_picture_again(stage: Stage) -> None:
     assert await stage.message().attachments[0].read() == await message.attachments[0].read()
 
 
-async def test_a_picture_carries_its_recipe_to_again(stage: Stage) -> None:
+async def test_a_picture_carries_its_recipe_to_again(stage: ClientInSimcord) -> None:
     message = await stage.painted(seed=5)
     picture = await message.attachments[0].read()
     await stage.bob.slash(stage.channel, "again", file=("apple.png", picture), new_seed=True)
@@ -81,7 +81,7 @@ async def test_a_picture_carries_its_recipe_to_again(stage: Stage) -> None:
     assert "recipe" in reply_of(refused).content
 
 
-async def test_show_recipe_of_a_message(stage: Stage) -> None:
+async def test_show_recipe_of_a_message(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     reply = reply_of(await stage.bob.context_menu(stage.channel, "Show recipe", message))
     assert (reply.embeds[0].title or "") == "Recipe of job 1"
@@ -90,7 +90,7 @@ async def test_show_recipe_of_a_message(stage: Stage) -> None:
     assert "shows no job" in reply_of(refused).content
 
 
-async def test_imagine_like_a_picture_in_a_message(stage: Stage) -> None:
+async def test_imagine_like_a_picture_in_a_message(stage: ClientInSimcord) -> None:
     message = await stage.ann.send(stage.channel, "look", attachments=[("mine.png", png())])
     modal = await stage.bob.context_menu(stage.channel, "Imagine like this", message)
     await stage.bob.submit_modal(modal, {"prompt": "a fox", "use": ["prompt"]})
@@ -105,14 +105,14 @@ async def test_imagine_like_a_picture_in_a_message(stage: Stage) -> None:
     assert "holds no PNG" in reply_of(refused).content
 
 
-async def test_blend_comes_near_to_several_pictures(stage: Stage) -> None:
+async def test_blend_comes_near_to_several_pictures(stage: ClientInSimcord) -> None:
     await stage.ann.slash(stage.channel, "blend", first=("a.png", png()), second=("b.png", png(40, 20)), size="64x32")
     job = await stage.ended(1)
     assert job.origin is Origin.BLEND
     assert len(stage.engine.begun[0].image_prompts) == 2
 
 
-async def test_styles_are_listed_for_all_and_changed_by_admins(stage: Stage) -> None:
+async def test_styles_are_listed_for_all_and_changed_by_admins(stage: ClientInSimcord) -> None:
     refused = await stage.ann.slash(stage.channel, "styles add", name="night", text="at night")
     assert "Only somebody who manages the server" in reply_of(refused).content
     await stage.admin.slash(stage.channel, "styles add", name="night", text="at night:0.5")
@@ -128,12 +128,12 @@ async def test_styles_are_listed_for_all_and_changed_by_admins(stage: Stage) -> 
     assert "cannot contain a story" in reply_of(broken).content
 
 
-async def test_help_and_about_answer_in_words(stage: Stage) -> None:
+async def test_help_and_about_answer_in_words(stage: ClientInSimcord) -> None:
     assert "/imagine" in (reply_of(await stage.ann.slash(stage.channel, "help")).embeds[0].description or "")
     assert "VQGAN+CLIP" in (reply_of(await stage.ann.slash(stage.channel, "about")).embeds[0].description or "")
 
 
-async def test_privacy_hands_out_and_deletes(stage: Stage) -> None:
+async def test_privacy_hands_out_and_deletes(stage: ClientInSimcord) -> None:
     await stage.painted("a red apple")
     reply = reply_of(await stage.ann.slash(stage.channel, "privacy"))
     assert "deleted after 90 days" in reply.content
@@ -146,13 +146,13 @@ async def test_privacy_hands_out_and_deletes(stage: Stage) -> None:
     assert await stage.service.store.jobs.get(1) is None
 
 
-async def test_commands_are_synced_only_when_they_changed(stage: Stage) -> None:
+async def test_commands_are_synced_only_when_they_changed(stage: ClientInSimcord) -> None:
     await stage.restart()
     puts = [request for request in stage.env.http_requests if request.method == "PUT"]
     assert len(puts) == 1
 
 
-async def test_commands_come_in_german_too(stage: Stage) -> None:
+async def test_commands_come_in_german_too(stage: ClientInSimcord) -> None:
     (put,) = [request for request in stage.env.http_requests if request.method == "PUT"]
     imagine = next(command for command in put.json if command["name"] == "imagine")
     assert imagine["description_localizations"]["de"] == "Male ein Bild aus Worten"
@@ -161,7 +161,7 @@ async def test_commands_come_in_german_too(stage: Stage) -> None:
     assert len(imagine["options"]) <= 25
 
 
-async def test_an_interrupted_picture_goes_on_after_a_restart_in_the_same_message(stage: Stage) -> None:
+async def test_an_interrupted_picture_goes_on_after_a_restart_in_the_same_message(stage: ClientInSimcord) -> None:
     stage.engine.step_s = 0.02
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=100)
 

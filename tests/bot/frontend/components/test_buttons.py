@@ -6,13 +6,13 @@ import discord
 import pytest
 
 from bot.jobs import JobState, Origin
-from tests.bot.frontend.stage import Stage, reply_of
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 
 
 @pytest.mark.parametrize(
     ("label", "origin"), [("Again", Origin.AGAIN), ("Vary", Origin.VARY), ("Continue", Origin.CONTINUE)]
 )
-async def test_going_on_from_a_picture(stage: Stage, label: str, origin: Origin) -> None:
+async def test_going_on_from_a_picture(stage: ClientInSimcord, label: str, origin: Origin) -> None:
     message = await stage.painted()
     await stage.bob.click(message, label=label)
     job = await stage.ended(2)
@@ -20,7 +20,7 @@ async def test_going_on_from_a_picture(stage: Stage, label: str, origin: Origin)
     assert stage.message().attachments[0].filename == "reverie-2-1.png"
 
 
-async def test_upscale_doubles_the_size(stage: Stage) -> None:
+async def test_upscale_doubles_the_size(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     await stage.ann.click(message, label="Upscale")
     job = await stage.ended(2)
@@ -28,7 +28,7 @@ async def test_upscale_doubles_the_size(stage: Stage) -> None:
     assert stage.engine.begun[1].parent == stage.engine.begun[0]
 
 
-async def test_u_and_v_go_on_from_the_picture_of_their_number(stage: Stage) -> None:
+async def test_u_and_v_go_on_from_the_picture_of_their_number(stage: ClientInSimcord) -> None:
     message = await stage.painted(count=2, seed=10)
     await stage.ann.click(message, label="V2")
     await stage.ended(2)
@@ -36,13 +36,13 @@ async def test_u_and_v_go_on_from_the_picture_of_their_number(stage: Stage) -> N
     assert parent is not None and parent.settings.seed == 11
 
 
-async def test_upscale_beyond_the_limit_is_refused(stage: Stage) -> None:
+async def test_upscale_beyond_the_limit_is_refused(stage: ClientInSimcord) -> None:
     message = await stage.painted(size="512x512")
     answer = await stage.ann.click(message, label="Upscale")
     assert "Twice as large would be 1024x1024" in reply_of(answer).content
 
 
-async def test_remix_asks_for_the_prompt_and_goes_on_with_it(stage: Stage) -> None:
+async def test_remix_asks_for_the_prompt_and_goes_on_with_it(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     modal = await stage.bob.click(message, label="Remix")
     await stage.bob.submit_modal(modal, {"prompt": "a green pear"})
@@ -50,7 +50,7 @@ async def test_remix_asks_for_the_prompt_and_goes_on_with_it(stage: Stage) -> No
     assert (job.prompt, job.origin) == ("a green pear", Origin.REMIX)
 
 
-async def test_a_remix_without_words_is_refused(stage: Stage) -> None:
+async def test_a_remix_without_words_is_refused(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     modal = await stage.bob.click(message, label="Remix")
     answer = await stage.bob.submit_modal(modal, {"prompt": " | "})
@@ -58,7 +58,7 @@ async def test_a_remix_without_words_is_refused(stage: Stage) -> None:
     assert not await stage.service.store.jobs.under_way()
 
 
-async def test_cancel_ends_a_job_that_waits_and_takes_its_buttons(stage: Stage) -> None:
+async def test_cancel_ends_a_job_that_waits_and_takes_its_buttons(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.ann.slash(stage.channel, "imagine", prompt="two")
@@ -68,7 +68,7 @@ async def test_cancel_ends_a_job_that_waits_and_takes_its_buttons(stage: Stage) 
     assert not stage.message().components
 
 
-async def test_only_owner_and_admins_cancel_and_finish(stage: Stage) -> None:
+async def test_only_owner_and_admins_cancel_and_finish(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.until(lambda: _begun(stage))
@@ -80,24 +80,24 @@ async def test_only_owner_and_admins_cancel_and_finish(stage: Stage) -> None:
     assert job.state is JobState.CANCELLED
 
 
-async def _begun(stage: Stage) -> bool:
+async def _begun(stage: ClientInSimcord) -> bool:
     return any(button.label == "Finish now" for row in stage.message().components for button in row.children)
 
 
-async def test_timelapse_is_handed_out_to_the_one_who_asks(stage: Stage) -> None:
+async def test_timelapse_is_handed_out_to_the_one_who_asks(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     answer = await stage.bob.click(message, label="Timelapse")
     assert reply_of(answer).attachments[0].filename == "reverie-timelapse-1-1.webp"
 
 
-async def test_recipe_comes_as_words_and_as_a_file(stage: Stage) -> None:
+async def test_recipe_comes_as_words_and_as_a_file(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     reply = reply_of(await stage.bob.click(message, label="Recipe"))
     assert "a red apple" in (reply.embeds[0].description or "")
     assert b"a red apple" in await reply.attachments[0].read()
 
 
-async def test_delete_asks_once_more_and_takes_the_message_too(stage: Stage) -> None:
+async def test_delete_asks_once_more_and_takes_the_message_too(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     asked = reply_of(await stage.ann.click(message, label="Delete"))
     await stage.ann.click(asked, label="Delete for good")
@@ -105,13 +105,13 @@ async def test_delete_asks_once_more_and_takes_the_message_too(stage: Stage) -> 
     assert stage.channel.history() == []
 
 
-async def test_somebody_elses_job_cannot_be_deleted(stage: Stage) -> None:
+async def test_somebody_elses_job_cannot_be_deleted(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     reply = reply_of(await stage.bob.click(message, label="Delete"))
     assert "Only the person who asked for it" in reply.content
 
 
-async def test_a_report_is_written_down_and_told_to_the_servers_channel(stage: Stage) -> None:
+async def test_a_report_is_written_down_and_told_to_the_servers_channel(stage: ClientInSimcord) -> None:
     reports = stage.guild.create_text_channel("reports")
     await stage.service.guilds.set_safety(stage.requester(stage.admin), report_channel_id=reports.id)
     message = await stage.painted()
@@ -123,7 +123,7 @@ async def test_a_report_is_written_down_and_told_to_the_servers_channel(stage: S
     assert str(message.id) in told.content
 
 
-async def test_buttons_work_after_a_restart(stage: Stage) -> None:
+async def test_buttons_work_after_a_restart(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     await stage.restart()
     await stage.bob.click(stage.message(), label="Vary")
@@ -132,14 +132,14 @@ async def test_buttons_work_after_a_restart(stage: Stage) -> None:
     assert stage.message().id != message.id
 
 
-async def test_a_button_of_a_deleted_job_says_so(stage: Stage) -> None:
+async def test_a_button_of_a_deleted_job_says_so(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     await stage.service.archive.delete(stage.requester(stage.ann), 1)
     answer = await stage.bob.click(message, label="Vary")
     assert "There is no job 1 here" in reply_of(answer).content
 
 
-async def test_a_message_that_was_deleted_meanwhile_is_sent_anew_once(stage: Stage) -> None:
+async def test_a_message_that_was_deleted_meanwhile_is_sent_anew_once(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.ann.slash(stage.channel, "imagine", prompt="two")

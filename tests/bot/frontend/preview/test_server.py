@@ -15,7 +15,7 @@ from bot.frontend.preview.server import GUILD_ID, Waits, staged
 from bot.service import Requester
 from bot.wiring import build
 from tests.bot.fake_dream import FakeDreamer
-from tests.bot.frontend.stage import SETTINGS
+from tests.bot.frontend.client_in_simcord import SETTINGS
 
 
 async def test_progress_and_the_picture_are_published_without_anybodys_doing(tmp_path: Path, config: Config) -> None:

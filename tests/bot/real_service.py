@@ -1,4 +1,4 @@
-"""A service on a real database and the real thread, with a fake dream, and words to drive it."""
+"""Real: service, database, files and thread. Fake: the dream. With words to drive them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GUILD, CHANNEL, ANN, BEN = 100, 200, 1, 2
 QUICK = {"size": "64x64", "steps": 4, "cutouts": 4}
 
 
-class Bench:
+class RealService:
     """A service that can be stopped and started on the same data, and words to drive it."""
 
     def __init__(self, root: Path, config: Config) -> None:
@@ -59,7 +59,7 @@ class Bench:
 
     async def imagine(self, prompt: str = "a red apple", *, who: Requester | None = None, **settings: object) -> Job:
         spec = JobSpec(prompt=prompt, settings=QUICK | settings)
-        return (await self.service.submit(who or requester(), spec)).job
+        return (await self.service.submissions.submit(who or requester(), spec)).job
 
     async def reaches(self, job_id: int, *states: JobState) -> Job:
         """The job, as soon as it is in one of these states."""

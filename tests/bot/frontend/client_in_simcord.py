@@ -1,4 +1,4 @@
-"""A simulated Discord with the real client, service and painting thread, and a dream without models."""
+"""Real: client, service, database and thread. Fake: Discord (simcord, in this process) and the dream."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Waits:
         return result
 
 
-class Stage:
+class ClientInSimcord:
     """A server with one channel, a member, another member and an admin."""
 
     def __init__(self, folder: Path, config: Config) -> None:

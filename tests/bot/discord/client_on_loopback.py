@@ -1,4 +1,4 @@
-"""The real client in this process, connected to the fake Discord by a real network; a dream without models."""
+"""Real: client, service, database, thread and network. Fake: Discord (on loopback) and the dream."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bot.jobs import Job, JobState
 from bot.monitoring.heartbeat import Heartbeat
 from bot.wiring import build
 from generator import Settings
-from tests.bot.bench import until
 from tests.bot.fake_dream import FakeDreamer
+from tests.bot.real_service import until
 from tests.discord_fake import TOKEN, FakeDiscord, Interaction, pointed_at
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
 PATIENCE_S = 60.0
 
 
-class Live:
+class ClientOnLoopback:
     """A server with a channel and people, and the bot that serves it.
 
     Attributes:
@@ -101,7 +101,7 @@ class Live:
         return await until(look, PATIENCE_S)
 
 
-L = TypeVar("L", bound=Live)
+L = TypeVar("L", bound=ClientOnLoopback)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Words that no prompt may hold."""
+"""Words that no prompt may hold; however the rule, no search is long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.service.blocklist import first_hit, tidy
+from bot.service.prompt_rules import first_hit, tidy
 
 
 @pytest.mark.parametrize(
