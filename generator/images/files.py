@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import struct
 from collections.abc import Callable
 from io import BytesIO
@@ -40,6 +41,8 @@ KEPT_PIXELS = 1024 * 1024
 KEPT_SIDE_PX = 2048
 
 _QUALITY = 95
+_JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
+"""All but those that stand inside of a scan: an escaped byte, and restarts."""
 _OPENERS: dict[str, Callable[[BytesIO], ImageFile]] = {
     "png": PngImageFile,
     "jpeg": JpegImageFile,
@@ -191,9 +194,23 @@ def _kind(data: bytes) -> str:
 
 
 def _check_jpeg(data: bytes) -> None:
-    """Refuse hundreds of progressive scans, each of which costs a pass over all pixels."""
-    if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
-        raise _endless()
+    """Refuse hundreds of progressive scans, each of which costs a pass over all pixels.
+
+    Markers are followed as libjpeg follows them, to the end of the picture: what lies inside of a segment (a thumbnail,
+    a profile) or behind the end (the film of a motion photo) is no scan.
+    """
+    at = scans = 0
+    for _ in range(MAX_READS):
+        found = _JPEG_MARKER.search(data, at)
+        if found is None or found[0] == b"\xff\xd9":
+            return
+        at = found.end()
+        if found[0] != b"\xff\xd8":
+            at += max(2, int.from_bytes(data[at : at + 2], "big"))
+        scans += found[0] == b"\xff\xda"
+        if scans > MAX_JPEG_SCANS:
+            break
+    raise _endless()
 
 
 class _Bounded(BytesIO):

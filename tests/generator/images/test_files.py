@@ -204,6 +204,30 @@ def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
         images.normalise(data[:-2] + scan * 1000 + data[-2:])
 
 
+def test_a_jpeg_of_scans_behind_segments_that_hide_them_is_refused() -> None:
+    data = saved(corners(), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    for between in (b"\xff\xfe\0\4hi", b"\xff\xff\xff", b"rubbish", b"\xff\xd0", b"\xff\xe1\0\0"):
+        with pytest.raises(InvalidRequest, match="take for ever"):
+            images.normalise(data[:-2] + (between + scan) * 70 + data[-2:])
+
+
+def test_bytes_that_a_jpeg_decoder_never_reads_are_no_scans() -> None:
+    data = saved(corners(), "JPEG")
+    expected = images.normalise(data)
+    film = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x0c" * 2_000
+    assert images.normalise(data + film) == expected  # a motion photo
+    segment = b"\xff\xe5" + struct.pack(">H", 4_002) + b"\xff\xda" * 2_000
+    assert images.normalise(data[:2] + segment + data[2:]) == expected  # a maker's notes
+
+
+def test_a_jpeg_of_many_restarts_is_read() -> None:
+    noise = Image.effect_noise((1_024, 1_024), 80).convert("RGB")
+    data = saved(noise, "JPEG", restart_marker_blocks=1, subsampling=0)
+    assert data.count(b"\xff\xd1") > 1_000
+    assert plain(data).size == (1_024, 1_024)
+
+
 def test_a_polyglot_is_the_picture_that_its_first_bytes_say() -> None:
     data = saved(corners(), "PNG") + b"<html><script>alert(1)</script>" + saved(corners(), "GIF")
     normal = images.normalise(data)
