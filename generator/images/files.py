@@ -25,7 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from generator.errors import InvalidRequest
-from generator.images import metadata
+from generator.images import colours, metadata
 from generator.messages import Message
 from generator.settings import Size
 
@@ -64,9 +64,9 @@ _TURNS = {
 def normalise(data: bytes) -> bytes:
     """Turn what somebody attached into a plain picture: PNG, RGB, upright, at most KEPT_PIXELS and KEPT_SIDE_PX.
 
-    Transparency is laid over white, 16 bits become 8, the first frame of an animation is taken, and everything that is
-    not pixels (places, cameras, names) is left behind. The same bytes give the same bytes, and a normalised picture
-    stays as it is.
+    Colours become sRGB, transparency is laid over white, 16 bits become 8, the first frame of an animation is taken,
+    and everything that is not pixels (places, cameras, names) is left behind. The same bytes give the same bytes, and a
+    normalised picture stays as it is.
 
     Raises:
         InvalidRequest: for what is no PNG, JPEG, WebP or GIF, is broken, or too large; a sentence says which.
@@ -167,7 +167,7 @@ def _decode(data: bytes) -> Image.Image:
             _check_size(image.size)
             image.draft(None, _kept_size(image.size))
             image.load()
-            return _upright(_flat(image), image)
+            return _upright(_flat(image, data), image)
     except InvalidRequest:
         raise
     except Exception as exc:  # Pillow raises nearly anything for a file that was made to break it.
@@ -271,7 +271,9 @@ def _kept_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
-    """The picture turned as the camera's note in its source says."""
+    """The picture turned as the camera's note in its source says; in EXIF, as browsers read it, and not in XMP."""
+    for name in ("xmp", "XML:com.adobe.xmp"):
+        source.info.pop(name, None)
     try:
         turn = _TURNS.get(source.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # A broken EXIF block says nothing about the pixels, which are already read.
@@ -279,15 +281,40 @@ def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _flat(image: Image.Image) -> Image.Image:
-    """RGB of any mode the four decoders give, made small before further copies are made."""
+def _flat(image: Image.Image, data: bytes) -> Image.Image:
+    """An sRGB picture of any mode the four decoders give, made small before further copies are made."""
+    grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
     if image.mode.startswith("I"):
-        levels = np.asarray(image)
-        return _small(Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB"))
-    if image.has_transparency_data:
-        coloured = _small(image.convert("RGBA"))
-        return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
-    return _small(image if image.mode == "RGB" else image.convert("RGB"))
+        small = _small(_eight_bits(image))
+    elif image.has_transparency_data:
+        if isinstance(image, PngImageFile):
+            _scale_colour_key(image, depth=data[24])
+        small = _small(image.convert("LA" if grey else "RGBA"))
+    else:
+        small = _small(image if image.mode in ("L", "RGB", "CMYK") else image.convert("L" if grey else "RGB"))
+    cicp = next((body for kind, body in metadata.png_chunks(data) if kind == b"cICP"), None)
+    coloured = colours.to_srgb(small, image, cicp)
+    if coloured.mode == "RGB":
+        return coloured
+    return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits as one of 8, transparent where it has the level that its file calls so."""
+    levels = np.asarray(image)
+    grey = Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8))
+    key = image.info.get("transparency")
+    if key is not None:
+        grey.putalpha(Image.fromarray(np.where(levels == key, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _scale_colour_key(image: PngImageFile, depth: int) -> None:
+    """Scale the transparent colour to 8 bits, as Pillow scaled the pixels; it leaves the key as it is in the file."""
+    if image.mode == "L" and depth < 8:
+        image.info["transparency"] = min(255, image.info["transparency"] * 255 // (2**depth - 1))
+    elif image.mode == "RGB" and depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in image.info["transparency"])
 
 
 def _small(image: Image.Image) -> Image.Image:

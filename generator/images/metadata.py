@@ -56,7 +56,7 @@ def png_text(text: str) -> PngInfo:
 
 def png_chunk_kinds(data: bytes) -> set[bytes]:
     """The kinds of chunk in a PNG file; empty for another file."""
-    return {kind for kind, _ in _png_chunks(data)}
+    return {kind for kind, _ in png_chunks(data)}
 
 
 def xmp(text: str) -> bytes:
@@ -98,7 +98,8 @@ def _segment(body: bytes) -> bytes:
     return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and body of each chunk of a PNG file, up to MAX_PARTS; nothing for another file."""
     at = 8
     for _ in range(MAX_PARTS):
         if not data.startswith(b"\x89PNG\r\n\x1a\n") or at + 12 > len(data):
@@ -112,7 +113,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _png_find(data: bytes) -> str | None:
     prefix = KEYWORD.encode() + b"\0"
-    for kind, body in _png_chunks(data):
+    for kind, body in png_chunks(data):
         if kind not in (b"iTXt", b"zTXt", b"tEXt") or not body.startswith(prefix):
             continue
         rest = body[len(prefix) :]
