@@ -122,7 +122,9 @@ def encode(image: Image.Image, file_format: str, recipe: str | None = None) -> b
         data = _save(image, "JPEG", quality=_QUALITY, subsampling=0)
         return data if recipe is None else metadata.with_jpeg_segments(data, recipe)
     if file_format == "webp":
-        return _save(image, "WEBP", quality=_QUALITY, method=4, xmp=b"" if recipe is None else metadata.xmp(recipe))
+        return _save(
+            image, "WEBP", quality=_QUALITY, method=4, xmp=b"" if recipe is None else metadata.xmp_packet(recipe)
+        )
     text = "format cannot be {given}; choose one of {choices}."
     raise InvalidRequest(Message(text, given=repr(file_format[:20]), choices=", ".join(FORMATS)), "format")
 
