@@ -13,7 +13,7 @@ from torch import Tensor
 
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
-from generator.checkpoints.trees import find_tensors
+from generator.checkpoints.trees import below, find_tensors, split_prefixes
 from generator.errors import CheckpointError
 from generator.models.clip import CONTEXT_TOKENS, VOCABULARY_SIZE, Perceptor
 
@@ -69,8 +69,8 @@ class CLIPWeights:
             if find_tensors(tree, "text_model.embeddings.token_embedding.weight"):
                 raise Fault("is a CLIP in the form of transformers; get OpenAI's own file.")
             raise Fault(f"holds no CLIP: there is no {_LANDMARK!r} in it; give a file of OpenAI's CLIP.")
-        prefix = next(name for name in tensors if name.endswith(_LANDMARK)).removesuffix(_LANDMARK)
-        named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        plain, averaged = split_prefixes(tensors, _LANDMARK)
+        named = {name: each for prefix in plain[:1] + averaged[:1] for name, each in below(tensors, prefix).items()}
         return {
             name: tensor
             for name, tensor in sorted(named.items())

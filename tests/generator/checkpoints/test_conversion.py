@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -92,6 +93,56 @@ def test_running_averages_of_the_weights_are_preferred(
         tree = {**lightning(worse), "state_dict_ema": weights}
     torch.save(tree, tmp_path / "ema.ckpt")
     assert same(opened(tmp_path / "ema.ckpt", yaml), weights)
+
+
+PREFIXES = [
+    ("model.", "ema_model."),
+    ("online_model.", "ema_model."),
+    ("module.", "averaged_model.module."),
+    ("first_stage_model.", "model_ema.first_stage_model."),
+    ("", "swa_model."),
+]
+
+
+@pytest.mark.parametrize(("plain", "averaged"), PREFIXES)
+@pytest.mark.parametrize("averages_first", [False, True])
+def test_averages_under_a_prefix_beside_the_plain_weights_are_used(
+    tmp_path: Path, yaml: Path, weights: dict[str, Tensor], plain: str, averaged: str, averages_first: bool
+) -> None:
+    worse = {f"{plain}{name}": tensor + 1 for name, tensor in weights.items()}
+    better = {f"{averaged}{name}": tensor for name, tensor in weights.items()}
+    torch.save({**better, **worse} if averages_first else {**worse, **better}, tmp_path / "ema.pt")
+    assert same(opened(tmp_path / "ema.pt", yaml), weights)
+    half = {name: tensor for name, tensor in better.items() if ".encoder." not in f".{name}"}
+    torch.save({**worse, **half}, tmp_path / "half.pt")
+    if plain in ("", "model.", "module.", "first_stage_model."):
+        found = opened(tmp_path / "half.pt", yaml)
+        assert torch.equal(found["decoder.conv_in.weight"], weights["decoder.conv_in.weight"])
+        assert torch.equal(found["encoder.conv_in.weight"], weights["encoder.conv_in.weight"] + 1)
+
+
+@pytest.mark.parametrize(("plain", "averaged"), PREFIXES)
+def test_a_perceptors_averages_are_used_too(
+    tmp_path: Path, make_clip: Callable[..., CLIP], plain: str, averaged: str
+) -> None:
+    state = make_clip("vit").state_dict()
+    worse = {f"{plain}{name}": tensor + 1 for name, tensor in state.items()}
+    torch.save({**worse, **{f"{averaged}{name}": tensor for name, tensor in state.items()}}, tmp_path / "ema.pt")
+    _, found = open_perceptor(tmp_path / "ema.pt", tmp_path)
+    assert torch.equal(found["text_projection"], state["text_projection"])
+
+
+def test_a_model_whose_samples_are_pooled_is_opened(tmp_path: Path, vqgan_config: DictConfig) -> None:
+    config = copy.deepcopy(vqgan_config)
+    config.model.params.ddconfig.resamp_with_conv = False
+    OmegaConf.save(config, tmp_path / "pooled.yaml")
+    state = VQGAN(config).state_dict()
+    torch.save(state, tmp_path / "pooled.ckpt")
+    assert same(opened(tmp_path / "pooled.ckpt", tmp_path / "pooled.yaml"), state)
+    config.model.params.ddconfig.ch_mult = [1, 1, 1]
+    OmegaConf.save(config, tmp_path / "other.yaml")
+    with pytest.raises(CheckpointError, match=r"holds an f8 plain VQGAN .* describes an f4 plain VQGAN"):
+        opened(tmp_path / "pooled.ckpt", tmp_path / "other.yaml")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
