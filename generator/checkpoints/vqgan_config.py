@@ -42,16 +42,25 @@ def read_config(path: Path) -> DictConfig:
         CheckpointError: if it is none, or describes a model that Reverie cannot run.
     """
     with blaming(path):
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise Fault("is too long for the yaml of a model; perhaps it is the weights: swap the two files.")
-        try:
-            text = path.read_text(encoding="utf-8")
-            if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-                raise Fault("refers to parts of itself (*name), which can grow without end; write them out.")
-            content = yaml.safe_load(text)
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as exc:
-            raise Fault("is no yaml; give the configuration that was published with the weights.") from exc
-        return _checked(_section(content, "model"))
+        return _checked(_section(read_yaml(path), "model"))
+
+
+def read_yaml(path: Path) -> object:
+    """The content of a small yaml, as plain data.
+
+    Raises:
+        Fault: if it is none, or refers to itself.
+    """
+    if path.stat().st_size > MAX_YAML_BYTES:
+        raise Fault("is too long for the yaml of a model; perhaps it is the weights: swap the two files.")
+    try:
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise Fault("refers to parts of itself (*name), which can grow without end; write them out.")
+        content: object = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as exc:
+        raise Fault("is no yaml; give the configuration that was published with the weights.") from exc
+    return content
 
 
 def _checked(model: Mapping[str, Any]) -> DictConfig:

@@ -16,6 +16,7 @@ from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from generator.checkpoints.clip_config import config_beside
 from generator.checkpoints.conversion import open_converted
 from generator.checkpoints.digests import pin_of, sha256_of
 from generator.checkpoints.library import open_files, open_perceptor
@@ -25,6 +26,7 @@ from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.errors import CheckpointError
 from generator.models.clip import Perceptor
 from generator.models.vqgan import VQGAN
+from tests.generator.tiny import describe_clip
 
 Wrap = Callable[[Mapping[str, Tensor]], dict[str, object]]
 
@@ -128,7 +130,7 @@ def test_a_perceptors_averages_are_used_too(
     state = make_clip("vit").state_dict()
     worse = {f"{plain}{name}": tensor + 1 for name, tensor in state.items()}
     torch.save({**worse, **{f"{averaged}{name}": tensor for name, tensor in state.items()}}, tmp_path / "ema.pt")
-    _, found = open_perceptor(tmp_path / "ema.pt", tmp_path)
+    _, found = open_perceptor(describe_clip(tmp_path / "ema.pt"), tmp_path)
     assert torch.equal(found["text_projection"], state["text_projection"])
 
 
@@ -216,13 +218,13 @@ def test_code_in_an_archive_is_never_looked_at(archive: tuple[Path, dict[str, Te
             target.writestr(name, b"import os; os.abort()" if "/code/" in name else source.read(name))
     with pytest.raises(RuntimeError):
         torch.jit.load(str(tmp_path / "a.pt"))
-    assert same(open_perceptor(tmp_path / "a.pt", tmp_path)[1], state)
+    assert same(open_perceptor(describe_clip(tmp_path / "a.pt"), tmp_path)[1], state)
 
 
 def test_a_state_dict_of_clip_is_as_good_as_an_archive(archive: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
     state = archive[1]
     torch.save(state, tmp_path / "clip.pt")
-    assert same(open_perceptor(tmp_path / "clip.pt", tmp_path)[1], state)
+    assert same(open_perceptor(describe_clip(tmp_path / "clip.pt"), tmp_path)[1], state)
 
 
 def test_a_clip_with_a_pruned_vocabulary_can_be_a_perceptor(
@@ -234,7 +236,7 @@ def test_a_clip_with_a_pruned_vocabulary_can_be_a_perceptor(
     safetensors.torch.save_file(
         {name: tensor.clone() for name, tensor in pruned.items()}, tmp_path / "small.safetensors"
     )
-    label, found = open_perceptor(str(tmp_path / "small.safetensors"), tmp_path)
+    label, found = open_perceptor(str(describe_clip(tmp_path / "small.safetensors")), tmp_path)
     assert same(found, pruned)
     assert Perceptor.from_state(label, found).unknown_words("zebra") == ("zebra",)
 
@@ -341,8 +343,10 @@ def test_own_files_may_change_and_are_converted_anew(
     torch.save(weights, path)
     first = open_files(path, yaml, [archive[0], str(archive[0])], folder)
     assert first.name == "mine"
-    assert first.files == {"mine.ckpt": sha256_of(path), archive[0].name: sha256_of(archive[0])}
-    assert [label for label, _ in first.perceptors] == [archive[0].stem] * 2
+    config = config_beside(archive[0])
+    names = (path, archive[0], config)
+    assert first.files == {file.name: sha256_of(file) for file in names}
+    assert [label for label, *_ in first.perceptors] == [archive[0].stem] * 2
     changed = {name: tensor + 1 for name, tensor in weights.items()}
     torch.save(changed, path)
     assert same(open_files(path, yaml, [archive[0]], folder).vqgan, changed)
