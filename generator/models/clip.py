@@ -6,7 +6,9 @@ Supervision", arXiv 2103.00020. The network, the tokenizer and the constants are
 
 from __future__ import annotations
 
+import bisect
 import functools
+import re
 import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence, Set
@@ -33,6 +35,7 @@ MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 CONTEXT_TOKENS = 77
 VOCABULARY_SIZE = 49408
+_LONGEST_WORD = 40
 _START, _END = VOCABULARY_SIZE - 2, VOCABULARY_SIZE - 1
 
 
@@ -162,9 +165,25 @@ class Perceptor:
 
 
 def cut_off(text: str) -> str:
-    """The end of `text` that CLIP does not read, being over 77 tokens (two of which mark start and end), or ''."""
-    rest = _token_ids(text)[CONTEXT_TOKENS - 2 :]
-    return str(_tokenizer().decode(rest)).strip() if rest else ""
+    """The end of `text` that CLIP does not read, being over 77 tokens (two of which mark start and end), or ''.
+
+    It is as somebody typed it, from the word at which it is cut; in one as long as a sentence, as in scripts that put
+    no spaces between words, from the character.
+    """
+    if _fits(text):
+        return ""
+    words = list(re.finditer(r"\S+", text))
+    cut = words[bisect.bisect_left(words, True, key=lambda word: not _fits(text[: word.end()]))]
+    start = cut.start()
+    if len(cut[0]) > _LONGEST_WORD:
+        start += bisect.bisect_left(range(1, len(cut[0])), True, key=lambda end: not _fits(text[: cut.start() + end]))
+        while start > cut.start() and unicodedata.category(text[start])[0] == "M":
+            start -= 1
+    return text[start:].rstrip()
+
+
+def _fits(text: str) -> bool:
+    return len(_token_ids(text)) <= CONTEXT_TOKENS - 2
 
 
 @functools.cache
