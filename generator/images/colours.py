@@ -117,7 +117,7 @@ def _srgb_values(light: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _changes_nothing(conversion: Conversion, mode: str) -> bool:
-    """Whether colours from all over the space stay, so that an sRGB picture is the same with its profile or without."""
+    """Compare colours from all over the space, so that an sRGB picture is the same with its profile or without."""
     if mode == "CMYK":
         return False
     steps = np.linspace(0, 255, 9).astype(np.uint8)
