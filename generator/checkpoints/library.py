@@ -91,8 +91,8 @@ def open_perceptor(
         InvalidRequest: if it is neither.
         CheckpointError: as `open_set`.
     """
-    label, judge, _ = _opened_perceptor(given, folder, digests)
-    return label, judge.tensors
+    label, evaluate, _ = _opened_perceptor(given, folder, digests)
+    return label, evaluate.tensors
 
 
 def _open(
@@ -107,13 +107,13 @@ def _open(
     painter = _opened(name, vqgan, VQGANWeights(config), folder, digests)
     judges = [_opened_perceptor(given, folder, digests) for given in perceptors]
     files: dict[str, str] = {}
-    for opened in (painter, *(judge for _, judge, _ in judges)):
+    for opened in (painter, *(evaluate for _, evaluate, _ in judges)):
         taken = files.get(opened.source, opened.sha256) != opened.sha256  # files of one name in two folders
         files[f"{opened.source} {opened.sha256[:8]}" if taken else opened.source] = opened.sha256
     for file in (file for _, file in map(_perceptor, perceptors) if isinstance(file, Path)):
         if config_beside(file).is_file():
             files[config_beside(file).name] = sha256_of(config_beside(file))
-    named = tuple((label, judge.tensors, clip_config) for label, judge, clip_config in judges)
+    named = tuple((label, evaluate.tensors, clip_config) for label, evaluate, clip_config in judges)
     return OpenedSet(name, config, painter.tensors, named, files)
 
 
