@@ -93,7 +93,9 @@ def load_opened(opened: OpenedSet, device: torch.device) -> Models:
         CheckpointError: if they do not fit.
     """
     vqgan = _vqgan(opened.config, _as_fp32(opened.vqgan), f"The VQGAN {opened.name}", device)
-    perceptors = tuple(Perceptor.from_state(name, _as_fp32(state), device) for name, state in opened.perceptors)
+    perceptors = tuple(
+        Perceptor.from_state(name, _as_fp32(state), device, config=config) for name, state, config in opened.perceptors
+    )
     return Models(opened.name, vqgan, perceptors, None, device, {}, opened.files)
 
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from generator.checkpoints.clip_config import check_heads
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
-from generator.checkpoints.trees import find_tensors
+from generator.checkpoints.trees import below, find_tensors, split_prefixes
 from generator.errors import CheckpointError
-from generator.models.clip import CONTEXT_TOKENS, VOCABULARY_SIZE, Perceptor
+from generator.models.clip import CONTEXT_TOKENS, DEFAULT_CONFIG, VOCABULARY_SIZE, ClipConfig, Perceptor
 
 _LANDMARK = "text_projection"
 _ROOTS = (
@@ -48,13 +49,16 @@ _WHOLE_NUMBERS = ("num_batches_tracked", "vocabulary")
 
 
 class CLIPWeights:
-    """The weights of any CLIP of OpenAI's kind; they describe the model themselves.
+    """The weights of any CLIP of OpenAI's kind; but for `config` they describe the model themselves.
 
     Attributes:
         fingerprint: the same for all of them.
     """
 
     fingerprint = "clip"
+
+    def __init__(self, config: ClipConfig = DEFAULT_CONFIG) -> None:
+        self._config = config
 
     def choose(self, tree: object) -> dict[str, StoredTensor]:
         """CLIP's tensors in what a file describes, by the names of clip.model.CLIP.
@@ -69,8 +73,8 @@ class CLIPWeights:
             if find_tensors(tree, "text_model.embeddings.token_embedding.weight"):
                 raise Fault("is a CLIP in the form of transformers; get OpenAI's own file.")
             raise Fault(f"holds no CLIP: there is no {_LANDMARK!r} in it; give a file of OpenAI's CLIP.")
-        prefix = next(name for name in tensors if name.endswith(_LANDMARK)).removesuffix(_LANDMARK)
-        named = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        plain, averaged = split_prefixes(tensors, _LANDMARK)
+        named = {name: each for prefix in plain[:1] + averaged[:1] for name, each in below(tensors, prefix).items()}
         return {
             name: tensor
             for name, tensor in sorted(named.items())
@@ -87,12 +91,13 @@ class CLIPWeights:
             if not tensor.is_floating_point() and name.rpartition(".")[2] not in _WHOLE_NUMBERS:
                 raise Fault(f"holds whole numbers in {name[:80]}, where weights belong; get OpenAI's own file.")
         self._compare_text_side(tensors)
+        check_heads(tensors, self._config)
         shapes = {
             name: tensor if name == "vocabulary" else torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
             for name, tensor in tensors.items()
         }
         try:
-            Perceptor.from_state("It", shapes, "meta")
+            Perceptor.from_state("It", shapes, "meta", config=self._config)
         except CheckpointError as exc:
             reason = " ".join(str(exc.__cause__).split())[:160]
             raise Fault(f"is no CLIP that Reverie can run ({reason}); get OpenAI's own file.") from exc

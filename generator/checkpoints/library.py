@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,12 +11,17 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from generator.checkpoints.catalogue import PERCEPTORS, SourceFile, find_perceptor, find_set
+from generator.checkpoints.clip_config import config_beside, read_clip_config
 from generator.checkpoints.clip_weights import CLIPWeights
 from generator.checkpoints.conversion import Converted, Weights, open_converted
+from generator.checkpoints.digests import sha256_of
 from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
 from generator.checkpoints.vqgan_config import read_config
 from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.errors import CheckpointError
+from generator.models.clip import DEFAULT_CONFIG, ClipConfig
+
+_LOG = logging.getLogger(__name__)
 
 # A perceptor that ends in one of these is a file, whether it is there or not.
 SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
@@ -28,14 +34,14 @@ class OpenedSet(NamedTuple):
         name: of the set, or of the VQGAN's file.
         config: of the VQGAN, in taming's form.
         vqgan: its state dict by taming's names.
-        perceptors: name and state dict (of clip.model.CLIP) of each.
+        perceptors: name, state dict (of clip.model.CLIP) and config of each.
         files: SHA-256 of the files that were published, by name.
     """
 
     name: str
     config: DictConfig
     vqgan: dict[str, Tensor]
-    perceptors: tuple[tuple[str, dict[str, Tensor]], ...]
+    perceptors: tuple[tuple[str, dict[str, Tensor], ClipConfig], ...]
     files: Mapping[str, str] = {}
 
 
@@ -85,8 +91,8 @@ def open_perceptor(
         InvalidRequest: if it is neither.
         CheckpointError: as `open_set`.
     """
-    label, file = _perceptor(given)
-    return label, _opened(label, file, CLIPWeights(), folder, digests).tensors
+    label, evaluate, _ = _opened_perceptor(given, folder, digests)
+    return label, evaluate.tensors
 
 
 def _open(
@@ -99,14 +105,32 @@ def _open(
 ) -> OpenedSet:
     config = read_config(config_file)
     painter = _opened(name, vqgan, VQGANWeights(config), folder, digests)
-    judges = [
-        (label, _opened(label, file, CLIPWeights(), folder, digests)) for label, file in map(_perceptor, perceptors)
-    ]
+    judges = [_opened_perceptor(given, folder, digests) for given in perceptors]
     files: dict[str, str] = {}
-    for opened in (painter, *(opened for _, opened in judges)):
+    for opened in (painter, *(evaluate for _, evaluate, _ in judges)):
         taken = files.get(opened.source, opened.sha256) != opened.sha256  # files of one name in two folders
         files[f"{opened.source} {opened.sha256[:8]}" if taken else opened.source] = opened.sha256
-    return OpenedSet(name, config, painter.tensors, tuple((label, opened.tensors) for label, opened in judges), files)
+    for file in (file for _, file in map(_perceptor, perceptors) if isinstance(file, Path)):
+        if config_beside(file).is_file():
+            files[config_beside(file).name] = sha256_of(config_beside(file))
+    named = tuple((label, evaluate.tensors, clip_config) for label, evaluate, clip_config in judges)
+    return OpenedSet(name, config, painter.tensors, named, files)
+
+
+def _opened_perceptor(
+    given: str | Path, folder: Path | None, digests: Mapping[str, str] | None
+) -> tuple[str, Converted, ClipConfig]:
+    """A perceptor by its name or file; without a config beside its file, it is run as OpenAI's are."""
+    label, file = _perceptor(given)
+    beside = config_beside(file) if isinstance(file, Path) else None
+    if beside is not None and beside.is_file():
+        config = read_clip_config(beside)
+        return label, _opened(label, file, CLIPWeights(config), folder, digests), config
+    opened = _opened(label, file, CLIPWeights(), folder, digests)
+    if beside is not None and opened.sha256 not in {each.sha256 for each in PERCEPTORS.values()}:
+        text = "%s is none of OpenAI's files; its activation is taken for QuickGELU. If it is GELU, say so in %s."
+        _LOG.warning(text, file.name, beside.name)
+    return label, opened, DEFAULT_CONFIG
 
 
 def _perceptor(given: str | Path) -> tuple[str, SourceFile | Path]:

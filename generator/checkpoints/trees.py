@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from generator.checkpoints.descriptions import Foreign, StoredTensor
 from generator.checkpoints.faults import Fault
 from generator.checkpoints.torchscript import is_module, module_tensors
@@ -11,7 +13,10 @@ _PLACES = (
     "state_dict_ema",
     "ema_state_dict",
     "model_ema",
+    "ema_model",
     "params_ema",
+    "ema_params",
+    "averaged_model",
     "ema",
     "state_dict",
     "model_state_dict",
@@ -19,6 +24,9 @@ _PLACES = (
     "params",
     "net",
 )
+
+_AVERAGES = {"ema", "averaged", "average", "swa"}
+"""Words by which programs call running averages, as in `ema_model.` and `averaged_model.`."""
 
 
 def find_tensors(tree: object, landmark: str) -> dict[str, StoredTensor]:
@@ -51,3 +59,20 @@ def _tensors(candidate: object) -> dict[str, StoredTensor]:
     return {
         name: value for name, value in candidate.items() if isinstance(name, str) and isinstance(value, StoredTensor)
     }
+
+
+def split_prefixes(names: Iterable[str], landmark: str) -> tuple[list[str], list[str]]:
+    """The prefixes of all models that have the landmark, in order: of plain weights, and of running averages."""
+    prefixes = [name.removesuffix(landmark) for name in names if name.endswith(landmark)]
+    averaged = [prefix for prefix in prefixes if without_average(prefix) != prefix]
+    return [prefix for prefix in prefixes if prefix not in averaged], averaged
+
+
+def without_average(prefix: str) -> str:
+    """The prefix that the plain weights would have: `first_stage_model.` for `ema_model.first_stage_model.`."""
+    return "".join(f"{part}." for part in prefix.split(".")[:-1] if _AVERAGES.isdisjoint(part.lower().split("_")))
+
+
+def below(tensors: dict[str, StoredTensor], prefix: str) -> dict[str, StoredTensor]:
+    """The tensors whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -25,6 +25,12 @@ _RANGES = {
     "ch": (32, 1024),
     "num_res_blocks": (0, 8),
 }
+# Arguments of taming's that change nothing in a picture, or are checked by themselves.
+_OTHERS = ("ch_mult", "attn_resolutions", "dropout", "resamp_with_conv", "double_z", "give_pre_end")
+_FOREIGN = {"attn_type": "vanilla", "tanh_out": False, "use_linear_attn": False}
+"""Arguments that latent-diffusion's networks have beside taming's, with the value by which they are the same."""
+_CH_MULT = [1, 2, 4, 8]
+"""As taming has it where a yaml does not say."""
 
 
 def read_config(path: Path) -> DictConfig:
@@ -36,16 +42,25 @@ def read_config(path: Path) -> DictConfig:
         CheckpointError: if it is none, or describes a model that Reverie cannot run.
     """
     with blaming(path):
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise Fault("is too long for the yaml of a model; perhaps it is the weights: swap the two files.")
-        try:
-            text = path.read_text(encoding="utf-8")
-            if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-                raise Fault("refers to parts of itself (*name), which can grow without end; write them out.")
-            content = yaml.safe_load(text)
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as exc:
-            raise Fault("is no yaml; give the configuration that was published with the weights.") from exc
-        return _checked(_section(content, "model"))
+        return _checked(_section(read_yaml(path), "model"))
+
+
+def read_yaml(path: Path) -> object:
+    """The content of a small yaml, as plain data.
+
+    Raises:
+        Fault: if it is none, or refers to itself.
+    """
+    if path.stat().st_size > MAX_YAML_BYTES:
+        raise Fault("is too long for the yaml of a model; perhaps it is the weights: swap the two files.")
+    try:
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise Fault("refers to parts of itself (*name), which can grow without end; write them out.")
+        content: object = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as exc:
+        raise Fault("is no yaml; give the configuration that was published with the weights.") from exc
+    return content
 
 
 def _checked(model: Mapping[str, Any]) -> DictConfig:
@@ -68,14 +83,32 @@ def _checked(model: Mapping[str, Any]) -> DictConfig:
 
 
 def _network(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of taming's Encoder and Decoder."""
+    """The arguments of taming's Encoder and Decoder, which would drop others without a word."""
     if given.get("double_z", True) is not False:
         raise Fault("describes an autoencoder without a codebook (double_z is not false); use that of a VQGAN.")
+    for key, value in given.items():
+        if key in _FOREIGN:
+            if value != _FOREIGN[key]:
+                raise Fault(f"has {key}: {_shown(value)}, which taming-transformers does not have; use another model.")
+        elif key not in _RANGES and key not in _OTHERS:
+            raise Fault(
+                f"has {_shown(key)} in ddconfig, which taming-transformers does not know; correct or remove it."
+            )
+    if given.get("give_pre_end", False) is not False:
+        raise Fault("describes a decoder that stops before the picture (give_pre_end is not false); correct it.")
+    dropout = given.get("dropout", 0.0)
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+        raise Fault(f"has dropout: {_shown(dropout)}, which has to be a number from 0 to 1; correct it.")
     network: dict[str, Any] = {key: _number(given, key, low, high) for key, (low, high) in _RANGES.items()}
-    network["ch_mult"] = _numbers(given, "ch_mult", 1, 16)
+    network["ch_mult"] = _numbers({"ch_mult": _CH_MULT, **given}, "ch_mult", 1, 16)
     network["attn_resolutions"] = _numbers(given, "attn_resolutions", 1, 4096, least=0)
     if any(network["ch"] * times % 32 for times in network["ch_mult"]):
         raise Fault(f"has ch: {network['ch']}, but its layers need multiples of 32 channels; correct it.")
+    resamples = given.get("resamp_with_conv", True)
+    if not isinstance(resamples, bool):
+        raise Fault(f"has resamp_with_conv: {_shown(resamples)}, which has to be true or false; correct it.")
+    if not resamples:
+        network["resamp_with_conv"] = False
     return {**network, "double_z": False, "dropout": 0.0}
 
 

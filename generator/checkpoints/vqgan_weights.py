@@ -2,7 +2,8 @@
 
 Checkpoints wrap the weights in different ways: Lightning's `state_dict` beside optimisers and callbacks, a loss network
 under `loss.`, the VQGAN inside a transformer (`first_stage_model.`, as in faceshq and sflckr), running averages of the
-weights (`model_ema.` with the dots left out, or a dict of their own). Averages, where there are any, are what is used.
+weights (`model_ema.` with the dots left out, a prefix or a dict of their own). Averages, where there are any, are what
+is used.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
-from generator.checkpoints.trees import find_tensors
+from generator.checkpoints.trees import below, find_tensors, split_prefixes, without_average
 from generator.models.vqgan import VQGAN
 
 _LANDMARK = "decoder.conv_in.weight"
@@ -79,13 +80,15 @@ class VQGANWeights:
         raise Fault(f"does not fit its yaml ({reason}); use the yaml that belongs to it, or get the file again.")
 
 
-def _unwrapped(tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """The tensors below the prefix of the VQGAN, without it."""
-    prefixes = [name.removesuffix(_LANDMARK) for name in tensors if name.endswith(_LANDMARK)]
-    known = [prefix for prefix in _PREFIXES if prefix in prefixes] or prefixes
-    if len(known) > 1 and known[0] not in _PREFIXES:
+def _unwrapped(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """The tensors below the prefix of the VQGAN, without it; where averages have one of their own, in their place."""
+    plain, averaged = split_prefixes(tensors, _LANDMARK)
+    known = [prefix for prefix in _PREFIXES if prefix in plain][:1]
+    known += [each for prefix in _PREFIXES for each in averaged if without_average(each) == prefix][:1]
+    rest = known or averaged or plain
+    if len(rest) > 1 and not known:
         raise Fault("holds several VQGANs; save the one you want, its state_dict() alone.")
-    return {name.removeprefix(known[0]): tensor for name, tensor in tensors.items() if name.startswith(known[0])}
+    return {name: tensor for prefix in rest for name, tensor in below(tensors, prefix).items()}
 
 
 def _averaged(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
@@ -95,9 +98,13 @@ def _averaged(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
 
 def _describe(shapes: Mapping[str, tuple[int, ...]]) -> str:
     """A model in words, from its shapes: factor, kind of codebook, codes."""
-    steps = len({name.split(".")[2] for name in shapes if name.startswith("encoder.down.") and ".downsample." in name})
+    steps = {name.split(".")[2] for name in shapes if name.startswith("encoder.down.") and ".downsample." in name}
+    levels = {name.split(".")[2] for name in shapes if name.startswith("decoder.up.")}
+    factor = 2 ** (
+        len(steps) or max(0, len(levels) - 1)
+    )  # without convolutions between sizes there are no names of them
     for name, kind in (("embedding", "plain"), ("embed", "Gumbel")):
         codebook = shapes.get(f"quantize.{name}.weight")
         if codebook is not None and len(codebook) == 2:
-            return f"an f{2**steps} {kind} VQGAN with {codebook[0]} codes of {codebook[1]} numbers"
-    return f"an f{2**steps} autoencoder without a codebook"
+            return f"an f{factor} {kind} VQGAN with {codebook[0]} codes of {codebook[1]} numbers"
+    return f"an f{factor} autoencoder without a codebook"

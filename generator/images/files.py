@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import struct
 from collections.abc import Callable
 from io import BytesIO
@@ -24,7 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from generator.errors import InvalidRequest
-from generator.images import metadata
+from generator.images import colours, metadata
 from generator.messages import Message
 from generator.settings import Size
 
@@ -40,6 +41,8 @@ KEPT_PIXELS = 1024 * 1024
 KEPT_SIDE_PX = 2048
 
 _QUALITY = 95
+_JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
+"""All but those that stand inside of a scan: an escaped byte, and restarts."""
 _OPENERS: dict[str, Callable[[BytesIO], ImageFile]] = {
     "png": PngImageFile,
     "jpeg": JpegImageFile,
@@ -61,9 +64,9 @@ _TURNS = {
 def normalise(data: bytes) -> bytes:
     """Turn what somebody attached into a plain picture: PNG, RGB, upright, at most KEPT_PIXELS and KEPT_SIDE_PX.
 
-    Transparency is laid over white, 16 bits become 8, the first frame of an animation is taken, and everything that is
-    not pixels (places, cameras, names) is left behind. The same bytes give the same bytes, and a normalised picture
-    stays as it is.
+    Colours become sRGB, transparency is laid over white, 16 bits become 8, the first frame of an animation is taken,
+    and everything that is not pixels (places, cameras, names) is left behind. The same bytes give the same bytes, and a
+    normalised picture stays as it is.
 
     Raises:
         InvalidRequest: for what is no PNG, JPEG, WebP or GIF, is broken, or too large; a sentence says which.
@@ -119,7 +122,9 @@ def encode(image: Image.Image, file_format: str, recipe: str | None = None) -> b
         data = _save(image, "JPEG", quality=_QUALITY, subsampling=0)
         return data if recipe is None else metadata.with_jpeg_segments(data, recipe)
     if file_format == "webp":
-        return _save(image, "WEBP", quality=_QUALITY, method=4, xmp=b"" if recipe is None else metadata.xmp(recipe))
+        return _save(
+            image, "WEBP", quality=_QUALITY, method=4, xmp=b"" if recipe is None else metadata.xmp_packet(recipe)
+        )
     text = "format cannot be {given}; choose one of {choices}."
     raise InvalidRequest(Message(text, given=repr(file_format[:20]), choices=", ".join(FORMATS)), "format")
 
@@ -164,7 +169,7 @@ def _decode(data: bytes) -> Image.Image:
             _check_size(image.size)
             image.draft(None, _kept_size(image.size))
             image.load()
-            return _upright(_flat(image), image)
+            return _upright(_flat(image, data), image)
     except InvalidRequest:
         raise
     except Exception as exc:  # Pillow raises nearly anything for a file that was made to break it.
@@ -191,9 +196,23 @@ def _kind(data: bytes) -> str:
 
 
 def _check_jpeg(data: bytes) -> None:
-    """Refuse hundreds of progressive scans, each of which costs a pass over all pixels."""
-    if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
-        raise _endless()
+    """Refuse hundreds of progressive scans, each of which costs a pass over all pixels.
+
+    Markers are followed as libjpeg follows them, to the end of the picture: what lies inside of a segment (a thumbnail,
+    a profile) or behind the end (the film of a motion photo) is no scan.
+    """
+    at = scans = 0
+    for _ in range(MAX_READS):
+        found = _JPEG_MARKER.search(data, at)
+        if found is None or found[0] == b"\xff\xd9":
+            return
+        at = found.end()
+        if found[0] != b"\xff\xd8":
+            at += max(2, int.from_bytes(data[at : at + 2], "big"))
+        scans += found[0] == b"\xff\xda"
+        if scans > MAX_JPEG_SCANS:
+            break
+    raise _endless()
 
 
 class _Bounded(BytesIO):
@@ -254,7 +273,9 @@ def _kept_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
-    """The picture turned as the camera's note in its source says."""
+    """The picture turned as the camera's note in its source says; in EXIF, as browsers read it, and not in XMP."""
+    for name in ("xmp", "XML:com.adobe.xmp"):
+        source.info.pop(name, None)
     try:
         turn = _TURNS.get(source.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # A broken EXIF block says nothing about the pixels, which are already read.
@@ -262,15 +283,40 @@ def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _flat(image: Image.Image) -> Image.Image:
-    """RGB of any mode the four decoders give, made small before further copies are made."""
+def _flat(image: Image.Image, data: bytes) -> Image.Image:
+    """An sRGB picture of any mode the four decoders give, made small before further copies are made."""
+    grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
     if image.mode.startswith("I"):
-        levels = np.asarray(image)
-        return _small(Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB"))
-    if image.has_transparency_data:
-        coloured = _small(image.convert("RGBA"))
-        return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
-    return _small(image if image.mode == "RGB" else image.convert("RGB"))
+        small = _small(_eight_bits(image))
+    elif image.has_transparency_data:
+        if isinstance(image, PngImageFile):
+            _scale_colour_key(image, depth=data[24])
+        small = _small(image.convert("LA" if grey else "RGBA"))
+    else:
+        small = _small(image if image.mode in ("L", "RGB", "CMYK") else image.convert("L" if grey else "RGB"))
+    cicp = next((body for kind, body in metadata.png_chunks(data) if kind == b"cICP"), None)
+    coloured = colours.to_srgb(small, image, cicp)
+    if coloured.mode == "RGB":
+        return coloured
+    return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A grey picture of 16 bits as one of 8, transparent where it has the level that its file calls so."""
+    levels = np.asarray(image)
+    grey = Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8))
+    key = image.info.get("transparency")
+    if key is not None:
+        grey.putalpha(Image.fromarray(np.where(levels == key, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _scale_colour_key(image: PngImageFile, depth: int) -> None:
+    """Scale the transparent colour to 8 bits, as Pillow scaled the pixels; it leaves the key as it is in the file."""
+    if image.mode == "L" and depth < 8:
+        image.info["transparency"] = min(255, image.info["transparency"] * 255 // (2**depth - 1))
+    elif image.mode == "RGB" and depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in image.info["transparency"])
 
 
 def _small(image: Image.Image) -> Image.Image:

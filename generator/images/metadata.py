@@ -7,24 +7,25 @@ empty parts and texts that unpack to gigabytes end in None or in a sentence, not
 from __future__ import annotations
 
 import hashlib
-import re
 import struct
-import sys
 import zlib
-from collections.abc import Iterator
-from xml.sax.saxutils import unescape
+from collections.abc import Iterator, Mapping
 
 from PIL.PngImagePlugin import PngInfo
 
 from generator.errors import InvalidRequest
+from generator.images import xmp
 from generator.messages import Message
 
 KEYWORD = "reverie:recipe"
 MAX_TEXT_BYTES = 24 * 2**20
 MAX_PARTS = 10_000
-MAX_ENTITIES = 200_000
+MAX_PACKETS = 4
+"""Of XMP in a JPEG file, which should have one."""
 
-_OPENING, _CLOSING = f"<{KEYWORD}>", f"</{KEYWORD}>"
+_NAME = "recipe"
+_NOTE_NAMESPACE, _NOTE_NAME = "http://ns.adobe.com/xmp/note", "HasExtendedXMP"
+_XMP_KEYWORD = "XML:com.adobe.xmp"
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENSION_SEGMENT = b"http://ns.adobe.com/xmp/extension/\0"
 _SEGMENT_BYTES = 65_000
@@ -43,7 +44,7 @@ def find_text(data: bytes) -> str | None:
         return _jpeg_find(data)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         packets = (body for kind, body in _webp_chunks(data) if kind == b"XMP ")
-        return _from_xmp(next(packets, b""))
+        return _properties(next(packets, b"")).get((xmp.NAMESPACE, _NAME))
     return None
 
 
@@ -56,24 +57,24 @@ def png_text(text: str) -> PngInfo:
 
 def png_chunk_kinds(data: bytes) -> set[bytes]:
     """The kinds of chunk in a PNG file; empty for another file."""
-    return {kind for kind, _ in _png_chunks(data)}
+    return {kind for kind, _ in png_chunks(data)}
 
 
-def xmp(text: str) -> bytes:
-    """An XMP packet (ISO 16684-1) that holds `text`, which is JSON in ASCII."""
-    return _packet(f'<rdf:Description rdf:about="" xmlns:reverie="urn:reverie:1">{_element(text)}</rdf:Description>')
+def xmp_packet(text: str) -> bytes:
+    """An XMP packet that holds `text`, which is JSON in ASCII."""
+    for char in "<>&'":  # ExifTool leaves the last as it is when it makes an attribute
+        text = text.replace(char, f"\\u{ord(char):04x}")  # the same JSON, and plain text for XML
+    return xmp.write(_NAME, text)
 
 
 def with_jpeg_segments(data: bytes, text: str) -> bytes:
     """A JPEG file with `text` as XMP: in one segment, or in as many as it needs (XMP part 3, 1.1.3.1)."""
-    packet = xmp(text)
+    packet = xmp_packet(text)
     if len(packet) <= _SEGMENT_BYTES:
         segments = _segment(_XMP_SEGMENT + packet)
     else:
         guid = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()
-        note = 'xmlns:xmpNote="http://ns.adobe.com/xmp/note/"'
-        main = _packet(f'<rdf:Description rdf:about="" {note} xmpNote:HasExtendedXMP="{guid}"/>')
-        segments = _segment(_XMP_SEGMENT + main)
+        segments = _segment(_XMP_SEGMENT + xmp.write(_NOTE_NAME, guid, f"{_NOTE_NAMESPACE}/", "xmpNote"))
         for at in range(0, len(packet), _SEGMENT_BYTES):
             head = _EXTENSION_SEGMENT + guid.encode() + struct.pack(">II", len(packet), at)
             segments += _segment(head + packet[at : at + _SEGMENT_BYTES])
@@ -82,23 +83,12 @@ def with_jpeg_segments(data: bytes, text: str) -> bytes:
     return data[:behind_jfif] + segments + data[behind_jfif:]
 
 
-def _element(text: str) -> str:
-    for char in "<>&":
-        text = text.replace(char, f"\\u{ord(char):04x}")  # the same JSON, and plain text for XML
-    return f"{_OPENING}{text}{_CLOSING}"
-
-
-def _packet(description: str) -> bytes:
-    rdf = f'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">{description}</rdf:RDF>'
-    meta = f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{rdf}</x:xmpmeta>'
-    return f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>{meta}<?xpacket end="r"?>'.encode()
-
-
 def _segment(body: bytes) -> bytes:
     return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and body of each chunk of a PNG file, up to MAX_PARTS; nothing for another file."""
     at = 8
     for _ in range(MAX_PARTS):
         if not data.startswith(b"\x89PNG\r\n\x1a\n") or at + 12 > len(data):
@@ -111,17 +101,25 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _png_find(data: bytes) -> str | None:
-    prefix = KEYWORD.encode() + b"\0"
-    for kind, body in _png_chunks(data):
-        if kind not in (b"iTXt", b"zTXt", b"tEXt") or not body.startswith(prefix):
+    """Our own chunk, or XMP, into which programs put what they found in a JPEG or WebP file."""
+    packet = b""
+    for kind, body in png_chunks(data):
+        if kind not in (b"iTXt", b"zTXt", b"tEXt"):
             continue
-        rest = body[len(prefix) :]
-        if kind == b"iTXt":
-            packed = rest[:1] == b"\1"
-            rest = rest[2:].split(b"\0", 2)[-1]
-            return _text(_unpacked(rest) if packed else rest)
-        return _text(_unpacked(rest[1:]) if kind == b"zTXt" else rest)
-    return None
+        if body.startswith(KEYWORD.encode() + b"\0"):
+            return _text(_png_text_of(kind, body))
+        if body.startswith(_XMP_KEYWORD.encode() + b"\0") and not packet:
+            packet = _png_text_of(kind, body)
+    return _properties(packet).get((xmp.NAMESPACE, _NAME))
+
+
+def _png_text_of(kind: bytes, body: bytes) -> bytes:
+    rest = body.split(b"\0", 1)[1]
+    if kind == b"iTXt":
+        packed = rest[:1] == b"\1"
+        rest = rest[2:].split(b"\0", 2)[-1]
+        return _unpacked(rest) if packed else rest
+    return _unpacked(rest[1:]) if kind == b"zTXt" else rest
 
 
 def _unpacked(data: bytes) -> bytes:
@@ -131,36 +129,25 @@ def _unpacked(data: bytes) -> bytes:
         raise InvalidRequest(Message("The recipe in this picture is broken: it does not unpack."), "recipe") from exc
 
 
-def _text(data: bytes) -> str:
+def _bounded(data: bytes) -> bytes:
     if len(data) > MAX_TEXT_BYTES:
         text = "The recipe in this picture is too long; at most {most} MiB are allowed."
         raise InvalidRequest(Message(text, most=MAX_TEXT_BYTES // 2**20), "recipe")
+    return data
+
+
+def _text(data: bytes) -> str:
     try:
-        return data.decode()
+        return _bounded(data).decode()
     except UnicodeDecodeError as exc:  # To replace millions of wrong bytes takes seconds.
         raise InvalidRequest(Message("The recipe in this picture is broken: it is no text."), "recipe") from exc
 
 
-def _from_xmp(packet: bytes) -> str | None:
-    text = _text(packet)
-    start = text.find(_OPENING)
-    end = text.find(_CLOSING, start)
-    if start < 0 or end < 0:
-        return None
-    return _plain(text[start + len(_OPENING) : end])
-
-
-def _plain(text: str) -> str:
-    """XML's own entities and those of single characters, which other tools may have written, as what they stand for."""
-    if text.count("&#") > MAX_ENTITIES:
-        raise InvalidRequest(Message("The recipe in this picture is broken: it is no text."), "recipe")
-    numbered = re.sub(r"&#(?:x([0-9A-Fa-f]{1,6})|([0-9]{1,7}));", _character, text)
-    return unescape(numbered, {"&quot;": '"', "&apos;": "'"})
-
-
-def _character(found: re.Match[str]) -> str:
-    code = int(found[1], 16) if found[1] else int(found[2])
-    return chr(code) if code <= sys.maxunicode else found[0]
+def _properties(packet: bytes) -> Mapping[tuple[str, str], str]:
+    try:
+        return xmp.read(_bounded(packet))
+    except ValueError as exc:
+        raise InvalidRequest(Message("The recipe in this picture is broken: it is no text."), "recipe") from exc
 
 
 def _jpeg_segments(data: bytes) -> Iterator[bytes]:
@@ -177,17 +164,21 @@ def _jpeg_segments(data: bytes) -> Iterator[bytes]:
 
 
 def _jpeg_find(data: bytes) -> str | None:
-    parts: dict[int, bytes] = {}
+    """The recipe in the main packet, or in the parts of the one that extends it."""
+    packets: list[bytes] = []
+    parts: dict[bytes, dict[int, bytes]] = {}
     for body in _jpeg_segments(data):
         if body.startswith(_XMP_SEGMENT):
-            found = _from_xmp(body[len(_XMP_SEGMENT) :])
-            if found is not None:
-                return found
+            packets.append(body[len(_XMP_SEGMENT) :])
         elif body.startswith(_EXTENSION_SEGMENT):
-            head = len(_EXTENSION_SEGMENT) + 32
-            offset = int.from_bytes(body[head + 4 : head + 8], "big")
-            parts[offset] = body[head + 8 :]
-    return _from_xmp(b"".join(parts[offset] for offset in sorted(parts)))
+            guid, rest = body[len(_EXTENSION_SEGMENT) :][:32], body[len(_EXTENSION_SEGMENT) + 32 :]
+            parts.setdefault(guid, {})[int.from_bytes(rest[4:8], "big")] = rest[8:]
+    main = {name: value for packet in reversed(packets[:MAX_PACKETS]) for name, value in _properties(packet).items()}
+    if (xmp.NAMESPACE, _NAME) in main:
+        return main[xmp.NAMESPACE, _NAME]
+    extension = parts.get(main.get((_NOTE_NAMESPACE, _NOTE_NAME), "").encode(), {})
+    packet = b"".join(extension[offset] for offset in sorted(extension))
+    return _properties(packet).get((xmp.NAMESPACE, _NAME))
 
 
 def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -95,7 +95,7 @@ def _same_size(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
 def _webp(frames: tuple[Image.Image, ...], recipe: str | None) -> bytes:
     pause_ms = round(1000 * FILM_SECONDS / len(frames))
     pauses_ms = [pause_ms] * (len(frames) - 1) + [round(1000 * LAST_FRAME_SECONDS)]
-    xmp = b"" if recipe is None else metadata.xmp(recipe)
+    xmp = b"" if recipe is None else metadata.xmp_packet(recipe)
     out = BytesIO()
     frames[0].save(
         out, "WEBP", save_all=True, append_images=frames[1:], duration=pauses_ms, loop=0, quality=80, method=2, xmp=xmp

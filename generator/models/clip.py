@@ -6,10 +6,13 @@ Supervision", arXiv 2103.00020. The network, the tokenizer and the constants are
 
 from __future__ import annotations
 
+import bisect
 import functools
+import re
 import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -25,14 +28,33 @@ from generator.runtime.precision import Precision, store_in
 with warnings.catch_warnings():
     # clip imports pkg_resources, which says at each import that it will go away.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
-    from clip.model import CLIP, ModifiedResNet
+    from clip.model import CLIP, ModifiedResNet, ResidualAttentionBlock, VisionTransformer
     from clip.simple_tokenizer import SimpleTokenizer, basic_clean, whitespace_clean
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 CONTEXT_TOKENS = 77
 VOCABULARY_SIZE = 49408
+_LONGEST_WORD = 40
 _START, _END = VOCABULARY_SIZE - 2, VOCABULARY_SIZE - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipConfig:
+    """How a CLIP computes where its weights do not say.
+
+    Attributes:
+        vision_heads: of its vision tower's attention; None for heads 64 wide, as OpenAI's are.
+        text_heads: of its text tower's.
+        gelu: whether its activation is GELU, as in most CLIPs of others, and not OpenAI's QuickGELU.
+    """
+
+    vision_heads: int | None = None
+    text_heads: int | None = None
+    gelu: bool = False
+
+
+DEFAULT_CONFIG = ClipConfig()
 
 
 class Perceptor:
@@ -77,10 +99,12 @@ class Perceptor:
         state: Mapping[str, Tensor],
         device: torch.device | str = "cpu",
         words: Set[str] | None = None,
+        config: ClipConfig = DEFAULT_CONFIG,
     ) -> Perceptor:
         """Build the CLIP whose state dict this is: ViT or ResNet, fp16 or fp32, whole or with a pruned vocabulary.
 
-        A pruned state dict has beside `token_embedding.weight [V, C]` the ids of its rows, `vocabulary [V] int64`.
+        `config` says what the weights do not. A pruned state dict has beside `token_embedding.weight [V, C]` the ids of
+        its rows, `vocabulary [V] int64`.
 
         Raises:
             CheckpointError: if it is not the state dict of a CLIP.
@@ -92,7 +116,7 @@ class Perceptor:
             tensors = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
             if vocabulary is not None:
                 tensors["token_embedding.weight"] = _expanded(tensors["token_embedding.weight"], vocabulary)
-            model = _build(tensors)
+            model = _build(tensors, config)
         except (KeyError, ValueError, IndexError, RuntimeError, ZeroDivisionError, TypeError, AssertionError) as exc:
             raise CheckpointError(
                 f"{name} is not the state dict of a CLIP model that this version knows: {exc}"
@@ -141,9 +165,25 @@ class Perceptor:
 
 
 def cut_off(text: str) -> str:
-    """The end of `text` that CLIP does not read, being over 77 tokens (two of which mark start and end), or ''."""
-    rest = _token_ids(text)[CONTEXT_TOKENS - 2 :]
-    return str(_tokenizer().decode(rest)).strip() if rest else ""
+    """The end of `text` that CLIP does not read, being over 77 tokens (two of which mark start and end), or ''.
+
+    It is as somebody typed it, from the word at which it is cut; in one as long as a sentence, as in scripts that put
+    no spaces between words, from the character.
+    """
+    if _fits(text):
+        return ""
+    words = list(re.finditer(r"\S+", text))
+    cut = words[bisect.bisect_left(words, True, key=lambda word: not _fits(text[: word.end()]))]
+    start = cut.start()
+    if len(cut[0]) > _LONGEST_WORD:
+        start += bisect.bisect_left(range(1, len(cut[0])), True, key=lambda end: not _fits(text[: cut.start() + end]))
+        while start > cut.start() and unicodedata.category(text[start])[0] == "M":
+            start -= 1
+    return text[start:].rstrip()
+
+
+def _fits(text: str) -> bool:
+    return len(_token_ids(text)) <= CONTEXT_TOKENS - 2
 
 
 @functools.cache
@@ -177,16 +217,40 @@ def _expanded(rows: Tensor, vocabulary: Tensor) -> Tensor:
     return table
 
 
-def _build(state: dict[str, Tensor]) -> CLIP:
+def _build(state: dict[str, Tensor], config: ClipConfig) -> CLIP:
     """The model with its weights, without a look at the global random state; the shapes are read as clip reads them.
 
     `clip.model.build_model` would first fill the network with random numbers and round its weights to fp16.
     """
+    arguments = _architecture(state)
+    vision_width, heads = arguments["vision_width"], config.vision_heads
+    if config.text_heads is not None:
+        arguments["transformer_heads"] = config.text_heads
     with torch.device("meta"):
-        model = CLIP(**_architecture(state))
+        if heads is not None and arguments["vision_patch_size"] is not None:
+            # CLIP itself gives the vision tower heads 64 wide.
+            model = CLIP(**{**arguments, "vision_width": 64, "vision_layers": 1})
+            model.visual = VisionTransformer(
+                arguments["image_resolution"],
+                arguments["vision_patch_size"],
+                vision_width,
+                arguments["vision_layers"],
+                heads,
+                arguments["embed_dim"],
+            )
+        else:
+            model = CLIP(**arguments)
+            if heads is not None:
+                if vision_width * 32 % heads:
+                    raise ValueError(f"{heads} heads do not divide {vision_width * 32} channels")
+                model.visual.attnpool.num_heads = heads
     mask = model.build_attention_mask()
     for block in model.transformer.resblocks:
         block.attn_mask = mask
+    if config.gelu:
+        for module in model.modules():
+            if isinstance(module, ResidualAttentionBlock):
+                module.mlp.gelu = nn.GELU()
     model.load_state_dict(state, assign=True)
     return model
 

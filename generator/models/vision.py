@@ -4,16 +4,17 @@ Runs on the thread that dreams; the modules with the weights are clip's own. We 
 changes the result beyond rounding: patches are embedded by one product, whose way back is ten times as fast as the
 convolution's; of the last block only the class token is computed, since nothing else is read (a thirteenth less
 arithmetic with ViT-B); attention is torch's fused one, pictures first; and QuickGELU, which is `silu(1.702 x) / 1.702`,
-leaves its factors to the products around it, so that torch keeps one tensor in place of three.
+leaves its factors to the products around it, so that torch keeps one tensor in place of three. A model whose activation
+is GELU has that.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as functional
-from torch import Tensor
+from torch import Tensor, nn
 
 from generator.models.layers import attend
 
@@ -66,6 +67,8 @@ def _attention(layer: Any, tokens: Tensor, wanted: int) -> Tensor:  # noqa: ANN4
 def _perceptron(layer: Any, tokens: Tensor) -> Tensor:  # noqa: ANN401
     rows = tokens.flatten(0, 1)
     inner, outer = layer.c_fc, layer.c_proj
+    if isinstance(layer.gelu, nn.GELU):
+        return cast(Tensor, outer(functional.gelu(inner(rows)))).view(tokens.shape)
     hidden = torch.addmm(inner.bias, rows, inner.weight.t(), beta=_GELU_SLOPE, alpha=_GELU_SLOPE)
     result = torch.addmm(outer.bias, functional.silu(hidden), outer.weight.t(), alpha=1 / _GELU_SLOPE)
     return result.view(tokens.shape)

@@ -117,4 +117,5 @@ def warnings_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> 
 
 
 def _short(text: str) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from generator import GenerationRequest, recipe_to_json
+from generator.images import xmp
 from generator.recipe import Recipe
 from tests.faults.hostile_pictures import MEGA, chunk, header
 
@@ -37,16 +38,38 @@ def in_png(text: bytes, *, packed: bool = True) -> bytes:
     return header(1, 1) + chunk(b"iTXt", body) + chunk(b"IEND")
 
 
+def in_xmp(text: bytes) -> bytes:
+    """An XMP packet that carries the text as it is."""
+    start, end = xmp.write("recipe", "|").split(b"|")
+    return start + text + end
+
+
+def webp_with(packet: bytes) -> bytes:
+    """A picture with that XMP packet."""
+    riff = b"WEBPXMP " + struct.pack("<I", len(packet)) + packet
+    return b"RIFF" + struct.pack("<I", len(riff)) + riff
+
+
 def in_webp(text: bytes) -> bytes:
     """A picture that carries the text in its XMP."""
-    body = b"<reverie:recipe>" + text + b"</reverie:recipe>"
-    riff = b"WEBPXMP " + struct.pack("<I", len(body)) + body
-    return b"RIFF" + struct.pack("<I", len(riff)) + riff
+    return webp_with(in_xmp(text))
+
+
+def in_attribute(text: bytes) -> bytes:
+    """A picture that carries the text as an attribute in its XMP."""
+    rdf = b'<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:v="urn:reverie:1">'
+    return webp_with(rdf + b'<r:Description v:recipe="' + text + b'"/></r:RDF>')
+
+
+def laughs() -> bytes:
+    """A picture whose XMP declares entities that double each other."""
+    declared = b'<!ENTITY a0 "{}">' + b"".join(b'<!ENTITY a%d "&a%d;&a%d;">' % (n, n - 1, n - 1) for n in range(1, 40))
+    return webp_with(b"<!DOCTYPE x [" + declared + b"]>" + in_xmp(b"&a39;"))
 
 
 def in_jpeg(text: bytes) -> bytes:
     """A picture that carries the text in its XMP."""
-    body = b"http://ns.adobe.com/xap/1.0/\0<reverie:recipe>" + text + b"</reverie:recipe>"
+    body = b"http://ns.adobe.com/xap/1.0/\0" + in_xmp(text)
     return b"\xff\xd8\xff\xe1" + struct.pack(">H", len(body) + 2) + body + b"\xff\xd9"
 
 
@@ -81,6 +104,11 @@ FILES: Mapping[str, Callable[[], bytes]] = {
     "entities": lambda: in_webp(b"&amp;" * (HUGE // 5)),
     "numbered entities": lambda: in_webp(b"&#34;" * (HUGE // 5)),
     "open entities": lambda: in_webp(b"&" * HUGE),
+    "entities in an attribute": lambda: in_attribute(b"&#34;" * (HUGE // 5)),
+    "long attribute": lambda: in_attribute(b"a" * HUGE),
+    "countless elements": lambda: in_webp(b"<a/>" * (HUGE // 4)),
+    "countless attributes": lambda: in_webp(b"<a " + b'b="" ' * (HUGE // 5) + b"/>"),
+    "laughs": laughs,
     "entity out of range": lambda: in_webp(b"&#9999999;{}"),
     "picture of nothing": lambda: with_image("A" * HUGE),
     "picture is a path": lambda: recipe(init_image="../../../etc/passwd"),

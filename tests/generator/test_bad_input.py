@@ -141,7 +141,7 @@ PICTURES: dict[str, tuple[bytes, str]] = {
         "The picture's file has 20.0 MiB; at most 20 MiB are allowed.",
     ),
     "scans without end": (
-        saved("JPEG")[:-2] + b"\xff\xda" * 300,
+        saved("JPEG")[:-2] + b"\xff\xda\0\x08\1\1\0\0\x3f\0" * 300,
         "This picture would take for ever to read; save it anew and try again.",
     ),
 }

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from generator.checkpoints.library import OpenedSet
 from generator.errors import CheckpointError, InvalidRequest
 from generator.loading import load_models, load_opened, load_starter
+from generator.models.clip import DEFAULT_CONFIG
 from generator.models.prior import Prior
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
@@ -122,7 +123,8 @@ def test_a_starter_with_nonsense_in_its_yaml_is_refused(starter: Path, key: str,
 def test_opened_checkpoints_become_models(
     vqgan: VQGAN, vqgan_config: DictConfig, make_clip: Callable[..., CLIP]
 ) -> None:
-    perceptors = (("one", half(make_clip("vit").state_dict())), ("two", make_clip("resnet").state_dict()))
+    states = {"one": half(make_clip("vit").state_dict()), "two": make_clip("resnet").state_dict()}
+    perceptors = tuple((name, state, DEFAULT_CONFIG) for name, state in states.items())
     models = load_opened(OpenedSet("mine", vqgan_config, half(vqgan.state_dict()), perceptors), CPU)
     assert (models.name, models.prior) == ("mine", None)
     assert [perceptor.name for perceptor in models.perceptors] == ["one", "two"]
@@ -136,11 +138,10 @@ def test_a_fingerprint_differs_where_a_snapshot_would_mean_something_else(
     clips = make_clip("vit").state_dict(), make_clip("vit", 64).state_dict()
     moved = {**vqgan.state_dict(), "quantize.embedding.weight": vqgan.codebook + 1}
     sets = [(vqgan.state_dict(), clips[0]), (moved, clips[0]), (vqgan.state_dict(), clips[1])]
-    prints = [
-        load_opened(OpenedSet("x", vqgan_config, first, (("y", second),)), CPU).fingerprint for first, second in sets
-    ]
+    opened = [OpenedSet("x", vqgan_config, first, (("y", second, DEFAULT_CONFIG),)) for first, second in sets]
+    prints = [load_opened(each, CPU).fingerprint for each in opened]
     assert len(set(prints)) == 3
-    assert load_opened(OpenedSet("x", vqgan_config, sets[0][0], (("y", sets[0][1]),)), CPU).fingerprint == prints[0]
+    assert load_opened(opened[0], CPU).fingerprint == prints[0]
 
 
 def test_an_unknown_model_set_is_refused() -> None:

@@ -20,6 +20,7 @@ from generator.loading import load_models
 from generator.models.vqgan import VQGAN
 from generator.recipe import read_recipe, request_to_json
 from generator.request import GenerationRequest
+from tests.generator.tiny import describe_clip
 
 
 def flags(*words: str) -> OwnModels | None:
@@ -33,8 +34,8 @@ def files(tmp_path: Path, vqgan: VQGAN, vqgan_config: DictConfig, make_clip: Cal
     """A folder with the tiny VQGAN, its yaml and two perceptors; models are converted in it too."""
     torch.save({"state_dict": vqgan.state_dict()}, tmp_path / "My tiny.ckpt")
     OmegaConf.save(vqgan_config, tmp_path / "tiny.yaml")
-    for kind in ("vit", "resnet"):
-        torch.save(make_clip(kind).state_dict(), tmp_path / f"{kind}.pt")
+    for kind, heads in (("vit", 1), ("resnet", 4)):
+        torch.save(make_clip(kind).state_dict(), describe_clip(tmp_path / f"{kind}.pt", heads))
     return tmp_path
 
 
@@ -71,7 +72,7 @@ def test_own_files_of_a_config_paint_and_wrong_digests_are_refused(
     recipe = read_recipe((files / "a.png").read_bytes())
     assert recipe.request.models == "own-My-tiny"
     assert recipe.made_with is not None
-    assert set(recipe.made_with.files) == {"My tiny.ckpt", "vit.pt"}
+    assert set(recipe.made_with.files) == {"My tiny.ckpt", "vit.pt", "vit.pt.yaml"}
     (files / "config.yaml").write_text(yaml.safe_dump({**config, "digests": {"vit.pt": "0" * 64}}))
     capsys.readouterr()
     assert main([*words, str(files / "config.yaml"), "--output", str(files / "b.png")]) == 2

@@ -107,3 +107,46 @@ def test_only_public_names_of_the_generator_are_used(name: str, source: str) -> 
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("generator", "bot", "torch"):
             assert node.module == "generator"
             assert {alias.name for alias in node.names} <= set(generator.__all__)
+
+
+def run_install_cell(folder: Path, *packages: str) -> subprocess.CompletedProcess[str]:
+    """What the first cell says where nothing is installed but these empty packages; pip only writes down its words."""
+    for name in ("generator", *(path.name for path in ROOT.glob("requirements*.txt"))):
+        (folder / name).symlink_to(ROOT / name)
+    site = folder / "site"
+    for name in ("pip", *packages):
+        (site / name).mkdir(parents=True)
+        (site / name / "__init__.py").touch()
+    (site / "pip" / "__main__.py").write_text("import sys; print('pip', *sys.argv[1:])")
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    (code,) = (cell.source for cell in cells if cell.id == "install")
+    return subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        cwd=folder, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["clip", "taming", "PIL"])
+def test_another_package_of_the_same_name_is_named(tmp_path: Path, name: str) -> None:
+    described = tmp_path / "site" / "stranger-1.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (described / "RECORD").write_text(f"{name}/__init__.py,,\n")
+    said = run_install_cell(tmp_path, name)
+    assert said.returncode == 1
+    assert said.stderr.startswith("stranger is in the way: it has the name of ")
+    assert "Everything is here" not in said.stdout
+
+
+def test_a_file_of_the_same_name_is_named(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "clip.py").write_text("raise SystemExit('it was run')")
+    said = run_install_cell(tmp_path)
+    assert said.stderr.startswith(f"{tmp_path / 'site' / 'clip.py'} is in the way: it has the name of clip-anytorch")
+
+
+def test_an_empty_folder_of_the_same_name_is_no_package(tmp_path: Path) -> None:
+    (tmp_path / "site" / "taming").mkdir(parents=True)
+    said = run_install_cell(tmp_path)
+    assert said.returncode == 0, said.stderr
+    assert " taming-transformers-rom1504==" in said.stdout and " clip-anytorch==" in said.stdout

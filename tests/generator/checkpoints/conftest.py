@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from generator.models.vqgan import VQGAN
+from tests.generator.tiny import describe_clip
 
 # What OpenAI's archives hold as tensors beside the weights.
 FACTS = {"input_resolution": 32, "context_length": 77, "vocab_size": 49408}
@@ -113,4 +114,5 @@ def archive(
             parameter.data = state[name]
         path = tmp_path_factory.mktemp("archive") / f"{request.param}.pt"
         traced.save(str(path))
+    describe_clip(path, 1 if request.param == "vit" else 4)
     return path, {name: tensor for name, tensor in state.items() if name not in FACTS}

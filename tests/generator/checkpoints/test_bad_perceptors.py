@@ -11,9 +11,11 @@ from torch import Tensor
 
 from generator.checkpoints.clip_weights import CLIPWeights
 from generator.checkpoints.vqgan_weights import VQGANWeights
+from generator.models.clip import ClipConfig
 from tests.generator.checkpoints.hostile import refused
 
 State = dict[str, Tensor]
+TINY = ClipConfig(vision_heads=1, text_heads=1)
 
 PERCEPTORS: dict[str, tuple[Callable[[State], object], str]] = {
     "a layer missing": (
@@ -50,7 +52,7 @@ PERCEPTORS: dict[str, tuple[Callable[[State], object], str]] = {
 def test_a_bad_perceptor_is_refused_with_a_sentence(name: str, tmp_path: Path, make_clip: Callable[..., CLIP]) -> None:
     change, words = PERCEPTORS[name]
     torch.save(change(dict(make_clip().state_dict())), tmp_path / "bad.pt")
-    refused(tmp_path / "bad.pt", words, CLIPWeights())
+    refused(tmp_path / "bad.pt", words, CLIPWeights(TINY))
 
 
 def test_a_perceptor_given_as_vqgan_is_recognised(

@@ -50,6 +50,15 @@ YAMLS: dict[str, tuple[str, str]] = {
     "no layers": (_yaml({"ch_mult": []}), "no list of 1 to 8 numbers under ch_mult"),
     "odd channels": (_yaml({"ch": 33}), "multiples of 32 channels"),
     "truth": (_yaml({"ch": True}), "has ch: True"),
+    "tanh": (_yaml({"tanh_out": True}), "has tanh_out: True, which taming-transformers does not have"),
+    "linear attention": (_yaml({"use_linear_attn": True}), "has use_linear_attn: True, which taming"),
+    "no attention": (_yaml({"attn_type": "none"}), "has attn_type: 'none', which taming"),
+    "a misspelt key": (_yaml({"atn_resolutions": [4]}), "has 'atn_resolutions' in ddconfig, which taming"),
+    "a long key": (_yaml({"a" * 500: 1}), "in ddconfig, which taming-transformers does not know"),
+    "a key that is no word": (_yaml({5: 1}), "has 5 in ddconfig, which taming"),
+    "features": (_yaml({"give_pre_end": True}), "stops before the picture"),
+    "resampling by a word": (_yaml({"resamp_with_conv": "no"}), "has resamp_with_conv: 'no', which has to be true"),
+    "dropout": (_yaml({"dropout": "much"}), "has dropout: 'much', which has to be a number from 0 to 1"),
     "nested": (_yaml({"ch": [[1]]}), "has ch: a list"),
 }
 
@@ -69,6 +78,26 @@ def test_a_bad_yaml_is_refused_with_a_sentence(name: str, tmp_path: Path, monkey
 def test_a_good_yaml_is_read(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(_yaml())
     assert VQGAN(read_config(tmp_path / "good.yaml")).factor == 8
+
+
+def test_all_arguments_of_taming_are_honoured(tmp_path: Path) -> None:
+    path = tmp_path / "good.yaml"
+    path.write_text(_yaml({"resamp_with_conv": False, "dropout": 0.1, "give_pre_end": False}))
+    config = read_config(path)
+    model = VQGAN(config)
+    assert not any("sample.conv" in name for name, _ in model.named_parameters())
+    path.write_text(_yaml({"ch": 32}).replace("      ch_mult:\n      - 1\n      - 1\n      - 1\n      - 1\n", ""))
+    assert "ch_mult" not in path.read_text()
+    assert list(read_config(path).model.params.ddconfig.ch_mult) == [1, 2, 4, 8]
+
+
+def test_an_argument_that_changes_nothing_leaves_the_config_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "good.yaml"
+    path.write_text(_yaml())
+    plain = read_config(path)
+    same = {"resamp_with_conv": True, "attn_type": "vanilla", "tanh_out": False, "use_linear_attn": False}
+    path.write_text(_yaml({**same, "dropout": 0.2}))
+    assert read_config(path) == plain
 
 
 def test_weights_given_as_yaml_are_recognised(tmp_path: Path) -> None:

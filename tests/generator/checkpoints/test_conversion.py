@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from generator.checkpoints.clip_config import config_beside
 from generator.checkpoints.conversion import open_converted
 from generator.checkpoints.digests import pin_of, sha256_of
 from generator.checkpoints.library import open_files, open_perceptor
@@ -24,6 +26,7 @@ from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.errors import CheckpointError
 from generator.models.clip import Perceptor
 from generator.models.vqgan import VQGAN
+from tests.generator.tiny import describe_clip
 
 Wrap = Callable[[Mapping[str, Tensor]], dict[str, object]]
 
@@ -92,6 +95,56 @@ def test_running_averages_of_the_weights_are_preferred(
         tree = {**lightning(worse), "state_dict_ema": weights}
     torch.save(tree, tmp_path / "ema.ckpt")
     assert same(opened(tmp_path / "ema.ckpt", yaml), weights)
+
+
+PREFIXES = [
+    ("model.", "ema_model."),
+    ("online_model.", "ema_model."),
+    ("module.", "averaged_model.module."),
+    ("first_stage_model.", "model_ema.first_stage_model."),
+    ("", "swa_model."),
+]
+
+
+@pytest.mark.parametrize(("plain", "averaged"), PREFIXES)
+@pytest.mark.parametrize("averages_first", [False, True])
+def test_averages_under_a_prefix_beside_the_plain_weights_are_used(
+    tmp_path: Path, yaml: Path, weights: dict[str, Tensor], plain: str, averaged: str, averages_first: bool
+) -> None:
+    worse = {f"{plain}{name}": tensor + 1 for name, tensor in weights.items()}
+    better = {f"{averaged}{name}": tensor for name, tensor in weights.items()}
+    torch.save({**better, **worse} if averages_first else {**worse, **better}, tmp_path / "ema.pt")
+    assert same(opened(tmp_path / "ema.pt", yaml), weights)
+    half = {name: tensor for name, tensor in better.items() if ".encoder." not in f".{name}"}
+    torch.save({**worse, **half}, tmp_path / "half.pt")
+    if plain in ("", "model.", "module.", "first_stage_model."):
+        found = opened(tmp_path / "half.pt", yaml)
+        assert torch.equal(found["decoder.conv_in.weight"], weights["decoder.conv_in.weight"])
+        assert torch.equal(found["encoder.conv_in.weight"], weights["encoder.conv_in.weight"] + 1)
+
+
+@pytest.mark.parametrize(("plain", "averaged"), PREFIXES)
+def test_a_perceptors_averages_are_used_too(
+    tmp_path: Path, make_clip: Callable[..., CLIP], plain: str, averaged: str
+) -> None:
+    state = make_clip("vit").state_dict()
+    worse = {f"{plain}{name}": tensor + 1 for name, tensor in state.items()}
+    torch.save({**worse, **{f"{averaged}{name}": tensor for name, tensor in state.items()}}, tmp_path / "ema.pt")
+    _, found = open_perceptor(describe_clip(tmp_path / "ema.pt"), tmp_path)
+    assert torch.equal(found["text_projection"], state["text_projection"])
+
+
+def test_a_model_whose_samples_are_pooled_is_opened(tmp_path: Path, vqgan_config: DictConfig) -> None:
+    config = copy.deepcopy(vqgan_config)
+    config.model.params.ddconfig.resamp_with_conv = False
+    OmegaConf.save(config, tmp_path / "pooled.yaml")
+    state = VQGAN(config).state_dict()
+    torch.save(state, tmp_path / "pooled.ckpt")
+    assert same(opened(tmp_path / "pooled.ckpt", tmp_path / "pooled.yaml"), state)
+    config.model.params.ddconfig.ch_mult = [1, 1, 1]
+    OmegaConf.save(config, tmp_path / "other.yaml")
+    with pytest.raises(CheckpointError, match=r"holds an f8 plain VQGAN .* describes an f4 plain VQGAN"):
+        opened(tmp_path / "pooled.ckpt", tmp_path / "other.yaml")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -165,13 +218,13 @@ def test_code_in_an_archive_is_never_looked_at(archive: tuple[Path, dict[str, Te
             target.writestr(name, b"import os; os.abort()" if "/code/" in name else source.read(name))
     with pytest.raises(RuntimeError):
         torch.jit.load(str(tmp_path / "a.pt"))
-    assert same(open_perceptor(tmp_path / "a.pt", tmp_path)[1], state)
+    assert same(open_perceptor(describe_clip(tmp_path / "a.pt"), tmp_path)[1], state)
 
 
 def test_a_state_dict_of_clip_is_as_good_as_an_archive(archive: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
     state = archive[1]
     torch.save(state, tmp_path / "clip.pt")
-    assert same(open_perceptor(tmp_path / "clip.pt", tmp_path)[1], state)
+    assert same(open_perceptor(describe_clip(tmp_path / "clip.pt"), tmp_path)[1], state)
 
 
 def test_a_clip_with_a_pruned_vocabulary_can_be_a_perceptor(
@@ -183,7 +236,7 @@ def test_a_clip_with_a_pruned_vocabulary_can_be_a_perceptor(
     safetensors.torch.save_file(
         {name: tensor.clone() for name, tensor in pruned.items()}, tmp_path / "small.safetensors"
     )
-    label, found = open_perceptor(str(tmp_path / "small.safetensors"), tmp_path)
+    label, found = open_perceptor(str(describe_clip(tmp_path / "small.safetensors")), tmp_path)
     assert same(found, pruned)
     assert Perceptor.from_state(label, found).unknown_words("zebra") == ("zebra",)
 
@@ -290,8 +343,10 @@ def test_own_files_may_change_and_are_converted_anew(
     torch.save(weights, path)
     first = open_files(path, yaml, [archive[0], str(archive[0])], folder)
     assert first.name == "mine"
-    assert first.files == {"mine.ckpt": sha256_of(path), archive[0].name: sha256_of(archive[0])}
-    assert [label for label, _ in first.perceptors] == [archive[0].stem] * 2
+    config = config_beside(archive[0])
+    names = (path, archive[0], config)
+    assert first.files == {file.name: sha256_of(file) for file in names}
+    assert [label for label, *_ in first.perceptors] == [archive[0].stem] * 2
     changed = {name: tensor + 1 for name, tensor in weights.items()}
     torch.save(changed, path)
     assert same(open_files(path, yaml, [archive[0]], folder).vqgan, changed)

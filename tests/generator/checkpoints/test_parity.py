@@ -67,10 +67,14 @@ def f16_config(vqgan_config: DictConfig) -> DictConfig:
     return config
 
 
-@pytest.fixture(scope="module", params=["f16", "gumbel"])
+@pytest.fixture(scope="module", params=["f16", "gumbel", "pooled"])
 def both(
     request: pytest.FixtureRequest, f16_config: DictConfig, gumbel_config: DictConfig
 ) -> tuple[VQGAN, TamingVQGAN]:
+    if request.param == "pooled":
+        config = copy.deepcopy(f16_config)
+        config.model.params.ddconfig.resamp_with_conv = False
+        return pair(config)
     return pair(f16_config if request.param == "f16" else gumbel_config)
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from generator.errors import InvalidRequest
 from generator.images import files as images
@@ -40,15 +41,20 @@ def plain(data: bytes) -> Image.Image:
     return image
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG file that claims a size and holds ten pixels."""
+def png(size: tuple[int, int], rows: bytes, depth: int = 8, colours: int = 2, key: bytes = b"") -> bytes:
+    """A PNG file of these rows, perhaps with a transparent colour."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(30))), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, body) for kind, body in chunks)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colours, 0, 0, 0))
+    transparent = chunk(b"tRNS", key) if key else b""
+    return b"\x89PNG\r\n\x1a\n" + header + transparent + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG file that claims a size and holds ten pixels."""
+    return png((width, height), bytes(30))
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "GIF", "JPEG", "WEBP"])
@@ -89,6 +95,36 @@ def test_transparency_is_laid_over_white() -> None:
         assert plain(saved(palette, file_format, transparency=1)).getpixel((4, 4)) == WHITE
     assert plain(saved(Image.new("LA", (8, 8), (0, 0)), "PNG")).getpixel((4, 4)) == WHITE
     assert plain(saved(Image.new("L", (8, 8), 7), "PNG", transparency=7)).getpixel((4, 4)) == WHITE
+
+
+@pytest.mark.parametrize(
+    ("depth", "row", "key"),
+    [(1, b"\x50", 1), (2, b"\x1b", 2), (4, b"\x01\x23", 2), (8, bytes(range(4)), 2), (16, bytes(range(8)), 0x0405)],
+)
+def test_a_transparent_grey_is_found_at_every_depth(depth: int, row: bytes, key: int) -> None:
+    keyed = plain(png((4, 1), b"\0" + row, depth, 0, struct.pack(">H", key)))
+    opaque = plain(png((4, 1), b"\0" + row, depth, 0))
+    transparent = {1: (1, 3)}.get(depth, (2,))
+    for at in range(4):
+        assert keyed.getpixel((at, 0)) == (WHITE if at in transparent else opaque.getpixel((at, 0)))
+
+
+@pytest.mark.parametrize("form", [">6B", ">6H"])
+def test_a_transparent_colour_is_found_at_every_depth(form: str) -> None:
+    scale = 257 if form == ">6H" else 1
+    row = struct.pack(form, *(value * scale for value in (10, 20, 30, 10, 20, 31)))
+    key = struct.pack(">3H", *(value * scale for value in (10, 20, 30)))
+    picture = plain(png((2, 1), b"\0" + row, 16 if scale > 1 else 8, 2, key))
+    assert list(picture.get_flattened_data()) == [WHITE, (10, 20, 31)]
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_a_turn_in_xmp_alone_turns_nothing(file_format: str) -> None:
+    packet = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", packet.decode())
+    options = {"pnginfo": info} if file_format == "PNG" else {"xmp": packet}
+    assert plain(saved(corners(), file_format, **options)).size == (48, 32)
 
 
 def test_sixteen_bits_become_eight_without_clipping() -> None:
@@ -202,6 +238,30 @@ def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
     scan = data[data.rindex(b"\xff\xda") : -2]
     with pytest.raises(InvalidRequest, match="take for ever"):
         images.normalise(data[:-2] + scan * 1000 + data[-2:])
+
+
+def test_a_jpeg_of_scans_behind_segments_that_hide_them_is_refused() -> None:
+    data = saved(corners(), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    for between in (b"\xff\xfe\0\4hi", b"\xff\xff\xff", b"rubbish", b"\xff\xd0", b"\xff\xe1\0\0"):
+        with pytest.raises(InvalidRequest, match="take for ever"):
+            images.normalise(data[:-2] + (between + scan) * 70 + data[-2:])
+
+
+def test_bytes_that_a_jpeg_decoder_never_reads_are_no_scans() -> None:
+    data = saved(corners(), "JPEG")
+    expected = images.normalise(data)
+    film = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x0c" * 2_000
+    assert images.normalise(data + film) == expected  # a motion photo
+    segment = b"\xff\xe5" + struct.pack(">H", 4_002) + b"\xff\xda" * 2_000
+    assert images.normalise(data[:2] + segment + data[2:]) == expected  # a maker's notes
+
+
+def test_a_jpeg_of_many_restarts_is_read() -> None:
+    noise = Image.effect_noise((1_024, 1_024), 80).convert("RGB")
+    data = saved(noise, "JPEG", restart_marker_blocks=1, subsampling=0)
+    assert data.count(b"\xff\xd1") > 1_000
+    assert plain(data).size == (1_024, 1_024)
 
 
 def test_a_polyglot_is_the_picture_that_its_first_bytes_say() -> None:

@@ -12,11 +12,12 @@ from PIL import Image
 
 from generator.errors import InvalidRequest
 from generator.images import files as images
-from generator.images.metadata import KEYWORD, MAX_TEXT_BYTES, find_text
+from generator.images import xmp
+from generator.images.metadata import KEYWORD, MAX_TEXT_BYTES, find_text, xmp_packet
 
 PICTURE = Image.new("RGB", (16, 8), "teal")
-FILES = {file_format: images.encode(PICTURE, file_format, '{"a":"<&>"}') for file_format in images.FORMATS}
-ascii_text = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="<>&"), max_size=200)
+FILES = {file_format: images.encode(PICTURE, file_format, '{"a":"<&>\'"}') for file_format in images.FORMATS}
+ascii_text = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="<>&'"), max_size=200)
 
 
 def png_with(kind: bytes, body: bytes) -> bytes:
@@ -44,20 +45,20 @@ def test_a_picture_without_text_has_none(file_format: str) -> None:
 
 
 def test_marks_of_xml_stay_the_same_json() -> None:
-    assert find_text(FILES["png"]) == '{"a":"<&>"}'
+    assert find_text(FILES["png"]) == """{"a":"<&>'"}"""
     for file_format in ("jpeg", "webp"):
-        assert find_text(FILES[file_format]) == r'{"a":"\u003c\u0026\u003e"}'
+        assert find_text(FILES[file_format]) == r'{"a":"\u003c\u0026\u003e\u0027"}'
 
 
 def test_other_programs_can_read_it() -> None:
-    assert Image.open(BytesIO(FILES["png"])).text == {KEYWORD: '{"a":"<&>"}'}
+    assert Image.open(BytesIO(FILES["png"])).text == {KEYWORD: """{"a":"<&>'"}"""}
     for file_format in ("jpeg", "webp"):
         packet = ElementTree.fromstring(Image.open(BytesIO(FILES[file_format])).info["xmp"])  # noqa: S314 - our own
-        assert packet.findtext(".//{urn:reverie:1}recipe") == r'{"a":"\u003c\u0026\u003e"}'
+        assert packet.findtext(".//{urn:reverie:1}recipe") == r'{"a":"\u003c\u0026\u003e\u0027"}'
 
 
 def test_entities_that_another_program_wrote_are_understood() -> None:
-    assert find_text(FILES["webp"].replace(rb"\u003c", b"&#x3c;")) == r'{"a":"<\u0026\u003e"}'
+    assert find_text(FILES["webp"].replace(rb"\u003c", b"&#x3c;")) == r'{"a":"<\u0026\u003e\u0027"}'
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,45 @@ def test_entities_that_another_program_wrote_are_understood() -> None:
 )
 def test_every_kind_of_png_text_is_read(kind: bytes, body: bytes) -> None:
     assert find_text(png_with(kind, body)) == "hello"
+
+
+PACKET = xmp_packet("hello")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + PACKET),
+        (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(PACKET)),
+        (b"zTXt", b"XML:com.adobe.xmp\0\0" + zlib.compress(PACKET)),
+        (b"tEXt", b"XML:com.adobe.xmp\0" + PACKET),
+    ],
+)
+def test_xmp_in_a_png_is_read(kind: bytes, body: bytes) -> None:
+    assert find_text(png_with(kind, body)) == "hello"
+
+
+def test_a_pngs_own_chunk_goes_before_its_xmp() -> None:
+    xmp_first = png_with(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + PACKET)
+    own = images.encode(PICTURE, "png", "own")
+    assert find_text(xmp_first[:-12] + own[33 : own.index(b"IDAT") - 4] + xmp_first[-12:]) == "own"
+
+
+def segment(body: bytes) -> bytes:
+    """A segment of a JPEG file."""
+    return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+
+
+def test_an_extended_packet_is_the_one_that_the_main_one_names() -> None:
+    guid, stale = b"A" * 32, b"B" * 32
+    note = xmp.write("HasExtendedXMP", guid.decode(), "http://ns.adobe.com/xmp/note/", "xmpNote")
+    data = b"\xff\xd8" + segment(b"http://ns.adobe.com/xap/1.0/\0" + note)
+    for name, packet in ((stale, xmp_packet("old")), (guid, PACKET)):
+        for at in (100, 0):
+            part = packet[at:] if at else packet[:100]
+            head = b"http://ns.adobe.com/xmp/extension/\0" + name + struct.pack(">II", len(packet), at)
+            data += segment(head + part)
+    assert find_text(data + b"\xff\xd9") == "hello"
 
 
 def test_texts_that_unpack_to_too_much_are_refused() -> None:

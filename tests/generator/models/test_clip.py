@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 
 import clip
@@ -100,9 +101,36 @@ def test_a_whole_vocabulary_knows_all_words(make_clip: Callable[..., CLIP]) -> N
 def test_what_is_over_77_tokens_is_cut_and_can_be_shown(make_clip: Callable[..., CLIP]) -> None:
     perceptor, text = Perceptor(make_clip(), "x"), "apple " * 75
     assert cut_off(text) == ""
-    assert cut_off(text + "and a Castle behind") == "and a castle behind"
+    assert cut_off(text + "and a Castle behind") == "and a Castle behind"
     vectors = perceptor.embed_texts([text, text + "and a castle behind"])
     assert torch.equal(vectors[0], vectors[1])
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "don't stop at 1920, café & 3.14",
+        "猫 and DOGS",
+        "MiXeD  spaces\tand &amp; entities",
+        "“quotes” — dashes",
+        "👩‍🚀 in space",
+        "supercalifragilisticexpialidocious",
+    ],
+)
+def test_what_is_cut_off_is_as_it_was_typed_from_the_word_where_it_is_cut(rest: str) -> None:
+    assert cut_off("apple " * 75 + rest) == rest
+    assert cut_off("Apple,\n" * 37 + "a " + rest + "  ") == rest
+    assert cut_off("a " * 74 + "猫") == "猫"  # of three tokens, one of which is read
+    assert cut_off("a " * 74 + "cafés supercalifragilistic " + rest).endswith(rest)
+
+
+@pytest.mark.parametrize("letters", ["猫が庭で眠っている", "नमस्तेदुनिया", "e\u0301" * 9])
+def test_a_text_without_spaces_is_cut_between_characters(letters: str) -> None:
+    text = letters * 30
+    rest = cut_off(text)
+    assert text.endswith(rest) and 0 < len(rest) < len(text)
+    assert unicodedata.category(rest[0])[0] != "M"
+    assert cut_off(text[: -len(rest)]) == ""
 
 
 def test_marks_that_a_person_types_do_not_end_the_text(make_clip: Callable[..., CLIP]) -> None:

@@ -15,6 +15,7 @@ from generator.runtime.precision import Precision
 SHAPES: dict[str, dict[str, object]] = {
     "starter-like": {"ch": 32, "ch_mult": [1, 1, 1, 3], "num_res_blocks": 0, "attn_resolutions": []},
     "f16-like": {"ch": 32, "ch_mult": [1, 2, 2], "num_res_blocks": 2, "attn_resolutions": [16]},
+    "without convolutions between sizes": {"ch_mult": [1, 2, 1], "num_res_blocks": 1, "resamp_with_conv": False},
     "wide": {"ch": 64, "ch_mult": [1, 1], "num_res_blocks": 1, "attn_resolutions": []},
 }
 

@@ -265,10 +265,10 @@ def test_a_parent_of_other_models_is_refused(models: Models, make_request: Make)
 
 
 def test_what_is_cut_off_is_shown(models: Models, make_request: Make) -> None:
-    text = "apple " * 76 + "behind a castle"
+    text = "apple " * 76 + "behind a\nCastle, 1.5 m"
     assert len(parse_story(text)) == 1
     (warning,) = Dream(make_request(text), models).warnings
-    assert "“apple behind a castle”" in warning
+    assert "“apple behind a Castle, 1.5 m”" in warning
 
 
 class HostReads(TorchDispatchMode):
