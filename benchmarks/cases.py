@@ -20,6 +20,7 @@ from generator.optimisation.dream import Dream
 from generator.optimisation.probing import settle_precision
 from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest
+from generator.runtime.device import choose_device
 from generator.runtime.precision import choose_precision
 from generator.settings import Settings
 
@@ -73,12 +74,13 @@ def models_of(case: Case, device: str, precision: str = "auto") -> Models:
     """The models of a case, as our dream uses them; the plain loop has some of its own, in `fp32`."""
     if case.models == "starter":
         return load_models("starter", device, precision=precision)
+    chosen = choose_device(device)
     torch.manual_seed(0)
     params = {"embed_dim": 256, "n_embed": 16384, "ddconfig": _F16}
     config = OmegaConf.create({"model": {"target": "taming.models.vqgan.VQModel", "params": params}})
-    vqgan = VQGAN(config).eval().requires_grad_(False).to(device)
-    perceptor = Perceptor(CLIP(**_VIT_B_32), "ViT-B/32 (random)", device=device)
-    models = Models("real", vqgan, (perceptor,), None, torch.device(device), {})
+    vqgan = VQGAN(config).eval().requires_grad_(False).to(chosen)
+    perceptor = Perceptor(CLIP(**_VIT_B_32), "ViT-B/32 (random)", device=chosen)
+    models = Models("real", vqgan, (perceptor,), None, chosen, {})
     settle_precision(models, choose_precision(precision, models.device))
     return models
 

@@ -32,7 +32,7 @@ from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
 from generator.optimisation.memory import MemoryBudget
 from generator.request import GenerationRequest
-from generator.runtime.device import cap_memory, release_unused
+from generator.runtime.device import cap_memory, choose_device, release_unused
 from generator.runtime.precision import Precision
 from generator.settings import Settings, Size
 
@@ -71,8 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.device == "cpu" and not given.tiny:
         print("float16 with real shapes would take days on a CPU; add --tiny.")
         return 2
-    about = conditions(torch.get_num_threads(), given.device) | {"tiny": given.tiny, "cutouts": given.cutouts}
-    models = _tiny_models() if given.tiny else models_of(CASES["512-real"], given.device)
+    device = str(choose_device(given.device))
+    about = conditions(torch.get_num_threads(), device) | {"tiny": given.tiny, "cutouts": given.cutouts}
+    models = _tiny_models() if given.tiny else models_of(CASES["512-real"], device)
     with _as_on_a_t4():
         figures = [_measure(models, size, given.cutouts, given.steps) for size in given.sizes]
     head = ("size", "picture off by", "loss off by", "estimated MiB", "peak MiB", "s/step", "cutouts at once", "right")

@@ -22,7 +22,14 @@ if not multiplies_bfloat16():
 if TYPE_CHECKING:
     from generator.checkpoints.catalogue import model_names
     from generator.checkpoints.condition import Condition, ModelFile, look_at_set
-    from generator.errors import Cancelled, CheckpointError, GeneratorError, InvalidRequest, OutOfMemory
+    from generator.errors import (
+        Cancelled,
+        CheckpointError,
+        DeviceFailed,
+        GeneratorError,
+        InvalidRequest,
+        OutOfMemory,
+    )
     from generator.images.files import encode, normalise, write_file
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
@@ -54,7 +61,7 @@ _MODULES = {
     "checkpoints.condition": ("Condition", "ModelFile", "look_at_set"),
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
-    "errors": ("Cancelled", "CheckpointError", "GeneratorError", "InvalidRequest", "OutOfMemory"),
+    "errors": ("Cancelled", "CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
@@ -87,6 +94,7 @@ __all__ = [
     "Cancelled",
     "CheckpointError",
     "Condition",
+    "DeviceFailed",
     "Dream",
     "GenerationRequest",
     "GeneratorError",

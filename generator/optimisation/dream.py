@@ -41,7 +41,7 @@ from generator.optimisation.targets import targets_of
 from generator.provenance import MadeWith
 from generator.recipe import request_from_json, request_to_json
 from generator.request import GenerationRequest, Picture, Progress
-from generator.runtime.device import fits, working
+from generator.runtime.device import fits, on_its_device, working
 from generator.runtime.precision import Precision
 
 _RESAMPLING = Image.Resampling.BICUBIC
@@ -66,7 +66,8 @@ class Dream:
             OutOfMemory: if it does not fit, not even smaller.
         """
         self.request, self._models, self._parent_latent = request, models, parent_latent
-        self._fitting = Fitting.planned(request.settings, models, cutouts_at_once)
+        with working(models.device, exact=False):
+            self._fitting = Fitting.planned(request.settings, models, cutouts_at_once)
         self._start(request)
 
     def _start(self, request: GenerationRequest) -> None:
@@ -131,6 +132,7 @@ class Dream:
         with working(self._models.device, self._exact):
             return at_size(self._models.vqgan, self._latent.average, self._schedule.size).clone()
 
+    @on_its_device
     def step(self) -> Progress:
         """Improve the picture once; nothing happens to a finished one.
 
@@ -204,6 +206,7 @@ class Dream:
         self._fitting.widened = True
         self._start(self.request)
 
+    @on_its_device
     def preview(self) -> Image.Image:
         """The picture so far, at full size: what the last step decoded, or the finished picture."""
         if self.finished or self._image is None:
@@ -211,6 +214,7 @@ class Dream:
         image = to_image(self._image)
         return image if image.size == self._schedule.size else image.resize(self._schedule.size, _RESAMPLING)
 
+    @on_its_device
     def picture(self) -> Picture:
         """The picture, with a request that makes it again; before the end it is the picture so far.
 
@@ -236,6 +240,7 @@ class Dream:
                 self._ended_here = to_image(self._models.vqgan.decode(self._models.vqgan.quantise(self.latent)[0]))
         return self._ended_here.copy()
 
+    @on_its_device
     def snapshot(self) -> bytes:
         """All that `resume` needs to go on as if nothing had happened."""
         facts = self._course.facts() | {
