@@ -23,9 +23,7 @@ def _number(default: float, low: float, high: float, help_text: str) -> Any:  # 
     return field(default=default, metadata={"low": low, "high": high, "help": help_text})
 
 
-def _choice(
-    default: str, choices: tuple[str, ...], help_text: str, others: Mapping[str, str] | None = None
-) -> Any:  # noqa: ANN401
+def _choice(default: str, choices: tuple[str, ...], help_text: str, others: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
     """One of some words; `others` are forms that a word may have beside, each with the pattern that it must match."""
     return field(default=default, metadata={"choices": choices, "help": help_text, "others": others or {}})
 
@@ -122,7 +120,10 @@ class Config:
 
     models: str = _text("starter", "the model set that paints; `python -m generator models` lists them")
     device: str = _choice(
-        "auto", ("auto", "cpu", "cuda"), "where it is painted; cuda:1 is the second GPU", {"cuda:N": r"cuda:(0|[1-9]\d?)"}
+        "auto",
+        ("auto", "cpu", "cuda"),
+        "where it is painted; cuda:1 is the second GPU",
+        {"cuda:N": r"cuda:(0|[1-9]\d?)"},
     )
     precision: str = _choice(
         "auto", ("auto", "fp32", "bf16", "fp16"), "number format of the networks; auto is the best that the device has"
@@ -243,8 +244,10 @@ def allowed(item: Field[Any]) -> str:
 
 def _check(key: str, item: Field[Any], value: Any) -> None:  # noqa: ANN401 - any value that YAML can hold
     choices, low = item.metadata.get("choices"), item.metadata.get("low")
-    if choices is not None and value not in choices and not any(
-        re.fullmatch(pattern, value) for pattern in item.metadata["others"].values()
+    if (
+        choices is not None
+        and value not in choices
+        and not any(re.fullmatch(pattern, value) for pattern in item.metadata["others"].values())
     ):
         raise ConfigError("config_out_of_range", key=key, allowed=allowed(item))
     if low is not None and not low <= value <= item.metadata["high"]:

@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch._subclasses import fake_tensor
 
 GIB = 2**30
 
@@ -115,4 +116,6 @@ def gpus(
             stack.enter_context(patch.object(torch._C, name, value))
         for name, value in beside.items():
             stack.enter_context(patch.object(torch.cuda, name, value, create=True))
+        # Fake tensors would begin with a real one on the GPU.
+        stack.enter_context(patch.object(fake_tensor, "init_gpu_context", lambda device: None))
         yield driver

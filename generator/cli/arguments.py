@@ -190,7 +190,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--timelapse", nargs="?", const="", metavar="FILE",
         help=f"save how it grew, as {_listed(timelapse.FORMATS)} (default name: by the picture's)",
     )  # fmt: skip
-    group.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or a GPU by its number such as cuda:1 (default: auto)")
+    group.add_argument(
+        "--device", metavar="NAME", help="auto, cpu, cuda or a GPU by its number such as cuda:1 (default: auto)"
+    )
     group.add_argument(
         "--precision", choices=PRECISIONS, default=None,
         help="number format of the networks (default: auto, the best that the device has)",

@@ -44,7 +44,8 @@ _GPU_FAILED = (
     "NVIDIA driver",
 )
 _LOG = logging.getLogger(__name__)
-_Given, _Result = ParamSpec("_Given"), TypeVar("_Result")
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 
 class _Placed(Protocol):
