@@ -29,18 +29,18 @@ WARM_JOBS = 40
 def share(here: Here) -> list[Figure]:
     """Less and less memory: all at once, in groups, smaller, not at all; each a picture or a sentence."""
     models = tiny_models() if here.tiny else models_of(CASES["512-real"], here.device)
-    side, cutouts = (64, 8) if here.tiny else (512, 32)
+    side, cutouts = (128, 8) if here.tiny else (512, 32)
     settings = Settings(size=Size(side, side), cutouts=cutouts, steps=5000, start="random", seed=1)
     request = GenerationRequest(prompt=PROMPT, models=models.name, settings=settings)
     footprint, half = models.footprint, Size(side // 2, side // 2)
     steps = {
         "all at once": 1.2 * footprint.step_bytes(settings.size, cutouts),
-        "in groups": footprint.step_bytes(settings.size, cutouts // 4),
+        "in groups": footprint.step_bytes(settings.size, cutouts // 4) + footprint.per_cutout / 2,
         "smaller": footprint.step_bytes(half, 1),
     }
     figures = []
     for name, count in steps.items():
-        with _within(models, int(count / MARGIN) + MIB) as capped:
+        with _within(models, int(count / MARGIN)) as capped:
             dream = Dream(request, capped)
             for _ in range(3):
                 dream.step()

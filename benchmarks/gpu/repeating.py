@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
+from typing import NamedTuple
 
 from benchmarks.cases import CASES, PROMPT, models_of, tiny_models
-from benchmarks.gpu.figures import Figure, Here, hold
+from benchmarks.gpu.figures import Broken, Figure, Here, hold
 from generator import Dream, GenerationRequest, Models, Settings, load_models
 from generator.settings import Size
 
 STEPS, STOPPED_AT = 6, 3
 LIMIT_S = 60.0
+Job = tuple[str, bool, bytes | None]
+"""Which models, whether exact, and the snapshot to go on from."""
+
+
+class Done(NamedTuple):
+    """The digest of a picture, and a snapshot from its middle."""
+
+    digest: str
+    middle: bytes | None
 
 
 def part_of(kind: str) -> Callable[[Here], list[Figure]]:
@@ -22,48 +32,59 @@ def part_of(kind: str) -> Callable[[Here], list[Figure]]:
 
 
 def _compared(here: Here, kind: str) -> list[Figure]:
-    """Three processes for each of both ways: one paints and leaves a snapshot, one paints anew, one goes on."""
+    """Each way three times: one process paints and leaves a snapshot, one paints anew, one goes on from the middle."""
+    ways = {"with exact": True, "without exact": False}
+    begun = _elsewhere(here, [(kind, exact, None) for exact in ways.values() for _ in range(2)])
+    resumed = _elsewhere(here, [(kind, exact, begun[2 * at].middle) for at, exact in enumerate(ways.values())])
     figures = []
-    for exact in (True, False):
-        first, snapshot = _elsewhere(here, kind, exact, None)
-        second, _ = _elsewhere(here, kind, exact, None)
-        resumed, _ = _elsewhere(here, kind, exact, snapshot)
-        for name, same in (("another process", first == second), ("resumed in another process", first == resumed)):
-            hold(same or not exact, f"with exact, {name} gives other bytes")
-            figures.append(Figure(name=f"{name}, {'with' if exact else 'without'} exact: the same bytes", value=same))
+    for at, (words, exact) in enumerate(ways.items()):
+        first, second = begun[2 * at : 2 * at + 2]
+        for name, other in (("another process", second), ("resumed in another process", resumed[at])):
+            same = first.digest == other.digest
+            hold(same or not exact, f"{name}, {words}: other bytes")
+            figures.append(Figure(name=f"{name}, {words}: the same bytes", value=same))
     return figures
 
 
-def _elsewhere(here: Here, kind: str, exact: bool, snapshot: bytes | None) -> tuple[str, bytes | None]:
-    """The digest of a picture that a process of its own paints, and a snapshot from the middle."""
+def _elsewhere(here: Here, jobs: Sequence[Job]) -> list[Done]:
+    """What processes of their own paint, all at once; where this is only tried, this process does it."""
+    if here.tiny:
+        return [_paint(here, job) for job in jobs]
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_paint, args=(theirs, here, kind, exact, snapshot), daemon=True)
-    process.start()
-    theirs.close()
-    hold(ours.poll(LIMIT_S), "a process was stuck")
-    try:
-        digest, middle = ours.recv()
-    except EOFError:
+    running = []
+    for job in jobs:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, here, job), daemon=True)
+        process.start()
+        theirs.close()
+        running.append((ours, process))
+    done = []
+    for ours, process in running:
+        hold(ours.poll(LIMIT_S), "a process was stuck")
+        try:
+            done.append(ours.recv())
+        except EOFError as exc:
+            process.join()
+            raise Broken(f"a process ended with {process.exitcode}") from exc
         process.join()
-        hold(False, f"a process ended with {process.exitcode}")
-        raise
-    process.join()
-    return str(digest), middle
+    return done
 
 
-def _paint(pipe: Connection, here: Here, kind: str, exact: bool, snapshot: bytes | None) -> None:
-    """The process: begin or go on, paint to the end."""
+def _work(pipe: Connection, here: Here, job: Job) -> None:
+    """A process."""
+    pipe.send(_paint(here, job))
+
+
+def _paint(here: Here, job: Job) -> Done:
+    """Begin or go on, and paint to the end."""
+    kind, exact, snapshot = job
     models = _models(here, kind)
-    if snapshot is None:
-        dream = Dream(_request(here, models, exact), models)
-    else:
-        dream = Dream.resume(snapshot, models)
+    dream = Dream(_request(here, models, exact), models) if snapshot is None else Dream.resume(snapshot, models)
     middle = None
     while not dream.finished:
         if dream.step().step == STOPPED_AT:
             middle = dream.snapshot()
-    pipe.send((hashlib.sha256(dream.picture().image.tobytes()).hexdigest(), middle))
+    return Done(hashlib.sha256(dream.picture().image.tobytes()).hexdigest(), middle)
 
 
 def _models(here: Here, kind: str) -> Models:

@@ -91,9 +91,8 @@ def picture(here: Here) -> list[Figure]:
     settings = Settings().merged(models.defaults).merged(changes)
     figures = []
     for words, chosen in (("", models), (", without graphs", with_graphs(models, False))):
-        times = (
-            [] if chosen is None else [_painted(chosen, settings, seed, here) for seed in range(2 if here.tiny else 4)]
-        )
+        seeds = range(0 if chosen is None else 2 if here.tiny else 4)
+        times = [_painted(chosen or models, settings, seed, here) for seed in seeds]
         start_s, whole_s = times[-1] if times else (None, None)
         bar = None if words else 0.4
         figures += [
