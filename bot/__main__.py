@@ -112,6 +112,7 @@ async def _load(config: Config, folder: Path) -> tuple[Dreamer, Settings]:
         own=config.own_models,
         precision=config.precision,
         memory_share=config.gpu_memory_share,
+        fall_back_to_cpu=config.gpu_fall_back_to_cpu,
     )
     suggested = await asyncio.to_thread(dreamer.load)
     return dreamer, suggested.merged({str(name): value for name, value in config.generator.items()})

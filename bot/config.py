@@ -129,6 +129,9 @@ class Config:
         "auto", ("auto", "fp32", "bf16", "fp16"), "number format of the networks; auto is the best that the device has"
     )
     gpu_memory_share: float = _number(1.0, 0.1, 1.0, "share of a GPU's memory that may be used")
+    gpu_fall_back_to_cpu: bool = field(
+        default=False, metadata={"help": "whether the CPU goes on where the GPU fails while the bot runs"}
+    )
     vqgan: str = _text("", "checkpoint of a VQGAN of your own in place of a model set; goes with vqgan_config")
     vqgan_config: str = _text("", "the yaml of that VQGAN, in the form of taming-transformers")
     perceptors: list[str] = field(
@@ -237,7 +240,7 @@ def allowed(item: Field[Any]) -> str:
     if "low" in item.metadata:
         kind = "a whole number" if item.type == "int" else "a number"
         return f"{kind} from {item.metadata['low']:g} to {item.metadata['high']:g}"
-    return {"str": "text", "list[int]": "a list of ids", "list[str]": "a list of texts"}.get(
+    return {"str": "text", "bool": "true or false", "list[int]": "a list of ids", "list[str]": "a list of texts"}.get(
         str(item.type), "a mapping"
     )
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from generator.models.sources import OwnModels
     from generator.optimisation.dream import Dream
     from generator.optimisation.memory import gpu_memory
+    from generator.optimisation.moving import moved_to
     from generator.optimisation.request_warnings import foresee
     from generator.optimisation.snapshot import latent_of
     from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, TextPrompt, explain_story, parse_story
@@ -66,6 +67,7 @@ _MODULES = {
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
     "optimisation.memory": ("gpu_memory",),
+    "optimisation.moving": ("moved_to",),
     "loading": ("Models", "load_models"),
     "optimisation.request_warnings": ("foresee",),
     "prompts": ("MAX_PROMPT_CHARACTERS", "Scene", "TextPrompt", "explain_story", "parse_story"),
@@ -130,6 +132,7 @@ __all__ = [
     "look_at_set",
     "made_here",
     "model_names",
+    "moved_to",
     "normalise",
     "normalise_apart",
     "parse_story",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.errors import BotError, FilesError, StoreError
 from bot.texts import Sentence
 from bot.worker.protocol import PainterDied
-from generator import CheckpointError, GeneratorError, OutOfMemory
+from generator import CheckpointError, DeviceFailed, GeneratorError, OutOfMemory
 
 
 class Unsafe(BotError):
@@ -23,7 +23,8 @@ def reason_for(exc: Exception, error_id: str) -> Sentence:
     if isinstance(exc, FilesError | StoreError):
         return Sentence.of("not_saved", error_id=error_id)
     if isinstance(exc, PainterDied):
-        return Sentence.of("painter_died", error_id=error_id)
+        failed = isinstance(exc.__cause__, DeviceFailed)
+        return Sentence.of("gpu_failed" if failed else "painter_died", error_id=error_id)
     if isinstance(exc, BotError):
         return exc.sentence
     return Sentence.of("unexpected", error_id=error_id)

@@ -14,7 +14,7 @@ from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
 from bot.service import GRID, Change, Safety, Wish
 from bot.texts import Sentence
-from generator import GeneratorError, MadeWith, OutOfMemory, read_recipe
+from generator import DeviceFailed, GeneratorError, MadeWith, OutOfMemory, read_recipe
 from tests.bot.bench import BEN, CHANNEL, GUILD, QUICK, Bench, asker, until
 
 LONG = {"steps": 600}
@@ -206,6 +206,29 @@ async def test_a_job_that_kills_the_thread_twice_has_failed(bench: Bench) -> Non
     assert failed.reason is not None
     assert failed.reason.key == "painter_died"
     await bench.reaches(other.id, JobState.POSTING)
+
+
+async def test_a_gpu_that_fails_in_a_step_costs_no_step_that_was_saved(bench: Bench) -> None:
+    bench.dreamer.step_s = 0.1
+    job = await bench.imagine(steps=12)
+
+    async def saved() -> bool | None:
+        return True if bench.files.read(Kind.SNAPSHOT, job.id, 1) else None
+
+    await until(saved)
+    bench.dreamer.faults = [DeviceFailed("The GPU failed.")]
+    await bench.reaches(job.id, JobState.POSTING)
+    assert (bench.executor.deaths, bench.dreamer.renewed) == (1, 1)
+    assert len(bench.dreamer.resumed) == 1 and bench.dreamer.resumed[0] > 0
+    assert len(bench.dreamer.begun) == 1
+
+
+async def test_a_gpu_that_fails_twice_is_a_sentence(bench: Bench) -> None:
+    bench.dreamer.faults = [DeviceFailed("The GPU failed."), DeviceFailed("The GPU failed.")]
+    job = await bench.imagine()
+    failed = await bench.reaches(job.id, JobState.FAILED)
+    assert failed.reason is not None and failed.reason.key == "gpu_failed"
+    assert "Traceback" not in failed.reason.said() and "CUDA" not in failed.reason.said()
 
 
 async def test_posting_is_written_down_and_a_second_confirmation_changes_nothing(bench: Bench) -> None:

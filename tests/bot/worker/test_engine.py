@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import torch
 
 from bot.config import Config, Timing
 from bot.files import DataFolder, Kind
@@ -17,9 +18,10 @@ from bot.service import Change, Service, Wish
 from bot.texts import Sentence
 from bot.worker.engine import GeneratorDreamer
 from bot.worker.thread import LocalExecutor
-from generator import CheckpointError, GenerationRequest, InvalidRequest, Models, Settings
+from generator import CheckpointError, DeviceFailed, GenerationRequest, InvalidRequest, Models, OutOfMemory, Settings
 from generator.optimisation.memory import MemoryBudget
 from tests.bot.bench import asker, until
+from tests.generator.optimisation.test_moving import as_from_a_gpu
 
 TINY = {"size": "64x64", "steps": 6, "cutouts": 4, "start": "random", "seed": 3}
 
@@ -139,6 +141,67 @@ def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
     dreamer = TinyDreamer(models)
     assert "cpu" in dreamer.describe()
     assert (dreamer.load(), dreamer.starts) == (Settings(), {})
+
+
+class FailingDreamer(TinyDreamer):
+    """Its GPU failed; loading anew there ends as `then`."""
+
+    def __init__(self, models: Models, then: Exception | None, *, fall_back: bool = False) -> None:
+        super().__init__(models)
+        self._fall_back_to_cpu, self._then = fall_back, then
+        self.loaded: list[tuple[str, str]] = []
+
+    def _load(self, device: str, precision: str) -> Models:
+        self.loaded.append((device, precision))
+        if len(self.loaded) == 1 and self._then is not None:
+            raise self._then
+        assert self._models is not None
+        return replace(self._models, device=torch.device("cpu"))
+
+
+GONE = [
+    DeviceFailed("The GPU failed."),
+    OutOfMemory("The models do not fit."),
+    InvalidRequest("This machine has no GPU.", "device"),
+]
+A_PICTURE = GenerationRequest(prompt="x", models="tiny", settings=Settings().merged(TINY))
+
+
+def test_after_a_gpu_failed_its_models_are_loaded_onto_it_anew_before_the_next_picture(models: Models) -> None:
+    dreamer = FailingDreamer(replace(models, device=torch.device("cuda", 1)), None)
+    dreamer.renew()
+    dreamer.foresee(A_PICTURE)
+    assert dreamer.loaded == []  # other threads must not wait for that
+    for _ in range(2):
+        dreamer.begin(A_PICTURE, None)
+    assert dreamer.loaded == [("cuda:1", "auto")]
+
+
+@pytest.mark.parametrize("then", GONE, ids=lambda error: type(error).__name__)
+def test_a_gpu_that_stays_away_is_a_sentence_for_every_picture(models: Models, then: Exception) -> None:
+    dreamer = FailingDreamer(replace(models, device=torch.device("cuda", 0)), then)
+    dreamer.renew()
+    with pytest.raises(DeviceFailed, match="The GPU failed; start the program again"):
+        dreamer.begin(A_PICTURE, None)
+    assert dreamer.loaded == [("cuda:0", "auto")]
+    dreamer.begin(A_PICTURE, None)  # the next picture finds out for itself
+    assert dreamer.loaded == [("cuda:0", "auto")] * 2
+
+
+@pytest.mark.parametrize("then", GONE, ids=lambda error: type(error).__name__)
+def test_where_the_host_allows_it_the_cpu_goes_on_from_the_gpus_snapshot(models: Models, then: Exception) -> None:
+    dream = TinyDreamer(models).begin(A_PICTURE, None)
+    for _ in range(3):
+        dream.step()
+    dreamer = FailingDreamer(replace(models, device=torch.device("cuda", 0)), then, fall_back=True)
+    dreamer.renew()
+    resumed = dreamer.resume(A_PICTURE, as_from_a_gpu(dream.snapshot()))
+    assert dreamer.loaded == [("cuda:0", "auto"), ("cpu", "auto")]
+    assert resumed.progress.step == 3
+    assert Sentence.of_generator(resumed.warnings[-1]).said("de").startswith("Das Gerät, das dieses Bild begann")
+    while not resumed.finished:
+        resumed.step()
+    assert "on cpu" in dreamer.describe()
 
 
 async def test_the_loop_stays_free_while_a_real_dream_is_painted(service: Service) -> None:

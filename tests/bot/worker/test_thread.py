@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from bot.worker.protocol import Halted, News, Order, Painted, PainterDied, Work
 from bot.worker.thread import LocalExecutor
-from generator import GenerationRequest, GeneratorError, OutOfMemory, Settings
+from generator import DeviceFailed, GenerationRequest, GeneratorError, OutOfMemory, Settings
 from tests.bot.fake_dream import FakeDream, FakeDreamer
 
 
@@ -186,6 +186,18 @@ async def test_a_thread_that_dies_is_replaced(dreamer: FakeDreamer, executor: Lo
     await painted(executor, work(2))
     assert len(set(dreamer.threads)) == 2 or executor.deaths == 1
     assert executor.deaths == 1
+
+
+async def test_a_gpu_that_fails_takes_its_thread_along_and_the_models_are_loaded_anew(
+    dreamer: FakeDreamer, executor: LocalExecutor
+) -> None:
+    dreamer.faults = [DeviceFailed("The GPU failed.")]
+    with pytest.raises(PainterDied) as caught:
+        await executor.paint(work(), ignore)
+    assert isinstance(caught.value.__cause__, DeviceFailed)
+    assert (executor.deaths, dreamer.renewed) == (1, 1)
+    await painted(executor, work(2))
+    assert (executor.deaths, dreamer.renewed) == (1, 1)
 
 
 async def test_a_thread_that_stands_still_is_replaced(dreamer: FakeDreamer) -> None:

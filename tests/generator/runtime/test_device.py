@@ -102,6 +102,41 @@ def test_a_gpu_that_fails_becomes_a_sentence_too(said: str) -> None:
     assert "CUDA" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: the launch timed out and was terminated"),
+        torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable"),
+        RuntimeError("CUDA driver error: device not found"),
+        RuntimeError("No CUDA GPUs are available"),
+        RuntimeError("Triton Error [CUDA]: device kernel image is invalid"),
+    ],
+    ids=str,
+)
+def test_a_gpu_that_is_gone_is_known_by_all_its_errors(error: Exception) -> None:
+    with pytest.raises(DeviceFailed, match="The GPU failed") as caught, working(GPU, exact=False):
+        raise error
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: out of memory"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+        RuntimeError("CUDA driver error: out of memory"),
+    ],
+    ids=str,
+)
+def test_a_gpu_that_is_full_has_not_failed(error: Exception) -> None:
+    assert not fits(GPU, False, lambda: _raise(error))
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
 def test_work_fits_or_does_not_and_what_it_held_is_let_go() -> None:
     held: list[weakref.ref[torch.Tensor]] = []
 
