@@ -97,7 +97,7 @@ class GeneratorDreamer:
             GeneratorError: if these models cannot dream this.
         """
         models = self._models_for(request)
-        return Dream(request, models, None if parent is None else latent_of(parent).to(models.device))
+        return Dream(request, models, None if parent is None else latent_of(parent))
 
     def resume(self, request: GenerationRequest, snapshot: bytes) -> Dream:
         """The dream of a request as it was at its snapshot.
