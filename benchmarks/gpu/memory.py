@@ -15,8 +15,10 @@ import torch
 from benchmarks.cases import CASES, PROMPT, models_of, tiny_models
 from benchmarks.gpu.figures import Figure, Here, hold
 from generator import Dream, GenerationRequest, GeneratorError, Models, OutOfMemory, Settings, load_models
-from generator.optimisation.memory import MARGIN, MemoryBudget
+from generator.optimisation.footprint import footprint_of
+from generator.optimisation.memory import MARGIN
 from generator.runtime.device import cap_memory, release_unused
+from generator.runtime.memory import MemoryBudget
 from generator.settings import Size
 
 MIB = 2**20
@@ -32,7 +34,7 @@ def share(here: Here) -> list[Figure]:
     side, cutouts = (128, 8) if here.tiny else (512, 32)
     settings = Settings(size=Size(side, side), cutouts=cutouts, steps=5000, start="random", seed=1)
     request = GenerationRequest(prompt=PROMPT, models=models.name, settings=settings)
-    footprint, half = models.footprint, Size(side // 2, side // 2)
+    footprint, half = footprint_of(models), Size(side // 2, side // 2)
     steps = {
         "all at once": 1.2 * footprint.step_bytes(settings.size, cutouts),
         "in groups": footprint.step_bytes(settings.size, cutouts // 4) + footprint.per_cutout / 2,

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.snapshot import damaged, pack, unpack
 from generator.recipe import request_from_json
 

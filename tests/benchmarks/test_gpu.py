@@ -11,13 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.cases import tiny_models
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.figures import Broken, Figure, hold
-from benchmarks.gpu.options import with_option
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.processes import Job, Result, run_all
-from generator.loading import Models
 
 
 @pytest.mark.slow
@@ -115,13 +112,6 @@ def test_parts_that_find_no_time_are_failures_too(tmp_path: Path) -> None:
 )
 def test_a_figure_stands_beside_its_bar(figure: Figure, row: list[str]) -> None:
     assert figure.row("p") == row
-
-
-def test_an_option_is_switched_where_there_is_one() -> None:
-    models = tiny_models()
-    switched = with_option(models, "name", True)
-    assert isinstance(switched, Models) and switched.name is True and switched.vqgan is models.vqgan
-    assert with_option(models, "wings", True) is None
 
 
 def test_what_does_not_hold_is_broken() -> None:

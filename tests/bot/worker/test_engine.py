@@ -19,7 +19,7 @@ from bot.texts import Sentence
 from bot.worker.engine import GeneratorDreamer
 from bot.worker.thread import LocalExecutor
 from generator import CheckpointError, DeviceFailed, GenerationRequest, InvalidRequest, Models, OutOfMemory, Settings
-from generator.optimisation.memory import MemoryBudget
+from generator.runtime.memory import MemoryBudget
 from tests.bot.bench import asker, until
 from tests.generator.optimisation.test_moving import as_from_a_gpu
 

@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from benchmarks.cases import CASES, models_of, request_of
 from generator import load_models
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.cutouts import Cuts, cut, draw
 from generator.optimisation.guidance import Chances, Judges
@@ -103,7 +103,9 @@ def a_dream(case: str, mode: FakeTensorMode) -> None:
             chosen = choose_precision("auto", models.device)
             if chosen.value != expected:
                 raise AssertionError(chosen)
-            models.compute_in(chosen)
+            models.vqgan.compute_in(chosen)
+            for perceptor in models.perceptors:
+                perceptor.compute_in(chosen)
             for exact, size in ((False, "64x64"), (True, "96x64")):
                 settings = request_of(CASES[case], models).settings
                 settings = settings.merged({"size": size, "cutouts": 8, "coarse": 0.0})

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from generator.errors import CheckpointError
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.moving import moved_to
 from generator.optimisation.snapshot import pack, unpack

@@ -12,11 +12,11 @@ from benchmarks import report
 from bot.doctor import State
 from bot.doctor.machine import check_gpu, check_painting
 from generator import DeviceFailed, InvalidRequest, OutOfMemory, load_models, look_at_machine
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
-from generator.optimisation.memory import MemoryBudget, gpu_memory
 from generator.request import GenerationRequest
 from generator.runtime.device import cap_memory, choose_device, release_unused, working
+from generator.runtime.memory import MemoryBudget, gpu_memory
 from tests.stand_in_gpu import GIB, gpus
 
 FULL = torch.AcceleratorError("CUDA error: out of memory")
