@@ -119,7 +119,7 @@ def cost_of(case: Case, side: str) -> Cost:
         if side == "ours":
             step: Callable[[], object] = dream_of(case, models).step
         else:
-            step = plain_loop_of(case, models, request_of(case, models), singly=side == "singly").step
+            step = plain_loop_of(case, models, request_of(case, models), one_crop_per_call=side == "singly").step
         with Meter() as meter:
             step()
     return meter.cost

@@ -106,7 +106,7 @@ def _beginner(case: Case, side: str, device: str) -> Callable[[], Callable[[], o
     models = models_of(case, device, "auto" if side == "ours" else "fp32")
     if side == "ours":
         return lambda: dream_of(case, models).step
-    return lambda: plain_loop_of(case, models, request_of(case, models), singly=side == "singly").step
+    return lambda: plain_loop_of(case, models, request_of(case, models), one_crop_per_call=side == "singly").step
 
 
 def _status_mib(key: str) -> float:
@@ -183,7 +183,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--singly", action="store_true", help="also against a plain loop of one call a crop")
     args: argparse.Namespace = parser.parse_args(arguments)
     about = conditions(args.threads, args.device)
-    sides = list(SIDES if args.singly else SIDES[:2])
+    sides = list(SIDES if args.one_crop_per_call else SIDES[:2])
     figures, rows = {}, []
     for name in args.cases or (tuple(CASES) if on_gpu(args.device) else _CASES_ON_A_CPU):
         case = CASES[name]

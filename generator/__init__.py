@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from generator.models.safety import unsafe_share
     from generator.optimisation.dream import Dream
     from generator.optimisation.moving import moved_to
-    from generator.optimisation.request_warnings import foresee
+    from generator.optimisation.request_warnings import request_warnings
     from generator.optimisation.snapshot import latent_of
     from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, TextPrompt, explain_story, parse_story
-    from generator.provenance import MadeWith, differences, made_here
+    from generator.provenance import Provenance, current_provenance, differences
     from generator.recipe import (
         Recipe,
         read_recipe,
@@ -70,10 +70,10 @@ _MODULES = {
     "optimisation.moving": ("moved_to",),
     "loading": ("load_models",),
     "models.model_set": ("Models",),
-    "optimisation.request_warnings": ("foresee",),
+    "optimisation.request_warnings": ("request_warnings",),
     "prompts": ("MAX_PROMPT_CHARACTERS", "Scene", "TextPrompt", "explain_story", "parse_story"),
     "checkpoints.sources": ("OwnModels",),
-    "provenance": ("MadeWith", "differences", "made_here"),
+    "provenance": ("Provenance", "differences", "current_provenance"),
     "recipe": (
         "Recipe",
         "read_recipe",
@@ -105,7 +105,6 @@ __all__ = [
     "ImagePrompt",
     "InvalidRequest",
     "Machine",
-    "MadeWith",
     "Message",
     "ModelFile",
     "Models",
@@ -114,6 +113,7 @@ __all__ = [
     "Picture",
     "Progress",
     "PromptLoss",
+    "Provenance",
     "Recipe",
     "Scene",
     "Settings",
@@ -121,17 +121,16 @@ __all__ = [
     "TextPrompt",
     "Timelapse",
     "__version__",
+    "current_provenance",
     "differences",
     "encode",
     "explain_story",
-    "foresee",
     "gpu_memory",
     "latent_of",
     "load_models",
     "look_at_machine",
     "look_at_memory",
     "look_at_set",
-    "made_here",
     "model_names",
     "moved_to",
     "normalise",
@@ -143,6 +142,7 @@ __all__ = [
     "recipe_to_json",
     "request_from_json",
     "request_to_json",
+    "request_warnings",
     "unsafe_share",
     "write_file",
 ]

@@ -39,7 +39,7 @@ from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
 from generator.models.vqgan import VQGAN
 from generator.optimisation.probing import settle_precision
-from generator.runtime.device import cap_memory, choose_device, working
+from generator.runtime.device import cap_memory, choose_device, device_context
 from generator.runtime.graphs import CudaRecorder, Recorder
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import choose_precision
@@ -76,7 +76,7 @@ def load_models(
     chosen = choose_device(device)
     opened = None if own is None and name == "starter" else open_set(name) if own is None else own.open(name)
     try:
-        with working(chosen, exact=False):
+        with device_context(chosen, exact=False):
             wanted = choose_precision(precision, chosen)
             cap_memory(chosen, memory_share)
             models = load_starter(STARTER, chosen, graphs) if opened is None else load_opened(opened, chosen)

@@ -15,7 +15,7 @@ import torch
 from benchmarks.cases import CASES, PROMPT, models_of, tiny_models
 from benchmarks.gpu.figures import Figure, Here, hold
 from generator import Dream, GenerationRequest, GeneratorError, Models, OutOfMemory, Settings, load_models
-from generator.optimisation.footprint import footprint_of
+from generator.optimisation.footprint import memory_model_of
 from generator.optimisation.memory import MARGIN
 from generator.runtime.device import cap_memory, release_unused
 from generator.runtime.memory import MemoryBudget
@@ -34,7 +34,7 @@ def share(here: Here) -> list[Figure]:
     side, cutouts = (128, 8) if here.tiny else (512, 32)
     settings = Settings(size=Size(side, side), cutouts=cutouts, steps=5000, start="random", seed=1)
     request = GenerationRequest(prompt=PROMPT, models=models.name, settings=settings)
-    footprint, half = footprint_of(models), Size(side // 2, side // 2)
+    footprint, half = memory_model_of(models), Size(side // 2, side // 2)
     steps = {
         "all at once": 1.2 * footprint.step_bytes(settings.size, cutouts),
         "in groups": footprint.step_bytes(settings.size, cutouts // 4) + footprint.per_cutout / 2,

@@ -11,8 +11,8 @@ from PIL import Image
 from benchmarks.cases import PROMPT
 from benchmarks.gpu.figures import Figure, Here, hold
 from benchmarks.service import measure
-from bot.worker.engine import GeneratorDreamer
-from bot.worker.protocol import Halted, News, Order, Outcome, Painted, Work
+from bot.worker.engine import GeneratorEngine
+from bot.worker.protocol import GeneratedPicture, Interrupted, Outcome, ProgressUpdate, StopMode, Work
 from bot.worker.thread import LocalExecutor
 from generator import GenerationRequest
 
@@ -29,21 +29,21 @@ def stopped(here: Here) -> list[Figure]:
 
 
 async def _twice(here: Here, exact: bool) -> bool:
-    dreamer = GeneratorDreamer("starter", here.device, 0.6)
-    settings = dreamer.load().merged({**(SMALL if here.tiny else {}), "seed": 7, "exact": exact})
+    engine = GeneratorEngine("starter", here.device, 0.6)
+    settings = engine.load().merged({**(SMALL if here.tiny else {}), "seed": 7, "exact": exact})
     request = GenerationRequest(prompt=PROMPT, settings=settings)
-    executor = LocalExecutor(dreamer, preview_s=0.05, snapshot_s=0.05)
-    heard: list[News] = []
+    executor = LocalExecutor(engine, preview_s=0.05, snapshot_s=0.05)
+    heard: list[ProgressUpdate] = []
 
-    def pause(news: News) -> None:
+    def pause(news: ProgressUpdate) -> None:
         heard.append(news)
-        executor.tell(2, Order.PAUSE)
+        executor.send(2, StopMode.PAUSE)
 
     try:
         whole = await executor.paint(Work(job_id=1, request=request, examine=True), heard.append)
         hold(any(news.preview is not None for news in heard), "there was no preview")
         half = await executor.paint(Work(job_id=2, request=request), pause)
-        snapshot = half.snapshot if isinstance(half, Halted) else None
+        snapshot = half.snapshot if isinstance(half, Interrupted) else None
         hold(snapshot is not None, "it was not paused")
         rest = await executor.paint(Work(job_id=3, request=request, snapshot=snapshot), heard.append)
     finally:
@@ -55,7 +55,7 @@ async def _twice(here: Here, exact: bool) -> bool:
 
 
 def _bytes(outcome: Outcome) -> bytes:
-    if not isinstance(outcome, Painted):
+    if not isinstance(outcome, GeneratedPicture):
         raise TypeError(f"it ended with {outcome}")
     out = io.BytesIO()
     image: Image.Image = outcome.picture.image

@@ -137,7 +137,7 @@ def as_many_threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def working(device: torch.device, exact: bool) -> Iterator[None]:
+def device_context(device: torch.device, exact: bool) -> Iterator[None]:
     """Work on `device`; with `exact`, on a GPU, only by operations that repeat to the byte.
 
     The device is torch's own choice meanwhile, on this thread: events, streams and Triton's kernels go there, which
@@ -170,7 +170,7 @@ def on_its_device(
 
     @functools.wraps(method)
     def done(self: _Owner, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
-        with working(self._models.device, exact=False):
+        with device_context(self._models.device, exact=False):
             return method(self, *args, **kwargs)
 
     return done
@@ -189,14 +189,14 @@ def check_products() -> None:
         raise OutOfMemory(_DOES_NOT_FIT)
 
 
-def fits(device: torch.device, exact: bool, work: Callable[[], None]) -> bool:
+def run_or_oom(device: torch.device, exact: bool, work: Callable[[], None]) -> bool:
     """Do some work as in `working`; False if memory ran out, after what the work held is given back.
 
     Raises:
         DeviceFailed: if the GPU fails otherwise.
     """
     try:
-        with working(device, exact):
+        with device_context(device, exact):
             work()
     except OutOfMemory:
         enough = False

@@ -14,19 +14,19 @@ import torch
 from bot.config import Config, Timing
 from bot.files import DataFolder, Kind
 from bot.jobs import JobState, Origin
-from bot.service import Change, Service, Wish
+from bot.service import FollowUp, JobSpec, Service
 from bot.texts import Sentence
-from bot.worker.engine import GeneratorDreamer
+from bot.worker.engine import GeneratorEngine
 from bot.worker.thread import LocalExecutor
 from generator import CheckpointError, DeviceFailed, GenerationRequest, InvalidRequest, Models, OutOfMemory, Settings
 from generator.runtime.memory import MemoryBudget
-from tests.bot.bench import asker, until
+from tests.bot.bench import requester, until
 from tests.generator.optimisation.test_moving import as_from_a_gpu
 
 TINY = {"size": "64x64", "steps": 6, "cutouts": 4, "start": "random", "seed": 3}
 
 
-class TinyDreamer(GeneratorDreamer):
+class TinyDreamer(GeneratorEngine):
     """Dreams with models that are at hand instead of loading any."""
 
     def __init__(self, models: Models) -> None:
@@ -63,8 +63,8 @@ async def service(begin: Callable[[], Awaitable[Service]]) -> Service:
     return await begin()
 
 
-async def paint(service: Service, wish: Wish) -> int:
-    job_id = (await service.submit(asker(), wish)).job.id
+async def paint(service: Service, spec: JobSpec) -> int:
+    job_id = (await service.submit(requester(), spec)).job.id
     return await painted(service, job_id)
 
 
@@ -87,13 +87,13 @@ def picture(root: Path, job_id: int) -> bytes:
 async def test_a_wish_becomes_a_picture_and_its_child_goes_on_from_the_saved_latent(
     service: Service, tmp_path: Path
 ) -> None:
-    first = await paint(service, Wish(prompt="a red apple | fog:-0.5", settings=TINY))
-    saved = (await service.go_on(asker(), first, 1, Change(kind=Origin.CONTINUE, steps=3))).job
+    first = await paint(service, JobSpec(prompt="a red apple | fog:-0.5", settings=TINY))
+    saved = (await service.go_on(requester(), first, 1, FollowUp(kind=Origin.CONTINUE, steps=3))).job
     await painted(service, saved.id)
     # The same request without the saved latent: the parent is dreamt first, to the same bytes.
     DataFolder(tmp_path / "data").remove(Kind.LATENT, first, 1)
-    recipe = await service.archive.recipe(asker(), saved.id)
-    anew = (await service.again_from_file(asker(), recipe.encode())).job
+    recipe = await service.archive.recipe(requester(), saved.id)
+    anew = (await service.again_from_file(requester(), recipe.encode())).job
     await painted(service, anew.id)
     assert picture(tmp_path, anew.id) == picture(tmp_path, saved.id)
     assert picture(tmp_path, first) != picture(tmp_path, saved.id)
@@ -103,8 +103,8 @@ async def test_what_was_interrupted_ends_as_the_same_bytes(
     begin: Callable[[], Awaitable[Service]], tmp_path: Path
 ) -> None:
     service = await begin()
-    whole = await paint(service, Wish(prompt="a castle", settings=TINY | {"steps": 12}))
-    job_id = (await service.submit(asker(), Wish(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
+    whole = await paint(service, JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))
+    job_id = (await service.submit(requester(), JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
 
     async def moves() -> bool | None:
         view = await service.view(job_id)
@@ -138,9 +138,9 @@ def test_a_picture_that_became_smaller_for_want_of_memory_goes_on_after_a_crash(
 
 
 def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
-    dreamer = TinyDreamer(models)
-    assert "cpu" in dreamer.describe()
-    assert (dreamer.load(), dreamer.starts) == (Settings(), {})
+    engine = TinyDreamer(models)
+    assert "cpu" in engine.describe()
+    assert (engine.load(), engine.starts) == (Settings(), {})
 
 
 class FailingDreamer(TinyDreamer):
@@ -168,24 +168,24 @@ A_PICTURE = GenerationRequest(prompt="x", models="tiny", settings=Settings().mer
 
 
 def test_after_a_gpu_failed_its_models_are_loaded_onto_it_anew_before_the_next_picture(models: Models) -> None:
-    dreamer = FailingDreamer(replace(models, device=torch.device("cuda", 1)), None)
-    dreamer.renew()
-    dreamer.foresee(A_PICTURE)
-    assert dreamer.loaded == []  # other threads must not wait for that
+    engine = FailingDreamer(replace(models, device=torch.device("cuda", 1)), None)
+    engine.renew()
+    engine.request_warnings(A_PICTURE)
+    assert engine.loaded == []  # other threads must not wait for that
     for _ in range(2):
-        dreamer.begin(A_PICTURE, None)
-    assert dreamer.loaded == [("cuda:1", "auto")]
+        engine.begin(A_PICTURE, None)
+    assert engine.loaded == [("cuda:1", "auto")]
 
 
 @pytest.mark.parametrize("then", GONE, ids=lambda error: type(error).__name__)
 def test_a_gpu_that_stays_away_is_a_sentence_for_every_picture(models: Models, then: Exception) -> None:
-    dreamer = FailingDreamer(replace(models, device=torch.device("cuda", 0)), then)
-    dreamer.renew()
+    engine = FailingDreamer(replace(models, device=torch.device("cuda", 0)), then)
+    engine.renew()
     with pytest.raises(DeviceFailed, match="The GPU failed; start the program again"):
-        dreamer.begin(A_PICTURE, None)
-    assert dreamer.loaded == [("cuda:0", "auto")]
-    dreamer.begin(A_PICTURE, None)  # the next picture finds out for itself
-    assert dreamer.loaded == [("cuda:0", "auto")] * 2
+        engine.begin(A_PICTURE, None)
+    assert engine.loaded == [("cuda:0", "auto")]
+    engine.begin(A_PICTURE, None)  # the next picture finds out for itself
+    assert engine.loaded == [("cuda:0", "auto")] * 2
 
 
 @pytest.mark.parametrize("then", GONE, ids=lambda error: type(error).__name__)
@@ -193,19 +193,19 @@ def test_where_the_host_allows_it_the_cpu_goes_on_from_the_gpus_snapshot(models:
     dream = TinyDreamer(models).begin(A_PICTURE, None)
     for _ in range(3):
         dream.step()
-    dreamer = FailingDreamer(replace(models, device=torch.device("cuda", 0)), then, fall_back=True)
-    dreamer.renew()
-    resumed = dreamer.resume(A_PICTURE, as_from_a_gpu(dream.snapshot()))
-    assert dreamer.loaded == [("cuda:0", "auto"), ("cpu", "auto")]
+    engine = FailingDreamer(replace(models, device=torch.device("cuda", 0)), then, fall_back=True)
+    engine.renew()
+    resumed = engine.resume(A_PICTURE, as_from_a_gpu(dream.snapshot()))
+    assert engine.loaded == [("cuda:0", "auto"), ("cpu", "auto")]
     assert resumed.progress.step == 3
     assert Sentence.of_generator(resumed.warnings[-1]).said("de").startswith("Das Gerät, das dieses Bild begann")
     while not resumed.finished:
         resumed.step()
-    assert "on cpu" in dreamer.describe()
+    assert "on cpu" in engine.describe()
 
 
 async def test_the_loop_stays_free_while_a_real_dream_is_painted(service: Service) -> None:
-    job_id = (await service.submit(asker(), Wish(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
+    job_id = (await service.submit(requester(), JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
     beats = 0
 
     async def beat() -> None:

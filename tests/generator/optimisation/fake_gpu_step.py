@@ -19,8 +19,8 @@ from benchmarks.cases import CASES, models_of, request_of
 from generator import load_models
 from generator.models.model_set import Models
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
-from generator.optimisation.cutouts import Cuts, cut, draw
-from generator.optimisation.guidance import Chances, Judges
+from generator.optimisation.cutouts import CutoutParams, cut, draw
+from generator.optimisation.guidance import ClipGuidance, CutoutBatch
 from generator.optimisation.init import at_size
 from generator.optimisation.losses import anchor_loss, pull_loss, total_variation
 from generator.optimisation.targets import targets_of
@@ -65,16 +65,16 @@ def step(models: Models, request: GenerationRequest, exact: bool) -> None:
     latent = start.detach().clone().requires_grad_(True)
     quantised, _ = vqgan.quantise(latent.detach())
     image = clamp_with_gradient(vqgan.decode(straight_through(latent, quantised)), 0, 1)
-    judges = Judges(models.perceptors, settings, exact)
+    judges = ClipGuidance(models.perceptors, settings, exact)
     cuts = draw(settings, 4, settings.size.width, settings.size.height, torch.Generator())
-    chances = Chances(
-        Cuts(*(choice.to(device) for choice in cuts)),
+    chances = CutoutBatch(
+        CutoutParams(*(choice.to(device) for choice in cuts)),
         {
             one.resolution: torch.randn(settings.cutouts, 3, one.resolution, one.resolution, device=device)
             for one in models.perceptors
         },
     )
-    judgement = judges.judge(image, chances, targets)
+    judgement = judges.evaluate(image, chances, targets)
     loss = judgement.loss + total_variation(image) + anchor_loss(latent, start) + pull_loss(latent)
     values = torch.cat([loss.detach()[None], judgement.losses, judgement.cosines])
     small = at_size(vqgan, latent.detach(), Size(settings.size.width // 2, settings.size.height // 2))

@@ -15,7 +15,7 @@ from generator import DeviceFailed, InvalidRequest, OutOfMemory, load_models, lo
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.request import GenerationRequest
-from generator.runtime.device import cap_memory, choose_device, release_unused, working
+from generator.runtime.device import cap_memory, choose_device, device_context, release_unused
 from generator.runtime.memory import MemoryBudget, gpu_memory
 from tests.stand_in_gpu import GIB, gpus
 
@@ -66,10 +66,10 @@ def test_a_gpu_that_does_not_answer_has_no_figures() -> None:
 
 def test_torch_works_on_the_gpu_that_was_chosen_and_goes_back() -> None:
     with gpus(2):
-        with working(SECOND, exact=False):
+        with device_context(SECOND, exact=False):
             assert torch.cuda.current_device() == 1
         assert torch.cuda.current_device() == 0
-        with pytest.raises(KeyError), working(SECOND, exact=True):
+        with pytest.raises(KeyError), device_context(SECOND, exact=True):
             raise KeyError
         assert torch.cuda.current_device() == 0
 
