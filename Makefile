@@ -10,7 +10,7 @@ unexport PROMPT
 export REVERIE_PROMPT := $(value PROMPT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run imagine test check format bench faults pins clean
+.PHONY: help setup run imagine test check format bench gpu faults pins clean
 
 help: ## list the targets
 	@echo 'make TARGET [PROMPT="..."] [ARGS="..."]'
@@ -69,6 +69,9 @@ bench: $(STAMP) ## measure speed, memory, service and time to score (figures in 
 	@$(BIN)/python -m benchmarks.service
 	@$(BIN)/python -m benchmarks.service --small --jobs 200 --json build/bench/service-small.json
 	@$(BIN)/python -m benchmarks.time_to_score --prompts 2 --seeds 1
+
+gpu: $(STAMP) ## try and measure everything on a GPU, in four minutes at most (figures in build/bench/gpu.json)
+	@$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 faults: $(STAMP) ## kill and cut off the real process again and again, soak it, fuzz (hours; figures in build/bench/)
 	@$(BIN)/python -m benchmarks.faults $(ARGS)

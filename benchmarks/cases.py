@@ -6,11 +6,12 @@ weights: speed and memory do not depend on the numbers. The starter is the shipp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.reference import PlainLoop, Seeing
 from generator.loading import STARTER, load_models, read_tensors
@@ -21,15 +22,20 @@ from generator.optimisation.dream import Dream
 from generator.optimisation.probing import settle_precision
 from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest
+from generator.runtime.device import choose_device
 from generator.runtime.precision import choose_precision
 from generator.settings import Settings
 
 PROMPT = "a red apple at night"
-_F16 = {
+F16 = {
     "double_z": False, "z_channels": 256, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128,
     "ch_mult": [1, 1, 2, 2, 4], "num_res_blocks": 2, "attn_resolutions": [16], "dropout": 0.0,
 }  # fmt: skip
-_VIT_B_32 = {
+_TINY = {
+    "double_z": False, "z_channels": 32, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32,
+    "ch_mult": [1, 1, 1, 1], "num_res_blocks": 0, "attn_resolutions": [], "dropout": 0.0,
+}  # fmt: skip
+VIT_B_32 = {
     "embed_dim": 512, "image_resolution": 224, "vision_layers": 12, "vision_width": 768, "vision_patch_size": 32,
     "context_length": 77, "vocab_size": 49408, "transformer_width": 512, "transformer_heads": 8,
     "transformer_layers": 12,
@@ -74,14 +80,43 @@ def models_of(case: Case, device: str, precision: str = "auto") -> Models:
     """The models of a case, as our dream uses them; the plain loop has some of its own, in `fp32`."""
     if case.models == "starter":
         return load_models("starter", device, precision=precision)
+    chosen = choose_device(device)
     torch.manual_seed(0)
-    params = {"embed_dim": 256, "n_embed": 16384, "ddconfig": _F16}
+    vqgan = VQGAN(vqgan_config(F16)).eval().requires_grad_(False).to(chosen)
+    perceptor = Perceptor(CLIP(**VIT_B_32), "ViT-B/32 (random)", device=chosen)
+    models = Models("real", vqgan, (perceptor,), None, chosen, {})
+    return settle_precision(models, choose_precision(precision, models.device))
+
+
+def tiny_models(device: str = "cpu") -> Models:
+    """Models of a second's arithmetic on a CPU, to try a script: an f8 VQGAN and a ViT that sees 32 px."""
+    chosen = choose_device(device)
+    torch.manual_seed(0)
+    vqgan = VQGAN(tiny_vqgan_config()).eval().requires_grad_(False).to(chosen)
+    return Models("tiny", vqgan, (Perceptor(tiny_clip(), "tiny", device=chosen),), None, chosen, {})
+
+
+def vqgan_config(network: Mapping[str, object], channels: int = 256, codes: int = 16384) -> DictConfig:
+    """The yaml of a VQGAN in taming's form."""
+    params = {"embed_dim": channels, "n_embed": codes, "ddconfig": dict(network)}
     config = OmegaConf.create({"model": {"target": "taming.models.vqgan.VQModel", "params": params}})
-    vqgan = VQGAN(config).eval().requires_grad_(False).to(device)
-    perceptor = Perceptor(CLIP(**_VIT_B_32), "ViT-B/32 (random)", device=device)
-    models = Models("real", vqgan, (perceptor,), None, torch.device(device), {})
-    settle_precision(models, choose_precision(precision, models.device))
-    return models
+    assert isinstance(config, DictConfig)  # noqa: S101 - for the type alone
+    return config
+
+
+def tiny_vqgan_config() -> DictConfig:
+    """The yaml of the tiny VQGAN."""
+    return vqgan_config(_TINY, 4, 256)
+
+
+def tiny_clip(**vision: object) -> CLIP:
+    """A CLIP of one layer; by default its image tower is a ViT."""
+    shape = {"vision_layers": 1, "vision_width": 64, "vision_patch_size": 16} | vision
+    side = 32 if isinstance(shape["vision_layers"], int) else 64
+    return CLIP(
+        embed_dim=32, image_resolution=side, context_length=77, vocab_size=49408, transformer_width=64,
+        transformer_heads=1, transformer_layers=1, **shape,
+    )  # fmt: skip
 
 
 def request_of(case: Case, models: Models, seed: int = 0) -> GenerationRequest:
@@ -108,7 +143,7 @@ def plain_loop_of(case: Case, models: Models, request: GenerationRequest, one_cr
 def stock_eye(case: Case, models: Models) -> Seeing:
     """The image tower as clip builds it: ours of a ResNet has its batch norms folded into its convolutions."""
     perceptor = models.perceptors[0]
-    if case.models == "real":
+    if case.models != "starter":
         return Seeing(perceptor.model.visual, perceptor.resolution)
     state = {
         name.removeprefix("visual."): tensor

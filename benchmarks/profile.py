@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.cases import CASES, Case, models_of, request_of, stock_eye
-from benchmarks.report import conditions, options, tell
+from benchmarks.report import conditions, on_gpu, options, tell, wait_for
 from generator.models.model_set import Models
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.cutouts import augment, cut
@@ -46,8 +46,8 @@ class Stopwatch:
         return result
 
     def _now(self) -> float:
-        if self.device == "cuda":
-            torch.cuda.synchronize()
+        if on_gpu(self.device):
+            wait_for(self.device)
             return time.perf_counter()
         return time.process_time()
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from generator.cli.arguments import device_named
+
 BUSY_LOAD = 0.5
 """A load average, per core, from which the machine counts as busy with other things."""
 
@@ -22,7 +24,7 @@ def options(description: str | None, json_name: str) -> argparse.ArgumentParser:
     """A parser with what every benchmark knows."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the CPU")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--device", default="auto", type=device_named, help="auto, cpu, cuda or cuda:1 (auto)")
     parser.add_argument("--json", type=Path, default=Path("build/bench") / json_name, help="where the figures go")
     return parser
 
@@ -35,13 +37,24 @@ def conditions(threads: int, device: str) -> dict[str, Any]:
     cores = os.cpu_count() or 1
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": torch.cuda.get_device_name() if device == "cuda" else (names or [platform.processor()])[0],
+        "machine": torch.cuda.get_device_name(device) if on_gpu(device) else (names or [platform.processor()])[0],
         "cores": cores,
         "threads": threads,
         "torch": torch.__version__,
         "load_before": round(load, 2),
         "busy": load > BUSY_LOAD * cores,
     }
+
+
+def on_gpu(device: str) -> bool:
+    """Whether a device of that name, such as `cuda:0`, is a GPU."""
+    return torch.device(device).type == "cuda"
+
+
+def wait_for(device: str) -> None:
+    """Wait until a GPU has done all that was queued; a CPU has done it already."""
+    if on_gpu(device):
+        torch.cuda.synchronize(device)
 
 
 def _lines(path: Path) -> list[str]:

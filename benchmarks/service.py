@@ -180,8 +180,13 @@ class Counter:
             self._changed.notify_all()
 
 
-async def serve(service: Service, times: Times, jobs: int, settings: dict[str, object], waiting: int) -> Served:
-    """Paint them all while `waiting` jobs wait at any time; the first alone, to see when its preview comes."""
+async def serve(
+    service: Service, times: Times, jobs: int, settings: dict[str, object], waiting: int, warm_up: int = 0
+) -> Served:
+    """Paint them all while `waiting` jobs wait at any time; the first alone, to see when its preview comes.
+
+    Before it so many others are painted that do not count.
+    """
     gate, counter, memory = asyncio.Semaphore(waiting + 1), Counter(service), []
 
     async def one(number: int) -> None:
@@ -190,6 +195,8 @@ async def serve(service: Service, times: Times, jobs: int, settings: dict[str, o
             await counter.hand_over(job_id)
             memory.append(_resident_mib())
 
+    for number in range(warm_up):
+        await counter.hand_over(await counter.order(1, PROMPTS[0], settings | {"seed": number}))
     began = time.monotonic()
     job_id = await counter.order(1, PROMPTS[0], settings | {"seed": 0})
     await counter.until(job_id, lambda view: view.preview is not None or view.job.state is JobState.POSTING)
@@ -206,7 +213,9 @@ def _resident_mib() -> float:
     return int(match[1]) / 1024 if match else float("nan")
 
 
-async def measure(jobs: int, settings: dict[str, object], device: str, waiting: int) -> tuple[Served, Times]:
+async def measure(
+    jobs: int, settings: dict[str, object], device: str, waiting: int, warm_up: int = 0
+) -> tuple[Served, Times]:
     """A run of jobs through the whole service: its database, its files, its thread."""
     engine, times = WatchedDreamer("starter", device, 1.1), Times()
     engine.times = times
@@ -220,7 +229,7 @@ async def measure(jobs: int, settings: dict[str, object], device: str, waiting: 
         )
         await service.start()
         try:
-            return await serve(service, times, jobs, settings, waiting), times
+            return await serve(service, times, jobs, settings, waiting, warm_up), times
         finally:
             await service.close()
 

@@ -23,14 +23,14 @@ from pathlib import Path
 import torch
 
 from benchmarks.cases import CASES, Case, dream_of, models_of, plain_loop_of, request_of
-from benchmarks.report import conditions, options, spread, tell
+from benchmarks.report import conditions, on_gpu, options, spread, tell, wait_for
 
-SIDES = ("ours", "plain", "one_crop_per_call")
+SIDES = ("ours", "plain", "singly")
 """Our dream; the plain loop; the plain loop that shows the networks one crop a call."""
 _SPINS = "300000"
 """How often a thread of OpenMP looks for work before it sleeps, where nobody says otherwise."""
 # On a CPU the larger pictures take minutes each.
-_DEFAULT_CASES = {"cpu": ("starter", "starter-full-size", "256-real"), "cuda": tuple(CASES)}
+_CASES_ON_A_CPU = ("starter", "starter-full-size", "256-real")
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,7 @@ def _work(pipe: Connection, case: Case, side: str, threads: int, device: str) ->
         began, cpu_began = time.perf_counter(), time.process_time()
         for _ in range(case.steps):
             step()
-        if device == "cuda":
-            torch.cuda.synchronize()
+        wait_for(device)
         seconds = time.perf_counter() - began, time.process_time() - cpu_began
         pipe.send([value / case.steps for value in seconds])
     pipe.send((before, _peak_mib(device)))
@@ -107,9 +106,7 @@ def _beginner(case: Case, side: str, device: str) -> Callable[[], Callable[[], o
     models = models_of(case, device, "auto" if side == "ours" else "fp32")
     if side == "ours":
         return lambda: dream_of(case, models).step
-    return lambda: (
-        plain_loop_of(case, models, request_of(case, models), one_crop_per_call=side == "one_crop_per_call").step
-    )
+    return lambda: plain_loop_of(case, models, request_of(case, models), one_crop_per_call=side == "singly").step
 
 
 def _status_mib(key: str) -> float:
@@ -119,17 +116,17 @@ def _status_mib(key: str) -> float:
 
 
 def _resident_mib(device: str) -> float:
-    return torch.cuda.memory_allocated() / 2**20 if device == "cuda" else _status_mib("VmRSS")
+    return torch.cuda.memory_allocated(device) / 2**20 if on_gpu(device) else _status_mib("VmRSS")
 
 
 def _peak_mib(device: str) -> float:
-    return torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else _status_mib("VmHWM")
+    return torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu(device) else _status_mib("VmHWM")
 
 
 def _forget_peak(device: str) -> None:
     """What loading took does not count."""
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+    if on_gpu(device):
+        torch.cuda.reset_peak_memory_stats(device)
     else:
         Path("/proc/self/clear_refs").write_text("5", "ascii")
 
@@ -183,12 +180,12 @@ def main(arguments: list[str]) -> int:
     parser = options(__doc__, "steps.json")
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; by default those for the device")
     parser.add_argument("--rounds", type=int, help="in place of each case's own number")
-    parser.add_argument("--one-crop-per-call", action="store_true", help="also against a plain loop of one call a crop")
+    parser.add_argument("--singly", action="store_true", help="also against a plain loop of one call a crop")
     args: argparse.Namespace = parser.parse_args(arguments)
     about = conditions(args.threads, args.device)
     sides = list(SIDES if args.one_crop_per_call else SIDES[:2])
     figures, rows = {}, []
-    for name in args.cases or _DEFAULT_CASES[args.device]:
+    for name in args.cases or (tuple(CASES) if on_gpu(args.device) else _CASES_ON_A_CPU):
         case = CASES[name]
         figures[name] = compare(case, sides, args.rounds or case.rounds, args.threads, args.device)
         rows += rows_of(case, figures[name])

@@ -21,17 +21,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 
-from benchmarks.cases import CASES, PROMPT, models_of
+from benchmarks.cases import CASES, PROMPT, models_of, tiny_models
 from benchmarks.report import conditions, tell
-from generator.models.clip import CLIP, Perceptor
 from generator.models.model_set import Models
-from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
 from generator.optimisation.footprint import memory_model_of
 from generator.request import GenerationRequest
-from generator.runtime.device import cap_memory, release_unused
+from generator.runtime.device import cap_memory, choose_device, release_unused
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import Precision
 from generator.settings import Settings, Size
@@ -71,8 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.device == "cpu" and not given.tiny:
         print("float16 with real shapes would take days on a CPU; add --tiny.")
         return 2
-    about = conditions(torch.get_num_threads(), given.device) | {"tiny": given.tiny, "cutouts": given.cutouts}
-    models = _tiny_models() if given.tiny else models_of(CASES["512-real"], given.device)
+    device = str(choose_device(given.device))
+    about = conditions(torch.get_num_threads(), device) | {"tiny": given.tiny, "cutouts": given.cutouts}
+    models = tiny_models(device) if given.tiny else models_of(CASES["512-real"], device)
     with _as_on_a_t4():
         figures = [_measure(models, size, given.cutouts, given.steps) for size in given.sizes]
     head = ("size", "picture off by", "loss off by", "estimated MiB", "peak MiB", "s/step", "cutouts at once", "right")
@@ -168,22 +166,6 @@ def _as_on_a_t4() -> Iterator[None]:
         backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32 = before
         backends.cuda.enable_flash_sdp(attention[0])
         backends.cuda.enable_cudnn_sdp(attention[1])
-
-
-def _tiny_models() -> Models:
-    network = {
-        "double_z": False, "z_channels": 32, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32,
-        "ch_mult": [1, 1, 1, 1], "num_res_blocks": 0, "attn_resolutions": [], "dropout": 0.0,
-    }  # fmt: skip
-    params = {"embed_dim": 4, "n_embed": 256, "ddconfig": network}
-    torch.manual_seed(0)
-    vqgan = VQGAN(OmegaConf.create({"model": {"target": "taming.models.vqgan.VQModel", "params": params}}))
-    clip = CLIP(
-        embed_dim=32, image_resolution=32, vision_layers=1, vision_width=64, vision_patch_size=16, context_length=77,
-        vocab_size=49408, transformer_width=64, transformer_heads=1, transformer_layers=1,
-    )  # fmt: skip
-    perceptor = Perceptor(clip, "tiny")
-    return Models("tiny", vqgan.eval().requires_grad_(False), (perceptor,), None, torch.device("cpu"), {})
 
 
 def _row(item: Figures) -> list[str]:

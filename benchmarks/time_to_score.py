@@ -66,7 +66,7 @@ class Clock:
         """What the function gives; its time is added."""
         began, cpu_began = time.perf_counter(), time.process_time()
         result = function()
-        if torch.cuda.is_available():
+        if torch.cuda.is_initialized():
             torch.cuda.synchronize()
         self.wall_s += time.perf_counter() - began
         self.cpu_s += time.process_time() - cpu_began

@@ -110,6 +110,7 @@ async def _load(config: Config, folder: Path) -> tuple[Engine, Settings]:
         own=config.own_models,
         precision=config.precision,
         memory_share=config.gpu_memory_share,
+        fall_back_to_cpu=config.gpu_fall_back_to_cpu,
     )
     suggested = await asyncio.to_thread(engine.load)
     return engine, suggested.merged({str(name): value for name, value in config.generator.items()})

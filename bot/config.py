@@ -23,8 +23,9 @@ def _number(default: float, low: float, high: float, help_text: str) -> Any:  # 
     return field(default=default, metadata={"low": low, "high": high, "help": help_text})
 
 
-def _choice(default: str, choices: tuple[str, ...], help_text: str) -> Any:  # noqa: ANN401
-    return field(default=default, metadata={"choices": choices, "help": help_text})
+def _choice(default: str, choices: tuple[str, ...], help_text: str, others: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
+    """One of some words; `others` are forms that a word may have beside, each with the pattern that it must match."""
+    return field(default=default, metadata={"choices": choices, "help": help_text, "others": others or {}})
 
 
 def _text(default: str, help_text: str) -> Any:  # noqa: ANN401
@@ -118,11 +119,19 @@ class Config:
     """config.yaml, checked: once it exists, its values are of the right type and in range."""
 
     models: str = _text("starter", "the model set that paints; `python -m generator models` lists them")
-    device: str = _choice("auto", ("auto", "cpu", "cuda"), "where it is painted")
+    device: str = _choice(
+        "auto",
+        ("auto", "cpu", "cuda"),
+        "where it is painted; cuda:1 is the second GPU",
+        {"cuda:N": r"cuda:(0|[1-9]\d?)"},
+    )
     precision: str = _choice(
         "auto", ("auto", "fp32", "bf16", "fp16"), "number format of the networks; auto is the best that the device has"
     )
     gpu_memory_share: float = _number(1.0, 0.1, 1.0, "share of a GPU's memory that may be used")
+    gpu_fall_back_to_cpu: bool = field(
+        default=False, metadata={"help": "whether the CPU goes on where the GPU fails while the bot runs"}
+    )
     vqgan: str = _text("", "checkpoint of a VQGAN of your own in place of a model set; goes with vqgan_config")
     vqgan_config: str = _text("", "the yaml of that VQGAN, in the form of taming-transformers")
     perceptors: list[str] = field(
@@ -227,18 +236,22 @@ def values_of(section: object, prefix: str = "") -> Iterator[tuple[str, Field[An
 def allowed(item: Field[Any]) -> str:
     """What a key may hold, in a few words."""
     if "choices" in item.metadata:
-        return ", ".join(item.metadata["choices"])
+        return ", ".join((*item.metadata["choices"], *item.metadata["others"]))
     if "low" in item.metadata:
         kind = "a whole number" if item.type == "int" else "a number"
         return f"{kind} from {item.metadata['low']:g} to {item.metadata['high']:g}"
-    return {"str": "text", "list[int]": "a list of ids", "list[str]": "a list of texts"}.get(
+    return {"str": "text", "bool": "true or false", "list[int]": "a list of ids", "list[str]": "a list of texts"}.get(
         str(item.type), "a mapping"
     )
 
 
 def _check(key: str, item: Field[Any], value: Any) -> None:  # noqa: ANN401 - any value that YAML can hold
     choices, low = item.metadata.get("choices"), item.metadata.get("low")
-    if choices is not None and value not in choices:
+    if (
+        choices is not None
+        and value not in choices
+        and not any(re.fullmatch(pattern, value) for pattern in item.metadata["others"].values())
+    ):
         raise ConfigError("config_out_of_range", key=key, allowed=allowed(item))
     if low is not None and not low <= value <= item.metadata["high"]:
         raise ConfigError("config_out_of_range", key=key, allowed=allowed(item))

@@ -21,7 +21,14 @@ if not multiplies_bfloat16():
 if TYPE_CHECKING:
     from generator.checkpoints.catalogue import model_names
     from generator.checkpoints.sources import OwnModels
-    from generator.errors import Cancelled, CheckpointError, GeneratorError, InvalidRequest, OutOfMemory
+    from generator.errors import (
+        Cancelled,
+        CheckpointError,
+        DeviceFailed,
+        GeneratorError,
+        InvalidRequest,
+        OutOfMemory,
+    )
     from generator.images.files import encode, normalise, write_file
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
     from generator.models.model_set import Models
     from generator.models.safety import unsafe_share
     from generator.optimisation.dream import Dream
+    from generator.optimisation.moving import moved_to
     from generator.optimisation.request_warnings import request_warnings
     from generator.optimisation.snapshot import latent_of
     from generator.prompts import MAX_PROMPT_CHARACTERS, MAX_WEIGHT, Scene, TextPrompt, explain_story, parse_story
@@ -54,11 +62,12 @@ _MODULES = {
     "inspection": ("Condition", "ModelFile", "look_at_set"),
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
-    "errors": ("Cancelled", "CheckpointError", "GeneratorError", "InvalidRequest", "OutOfMemory"),
+    "errors": ("Cancelled", "CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
     "runtime.memory": ("gpu_memory",),
+    "optimisation.moving": ("moved_to",),
     "loading": ("load_models",),
     "models.model_set": ("Models",),
     "optimisation.request_warnings": ("request_warnings",),
@@ -89,6 +98,7 @@ __all__ = [
     "Cancelled",
     "CheckpointError",
     "Condition",
+    "DeviceFailed",
     "Dream",
     "GenerationRequest",
     "GeneratorError",
@@ -123,6 +133,7 @@ __all__ = [
     "look_at_memory",
     "look_at_set",
     "model_names",
+    "moved_to",
     "normalise",
     "normalise_apart",
     "parse_story",

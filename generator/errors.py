@@ -28,5 +28,9 @@ class OutOfMemory(GeneratorError):
     """The picture does not fit in the memory of the device."""
 
 
+class DeviceFailed(GeneratorError):
+    """The GPU failed in the middle of its work; what lies on it cannot be used any more."""
+
+
 class Cancelled(GeneratorError):
     """The dream was stopped from outside before it was finished."""

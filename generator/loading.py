@@ -66,6 +66,7 @@ def load_models(
         CheckpointError: if a file is missing, broken or does not fit; the message names it.
         InvalidRequest: for an unknown model set, device or precision.
         OutOfMemory: if the models do not fit.
+        DeviceFailed: if the GPU fails.
     """
     if own is None and name.startswith(PREFIX):
         text = (
@@ -73,11 +74,11 @@ def load_models(
         )
         raise InvalidRequest(Message(text, models=name[:64]), "models")
     chosen = choose_device(device)
-    wanted = choose_precision(precision, chosen)
-    cap_memory(chosen, memory_share)
     opened = None if own is None and name == "starter" else open_set(name) if own is None else own.open(name)
     try:
         with device_context(chosen, exact=False):
+            wanted = choose_precision(precision, chosen)
+            cap_memory(chosen, memory_share)
             models = load_starter(STARTER, chosen, graphs) if opened is None else load_opened(opened, chosen)
             models = settle_precision(models, wanted)
     except OutOfMemory as exc:

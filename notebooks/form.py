@@ -34,7 +34,7 @@ class Form:
 
     def __init__(self, models: str, device: str) -> None:
         self.models = _dropdown("models", model_names(), models)
-        self.device = _dropdown("device", ("auto", "cpu", "cuda"), device)
+        self.device = _dropdown("device", tuple(dict.fromkeys(("auto", "cpu", "cuda", device))), device)
         self.prompt = widgets.Textarea(
             value="a red apple", description="prompt", layout=_WIDE, style=_STYLE, continuous_update=False
         )

@@ -108,7 +108,7 @@ JUDGES = {"plain": Plain, "patches": Patches}
 def softened(pictures: Tensor) -> Tensor:
     """A third of the pictures a little out of focus, so that a soft picture is no other thing."""
     blurred = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2.0, mode="bilinear")
-    return torch.where(torch.rand(len(pictures), 1, 1, 1) < 0.33, blurred, pictures)
+    return torch.where(torch.rand(len(pictures), 1, 1, 1).to(pictures) < 0.33, blurred, pictures)
 
 
 def verdict_loss(evaluate: Judge, pictures: Tensor, nothing: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

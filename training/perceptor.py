@@ -120,7 +120,7 @@ def mush(pictures: Tensor) -> Tensor:
     noise = F.interpolate(torch.randn(count, 3, 8, 8) * 0.3, size=side, mode="bicubic")
     noise = (noise + F.interpolate(torch.randn(count, 3, 16, 16) * 0.2, size=side, mode="bicubic") + 0.5).clamp(0, 1)
     blend = (pictures + pictures.roll(1, 0) + pictures.roll(2, 0).flip(2)) / 3
-    choice = kind[:, None, None, None]
+    choice = kind[:, None, None, None].to(pictures.device)
     out = torch.where(choice == 0, shuffled, torch.where(choice == 1, noise.to(pictures), blend))
     return out + torch.randn_like(out) * 0.03
 

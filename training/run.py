@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from generator.cli.arguments import device_named
+
 
 def arguments(description: str | None, steps: int, batch: int, flags: tuple[str, ...] = ()) -> argparse.Namespace:
     """The options that every training command has."""
@@ -22,7 +24,7 @@ def arguments(description: str | None, steps: int, batch: int, flags: tuple[str,
     parser.add_argument("--batch", type=int, default=batch, help=f"pictures in a step (default {batch})")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default="auto", type=device_named, help="auto, cpu, cuda or cuda:1 (auto)")
     for flag in flags:
         parser.add_argument(f"--{flag}", action="store_true", help="see the description")
     options = parser.parse_args()

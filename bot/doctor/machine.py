@@ -46,13 +46,13 @@ def check_torch(machine: Machine, device: str) -> Finding:
     found = say("found_torch_cpu", version=machine.torch)
     if device == "cpu":
         return Finding("torch", State.OK, found)
-    return Finding("torch", State.FAIL if device == "cuda" else State.WARN, found, say("do_torch_cpu"))
+    return Finding("torch", State.FAIL if _is_gpu(device) else State.WARN, found, say("do_torch_cpu"))
 
 
 def check_driver(machine: Machine, device: str, version: str | None) -> Finding:
     """Whether NVIDIA's driver is new enough for torch's CUDA."""
     if version is None:
-        if device == "cuda":
+        if _is_gpu(device):
             return Finding("driver", State.FAIL, say("found_no_driver"), say("do_driver_missing"))
         state = State.OK if device == "cpu" else State.WARN
         return Finding("driver", state, say("found_no_driver"), "" if device == "cpu" else say("do_driver_cpu"))
@@ -65,19 +65,25 @@ def check_driver(machine: Machine, device: str, version: str | None) -> Finding:
 
 def check_gpu(machine: Machine, device: str, driver: str | None) -> Finding:
     """Whether the GPU that would paint can be used, and has room."""
-    if not machine.gpus:
+    number = int(device.partition(":")[2] or 0)
+    if number >= len(machine.gpus):
         if device == "cpu":
             return Finding("gpu", State.OK, say("found_no_gpu_needed"))
         found = say("found_no_gpu", why=machine.complaint).strip()
-        state = State.FAIL if device == "cuda" else State.WARN
+        state = State.FAIL if _is_gpu(device) else State.WARN
         return Finding("gpu", state, found, "" if driver is None else say("do_gpu"))
-    gpu = machine.gpus[0]
+    gpu = machine.gpus[number]
     found = say("found_gpu", name=gpu.name, memory=f"{gpu.memory_bytes / GB:.1f}", free=f"{gpu.free_bytes / GB:.1f}")
     if not gpu.supported and device != "cpu":
         return Finding("gpu", State.FAIL, found, say("do_gpu_unsupported", architecture=gpu.architecture))
     if gpu.free_bytes < gpu.memory_bytes / 2:
         return Finding("gpu", State.WARN, found, say("do_gpu_busy"))
     return Finding("gpu", State.OK, found)
+
+
+def _is_gpu(device: str) -> bool:
+    """Whether config.yaml asks for a GPU and nothing else: `cuda`, or one by its number."""
+    return device.startswith("cuda")
 
 
 def check_memory(memory: HostMemory | None) -> Finding:

@@ -28,6 +28,7 @@ from bot.waiting import FOR_A_TIME, FOR_NEWS, ExternalWait
 from bot.worker.protocol import Executor, GeneratedPicture, Interrupted, ProgressUpdate, StopMode, Work, WorkerDied
 from generator import (
     CheckpointError,
+    DeviceFailed,
     GenerationRequest,
     GeneratorError,
     OutOfMemory,
@@ -311,7 +312,8 @@ def reason_for(exc: Exception, error_id: str) -> Sentence:
     if isinstance(exc, FilesError | StoreError):
         return Sentence.of("not_saved", error_id=error_id)
     if isinstance(exc, WorkerDied):
-        return Sentence.of("painter_died", error_id=error_id)
+        failed = isinstance(exc.__cause__, DeviceFailed)
+        return Sentence.of("gpu_failed" if failed else "painter_died", error_id=error_id)
     if isinstance(exc, BotError):
         return exc.sentence
     return Sentence.of("unexpected", error_id=error_id)

@@ -15,11 +15,13 @@ from PIL import Image
 from bot.log import about
 from generator import (
     CheckpointError,
+    DeviceFailed,
     Dream,
     GenerationRequest,
     InvalidRequest,
     Message,
     Models,
+    OutOfMemory,
     OwnModels,
     Provenance,
     Settings,
@@ -27,6 +29,7 @@ from generator import (
     gpu_memory,
     latent_of,
     load_models,
+    moved_to,
     request_warnings,
     unsafe_share,
 )
@@ -46,11 +49,14 @@ class GeneratorEngine:
         own: OwnModels | None = None,
         precision: str = "auto",
         memory_share: float = 1.0,
+        fall_back_to_cpu: bool = False,
     ) -> None:
         """The keys of config.yaml: `models`, `device`, `safety.threshold`, those of own files, and so on."""
         self._name, self._device, self._unsafe_from = name, device, unsafe_from
         self._own, self._precision, self._memory_share = own, precision, memory_share
+        self._fall_back_to_cpu = fall_back_to_cpu
         self._models: Models | None = None
+        self._device_failed = False
 
     def load(self) -> Settings:
         """Load the models, and return what every picture should begin with by their own suggestion. Blocking.
@@ -91,7 +97,7 @@ class GeneratorEngine:
             GeneratorError: if these models cannot dream this.
         """
         models = self._models_for(request)
-        return Dream(request, models, None if parent is None else latent_of(parent).to(models.device))
+        return Dream(request, models, None if parent is None else latent_of(parent))
 
     def resume(self, request: GenerationRequest, snapshot: bytes) -> Dream:
         """The dream of a request as it was at its snapshot.
@@ -99,18 +105,26 @@ class GeneratorEngine:
         Raises:
             CheckpointError: if the snapshot cannot be used.
         """
-        dream = Dream.resume(snapshot, self._models_for(request))
+        models = self._models_for(request)
+        dream = Dream.resume(moved_to(models, snapshot) if self._fall_back_to_cpu else snapshot, models)
         # Where memory was short, it is painted at a smaller size than was asked for.
         painted = dream.request.settings.merged({"size": request.settings.size})
         if replace(dream.request, settings=painted) != request:
             raise CheckpointError("This snapshot is of another picture.")
         return dream
 
+    def renew(self) -> None:
+        """Load the models anew for the next picture: those at hand lie on a device that failed."""
+        self._device_failed = True
+
     def is_unsafe(self, image: Image.Image) -> bool:
         """Whether the check finds something that an ordinary channel should not show openly."""
         return unsafe_share(image, self._loaded()) >= self._unsafe_from
 
     def _models_for(self, request: GenerationRequest) -> Models:
+        if self._device_failed and self._models is not None:
+            # Until they are there, other threads find the old ones, of which they ask nothing that computes.
+            self._models, self._device_failed = self._loaded_anew(self._models), False
         models = self._loaded()
         if request.models != models.name:
             text = "This picture needs the models {wanted}, and this bot paints with {ours} now; ask for it anew."
@@ -119,12 +133,27 @@ class GeneratorEngine:
 
     def _loaded(self) -> Models:
         if self._models is None:
-            began = time.monotonic()
-            self._models = load_models(
-                self._name, self._device, own=self._own, precision=self._precision, memory_share=self._memory_share
-            )
-            seconds = round(time.monotonic() - began, 2)
-            _log.info(
-                "models loaded", extra=about(models=self._models.name, device=str(self._models.device), seconds=seconds)
-            )
+            self._models = self._load(self._device, self._precision)
         return self._models
+
+    def _loaded_anew(self, failed: Models) -> Models:
+        """The models on the device that failed, or on the CPU where the host allows that.
+
+        Raises:
+            DeviceFailed: if the device does not work any more, and nothing else may paint.
+        """
+        try:
+            return self._load(str(failed.device), self._precision)
+        except (DeviceFailed, InvalidRequest, OutOfMemory) as exc:
+            if not self._fall_back_to_cpu:
+                text = "The GPU failed; start the program again, and look at nvidia-smi if it lasts."
+                raise DeviceFailed(Message(text)) from exc
+            _log.warning("the GPU failed; until the bot is started again the CPU paints: %s", exc)
+            return self._load("cpu", "fp32" if self._precision == "fp32" else "auto")
+
+    def _load(self, device: str, precision: str) -> Models:
+        began = time.monotonic()
+        models = load_models(self._name, device, own=self._own, precision=precision, memory_share=self._memory_share)
+        seconds = round(time.monotonic() - began, 2)
+        _log.info("models loaded", extra=about(models=models.name, device=str(models.device), seconds=seconds))
+        return models

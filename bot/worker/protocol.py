@@ -88,6 +88,9 @@ class Engine(Protocol):
             CheckpointError: if the snapshot cannot be used.
         """
 
+    def renew(self) -> None:
+        """Begin and resume with models that are loaded anew: the device of those at hand failed."""
+
     def is_unsafe(self, image: Image.Image) -> bool:
         """Whether the check finds something that an ordinary channel should not show openly."""
 

@@ -1,7 +1,7 @@
 """The executor of this machine: one thread that owns the models and paints.
 
 It meets the event loop only by `loop.call_soon_threadsafe`. Everything public runs on the event loop; what runs on the
-thread is in `_Painter`. A thread that dies, or stands still for too long, is replaced.
+thread is in `_Painter`. A thread that dies, whose GPU fails, or that stands still for too long, is replaced.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bot.worker.protocol import (
     Work,
     WorkerDied,
 )
-from generator import CheckpointError, OutOfMemory, Progress, Timelapse
+from generator import CheckpointError, DeviceFailed, OutOfMemory, Progress, Timelapse
 
 FRAMES = 40
 """At most so many pictures make a timelapse."""
@@ -193,6 +193,10 @@ class _Worker:
             error = OutOfMemory("The memory of this machine is used up.")
             error.__cause__ = exc
             return emptied(error)
+        except DeviceFailed as exc:  # Nothing that lies on it can be used any more: another thread begins afresh.
+            self._engine.renew()
+            emptied(exc)
+            raise
         except Exception as exc:  # Told to whoever waits for the picture.
             return emptied(exc)
 

@@ -80,6 +80,16 @@ def again_parser() -> SentenceParser:
     return parser
 
 
+def device_named(text: str) -> str:
+    """A device for the flags of other programs: its name with the number, such as `cuda:0` for `auto` or `cuda`."""
+    from generator.runtime.device import choose_device
+
+    try:
+        return str(choose_device(text))
+    except InvalidRequest as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
 def given_settings(options: argparse.Namespace) -> dict[str, object]:
     """The settings that were given as flags, by name, as values that `Settings.merged` checks."""
     given: dict[str, object] = {}
@@ -180,7 +190,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--timelapse", nargs="?", const="", metavar="FILE",
         help=f"save how it grew, as {_listed(timelapse.FORMATS)} (default name: by the picture's)",
     )  # fmt: skip
-    group.add_argument("--device", metavar="NAME", help="auto, cpu or cuda (default: auto)")
+    group.add_argument(
+        "--device", metavar="NAME", help="auto, cpu, cuda or a GPU by its number such as cuda:1 (default: auto)"
+    )
     group.add_argument(
         "--precision", choices=PRECISIONS, default=None,
         help="number format of the networks (default: auto, the best that the device has)",

@@ -41,7 +41,7 @@ from generator.optimisation.targets import Targets, targets_of
 from generator.provenance import Provenance
 from generator.recipe import request_from_json, request_to_json
 from generator.request import GenerationRequest, Picture, Progress
-from generator.runtime.device import device_context, release_unused, run_or_oom
+from generator.runtime.device import device_context, on_its_device, release_unused, run_or_oom
 from generator.runtime.precision import Precision
 
 _RESAMPLING = Image.Resampling.BICUBIC
@@ -69,7 +69,8 @@ class Dream:
         """
         self.request, self._models, self._parent_latent = request, models, parent_latent
         self._graphs = graphs_of(models) if graphs is None else graphs
-        self._plan = MemoryPlan.planned(request.settings, models, self._graphs, cutouts_at_once)
+        with device_context(models.device, exact=False):
+            self._plan = MemoryPlan.planned(request.settings, models, self._graphs, cutouts_at_once)
         self._start(request)
 
     def _start(self, request: GenerationRequest) -> None:
@@ -143,6 +144,7 @@ class Dream:
         with device_context(self._models.device, self._exact):
             return at_size(self._models.vqgan, self._latent.average, self._schedule.size).clone()
 
+    @on_its_device
     def step(self) -> Progress:
         """Improve the picture once; nothing happens to a finished one.
 
@@ -233,6 +235,7 @@ class Dream:
         self._plan.widened = True
         self._start(self.request)
 
+    @on_its_device
     def preview(self) -> Image.Image:
         """The picture so far, at full size: what the last step decoded, or the finished picture."""
         if self.finished or self._image is None:
@@ -240,6 +243,7 @@ class Dream:
         image = to_image(self._image)
         return image if image.size == self._schedule.size else image.resize(self._schedule.size, _RESAMPLING)
 
+    @on_its_device
     def picture(self) -> Picture:
         """The picture, with a request that makes it again; before the end it is the picture so far.
 
@@ -265,6 +269,7 @@ class Dream:
                 self._ended_here = to_image(self._models.vqgan.decode(self._models.vqgan.quantise(self.latent)[0]))
         return self._ended_here.copy()
 
+    @on_its_device
     def snapshot(self) -> bytes:
         """All that `resume` needs to go on as if nothing had happened."""
         facts = self._tracker.facts() | {

@@ -29,6 +29,7 @@ class MemoryPlan:
         size: of the picture, as painted.
         group: how many cutouts are judged at a time.
         widened: whether half precision was not enough for these models.
+        moved: whether it began on another kind of device, see `generator.optimisation.moving`.
     """
 
     def __init__(self, schedule: Schedule, group: int | None = None) -> None:
@@ -37,7 +38,7 @@ class MemoryPlan:
         self._unit_px = schedule.factor * (2 if schedule.coarse_steps else 1)
         self._asked = self.size = schedule.size
         self.group = self._cutouts if group is None else max(1, min(group, self._cutouts))
-        self._narrowed = self.widened = False
+        self._narrowed = self.widened = self.moved = False
 
     @classmethod
     def planned(cls, settings: Settings, models: Models, graphs: GraphCache, group: int | None = None) -> Self:
@@ -68,6 +69,9 @@ class MemoryPlan:
             remarks.append(Message("Memory ran short, so the crops were judged in groups; it only took longer."))
         if self.widened:
             remarks.append(Message("Half precision was not enough for these models; it was painted in full precision."))
+        if self.moved:
+            text = "The device that began this picture failed, and another one finished it; its recipe paints another."
+            remarks.append(Message(text))
         return tuple(remarks)
 
     def plan(self, footprint: MemoryModel, free_bytes: int) -> None:
@@ -115,7 +119,8 @@ class MemoryPlan:
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes, as JSON can hold it."""
-        return {"group": self.group, "asked": str(self._asked), "narrowed": self._narrowed, "widened": self.widened}
+        state = {"group": self.group, "asked": str(self._asked), "narrowed": self._narrowed, "widened": self.widened}
+        return state | ({"moved": True} if self.moved else {})
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` gave; the size itself is that of the request.
@@ -129,4 +134,5 @@ class MemoryPlan:
         if type(group) is not int or not isinstance(narrowed, bool) or not isinstance(widened, bool):
             raise TypeError("it does not say what was given up")
         self.group, self._narrowed, self.widened = max(1, min(group, self._cutouts)), narrowed, widened
+        self.moved = state.get("moved", False) is True
         self._asked = Size.parse(str(state["asked"]))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import gc
+import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import torch
 
-from generator.errors import GeneratorError, InvalidRequest, OutOfMemory
+from generator.errors import DeviceFailed, GeneratorError, InvalidRequest, OutOfMemory
 from generator.messages import Message
 from generator.provenance import MAX_THREADS
 
@@ -28,17 +31,52 @@ _HOST_IS_FULL = (
 )
 _DOES_NOT_FIT = Message("The picture does not fit in memory; choose a smaller size or fewer cutouts.")
 _BY_ONEDNN = torch._C._get_mkldnn_enabled()
-_GPU_FAILED = ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS", "NVIDIA driver")
+_GPU_FAILED = (
+    "CUDA error",
+    "CUDA driver error",
+    "CUDA unknown error",
+    "No CUDA GPUs are available",
+    "Triton Error [CUDA]",
+    "cuDNN error",
+    "CUBLAS_STATUS",
+    "CUDNN_STATUS",
+    "CUSOLVER_STATUS",
+    "NVIDIA driver",
+)
+_LOG = logging.getLogger(__name__)
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+
+class _Placed(Protocol):
+    """Models on a device."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+
+class _HasModels(Protocol):
+    @property
+    def _models(self) -> _Placed: ...
+
+
+_Owner = TypeVar("_Owner", bound=_HasModels)
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """The device of that name; `auto` is the GPU where there is one, else the CPU.
 
+    A GPU comes with its number, which `cuda` alone leaves out: it is the first then. Some of torch's functions refuse
+    a device without one.
+
     Raises:
         InvalidRequest: if this machine has no such device.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        count, complaint = _count_gpus()
+        if complaint:
+            _LOG.warning("No GPU can be used, so the CPU paints: %s", complaint)
+        name = "cuda" if count else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as exc:
@@ -47,19 +85,33 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type not in ("cpu", "cuda"):
         text = "Reverie does not run on {name}; choose auto, cpu or cuda."
         raise InvalidRequest(Message(text, name=repr(name[:40])), "device")
-    if device.type == "cuda":
-        if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
-            text = "This machine has no GPU {name} that torch can use; choose auto or cpu."
-            raise InvalidRequest(Message(text, name=repr(name)), "device")
-        # cuBLAS reads this when it starts; without it no product is exact to the byte. See `working`.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    return device
+    if device.type == "cpu":
+        return device
+    count, complaint = _count_gpus()
+    number = device.index or 0
+    if "too old" in complaint:
+        text = "The driver of the GPU {name} is too old for this torch; install a newer one, or choose cpu."
+        raise InvalidRequest(Message(text, name=repr(name)), "device")
+    if not 0 <= number < count:
+        text = "This machine has no GPU {name} that torch can use; choose auto or cpu."
+        raise InvalidRequest(Message(text, name=repr(name)), "device")
+    # cuBLAS reads this when it starts; without it no product is exact to the byte. See `working`.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return torch.device("cuda", number)
+
+
+def _count_gpus() -> tuple[int, str]:
+    """How many GPUs torch can use, and its first sentence about a driver that it cannot use."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return count, str(said[0].message).partition(". ")[0][:300] if said and not count else ""
 
 
 def cap_memory(device: torch.device, share: float) -> None:
     """Let this process use no more than a share of a GPU's memory; on a CPU there is no such cap."""
     if device.type == "cuda":
-        torch.cuda.set_per_process_memory_fraction(share, device)
+        torch.cuda.set_per_process_memory_fraction(float(share), device)
 
 
 def release_unused(device: torch.device) -> None:
@@ -88,19 +140,20 @@ def as_many_threads(count: int) -> Iterator[None]:
 def device_context(device: torch.device, exact: bool) -> Iterator[None]:
     """Work on `device`; with `exact`, on a GPU, only by operations that repeat to the byte.
 
+    The device is torch's own choice meanwhile, on this thread: events, streams and Triton's kernels go there, which
+    else went to the first GPU.
+
     torch knows that choice only for the whole process. It is made at the beginning and undone at the end, so that it
     holds for this piece of work alone, provided that no other thread uses the GPU meanwhile. On a CPU every operation
     of the dream repeats anyway, for a given number of threads (see `generator.optimisation.dream`).
 
     Raises:
         OutOfMemory: in place of torch's own error.
-        GeneratorError: if the GPU fails otherwise.
+        DeviceFailed: if the GPU fails otherwise.
     """
+    gpu = device.type == "cuda"
     try:
-        if exact and device.type == "cuda":
-            with _deterministic():
-                yield
-        else:
+        with torch.cuda.device(device) if gpu else nullcontext(), _deterministic() if gpu and exact else nullcontext():
             yield
         check_products()
     except (RuntimeError, MemoryError) as exc:
@@ -108,6 +161,19 @@ def device_context(device: torch.device, exact: bool) -> Iterator[None]:
         if sentence is None:
             raise
         raise sentence from exc
+
+
+def on_its_device(
+    method: Callable[Concatenate[_Owner, _Given], _Result],
+) -> Callable[Concatenate[_Owner, _Given], _Result]:
+    """A method of something that has models, done as in `working`: a GPU that fails is noticed wherever it is read."""
+
+    @functools.wraps(method)
+    def done(self: _Owner, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+        with device_context(self._models.device, exact=False):
+            return method(self, *args, **kwargs)
+
+    return done
 
 
 def check_products() -> None:
@@ -127,7 +193,7 @@ def run_or_oom(device: torch.device, exact: bool, work: Callable[[], None]) -> b
     """Do some work as in `working`; False if memory ran out, after what the work held is given back.
 
     Raises:
-        GeneratorError: if the GPU fails otherwise.
+        DeviceFailed: if the GPU fails otherwise.
     """
     try:
         with device_context(device, exact):
@@ -154,7 +220,7 @@ def _sentence_for(exc: RuntimeError | MemoryError) -> GeneratorError | None:
     if isinstance(exc, MemoryError) or any(mark in text for mark in _HOST_IS_FULL):
         return OutOfMemory(_DOES_NOT_FIT)
     if isinstance(exc, torch.AcceleratorError) or any(mark in text for mark in _GPU_FAILED):
-        return GeneratorError(Message("The GPU failed; start the program again, and look at nvidia-smi if it lasts."))
+        return DeviceFailed(Message("The GPU failed; start the program again, and look at nvidia-smi if it lasts."))
     return None
 
 

@@ -31,10 +31,16 @@ class MemoryBudget:
 
 
 def gpu_memory(device: torch.device) -> dict[str, int]:
-    """Bytes of a GPU: `used` by this process, `free` to all programs, `total`; empty for a CPU. Any thread."""
+    """Bytes of a GPU: `used` by this process, `free` to all programs, `total`; empty for a CPU. Any thread.
+
+    It is empty as well for a GPU that does not answer: this is no place to notice that it failed.
+    """
     if device.type != "cuda":
         return {}
-    free, total = torch.cuda.mem_get_info(device)
+    try:
+        free, total = torch.cuda.mem_get_info(device)
+    except RuntimeError:
+        return {}
     return {"used": torch.cuda.memory_reserved(device), "free": free, "total": total}
 
 

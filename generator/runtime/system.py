@@ -70,14 +70,27 @@ def look_at_machine() -> Machine:
 def _gpu(number: int) -> GPU:
     import torch
 
-    major, minor = torch.cuda.get_device_capability(number)
-    free, total = torch.cuda.mem_get_info(number)
+    properties = torch.cuda.get_device_properties(number)
+    major, minor = properties.major, properties.minor
     built_for = [name.removeprefix("sm_") for name in torch.cuda.get_arch_list() if name.startswith("sm_")]
     # Machine code runs on later cards of the same generation as well.
     supported = any(
         int(name[:-1]) == major and int(name[-1]) <= minor for name in (n.rstrip("af") for n in built_for) if name
     )
-    return GPU(torch.cuda.get_device_name(number), f"sm_{major}{minor}", supported, total, free)
+    total = int(properties.total_memory)
+    return GPU(str(properties.name), f"sm_{major}{minor}", supported, total, _free_bytes(number))
+
+
+def _free_bytes(number: int) -> int:
+    """What no program holds; none where there is not even room to ask."""
+    import torch
+
+    try:
+        return int(torch.cuda.mem_get_info(number)[0])
+    except RuntimeError as exc:
+        if "out of memory" in str(exc):
+            return 0
+        raise
 
 
 def _first_line(text: str) -> str:

@@ -93,6 +93,8 @@ class FakeDreamer:
         self.open.set()
         self.faults: list[BaseException] = []
         """Raised by the steps that come next, one each."""
+        self.renewed = 0
+        """How often it was told to load its models anew."""
         self.unsafe = False
         self.starts: dict[str, dict[str, object]] = {}
         self.made_with = Provenance()
@@ -132,6 +134,9 @@ class FakeDreamer:
             raise CheckpointError("This snapshot is of another picture.")
         self.resumed.append(dream.step_number)
         return dream
+
+    def renew(self) -> None:
+        self.renewed += 1
 
     def is_unsafe(self, image: Image.Image) -> bool:
         return self.unsafe

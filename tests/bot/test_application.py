@@ -14,7 +14,7 @@ from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
 from bot.service import GRID, FollowUp, JobSpec, Safety
 from bot.texts import Sentence
-from generator import GeneratorError, OutOfMemory, Provenance, read_recipe
+from generator import DeviceFailed, GeneratorError, OutOfMemory, Provenance, read_recipe
 from tests.bot.real_service import BEN, CHANNEL, GUILD, QUICK, RealService, requester, until
 
 LONG = {"steps": 600}
@@ -207,6 +207,29 @@ async def test_a_job_that_kills_the_thread_twice_has_failed(bench: RealService) 
     assert failed.reason is not None
     assert failed.reason.key == "painter_died"
     await bench.reaches(other.id, JobState.POSTING)
+
+
+async def test_a_gpu_that_fails_in_a_step_costs_no_step_that_was_saved(bench: RealService) -> None:
+    bench.engine.step_s = 0.1
+    job = await bench.imagine(steps=12)
+
+    async def saved() -> bool | None:
+        return True if bench.files.read(Kind.SNAPSHOT, job.id, 1) else None
+
+    await until(saved)
+    bench.engine.faults = [DeviceFailed("The GPU failed.")]
+    await bench.reaches(job.id, JobState.POSTING)
+    assert (bench.executor.deaths, bench.engine.renewed) == (1, 1)
+    assert len(bench.engine.resumed) == 1 and bench.engine.resumed[0] > 0
+    assert len(bench.engine.begun) == 1
+
+
+async def test_a_gpu_that_fails_twice_is_a_sentence(bench: RealService) -> None:
+    bench.engine.faults = [DeviceFailed("The GPU failed."), DeviceFailed("The GPU failed.")]
+    job = await bench.imagine()
+    failed = await bench.reaches(job.id, JobState.FAILED)
+    assert failed.reason is not None and failed.reason.key == "gpu_failed"
+    assert "Traceback" not in failed.reason.said() and "CUDA" not in failed.reason.said()
 
 
 async def test_posting_is_written_down_and_a_second_confirmation_changes_nothing(bench: RealService) -> None:

@@ -171,3 +171,10 @@ def test_the_data_folder_is_the_variables_else_the_configs_else_data() -> None:
     assert data_folder(Config(data="there"), {"REVERIE_DATA": "/here"}) == Path("/here")
     assert data_folder(Config(data="there"), {}) == Path("there")
     assert data_folder(Config(data=" "), {}) == Path("data")
+
+
+def test_one_of_several_gpus_is_named_by_its_number() -> None:
+    assert Config(device="cuda:1").device == "cuda:1"
+    for device in ("cuda:", "cuda:x", "cuda:01", "cuda:100", "gpu"):
+        with pytest.raises(ConfigError, match="auto, cpu, cuda, cuda:N"):
+            Config(device=device)

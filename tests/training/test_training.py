@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import random
 import shutil
 import sys
@@ -14,28 +13,18 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.gpu.training import drawings
 from generator import Dream, GenerationRequest, Settings
 from generator.loading import STARTER, load_starter
 from training.compositor import COLOURS, Compositor, recolour
 from training.scenes import SCENES, paint
-
-CONCEPTS = ("red apple", "cat", "dog", "moon", "house", "car")
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as training.sprites leaves it: round drawings of one colour each, in three styles."""
     folder = tmp_path_factory.mktemp("training")
-    y, x = np.mgrid[-1:1:256j, -1:1:256j]
-    sprites = np.zeros((len(CONCEPTS), 3, 256, 256, 4), np.uint8)
-    for number in range(len(CONCEPTS)):
-        for style in range(3):
-            sprites[number, style, ..., :3] = (40 * number, 255 - 40 * number, 80 * style)
-            sprites[number, style, ..., 3] = 255 * (x**2 + (y * (1 + number / 4)) ** 2 < 1)
-    np.save(folder / "sprites.npy", sprites)
-    facts = {"emoji": "", "group": "Objects", "styles": ["fluent", "noto"]}
-    table = [{**facts, "name": name, "aliases": [name, f"{name} thing"]} for name in CONCEPTS]
-    (folder / "concepts.json").write_text(json.dumps(table))
+    drawings(folder)
     return folder
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import torch
 
 from bot.config import Config, Timing
 from bot.files import DataFolder, Kind
@@ -17,9 +18,10 @@ from bot.service import FollowUp, JobSpec, Service
 from bot.texts import Sentence
 from bot.worker.engine import GeneratorEngine
 from bot.worker.thread import LocalExecutor
-from generator import CheckpointError, GenerationRequest, InvalidRequest, Models, Settings
+from generator import CheckpointError, DeviceFailed, GenerationRequest, InvalidRequest, Models, OutOfMemory, Settings
 from generator.runtime.memory import MemoryBudget
 from tests.bot.real_service import requester, until
+from tests.generator.optimisation.test_moving import as_from_a_gpu
 
 TINY = {"size": "64x64", "steps": 6, "cutouts": 4, "start": "random", "seed": 3}
 
@@ -141,6 +143,67 @@ def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
     engine = TinyDreamer(models)
     assert "cpu" in engine.describe()
     assert (engine.load(), engine.starts) == (Settings(), {})
+
+
+class FailingDreamer(TinyDreamer):
+    """Its GPU failed; loading anew there ends as `then`."""
+
+    def __init__(self, models: Models, then: Exception | None, *, fall_back: bool = False) -> None:
+        super().__init__(models)
+        self._fall_back_to_cpu, self._then = fall_back, then
+        self.loaded: list[tuple[str, str]] = []
+
+    def _load(self, device: str, precision: str) -> Models:
+        self.loaded.append((device, precision))
+        if len(self.loaded) == 1 and self._then is not None:
+            raise self._then
+        assert self._models is not None
+        return replace(self._models, device=torch.device("cpu"))
+
+
+GONE = [
+    DeviceFailed("The GPU failed."),
+    OutOfMemory("The models do not fit."),
+    InvalidRequest("This machine has no GPU.", "device"),
+]
+A_PICTURE = GenerationRequest(prompt="x", models="tiny", settings=Settings().merged(TINY))
+
+
+def test_after_a_gpu_failed_its_models_are_loaded_onto_it_anew_before_the_next_picture(models: Models) -> None:
+    engine = FailingDreamer(replace(models, device=torch.device("cuda", 1)), None)
+    engine.renew()
+    engine.request_warnings(A_PICTURE)
+    assert engine.loaded == []  # other threads must not wait for that
+    for _ in range(2):
+        engine.begin(A_PICTURE, None)
+    assert engine.loaded == [("cuda:1", "auto")]
+
+
+@pytest.mark.parametrize("then", GONE, ids=lambda error: type(error).__name__)
+def test_a_gpu_that_stays_away_is_a_sentence_for_every_picture(models: Models, then: Exception) -> None:
+    engine = FailingDreamer(replace(models, device=torch.device("cuda", 0)), then)
+    engine.renew()
+    with pytest.raises(DeviceFailed, match="The GPU failed; start the program again"):
+        engine.begin(A_PICTURE, None)
+    assert engine.loaded == [("cuda:0", "auto")]
+    engine.begin(A_PICTURE, None)  # the next picture finds out for itself
+    assert engine.loaded == [("cuda:0", "auto")] * 2
+
+
+@pytest.mark.parametrize("then", GONE, ids=lambda error: type(error).__name__)
+def test_where_the_host_allows_it_the_cpu_goes_on_from_the_gpus_snapshot(models: Models, then: Exception) -> None:
+    dream = TinyDreamer(models).begin(A_PICTURE, None)
+    for _ in range(3):
+        dream.step()
+    engine = FailingDreamer(replace(models, device=torch.device("cuda", 0)), then, fall_back=True)
+    engine.renew()
+    resumed = engine.resume(A_PICTURE, as_from_a_gpu(dream.snapshot()))
+    assert engine.loaded == [("cuda:0", "auto"), ("cpu", "auto")]
+    assert resumed.progress.step == 3
+    assert Sentence.of_generator(resumed.warnings[-1]).said("de").startswith("Das Gerät, das dieses Bild begann")
+    while not resumed.finished:
+        resumed.step()
+    assert "on cpu" in engine.describe()
 
 
 async def test_the_loop_stays_free_while_a_real_dream_is_painted(service: Service) -> None:

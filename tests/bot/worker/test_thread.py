@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from bot.worker.protocol import GeneratedPicture, Interrupted, ProgressUpdate, StopMode, Work, WorkerDied
 from bot.worker.thread import LocalExecutor
-from generator import GenerationRequest, GeneratorError, OutOfMemory, Settings
+from generator import DeviceFailed, GenerationRequest, GeneratorError, OutOfMemory, Settings
 from tests.bot.fake_dream import FakeDream, FakeDreamer
 
 
@@ -188,6 +188,18 @@ async def test_a_thread_that_dies_is_replaced(engine: FakeDreamer, executor: Loc
     await painted(executor, work(2))
     assert len(set(engine.threads)) == 2 or executor.deaths == 1
     assert executor.deaths == 1
+
+
+async def test_a_gpu_that_fails_takes_its_thread_along_and_the_models_are_loaded_anew(
+    engine: FakeDreamer, executor: LocalExecutor
+) -> None:
+    engine.faults = [DeviceFailed("The GPU failed.")]
+    with pytest.raises(WorkerDied) as caught:
+        await executor.paint(work(), ignore)
+    assert isinstance(caught.value.__cause__, DeviceFailed)
+    assert (executor.deaths, engine.renewed) == (1, 1)
+    await painted(executor, work(2))
+    assert (executor.deaths, engine.renewed) == (1, 1)
 
 
 async def test_a_thread_that_stands_still_is_replaced(engine: FakeDreamer) -> None:

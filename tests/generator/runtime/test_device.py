@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
+from collections.abc import Iterator
 
 import pytest
 import torch
 
-from generator.errors import GeneratorError, InvalidRequest, OutOfMemory
+from generator.errors import DeviceFailed, InvalidRequest, OutOfMemory
 from generator.runtime.device import as_many_threads, choose_device, device_context, run_or_oom
+from tests.stand_in_gpu import gpus
 
-CPU, GPU = torch.device("cpu"), torch.device("cuda")
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+
+
+@pytest.fixture(autouse=True)
+def a_gpu() -> Iterator[None]:
+    """Work on a GPU begins with torch's choice of it."""
+    with contextlib.nullcontext() if torch.cuda.is_available() else gpus():
+        yield
 
 
 def test_auto_is_the_gpu_where_there_is_one() -> None:
@@ -26,8 +36,8 @@ def test_an_unknown_device_is_refused(name: str) -> None:
     assert len(str(caught.value)) < 150
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_refused() -> None:
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InvalidRequest, match="has no GPU"):
         choose_device("cuda")
 
@@ -87,9 +97,44 @@ def test_a_machine_without_memory_is_told_in_one_sentence(error: Exception) -> N
 
 @pytest.mark.parametrize("said", ["CUDA error: an illegal memory access", "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"])
 def test_a_gpu_that_fails_becomes_a_sentence_too(said: str) -> None:
-    with pytest.raises(GeneratorError, match="The GPU failed") as caught, device_context(GPU, exact=False):
+    with pytest.raises(DeviceFailed, match="The GPU failed") as caught, device_context(GPU, exact=False):
         raise RuntimeError(said)
     assert "CUDA" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: the launch timed out and was terminated"),
+        torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable"),
+        RuntimeError("CUDA driver error: device not found"),
+        RuntimeError("No CUDA GPUs are available"),
+        RuntimeError("Triton Error [CUDA]: device kernel image is invalid"),
+    ],
+    ids=str,
+)
+def test_a_gpu_that_is_gone_is_known_by_all_its_errors(error: Exception) -> None:
+    with pytest.raises(DeviceFailed, match="The GPU failed") as caught, device_context(GPU, exact=False):
+        raise error
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: out of memory"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+        RuntimeError("CUDA driver error: out of memory"),
+    ],
+    ids=str,
+)
+def test_a_gpu_that_is_full_has_not_failed(error: Exception) -> None:
+    assert not run_or_oom(GPU, False, lambda: _raise(error))
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def test_work_fits_or_does_not_and_what_it_held_is_let_go() -> None:

@@ -1,0 +1,146 @@
+"""Memory: what a share allows, a GPU that another program filled, and many jobs of many shapes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+
+from benchmarks.cases import CASES, PROMPT, models_of, tiny_models
+from benchmarks.gpu.figures import Figure, Here, hold
+from generator import Dream, GenerationRequest, GeneratorError, Models, OutOfMemory, Settings, load_models
+from generator.optimisation.footprint import memory_model_of
+from generator.optimisation.memory import MARGIN
+from generator.runtime.device import cap_memory, release_unused
+from generator.runtime.memory import MemoryBudget
+from generator.settings import Size
+
+MIB = 2**20
+SHAPES = ((256, 256), (320, 192), (192, 320), (128, 128), (384, 256), (256, 384), (64, 64), (512, 128), (160, 96),
+          (224, 288))  # fmt: skip
+WARM_JOBS = 40
+"""After so many, each shape has been painted four times."""
+
+
+def share(here: Here) -> list[Figure]:
+    """Less and less memory: all at once, in groups, smaller, not at all; each a picture or a sentence."""
+    models = tiny_models() if here.tiny else models_of(CASES["512-real"], here.device)
+    side, cutouts = (128, 8) if here.tiny else (512, 32)
+    settings = Settings(size=Size(side, side), cutouts=cutouts, steps=5000, start="random", seed=1)
+    request = GenerationRequest(prompt=PROMPT, models=models.name, settings=settings)
+    footprint, half = memory_model_of(models), Size(side // 2, side // 2)
+    steps = {
+        "all at once": 1.2 * footprint.step_bytes(settings.size, cutouts),
+        "in groups": footprint.step_bytes(settings.size, cutouts // 4) + footprint.per_cutout / 2,
+        "smaller": footprint.step_bytes(half, 1),
+    }
+    figures = []
+    for name, count in steps.items():
+        with _within(models, int(count / MARGIN)) as capped:
+            dream = Dream(request, capped)
+            for _ in range(3):
+                dream.step()
+            as_asked, at_once = dream.request == request, dream.made_with.cutouts_at_once or cutouts
+        found = "smaller" if not as_asked else "in groups" if at_once < cutouts else "all at once"
+        hold(found == name, f"with room for {name} it was painted {found}")
+        figures.append(Figure(name=f"{name}: crops at a time", value=at_once))
+    for known in (True, False):
+        with _within(models, 8 * MIB) as capped:
+            _paint_or_say(request, capped if known else replace(capped, budget=MemoryBudget()))
+    return figures
+
+
+@contextmanager
+def _within(models: Models, beyond_models: int) -> Iterator[Models]:
+    """The models with so many bytes beside their weights; torch itself gives no more."""
+    device = models.device
+    if device.type == "cpu":
+        yield replace(models, budget=MemoryBudget(lambda: beyond_models))
+        return
+    release_unused(device)
+    total = torch.cuda.get_device_properties(device).total_memory
+    part = (torch.cuda.memory_allocated(device) + beyond_models) / total
+    try:
+        cap_memory(device, part)
+        yield replace(models, budget=MemoryBudget.of(device, part))
+    finally:
+        cap_memory(device, 1.0)
+        release_unused(device)
+
+
+def _paint_or_say(request: GenerationRequest, models: Models) -> None:
+    """A few steps, of a smaller picture where need be, or a sentence; any other error goes up."""
+    try:
+        dream = Dream(request, models)
+        for _ in range(2):
+            dream.step()
+    except GeneratorError as exc:
+        hold("CUDA" not in str(exc), f"it said: {exc}")
+
+
+def filled(here: Here) -> list[Figure]:
+    """Another program holds all but a little: models that do not fit are a sentence."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    holder = context.Process(target=_fill, args=(theirs, here.device, 300 * MIB), daemon=True)
+    holder.start()
+    try:
+        hold(ours.poll(60) and ours.recv() == "full", "the other program did not fill the GPU")
+        try:
+            _paint_or_say(_small_request(0, (512, 512)), load_models("starter", here.device))
+        except OutOfMemory as exc:
+            hold("CUDA" not in str(exc), f"it said: {exc}")
+    finally:
+        ours.send("end")
+        holder.join(20)
+    return []
+
+
+def _fill(pipe: Connection, device: str, leave: int) -> None:
+    held = []
+    for size in (2**30, 64 * MIB):
+        while torch.cuda.mem_get_info(device)[0] > size + leave:
+            held.append(torch.empty(size, dtype=torch.uint8, device=device))
+    pipe.send("full")
+    pipe.recv()
+
+
+def many_jobs(here: Here) -> list[Figure]:
+    """200 small jobs of ten shapes: in the end no more memory is held than when each shape had had its turn."""
+    models = tiny_models() if here.tiny else load_models("starter", here.device)
+    jobs, warm = (12, 10) if here.tiny else (200, WARM_JOBS)
+    used, held = [], []
+    for number in range(jobs):
+        shape = SHAPES[number % len(SHAPES)]
+        dream = Dream(_small_request(number, (32, 40) if here.tiny else shape, models.name), models)
+        while not dream.finished:
+            dream.step()
+        dream.picture()
+        del dream
+        used.append(_used(here))
+        held.append(torch.cuda.memory_reserved(here.device) / MIB if not here.tiny else used[-1])
+    after_warm, at_end = max(held[:warm]), held[-1]
+    hold(here.tiny or max(used[warm:]) <= max(used[:warm]) + 16, f"memory grew: {used[warm - 1]} to {used[-1]} MiB")
+    return [
+        Figure(name=f"held after {warm} jobs", value=after_warm, unit="MiB"),
+        Figure(name=f"held after {jobs} jobs, against that", value=at_end / after_warm, most=1.05),
+    ]
+
+
+def _small_request(number: int, shape: tuple[int, int], models: str = "starter") -> GenerationRequest:
+    settings = Settings(size=Size(*shape), steps=3, cutouts=8, start="random", seed=number)
+    return GenerationRequest(prompt=PROMPT, models=models, settings=settings)
+
+
+def _used(here: Here) -> float:
+    """MiB that tensors take; on a CPU those of the process."""
+    if not here.tiny:
+        return torch.cuda.memory_allocated(here.device) / MIB
+    match = re.search(r"^VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
+    return int(match[1]) / 1024 if match else float("nan")

@@ -1,0 +1,75 @@
+"""The bot's painting thread with real jobs: stopped and taken up again, a steady queue, the first preview."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import torch
+from PIL import Image
+
+from benchmarks.cases import PROMPT
+from benchmarks.gpu.figures import Figure, Here, hold
+from benchmarks.service import measure
+from bot.worker.engine import GeneratorEngine
+from bot.worker.protocol import GeneratedPicture, Interrupted, Outcome, ProgressUpdate, StopMode, Work
+from bot.worker.thread import LocalExecutor
+from generator import GenerationRequest
+
+SMALL: dict[str, object] = {"size": 64, "steps": 4, "cutouts": 4, "candidates": 1}
+
+
+def stopped(here: Here) -> list[Figure]:
+    """One job undisturbed, then paused after a step and taken up from its snapshot, with and without `exact`."""
+    return [
+        Figure(name=f"taken up again, {words} exact, it is the same picture", value=same)
+        for words, exact in (("with", True), ("without", False))
+        for same in [asyncio.run(_twice(here, exact))]
+    ]
+
+
+async def _twice(here: Here, exact: bool) -> bool:
+    engine = GeneratorEngine("starter", here.device, 0.6)
+    settings = engine.load().merged({**(SMALL if here.tiny else {}), "seed": 7, "exact": exact})
+    request = GenerationRequest(prompt=PROMPT, settings=settings)
+    executor = LocalExecutor(engine, preview_s=0.05, snapshot_s=0.05)
+    heard: list[ProgressUpdate] = []
+
+    def pause(news: ProgressUpdate) -> None:
+        heard.append(news)
+        executor.send(2, StopMode.PAUSE)
+
+    try:
+        whole = await executor.paint(Work(job_id=1, request=request, examine=True), heard.append)
+        hold(any(news.preview is not None for news in heard), "there was no preview")
+        half = await executor.paint(Work(job_id=2, request=request), pause)
+        snapshot = half.snapshot if isinstance(half, Interrupted) else None
+        hold(snapshot is not None, "it was not paused")
+        rest = await executor.paint(Work(job_id=3, request=request, snapshot=snapshot), heard.append)
+    finally:
+        await executor.close()
+    hold(executor.deaths == 0, "the thread was replaced")
+    same = _bytes(whole) == _bytes(rest)
+    hold(same or not exact, "with exact, the picture that was taken up again is another one")
+    return same
+
+
+def _bytes(outcome: Outcome) -> bytes:
+    if not isinstance(outcome, GeneratedPicture):
+        raise TypeError(f"it ended with {outcome}")
+    out = io.BytesIO()
+    image: Image.Image = outcome.picture.image
+    image.save(out, "BMP")
+    return out.getvalue()
+
+
+def service(here: Here) -> list[Figure]:
+    """Pictures an hour with the starter's own settings, and the first preview, models and all of it warm."""
+    torch.set_num_threads(min(4, torch.get_num_threads()))  # the event loop and the encoders want some, too
+    jobs, settings = (2, SMALL) if here.tiny else (16, {})
+    served, times = asyncio.run(measure(jobs, settings, here.device, waiting=2, warm_up=1))
+    return [
+        Figure(name="pictures an hour", value=jobs / served.seconds * 3600, least=7000),
+        Figure(name="first preview after the order", value=served.first_preview_s, unit="s", most=0.6),
+        Figure(name="idle while jobs wait", value=100 * times.idle_s / served.seconds, unit="%"),
+    ]

@@ -1,0 +1,31 @@
+"""All parts of the run, in their order."""
+
+from __future__ import annotations
+
+from benchmarks.cases import CASES
+from benchmarks.gpu import doors, memory, painting_thread, repeating, speed, training
+from benchmarks.gpu.figures import Part
+
+PARTS = {
+    part.name: part
+    for part in (
+        *(Part(name=f"speed-{name}", work=speed.case_part(name), alone=True) for name in CASES if name in speed.LEAST),
+        Part(name="picture", work=speed.picture, alone=True),
+        Part(name="service", work=painting_thread.service, alone=True),
+        Part(name="memory-filled", work=memory.filled, alone=True, on_a_cpu=False),
+        # Those that take long come first, since they run beside each other.
+        Part(name="training", work=training.commands, on_a_cpu=False),  # tests/training runs it there
+        Part(name="command-line", work=doors.starter),
+        Part(name="own-files", work=doors.own_files),
+        Part(name="memory-jobs", work=memory.many_jobs),
+        Part(name="memory-share", work=memory.share),
+        Part(name="repeating-starter", work=repeating.part_of("starter"), on_a_cpu=False),
+        Part(name="repeating-real", work=repeating.part_of("real")),
+        Part(name="painting-thread", work=painting_thread.stopped),
+        Part(name="other-benchmarks", work=doors.other_benchmarks),
+        Part(name="t4-profile", work=doors.t4),
+        Part(name="no-compiler", work=doors.no_compiler, on_a_cpu=False),
+        Part(name="notebook", work=doors.notebook),
+        Part(name="doctor", work=doors.doctor),
+    )
+}

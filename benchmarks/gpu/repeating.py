@@ -1,0 +1,101 @@
+"""The same to the byte: one process against another, and a dream that another process goes on with."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+from benchmarks.cases import CASES, PROMPT, models_of, tiny_models
+from benchmarks.gpu.figures import Broken, Figure, Here, hold
+from generator import Dream, GenerationRequest, Models, Settings, load_models
+from generator.settings import Size
+
+STEPS, STOPPED_AT = 6, 3
+LIMIT_S = 60.0
+Job = tuple[str, bool, bytes | None]
+"""Which models, whether exact, and the snapshot to go on from."""
+
+
+class Done(NamedTuple):
+    """The digest of a picture, and a snapshot from its middle."""
+
+    digest: str
+    middle: bytes | None
+
+
+def part_of(kind: str) -> Callable[[Here], list[Figure]]:
+    """The part that paints with `starter` or with `real` shapes."""
+    return lambda here: _compared(here, kind)
+
+
+def _compared(here: Here, kind: str) -> list[Figure]:
+    """Each way three times: one process paints and leaves a snapshot, one paints anew, one goes on from the middle."""
+    ways = {"with exact": True, "without exact": False}
+    begun = _elsewhere(here, [(kind, exact, None) for exact in ways.values() for _ in range(2)])
+    resumed = _elsewhere(here, [(kind, exact, begun[2 * at].middle) for at, exact in enumerate(ways.values())])
+    figures = []
+    for at, (words, exact) in enumerate(ways.items()):
+        first, second = begun[2 * at : 2 * at + 2]
+        for name, other in (("another process", second), ("resumed in another process", resumed[at])):
+            same = first.digest == other.digest
+            hold(same or not exact, f"{name}, {words}: other bytes")
+            figures.append(Figure(name=f"{name}, {words}: the same bytes", value=same))
+    return figures
+
+
+def _elsewhere(here: Here, jobs: Sequence[Job]) -> list[Done]:
+    """What processes of their own paint, all at once; where this is only tried, this process does it."""
+    if here.tiny:
+        return [_paint(here, job) for job in jobs]
+    context = multiprocessing.get_context("spawn")
+    running = []
+    for job in jobs:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, here, job), daemon=True)
+        process.start()
+        theirs.close()
+        running.append((ours, process))
+    done = []
+    for ours, process in running:
+        hold(ours.poll(LIMIT_S), "a process was stuck")
+        try:
+            done.append(ours.recv())
+        except EOFError as exc:
+            process.join()
+            raise Broken(f"a process ended with {process.exitcode}") from exc
+        process.join()
+    return done
+
+
+def _work(pipe: Connection, here: Here, job: Job) -> None:
+    """A process."""
+    pipe.send(_paint(here, job))
+
+
+def _paint(here: Here, job: Job) -> Done:
+    """Begin or go on, and paint to the end."""
+    kind, exact, snapshot = job
+    models = _models(here, kind)
+    dream = Dream(_request(here, models, exact), models) if snapshot is None else Dream.resume(snapshot, models)
+    middle = None
+    while not dream.finished:
+        if dream.step().step == STOPPED_AT:
+            middle = dream.snapshot()
+    return Done(hashlib.sha256(dream.picture().image.tobytes()).hexdigest(), middle)
+
+
+def _models(here: Here, kind: str) -> Models:
+    if kind == "starter":
+        return load_models("starter", here.device)
+    return tiny_models() if here.tiny else models_of(CASES["256-real"], here.device)
+
+
+def _request(here: Here, models: Models, exact: bool) -> GenerationRequest:
+    side = 64 if here.tiny else 256
+    changes = {"size": Size(side, side), "steps": STEPS, "seed": 3, "exact": exact, "candidates": 1}
+    start = {} if models.prior is not None else {"start": "random"}
+    settings = Settings().merged(models.defaults).merged({**changes, **start})
+    return GenerationRequest(prompt=PROMPT, models=models.name, settings=settings)

@@ -1,0 +1,111 @@
+"""Seconds and memory of a step and of a picture, against the plain loop, with graphs and kernels on and off."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from benchmarks.cases import CASES, PROMPT, Case, models_of, plain_loop_of, request_of, tiny_models
+from benchmarks.gpu.figures import Figure, Here
+from benchmarks.report import on_gpu, wait_for
+from generator import Dream, GenerationRequest, Models, Settings, load_models
+from generator.optimisation.probing import settle_precision
+from generator.runtime.precision import choose_precision
+
+WARM_UP, ROUNDS, STEPS = 6, 3, 8
+LEAST = {"256-real": 8.0, "512-real": 6.0, "768-real": 4.5, "starter-full-size": 5.0}
+MOST_PEAK = {"512-real": 0.20}
+MIB = 2**20
+
+
+def case_part(name: str) -> Callable[[Here], list[Figure]]:
+    """The part that measures a case."""
+    return lambda here: measure(CASES[name], here)
+
+
+def measure(case: Case, here: Here) -> list[Figure]:
+    """A step of ours and of the plain loop, with the same weights."""
+    if here.tiny:
+        case = replace(case, models="tiny", settings={**case.settings, "size": 32, "cutouts": 4})
+    models = tiny_models() if here.tiny else models_of(case, here.device, "fp32")
+    loop = plain_loop_of(case, models, request_of(case, models))
+    plain_s, plain_peak = _timed(loop.step, here)
+    del loop
+    if not here.tiny:
+        models = settle_precision(models, choose_precision("auto", models.device))
+    step_s, peak = _timed(Dream(request_of(case, models), models).step, here)
+    figures = [
+        Figure(name="a step of the plain loop", value=1000 * plain_s, unit="ms"),
+        Figure(name="a step of ours", value=1000 * step_s, unit="ms"),
+        Figure(name="times as fast", value=plain_s / step_s, least=LEAST[case.name]),
+    ]
+    if peak and plain_peak:
+        figures += [
+            Figure(name="peak above the models", value=peak, unit="MiB"),
+            Figure(name="that, against the plain loop's", value=peak / plain_peak, most=MOST_PEAK.get(case.name)),
+        ]
+    eager = replace(models, graphs=False)
+    seconds = _timed(Dream(request_of(case, eager), eager).step, here)[0]
+    return [*figures, Figure(name="a step of ours without graphs", value=1000 * seconds, unit="ms")]
+
+
+def _timed(step: Callable[[], object], here: Here) -> tuple[float, float | None]:
+    """Seconds of a step, the median of some rounds, and the peak in MiB above what there was before the first."""
+    gc.collect()
+    before = _forget_peak(here.device)
+    for _ in range(1 if here.tiny else WARM_UP):
+        step()
+    taken, steps = [], 1 if here.tiny else STEPS
+    for _ in range(ROUNDS):
+        wait_for(here.device)
+        began = time.perf_counter()
+        for _ in range(steps):
+            step()
+        wait_for(here.device)
+        taken.append((time.perf_counter() - began) / steps)
+    peak = torch.cuda.max_memory_allocated(here.device) / MIB - before if on_gpu(here.device) else None
+    return statistics.median(taken), peak
+
+
+def _forget_peak(device: str) -> float:
+    """MiB that are in use; the peak is counted from here."""
+    if not on_gpu(device):
+        return 0.0
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device) / MIB
+
+
+def picture(here: Here) -> list[Figure]:
+    """A whole picture of the starter with its own settings, once everything is warm; and how long its start takes."""
+    models = load_models("starter", here.device)
+    changes = {"size": 64, "steps": 2, "cutouts": 4, "candidates": 1} if here.tiny else {}
+    settings = Settings().merged(models.defaults).merged(changes)
+    figures = []
+    for words, chosen in (("", models), (", without graphs", load_models("starter", here.device, graphs=False))):
+        times = [_painted(chosen, settings, seed, here) for seed in range(2 if here.tiny else 4)]
+        start_s, whole_s = times[-1] if times else (None, None)
+        bar = None if words else 0.4
+        figures += [
+            Figure(name=f"a picture, warm{words}", value=whole_s, unit="s", most=bar),
+            Figure(name=f"of that its start{words}", value=start_s, unit="s"),
+        ]
+    return figures
+
+
+def _painted(models: Models, settings: Settings, seed: int, here: Here) -> tuple[float, float]:
+    """Seconds until the first step could begin, and until the picture is there."""
+    request = GenerationRequest(prompt=PROMPT, models=models.name, settings=settings.merged({"seed": seed}))
+    began = time.perf_counter()
+    dream = Dream(request, models)
+    wait_for(here.device)
+    start_s = time.perf_counter() - began
+    while not dream.finished:
+        dream.step()
+    dream.picture()
+    return start_s, time.perf_counter() - began

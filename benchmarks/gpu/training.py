@@ -1,0 +1,65 @@
+"""Every command of training/ for a few steps, on drawings made here."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+from benchmarks.gpu.figures import Figure, Here
+from generator.loading import STARTER, load_starter
+from generator.runtime.device import choose_device
+
+CONCEPTS = ("red apple", "cat", "dog", "moon", "house", "car")
+COMMANDS = (
+    ("vqgan",), ("perceptor",), ("perceptor", "--robust"), ("decoder",), ("prior",), ("judges",),
+)  # fmt: skip
+PROMPTS = [["a cat", ["cat"], "", ""], ["a dog", ["dog"], "", ""], ["a car", ["car"], "red", ""],
+           ["a house", ["house"], "", "snow"]]  # fmt: skip
+
+
+def drawings(folder: Path) -> None:
+    """What training.sprites leaves: round drawings of one colour each, in three styles."""
+    y, x = np.mgrid[-1:1:256j, -1:1:256j]
+    sprites = np.zeros((len(CONCEPTS), 3, 256, 256, 4), np.uint8)
+    for number in range(len(CONCEPTS)):
+        for style in range(3):
+            sprites[number, style, ..., :3] = (40 * number, 255 - 40 * number, 80 * style)
+            sprites[number, style, ..., 3] = 255 * (x**2 + (y * (1 + number / 4)) ** 2 < 1)
+    np.save(folder / "sprites.npy", sprites)
+    facts = {"emoji": "", "group": "Objects", "styles": ["fluent", "noto"]}
+    table = [{**facts, "name": name, "aliases": [name, f"{name} thing"]} for name in CONCEPTS]
+    (folder / "concepts.json").write_text(json.dumps(table), "utf-8")
+
+
+def commands(here: Here) -> list[Figure]:
+    """All of them in their order; what comes out is loaded, and the evaluation paints with the starter."""
+    work, out = here.folder / "work", here.folder / "models"
+    for folder in (work, out):
+        folder.mkdir()
+    drawings(work)
+    where, threads = ("--work", str(work)), torch.get_num_threads()
+    for name in ("train", "judge"):
+        _run("compose", *where, "--count", "24", "--workers", "1", "--name", name)
+    for name, *flags in COMMANDS:
+        _run(name, *where, "--steps", "4", "--batch", "8", "--device", here.device, *flags)
+    for file in ("starter.yaml", "vqgan.yaml"):
+        shutil.copy(STARTER / file, out / file)
+    _run("export", *where, "--out", str(out))
+    load_starter(out, choose_device(here.device))
+    (work / "prompts.json").write_text(json.dumps(PROMPTS), "utf-8")
+    own = ("--prompts", str(work / "prompts.json"), "--out", str(here.folder / "evaluation"), "--mush", "1")
+    _run("evaluate", *where, *own)
+    torch.set_num_threads(threads)
+    return []
+
+
+def _run(name: str, *arguments: str) -> None:
+    with patch.object(sys, "argv", [name, *arguments]):
+        importlib.import_module(f"training.{name}").main()

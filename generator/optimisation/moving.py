@@ -1,0 +1,37 @@
+"""A dream that goes on by other means: its snapshot, made ready for models on another kind of device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from generator.models.model_set import Models
+from generator.optimisation.snapshot import damaged, pack, unpack
+from generator.recipe import request_from_json
+
+
+def moved_to(models: Models, snapshot: bytes) -> bytes:
+    """The snapshot for models on another kind of device than made it; as it is where the kind is the same.
+
+    Latent, optimiser and average stay. Chance cannot be carried over, since each kind draws in a way of its own, so it
+    begins anew, from seed and step. The dream says among its warnings that it was moved.
+
+    Raises:
+        CheckpointError: if it is damaged.
+    """
+    data, device = unpack(snapshot), models.device
+    if data.facts.get("device") == device.type:
+        return snapshot
+    try:
+        seed = request_from_json(data.recipe).settings.seed + int(data.facts["step"])
+        chance = torch.Generator(device).manual_seed(seed).get_state()
+        changes: dict[str, Any] = {
+            "device": device.type,
+            "fitting": {**data.facts["fitting"], "moved": True},
+            "scale": (models.precision.loss_scale, 0),
+        }
+    except (KeyError, ValueError, TypeError) as exc:
+        raise damaged(exc) from exc
+    facts, tensors = {**data.facts, **changes}, {**data.tensors, "random": chance}
+    return pack(data._replace(facts=facts, tensors=tensors))

@@ -1,0 +1,143 @@
+"""`python -m tests.generator.optimisation.fake_gpu_step CASE`: a step's way forward on a GPU that is not there.
+
+Tensors have shape, type and device and no numbers, so torch itself finds whatever mixes devices. It is a process of its
+own since torch may end one that asks too much of such tensors. The loop's last half, backward and update, wants a GPU.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from benchmarks.cases import CASES, models_of, request_of
+from generator import load_models
+from generator.models.model_set import Models
+from generator.optimisation.autograd import clamp_with_gradient, straight_through
+from generator.optimisation.cutouts import CutoutParams, cut, draw
+from generator.optimisation.guidance import ClipGuidance, CutoutBatch
+from generator.optimisation.init import at_size
+from generator.optimisation.losses import anchor_loss, pull_loss, total_variation
+from generator.optimisation.targets import targets_of
+from generator.request import GenerationRequest
+from generator.runtime.device import cap_memory, choose_device
+from generator.runtime.precision import choose_precision
+from generator.settings import Settings, Size
+from tests.stand_in_gpu import gpus
+from training import run
+from training.judges import softened
+from training.perceptor import mush
+
+PRECISIONS = {(8, 0): "bf16", (7, 5): "fp16", (6, 1): "fp32"}
+
+
+def converted(module: nn.Module, change: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+    """`nn.Module._apply`, which would swap the inside of tensors; those without numbers cannot be."""
+    for part in module.modules():
+        for name, weight in part._parameters.items():
+            part._parameters[name] = None if weight is None else nn.Parameter(change(weight), weight.requires_grad)
+        for name, buffer in part._buffers.items():
+            part._buffers[name] = None if buffer is None else change(buffer)
+    return module
+
+
+def the_starter(real: Models, device: torch.device) -> Models:
+    """Its networks, without numbers and without the prior."""
+    for perceptor in real.perceptors:
+        converted(perceptor.model, lambda weight: torch.empty(weight.shape, dtype=weight.dtype, device=device))
+        perceptor.device = device
+        perceptor._mean, perceptor._deviation = (torch.empty(3, 1, 1, device=device) for _ in range(2))
+    converted(real.vqgan, lambda weight: torch.empty(weight.shape, dtype=torch.float32, device=device))
+    return replace(real, prior=None, device=device)
+
+
+def step(models: Models, request: GenerationRequest, exact: bool) -> None:
+    """Decode, cut, augment, embed, lose; what comes out must lie on the GPU."""
+    device, settings, vqgan = models.device, request.settings, models.vqgan
+    targets = targets_of(request, models.perceptors)[0]
+    side = (settings.size.height // vqgan.factor, settings.size.width // vqgan.factor)
+    start = vqgan.lookup(torch.zeros(1, *side, dtype=torch.long, device=device))
+    latent = start.detach().clone().requires_grad_(True)
+    quantised, _ = vqgan.quantise(latent.detach())
+    image = clamp_with_gradient(vqgan.decode(straight_through(latent, quantised)), 0, 1)
+    judges = ClipGuidance(models.perceptors, settings, exact)
+    cuts = draw(settings, 4, settings.size.width, settings.size.height, torch.Generator())
+    chances = CutoutBatch(
+        CutoutParams(*(choice.to(device) for choice in cuts)),
+        {
+            one.resolution: torch.randn(settings.cutouts, 3, one.resolution, one.resolution, device=device)
+            for one in models.perceptors
+        },
+    )
+    judgement = judges.evaluate(image, chances, targets)
+    loss = judgement.loss + total_variation(image) + anchor_loss(latent, start) + pull_loss(latent)
+    values = torch.cat([loss.detach()[None], judgement.losses, judgement.cosines])
+    small = at_size(vqgan, latent.detach(), Size(settings.size.width // 2, settings.size.height // 2))
+    scores = targets.scores(image.detach(), models.perceptors)
+    for name, tensor in {"image": image, "loss": loss, "values": values, "small": small, "scores": scores}.items():
+        on_the_gpu(name, tensor, device)
+
+
+def on_the_gpu(name: str, tensor: Tensor, device: torch.device) -> None:
+    if tensor.device != device or tensor.dtype != torch.float32:
+        raise AssertionError(f"{name} is {tensor.dtype} on {tensor.device}")
+
+
+def a_dream(case: str, mode: FakeTensorMode) -> None:
+    """Every number format, sampled and gathered; squares and others."""
+    real = load_models("starter", "cpu", precision="fp32")
+    for capability, expected in PRECISIONS.items():
+        with mode, patch.object(nn.Module, "_apply", converted), gpus(2, capability=capability) as driver:
+            if case == "starter":
+                models = the_starter(real, choose_device("cuda:1"))
+            else:
+                models = models_of(CASES[case], "cuda", "fp32")
+            cap_memory(models.device, 0.5)
+            if driver.told("set_memory_fraction") != [(0.5, models.device.index)]:
+                raise AssertionError(driver.calls)
+            chosen = choose_precision("auto", models.device)
+            if chosen.value != expected:
+                raise AssertionError(chosen)
+            models.vqgan.compute_in(chosen)
+            for perceptor in models.perceptors:
+                perceptor.compute_in(chosen)
+            for exact, size in ((False, "64x64"), (True, "96x64")):
+                settings = request_of(CASES[case], models).settings
+                settings = settings.merged({"size": size, "cutouts": 8, "coarse": 0.0})
+                step(models, GenerationRequest(prompt="a | b:-1", models=models.name, settings=settings), exact)
+
+
+def mixed(mode: FakeTensorMode) -> None:
+    """What this is for: crops on the CPU, the picture on the GPU. It must not pass."""
+    with mode, gpus():
+        image = torch.empty(1, 3, 64, 64, device="cuda:0")
+        cut(image, draw(Settings(cutouts=4), 1, 64, 64, torch.Generator()), 32)
+
+
+def the_training(mode: FakeTensorMode) -> None:
+    """What its commands do to pictures that lie on the GPU already."""
+    with mode, gpus() as driver:
+        pictures = torch.empty(6, 3, 64, 64, device="cuda:0")
+        on_the_gpu("mush", mush(pictures), pictures.device)
+        on_the_gpu("softened", softened(pictures), pictures.device)
+        if run.arguments(None, 1, 1).device != "cuda:0":
+            raise AssertionError(driver.calls)
+
+
+def main(case: str) -> None:
+    """One case: of benchmarks.cases, `mixed` or `training`."""
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    others = {"mixed": mixed, "training": the_training}
+    if case in others:
+        others[case](mode)
+    else:
+        a_dream(case, mode)
+
+
+if __name__ == "__main__":
+    main(sys.argv.pop(1))

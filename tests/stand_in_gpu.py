@@ -1,0 +1,121 @@
+"""A machine with GPUs, as far as torch asks one without touching it.
+
+Only the functions below torch's Python are stood in for. Torch's own checks of arguments stay, and note which GPU is
+asked for. Tensors on these GPUs need `torch._subclasses.FakeTensorMode`: nothing is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch._subclasses import fake_tensor
+
+GIB = 2**30
+
+
+@dataclass
+class Driver:
+    """What the driver was told and what it answers.
+
+    Attributes:
+        calls: names and arguments of what was called, in order.
+        current: the GPU that torch works on.
+        free_bytes: of each GPU, or the error that asking ends in.
+        used_bytes: of each GPU, by this process.
+    """
+
+    count: int
+    free_bytes: int | Exception
+    total_bytes: int
+    capability: tuple[int, int]
+    used_bytes: int = 0
+    current: int = 0
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def told(self, name: str) -> list[tuple[Any, ...]]:
+        """The arguments of each call of that name."""
+        return [call[1:] for call in self.calls if call[0] == name]
+
+    def number(self, value: object) -> int:
+        """What C++ takes for a GPU: a whole number, of one that there is."""
+        if type(value) is not int or not 0 <= value < self.count:
+            raise RuntimeError(f"CUDA error: invalid device ordinal {value!r}")
+        return value
+
+    def exchange(self, device: int) -> int:
+        before = self.current
+        if device >= 0:
+            self.current = self.number(device)
+        return before
+
+    def set_current(self, device: int) -> None:
+        self.current = self.number(device)
+
+    def set_memory_fraction(self, share: float, device: int) -> None:
+        self.calls.append(("set_memory_fraction", share, self.number(device)))
+
+    def memory_stats(self, device: int) -> dict[str, Any]:
+        self.calls.append(("memory_stats", self.number(device)))
+        used = {"all": {"current": self.used_bytes, "peak": self.used_bytes}}
+        return {"allocated_bytes": used, "reserved_bytes": used}
+
+    def memory_info(self, device: int) -> tuple[int, int]:
+        self.calls.append(("memory_info", self.number(device)))
+        if isinstance(self.free_bytes, Exception):
+            raise self.free_bytes
+        return self.free_bytes, self.total_bytes
+
+    def properties(self, device: int) -> SimpleNamespace:
+        major, minor = self.capability
+        name = f"Stand-in {self.number(device)}"
+        return SimpleNamespace(name=name, major=major, minor=minor, total_memory=self.total_bytes)
+
+    def note(self, name: str) -> Any:  # noqa: ANN401 - stands in for functions of any form
+        return lambda *arguments: self.calls.append((name, *arguments))
+
+
+@contextmanager
+def gpus(
+    count: int = 1,
+    *,
+    free_bytes: int | Exception = 14 * GIB,
+    total_bytes: int = 16 * GIB,
+    capability: tuple[int, int] = (8, 0),
+) -> Iterator[Driver]:
+    """As on a machine with so many GPUs."""
+    driver = Driver(count, free_bytes, total_bytes, capability)
+    below = {
+        "_cuda_getDeviceCount": lambda: count,
+        "_cuda_getDevice": lambda: driver.current,
+        "_cuda_setDevice": driver.set_current,
+        "_cuda_exchangeDevice": driver.exchange,
+        "_cuda_maybeExchangeDevice": driver.exchange,
+        "_cuda_setMemoryFraction": driver.set_memory_fraction,
+        "_cuda_memoryStats": driver.memory_stats,
+        "_cuda_resetPeakMemoryStats": driver.note("reset_peak"),
+        "_cuda_emptyCache": driver.note("empty_cache"),
+        "_cuda_synchronize": driver.note("synchronize"),
+    }
+    beside = {
+        "_initialized": True,
+        "_exchange_device": driver.exchange,
+        "_maybe_exchange_device": driver.exchange,
+        "_cached_device_count": count,
+        "_get_device_properties": driver.properties,
+        "default_generators": tuple(torch.Generator() for _ in range(count)),
+        "cudart": lambda: SimpleNamespace(cudaMemGetInfo=driver.memory_info),
+    }
+    with ExitStack() as stack:
+        for name, value in below.items():
+            stack.enter_context(patch.object(torch._C, name, value))
+        for name, value in beside.items():
+            stack.enter_context(patch.object(torch.cuda, name, value, create=True))
+        # Fake tensors would begin with a real one on the GPU.
+        stack.enter_context(patch.object(fake_tensor, "init_gpu_context", lambda device: None))
+        yield driver
