@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from tests.bot.bench import GUILD
-
 from bot.jobs import Job, StoredPicture
 from bot.store import Store
+from tests.bot.real_service import GUILD
 
 JOB = (
     "guild_id", "channel_id", "user_id", "message_id", "prompt", "models", "parent_id", "parent_number", "priority",

@@ -15,7 +15,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.bot.bench import BEN, CHANNEL, GUILD, Bench, requester, until
 
 from bot.environment import load_config
 from bot.files import DataFolder, Kind
@@ -34,6 +33,7 @@ from generator import (
     encode,
     recipe_to_json,
 )
+from tests.bot.real_service import BEN, CHANNEL, GUILD, RealService, requester, until
 from tests.parity.facts import database_facts
 from tests.parity.machine import this_machine
 from tests.parity.tiny_dreamer import TinyDreamer
@@ -116,7 +116,7 @@ def test_record_pictures_and_snapshots(request: pytest.FixtureRequest, png: Png)
 
 async def test_record_what_a_bot_leaves_behind(tmp_path: Path, models: Models, png: Png) -> None:
     target = DATA / "bot"
-    bench = Bench(tmp_path, load_config(target / "config.yaml"))
+    bench = RealService(tmp_path, load_config(target / "config.yaml"))
     bench.engine = engine = TinyDreamer(models)
     await bench.start()
     await decide(bench)
@@ -134,7 +134,7 @@ async def test_record_what_a_bot_leaves_behind(tmp_path: Path, models: Models, p
     await bench.service.close()
 
 
-async def decide(bench: Bench) -> None:
+async def decide(bench: RealService) -> None:
     """What admins of two servers set."""
     admin, guilds, words = requester(BEN, manages=True), bench.service.guilds, bench.service.words
     await guilds.set_limit(admin, "steps", 300)
@@ -151,16 +151,20 @@ async def decide(bench: Bench) -> None:
     await bench.service.store.figures.put_note("commands", "a digest")
 
 
-async def paint(bench: Bench, png: Png) -> None:
+async def paint(bench: RealService, png: Png) -> None:
     """Jobs that have come to an end, of each kind."""
     service, engine = bench.service, bench.engine
     roles = requester(role_ids=frozenset({77}), locale="de")
     first = await order(bench, JobSpec(prompt="a red apple | fog:-0.5", settings={"seed": 11}, count=2), roles)
     await bench.post(first.id, 901)
-    second = (await service.go_on(requester(BEN), first.id, 2, FollowUp(kind=Origin.VARY, strength=0.4))).job
+    second = (
+        await service.submissions.go_on(requester(BEN), first.id, 2, FollowUp(kind=Origin.VARY, strength=0.4))
+    ).job
     await bench.post(second.id, 902)
     third = (
-        await service.go_on(requester(), second.id, 1, FollowUp(kind=Origin.REMIX, prompt="a castle ^ a ruin"))
+        await service.submissions.go_on(
+            requester(), second.id, 1, FollowUp(kind=Origin.REMIX, prompt="a castle ^ a ruin")
+        )
     ).job
     await bench.post(third.id, 903)
     pictured = JobSpec(
@@ -192,7 +196,7 @@ async def paint(bench: Bench, png: Png) -> None:
     await bench.post(early.id, 905)
 
 
-async def leave_under_way(bench: Bench) -> None:
+async def leave_under_way(bench: RealService) -> None:
     """Jobs that are posted, painted and queued when the process ends."""
     service, engine = bench.service, bench.engine
     posting, closed = (
@@ -206,22 +210,22 @@ async def leave_under_way(bench: Bench) -> None:
     running = await order(bench, JobSpec(prompt=RUNNING, settings={"steps": 6, "seed": 21, "ema": 0.5}))
     await until(lambda: held(bench))
     await until(lambda: snapshot_of(bench, running))
-    await service.go_on(requester(), 1, 1, FollowUp(kind=Origin.UPSCALE))
-    await service.go_on(requester(), 2, 1, FollowUp(kind=Origin.AGAIN))
+    await service.submissions.go_on(requester(), 1, 1, FollowUp(kind=Origin.UPSCALE))
+    await service.submissions.go_on(requester(), 2, 1, FollowUp(kind=Origin.AGAIN))
     await order(bench, JobSpec(prompt="a secret", private=True), requester(BEN, guild_id=GUILD + 1))
 
 
-async def order(bench: Bench, spec: JobSpec, who: Requester | None = None) -> Job:
-    return (await bench.service.submit(who or requester(), spec)).job
+async def order(bench: RealService, spec: JobSpec, who: Requester | None = None) -> Job:
+    return (await bench.service.submissions.submit(who or requester(), spec)).job
 
 
-async def held(bench: Bench) -> bool | None:
+async def held(bench: RealService) -> bool | None:
     """True once a dream waits before the step at which it is held."""
     await asyncio.sleep(0.2)  # news of the steps before it are on their way
     return None if bench.engine.open.is_set() else True
 
 
-async def snapshot_of(bench: Bench, job: Job) -> bytes | None:
+async def snapshot_of(bench: RealService, job: Job) -> bytes | None:
     data = bench.files.read(Kind.SNAPSHOT, job.id, 1)
     now = await bench.service.store.jobs.get(job.id)
     return data if now is not None and now.attempts == 0 else None

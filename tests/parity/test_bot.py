@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import yaml
-from bot.frontend.components.keys import JobButton, job_button
-from tests.bot.bench import GUILD, Bench, requester
 
 from bot.environment import load_config
 from bot.errors import NotFound
 from bot.files import DataFolder, Kind
 from bot.frontend.commands.registry import DYNAMIC_ITEMS
 from bot.frontend.components.buttons import DEEDS
+from bot.frontend.messages.job_buttons import JobButton, job_button
 from bot.jobs import JobState, Origin
 from bot.service import FollowUp
 from bot.store import Store
 from bot.texts import AS_IT_IS, LANGUAGES, Sentence
 from generator import Models, read_recipe, request_from_json, request_to_json
+from tests.bot.real_service import GUILD, RealService, requester
 from tests.parity.facts import database_facts, keeps
 from tests.parity.tiny_dreamer import TinyDreamer
 
@@ -49,9 +49,9 @@ def folder(tmp_path: Path) -> DataFolder:
 
 
 @pytest_asyncio.fixture
-async def bench(folder: DataFolder, models: Models) -> AsyncIterator[Bench]:
+async def bench(folder: DataFolder, models: Models) -> AsyncIterator[RealService]:
     """A bot that begins with that copy."""
-    bench = Bench(folder.root, load_config(CONFIG))
+    bench = RealService(folder.root, load_config(CONFIG))
     bench.engine = TinyDreamer(models)
     await bench.start()
     yield bench
@@ -106,12 +106,13 @@ def test_every_stored_message_of_the_generator_is_still_translated() -> None:
     assert [message.key for message in SAID_BY_GENERATOR if PLACEHOLDER.search(message.said("de"))] == []
 
 
-async def test_what_was_under_way_is_taken_up_and_finished(bench: Bench) -> None:
+async def test_what_was_under_way_is_taken_up_and_finished(bench: RealService) -> None:
     service = bench.service
     for job_id in (RUNNING, UPSCALED, AGAIN):
         await bench.reaches(job_id, JobState.POSTING)
     assert bench.engine.resumed == [3]
-    assert (await service.places()).keys() == {PAUSED}
+    waiting = [job.id for job in await service.store.jobs.under_way() if job.state is JobState.QUEUED]
+    assert waiting == [PAUSED]
     for job_id in (LETTER, CLOSED, RUNNING, UPSCALED, AGAIN):
         assert (await bench.post(job_id)).state is JobState.DONE
     picture = bench.files.read(Kind.PICTURE, UPSCALED, 1)
@@ -121,21 +122,21 @@ async def test_what_was_under_way_is_taken_up_and_finished(bench: Bench) -> None
     assert request.parent == await service.archive.request(requester(), 1, 1)
 
 
-async def test_finished_pictures_are_shown_gone_on_from_and_deleted(bench: Bench) -> None:
+async def test_finished_pictures_are_shown_gone_on_from_and_deleted(bench: RealService) -> None:
     service = bench.service
     page = await service.archive.gallery(requester(), mine=False)
     assert {entry.job.id for entry in page.entries} >= {1, 2, 3, 4, 7}
     for job_id, number in ((1, 0), (1, 2), (2, 1), (3, 1), (4, 1), (7, 1)):
         shown = await service.archive.file(requester(), job_id, number, limit_bytes=10**7)
         assert shown.data.startswith(b"\x89PNG")
-    vary = await service.go_on(requester(), 3, 1, FollowUp(kind=Origin.VARY))
+    vary = await service.submissions.go_on(requester(), 3, 1, FollowUp(kind=Origin.VARY))
     await bench.post(vary.job.id)
     await service.archive.delete(requester(), 1)
     with pytest.raises(NotFound):
         await service.archive.file(requester(), 1, 1, limit_bytes=10**7)
 
 
-async def test_what_admins_set_still_holds(bench: Bench) -> None:
+async def test_what_admins_set_still_holds(bench: RealService) -> None:
     service = bench.service
     own = await service.guilds.limits(GUILD)
     assert (own.steps, own.count, own.priority, own.cutouts) == (300, 2, 1, 48)

@@ -135,7 +135,7 @@ async def test_a_picture_to_come_near_to_has_a_weight(stage: ClientInSimcord) ->
 
 
 @pytest.mark.parametrize(
-    ("wish", "sentence"),
+    ("spec", "sentence"),
     [
         (JobSpec(prompt="x" * 2_001), "Der Prompt hat 2001 Zeichen; höchstens 2000 sind erlaubt."),
         (JobSpec(prompt="day ^ night |"), "Ein Prompt in Szene 2 ist leer; schreibe Text vor und hinter jedes |."),

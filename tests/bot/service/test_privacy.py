@@ -163,7 +163,7 @@ async def test_the_host_sees_how_the_bot_is(bench: RealService) -> None:
     await bench.imagine()
     status = await bench.service.host.status(HOST)
     assert (status.running, status.queued, status.posting, status.guilds_waiting) == (1, 1, 0, 1)
-    assert (status.painter, status.models, status.painter_deaths) == ("a fake", "starter", 0)
+    assert (status.worker, status.models, status.painter_deaths) == ("a fake", "starter", 0)
     assert status.data_bytes > 0
     assert status.free_bytes > 0
 
