@@ -12,6 +12,7 @@ from discord import app_commands
 from bot.errors import BotError, FilesError, IllegalTransition, StoreError
 from bot.frontend.app import Interaction
 from bot.frontend.messages.discord_errors import TROUBLE
+from bot.frontend.words import said_plainly
 from bot.log import about, new_error_id
 from bot.texts import Sentence
 
@@ -55,7 +56,7 @@ async def explain(interaction: Interaction, error: BaseException) -> None:
         facts = about(error_id=error_id, guild=interaction.guild_id, kind=interaction.type.name)
         _log.error("an interaction failed", exc_info=error, extra=facts)
     try:
-        await say_privately(interaction, sentence.said(interaction.locale.value))
+        await say_privately(interaction, said_plainly(sentence, interaction.locale.value))
     except TROUBLE as exc:
         _log.info("nobody could be told: %r", exc)
 

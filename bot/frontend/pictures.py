@@ -14,6 +14,7 @@ from bot.frontend.asking import asker_of
 from bot.frontend.components.keys import job_button
 from bot.frontend.messages import render as message
 from bot.frontend.messages.sender import FILE_BYTES, ROOM_BYTES, remove_message
+from bot.frontend.words import as_typed
 from bot.jobs import Job, JobState, StoredPicture
 from bot.service import PictureFile
 from bot.texts import say
@@ -70,11 +71,12 @@ async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
     text = await archive.recipe(asker, job_id, number)
     pictures = [item for item in await archive.pictures(job_id) if item.number == number]
     locale = asker.locale
-    lines = [message.plain_prompt(job.prompt) or say("no_words", locale), message.recipe_line(job, pictures)]
+    lines = [as_typed(job.prompt, message.SHOWN_PROMPT) or say("no_words", locale)]
+    lines.append(as_typed(message.recipe_line(job, pictures), message.NOTE))
     lines.append(say("recipe_how", locale))
     embed = discord.Embed(title=say("recipe_title", locale, job=job_id), description="\n".join(lines))
     for name, value in list(job.settings.as_dict().items())[:24]:
-        embed.add_field(name=name, value=str(value), inline=True)
+        embed.add_field(name=as_typed(name, 60), value=as_typed(str(value), 200), inline=True)
     name = RECIPE_FILE.format(job=job_id, number=number)
     await reply(interaction, embed=embed, files=[discord.File(BytesIO(text.encode()), name)])
 

@@ -18,6 +18,7 @@ from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
 from bot.frontend.messages.render import duration
 from bot.frontend.wording import described
+from bot.frontend.words import as_typed
 from bot.service import Asker, Safety
 from bot.texts import say
 
@@ -60,7 +61,7 @@ async def show_limits(interaction: Interaction, role: discord.Role | None = None
     ]
     for role_id, values in (await guilds.role_limits(asker.guild_id)).items():
         lines.append(f"<@&{role_id}>: " + ", ".join(f"`{name}` **{value}**" for name, value in values.items()))
-    title = say("limits_title", asker.locale, name=interaction.guild.name if interaction.guild else "")
+    title = say("limits_title", asker.locale, name=as_typed(interaction.guild.name if interaction.guild else "", 100))
     await reply(interaction, embed=discord.Embed(title=title, description="\n".join(lines)[:4_000]))
 
 

@@ -9,10 +9,11 @@ from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.commands.admin import MANAGERS, manager_of
 from bot.frontend.commands.imagine import PROMPT_CHARACTERS
-from bot.frontend.messages.render import plain_prompt
 from bot.frontend.wording import described
+from bot.frontend.words import as_typed, within
 from bot.texts import say
 
+RULE = MAX_RULE_CHARACTERS
 Rule = app_commands.Range[str, 1, MAX_RULE_CHARACTERS]
 
 blocklist = app_commands.Group(
@@ -25,7 +26,10 @@ async def show(interaction: Interaction) -> None:
     """The server's own rules."""
     asker = manager_of(interaction)
     rules = await interaction.client.service.words.blocklist(asker)
-    await reply(interaction, " · ".join(map(plain_prompt, rules))[:1_900] or say("blocklist_empty", asker.locale))
+    await reply(
+        interaction,
+        within((as_typed(rule, RULE) for rule in rules), 1_900, " · ") or say("blocklist_empty", asker.locale),
+    )
 
 
 @blocklist.command(name="add", description=described("command_blocklist_add"))
@@ -34,7 +38,7 @@ async def add(interaction: Interaction, rule: Rule) -> None:
     """Forbid a word or a phrase."""
     asker = manager_of(interaction)
     kept = await interaction.client.service.words.add_block(asker, rule)
-    await reply(interaction, say("rule_added", asker.locale, rule=plain_prompt(kept)))
+    await reply(interaction, say("rule_added", asker.locale, rule=as_typed(kept, RULE)))
 
 
 @blocklist.command(name="remove", description=described("command_blocklist_remove"))
@@ -43,7 +47,7 @@ async def remove(interaction: Interaction, rule: Rule) -> None:
     """Allow it again."""
     asker = manager_of(interaction)
     await interaction.client.service.words.remove_block(asker, rule)
-    await reply(interaction, say("rule_removed", asker.locale, rule=plain_prompt(rule)))
+    await reply(interaction, say("rule_removed", asker.locale, rule=as_typed(rule, RULE)))
 
 
 @blocklist.command(name="test", description=described("command_blocklist_test"))
@@ -52,5 +56,5 @@ async def test(interaction: Interaction, text: app_commands.Range[str, 1, PROMPT
     """Which rule forbids a text, if any."""
     asker = manager_of(interaction)
     rule = await interaction.client.service.words.find_block(asker.guild_id, text)
-    found = say("rule_none", asker.locale) if rule is None else say("rule_hit", asker.locale, rule=plain_prompt(rule))
+    found = say("rule_none", asker.locale) if rule is None else say("rule_hit", asker.locale, rule=as_typed(rule, RULE))
     await reply(interaction, found)

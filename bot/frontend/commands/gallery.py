@@ -15,9 +15,9 @@ from bot.frontend.answering import in_time
 from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
 from bot.frontend.errors import told
-from bot.frontend.messages.render import plain_prompt
 from bot.frontend.pictures import show_finished
 from bot.frontend.wording import described
+from bot.frontend.words import as_typed
 from bot.service import Asker, GalleryPage
 from bot.texts import say
 
@@ -105,7 +105,7 @@ def _list(page: GalleryPage, whose: str, asker: Asker, lost: Collection[int]) ->
     lines = []
     for number, entry in enumerate(page.entries, 1):
         job = entry.job
-        line = f"**{number}.** {plain_prompt(job.prompt, PROMPT) or '–'} · <@{job.user_id}> · #{job.id}"
+        line = f"**{number}.** {as_typed(job.prompt, PROMPT) or '–'} · <@{job.user_id}> · #{job.id}"
         lines.append(line + (say("gallery_lost", asker.locale) if number in lost else ""))
     text = "\n".join(lines) or say("gallery_empty", asker.locale)
     embed = discord.Embed(title=say(f"gallery_{whose}", asker.locale), description=text)

@@ -10,11 +10,12 @@ from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
 from bot.frontend.commands.imagine import complete_style
-from bot.frontend.messages.render import plain_prompt
+from bot.frontend.messages.render import DESCRIPTION
 from bot.frontend.wording import described
+from bot.frontend.words import as_typed, within
 from bot.texts import say
 
-SHOWN = 40
+SHOWN, NAME = 40, 32
 
 styles = app_commands.Group(name="styles", description=described("command_styles"), guild_only=True)
 
@@ -24,8 +25,8 @@ async def show(interaction: Interaction) -> None:
     """All styles of the server and the host."""
     asker = asker_of(interaction)
     found = await interaction.client.service.words.styles(asker.guild_id)
-    lines = [f"**{plain_prompt(style.name)}**: {plain_prompt(style.text, 80)}" for style in found[:SHOWN]]
-    text = "\n".join(lines) or say("styles_none", asker.locale)
+    lines = [f"**{as_typed(style.name, NAME)}**: {as_typed(style.text, 80)}" for style in found[:SHOWN]]
+    text = within(lines, DESCRIPTION) or say("styles_none", asker.locale)
     await reply(interaction, embed=discord.Embed(title=say("styles_title", asker.locale), description=text))
 
 
@@ -40,7 +41,7 @@ async def add(
     asker = asker_of(interaction)
     style = await interaction.client.service.words.add_style(asker, name, text)
     await reply(
-        interaction, say("style_added", asker.locale, name=plain_prompt(style.name), text=plain_prompt(style.text))
+        interaction, say("style_added", asker.locale, name=as_typed(style.name, NAME), text=as_typed(style.text, 900))
     )
 
 
@@ -51,4 +52,4 @@ async def remove(interaction: Interaction, name: app_commands.Range[str, 1, 100]
     """Remove a style of the server."""
     asker = asker_of(interaction)
     await interaction.client.service.words.remove_style(asker, name)
-    await reply(interaction, say("style_removed", asker.locale, name=plain_prompt(name)))
+    await reply(interaction, say("style_removed", asker.locale, name=as_typed(name, NAME)))
