@@ -208,7 +208,7 @@ def _embed(
     locale = job.locale
     lines = [as_typed(job.prompt, SHOWN_PROMPT) or say("no_words", locale)]
     said = dict.fromkeys([*notes, *(warning for picture in pictures for warning in picture.warnings)])
-    lines += [f"• {as_typed(note.said(locale), NOTE)}" for note in list(said)[:NOTES]]
+    lines += [f"• {said_plainly(note, locale, NOTE)}" for note in list(said)[:NOTES]]
     colour = COLOURS[JobState.DONE if done else job.state]
     embed = discord.Embed(description=within(lines, DESCRIPTION), colour=colour)
     embed.set_footer(text=recipe_line(job, pictures))

@@ -56,14 +56,17 @@ def test_whole_parts_are_kept_as_long_as_there_is_room() -> None:
     assert within(["ab"], 1) == "" and within([], 5) == ""
 
 
-HOSTILE = " ".join(part for part in PARTS if "evil" in part or part.startswith(("<", "@h", "@e")) and len(part) > 1)
+HOSTILE = " ".join(
+    part
+    for part in PARTS
+    if ("evil" in part or part.startswith(("<", "@h", "@e"))) and len(part) > 1 and "|" not in part
+)
 SHORT = "[x](https://evil.example) <t:0:R> <#1>"
 
 
 async def test_nothing_that_the_bot_sends_gives_a_persons_words_an_effect(stage: Stage) -> None:
     ann, admin, channel = stage.ann, stage.admin, stage.channel
-    await stage.open_command("safety", admin)
-    await admin.slash(channel, "safety", report_channel=channel)
+    await stage.service.guilds.set_safety(stage.asker(admin), report_channel_id=channel.id)
     await admin.slash(channel, "styles add", name="night", text=HOSTILE[:300])
     await ann.slash(channel, "styles list")
     await ann.slash(channel, "imagine", prompt="a", style=SHORT)
@@ -74,9 +77,10 @@ async def test_nothing_that_the_bot_sends_gives_a_persons_words_an_effect(stage:
     await ann.slash(channel, "cancel", job=2)
     stage.dreamer.open.set()
     await stage.ended(1, JobState.DONE)
+    painted = next(item for item in channel.history() if item.attachments)
     await ann.slash(channel, "gallery")
     await ann.slash(channel, "recipe", job=1)
-    form = await ann.click(stage.message(0), custom_id="reverie:report:1:1")
+    form = await ann.click(painted, label="Report")
     await ann.submit_modal(form, {"reason": ["other"], "details": HOSTILE})
     for command in ("add", "list", "test", "remove", "remove"):
         given_ = {} if command == "list" else {"text" if command == "test" else "rule": SHORT}
