@@ -71,6 +71,15 @@ class Archive:
         shown = await asyncio.to_thread(imaging.fitted, data, limit_bytes)
         return picture_file(job_id, number, shown)
 
+    async def stored(self, asker: Asker, job: Job) -> bytes | None:
+        """The PNG file that shows a job, all pictures of it where there are several; None if there is none (any more).
+
+        Raises:
+            NotFound: if the job is none of the asker's server, or private and somebody else's.
+        """
+        await self.job(asker, job.id)
+        return await asyncio.to_thread(self._files.read, Kind.PICTURE, job.id, GRID if job.count > 1 else 1)
+
     async def thumbnail(self, asker: Asker, job_id: int, number: int, *, side_px: int = 256) -> PictureFile:
         """Picture `number` as a small JPEG.
 

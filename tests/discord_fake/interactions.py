@@ -141,7 +141,7 @@ class Desk:
             AssertionError: if there is no such command or option.
         """
         first, *below = name.split()
-        command = self._command(guild_id, first)
+        command = self.command(guild_id, first)
         resolved: Payload = {}
         wanted, nested = command, []
         for part in below:
@@ -155,7 +155,8 @@ class Desk:
             data["guild_id"] = command["guild_id"]
         return data | ({"resolved": resolved} if resolved else {})
 
-    def _command(self, guild_id: int, name: str) -> Payload:
+    def command(self, guild_id: int, name: str) -> Payload:
+        """A command as the bot registered it."""
         known = [*self._world.commands.get(guild_id, []), *self._world.commands.get(None, [])]
         return _named(known, name)
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import discord
 
 from bot.frontend.app import App, Interaction
+from bot.frontend.components.keys import job_in
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
 from bot.frontend.messages.render import Shown
@@ -209,15 +210,10 @@ class Poster:
         """A message with this job's buttons that an earlier attempt sent, if it can be looked for."""
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         after = datetime.fromtimestamp((since or time.time()) - SKEW_S, UTC)
-        mine, me = f":{job.id}:", self._app.user
+        me = self._app.user
         try:
             async for found in channel.history(limit=SEARCHED, after=after):
-                ids = [
-                    getattr(item, "custom_id", "") or ""
-                    for row in found.components
-                    for item in getattr(row, "children", ())
-                ]
-                if me is not None and found.author.id == me.id and any(mine in custom_id for custom_id in ids):
+                if me is not None and found.author.id == me.id and job_in(found.components) == job.id:
                     return found.id
         except discord.HTTPException as exc:
             if fault_of(exc) is Fault.PASSING:

@@ -180,7 +180,7 @@ async def test_what_cannot_be_is_refused_with_a_sentence(
 async def test_odd_prompts_are_painted_and_shown_without_effect(stage: Stage, prompt: str) -> None:
     message = await stage.painted(prompt)
     shown = message.embeds[0].description or ""
-    assert read(shown.splitlines()[0]) == (" ".join(prompt.strip("`").split()), [])
+    assert read(shown.splitlines()[0]) == (" ".join(prompt.removeprefix("```").removesuffix("```").split()), [])
     assert not message.mention_everyone
 
 
