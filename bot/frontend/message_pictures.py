@@ -95,12 +95,12 @@ async def job_of(interaction: Interaction, message: discord.Message) -> Job | No
 
 
 def sources(message: discord.Message) -> tuple[Source, ...]:
-    """Files of a message and of what it forwards that may be pictures, all on Discord's own hosts."""
+    """Files of a message and of what it forwards that may be pictures; what others linked, on Discord's hosts only."""
     found = dict[str, Source]()
-    for holder in (message, *message.message_snapshots):
+    holders: list[discord.Message | discord.MessageSnapshot] = [message, *message.message_snapshots]
+    for holder in holders:
         for source in _sources(holder):
-            if source.address not in found and _is_discords(source.address):
-                found[source.address] = source
+            found.setdefault(source.address, source)
     return tuple(found.values())
 
 
@@ -114,14 +114,11 @@ def _sources(holder: discord.Message | discord.MessageSnapshot) -> Iterator[Sour
     files = [item for item in holder.attachments if not (item.content_type or "").startswith(_OTHERS)]
     for item in sorted(files, key=lambda item: not (item.content_type or "").startswith("image/")):
         yield Source(item.url, item.size)
-    for embed in holder.embeds:
-        for address in (embed.image.url, embed.thumbnail.url):
-            if address:
-                yield Source(address)
-    for component in walk(holder.components):
-        media = getattr(component, "media", None)
-        if isinstance(media, discord.UnfurledMediaItem) and not (media.content_type or "").startswith(_OTHERS):
-            yield Source(media.url)
+    shown = [address for embed in holder.embeds for address in (embed.image.url, embed.thumbnail.url)]
+    media = [getattr(component, "media", None) for component in walk(holder.components)]
+    shown += [item.url for item in media if isinstance(item, discord.UnfurledMediaItem)]
+    # Whoever wrote the message may have named any address.
+    yield from (Source(address) for address in shown if address and _is_discords(address))
 
 
 def _is_discords(address: str) -> bool:

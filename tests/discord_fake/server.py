@@ -259,7 +259,7 @@ class FakeDiscord:
         if file is None or self.slow_files_s < 0:
             raise web.HTTPNotFound
         await asyncio.sleep(self.slow_files_s)
-        return web.Response(body=file.data, content_type=file.content_type)
+        return web.Response(body=file.data, content_type=file.content_type or "application/octet-stream")
 
 
 async def _unknown(call: Call, at: dict[str, str]) -> None:

@@ -96,7 +96,7 @@ class Attachment:
     id: int
     filename: str
     data: bytes = field(repr=False)
-    content_type: str
+    content_type: str | None
     description: str | None = None
 
     def payload(self, base: str, channel_id: int) -> Payload:
@@ -104,8 +104,8 @@ class Attachment:
         url = f"{base}/attachments/{channel_id}/{self.id}/{self.filename}"
         values: Payload = {
             "id": str(self.id), "filename": self.filename, "size": len(self.data), "url": url, "proxy_url": url,
-            "content_type": self.content_type,
         }  # fmt: skip
+        values |= {} if self.content_type is None else {"content_type": self.content_type}
         return values if self.description is None else values | {"description": self.description}
 
 
@@ -147,7 +147,8 @@ class Message:
             forwarded = {"message_snapshots": [{"message": snapshot}], "message_reference": place | {"type": 1}}
         return self.what_it_shows(base) | forwarded | {
             "id": str(self.id), "channel_id": str(self.channel.id), "guild_id": str(self.channel.guild.id),
-            "author": self.author or author, "tts": False, "mention_everyone": False, "mention_roles": [], "pinned": False,
+            "author": self.author or author, "tts": False, "mention_everyone": False, "mention_roles": [],
+            "pinned": False,
         } | ({} if self.nonce is None else {"nonce": self.nonce})  # fmt: skip
 
     def what_it_shows(self, base: str) -> Payload:

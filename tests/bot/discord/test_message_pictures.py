@@ -107,7 +107,7 @@ async def test_files_that_are_no_pictures_are_refused_with_a_sentence(live: Live
     lying = live.channel.write(live.ann, attachments=[held(live, b"<svg/>")])
     form = await live.fake.choose_menu(lying, live.ann, LIKE)
     answer = await live.fake.fill_in(form, prompt="a fox", use=["init"])
-    assert "holds no PNG" in answer.followups[-1].content if answer.followups else answer.text
+    assert "holds no PNG" in (answer.followups[-1].content if answer.followups else answer.text)
 
 
 @pytest.mark.parametrize("part", ["image", "thumbnail"])
@@ -120,8 +120,8 @@ async def test_a_pasted_link_to_a_file_of_discords(live: Live, part: str) -> Non
     "url", ["https://example.org/attachments/1/2/a.png", "http://127.0.0.1:1/attachments/1/2/a.png", "x:"]
 )
 async def test_a_picture_of_another_host_is_not_fetched(live: Live, url: str) -> None:
-    media = {"type": 12, "items": [{"media": {"url": url}}]}
-    message = live.channel.write(live.ann, embeds=[{"type": "image", "image": {"url": url}}], components=[media])
+    embeds = [{"type": "image", "image": {"url": url}}]
+    message = live.channel.write(live.ann, embeds=embeds, components=[gallery(url)])
     assert "holds no PNG" in await refused(live, message)
 
 
