@@ -78,19 +78,24 @@ def finished(delivery: Delivery) -> Shown:
         buttons.add_item(job_button("show", job.id, locale))
         buttons.add_item(job_button("delete", job.id, locale))
         return Shown(say("state_private_done", locale, user=f"<@{job.user_id}>"), None, buttons)
-    return final(job, pictures, delivery.files, spoiler=delivery.spoiler)
+    return final(job, pictures, delivery.files, delivery.left_out, spoiler=delivery.spoiler)
 
 
 def final(
-    job: Job, pictures: Sequence[StoredPicture], files: tuple[PictureFile, ...], *, spoiler: bool = False
+    job: Job,
+    pictures: Sequence[StoredPicture],
+    files: tuple[PictureFile, ...],
+    left_out: Sequence[Sentence] = (),
+    *,
+    spoiler: bool = False,
 ) -> Shown:
-    """Finished pictures with their recipe in short and all buttons."""
+    """Finished pictures with their recipe in short, what their files lack, and all buttons."""
     locale = job.locale
     best = max(picture.similarity for picture in pictures)
     content = say(
         "state_done", locale, user=f"<@{job.user_id}>", similarity=f"{best:.2f}", time=duration(job.paint_s, locale)
     )
-    embed = _embed(job, [], () if spoiler else files[:1], pictures, done=True)
+    embed = _embed(job, left_out, () if spoiler else files[:1], pictures, done=True)
     return Shown(content, embed, buttons_when_done(job, pictures), files, spoiler, _alt_text(job))
 
 

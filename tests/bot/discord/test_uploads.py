@@ -1,0 +1,113 @@
+"""Every upload has room where it goes; what is left out for that is said."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+
+import pytest
+from PIL import Image
+
+from bot.files import DataFolder, Kind
+from generator import InvalidRequest, read_recipe
+from tests.bot.discord.live import Live
+from tests.discord_fake import Message, Upload
+
+SMALL = 150_000
+
+
+def grainy(side_px: int = 300) -> bytes:
+    out = io.BytesIO()
+    Image.frombytes("RGB", (side_px, side_px), os.urandom(3 * side_px * side_px)).save(out, "PNG")
+    return out.getvalue()
+
+
+async def posted(live: Live, **options: object) -> Message:
+    """The message of a job that came near to a grainy picture."""
+    await live.imagine(image_prompt=Upload("grain.png", grainy()), **options)
+    await live.ended(1)
+    (message,) = live.channel.visible()
+    return message
+
+
+def text_of(message: Message) -> str:
+    return message.content + "".join(embed.get("description", "") for embed in message.embeds)
+
+
+async def test_a_picture_goes_without_its_attached_pictures_where_they_are_too_large_and_says_so(live: Live) -> None:
+    live.fake.desk.file_bytes = SMALL
+    message = await posted(live)
+    (file,) = message.attachments
+    assert file.filename.endswith(".png") and len(file.data) <= SMALL
+    assert "lacks the attached pictures" in text_of(message)
+    with pytest.raises(InvalidRequest, match=r"picture .* is missing"):
+        read_recipe(file.data)
+
+
+async def test_a_whole_recipe_goes_where_there_is_room_and_nothing_is_said(live: Live) -> None:
+    message = await posted(live)
+    assert len(read_recipe(message.attachments[0].data).request.images) == 1
+    assert "too large" not in text_of(message)
+    answer = await live.fake.click(message, "reverie:recipe", live.ann)
+    assert answer.message is not None or answer.followups
+
+
+async def test_recipe_gives_a_smaller_form_and_says_so(live: Live) -> None:
+    live.fake.desk.file_bytes = SMALL
+    message = await posted(live)
+    answers = [await live.fake.click(message, "reverie:recipe", live.ann)]
+    answers.append(await (await live.fake.type_command(live.channel, live.ann, "recipe", job=1)).answered())
+    for answer in answers:
+        await live.fake.until(lambda answer=answer: answer.followups or (answer.message and answer.message.attachments))
+        sent = answer.followups[-1] if answer.followups else answer.message
+        assert sent is not None and "has all but those" in text_of(sent)
+        recipe = json.loads(sent.attachments[0].data)
+        assert recipe["images"] == {} and recipe["request"]["prompt"] == "a red apple"
+
+
+async def test_a_film_carries_no_attached_pictures_and_goes_beside_the_picture(live: Live) -> None:
+    live.dreamer.step_s = 0.05
+    message = await posted(live, timelapse=True, steps=12)
+    picture, film = message.attachments
+    assert film.filename.startswith("reverie-timelapse") and len(film.data) < 100_000 < len(picture.data)
+    with pytest.raises(InvalidRequest, match=r"picture .* is missing"):
+        read_recipe(film.data)
+
+
+async def test_a_film_that_has_no_room_is_told_of(live: Live) -> None:
+    live.dreamer.step_s = 0.05
+    live.fake.desk.file_bytes = SMALL
+    live.dreamer.open.clear()
+    await live.imagine(timelapse=True, steps=12)
+    files = DataFolder(live.folder)
+    write = files.write
+    live.dreamer.open.set()
+    await live.ended(1)
+    (message,) = live.channel.visible()
+    assert len(message.attachments) == 2
+    write(Kind.TIMELAPSE, 1, 1, b"RIFF" + bytes(SMALL))
+    refused = await live.fake.click(message, "reverie:timelapse", live.ann)
+    assert "too large" in refused.text
+
+
+async def test_a_persons_larger_limit_holds_for_what_answers_them(live: Live) -> None:
+    live.fake.desk.file_bytes = 30 * 2**20
+    message = await posted(live)
+    files = DataFolder(live.folder)
+    whole = files.read(Kind.PICTURE, 1, 1)
+    assert whole is not None and message.attachments[0].data == whole
+
+
+async def test_an_export_says_how_many_files_had_no_room(live: Live) -> None:
+    live.fake.desk.file_bytes = SMALL
+    await posted(live)
+    begun = await (await live.fake.type_command(live.channel, live.ann, "privacy")).answered()
+    assert begun.message is not None
+    answer = await live.fake.click(begun.message, "reverie-own:export", live.ann)
+    sent = answer.message if answer.message is not None and answer.message.attachments else answer.followups[-1]
+    assert "One file had no room" in sent.content or "files had no room" in sent.content
+    assert len(sent.attachments[0].data) <= SMALL
+    with zipfile.ZipFile(io.BytesIO(sent.attachments[0].data)) as archive:
+        assert json.loads(archive.read("data.json"))["left_out"]
