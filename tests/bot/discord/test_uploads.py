@@ -50,8 +50,6 @@ async def test_a_whole_recipe_goes_where_there_is_room_and_nothing_is_said(live:
     message = await posted(live)
     assert len(read_recipe(message.attachments[0].data).request.images) == 1
     assert "too large" not in text_of(message)
-    answer = await live.fake.click(message, "reverie:recipe", live.ann)
-    assert answer.message is not None or answer.followups
 
 
 async def test_recipe_gives_a_smaller_form_and_says_so(live: Live) -> None:
@@ -76,28 +74,49 @@ async def test_a_film_carries_no_attached_pictures_and_goes_beside_the_picture(l
         read_recipe(film.data)
 
 
-async def test_a_film_that_has_no_room_is_told_of(live: Live) -> None:
-    live.dreamer.step_s = 0.05
-    live.fake.desk.file_bytes = SMALL
-    live.dreamer.open.clear()
-    await live.imagine(timelapse=True, steps=12)
-    files = DataFolder(live.folder)
-    write = files.write
-    live.dreamer.open.set()
+async def test_a_timelapse_that_has_no_room_is_refused_with_a_sentence(live: Live) -> None:
+    await live.imagine(timelapse=True)
     await live.ended(1)
     (message,) = live.channel.visible()
-    assert len(message.attachments) == 2
-    write(Kind.TIMELAPSE, 1, 1, b"RIFF" + bytes(SMALL))
+    live.fake.desk.file_bytes = 100
     refused = await live.fake.click(message, "reverie:timelapse", live.ann)
-    assert "too large" in refused.text
+    assert refused.ephemeral and "timelapse is too large" in refused.text
+
+
+async def test_a_refusal_for_size_has_a_sentence(live: Live) -> None:
+    await live.imagine()
+    await live.ended(1)
+    (message,) = live.channel.visible()
+    live.fake.faults.refuse("POST", "/interactions/*", 413, code=40005)
+    live.fake.faults.refuse("POST", "/webhooks/*", 413, code=40005)
+    answer = await live.fake.press(message, "reverie:recipe", live.ann)
+    await live.fake.until(lambda: answer.text or answer.followups)
+    assert "too large to upload here" in answer.text + "".join(item.content for item in answer.followups)
 
 
 async def test_a_persons_larger_limit_holds_for_what_answers_them(live: Live) -> None:
-    live.fake.desk.file_bytes = 30 * 2**20
-    message = await posted(live)
-    files = DataFolder(live.folder)
-    whole = files.read(Kind.PICTURE, 1, 1)
-    assert whole is not None and message.attachments[0].data == whole
+    live.fake.desk.file_bytes = 20 * 2**20
+    given = {name: Upload("grain.png", grainy(1_000)) for name in ("first", "second", "third", "fourth")}
+    await (await live.fake.type_command(live.channel, live.ann, "blend", **given)).answered()
+    await live.ended(1)
+    (message,) = live.channel.visible()
+    (file,) = message.attachments
+    assert len(file.data) > 10 * 2**20 and file.data == DataFolder(live.folder).read(Kind.PICTURE, 1, 1)
+    assert "too large" not in text_of(message)
+
+
+async def test_where_the_persons_limit_ends_the_servers_holds(live: Live) -> None:
+    live.fake.desk.file_bytes = 20 * 2**20
+    live.dreamer.open.clear()
+    given = {name: Upload("grain.png", grainy(1_000)) for name in ("first", "second", "third", "fourth")}
+    await (await live.fake.type_command(live.channel, live.ann, "blend", **given)).answered()
+    await live.fake.until(lambda: live.channel.visible()[0].embeds)
+    live.fake.expire_tokens()
+    live.dreamer.open.set()
+    await live.ended(1)
+    (message,) = live.channel.visible()
+    assert message.attachments[0].filename.endswith(".png") and len(message.attachments[0].data) < 10 * 2**20
+    assert "lacks the attached pictures" in text_of(message)
 
 
 async def test_an_export_says_how_many_files_had_no_room(live: Live) -> None:
