@@ -16,6 +16,7 @@ from bot.frontend.app import Interaction
 from bot.frontend.asking import asker_of
 from bot.frontend.errors import told
 from bot.frontend.pictures import show_finished
+from bot.frontend.uploads import check
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed
 from bot.service import Asker, GalleryPage
@@ -98,6 +99,7 @@ async def _page(interaction: Interaction, whose: str, number: int) -> dict[str, 
         alt_text = say("alt_text", asker.locale, prompt=entry.job.prompt)[:1_000]
         hidden = entry.picture.flagged and not asker.age_restricted
         files.append(discord.File(BytesIO(small.data), small.name, description=alt_text, spoiler=hidden))
+    check(interaction, files)
     return {"embed": _list(page, whose, asker, lost), "files": files, "view": _controls(page, whose, asker)}
 
 

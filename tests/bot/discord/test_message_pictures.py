@@ -85,6 +85,15 @@ async def test_a_deleted_jobs_message_still_holds_its_picture(live: Live) -> Non
     assert await like(live, message, 2) == (96, 64)
 
 
+async def test_what_is_made_of_a_private_picture_is_private_and_only_its_owner_can(live: Live) -> None:
+    await live.imagine(size="96x64", private=True)
+    await live.ended(1)
+    (message,) = live.channel.visible()
+    assert "holds no PNG" in (await live.fake.choose_menu(message, live.admin, LIKE)).text
+    assert await like(live, message, 2) == (96, 64)
+    assert (await live.job(2)).private
+
+
 async def test_a_forward_of_a_persons_or_of_an_own_picture(live: Live) -> None:
     original = live.channel.write(live.admin, attachments=[held(live, jpeg(), "a.jpg", "image/jpeg")])
     assert await like(live, live.channel.write(live.ann, forwarded=original), 1) == (48, 32)
