@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import discord
 from yarl import URL
 
-from bot.errors import InvalidWish, NotFound
+from bot.errors import InvalidJobSpec, NotFound
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.attachments import is_discords, read_address
 from bot.frontend.components.keys import job_in
 from bot.frontend.components.tree import walk
@@ -48,14 +48,14 @@ class Held:
             InvalidWish: if the files are too large or cannot be read.
         """
         if self.job is not None:
-            data = await interaction.client.service.archive.stored(asker_of(interaction), self.job)
+            data = await interaction.client.service.archive.stored(requester_of(interaction), self.job)
             if data is not None:
                 return data
-        trouble: InvalidWish | None = None
+        trouble: InvalidJobSpec | None = None
         for source in self.sources[:TRIED]:
             try:
                 data = await read_address(interaction, source.address, field, source.size)
-            except InvalidWish as exc:
+            except InvalidJobSpec as exc:
                 trouble = exc
                 continue
             if is_picture(data):
@@ -78,18 +78,18 @@ async def look(interaction: Interaction, message: discord.Message) -> Held:
 
 async def job_of(interaction: Interaction, message: discord.Message) -> Job | None:
     """The job that a message shows: by its row, by the buttons of a message of ours, or by what was forwarded."""
-    archive, asker = interaction.client.service.archive, asker_of(interaction)
+    archive, requester = interaction.client.service.archive, requester_of(interaction)
     ids = [message.id]
     if message.message_snapshots and message.reference is not None and message.reference.message_id is not None:
         ids.append(message.reference.message_id)
     for message_id in ids:
-        if (job := await archive.job_of_message(asker, message_id)) is not None:
+        if (job := await archive.job_of_message(requester, message_id)) is not None:
             return job
     me, job_id = interaction.client.user, job_in(message.components)
     if me is None or message.author.id != me.id or job_id is None:
         return None
     try:
-        return await archive.job(asker, job_id)
+        return await archive.job(requester, job_id)
     except NotFound:
         return None
 

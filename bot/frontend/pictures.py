@@ -10,7 +10,7 @@ import discord
 from bot.errors import NotFound
 from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.components.keys import job_button
 from bot.frontend.messages import render as message
 from bot.frontend.messages.sender import remove_message
@@ -26,8 +26,8 @@ RECIPE_FILE = "reverie-{job}-{number}.json"
 
 async def show(interaction: Interaction, job_id: int, number: int) -> None:
     """The picture so far, or the finished one with its buttons."""
-    asker, service = asker_of(interaction), interaction.client.service
-    job = await service.archive.job(asker, job_id)
+    requester, service = requester_of(interaction), interaction.client.service
+    job = await service.archive.job(requester, job_id)
     pictures = await service.archive.pictures(job_id)
     if job.state is JobState.RUNNING or not pictures:
         view = await service.view(job_id)
@@ -41,18 +41,18 @@ async def show(interaction: Interaction, job_id: int, number: int) -> None:
 
 async def show_finished(interaction: Interaction, job: Job, pictures: Sequence[StoredPicture], number: int) -> None:
     """Finished pictures of a job with their buttons, to one person; number 0 is all of them."""
-    archive, asker = interaction.client.service.archive, asker_of(interaction)
-    work = archive.file(asker, job.id, number, limit_bytes=limit_of(interaction))
+    archive, requester = interaction.client.service.archive, requester_of(interaction)
+    work = archive.file(requester, job.id, number, limit_bytes=limit_of(interaction))
     file = await in_time(interaction, work, private=True)
-    flagged = any(picture.flagged for picture in pictures) and not asker.age_restricted
+    flagged = any(picture.flagged for picture in pictures) and not requester.age_restricted
     shown = message.final(job, pictures, (file,), file.left_out, spoiler=flagged)
     await reply(interaction, embed=shown.embed, files=shown.uploads(), buttons=shown.buttons)
 
 
 async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
     """How the picture grew; of several, all that were recorded."""
-    asker, archive = asker_of(interaction), interaction.client.service.archive
-    job = await archive.job(asker, job_id)
+    requester, archive = requester_of(interaction), interaction.client.service.archive
+    job = await archive.job(requester, job_id)
     numbers = [item.number for item in await archive.pictures(job_id) if item.has_timelapse] or [number]
 
     async def films() -> list[PictureFile]:
@@ -60,7 +60,7 @@ async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
         for item in numbers:
             try:
                 limit = min(limit_of(interaction), room)
-                found.append(await archive.timelapse(asker, job_id, item, limit_bytes=limit))
+                found.append(await archive.timelapse(requester, job_id, item, limit_bytes=limit))
                 room -= len(found[-1].data)
             except NotFound as exc:
                 # Of several the others are shown; of none there is only this to say.
@@ -69,27 +69,27 @@ async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
         return found
 
     found = await in_time(interaction, films(), private=True)
-    left_out = "" if len(found) == len(numbers) else say("left_out_timelapses", asker.locale)
-    alt_text = say("alt_text_timelapse", asker.locale, prompt=" ".join(job.prompt.split()))[: message.ALT_TEXT]
+    left_out = "" if len(found) == len(numbers) else say("left_out_timelapses", requester.locale)
+    alt_text = say("alt_text_timelapse", requester.locale, prompt=" ".join(job.prompt.split()))[: message.ALT_TEXT]
     files = [discord.File(BytesIO(film.data), film.name, description=alt_text) for film in found]
     await reply(interaction, left_out, files=files)
 
 
 async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
     """The recipe in short, and as a file that makes the picture again."""
-    asker, archive = asker_of(interaction), interaction.client.service.archive
-    job = await archive.job(asker, job_id)
+    requester, archive = requester_of(interaction), interaction.client.service.archive
+    job = await archive.job(requester, job_id)
 
     async def content() -> tuple[bytes, str]:
         """The file, and what to say of it."""
-        whole = (await archive.recipe(asker, job_id, number)).encode()
+        whole = (await archive.recipe(requester, job_id, number)).encode()
         if len(whole) <= limit_of(interaction):
             return whole, "recipe_how"
-        return (await archive.recipe(asker, job_id, number, pictures=False)).encode(), "recipe_lean"
+        return (await archive.recipe(requester, job_id, number, pictures=False)).encode(), "recipe_lean"
 
     data, how = await in_time(interaction, content(), private=True)
     pictures = [item for item in await archive.pictures(job_id) if item.number == number]
-    locale = asker.locale
+    locale = requester.locale
     lines = [as_typed(job.prompt, message.SHOWN_PROMPT) or say("no_words", locale)]
     lines.append(as_typed(message.recipe_line(job, pictures), message.NOTE))
     lines.append(say(how, locale))
@@ -102,20 +102,20 @@ async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
 
 async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> None:
     """Ask once more before a job goes for good."""
-    asker = asker_of(interaction)
-    await interaction.client.service.archive.own(asker, job_id)
+    requester = requester_of(interaction)
+    await interaction.client.service.archive.own(requester, job_id)
     buttons = discord.ui.View(timeout=None)
-    buttons.add_item(job_button("erase", job_id, asker.locale))
-    await reply(interaction, say("delete_sure", asker.locale, job=job_id), buttons=buttons)
+    buttons.add_item(job_button("erase", job_id, requester.locale))
+    await reply(interaction, say("delete_sure", requester.locale, job=job_id), buttons=buttons)
 
 
 async def delete(interaction: Interaction, job_id: int, number: int) -> None:
     """Delete a job and its message; the message first, or an interruption would leave one that nobody can delete."""
-    asker, archive = asker_of(interaction), interaction.client.service.archive
-    job = await archive.own(asker, job_id)
+    requester, archive = requester_of(interaction), interaction.client.service.archive
+    job = await archive.own(requester, job_id)
     await interaction.response.defer()
     await remove_message(interaction.client, job)
-    deleted = await archive.delete(asker, job_id)
+    deleted = await archive.delete(requester, job_id)
     if deleted.message_id != job.message_id:
         await remove_message(interaction.client, deleted)
-    await change_answer(interaction, say("deleted", asker.locale, job=job_id))
+    await change_answer(interaction, say("deleted", requester.locale, job=job_id))

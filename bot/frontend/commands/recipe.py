@@ -12,13 +12,13 @@ from bot.errors import NotFound
 from bot.frontend import pictures
 from bot.frontend.answering import take_on
 from bot.frontend.app import App, Interaction
-from bot.frontend.asking import asker_of, check_place
+from bot.frontend.asking import check_place, requester_of
 from bot.frontend.attachments import read
 from bot.frontend.components.modals import TEXT, Form
 from bot.frontend.message_pictures import Held, job_of, look
 from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
-from bot.service import Asker, ImageWish, Ticket, Wish
+from bot.service import ImageInput, JobSpec, Requester, SubmittedJob
 from bot.texts import say
 
 
@@ -38,10 +38,10 @@ async def recipe(
 async def again(interaction: Interaction, file: discord.Attachment, new_seed: bool = False) -> None:
     """Paint by the recipe that a file carries."""
 
-    async def order(asker: Asker) -> Ticket:
+    async def order(requester: Requester) -> SubmittedJob:
         async with interaction.client.room.hold(1):
             data = await read(interaction, file, "file")
-            return await interaction.client.service.again_from_file(asker, data, new_seed=new_seed)
+            return await interaction.client.service.again_from_file(requester, data, new_seed=new_seed)
 
     await take_on(interaction, order)
 
@@ -60,10 +60,10 @@ async def show_recipe(interaction: Interaction, message: discord.Message) -> Non
 @app_commands.guild_only()
 async def imagine_like(interaction: Interaction, message: discord.Message) -> None:
     """Paint after the picture in a message: from it, or towards it."""
-    asker = asker_of(interaction)
+    requester = requester_of(interaction)
     check_place(interaction)
     held = await look(interaction, message)
-    await interaction.response.send_modal(LikeForm(held, asker.locale))
+    await interaction.response.send_modal(LikeForm(held, requester.locale))
 
 
 class LikeForm(Form):
@@ -90,13 +90,13 @@ class LikeForm(Form):
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Order the picture."""
 
-        async def order(asker: Asker) -> Ticket:
+        async def order(requester: Requester) -> SubmittedJob:
             async with interaction.client.room.hold(1):
                 data = await self.held.read(interaction, "picture")
                 private = self.held.job is not None and self.held.job.private
-                wish = Wish(prompt=self.prompt.value, init_image=data, private=private)
+                spec = JobSpec(prompt=self.prompt.value, init_image=data, private=private)
                 if self.use.values[0] == "prompt":
-                    wish = replace(wish, init_image=None, image_prompts=(ImageWish(data=data),))
-                return await interaction.client.service.submit(asker, wish)
+                    spec = replace(spec, init_image=None, image_prompts=(ImageInput(data=data),))
+                return await interaction.client.service.submit(requester, spec)
 
         await take_on(interaction, order)

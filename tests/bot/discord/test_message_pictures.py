@@ -29,7 +29,7 @@ async def like(live: Live, message: Message, job_id: int, use: str = "init") -> 
     answer = await live.fake.fill_in(form, prompt="a fox", use=[use])
     assert not answer.ephemeral, answer.text
     await live.ended(job_id)
-    request = live.dreamer.begun[-1]
+    request = live.engine.begun[-1]
     data = request.init_image if use == "init" else request.image_prompts[0].image
     assert data is not None
     with Image.open(io.BytesIO(data)) as image:

@@ -66,7 +66,7 @@ async def test_recipe_gives_a_smaller_form_and_says_so(live: Live) -> None:
 
 
 async def test_a_film_carries_no_attached_pictures_and_goes_beside_the_picture(live: Live) -> None:
-    live.dreamer.step_s = 0.05
+    live.engine.step_s = 0.05
     message = await posted(live, timelapse=True, steps=12)
     picture, film = message.attachments
     assert film.filename.startswith("reverie-timelapse") and len(film.data) < 100_000 < len(picture.data)
@@ -107,12 +107,12 @@ async def test_a_persons_larger_limit_holds_for_what_answers_them(live: Live) ->
 
 async def test_where_the_persons_limit_ends_the_servers_holds(live: Live) -> None:
     live.fake.desk.file_bytes = 20 * 2**20
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     given = {name: Upload("grain.png", grainy(1_000)) for name in ("first", "second", "third", "fourth")}
     await (await live.fake.type_command(live.channel, live.ann, "blend", **given)).answered()
     await live.fake.until(lambda: live.channel.visible()[0].embeds)
     live.fake.expire_tokens()
-    live.dreamer.open.set()
+    live.engine.open.set()
     await live.ended(1)
     (message,) = live.channel.visible()
     assert message.attachments[0].filename.endswith(".png") and len(message.attachments[0].data) < 10 * 2**20

@@ -66,16 +66,16 @@ SHORT = "[x](https://evil.example) <t:0:R> <#1>"
 
 async def test_nothing_that_the_bot_sends_gives_a_persons_words_an_effect(stage: Stage) -> None:
     ann, admin, channel = stage.ann, stage.admin, stage.channel
-    await stage.service.guilds.set_safety(stage.asker(admin), report_channel_id=channel.id)
+    await stage.service.guilds.set_safety(stage.requester(admin), report_channel_id=channel.id)
     await admin.slash(channel, "styles add", name="night", text=HOSTILE[:300])
     await ann.slash(channel, "styles list")
     await ann.slash(channel, "imagine", prompt="a", style=SHORT)
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     await ann.slash(channel, "imagine", prompt=f"{HOSTILE} | {SHORT}:0.5", style="night", negative=SHORT)
     await ann.slash(channel, "imagine", prompt=HOSTILE)
     await ann.slash(channel, "queue")
     await ann.slash(channel, "cancel", job=2)
-    stage.dreamer.open.set()
+    stage.engine.open.set()
     await stage.ended(1, JobState.DONE)
     painted = next(item for item in channel.history() if item.attachments)
     await ann.slash(channel, "gallery")
