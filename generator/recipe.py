@@ -52,13 +52,17 @@ class Recipe:
     made_with: Provenance | None = None
 
 
-def recipe_to_json(recipe: Recipe) -> str:
-    """A recipe as one line of ASCII; equal recipes give equal lines."""
+def recipe_to_json(recipe: Recipe, *, pictures: bool = True) -> str:
+    """A recipe as one line of ASCII; equal recipes give equal lines.
+
+    Without its `pictures` it is short and tells the rest, but what needs them cannot be painted from it.
+    """
     made_with = recipe.made_with
+    images = recipe.request.images if pictures else ()
     content = {
         "reverie_recipe": VERSION,
         "request": _request_to_dict(recipe.request),
-        "images": {_digest(image): base64.b64encode(image).decode() for image in recipe.request.images},
+        "images": {_digest(image): base64.b64encode(image).decode() for image in images},
         "made_with": None if made_with is None else {**vars(made_with), "files": dict(made_with.files)},
     }
     return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
@@ -80,9 +84,9 @@ def recipe_from_json(text: str) -> Recipe:
     return Recipe(request=request, made_with=None if made_with is None else _made_with(made_with))
 
 
-def request_to_json(request: GenerationRequest) -> str:
+def request_to_json(request: GenerationRequest, *, pictures: bool = True) -> str:
     """A recipe that says nothing of what the picture is made with."""
-    return recipe_to_json(Recipe(request=request))
+    return recipe_to_json(Recipe(request=request), pictures=pictures)
 
 
 def request_from_json(text: str) -> GenerationRequest:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import discord
 
+from bot.frontend import uploads
 from bot.frontend.app import Interaction
 from bot.frontend.asking import check_place, requester_of
 from bot.frontend.messages import render as message
@@ -68,7 +69,12 @@ async def reply(
     files: list[discord.File] | None = None,
     buttons: discord.ui.View | None = None,
 ) -> None:
-    """Answer so that only the person sees it, deferred or not."""
+    """Answer so that only the person sees it, deferred or not.
+
+    Raises:
+        TooLarge: if Discord does not take the files.
+    """
+    uploads.check(interaction, files or [])
     values: dict[str, Any] = {"content": text[:2_000], "ephemeral": True}
     values |= {name: value for name, value in (("embed", embed), ("files", files), ("view", buttons)) if value}
     if interaction.response.is_done():

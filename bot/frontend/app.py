@@ -41,7 +41,7 @@ class App(discord.AutoShardedClient):
         board: keeps the messages of jobs up to date.
         hosts: ids of the people who run this bot.
         config_path: where config.yaml lies.
-        fetch: the bytes of an attached file; in the preview they come from its simulated Discord.
+        fetch: the bytes of a file by its address; in the preview they come from its simulated Discord.
         room: for the files that are held in memory.
     """
 
@@ -50,7 +50,7 @@ class App(discord.AutoShardedClient):
     updater: JobMessages
     hosts: set[int]
     config_path: Path
-    fetch: Callable[[discord.Attachment], Awaitable[bytes]]
+    fetch: Callable[[str], Awaitable[bytes]]
     room: FileRoom
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:

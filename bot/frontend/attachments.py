@@ -1,8 +1,8 @@
-"""Files that people attached: fetched from Discord and from nowhere else, bounded in size and time. Event loop.
+"""Files that people posted: fetched from Discord and from nowhere else, bounded in size and time. Event loop.
 
-The address of an attachment comes from Discord. It is held to Discord's all the same, so that no gap between the two
-makes this machine ask its own network for something: scheme, host and port must be exactly those of Discord's files,
-nothing follows a redirect, and what does not end is given up.
+The address of an attachment comes from Discord, that of an embed perhaps from anybody. Both are held to Discord's, so
+that nobody makes this machine ask its own network for something: scheme, host and port must be exactly those of
+Discord's files, nothing follows a redirect, and what does not end is given up.
 """
 
 from __future__ import annotations
@@ -61,9 +61,17 @@ async def read(interaction: Interaction, attachment: discord.Attachment, field: 
     Raises:
         InvalidWish: if it is too large or cannot be read.
     """
-    size = attachment.size
+    return await read_address(interaction, attachment.url, field, attachment.size)
+
+
+async def read_address(interaction: Interaction, address: str, field: str, size: int = 0) -> bytes:
+    """The bytes of a file of Discord's by its address, as `read`; `size` is what Discord says of it, if anything.
+
+    Raises:
+        InvalidWish: if it is too large or cannot be read.
+    """
     try:
-        data = b"" if size > MAX_BYTES else await interaction.client.fetch(attachment)
+        data = b"" if size > MAX_BYTES else await interaction.client.fetch(address)
     except (*TROUBLE, ValueError) as exc:
         raise InvalidJobSpec("attachment_unreadable", field=field, name=field) from exc
     if max(size, len(data)) > MAX_BYTES:
@@ -71,14 +79,14 @@ async def read(interaction: Interaction, attachment: discord.Attachment, field: 
     return data
 
 
-async def fetch(attachment: discord.Attachment) -> bytes:
-    """An attached file as Discord has it; of one that is too large, whatever it claimed, a little more than MAX_BYTES.
+async def fetch(url: str) -> bytes:
+    """A file as Discord has it; of one that is too large, whatever it claimed, a little more than MAX_BYTES.
 
     Raises:
         ValueError: if its address is not one of Discord's.
         aiohttp.ClientError, OSError, asyncio.TimeoutError: if it does not come, or not soon enough.
     """
-    address = URL(attachment.url)
+    address = URL(url)
     if not is_discords(address):
         raise ValueError("not an address of Discord's files")
     timeout = aiohttp.ClientTimeout(total=FETCH_S, sock_connect=STILL_S, sock_read=STILL_S)

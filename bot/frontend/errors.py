@@ -11,7 +11,8 @@ from discord import app_commands
 
 from bot.errors import BotError, FilesError, IllegalTransition, StoreError
 from bot.frontend.app import Interaction
-from bot.frontend.messages.discord_errors import TROUBLE
+from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of
+from bot.frontend.words import said_plainly
 from bot.log import about, new_error_id
 from bot.texts import Sentence
 
@@ -27,6 +28,8 @@ def sentence_for(error: BaseException, error_id: str) -> tuple[Sentence, bool]:
         return Sentence.of("storage_trouble", error_id=error_id), True
     if isinstance(error, BotError) and not isinstance(error, IllegalTransition):
         return error.sentence, False
+    if isinstance(error, discord.HTTPException) and fault_of(error) is Fault.TOO_LARGE:
+        return Sentence.of("upload_too_large"), False
     if isinstance(error, app_commands.MissingPermissions):
         return Sentence.of("must_manage"), False
     if isinstance(error, app_commands.NoPrivateMessage):
@@ -55,7 +58,7 @@ async def explain(interaction: Interaction, error: BaseException) -> None:
         facts = about(error_id=error_id, guild=interaction.guild_id, kind=interaction.type.name)
         _log.error("an interaction failed", exc_info=error, extra=facts)
     try:
-        await say_privately(interaction, sentence.said(interaction.locale.value))
+        await say_privately(interaction, said_plainly(sentence, interaction.locale.value))
     except TROUBLE as exc:
         _log.info("nobody could be told: %r", exc)
 

@@ -13,9 +13,12 @@ from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.messages import render as message
 from bot.frontend.messages.job_buttons import job_button
-from bot.frontend.messages.sender import FILE_BYTES, ROOM_BYTES, remove_message
+from bot.frontend.messages.sender import remove_message
+from bot.frontend.uploads import limit_of
+from bot.frontend.words import as_typed
 from bot.jobs import Job, JobState, StoredPicture
 from bot.service import PictureFile
+from bot.service.uploads import REQUEST_BYTES
 from bot.texts import say
 
 RECIPE_FILE = "reverie-{job}-{number}.json"
@@ -39,10 +42,10 @@ async def show(interaction: Interaction, job_id: int, number: int) -> None:
 async def show_finished(interaction: Interaction, job: Job, pictures: Sequence[StoredPicture], number: int) -> None:
     """Finished pictures of a job with their buttons, to one person; number 0 is all of them."""
     archive, requester = interaction.client.service.archive, requester_of(interaction)
-    work = archive.file(requester, job.id, number, limit_bytes=_limit(interaction))
+    work = archive.file(requester, job.id, number, limit_bytes=limit_of(interaction))
     file = await in_time(interaction, work, private=True)
     flagged = any(picture.flagged for picture in pictures) and not requester.age_restricted
-    shown = message.final(job, pictures, (file,), spoiler=flagged)
+    shown = message.final(job, pictures, (file,), file.left_out, spoiler=flagged)
     await reply(interaction, embed=shown.embed, files=shown.uploads(), buttons=shown.buttons)
 
 
@@ -53,30 +56,48 @@ async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
     numbers = [item.number for item in await archive.pictures(job_id) if item.has_timelapse] or [number]
 
     async def films() -> list[PictureFile]:
-        limit = _limit(interaction) // len(numbers)
-        return [await archive.timelapse(requester, job_id, item, limit_bytes=limit) for item in numbers]
+        found, room = list[PictureFile](), REQUEST_BYTES
+        for item in numbers:
+            try:
+                limit = min(limit_of(interaction), room)
+                found.append(await archive.timelapse(requester, job_id, item, limit_bytes=limit))
+                room -= len(found[-1].data)
+            except NotFound as exc:
+                # Of several the others are shown; of none there is only this to say.
+                if exc.sentence.key != "timelapse_too_large" or (item == numbers[-1] and not found):
+                    raise
+        return found
 
     found = await in_time(interaction, films(), private=True)
+    left_out = "" if len(found) == len(numbers) else say("left_out_timelapses", requester.locale)
     alt_text = say("alt_text_timelapse", requester.locale, prompt=" ".join(job.prompt.split()))[: message.ALT_TEXT]
-    await reply(
-        interaction, files=[discord.File(BytesIO(film.data), film.name, description=alt_text) for film in found]
-    )
+    files = [discord.File(BytesIO(film.data), film.name, description=alt_text) for film in found]
+    await reply(interaction, left_out, files=files)
 
 
 async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
     """The recipe in short, and as a file that makes the picture again."""
     requester, archive = requester_of(interaction), interaction.client.service.archive
     job = await archive.job(requester, job_id)
-    text = await archive.recipe(requester, job_id, number)
+
+    async def content() -> tuple[bytes, str]:
+        """The file, and what to say of it."""
+        whole = (await archive.recipe(requester, job_id, number)).encode()
+        if len(whole) <= limit_of(interaction):
+            return whole, "recipe_how"
+        return (await archive.recipe(requester, job_id, number, pictures=False)).encode(), "recipe_lean"
+
+    data, how = await in_time(interaction, content(), private=True)
     pictures = [item for item in await archive.pictures(job_id) if item.number == number]
     locale = requester.locale
-    lines = [message.plain_prompt(job.prompt) or say("no_words", locale), message.recipe_line(job, pictures)]
-    lines.append(say("recipe_how", locale))
+    lines = [as_typed(job.prompt, message.SHOWN_PROMPT) or say("no_words", locale)]
+    lines.append(as_typed(message.recipe_line(job, pictures), message.NOTE))
+    lines.append(say(how, locale))
     embed = discord.Embed(title=say("recipe_title", locale, job=job_id), description="\n".join(lines))
     for name, value in list(job.settings.as_dict().items())[:24]:
-        embed.add_field(name=name, value=str(value), inline=True)
+        embed.add_field(name=as_typed(name, 60), value=as_typed(str(value), 200), inline=True)
     name = RECIPE_FILE.format(job=job_id, number=number)
-    await reply(interaction, embed=embed, files=[discord.File(BytesIO(text.encode()), name)])
+    await reply(interaction, embed=embed, files=[discord.File(BytesIO(data), name)])
 
 
 async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> None:
@@ -98,8 +119,3 @@ async def delete(interaction: Interaction, job_id: int, number: int) -> None:
     if deleted.message_id != job.message_id:
         await remove_message(interaction.client, deleted)
     await change_answer(interaction, say("deleted", requester.locale, job=job_id))
-
-
-def _limit(interaction: Interaction) -> int:
-    guild = interaction.guild
-    return (FILE_BYTES if guild is None else guild.filesize_limit) - ROOM_BYTES

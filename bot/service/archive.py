@@ -13,6 +13,7 @@ from bot.jobs import Job, JobState, StoredPicture
 from bot.service.guild_settings import GuildSettings
 from bot.service.job_runner import GRID
 from bot.service.requests import picture_request
+from bot.service.uploads import fitted
 from bot.service.values import (
     GalleryEntry,
     GalleryPage,
@@ -62,14 +63,23 @@ class Archive:
         return await self._store.jobs.pictures(job_id)
 
     async def file(self, requester: Requester, job_id: int, number: int, *, limit_bytes: int) -> PictureFile:
-        """Picture `number` (GRID: all of them) as a file: PNG if it fits, else WebP, JPEG, smaller.
+        """Picture `number` (GRID: all of them) as a file: PNG if it fits, else without parts, as WebP, JPEG, smaller.
 
         Raises:
             NotFound
         """
         data = await self._read(requester, Kind.PICTURE, job_id, number)
-        shown = await asyncio.to_thread(imaging.fitted, data, limit_bytes)
-        return picture_file(job_id, number, shown)
+        shown, left_out = await asyncio.to_thread(fitted, data, limit_bytes)
+        return replace(picture_file(job_id, number, shown), left_out=left_out)
+
+    async def stored(self, requester: Requester, job: Job) -> bytes | None:
+        """The PNG file that shows a job, all pictures of it where there are several; None if there is none (any more).
+
+        Raises:
+            NotFound: if the job is none of the asker's server, or private and somebody else's.
+        """
+        await self.job(requester, job.id)
+        return await asyncio.to_thread(self._files.read, Kind.PICTURE, job.id, GRID if job.count > 1 else 1)
 
     async def thumbnail(self, requester: Requester, job_id: int, number: int, *, side_px: int = 256) -> PictureFile:
         """Picture `number` as a small JPEG.
@@ -106,13 +116,14 @@ class Archive:
         request = await asyncio.to_thread(request_from_json, recipe)
         return picture_request(request, number, stopped_at)
 
-    async def recipe(self, requester: Requester, job_id: int, number: int = 1) -> str:
-        """The recipe of picture `number` as JSON, to be handed out as a file.
+    async def recipe(self, requester: Requester, job_id: int, number: int = 1, *, pictures: bool = True) -> str:
+        """The recipe of picture `number` as JSON, to be handed out as a file; if need be without attached pictures.
 
         Raises:
             NotFound
         """
-        return await asyncio.to_thread(request_to_json, await self.request(requester, job_id, number))
+        request = await self.request(requester, job_id, number)
+        return await asyncio.to_thread(request_to_json, request, pictures=pictures)
 
     async def gallery(self, requester: Requester, *, mine: bool, page: int = 1, per_page: int = 9) -> GalleryPage:
         """Pictures of the asker, or all of the server but others' private ones; newest first."""

@@ -15,6 +15,7 @@ from bot.log import about, new_error_id
 from bot.service.archive import picture_file
 from bot.service.guild_settings import GuildSettings
 from bot.service.job_runner import GRID
+from bot.service.uploads import REQUEST_BYTES, fitted
 from bot.service.values import Delivery, PictureFile, Safety
 from bot.store import Store
 from bot.texts import Sentence
@@ -34,7 +35,7 @@ class DeliveryService:
         return sorted(jobs, key=lambda job: job.id)
 
     async def begin(self, job_id: int, *, limit_bytes: int) -> Delivery | None:
-        """What to post, in files of at most `limit_bytes` together; None if the job is not to be posted (any more).
+        """What to post, in files of at most `limit_bytes` each; None if the job is not to be posted (any more).
 
         The attempt is written down before this returns.
 
@@ -46,7 +47,7 @@ class DeliveryService:
             return None
         pictures = await self._store.jobs.pictures(job_id)
         try:
-            files = await asyncio.to_thread(self._read, job, pictures, limit_bytes)
+            files, left_out = await asyncio.to_thread(self._read, job, pictures, limit_bytes)
         except FilesError as exc:
             error_id = new_error_id()
             facts = about(job=job_id, guild=job.guild_id, error_id=error_id)
@@ -64,6 +65,7 @@ class DeliveryService:
             recipe=recipe,
             spoiler=flagged and mode is not Safety.OFF and not job.age_restricted,
             repeated=job.post_tries > 0,
+            left_out=left_out,
         )
 
     async def done(self, job_id: int, channel_id: int, message_id: int) -> Job | None:
@@ -102,18 +104,20 @@ class DeliveryService:
         """The message of a cancelled or failed job says so now, or cannot be reached for ever."""
         await self._store.jobs.change(job_id, told=True)
 
-    def _read(self, job: Job, pictures: tuple[StoredPicture, ...], limit_bytes: int) -> tuple[PictureFile, ...]:
-        """The files of a post. Runs on a thread."""
-        film = self._files.read(Kind.TIMELAPSE, job.id, 1) if job.timelapse and len(pictures) == 1 else None
-        if film is not None and len(film) > limit_bytes // 2:
-            film = None
+    def _read(
+        self, job: Job, pictures: tuple[StoredPicture, ...], limit_bytes: int
+    ) -> tuple[tuple[PictureFile, ...], tuple[Sentence, ...]]:
+        """The files of a post, and what is left out. Runs on a thread."""
         number = GRID if job.count > 1 else 1
         data = self._files.read(Kind.PICTURE, job.id, number)
         if data is None or not pictures:
             raise FilesError("files_unusable", file=f"picture {job.id}-{number}", why="missing")
-        shown = imaging.fitted(data, limit_bytes - len(film or b""))
+        shown, left_out = fitted(data, limit_bytes)
         files = [picture_file(job.id, number, shown)]
+        film = self._files.read(Kind.TIMELAPSE, job.id, 1) if job.timelapse and len(pictures) == 1 else None
         if film is not None:
+            if len(film) > min(limit_bytes, REQUEST_BYTES - len(shown.data)):
+                return tuple(files), (*left_out, Sentence.of("left_out_timelapse"))
             width, height = imaging.size_of(film)
             files.append(picture_file(job.id, 1, imaging.ImageFile(film, "webp", width, height), "timelapse-"))
-        return tuple(files)
+        return tuple(files), left_out

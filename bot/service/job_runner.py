@@ -215,12 +215,14 @@ class JobRunner:
     def _write(self, job_id: int, number: int, painted: GeneratedPicture) -> bool:
         """The files of one picture; whether there is a timelapse. Runs on a thread."""
         picture = painted.picture
-        recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
-        png = encode(picture.image, "png", recipe)
+        recipe = Recipe(request=picture.request, made_with=picture.made_with)
+        png = encode(picture.image, "png", recipe_to_json(recipe))
         self._files.write(Kind.LATENT, job_id, number, painted.snapshot)
         moving = len(painted.film.frames) > 1
         if moving:
-            self._files.write(Kind.TIMELAPSE, job_id, number, painted.film.encode("webp", recipe))
+            # Attached pictures would be most of a film's bytes.
+            lean = recipe_to_json(recipe, pictures=False)
+            self._files.write(Kind.TIMELAPSE, job_id, number, painted.film.encode("webp", lean))
         self._files.write(Kind.PICTURE, job_id, number, png)
         return moving
 

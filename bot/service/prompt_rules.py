@@ -24,6 +24,14 @@ from generator import InvalidRequest, parse_story
 MAX_STYLES = 100
 MAX_RULES = 500
 
+_FILLERS = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
+"""Letters, by their category, that stand for no letter, and the pattern of no dots."""
+_INVISIBLE = re.compile(
+    rf"{_FILLERS.pattern}|[\u034f\u17b4\u17b5\u180b-\u180f\u2065\ufe00-\ufe0f\ufff0-\ufff8]"
+    "|[\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
+)
+"""Unicode's default ignorable characters outside the categories of controls: joiners, selectors, fillers, tags."""
+
 
 class PromptRules:
     """Styles and blocklist of each server, beside the host's."""
@@ -141,8 +149,9 @@ def first_hit(rules: Iterable[str], text: str) -> str | None:
     Rules are matched as whole words, whatever the case, the width of the characters or the spaces between them:
     "ass" does not hit "grass". A `*` in a rule stands for any letters of the same word.
     """
-    plain = _plain(text)
-    return next((rule for rule in rules if _pattern(rule).search(plain)), None)
+    # A filler shows a gap in some fonts and nothing in others: the text is read both ways.
+    readings = {_plain(text), _plain(_FILLERS.sub(" ", text))}
+    return next((rule for rule in rules if any(map(_pattern(rule).search, readings))), None)
 
 
 def tidy(rule: str) -> str:
@@ -152,7 +161,12 @@ def tidy(rule: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _pattern(rule: str) -> re.Pattern[str]:
-    """Each part of a rule at its nearest place, in a group of its own that is not tried again."""
+    """Each part of a rule at its nearest place, in a group of its own that is not tried again.
+
+    A rule without anything that shows forbids nothing.
+    """
+    if not _plain(rule).strip("* "):
+        return re.compile(r"(?!)")
     groups, gap = "", ""
     for word in _plain(rule).split():
         *parts, last = word.split("*")
@@ -169,6 +183,10 @@ def _pattern(rule: str) -> re.Pattern[str]:
 
 
 def _plain(text: str) -> str:
-    """Compatible forms made one, case folded, invisible characters gone, spaces single."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join("".join(char for char in folded if unicodedata.category(char) != "Cf").split())
+    """Compatible forms made one, case folded, characters that show nothing gone, spaces single."""
+    seen = "".join(char for char in text if char.isspace() or not _shows_nothing(char))
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold()).split())
+
+
+def _shows_nothing(char: str) -> bool:
+    return unicodedata.category(char) in ("Cf", "Cc") or _INVISIBLE.match(char) is not None

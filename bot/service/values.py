@@ -159,12 +159,15 @@ class PictureFile:
     data: bytes = field(repr=False)
     width: int
     height: int
+    left_out: tuple[Sentence, ...] = ()
+    """What it lacks so that it can be uploaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """Finished pictures on their way to Discord: the picture (or the grid), and the timelapse where it was asked for.
 
+    `left_out`: what the files lack so that they can be uploaded, and which file is missing for that.
     `spoiler`: hide it behind a click. `repeated`: an earlier attempt may have reached Discord; the nonce protects for
     some minutes, then look for a message with this job's buttons first.
     """
@@ -175,6 +178,7 @@ class Delivery:
     recipe: str
     spoiler: bool
     repeated: bool
+    left_out: tuple[Sentence, ...] = ()
 
 
 class ReportReason(StrEnum):

@@ -255,6 +255,15 @@ async def test_a_timelapse_that_was_asked_for_is_posted_too(bench: RealService) 
     delivery = await bench.service.post.begin(job.id, limit_bytes=10**7)
     assert delivery is not None
     assert [file.name for file in delivery.files] == [f"reverie-{job.id}-1.png", f"reverie-timelapse-{job.id}-1.webp"]
+    picture, film = delivery.files
+    # The limit holds for each file: beside a picture of the same size the film is still there.
+    each = max(len(picture.data), len(film.data))
+    whole = await bench.service.post.begin(job.id, limit_bytes=each)
+    assert whole is not None and len(whole.files) == 2 and whole.left_out == ()
+    assert len(film.data) > len(picture.data)
+    lacking = await bench.service.post.begin(job.id, limit_bytes=each - 1)
+    assert lacking is not None and len(lacking.files) == 1
+    assert [said.key for said in lacking.left_out] == ["left_out_timelapse"]
 
 
 async def test_a_post_that_finds_a_closed_channel_waits_and_is_tried_again(bench: RealService) -> None:

@@ -15,6 +15,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from tests.discord_fake.calls import Call
+from tests.discord_fake.markdown import read
 
 FILE = Path(__file__).parent.parent / "data" / "discord-openapi.json"
 CONTENT_CHARACTERS, EMBED_CHARACTERS = 2_000, 6_000
@@ -93,10 +94,13 @@ def tolerated(value: Any, above: str = "") -> Any:  # noqa: ANN401 - JSON
 
 
 def beyond_limits(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """What the description does not say: limits of texts and custom ids, and that messages of ours mention nobody."""
+    """What the description does not say: limits of texts and custom ids; no message of ours mentions or masks."""
     message = body.get("data", body) if isinstance(body, dict) else None
     if not isinstance(message, dict) or not {"content", "embeds", "components"} & message.keys():
         return
+    texts = [message.get("content") or "", *(text for embed in message.get("embeds") or [] for text in _read(embed))]
+    if any(effect.kind == "masked link" for text in texts for effect in read(text)[1]):
+        yield "a masked link"
     if len(message.get("content") or "") > CONTENT_CHARACTERS:
         yield f"content of more than {CONTENT_CHARACTERS} characters"
     if sum(_characters(embed) for embed in message.get("embeds") or []) > EMBED_CHARACTERS:
@@ -107,6 +111,12 @@ def beyond_limits(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
         yield f"a custom id twice: {sorted(ids)}"
     if (message.get("content") or message.get("embeds")) and message.get("allowed_mentions") != {"parse": []}:
         yield f"mentions are not switched off: {message.get('allowed_mentions')}"
+
+
+def _read(embed: dict[str, Any]) -> list[str]:
+    """The texts of an embed that are read as markdown."""
+    fields = [text for item in embed.get("fields", []) for text in (item["name"], item["value"])]
+    return [embed.get("title") or "", embed.get("description") or "", *fields]
 
 
 def _characters(embed: dict[str, Any]) -> int:

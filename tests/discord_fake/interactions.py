@@ -14,6 +14,8 @@ from tests.discord_fake.world import Attachment, Channel, Member, Message, Paylo
 
 FILE_BYTES = 10 * 2**20
 """The most that a file may have in a server without boosts."""
+REQUEST_BYTES = 25 * 2**20
+"""The most that all files of a request may have."""
 
 
 class Kind(IntEnum):
@@ -111,6 +113,8 @@ class Desk:
         self.all: dict[str, Interaction] = {}
         self.uploads: dict[int, Attachment] = {}
         """Files that people attached, by id."""
+        self.file_bytes = FILE_BYTES
+        """The most that a file may have in an answer; what a person pays for counts too."""
 
     def begin(self, kind: Kind, member: Member, channel: Channel, age_s: float = 0.0) -> Interaction:
         """A new interaction; with `age_s` its id says that it is older."""
@@ -128,7 +132,7 @@ class Desk:
             "channel": channel.payload() | {"permissions": str(interaction.member.permissions)},
             "member": interaction.member.payload(), "locale": interaction.member.locale, "guild_locale": "en-US",
             "app_permissions": str(channel.bot_permissions), "entitlements": [], "context": 0,
-            "authorizing_integration_owners": {"0": str(guild.id)}, "attachment_size_limit": FILE_BYTES,
+            "authorizing_integration_owners": {"0": str(guild.id)}, "attachment_size_limit": self.file_bytes,
         }  # fmt: skip
         if interaction.kind is Kind.COMPONENT and interaction.message is not None:
             values["message"] = interaction.message.payload(base, self._world.bot)
@@ -141,7 +145,7 @@ class Desk:
             AssertionError: if there is no such command or option.
         """
         first, *below = name.split()
-        command = self._command(guild_id, first)
+        command = self.command(guild_id, first)
         resolved: Payload = {}
         wanted, nested = command, []
         for part in below:
@@ -155,7 +159,8 @@ class Desk:
             data["guild_id"] = command["guild_id"]
         return data | ({"resolved": resolved} if resolved else {})
 
-    def _command(self, guild_id: int, name: str) -> Payload:
+    def command(self, guild_id: int, name: str) -> Payload:
+        """A command as the bot registered it."""
         known = [*self._world.commands.get(guild_id, []), *self._world.commands.get(None, [])]
         return _named(known, name)
 

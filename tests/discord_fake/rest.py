@@ -101,13 +101,13 @@ class Rest:
     def _take_answer(self, interaction: Interaction, call: Call) -> None:
         kind, data = call.json["type"], call.json.get("data") or {}
         if kind == 4:
-            interaction.message = writing.create(interaction.channel, data, call.files)
+            interaction.message = writing.create(interaction.channel, data, call.files, self._desk.file_bytes)
         elif kind == 5:
             message = Message(interaction.channel, new_id(), flags=int(data.get("flags") or 0) | LOADING)
             interaction.channel.messages[message.id] = message
             interaction.message, interaction.loading = message, True
         elif kind == 7 and interaction.message is not None:
-            writing.edit(interaction.message, data, call.files)
+            writing.edit(interaction.message, data, call.files, self._desk.file_bytes)
 
     def _callback_answer(self, interaction: Interaction) -> Payload:
         message, kind = interaction.message, (interaction.callback or {})["type"]
@@ -127,9 +127,10 @@ class Rest:
         if interaction.loading and interaction.message is not None:
             interaction.loading = False
             interaction.message.flags &= ~LOADING
-            message = writing.edit(interaction.message, call.json | {"flags": interaction.message.flags}, call.files)
+            body = call.json | {"flags": interaction.message.flags}
+            message = writing.edit(interaction.message, body, call.files, self._desk.file_bytes)
         else:
-            message = writing.create(interaction.channel, call.json, call.files)
+            message = writing.create(interaction.channel, call.json, call.files, self._desk.file_bytes)
         interaction.followups.append(message)
         return self._shown(message)
 
@@ -140,7 +141,7 @@ class Rest:
         interaction, message = self._by_token(at)
         interaction.loading = False
         message.flags &= ~LOADING
-        return self._shown(writing.edit(message, call.json, call.files))
+        return self._shown(writing.edit(message, call.json, call.files, self._desk.file_bytes))
 
     async def _delete_by_token(self, call: Call, at: dict[str, str]) -> Answer:
         interaction, message = self._by_token(at)

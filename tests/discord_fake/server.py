@@ -112,6 +112,20 @@ class FakeDiscord:
         """Type /imagine and wait for the answer."""
         return await (await self.type_command(channel, member, "imagine", prompt=prompt, **options)).answered()
 
+    async def choose_menu(self, message: Message, member: Member, name: str) -> Interaction:
+        """Choose an entry from the menu of a message, and wait for the answer."""
+        command = self.desk.command(message.channel.guild.id, name)
+        shown = {str(message.id): message.payload(self.url, self.world.bot)}
+        data = {
+            "id": command["id"],
+            "name": name,
+            "type": 3,
+            "target_id": str(message.id),
+            "resolved": {"messages": shown},
+        }
+        begun = self.desk.begin(Kind.COMMAND, member, message.channel)
+        return await (await self._begin(begun, data)).answered()
+
     async def complete(self, channel: Channel, member: Member, name: str, option: str, typed: str) -> Interaction:
         """Begin to type an option that completes itself."""
         data = self.desk.command_data(channel.guild.id, name, {option: typed}, self.url, focus=option)
@@ -133,12 +147,14 @@ class FakeDiscord:
         interaction.message = message
         return await self._begin(interaction, {"component_type": 2, "custom_id": found})
 
-    async def fill_in(self, form: Interaction, **texts: str) -> Interaction:
-        """Send the form with which the bot answered, and wait for the answer."""
+    async def fill_in(self, form: Interaction, **texts: str | list[str]) -> Interaction:
+        """Send the form with which the bot answered, and wait for the answer; a list is what was chosen of a menu."""
         data = (form.callback or {})["data"]
         inputs = [item for row in data["components"] for item in row.get("components") or [row["component"]]]
         rows = [
             {"type": 1, "components": [{"type": 4, "custom_id": item["custom_id"], "value": text}]}
+            if isinstance(text, str)
+            else {"type": 18, "component": {"type": 3, "custom_id": item["custom_id"], "values": text}}
             for item, text in zip(inputs, texts.values(), strict=False)
         ]
         sent = self.desk.begin(Kind.MODAL, form.member, form.channel)
@@ -243,7 +259,7 @@ class FakeDiscord:
         if file is None or self.slow_files_s < 0:
             raise web.HTTPNotFound
         await asyncio.sleep(self.slow_files_s)
-        return web.Response(body=file.data, content_type=file.content_type)
+        return web.Response(body=file.data, content_type=file.content_type or "application/octet-stream")
 
 
 async def _unknown(call: Call, at: dict[str, str]) -> None:

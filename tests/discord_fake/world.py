@@ -78,6 +78,12 @@ class Channel:
             "rate_limit_per_user": 0, "flags": 0,
         }  # fmt: skip
 
+    def write(self, member: Member, content: str = "", **parts: Any) -> Message:  # noqa: ANN401 - of a message
+        """A message of a person."""
+        message = Message(self, new_id(), content, author=member.user(), **parts)
+        self.messages[message.id] = message
+        return message
+
     def visible(self) -> list[Message]:
         """What everybody sees there, oldest first."""
         return [message for message in self.messages.values() if not message.ephemeral and not message.deleted]
@@ -90,7 +96,7 @@ class Attachment:
     id: int
     filename: str
     data: bytes = field(repr=False)
-    content_type: str
+    content_type: str | None
     description: str | None = None
 
     def payload(self, base: str, channel_id: int) -> Payload:
@@ -98,14 +104,14 @@ class Attachment:
         url = f"{base}/attachments/{channel_id}/{self.id}/{self.filename}"
         values: Payload = {
             "id": str(self.id), "filename": self.filename, "size": len(self.data), "url": url, "proxy_url": url,
-            "content_type": self.content_type,
         }  # fmt: skip
+        values |= {} if self.content_type is None else {"content_type": self.content_type}
         return values if self.description is None else values | {"description": self.description}
 
 
 @dataclass(eq=False)
 class Message:
-    """A message of the bot, as it is now."""
+    """A message, as it is now; of the bot where `author` is None. `forwarded` is what it forwards."""
 
     channel: Channel = field(repr=False)
     id: int
@@ -118,6 +124,8 @@ class Message:
     created_at: float = field(default_factory=time.time)
     edits: int = 0
     deleted: bool = False
+    author: Payload | None = None
+    forwarded: Message | None = field(default=None, repr=False)
 
     @property
     def ephemeral(self) -> bool:
@@ -130,15 +138,48 @@ class Message:
         return [item["custom_id"] for item in rows if "custom_id" in item]
 
     def payload(self, base: str, author: Payload) -> Payload:
-        """As in a payload."""
-        edited_at = datetime.now(UTC).isoformat() if self.edits else None
-        return {
+        """As in a payload, with `author` where the message names nobody else."""
+        forwarded: Payload = {}
+        if self.forwarded is not None:
+            place = {"message_id": str(self.forwarded.id), "channel_id": str(self.forwarded.channel.id)}
+            place["guild_id"] = str(self.forwarded.channel.guild.id)
+            snapshot = self.forwarded.what_it_shows(base)
+            forwarded = {"message_snapshots": [{"message": snapshot}], "message_reference": place | {"type": 1}}
+        return self.what_it_shows(base) | forwarded | {
             "id": str(self.id), "channel_id": str(self.channel.id), "guild_id": str(self.channel.guild.id),
-            "author": author, "content": self.content, "embeds": self.embeds, "components": self.components,
-            "attachments": [item.payload(base, self.channel.id) for item in self.attachments], "flags": self.flags,
-            "timestamp": datetime.fromtimestamp(self.created_at, UTC).isoformat(), "edited_timestamp": edited_at,
-            "tts": False, "mention_everyone": False, "mentions": [], "mention_roles": [], "pinned": False, "type": 0,
+            "author": self.author or author, "tts": False, "mention_everyone": False, "mention_roles": [],
+            "pinned": False,
         } | ({} if self.nonce is None else {"nonce": self.nonce})  # fmt: skip
+
+    def what_it_shows(self, base: str) -> Payload:
+        """Its words, embeds, components and files, as a forward of it holds them too.
+
+        A file that an embed shows by `attachment://` has its address there, and stands among the attachments no more.
+        """
+        addresses = {item.filename: item.payload(base, self.channel.id)["url"] for item in self.attachments}
+        used = set[str]()
+        embeds = [_addressed(embed, addresses, used) for embed in self.embeds]
+        rest = [item for item in self.attachments if item.filename not in used]
+        return {
+            "type": 0, "content": self.content, "embeds": embeds, "flags": self.flags,
+            "components": [_addressed(item, addresses, set()) for item in self.components],
+            "attachments": [item.payload(base, self.channel.id) for item in rest], "mentions": [],
+            "timestamp": datetime.fromtimestamp(self.created_at, UTC).isoformat(),
+            "edited_timestamp": datetime.now(UTC).isoformat() if self.edits else None,
+        }  # fmt: skip
+
+
+def _addressed(part: Any, addresses: dict[str, str], used: set[str]) -> Any:  # noqa: ANN401 - JSON
+    """A part of a message with the addresses of its files in place of `attachment://`; `used` gets their names."""
+    if isinstance(part, list):
+        return [_addressed(item, addresses, used) for item in part]
+    if isinstance(part, dict):
+        return {key: _addressed(value, addresses, used) for key, value in part.items()}
+    name = part.removeprefix("attachment://") if isinstance(part, str) else ""
+    if name == part or name not in addresses:
+        return part
+    used.add(name)
+    return addresses[name]
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.discord_fake.calls import UploadedFile
 from tests.discord_fake.ids import new_id
-from tests.discord_fake.interactions import FILE_BYTES
+from tests.discord_fake.interactions import FILE_BYTES, REQUEST_BYTES
 from tests.discord_fake.world import NONCE_S, Attachment, Channel, Message, Payload
 
 
@@ -36,7 +36,7 @@ TOO_LARGE = (413, 40005, "Request entity too large")
 UNAUTHORISED = (401, 0, "401: Unauthorized")
 
 
-def create(channel: Channel, body: Payload, files: tuple[UploadedFile, ...]) -> Message:
+def create(channel: Channel, body: Payload, files: tuple[UploadedFile, ...], file_bytes: int = FILE_BYTES) -> Message:
     """A new message; a nonce that came before gives the first message again.
 
     Raises:
@@ -48,14 +48,14 @@ def create(channel: Channel, body: Payload, files: tuple[UploadedFile, ...]) -> 
             if earlier.nonce == nonce and time.time() - earlier.created_at < NONCE_S:
                 return earlier
     message = Message(channel, new_id(), nonce=nonce)
-    _write(message, body, files)
+    _write(message, body, files, file_bytes)
     if not (message.content or message.embeds or message.attachments or message.components):
         raise Refusal(EMPTY)
     channel.messages[message.id] = message
     return message
 
 
-def edit(message: Message, body: Payload, files: tuple[UploadedFile, ...]) -> Message:
+def edit(message: Message, body: Payload, files: tuple[UploadedFile, ...], file_bytes: int = FILE_BYTES) -> Message:
     """Change a message.
 
     Raises:
@@ -63,13 +63,14 @@ def edit(message: Message, body: Payload, files: tuple[UploadedFile, ...]) -> Me
     """
     if message.deleted:
         raise Refusal(UNKNOWN_MESSAGE)
-    _write(message, body, files)
+    _write(message, body, files, file_bytes)
     message.edits += 1
     return message
 
 
-def _write(message: Message, body: Payload, files: tuple[UploadedFile, ...]) -> None:
-    if any(len(file.data) > FILE_BYTES for file in files):
+def _write(message: Message, body: Payload, files: tuple[UploadedFile, ...], file_bytes: int) -> None:
+    sizes = [len(file.data) for file in files]
+    if max(sizes, default=0) > file_bytes or sum(sizes) > REQUEST_BYTES:
         raise Refusal(TOO_LARGE)
     for name in ("embeds", "components"):
         if name in body:

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from bot.config import Limits
 from bot.errors import BotError
-from bot.frontend.messages.render import plain_prompt
+from bot.frontend.words import as_typed
 from bot.log import JsonLines, TextLines
 from bot.service import requests as wishes
 from bot.service.values import JobSpec
 from generator import InvalidRequest, Settings, parse_story
 from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import TOKEN
+from tests.discord_fake.markdown import read
 from tests.faults.lag import without_lag
 
 PROMPTS = [
@@ -48,7 +49,8 @@ async def test_every_odd_prompt_is_answered_and_the_next_person_notices_nothing(
     assert taken > 20
     await live.ended(taken)
     for message in live.channel.visible():
-        assert "@everyone" not in str(message.embeds) and "\x1b" not in str(message.embeds)
+        for embed in message.embeds:
+            assert read(embed.get("description", ""))[1] == [] and "\x1b" not in str(embed)
 
 
 OPTIONS: dict[str, list[Any]] = {
@@ -98,7 +100,7 @@ async def test_a_number_that_the_database_cannot_hold_is_refused_in_every_option
             for number in (2**63, -(2**70), 10**400):
                 given = {option.name: number}
                 sent = await live.fake.type_command(live.channel, live.admin, command.qualified_name, **given)
-                text = (await sent.answered()).text
+                text, _ = read((await sent.answered()).text)
                 assert text == f"The number for {option.name} is far too large. Type a smaller one.", command.name
                 asked += 1
     assert asked > 20
@@ -124,7 +126,7 @@ def test_any_text_is_read_or_refused_and_shown_without_effect(text: str) -> None
     else:
         assert all(math.isfinite(prompt.weight) for scene in scenes for prompt in scene.prompts)
         assert not any("\ud800" <= char <= "\udfff" for scene in scenes for p in scene.prompts for char in p.text)
-    assert "@everyone" not in plain_prompt(text)
+    assert read(as_typed(text, 900))[1] == []
 
 
 @given(st.dictionaries(st.sampled_from(sorted(Settings().as_dict())), st.one_of(

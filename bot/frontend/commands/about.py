@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import zipfile
 from io import BytesIO
 from typing import Any, Self, cast
 
@@ -14,7 +16,8 @@ from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.errors import told
-from bot.frontend.messages.sender import FILE_BYTES, ROOM_BYTES, remove_message
+from bot.frontend.messages.sender import remove_message
+from bot.frontend.uploads import limit_of
 from bot.frontend.wording import described
 from bot.texts import say
 from generator import __version__
@@ -77,17 +80,23 @@ def own_button(action: str, locale: str, style: discord.ButtonStyle) -> OwnButto
 
 
 async def _export(interaction: Interaction) -> None:
-    requester, guild = requester_of(interaction), interaction.guild
-    limit = (FILE_BYTES if guild is None else guild.filesize_limit) - ROOM_BYTES
-    work = interaction.client.service.personal_data.export_mine(requester, limit_bytes=limit)
+    requester = requester_of(interaction)
+    work = interaction.client.service.personal_data.export_mine(requester, limit_bytes=limit_of(interaction))
     path = await in_time(interaction, work, private=True)
     try:
         data = await asyncio.to_thread(path.read_bytes)
     finally:
         await asyncio.to_thread(path.unlink, missing_ok=True)
-    await reply(
-        interaction, say("exported", requester.locale), files=[discord.File(BytesIO(data), "reverie-export.zip")]
-    )
+    text = say("exported", requester.locale)
+    if left_out := await asyncio.to_thread(_left_out, data):
+        text += " " + say("exported_in_part", requester.locale, count=left_out)
+    await reply(interaction, text, files=[discord.File(BytesIO(data), "reverie-export.zip")])
+
+
+def _left_out(export: bytes) -> int:
+    """How many files had no room in an export."""
+    with zipfile.ZipFile(BytesIO(export)) as archive:
+        return len(json.loads(archive.read("data.json"))["left_out"])
 
 
 async def _ask(interaction: Interaction) -> None:

@@ -17,6 +17,7 @@ from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.messages.render import duration
 from bot.frontend.wording import described
+from bot.frontend.words import as_typed
 from bot.service import Requester, Safety
 from bot.texts import say
 
@@ -58,7 +59,9 @@ async def show_limits(interaction: Interaction, role: discord.Role | None = None
     ]
     for role_id, values in (await guilds.role_limits(requester.guild_id)).items():
         lines.append(f"<@&{role_id}>: " + ", ".join(f"`{name}` **{value}**" for name, value in values.items()))
-    title = say("limits_title", requester.locale, name=interaction.guild.name if interaction.guild else "")
+    title = say(
+        "limits_title", requester.locale, name=as_typed(interaction.guild.name if interaction.guild else "", 100)
+    )
     await reply(interaction, embed=discord.Embed(title=title, description="\n".join(lines)[:4_000]))
 
 

@@ -9,10 +9,11 @@ from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.commands.admin import MANAGERS, manager_of
 from bot.frontend.commands.imagine import PROMPT_CHARACTERS
-from bot.frontend.messages.render import plain_prompt
 from bot.frontend.wording import described
+from bot.frontend.words import as_typed, within
 from bot.texts import say
 
+RULE = MAX_RULE_CHARACTERS
 Rule = app_commands.Range[str, 1, MAX_RULE_CHARACTERS]
 
 blocklist = app_commands.Group(
@@ -25,7 +26,10 @@ async def show(interaction: Interaction) -> None:
     """The server's own rules."""
     requester = manager_of(interaction)
     rules = await interaction.client.service.words.blocklist(requester)
-    await reply(interaction, " · ".join(map(plain_prompt, rules))[:1_900] or say("blocklist_empty", requester.locale))
+    await reply(
+        interaction,
+        within((as_typed(rule, RULE) for rule in rules), 1_900, " · ") or say("blocklist_empty", requester.locale),
+    )
 
 
 @blocklist.command(name="add", description=described("command_blocklist_add"))
@@ -34,7 +38,7 @@ async def add(interaction: Interaction, rule: Rule) -> None:
     """Forbid a word or a phrase."""
     requester = manager_of(interaction)
     kept = await interaction.client.service.words.add_block(requester, rule)
-    await reply(interaction, say("rule_added", requester.locale, rule=plain_prompt(kept)))
+    await reply(interaction, say("rule_added", requester.locale, rule=as_typed(kept, RULE)))
 
 
 @blocklist.command(name="remove", description=described("command_blocklist_remove"))
@@ -43,7 +47,7 @@ async def remove(interaction: Interaction, rule: Rule) -> None:
     """Allow it again."""
     requester = manager_of(interaction)
     await interaction.client.service.words.remove_block(requester, rule)
-    await reply(interaction, say("rule_removed", requester.locale, rule=plain_prompt(rule)))
+    await reply(interaction, say("rule_removed", requester.locale, rule=as_typed(rule, RULE)))
 
 
 @blocklist.command(name="test", description=described("command_blocklist_test"))
@@ -55,6 +59,6 @@ async def test(interaction: Interaction, text: app_commands.Range[str, 1, PROMPT
     found = (
         say("rule_none", requester.locale)
         if rule is None
-        else say("rule_hit", requester.locale, rule=plain_prompt(rule))
+        else say("rule_hit", requester.locale, rule=as_typed(rule, RULE))
     )
     await reply(interaction, found)

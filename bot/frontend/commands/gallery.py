@@ -15,9 +15,10 @@ from bot.frontend.answering import in_time
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.errors import told
-from bot.frontend.messages.render import plain_prompt
 from bot.frontend.pictures import show_finished
+from bot.frontend.uploads import check
 from bot.frontend.wording import described
+from bot.frontend.words import as_typed
 from bot.service import GalleryPage, Requester
 from bot.texts import say
 
@@ -98,6 +99,7 @@ async def _page(interaction: Interaction, whose: str, number: int) -> dict[str, 
         alt_text = say("alt_text", requester.locale, prompt=entry.job.prompt)[:1_000]
         hidden = entry.picture.flagged and not requester.age_restricted
         files.append(discord.File(BytesIO(small.data), small.name, description=alt_text, spoiler=hidden))
+    check(interaction, files)
     return {"embed": _list(page, whose, requester, lost), "files": files, "view": _controls(page, whose, requester)}
 
 
@@ -105,7 +107,7 @@ def _list(page: GalleryPage, whose: str, requester: Requester, lost: Collection[
     lines = []
     for number, entry in enumerate(page.entries, 1):
         job = entry.job
-        line = f"**{number}.** {plain_prompt(job.prompt, PROMPT) or '–'} · <@{job.user_id}> · #{job.id}"
+        line = f"**{number}.** {as_typed(job.prompt, PROMPT) or '–'} · <@{job.user_id}> · #{job.id}"
         lines.append(line + (say("gallery_lost", requester.locale) if number in lost else ""))
     text = "\n".join(lines) or say("gallery_empty", requester.locale)
     embed = discord.Embed(title=say(f"gallery_{whose}", requester.locale), description=text)

@@ -9,8 +9,9 @@ from bot.errors import NotFound
 from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
-from bot.frontend.messages.render import plain_prompt, when
+from bot.frontend.messages.render import when
 from bot.frontend.wording import described
+from bot.frontend.words import as_typed
 from bot.jobs import JobState
 from bot.service import JobView
 from bot.texts import say
@@ -59,13 +60,13 @@ async def cancel(interaction: Interaction, job: app_commands.Range[int, 1] | Non
         job = mine[-1].id
     cancelled = await service.cancel(requester, job)
     await reply(
-        interaction, say("cancelled", requester.locale, job=cancelled.id, prompt=plain_prompt(cancelled.prompt, PROMPT))
+        interaction, say("cancelled", requester.locale, job=cancelled.id, prompt=as_typed(cancelled.prompt, PROMPT))
     )
 
 
 def _line(view: JobView, locale: str) -> str:
     job = view.job
-    prompt = plain_prompt(job.prompt, PROMPT) or ("🔒" if job.private else "–")
+    prompt = as_typed(job.prompt, PROMPT) or ("🔒" if job.private else "–")
     text = f"{prompt} · <@{job.user_id}> · #{job.id}"
     if job.waiting_for_access:
         return say("queue_waits", locale, text=text, channel=f"<#{job.channel_id}>")

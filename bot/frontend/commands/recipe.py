@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -14,12 +15,11 @@ from bot.frontend.app import App, Interaction
 from bot.frontend.asking import check_place, requester_of
 from bot.frontend.attachments import read
 from bot.frontend.components.modals import TEXT, Form
+from bot.frontend.message_pictures import Held, job_of, look
 from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
 from bot.service import ImageInput, JobSpec, Requester, SubmittedJob
 from bot.texts import say
-
-PICTURES = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
 
 @app_commands.command(name="recipe", description=described("command_recipe"))
@@ -50,7 +50,7 @@ async def again(interaction: Interaction, file: discord.Attachment, new_seed: bo
 @app_commands.guild_only()
 async def show_recipe(interaction: Interaction, message: discord.Message) -> None:
     """The recipe of the job that a message shows."""
-    job = await interaction.client.service.archive.job_of_message(requester_of(interaction), message.id)
+    job = await job_of(interaction, message)
     if job is None:
         raise NotFound("no_job_in_message")
     await pictures.recipe(interaction, job.id, 1)
@@ -62,19 +62,16 @@ async def imagine_like(interaction: Interaction, message: discord.Message) -> No
     """Paint after the picture in a message: from it, or towards it."""
     requester = requester_of(interaction)
     check_place(interaction)
-    found = next((item for item in message.attachments if (item.content_type or "").startswith(PICTURES)), None)
-    if found is None:
-        raise NotFound("no_picture_in_message")
-    job = await interaction.client.service.archive.job_of_message(requester, message.id)
-    await interaction.response.send_modal(LikeForm(found, "" if job is None else job.prompt, requester.locale))
+    held = await look(interaction, message)
+    await interaction.response.send_modal(LikeForm(held, requester.locale))
 
 
 class LikeForm(Form):
     """Words, and what the picture is for."""
 
-    def __init__(self, picture: discord.Attachment, prompt: str, locale: str) -> None:
+    def __init__(self, held: Held, locale: str) -> None:
         super().__init__(say("like_title", locale))
-        self.picture = picture
+        self.held, prompt = held, "" if held.job is None else held.job.prompt
         self.prompt: discord.ui.TextInput[Any] = discord.ui.TextInput(
             style=discord.TextStyle.paragraph,
             default=prompt[:TEXT] or None,
@@ -95,10 +92,11 @@ class LikeForm(Form):
 
         async def order(requester: Requester) -> SubmittedJob:
             async with interaction.client.room.hold(1):
-                data = await read(interaction, self.picture, "picture")
-                spec = JobSpec(prompt=self.prompt.value, init_image=data)
+                data = await self.held.read(interaction, "picture")
+                private = self.held.job is not None and self.held.job.private
+                spec = JobSpec(prompt=self.prompt.value, init_image=data, private=private)
                 if self.use.values[0] == "prompt":
-                    spec = JobSpec(prompt=self.prompt.value, image_prompts=(ImageInput(data=data),))
+                    spec = replace(spec, init_image=None, image_prompts=(ImageInput(data=data),))
                 return await interaction.client.service.submissions.submit(requester, spec)
 
         await take_on(interaction, order)

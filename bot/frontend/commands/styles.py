@@ -10,11 +10,12 @@ from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.commands.imagine import complete_style
-from bot.frontend.messages.render import plain_prompt
+from bot.frontend.messages.render import DESCRIPTION
 from bot.frontend.wording import described
+from bot.frontend.words import as_typed, within
 from bot.texts import say
 
-SHOWN = 40
+SHOWN, NAME = 40, 32
 
 styles = app_commands.Group(name="styles", description=described("command_styles"), guild_only=True)
 
@@ -24,8 +25,8 @@ async def show(interaction: Interaction) -> None:
     """All styles of the server and the host."""
     requester = requester_of(interaction)
     found = await interaction.client.service.words.styles(requester.guild_id)
-    lines = [f"**{plain_prompt(style.name)}**: {plain_prompt(style.text, 80)}" for style in found[:SHOWN]]
-    text = "\n".join(lines) or say("styles_none", requester.locale)
+    lines = [f"**{as_typed(style.name, NAME)}**: {as_typed(style.text, 80)}" for style in found[:SHOWN]]
+    text = within(lines, DESCRIPTION) or say("styles_none", requester.locale)
     await reply(interaction, embed=discord.Embed(title=say("styles_title", requester.locale), description=text))
 
 
@@ -40,7 +41,8 @@ async def add(
     requester = requester_of(interaction)
     style = await interaction.client.service.words.add_style(requester, name, text)
     await reply(
-        interaction, say("style_added", requester.locale, name=plain_prompt(style.name), text=plain_prompt(style.text))
+        interaction,
+        say("style_added", requester.locale, name=as_typed(style.name, NAME), text=as_typed(style.text, 900)),
     )
 
 
@@ -51,4 +53,4 @@ async def remove(interaction: Interaction, name: app_commands.Range[str, 1, 100]
     """Remove a style of the server."""
     requester = requester_of(interaction)
     await interaction.client.service.words.remove_style(requester, name)
-    await reply(interaction, say("style_removed", requester.locale, name=plain_prompt(name)))
+    await reply(interaction, say("style_removed", requester.locale, name=as_typed(name, NAME)))

@@ -12,12 +12,14 @@ from bot.frontend.app import App, Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.components.modals import Form
 from bot.frontend.messages.discord_errors import TROUBLE
-from bot.frontend.messages.render import plain_prompt
+from bot.frontend.words import as_typed
 from bot.log import about
 from bot.service import Report, ReportReason
 from bot.texts import say
 
 DETAILS = 1_000
+SHOWN_DETAILS, SHOWN_PROMPT = 600, 200
+"""So many characters are told: escaped they have room in a message beside the link to the picture."""
 _log = logging.getLogger(__name__)
 
 
@@ -66,8 +68,8 @@ async def _tell(app: App, report: Report) -> None:
         owner=f"<@{job.user_id}>",
         job=job.id,
         reason=say(f"report_{report.reason.value}", locale),
-        details=plain_prompt(report.details) or "–",
-        prompt="–" if job.private else plain_prompt(job.prompt, 300) or "–",
+        details=as_typed(report.details, SHOWN_DETAILS) or "–",
+        prompt="–" if job.private else as_typed(job.prompt, SHOWN_PROMPT) or "–",
         link=link,
     )
     try:

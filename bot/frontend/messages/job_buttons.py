@@ -6,11 +6,13 @@ All that a button knows is in its custom id, `reverie:ACTION:JOB:NUMBER`; the re
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Self, cast
 
 import discord
 
 from bot.frontend.app import Interaction
+from bot.frontend.components.tree import walk
 from bot.texts import say
 
 SECONDARY, PRIMARY = discord.ButtonStyle.secondary, discord.ButtonStyle.primary
@@ -54,6 +56,12 @@ class JobButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_TEMPLA
         """Hand the press on."""
         pressed: Interaction = interaction
         await pressed.client.press(pressed, self.action, self.job_id, self.number)
+
+
+def job_in(components: Iterable[object]) -> int | None:
+    """The job whose buttons stand among the components of a message of ours."""
+    ids = (getattr(item, "custom_id", None) or "" for item in walk(components))
+    return next((int(found["job"]) for item in ids if (found := re.fullmatch(_TEMPLATE, item))), None)
 
 
 def job_button(

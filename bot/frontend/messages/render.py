@@ -9,12 +9,15 @@ from io import BytesIO
 import discord
 
 from bot.frontend.messages.job_buttons import job_button
+from bot.frontend.words import as_typed, said_plainly, within
 from bot.jobs import Job, JobState, StoredPicture
 from bot.service import Delivery, JobView, PictureFile
 from bot.texts import Sentence, say
 
 SHOWN_PROMPT = 900
 """So many characters of a prompt are shown; escaped they stay below an embed's limits."""
+DESCRIPTION = 4_000
+"""So many characters an embed's description has room for, about."""
 BAR_CELLS = 20
 ALT_TEXT = 1_000
 NOTES, NOTE = 12, 300
@@ -75,19 +78,24 @@ def finished(delivery: Delivery) -> MessageContent:
         buttons.add_item(job_button("show", job.id, locale))
         buttons.add_item(job_button("delete", job.id, locale))
         return MessageContent(say("state_private_done", locale, user=f"<@{job.user_id}>"), None, buttons)
-    return final(job, pictures, delivery.files, spoiler=delivery.spoiler)
+    return final(job, pictures, delivery.files, delivery.left_out, spoiler=delivery.spoiler)
 
 
 def final(
-    job: Job, pictures: Sequence[StoredPicture], files: tuple[PictureFile, ...], *, spoiler: bool = False
+    job: Job,
+    pictures: Sequence[StoredPicture],
+    files: tuple[PictureFile, ...],
+    left_out: Sequence[Sentence] = (),
+    *,
+    spoiler: bool = False,
 ) -> MessageContent:
-    """Finished pictures with their recipe in short and all buttons."""
+    """Finished pictures with their recipe in short, what their files lack, and all buttons."""
     locale = job.locale
     best = max(picture.similarity for picture in pictures)
     content = say(
         "state_done", locale, user=f"<@{job.user_id}>", similarity=f"{best:.2f}", time=duration(job.paint_s, locale)
     )
-    embed = _embed(job, [], () if spoiler else files[:1], pictures, done=True)
+    embed = _embed(job, left_out, () if spoiler else files[:1], pictures, done=True)
     return MessageContent(content, embed, buttons_when_done(job, pictures), files, spoiler, _alt_text(job))
 
 
@@ -126,13 +134,6 @@ def recipe_line(job: Job, pictures: Sequence[StoredPicture] = ()) -> str:
     return f"{line} · #{job.id}"
 
 
-def plain_prompt(text: str, most: int = SHOWN_PROMPT) -> str:
-    """What a person typed, to be shown: short, without effect as markdown or as a mention."""
-    short = " ".join(text.split())
-    short = short if len(short) <= most else f"{short[: most - 1]}…"
-    return discord.utils.escape_mentions(discord.utils.escape_markdown(short))
-
-
 def bar(step: int, steps: int) -> str:
     """How far a picture is, as a row of blocks."""
     full = BAR_CELLS * step // max(1, steps)
@@ -163,7 +164,7 @@ def _status(view: JobView) -> str:
     if job.state is JobState.RUNNING:
         return _painting(view, user)
     if job.state in (JobState.CANCELLED, JobState.FAILED):
-        reason = job.reason.said(locale) if job.reason is not None else ""
+        reason = said_plainly(job.reason, locale) if job.reason is not None else ""
         return say(f"state_{job.state.value}", locale, user=user, reason=reason)
     return say("state_posting", locale, user=user)
 
@@ -210,11 +211,11 @@ def _embed(
     done: bool = False,
 ) -> discord.Embed:
     locale = job.locale
-    lines = [plain_prompt(job.prompt) or say("no_words", locale)]
+    lines = [as_typed(job.prompt, SHOWN_PROMPT) or say("no_words", locale)]
     said = dict.fromkeys([*notes, *(warning for picture in pictures for warning in picture.warnings)])
-    lines += [f"• {plain_prompt(note.said(locale), NOTE)}" for note in list(said)[:NOTES]]
+    lines += [f"• {said_plainly(note, locale, NOTE)}" for note in list(said)[:NOTES]]
     colour = COLOURS[JobState.DONE if done else job.state]
-    embed = discord.Embed(description="\n".join(lines)[:4_000], colour=colour)
+    embed = discord.Embed(description=within(lines, DESCRIPTION), colour=colour)
     embed.set_footer(text=recipe_line(job, pictures))
     if files:
         embed.set_image(url=f"attachment://{files[0].name}")

@@ -16,16 +16,15 @@ import discord
 from bot.frontend.app import App, Interaction
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
+from bot.frontend.messages.job_buttons import job_in
 from bot.frontend.messages.render import MessageContent
+from bot.frontend.uploads import limit_in, limit_of
 from bot.jobs import Job, JobState
 from bot.log import about, new_error_id
 from bot.service import Delivery
+from bot.service.uploads import FILE_BYTES
 from bot.texts import Sentence
 
-FILE_BYTES = 10 * 2**20
-"""What Discord takes where the server's own limit is not known."""
-ROOM_BYTES = 64 * 2**10
-"""Kept free for the rest of the request."""
 SEARCHED = 50
 """So many messages are looked through for one that an earlier attempt may have sent."""
 SKEW_S = 60.0
@@ -80,7 +79,7 @@ class MessageSender:
             FilesError: if a picture is missing.
         """
         post = self._app.service.post
-        delivery = await post.begin(job.id, limit_bytes=self.limit_bytes(job.guild_id))
+        delivery = await post.begin(job.id, limit_bytes=self._limit_bytes(job, token))
         if delivery is None:
             return True
         try:
@@ -94,10 +93,9 @@ class MessageSender:
             await remove_message(self._app, replace(job, message_id=message_id))
         return True
 
-    def limit_bytes(self, guild_id: int) -> int:
-        """How large the files of one message may be in a server."""
-        guild = self._app.get_guild(guild_id)
-        return (FILE_BYTES if guild is None else guild.filesize_limit) - ROOM_BYTES
+    def _limit_bytes(self, job: Job, token: Interaction | None) -> int:
+        """How large a file of a job's message may be; by the token it can be more than by the bot's own edit."""
+        return limit_in(self._app, job.guild_id) if token is None or token.is_expired() else limit_of(token)
 
     async def _explained(self, job: Job, error: Exception) -> Sentence | None:
         """Write down why a post found no way; None if it is to be tried again soon."""
@@ -118,7 +116,7 @@ class MessageSender:
 
     async def _post(self, delivery: Delivery, token: Interaction | None) -> int:
         """Post by the first way that is open; with smaller files, or without words, where that is what hinders."""
-        job, limit = delivery.job, self.limit_bytes(delivery.job.guild_id)
+        job, limit = delivery.job, self._limit_bytes(delivery.job, token)
         shown = message.finished(delivery)
         while True:
             try:
@@ -126,7 +124,9 @@ class MessageSender:
             except discord.HTTPException as exc:
                 fault = fault_of(exc)
                 if fault is Fault.TOO_LARGE and limit > FILE_BYTES // 20:
-                    limit //= 2
+                    # A larger limit of the person's holds no more where the bot edits by itself.
+                    own = limit_in(self._app, job.guild_id)
+                    limit = own if limit > own else limit // 2
                     smaller = await self._app.service.post.begin(job.id, limit_bytes=limit)
                     if smaller is None:
                         raise
@@ -209,15 +209,10 @@ class MessageSender:
         """A message with this job's buttons that an earlier attempt sent, if it can be looked for."""
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         after = datetime.fromtimestamp((since or time.time()) - SKEW_S, UTC)
-        mine, me = f":{job.id}:", self._app.user
+        me = self._app.user
         try:
             async for found in channel.history(limit=SEARCHED, after=after):
-                ids = [
-                    getattr(item, "custom_id", "") or ""
-                    for row in found.components
-                    for item in getattr(row, "children", ())
-                ]
-                if me is not None and found.author.id == me.id and any(mine in custom_id for custom_id in ids):
+                if me is not None and found.author.id == me.id and job_in(found.components) == job.id:
                     return found.id
         except discord.HTTPException as exc:
             if fault_of(exc) is Fault.PASSING:

@@ -87,7 +87,7 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
         raise BotError("preview_needs_packages") from exc
     # simcord looks at a client of its own, without intents; discord.py warns of that, and nobody need hear it.
     logging.getLogger("discord.state").addFilter(lambda record: "intent seems to be disabled" not in str(record.msg))
-    client.forgetful_discord, client.fetch = True, discord.Attachment.read
+    client.forgetful_discord, client.fetch = True, lambda address: client.http.get_from_cdn(address)
     env = waits.env = simcord.Env(client, check_errors=False, settle_timeout=SETTLE_S)
     # Ids are made from the time, which begins anew each time: so these are the same at every start.
     channel, viewers = _furnish(env)

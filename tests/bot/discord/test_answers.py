@@ -11,6 +11,7 @@ from PIL import Image
 from bot.jobs import Job
 from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import Cut, Upload
+from tests.discord_fake.markdown import read
 
 CALLBACK = "/interactions/*"
 
@@ -129,7 +130,7 @@ async def test_a_picture_that_is_gone_is_refused_with_a_sentence(live: ClientOnL
     upload = Upload("apple.png", png())
     live.fake.slow_files_s = -1.0
     answer = await live.imagine(init_image=upload)
-    assert answer.ephemeral and "init_image" in answer.text
+    assert answer.ephemeral and "init_image" in read(answer.text)[0]
     assert not await live.client.service.store.jobs.under_way()
 
 

@@ -47,8 +47,9 @@ class ClientInSimcord:
     def make_client(self) -> Reverie:
         """A client with everything behind it, on the same data folder each time."""
         self.client = build(self.config, self.folder, self.engine, SETTINGS, external_wait=self.waits, shard_count=1)
-        self.client.fetch = discord.Attachment.read
-        return self.client
+        client = self.client
+        client.fetch = lambda address: client.http.get_from_cdn(address)
+        return client
 
     def furnish(self, env: simcord.Env) -> None:
         """Put people and a channel there."""

@@ -36,6 +36,26 @@ def test_a_rule_hits_its_word_in_whatever_form(rule: str, text: str) -> None:
     assert first_hit([rule], text) == rule
 
 
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u180b\u180e\u200b\u200c\u200d\u200f\u202e\u2060\u2064\u2065\u206f\u2800\u3164\ufe00\ufe0f"
+    "\ufeff\uffa0\ufff0\U0001d173\U000e0001\U000e0061\U000e0100\U000e0fff\x00\x1b\x7f\x9f"
+)
+
+
+@pytest.mark.parametrize("char", INVISIBLE, ids=lambda char: f"{ord(char):x}")
+def test_a_character_that_shows_nothing_hides_no_word(char: str) -> None:
+    assert first_hit(["word"], f"a w{char}o{char}{char}rd{char} here") == "word"
+    assert first_hit([f"w{char}ord"], "a word") is not None
+    assert first_hit(["wörd"], f"a wo{char}\u0308rd") == "wörd"
+    assert first_hit([char, f"*{char}"], "any text") is None
+
+
+@pytest.mark.parametrize("filler", "\u115f\u1160\u2800\u3164\uffa0", ids=lambda char: f"{ord(char):x}")
+def test_a_filler_in_place_of_a_space_hides_no_word_either(filler: str) -> None:
+    assert first_hit(["bad word"], f"a bad{filler}word") == "bad word"
+    assert first_hit(["bad"], f"a{filler}bad{filler}word") == "bad"
+
+
 @pytest.mark.parametrize(
     ("rule", "text"),
     [

@@ -16,6 +16,7 @@ from bot.frontend.messages.updater import QUEUE_S
 from bot.jobs import JobState
 from bot.service import JobSpec, Requester
 from tests.bot.frontend.client_in_simcord import ClientInSimcord
+from tests.discord_fake.markdown import read
 
 
 def png(width: int = 32, height: int = 32) -> bytes:
@@ -77,7 +78,7 @@ async def test_the_answer_says_how_weights_were_read(stage: ClientInSimcord) -> 
     stage.engine.open.clear()
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle:2 | fog:-0.5")
     assert answer.response is not None
-    text = answer.response.embeds[0].description or ""
+    text, _ = read(answer.response.embeds[0].description or "")
     assert "towards “a castle” (weight 2, 80 %)" in text
     assert "away from “fog” (weight -0.5, 20 %)" in text
 
@@ -181,7 +182,7 @@ async def test_what_cannot_be_is_refused_with_a_sentence(
 async def test_odd_prompts_are_painted_and_shown_without_effect(stage: ClientInSimcord, prompt: str) -> None:
     message = await stage.painted(prompt)
     shown = message.embeds[0].description or ""
-    assert "@everyone" not in shown and "**bold**" not in shown and "```" not in shown
+    assert read(shown.splitlines()[0]) == (" ".join(prompt.removeprefix("```").removesuffix("```").split()), [])
     assert not message.mention_everyone
 
 
@@ -198,7 +199,7 @@ async def test_a_channel_that_the_bot_cannot_write_to_is_refused_naming_what_is_
 async def test_a_blocked_word_names_its_rule(stage: ClientInSimcord) -> None:
     requester = Requester(guild_id=stage.guild.id, channel_id=stage.channel.id, user_id=stage.admin.id, manages=True)
     await stage.service.words.add_block(requester, "apple*")
-    assert await refusal(stage) == "The prompt breaks the rule “apple*” of the blocklist."
+    assert await refusal(stage) == "The prompt breaks the rule “apple\\*” of the blocklist."
 
 
 async def test_sizes_are_offered_by_aspect_ratio_up_to_what_the_server_allows(stage: ClientInSimcord) -> None:

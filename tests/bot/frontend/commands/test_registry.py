@@ -117,7 +117,7 @@ async def test_styles_are_listed_for_all_and_changed_by_admins(stage: ClientInSi
     assert "Only somebody who manages the server" in reply_of(refused).content
     await stage.admin.slash(stage.channel, "styles add", name="night", text="at night:0.5")
     listed = reply_of(await stage.ann.slash(stage.channel, "styles list"))
-    assert "**night**: at night:0.5" in (listed.embeds[0].description or "")
+    assert "**night**: at night\\:0.5" in (listed.embeds[0].description or "")
     await stage.admin.slash(stage.channel, "styles remove", name="night")
     again = reply_of(await stage.admin.slash(stage.channel, "styles remove", name="night"))
     assert "There is no style “night”" in again.content

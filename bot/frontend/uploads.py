@@ -1,0 +1,39 @@
+"""How large files may be where they are sent, and that nothing larger is. Event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import discord
+
+from bot.errors import Refused
+from bot.frontend.app import App, Interaction
+from bot.service.uploads import FILE_BYTES, REQUEST_BYTES
+
+
+class TooLarge(Refused):
+    """What was asked for is larger than Discord takes in this place."""
+
+
+def limit_of(interaction: Interaction) -> int:
+    """The most bytes that one file of an answer may have: by the person's and the server's level."""
+    return min(interaction.filesize_limit, REQUEST_BYTES)
+
+
+def limit_in(app: App, guild_id: int) -> int:
+    """The most bytes that one file of a message in a server may have."""
+    guild = app.get_guild(guild_id)
+    return min(FILE_BYTES if guild is None else guild.filesize_limit, REQUEST_BYTES)
+
+
+def check(interaction: Interaction, files: Sequence[discord.File]) -> None:
+    """See that Discord takes the files of an answer.
+
+    Raises:
+        TooLarge
+    """
+    sizes = [file.fp.seek(0, 2) for file in files]
+    for file in files:
+        file.fp.seek(0)
+    if max(sizes, default=0) > limit_of(interaction) or sum(sizes) > REQUEST_BYTES:
+        raise TooLarge("upload_too_large")
