@@ -51,11 +51,16 @@ class Bench:
 
     async def crash(self) -> Service:
         """Begin anew from what is on disk, as if the process had ended in the middle of everything."""
+        # Between two transactions: who is cancelled while one is committed cannot tell of it any more.
+        async with self.service.store.transaction():
+            self._end_tasks()
+        await self.service.store.close()
+        return await self.start()
+
+    def _end_tasks(self) -> None:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             if task.get_name() in ("dispatcher", "retention", "closed doors") or task.get_name().startswith("job "):
                 task.cancel()
-        await self.service.store.close()
-        return await self.start()
 
     async def imagine(self, prompt: str = "a red apple", *, who: Asker | None = None, **settings: object) -> Job:
         wish = Wish(prompt=prompt, settings=QUICK | settings)
