@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ class Desk:
         words: Words,
         archive: Archive,
         queue: JobQueue,
-        enqueue: Callable[[Job], Awaitable[None]],
+        enqueue: Callable[[Job], None],
         settings: Settings,
         starts: Mapping[str, Mapping[str, object]],
         foresee: Callable[[GenerationRequest, MadeWith | None], tuple[str, ...]] | None = None,
@@ -143,6 +143,7 @@ class Desk:
             parent_id=None if parent is None else parent[0],
             parent_number=None if parent is None else parent[1],
             priority=limits.priority,
+            running_limit=limits.running,
             count=count,
             age_restricted=asker.age_restricted,
             locale=asker.locale,
@@ -168,5 +169,5 @@ class Desk:
             raise ShuttingDown("shutting_down")
         draft = replace(draft, private=private, timelapse=timelapse)
         job = await self._store.jobs.add(draft, recipe, admission.gate(limits, self._config.caps, draft.count))
-        await self._enqueue(job)
+        self._enqueue(job)
         return Ticket(job=job, place=await self._queue.place(job.id), notes=notes)

@@ -27,12 +27,14 @@ class Bench:
         self.changes: list[int] = []
         self.service: Service
         self.executor: LocalExecutor
+        self.painters = LocalExecutor.painters
 
     async def start(self) -> Service:
         timing = self.config.timing
         self.executor = LocalExecutor(
             self.dreamer, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, stall_s=timing.stall_s
         )
+        self.executor.painters = self.painters
         self.service = Service(
             self.config,
             self.files,

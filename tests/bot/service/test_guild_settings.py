@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
+from bot.config import Config
 from bot.errors import Blocked, InvalidWish, NotFound, NotOwner, OverLimit, WrongChannel
 from bot.jobs import JobState
 from bot.service import Asker, Safety, Service, Wish
@@ -59,6 +61,29 @@ async def test_a_limit_beyond_the_cap_is_refused_and_nothing_changes(bench: Benc
     with pytest.raises(InvalidWish):
         await bench.service.guilds.set_limit(ADMIN, "colour", 1)
     assert (await bench.service.guilds.limits(GUILD)).steps == 600
+
+
+async def test_a_role_may_have_more_painted_at_once_also_after_a_restart(tmp_path: Path, config: Config) -> None:
+    bench = Bench(tmp_path / "data", config)
+    bench.painters = 2
+    await bench.start()
+    await bench.service.guilds.set_limit(ADMIN, "running", 2, role_id=9)
+    bench.dreamer.open.clear()
+    ann = [await bench.imagine(who=asker(1, role_ids=frozenset({9}))) for _ in range(2)]
+    for job in ann:
+        await bench.reaches(job.id, JobState.RUNNING)
+    await bench.crash()
+    for job in ann:
+        await bench.reaches(job.id, JobState.RUNNING)
+    bench.dreamer.open.set()
+    await bench.post(ann[0].id)
+    await bench.post(ann[1].id)
+    bench.dreamer.open.clear()
+    ben = [await bench.imagine(who=asker(2)) for _ in range(2)]
+    await bench.reaches(ben[0].id, JobState.RUNNING)
+    assert (await bench.service.places())[ben[1].id].place == 1
+    bench.dreamer.open.set()
+    await bench.service.close()
 
 
 async def test_a_role_with_priority_goes_first(bench: Bench) -> None:
