@@ -13,8 +13,9 @@ import torch
 from omegaconf import OmegaConf
 
 from benchmarks.reference import PlainLoop, Seeing
-from generator.loading import STARTER, Models, load_models, read_tensors
+from generator.loading import STARTER, load_models, read_tensors
 from generator.models.clip import CLIP, ModifiedResNet, Perceptor
+from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
 from generator.optimisation.probing import settle_precision

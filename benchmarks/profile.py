@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.cases import CASES, Case, models_of, request_of, stock_eye
 from benchmarks.report import conditions, options, tell
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.cutouts import augment, cut
 from generator.optimisation.dream import Dream

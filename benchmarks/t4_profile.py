@@ -12,7 +12,6 @@ Ends with 1 where a picture or loss is too far off, or a size did not fit as ask
 from __future__ import annotations
 
 import argparse
-import copy
 import statistics
 import sys
 import time
@@ -26,13 +25,14 @@ from omegaconf import OmegaConf
 
 from benchmarks.cases import CASES, PROMPT, models_of
 from benchmarks.report import conditions, tell
-from generator.loading import Models
 from generator.models.clip import CLIP, Perceptor
+from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
-from generator.optimisation.memory import MemoryBudget
+from generator.optimisation.footprint import footprint_of
 from generator.request import GenerationRequest
 from generator.runtime.device import cap_memory, release_unused
+from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import Precision
 from generator.settings import Settings, Size
 
@@ -98,7 +98,7 @@ def _measure(models: Models, size: int, cutouts: int, steps: int) -> Figures:
     cap_memory(device, 1.0)
     image, loss = _first_step(Dream(request, models))
     half = _in_float16(models)
-    estimate = half.footprint.step_bytes(settings.size, cutouts) / MIB
+    estimate = footprint_of(half).step_bytes(settings.size, cutouts) / MIB
     release_unused(device)
     if device.type == "cuda":
         cap_memory(device, min(1.0, T4_BYTES / torch.cuda.get_device_properties(device).total_memory))
@@ -149,9 +149,7 @@ def _in_float16(models: Models) -> Models:
     share = 1.0
     if models.device.type == "cuda":
         share = min(1.0, T4_BYTES / torch.cuda.get_device_properties(models.device).total_memory)
-    perceptors = tuple(map(copy.deepcopy, models.perceptors))
-    half = replace(models, vqgan=copy.deepcopy(models.vqgan), perceptors=perceptors, budget=MemoryBudget())
-    half.compute_in(Precision.FP16)
+    half = replace(models.in_precision(Precision.FP16), budget=MemoryBudget())
     return replace(half, budget=MemoryBudget.of(models.device, share)) if models.device.type == "cuda" else half
 
 

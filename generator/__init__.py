@@ -10,8 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from generator.runtime.processor import multiplies_bfloat16
-
-__version__ = "0.1.0"
+from generator.version import __version__
 
 # Where a CPU computes in float32, torch's threads are to sleep when they wait, for they are not the only ones (see
 # generator.models.winograd); elsewhere they may spin for a moment. OpenMP reads this once, when torch is loaded;
@@ -21,17 +20,17 @@ if not multiplies_bfloat16():
 
 if TYPE_CHECKING:
     from generator.checkpoints.catalogue import model_names
-    from generator.checkpoints.condition import Condition, ModelFile, look_at_set
+    from generator.checkpoints.sources import OwnModels
     from generator.errors import Cancelled, CheckpointError, GeneratorError, InvalidRequest, OutOfMemory
     from generator.images.files import encode, normalise, write_file
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
-    from generator.loading import Models, load_models
+    from generator.inspection import Condition, ModelFile, look_at_set
+    from generator.loading import load_models
     from generator.messages import Message
+    from generator.models.model_set import Models
     from generator.models.safety import unsafe_share
-    from generator.models.sources import OwnModels
     from generator.optimisation.dream import Dream
-    from generator.optimisation.memory import gpu_memory
     from generator.optimisation.request_warnings import foresee
     from generator.optimisation.snapshot import latent_of
     from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, TextPrompt, explain_story, parse_story
@@ -46,23 +45,25 @@ if TYPE_CHECKING:
     )
     from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
     from generator.runtime.host_memory import HostMemory, look_at_memory
+    from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
     from generator.settings import Settings, Size, read_setting
 
 _MODULES = {
     "images.sandbox": ("normalise_apart",),
-    "checkpoints.condition": ("Condition", "ModelFile", "look_at_set"),
+    "inspection": ("Condition", "ModelFile", "look_at_set"),
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
     "errors": ("Cancelled", "CheckpointError", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
-    "optimisation.memory": ("gpu_memory",),
-    "loading": ("Models", "load_models"),
+    "runtime.memory": ("gpu_memory",),
+    "loading": ("load_models",),
+    "models.model_set": ("Models",),
     "optimisation.request_warnings": ("foresee",),
     "prompts": ("MAX_PROMPT_CHARACTERS", "Scene", "TextPrompt", "explain_story", "parse_story"),
-    "models.sources": ("OwnModels",),
+    "checkpoints.sources": ("OwnModels",),
     "provenance": ("MadeWith", "differences", "made_here"),
     "recipe": (
         "Recipe",

@@ -14,11 +14,9 @@ Weights are fp16 on disk and fp32 in memory, unless the device computes in half 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,84 +30,22 @@ from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
 
 from generator.checkpoints.digests import sha256_of
 from generator.checkpoints.library import OpenedSet, open_set
+from generator.checkpoints.sources import PREFIX, OwnModels
 from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
 from generator.messages import Message
 from generator.models.clip import Perceptor
 from generator.models.lexicon import Lexicon
+from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
-from generator.models.sources import PREFIX, OwnModels
 from generator.models.vqgan import VQGAN
-from generator.optimisation.footprint import measure
-from generator.optimisation.memory import Footprint, MemoryBudget
 from generator.optimisation.probing import settle_precision
-from generator.provenance import MadeWith, made_here
 from generator.runtime.device import cap_memory, choose_device, working
-from generator.runtime.precision import Precision, choose_precision
+from generator.runtime.graphs import CudaRecorder, Recorder
+from generator.runtime.memory import MemoryBudget
+from generator.runtime.precision import choose_precision
 from generator.settings import Settings
 
 STARTER = Path(__file__).parent / "starter"
-
-
-@dataclass(frozen=True)
-class Models:
-    """Frozen models that dream together, on one device.
-
-    Attributes:
-        name: of the model set.
-        vqgan: paints.
-        perceptors: judge; several have an equal say.
-        prior: proposes starts, if there is one.
-        device: where all of them live.
-        defaults: settings that suit them.
-        starts: by start, what suits them otherwise.
-        files: SHA-256 of each file they come from, by its name; recipes tell them.
-        budget: what memory their dreams may use.
-    """
-
-    name: str
-    vqgan: VQGAN
-    perceptors: tuple[Perceptor, ...]
-    prior: Prior | None
-    device: torch.device
-    defaults: Mapping[str, object]
-    files: Mapping[str, str] = field(default_factory=dict)
-    starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    budget: MemoryBudget = field(default_factory=MemoryBudget)
-
-    @property
-    def precision(self) -> Precision:
-        """In which number format they compute."""
-        return self.vqgan.precision
-
-    def made_with(self, cutouts_at_once: int = 0) -> MadeWith:
-        """By what a picture is made that they paint now; for the number see there."""
-        return made_here(
-            self.device.type,
-            self.files,
-            precision=self.precision.value,
-            threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
-            cutouts_at_once=cutouts_at_once,
-        )
-
-    def compute_in(self, precision: Precision) -> None:
-        """Compute in another number format from now on; see `generator.runtime.precision`."""
-        self.vqgan.compute_in(precision)
-        for perceptor in self.perceptors:
-            perceptor.compute_in(precision)
-        self.__dict__.pop("footprint", None)
-
-    @cached_property
-    def footprint(self) -> Footprint:
-        """What one step takes in memory; measured when it is first asked for."""
-        return measure(self.vqgan, self.perceptors, self.device)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Differs between models for which a snapshot means different things: by codebook and perceptors."""
-        digest = hashlib.sha256(self.vqgan.codebook.detach().float().cpu().numpy().tobytes())
-        for perceptor in self.perceptors:
-            digest.update(f"\0{perceptor.name} {perceptor.resolution} {perceptor.dimension}".encode())
-        return digest.hexdigest()
 
 
 def load_models(
@@ -119,10 +55,12 @@ def load_models(
     own: OwnModels | None = None,
     precision: str = "auto",
     memory_share: float = 1.0,
+    graphs: bool = True,
 ) -> Models:
     """Load a model set by its name: the starter, or one of `generator.checkpoints.catalogue`; or a person's own files.
 
-    `precision` is one of `generator.provenance.PRECISIONS`; `memory_share` is how much of a GPU's memory may be used.
+    `precision` is one of `generator.provenance.PRECISIONS`; `memory_share` is how much of a GPU's memory may be used;
+    with `graphs` a GPU runs steps and prior as CUDA graphs.
 
     Raises:
         CheckpointError: if a file is missing, broken or does not fit; the message names it.
@@ -140,12 +78,12 @@ def load_models(
     opened = None if own is None and name == "starter" else open_set(name) if own is None else own.open(name)
     try:
         with working(chosen, exact=False):
-            models = load_starter(STARTER, chosen) if opened is None else load_opened(opened, chosen)
-            settle_precision(models, wanted)
+            models = load_starter(STARTER, chosen, graphs) if opened is None else load_opened(opened, chosen)
+            models = settle_precision(models, wanted)
     except OutOfMemory as exc:
         text = "The models {models} do not fit into the free memory; end other programs that use it, or choose others."
         raise OutOfMemory(Message(text, models=name if opened is None else opened.name)) from exc
-    return replace(models, budget=MemoryBudget.of(chosen, memory_share))
+    return replace(models, budget=MemoryBudget.of(chosen, memory_share), graphs=graphs)
 
 
 def load_opened(opened: OpenedSet, device: torch.device) -> Models:
@@ -159,8 +97,8 @@ def load_opened(opened: OpenedSet, device: torch.device) -> Models:
     return Models(opened.name, vqgan, perceptors, None, device, {}, opened.files)
 
 
-def load_starter(folder: Path, device: torch.device) -> Models:
-    """Load a folder in the starter's layout.
+def load_starter(folder: Path, device: torch.device, graphs: bool = True) -> Models:
+    """Load a folder in the starter's layout; with `graphs` a GPU runs its prior as a CUDA graph.
 
     Raises:
         CheckpointError: if a file is missing, broken or does not fit; the message names it.
@@ -178,7 +116,8 @@ def load_starter(folder: Path, device: torch.device) -> Models:
     lexicon = _read_lexicon(folder / "lexicon.json")
     clip = read_tensors(folder / "clip.safetensors")
     perceptor = Perceptor.from_state(perceptor_name, clip, device, lexicon.words)
-    prior = _load_prior(folder, config, vqgan, lexicon, device)
+    recorder = CudaRecorder(device) if graphs and device.type == "cuda" else None
+    prior = _load_prior(folder, config, vqgan, lexicon, recorder)
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))}
     return Models("starter", vqgan, (perceptor,), prior, device, cast("dict[str, object]", defaults), files, starts)
 
@@ -242,7 +181,7 @@ def read_yaml(path: Path) -> DictConfig:
     return config
 
 
-def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon, device: torch.device) -> Prior:
+def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon, recorder: Recorder | None) -> Prior:
     tensors = read_tensors(folder / "prior.safetensors")
     try:
         with torch.random.fork_rng(devices=[]):  # its first numbers are drawn by lot, and not used
@@ -255,7 +194,8 @@ def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon
     except KeyError as exc:
         raise CheckpointError(f"{folder / 'prior.safetensors'} lacks the drawings' codes, 'grids'.") from exc
     _fill(network, tensors, str(folder / "prior.safetensors"))
-    return Prior(network.eval().requires_grad_(False).to(device), vqgan, lexicon, grids, temperature, top_k)
+    network = network.eval().requires_grad_(False).to(vqgan.codebook.device)
+    return Prior(network, vqgan, lexicon, grids, temperature, top_k, recorder)
 
 
 def _read_lexicon(path: Path) -> Lexicon:

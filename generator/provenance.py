@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
-from generator import __version__
 from generator.messages import Message
+from generator.version import __version__
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """What a person may ask for; see `generator.runtime.precision`."""

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from generator import __version__
+from generator.checkpoints.sources import add_flags
 from generator.errors import InvalidRequest
 from generator.images import files as images
 from generator.images import timelapse
-from generator.models.sources import add_flags
 from generator.provenance import PRECISIONS
 from generator.request import ImagePrompt
 from generator.settings import Settings, read_setting

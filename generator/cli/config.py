@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from generator.checkpoints.catalogue import STARTER
+from generator.checkpoints.sources import OwnModels
 from generator.errors import InvalidRequest
-from generator.models.sources import OwnModels
 from generator.settings import Settings
 
 

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generator.checkpoints.sources import OwnModels, read_flags
 from generator.cli.arguments import (
     again_parser,
     given_settings,
@@ -28,7 +29,6 @@ from generator.cli.outputs import Outputs, free, plan_outputs
 from generator.cli.run import Voice, paint
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.files import format_of
-from generator.models.sources import OwnModels, read_flags
 from generator.prompts import explain_story, is_plain
 from generator.provenance import MadeWith, differences
 from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
@@ -36,7 +36,7 @@ from generator.request import GenerationRequest
 from generator.settings import MAX_SEED
 
 if TYPE_CHECKING:
-    from generator.loading import Models
+    from generator.models.model_set import Models
     from generator.optimisation.dream import Dream
 
 Load = Callable[[str, str], "Models"]

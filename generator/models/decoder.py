@@ -11,7 +11,7 @@ from typing import Any
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.models.layers import attend, convolve, layout, norm_swish
+from generator.models.layers import attend, convolve, layout, norm, norm_swish
 
 
 def decode(network: Any, features: Tensor) -> Tensor:  # noqa: ANN401 - taming has no types
@@ -40,8 +40,7 @@ def _block(block: Any, images: Tensor) -> Tensor:  # noqa: ANN401
 
 def _attention(layer: Any, images: Tensor) -> Tensor:  # noqa: ANN401
     """Single-headed attention among all places."""
-    norm = layer.norm
-    normal = functional.group_norm(images.float(), norm.num_groups, norm.weight, norm.bias, norm.eps)
+    normal = norm(images, layer.norm)
     query, key, value = (
         convolve(normal, part).flatten(2).transpose(1, 2)[:, None] for part in (layer.q, layer.k, layer.v)
     )

@@ -23,6 +23,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
 
 from generator.models import winograd
+from generator.models.kernels import norm_kernels
 
 # Of a convolution with fewer output channels the gradient is faster as a convolution with the turned kernel.
 _THIN_CHANNELS = 16
@@ -41,7 +42,9 @@ class _Convolution(torch.autograd.Function):
         (weight,) = ctx.saved_tensors
         gradient = gradients[0]
         if len(weight) < _THIN_CHANNELS or winograd.suits(gradient, weight):
-            return _convolved(gradient, weight.flip(2, 3).transpose(0, 1).contiguous(), None), None, None
+            order = layout(weight) if weight.is_cuda else torch.contiguous_format
+            turned = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=order)
+            return _convolved(gradient, turned, None), None, None
         padding = weight.shape[2] // 2
         widened = conv2d_input(ctx.shape, weight, gradient, padding=padding)  # type: ignore[no-untyped-call]
         return widened, None, None
@@ -83,14 +86,38 @@ class _NormSwish(torch.autograd.Function):
 
 
 def layout(tensor: Tensor) -> torch.memory_format:
-    """The order in memory of pictures that are like this tensor, or convolved with it, in device and number format."""
-    half = tensor.device.type == "cpu" and tensor.dtype == torch.bfloat16
+    """The order in memory of pictures that are like this tensor, or convolved with it, in device and number format.
+
+    Channels last in half precision: on CPUs, and on GPUs whose norm keeps that order (`generator.models.kernels`).
+    """
+    if tensor.device.type == "cuda":
+        half = tensor.dtype in (torch.bfloat16, torch.float16) and norm_kernels(tensor.device) is not None
+    else:
+        half = tensor.dtype == torch.bfloat16
     return torch.channels_last if half else torch.contiguous_format
+
+
+def arrange(module: nn.Module, order: torch.memory_format) -> None:
+    """Bring the weights of convolutions into an order in memory.
+
+    For a kernel of 1 x 1 both orders have the same bytes, and torch keeps the strides of the wrong one; a GPU's library
+    then takes the pictures for contiguous ones and copies them.
+    """
+    module.to(memory_format=order)  # type: ignore[call-overload]  # its stub knows no memory format alone
+    for parameter in module.parameters():
+        if order is torch.channels_last and parameter.is_cuda and parameter.dim() == 4:
+            parameter.data = channels_last_strides(parameter.data)
+
+
+def channels_last_strides(weight: Tensor) -> Tensor:
+    """A kernel `[D, C, h, w]` that is channels last, with the strides that say so; the same memory."""
+    _, channels, height, width = weight.shape
+    return weight.as_strided(weight.shape, (channels * height * width, 1, channels * width, channels))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attention `[N, heads, L, C]` of queries `[N, heads, L, C]` to `M` keys and values `[N, heads, M, C]`."""
-    if layout(query) is torch.channels_last:
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         chances = (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)).softmax(dim=-1)
         return cast(Tensor, chances.to(value.dtype) @ value)
     return functional.scaled_dot_product_attention(query, key, value)
@@ -111,11 +138,20 @@ def convolve(images: Tensor, layer: nn.Conv2d) -> Tensor:
 
 def norm_swish(images: Tensor, layer: nn.GroupNorm) -> Tensor:
     """`x * sigmoid(x)` of a frozen group norm of `images [N, C, H, W]`; it keeps nothing but `images`."""
+    if (kernels := norm_kernels(images.device)) is not None:
+        return cast(Tensor, kernels.group_norm_silu(images, layer.weight, layer.bias, layer.num_groups, layer.eps))
     images = images.contiguous(memory_format=layout(images))
     return cast(
         Tensor,
         _NormSwish.apply(images, layer.weight, layer.bias, layer.num_groups, layer.eps),  # type: ignore[no-untyped-call]
     )
+
+
+def norm(images: Tensor, layer: nn.GroupNorm) -> Tensor:
+    """A frozen group norm of `images [N, C, H, W]`: in their format by a kernel, in float32 elsewhere."""
+    if (kernels := norm_kernels(images.device)) is not None:
+        return cast(Tensor, kernels.group_norm(images, layer.weight, layer.bias, layer.num_groups, layer.eps))
+    return functional.group_norm(images.float(), layer.num_groups, layer.weight, layer.bias, layer.eps)
 
 
 def _norm_gradient(gradient: Tensor, images: Tensor, mean: Tensor, scale: Tensor, weight: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ word it works from the text alone. Source: Esser et al., arXiv 2012.09841, secti
 
 from __future__ import annotations
 
+import logging
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,10 +19,14 @@ from torch import Tensor, nn
 
 from generator.models.lexicon import Lexicon, Mention
 from generator.models.vqgan import VQGAN, import_gpt
-from generator.runtime.device import as_many_threads
+from generator.runtime.device import as_many_threads, reports_no_memory
+from generator.runtime.graphs import Recorder, first_line
 
 MAX_THINGS = 4
+MAX_SAMPLERS = 4
+"""Samplers kept on a GPU, each for another number of proposals."""
 MEANINGS_TRIED = 3
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,29 @@ class PriorNetwork(nn.Module):
             before = gpt.tok_emb(codes[:, at])
         return codes
 
+    def next_in_place(self, tokens: Tensor, seen: Tensor, at: Tensor) -> Tensor:
+        """Scores `[N, n_codes]` of the next code as `_next` gives them, on buffers that never change their shape.
+
+        Args:
+            tokens: of the newest place, `[N, E]`.
+            seen: keys and values of all places `[layers, 2, N, heads, T, E / heads]`; those of the newest are written.
+            at: the newest place, `[1] int64`.
+        """
+        gpt: Any = self.gpt
+        visible = (torch.arange(seen.shape[4], device=at.device) <= at)[None]
+        for block, (keys, values) in zip(gpt.blocks, seen, strict=True):
+            normal, attention = block.ln1(tokens), block.attn
+            query, key, value = (
+                part(normal).unflatten(1, (attention.n_head, -1))[:, :, None]
+                for part in (attention.query, attention.key, attention.value)
+            )
+            keys.index_copy_(2, at, key)
+            values.index_copy_(2, at, value)
+            mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=visible)
+            tokens = tokens + attention.proj(mixed.flatten(1))
+            tokens = tokens + block.mlp(block.ln2(tokens))
+        return cast(Tensor, gpt.head(gpt.ln_f(tokens)))
+
     def _next(self, tokens: Tensor, seen: Tensor) -> Tensor:
         """Scores `[N, n_codes]` of the next code, from the newest place's tokens `[N, E]` and all that was seen.
 
@@ -116,18 +145,82 @@ class PriorNetwork(nn.Module):
         return cast(Tensor, gpt.head(gpt.ln_f(tokens)))
 
 
+class CodeSampler:
+    """Draws codes for N proposals on a GPU: one recorded pass a code, on buffers of its own, without the host.
+
+    A code is drawn by an exponential race (the largest of `p / e`, with `e` exponentially distributed), so that all
+    randomness can be drawn beforehand. Where a pass cannot be recorded it runs as it is, which takes longer.
+    """
+
+    @torch.no_grad()
+    def __init__(self, network: PriorNetwork, count: int, temperature: float, top_k: int, recorder: Recorder) -> None:
+        self._network, self._temperature, self._top_k = network, temperature, top_k
+        gpt: Any = network.gpt
+        length, width = network.grid**2, len(network.start)
+        heads = gpt.blocks[0].attn.n_head
+        blank = network.start.new_zeros
+        self._condition, self._before = blank(count, length, width), blank(count, width)
+        self._noise = blank(length, count, top_k).fill_(1)
+        self._seen = blank(len(gpt.blocks), 2, count, heads, length, width // heads)
+        self._at = torch.zeros(1, dtype=torch.long, device=network.start.device)
+        self._codes = torch.zeros(count, length, dtype=torch.long, device=network.start.device)
+        try:
+            self._advance = recorder.record(self._draw_next)
+        except RuntimeError as exc:
+            if reports_no_memory(exc):
+                raise
+            _LOG.warning("The prior could not be captured as a CUDA graph and runs slower: %s", first_line(exc))
+            self._advance = self._draw_next
+
+    @torch.no_grad()
+    def sample(self, condition: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw codes `[N, grid * grid]` for a condition `[N, grid * grid, E]`; `generator` lives on the CPU."""
+        self._condition.copy_(condition)
+        self._noise.copy_(torch.empty(self._noise.shape).exponential_(generator=generator))
+        self._before.copy_(self._network.start.expand_as(self._before))
+        self._at.zero_()
+        for _ in range(condition.shape[1]):
+            self._advance()
+        return self._codes.clone()
+
+    @torch.no_grad()
+    def _draw_next(self) -> None:
+        gpt: Any = self._network.gpt
+        place = self._condition.index_select(1, self._at)[:, 0] + gpt.pos_emb.index_select(1, self._at)[:, 0]
+        scores = self._network.next_in_place(self._before + place, self._seen, self._at)
+        best = (scores / self._temperature).topk(self._top_k, dim=-1)
+        race = best.values.softmax(dim=-1) / self._noise.index_select(0, self._at)[0]
+        codes = best.indices.gather(1, race.argmax(dim=-1, keepdim=True))
+        self._codes.index_copy_(1, self._at, codes)
+        self._before.copy_(gpt.tok_emb(codes[:, 0]))
+        self._at.add_(1)
+
+
 class Prior:
     """Proposes starts for a prompt: network, lexicon and the drawings' stored codes together.
 
     Args:
         grids: codes of each concept alone on white, `[concepts, styles, grid, grid]`, placed as LAYOUTS[1] says.
+        recorder: records the passes of the network on a GPU; without one each code goes by way of the host.
     """
 
     def __init__(
-        self, network: PriorNetwork, vqgan: VQGAN, lexicon: Lexicon, grids: Tensor, temperature: float, top_k: int
+        self,
+        network: PriorNetwork,
+        vqgan: VQGAN,
+        lexicon: Lexicon,
+        grids: Tensor,
+        temperature: float,
+        top_k: int,
+        recorder: Recorder | None = None,
     ) -> None:
         self.network, self._vqgan, self._lexicon, self._grids = network, vqgan, lexicon, grids
-        self._temperature, self._top_k = temperature, top_k
+        self._temperature, self._top_k, self._recorder = temperature, top_k, recorder
+        self._samplers: OrderedDict[int, CodeSampler] = OrderedDict()
+
+    def with_vqgan(self, vqgan: VQGAN) -> Prior:
+        """This prior, with its codes decoded and encoded by another copy of its VQGAN."""
+        return Prior(self.network, vqgan, self._lexicon, self._grids, self._temperature, self._top_k, self._recorder)
 
     @torch.no_grad()
     def propose(
@@ -145,11 +238,26 @@ class Prior:
         sketches = torch.stack([self.sketch(text, number) for number in range(count)])
         device = text_features.device
         condition = self.network.condition(text_features.expand(count, -1).float(), sketches.to(device))
-        # To share each of thousands of small operations among threads takes longer than to do it.
-        with as_many_threads(1):
-            codes = self.network.sample(condition, self._temperature, self._top_k, generator)
+        codes = self._sample(condition, generator)
         codes = codes.reshape(count, self.network.grid, self.network.grid)
         return codes if size == tuple(codes.shape[1:]) else self._fitted(codes, size)
+
+    def _sample(self, condition: Tensor, generator: torch.Generator) -> Tensor:
+        if self._recorder is not None:
+            return self._sampler(len(condition), self._recorder).sample(condition, generator)
+        # To share each of thousands of small operations among threads takes longer than to do it.
+        with as_many_threads(1):
+            return self.network.sample(condition, self._temperature, self._top_k, generator)
+
+    def _sampler(self, count: int, recorder: Recorder) -> CodeSampler:
+        """The sampler for so many proposals; the least recently used goes first."""
+        sampler = self._samplers.pop(count, None)
+        if sampler is None:
+            while len(self._samplers) >= MAX_SAMPLERS:
+                self._samplers.popitem(last=False)
+            sampler = CodeSampler(self.network, count, self._temperature, self._top_k, recorder)
+        self._samplers[count] = sampler
+        return sampler
 
     def sketch(self, text: str, number: int = 0) -> Tensor:
         """The codes `[grid, grid]` that show the things the text names; `number` varies drawing and meaning."""

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from generator.images import files as images
-from generator.loading import Models
 from generator.models.clip import Perceptor
+from generator.models.model_set import Models
 from generator.runtime.device import working
 from generator.settings import Size
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from generator.errors import CheckpointError
 from generator.models.decoder import decode
-from generator.models.layers import layout
+from generator.models.layers import arrange, layout
 from generator.runtime.precision import Precision, store_in
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class VQGAN(nn.Module):
         self.precision = precision
         store_in(self.encoder, precision)
         store_in(self.decoder, precision)
-        self.decoder.to(memory_format=layout(self.decoder.conv_in.weight))
+        arrange(self.decoder, layout(self.decoder.conv_in.weight))
 
 
 def import_gpt() -> type[nn.Module]:

@@ -69,7 +69,9 @@ class Cuts(NamedTuple):
         return Cuts(*(choices[which] for choices in self))
 
 
-def draw(settings: Settings, overviews: int, width_px: int, height_px: int, generator: torch.Generator) -> Cuts:
+def draw(
+    settings: Settings, overviews: int | Tensor, width_px: int, height_px: int, generator: torch.Generator
+) -> Cuts:
     """Choose `settings.cutouts` crops, the first `overviews` of which see the picture as a whole.
 
     An inner crop has a side of `u ** cut_power * (short - low) + low`, low being `cut_min * short`, and lies anywhere

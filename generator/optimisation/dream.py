@@ -24,24 +24,24 @@ from torch import Tensor
 
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.tensors import to_image
-from generator.loading import Models
 from generator.messages import Message
-from generator.optimisation.autograd import clamp_with_gradient, straight_through
+from generator.models.model_set import Models
+from generator.optimisation.graph import CapturedStep, GraphCache, graphs_of
 from generator.optimisation.guidance import Judges
 from generator.optimisation.init import at_size, start_latent
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
-from generator.optimisation.losses import anchor_loss, pull_loss, total_variation
 from generator.optimisation.memory_plan import Fitting
 from generator.optimisation.progress import Course
 from generator.optimisation.request_warnings import foresee
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
-from generator.optimisation.targets import targets_of
+from generator.optimisation.step import Step, StepResult, StepState, StepValues
+from generator.optimisation.targets import Targets, targets_of
 from generator.provenance import MadeWith
 from generator.recipe import request_from_json, request_to_json
 from generator.request import GenerationRequest, Picture, Progress
-from generator.runtime.device import fits, working
+from generator.runtime.device import fits, release_unused, working
 from generator.runtime.precision import Precision
 
 _RESAMPLING = Image.Resampling.BICUBIC
@@ -56,17 +56,20 @@ class Dream:
         models: Models,
         parent_latent: Tensor | None = None,
         cutouts_at_once: int | None = None,
+        graphs: GraphCache | None = None,
     ) -> None:
         """Prepare the first step. A parent whose latent `[1, C, h, w]` is not given is dreamt here, from its start.
 
-        At most `cutouts_at_once` are judged together; where that is None, as many as fit into memory.
+        At most `cutouts_at_once` are judged together; where that is None, as many as fit into memory. Captured steps
+        come from `graphs`, by default those of the models.
 
         Raises:
             InvalidRequest: if these models cannot dream this.
             OutOfMemory: if it does not fit, not even smaller.
         """
         self.request, self._models, self._parent_latent = request, models, parent_latent
-        self._fitting = Fitting.planned(request.settings, models, cutouts_at_once)
+        self._graphs = graphs_of(models) if graphs is None else graphs
+        self._fitting = Fitting.planned(request.settings, models, self._graphs, cutouts_at_once)
         self._start(request)
 
     def _start(self, request: GenerationRequest) -> None:
@@ -80,8 +83,9 @@ class Dream:
         if request.parent is not None and self._parent_latent is None:
             self._parent_latent = _dreamt(request.parent, self._models, self._fitting.group)
         size = self._schedule.size_at(0)
-        start = start_latent(request, self._models, size, self._targets[0], self._parent_latent, self._generator)
-        self._begin(start, start)
+        generator = self._new_generator()
+        start = start_latent(request, self._models, size, self._targets[0], self._parent_latent, generator)
+        self._begin(start, start, generator, LossScale(self._models.precision, self._models.device))
 
     def _prepare(self, request: GenerationRequest) -> None:
         """All that follows from the request and needs no start."""
@@ -91,10 +95,10 @@ class Dream:
             self._targets = targets_of(request, models.perceptors)
         self._schedule = Schedule(self._settings, models.vqgan.factor, len(self._targets))
         self._foreseen = foresee(request, models)
-        self._scale = LossScale(models.precision, models.device)
         self._judges = Judges(models.perceptors, self._settings, self._exact)
-        self._generator = torch.Generator(models.device).manual_seed(self._settings.seed)
         self._course = Course(self._schedule, self._targets, request.stopped_at, models.device)
+        self._captured: CapturedStep | None = None
+        self._scene = self._targets[0]
         self._image: Tensor | None = None
         self._ended_here: Image.Image | None = None
 
@@ -107,8 +111,16 @@ class Dream:
         """Sentences for the person who asked."""
         return (*self._foreseen, *self._fitting.remarks)
 
-    def _begin(self, start: Tensor, anchor: Tensor) -> None:
-        self._latent = Latent(start, anchor, self._models.vqgan.codebook, self._settings)
+    def _new_generator(self) -> torch.Generator:
+        return torch.Generator(self._models.device).manual_seed(self._settings.seed)
+
+    def _begin(self, start: Tensor, anchor: Tensor, generator: torch.Generator, scale: LossScale) -> None:
+        latent = Latent(start, anchor, self._models.vqgan.codebook, self._settings)
+        self._state = StepState(latent, generator, scale, self._targets[0])
+
+    @property
+    def _latent(self) -> Latent:
+        return self._state.latent
 
     @property
     def finished(self) -> bool:
@@ -141,66 +153,83 @@ class Dream:
         if self.finished:
             return self.progress
         started = time.perf_counter()
-        chance = self._generator.get_state()
+        chance = self._state.generator.get_state()
         while not fits(self._models.device, self._exact, self._improve):
-            self._generator.set_state(chance)
-            if not self._fitting.narrow():
+            self._leave_graph()
+            self._state.generator.set_state(chance)
+            if self._graphs.clear():
+                release_unused(self._models.device)
+            elif not self._fitting.narrow():
                 self._fitting.shrink()
                 self._start(self.request)
-                chance = self._generator.get_state()
+                chance = self._state.generator.get_state()
         self._ended_here = None
-        if self._course.advance(time.perf_counter() - started):
-            self._scale.look(self._course.step)
-        else:
+        if not self._course.advance(time.perf_counter() - started):
             self._go_full()
+        elif self._state.scale.look(self._course.step):
+            self._leave_graph()  # it was captured with the former scale
+        if self._course.finished:
+            self._leave_graph(keep=True)
         return self.progress
 
     def _improve(self) -> None:
-        """One turn of the loop, as in the paper; cut, augment, embed and the prompts' losses are the judges'."""
-        targets, group = self._targets[self._schedule.scene(self._course.step)], self._fitting.group
-        self._fitting.claim(self._models, group)
+        """One step (`generator.optimisation.step`), with the values that the schedule has for it."""
+        self._fitting.claim(self._models, self._fitting.group)
         self._go_fine()
-        image = self._decode()
-        chances = self._judges.draw(self._schedule.overviews(self._course.step), image, self._generator)
-        if group >= self._settings.cutouts:
-            judgement = self._judges.judge(image, chances, targets)
-        else:
-            judgement = self._judges.judge_in_groups(image, chances, targets, group, self._scale.value)
-        loss = self._loss(image, judgement.loss)
-        self._latent.update(loss, self._schedule.learning_rate(self._course.step), self._scale)
-        self._course.measure(torch.cat([loss.detach()[None], judgement.losses, judgement.cosines]))
-        self._image = image.detach()
+        number = self._course.step
+        values = StepValues(
+            self._schedule.learning_rate(number), self._schedule.pull(number), self._schedule.overviews(number)
+        )
+        result = self._run(self._targets[self._schedule.scene(number)], values)
+        self._latent.count_update()
+        self._course.measure(result.metrics)
+        self._image = result.image
 
-    def _decode(self) -> Tensor:
-        """The picture `[1, 3, H, W] in 0..1` of the nearest codes, with a gradient that reaches the latent."""
-        value = self._latent.value
-        quantised, _ = self._models.vqgan.quantise(value.detach())
-        return clamp_with_gradient(self._models.vqgan.decode(straight_through(value, quantised)), 0, 1)
+    def _run(self, targets: Targets, values: StepValues) -> StepResult:
+        """Run the step: captured where that can be had, else as it is."""
+        captured = self._captured
+        if captured is not None and len(targets.weights) != len(self._scene.weights):
+            self._leave_graph(keep=True)
+            captured = None
+        if captured is None:
+            self._state.targets = self._scene = targets
+            step = Step(self._models.vqgan, self._judges, self._settings, self._fitting.group)
+            captured = self._captured = self._graphs.take(step, self._state)
+            if captured is None:
+                return step(self._state, values)
+            self._state = captured.state
+        if targets is not self._scene:
+            self._state.targets.load(targets)
+            self._scene = targets
+        return captured(values)
 
-    def _loss(self, image: Tensor, loss: Tensor) -> Tensor:
-        """The loss of the prompts, a scalar, with what keeps the picture in shape."""
-        settings, latent = self._settings, self._latent
-        if settings.total_variation:
-            loss = loss + settings.total_variation * total_variation(image)
-        if settings.init_weight:
-            loss = loss + settings.init_weight * anchor_loss(latent.value, latent.anchor)
-        if settings.pull:
-            loss = loss + self._schedule.pull(self._course.step) * pull_loss(latent.value)
-        return loss
+    def _leave_graph(self, keep: bool = False) -> None:
+        """Go on with a state of one's own; with `keep` the captured step is there for the next dream of its kind."""
+        if self._captured is None:
+            return
+        self._state = replace(self._state.copy(), targets=self._scene)
+        self._image = None if self._image is None else self._image.clone()
+        if keep:
+            self._graphs.give_back(self._captured)
+        self._captured = None
 
     def _go_fine(self) -> None:
         """After the coarse steps: decode, resize, encode, and go on with a fresh optimiser."""
         if self._course.step != self._schedule.coarse_steps or self._course.step == 0:
             return
+        self._leave_graph(keep=True)
         vqgan, size = self._models.vqgan, self._schedule.size
         start = at_size(vqgan, self._latent.average, size)
-        self._begin(start, at_size(vqgan, self._latent.anchor, size) if self._settings.init_weight else start)
+        anchor = at_size(vqgan, self._latent.anchor, size) if self._settings.init_weight else start
+        self._begin(start, anchor, self._state.generator, self._state.scale)
 
     def _go_full(self) -> None:
         """The numbers ran away: where half precision may be the reason, begin anew without it."""
         if self._models.precision is Precision.FP32:
             raise GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))
-        self._models.compute_in(Precision.FP32)
+        self._captured = None
+        self._models = self._models.in_precision(Precision.FP32)
+        self._graphs = graphs_of(self._models)
         self._fitting.widened = True
         self._start(self.request)
 
@@ -242,15 +271,15 @@ class Dream:
             "device": self._models.device.type,
             "models": self._models.fingerprint,
             "fitting": self._fitting.state(),
-            "scale": self._scale.state(),
+            "scale": self._state.scale.state(),
         }
         losses = torch.tensor(self.losses, dtype=torch.float64)
-        tensors = self._latent.tensors() | {"random": self._generator.get_state(), "losses": losses}
+        tensors = self._latent.tensors() | {"random": self._state.generator.get_state(), "losses": losses}
         return pack(Snapshot(request_to_json(self.request), facts, tensors))
 
     @classmethod
-    def resume(cls, snapshot: bytes, models: Models) -> Dream:
-        """The dream that gave the snapshot, as it was.
+    def resume(cls, snapshot: bytes, models: Models, graphs: GraphCache | None = None) -> Dream:
+        """The dream that gave the snapshot, as it was; `graphs` as for a new one.
 
         Raises:
             CheckpointError: if it is damaged, or was made by other models or on another kind of device.
@@ -262,25 +291,29 @@ class Dream:
             raise CheckpointError(f"This snapshot was not made on a device of the kind {models.device.type!r}.")
         try:
             dream = cls.__new__(cls)
+            if data.facts.get("fitting", {}).get("widened"):
+                models = models.in_precision(Precision.FP32)
             dream.request, dream._models, dream._parent_latent = request_from_json(data.recipe), models, None
+            dream._graphs = graphs_of(models) if graphs is None else graphs
             dream._prepare(dream.request)
             dream._restore(data)
-        except (KeyError, ValueError, TypeError, IndexError, RuntimeError, InvalidRequest) as exc:
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError, InvalidRequest) as exc:
             raise damaged(exc) from exc
         return dream
 
     def _restore(self, data: Snapshot) -> None:
         self._fitting = Fitting(self._schedule)
+        generator, scale = self._new_generator(), LossScale(self._models.precision, self._models.device)
         if "fitting" in data.facts:  # snapshots of older versions lack these
             self._fitting.restore(data.facts["fitting"])
-            self._scale.restore(data.facts["scale"])
+            scale.restore(data.facts["scale"])
         self._course.restore(data.facts, data.tensors["losses"].tolist())
         size, factor = self._schedule.size_at(max(0, self._course.step - 1)), self._models.vqgan.factor
         shape = (1, self._models.vqgan.latent_channels, size.height // factor, size.width // factor)
         blank = torch.zeros(shape, device=self._models.device)
-        self._begin(blank, blank)
+        generator.set_state(data.tensors["random"])
+        self._begin(blank, blank, generator, scale)
         self._latent.restore(data.tensors)
-        self._generator.set_state(data.tensors["random"])
 
 
 def _dreamt(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:

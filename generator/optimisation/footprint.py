@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from generator.models.clip import Perceptor
+from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.guidance import Judges
 from generator.optimisation.memory import Footprint
@@ -30,6 +32,9 @@ _GPU_WORKSPACE_BYTES = 256 * 2**20
 """What cuDNN and cuBLAS may take for themselves."""
 
 
+_MEASURED: WeakKeyDictionary[Models, Footprint] = WeakKeyDictionary()
+
+
 class Kept(NamedTuple):
     """Bytes that autograd keeps in all, and of the largest tensor among them."""
 
@@ -40,6 +45,13 @@ class Kept(NamedTuple):
     def peak(self) -> int:
         """An estimate of the most that is in use at once."""
         return self.total + _PASSING * self.largest
+
+
+def footprint_of(models: Models) -> Footprint:
+    """Memory that one step of these models takes; measured at the first call."""
+    if models not in _MEASURED:
+        _MEASURED[models] = measure(models.vqgan, models.perceptors, models.device)
+    return _MEASURED[models]
 
 
 def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device) -> Footprint:

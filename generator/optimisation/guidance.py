@@ -62,7 +62,7 @@ class Judges:
     settings: Settings
     exact: bool = False
 
-    def draw(self, overviews: int, image: Tensor, generator: torch.Generator) -> Chances:
+    def draw(self, overviews: int | Tensor, image: Tensor, generator: torch.Generator) -> Chances:
         """The chances of a step for a picture `[1, 3, H, W]`; the first `overviews` crops see all of it."""
         cuts = draw(self.settings, overviews, image.shape[3], image.shape[2], generator)
         sides = dict.fromkeys(perceptor.resolution for perceptor in self.perceptors)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
-from generator.loading import Models
 from generator.messages import Message
+from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.targets import Targets
 from generator.request import GenerationRequest
@@ -100,7 +100,8 @@ def _proposed(
     if not words:
         text = "start 'prior' needs words to come near to; add some or choose another start."
         raise InvalidRequest(Message(text), "start")
-    features = models.perceptors[0].embed_texts([words])
+    alone = targets.vectors[0] if targets.labels == (words,) else None  # the words have been embedded already
+    features = models.perceptors[0].embed_texts([words]) if alone is None else alone
     places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
     if generator.device.type != "cpu":
         generator = torch.Generator().manual_seed(request.settings.seed)  # the prior draws on the CPU

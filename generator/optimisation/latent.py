@@ -25,6 +25,8 @@ _OPTIMISERS: Mapping[str, tuple[Any, frozenset[str]]] = {
 }
 _FUSED = frozenset({"adam", "adamw"})
 """Those that torch can run on a GPU as one operation."""
+CAPTURABLE = _FUSED
+"""Those whose update can be part of a CUDA graph, with a learning rate that is a tensor."""
 _OPTIMISER_PREFIX = "optimiser."
 
 
@@ -51,7 +53,7 @@ class Latent:
         self._fused = settings.optimiser in _FUSED and (start.is_cuda if fused is None else fused)
         options = {"fused": True} if self._fused else {}
         self._optimiser = make([self.value], lr=settings.learning_rate, **options)
-        self._decay = settings.ema
+        self._codebook, self._settings, self._decay = codebook, settings, settings.ema
         self._sum = torch.zeros_like(self.value)
         self._missing = 1.0
 
@@ -66,10 +68,11 @@ class Latent:
             return self.value.detach()
         return self._sum / (1 - self._missing)
 
-    def update(self, loss: Tensor, learning_rate: float, scale: LossScale | None = None) -> None:
+    def update(self, loss: Tensor, learning_rate: float | Tensor, scale: LossScale | None = None) -> None:
         """One step down the gradient of `loss`, then back into the range of the codebook, channel by channel.
 
-        Where there is a scale, the gradient is taken of the loss times that, and divided by it.
+        Where there is a scale, the gradient is taken of the loss times that, and divided by it. The learning rate may
+        be a scalar tensor if the optimiser is one of CAPTURABLE. Call `count_update` after each update.
 
         Raises:
             OutOfMemory: if the gradient was computed otherwise than it would be with more memory; nothing has changed.
@@ -87,7 +90,40 @@ class Latent:
             self.value.clamp_(self._low, self._high)
             if self._decay:
                 self._sum.lerp_(self.value, 1 - self._decay)
-                self._missing *= self._decay
+
+    def count_update(self) -> None:
+        """Count an update for the moving average: the part of it that a replay does not repeat."""
+        if self._decay:
+            self._missing *= self._decay
+
+    def prepare_capture(self) -> None:
+        """Have the optimiser keep all of its state on the GPU, so that its updates can be captured."""
+        if self.value.is_cuda:
+            for group in self._optimiser.param_groups:
+                group["capturable"] = True
+            self._optimiser._warned_capturable_if_run_uncaptured = True  # it warms up before it is captured
+
+    def copy(self) -> Latent:
+        """A latent of its own with the same content."""
+        twin = Latent(self.value, self.anchor.clone(), self._codebook, self._settings, self._fused)
+        twin.load(self)
+        return twin
+
+    @torch.no_grad()
+    def load(self, other: Latent) -> None:
+        """Take over the content of a latent of the same shape and optimiser, in place."""
+        self.value.copy_(other.value)
+        self.anchor.copy_(other.anchor)
+        self._sum.copy_(other._sum)
+        self._missing = other._missing
+        ours, theirs = self._optimiser.state[self.value], other._optimiser.state[other.value]
+        for name, tensor in theirs.items():
+            if name in ours:
+                ours[name].copy_(tensor)
+            else:
+                ours[name] = tensor.clone()
+        for name in ours.keys() - theirs.keys():  # the other has made no step yet
+            ours[name].zero_()
 
     def tensors(self) -> dict[str, Tensor]:
         """All that a copy needs to go on in the same way, by name."""

@@ -8,6 +8,7 @@ Source: Micikevicius et al., "Mixed Precision Training", arXiv 1710.03740; we di
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -47,6 +48,17 @@ class LossScale:
         self._spoilt.zero_()
         self.value = max(1.0, self.value / _FALL)
         return True
+
+    def copy(self) -> LossScale:
+        """A scale of its own with the same content."""
+        twin = copy.copy(self)
+        twin._spoilt = self._spoilt.clone()
+        return twin
+
+    def load(self, other: LossScale) -> None:
+        """Take over the content of another, in place."""
+        self.value = other.value
+        self._spoilt.copy_(other._spoilt)
 
     def state(self) -> tuple[float, int]:
         """What `restore` takes; both numbers fit into JSON."""

@@ -6,39 +6,14 @@ rounding; then it paints a smaller one. `plan` says beforehand how far that must
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
-
-from generator.runtime.host_memory import look_at_memory
 from generator.settings import Size
 
 MARGIN = 0.9
 """Share of the free memory that a plan counts on; an allocator cannot use every gap."""
 SMALLEST_SIDE_PX = 64
 """A picture is not made smaller than this on its own account."""
-
-
-@dataclass(frozen=True)
-class MemoryBudget:
-    """What a dream may use.
-
-    Attributes:
-        free_bytes: asked before each dream; answers None where nobody knows.
-        claim: asked before each step, where there is one; raises torch's or Python's error for what cannot be had.
-    """
-
-    free_bytes: Callable[[], int | None] = lambda: None
-    claim: Callable[[int], None] | None = None
-
-    @classmethod
-    def of(cls, device: torch.device, share: float = 1.0) -> MemoryBudget:
-        """The budget of a device; of a GPU only `share` is used, by all models and dreams of this process together."""
-        if device.type == "cpu":
-            return cls(_free_on_host, _claim_on_host)
-        return cls(lambda: _free_on_gpu(device, share))
 
 
 class Footprint(NamedTuple):
@@ -92,28 +67,3 @@ def smaller(size: Size, unit_px: int) -> Size | None:
     low = -(-SMALLEST_SIDE_PX // unit_px) * unit_px
     less = Size(*(min(side, max(low, side * 7 // 8 // unit_px * unit_px)) for side in size))
     return None if less == size else less
-
-
-def gpu_memory(device: torch.device) -> dict[str, int]:
-    """Bytes of a GPU: `used` by this process, `free` to all programs, `total`; empty for a CPU. Any thread."""
-    if device.type != "cuda":
-        return {}
-    free, total = torch.cuda.mem_get_info(device)
-    return {"used": torch.cuda.memory_reserved(device), "free": free, "total": total}
-
-
-def _free_on_gpu(device: torch.device, share: float) -> int:
-    """What no program holds and what torch holds without using it, but no more than the share leaves."""
-    free, total = torch.cuda.mem_get_info(device)
-    used, held = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
-    return max(0, min(free + held - used, int(total * share) - used))
-
-
-def _free_on_host() -> int | None:
-    memory = look_at_memory()
-    return None if memory is None else memory.free_bytes
-
-
-def _claim_on_host(count: int) -> None:
-    """See that the system gives so many bytes; they are not touched, and given back at once."""
-    torch.empty(count, dtype=torch.uint8, device="cpu")

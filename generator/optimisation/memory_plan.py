@@ -11,11 +11,14 @@ from dataclasses import replace
 from typing import Any, Self
 
 from generator.errors import OutOfMemory
-from generator.loading import Models
 from generator.messages import Message
+from generator.models.model_set import Models
+from generator.optimisation.footprint import footprint_of
+from generator.optimisation.graph import GraphCache
 from generator.optimisation.memory import Footprint, even_group, plan, smaller
 from generator.optimisation.schedule import Schedule
 from generator.request import GenerationRequest
+from generator.runtime.device import release_unused
 from generator.settings import Settings, Size
 
 
@@ -37,13 +40,22 @@ class Fitting:
         self._narrowed = self.widened = False
 
     @classmethod
-    def planned(cls, settings: Settings, models: Models, group: int | None = None) -> Self:
-        """What will fit, as far as that can be known beforehand."""
+    def planned(cls, settings: Settings, models: Models, graphs: GraphCache, group: int | None = None) -> Self:
+        """What will fit, as far as that can be known beforehand; `graphs` are dropped if it fits only without them."""
         fitting = cls(Schedule(settings, models.vqgan.factor, 1), group)
         free_bytes = models.budget.free_bytes()
-        if free_bytes is not None:
-            fitting.plan(models.footprint, free_bytes)
+        if free_bytes is None:
+            return fitting
+        footprint, held_bytes = footprint_of(models), graphs.held_bytes
+        if held_bytes and fitting._needs_more_than(footprint, free_bytes - held_bytes):
+            graphs.clear()
+            release_unused(models.device)
+            free_bytes, held_bytes = models.budget.free_bytes() or free_bytes, 0
+        fitting.plan(footprint, free_bytes - held_bytes)
         return fitting
+
+    def _needs_more_than(self, footprint: Footprint, free_bytes: int) -> bool:
+        return plan(footprint, free_bytes, self.size, self._cutouts, self._unit_px) != (self.size, self._cutouts)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -74,7 +86,7 @@ class Fitting:
         """
         claim = models.budget.claim
         if claim is not None:
-            claim(int(models.footprint.step_bytes(self.size, group)))
+            claim(int(footprint_of(models).step_bytes(self.size, group)))
 
     def narrow(self) -> bool:
         """Judge half as many cutouts at a time; False where it is one already."""

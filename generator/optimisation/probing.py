@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING
 
 import torch
 
+from generator.models.model_set import Models
 from generator.optimisation.guidance import Judges
 from generator.optimisation.targets import Targets
 from generator.runtime.precision import Precision
 from generator.settings import Settings
-
-if TYPE_CHECKING:
-    from generator.loading import Models
 
 _CODES = 8
 """The picture that is tried has so many codes on each side; the codes are taken from all over the codebook."""
@@ -22,16 +19,13 @@ _CUTOUTS = 4
 _LOG = logging.getLogger(__name__)
 
 
-def settle_precision(models: Models, precision: Precision) -> None:
-    """Have models compute in a number format; where float16 does not hold their numbers, in float32 after all."""
-    modules = [models.vqgan, *(perceptor.model for perceptor in models.perceptors)]
-    originals = [(parameter, parameter.data) for module in modules for parameter in module.parameters()]
-    models.compute_in(precision)
-    if precision is Precision.FP16 and not _is_finite(models, precision.loss_scale):
-        for parameter, data in originals:  # to the digit, as if it had not been tried
-            parameter.data = data
-        models.compute_in(Precision.FP32)
+def settle_precision(models: Models, precision: Precision) -> Models:
+    """Models that compute in `precision`, or in float32 where float16 does not hold their numbers."""
+    settled = models.in_precision(precision)
+    if precision is Precision.FP16 and not _is_finite(settled, precision.loss_scale):
         _LOG.warning("The numbers of the models %s leave the range of float16; they compute in float32", models.name)
+        return models.in_precision(Precision.FP32)
+    return settled
 
 
 def _is_finite(models: Models, scale: float) -> bool:

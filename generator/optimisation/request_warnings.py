@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.targets import warnings_of
 from generator.request import GenerationRequest

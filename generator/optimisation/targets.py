@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as functional
@@ -40,6 +40,18 @@ class Targets:
     shares: Tensor
     stops: Tensor
     vectors: tuple[Tensor, ...]
+
+    def copy(self) -> Targets:
+        """Targets of their own with the same content, which may be overwritten."""
+        vectors = tuple(vectors.clone() for vectors in self.vectors)
+        return replace(self, shares=self.shares.clone(), stops=self.stops.clone(), vectors=vectors)
+
+    def load(self, other: Targets) -> None:
+        """Take over the numbers of others with as many prompts, in place; labels and weights stay."""
+        if other is not self:
+            pairs = zip(self.vectors, other.vectors, strict=True)
+            for mine, theirs in ((self.shares, other.shares), (self.stops, other.stops), *pairs):
+                mine.copy_(theirs)
 
     def similarity(self, similarities: Sequence[float]) -> float:
         """The weighted mean of the similarities of the prompts with a positive weight; 0 where there is none."""

@@ -141,6 +141,11 @@ def fits(device: torch.device, exact: bool, work: Callable[[], None]) -> bool:
     return enough
 
 
+def reports_no_memory(exc: RuntimeError | MemoryError) -> bool:
+    """True if an error of torch or Python says that memory ran out, on a GPU or on the host."""
+    return isinstance(_sentence_for(exc), OutOfMemory)
+
+
 def _sentence_for(exc: RuntimeError | MemoryError) -> GeneratorError | None:
     """Our error for one of torch's or Python's; None for those that say that our own code is wrong."""
     text = str(exc)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.reference import PlainLoop, Seeing, _hsv, _recoloured, _rgb, augment, cut
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest

@@ -23,7 +23,7 @@ MEETS = {
     "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
     "optimisation/cutouts", "optimisation/losses", "models/clip", "models/vqgan", "models/prior", "models/safety",
     "models/lexicon", "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
-    "runtime/device", "loading", "models/sources", "runtime/precision", "images/sandbox", "provenance",
+    "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
 }  # fmt: skip
 """The modules whose requests are refused to people in Discord; what others refuse concerns hosts and command lines."""
 SPEAKERS = {"Message", "_invalid", "_refuse"}

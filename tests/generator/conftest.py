@@ -11,9 +11,9 @@ from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from generator.loading import Models
 from generator.models.clip import Perceptor
 from generator.models.lexicon import Lexicon
+from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream

@@ -18,7 +18,7 @@ from bot.texts import Sentence
 from bot.worker.engine import GeneratorDreamer
 from bot.worker.thread import LocalExecutor
 from generator import CheckpointError, GenerationRequest, InvalidRequest, Models, Settings
-from generator.optimisation.memory import MemoryBudget
+from generator.runtime.memory import MemoryBudget
 from tests.bot.bench import asker, until
 
 TINY = {"size": "64x64", "steps": 6, "cutouts": 4, "start": "random", "seed": 3}

@@ -16,7 +16,7 @@ from PIL import Image
 
 from generator.cli import main as cli
 from generator.images import metadata
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.recipe import read_recipe
 from generator.settings import Settings
 

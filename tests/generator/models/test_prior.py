@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import torch
+import logging
 
-from generator.models.prior import LAYOUTS, Prior, PriorNetwork
+import pytest
+import torch
+from torch import Tensor
+
+from generator.models.prior import LAYOUTS, MAX_SAMPLERS, CodeSampler, Prior, PriorNetwork
 from generator.models.vqgan import VQGAN
 from generator.runtime.device import as_many_threads
+from tests.generator.recording import Repeating
 
 
 def propose(prior: Prior, text: str = "an apple", seed: int = 1, size: tuple[int, int] = (8, 8)) -> torch.Tensor:
@@ -76,3 +81,67 @@ def test_text_and_sketch_both_change_the_scores(prior: Prior) -> None:
 
 def test_masks_are_not_part_of_the_weights(prior: Prior) -> None:
     assert not [name for name in prior.network.state_dict() if "mask" in name]
+
+
+def condition_of(network: PriorNetwork, count: int, seed: int = 3) -> Tensor:
+    features = torch.nn.functional.normalize(
+        torch.randn(count, 32, generator=torch.Generator().manual_seed(seed)), dim=-1
+    )
+    return network.condition(features, torch.full((count, 8, 8), network.n_codes))
+
+
+def test_a_recorded_pass_gives_the_scores_of_the_whole(prior: Prior) -> None:
+    """With one choice left (top_k 1), each drawn code is the best one of the scores given all codes before it."""
+    network, recorder = prior.network, Repeating()
+    condition = condition_of(network, 2)
+    sampler = CodeSampler(network, 2, 1.0, 1, recorder)
+    codes = sampler.sample(condition, torch.Generator().manual_seed(0))
+    assert torch.equal(network(codes, condition).argmax(dim=-1), codes)
+    assert torch.equal(codes, network.sample(condition, 1.0, 1, torch.Generator().manual_seed(0)))
+    assert (recorder.recorded, recorder.replayed) == (1, 64)
+
+
+def test_recorded_draws_have_the_chances_of_the_scores(prior: Prior) -> None:
+    network = prior.network
+    condition = condition_of(network, 1).expand(4096, -1, -1)
+    sampler = CodeSampler(network, 4096, 1.0, 4, Repeating())
+    first = sampler.sample(condition, torch.Generator().manual_seed(5))[:, 0]
+    scores = network(torch.zeros(1, 64, dtype=torch.long), condition[:1])[0, 0].topk(4)
+    shares = torch.stack([(first == code).float().mean() for code in scores.indices])
+    assert torch.allclose(shares, scores.values.softmax(dim=-1), atol=0.03)
+
+
+def test_a_sampler_forgets_what_it_drew_before(prior: Prior) -> None:
+    sampler = CodeSampler(prior.network, 2, 1.0, 8, Repeating())
+    first = sampler.sample(condition_of(prior.network, 2), torch.Generator().manual_seed(1))
+    sampler.sample(condition_of(prior.network, 2, seed=4), torch.Generator().manual_seed(2))
+    assert torch.equal(sampler.sample(condition_of(prior.network, 2), torch.Generator().manual_seed(1)), first)
+
+
+def with_recorder(prior: Prior, recorder: Repeating) -> Prior:
+    return Prior(prior.network, prior._vqgan, prior._lexicon, prior._grids, 1.0, 8, recorder)
+
+
+def test_a_prior_with_a_recorder_keeps_a_few_samplers(prior: Prior) -> None:
+    recorder = Repeating()
+    recorded = with_recorder(prior, recorder)
+    features = torch.nn.functional.normalize(torch.ones(1, 32), dim=-1)
+    for count in (1, 2, 1, 3, 4, 5, 1):
+        codes = recorded.propose("an apple", features, count, (8, 8), torch.Generator().manual_seed(1))
+        assert codes.shape == (count, 8, 8)
+    assert recorder.recorded == 5 and len(recorded._samplers) == MAX_SAMPLERS
+
+
+def test_a_prior_that_cannot_be_recorded_draws_the_same_codes(prior: Prior, caplog: pytest.LogCaptureFixture) -> None:
+    plain = with_recorder(prior, Repeating(RuntimeError("CUDA error: capture failed\ntrace")))
+    with caplog.at_level(logging.WARNING):
+        codes = propose(plain)
+    assert caplog.messages == [
+        "The prior could not be captured as a CUDA graph and runs slower: CUDA error: capture failed"
+    ]
+    assert torch.equal(codes, propose(with_recorder(prior, Repeating())))
+
+
+def test_a_prior_for_which_memory_is_short_says_so(prior: Prior) -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        propose(with_recorder(prior, Repeating(torch.OutOfMemoryError("CUDA out of memory."))))

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.models.safety import HARMLESS, UNSAFE, unsafe_share
 
 RED, BLUE = Image.new("RGB", (64, 48), "red"), Image.new("RGB", (64, 48), "blue")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from generator.errors import CheckpointError
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.snapshot import Snapshot, pack, unpack
 from generator.request import GenerationRequest

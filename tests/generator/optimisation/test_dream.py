@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from generator.errors import InvalidRequest
 from generator.images.files import encode
 from generator.images.tensors import to_image
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.prompts import parse_story
 from generator.request import GenerationRequest, ImagePrompt

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.footprint import kept_by, measure
 from generator.optimisation.guidance import Judges

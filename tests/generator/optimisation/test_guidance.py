@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.guidance import Chances, Judgement, Judges
 from generator.optimisation.targets import Targets, targets_of
 from generator.request import GenerationRequest

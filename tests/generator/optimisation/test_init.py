@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from generator.images.tensors import read_image
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.init import at_size, start_latent
 from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest

@@ -72,6 +72,7 @@ def test_the_average_weighs_the_latents_after_each_step_and_not_the_start() -> N
     assert torch.equal(ours.average, ours.value)
     for _ in range(5):
         ours.update(loss_of(ours.value), 0.1)
+        ours.count_update()
         seen.append(ours.value.detach().clone())
     weights = torch.tensor([0.9**age for age in (4, 3, 2, 1, 0)])
     expected = (torch.stack(seen) * weights.view(-1, 1, 1, 1, 1)).sum(dim=0) / weights.sum()
@@ -91,10 +92,12 @@ def test_a_restored_latent_goes_on_to_the_byte(name: str, steps: int, fused: boo
     first, second = latent(fused, optimiser=name, ema=0.5), latent(fused, optimiser=name, ema=0.5)
     for _ in range(steps):
         first.update(loss_of(first.value), 0.1)
+        first.count_update()
     kept = {key: value.clone() for key, value in first.tensors().items()}
     second.restore(kept)
     for each in (first, second):
         each.update(loss_of(each.value), 0.1)
+        each.count_update()
     assert torch.equal(first.value, second.value)
     assert torch.equal(first.average, second.average)
     assert all(torch.equal(value, second.tensors()[key]) for key, value in first.tensors().items())

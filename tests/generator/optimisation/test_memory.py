@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.optimisation.memory import Footprint, MemoryBudget, Plan, even_group, gpu_memory, plan, smaller
+from generator.optimisation.memory import Footprint, Plan, even_group, plan, smaller
 from generator.runtime.host_memory import look_at_memory
+from generator.runtime.memory import MemoryBudget, gpu_memory
 from generator.settings import Size
 
 MIB = 2**20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,11 +10,12 @@ import torch
 from torch import Tensor
 
 from generator.errors import OutOfMemory
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
-from generator.optimisation.memory import MemoryBudget
+from generator.optimisation.footprint import footprint_of
 from generator.request import GenerationRequest
+from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import Precision
 from generator.settings import Size
 
@@ -62,10 +62,7 @@ def make_half(models: Models) -> Callable[[Precision], Models]:
     """A copy of the models that computes in half."""
 
     def make(precision: Precision) -> Models:
-        perceptors = tuple(map(copy.deepcopy, models.perceptors))
-        half = replace(models, vqgan=copy.deepcopy(models.vqgan), perceptors=perceptors, prior=None)
-        half.compute_in(precision)
-        return half
+        return replace(models, prior=None).in_precision(precision)
 
     return make
 
@@ -148,7 +145,7 @@ def test_a_dream_in_groups_resumes_to_the_byte_with_its_warning(
 def test_a_budget_is_kept_from_the_first_step_on(
     models: Models, make_request: Make, share: float, size: int, in_groups: bool
 ) -> None:
-    needed = models.footprint.step_bytes(Size(128, 128), 8) / 0.9
+    needed = footprint_of(models).step_bytes(Size(128, 128), 8) / 0.9
     room = replace(models, budget=MemoryBudget(lambda: int(needed * share)))
     dream = Dream(make_request(size="128x128", cutouts=8), room)
     if not in_groups:
@@ -157,14 +154,14 @@ def test_a_budget_is_kept_from_the_first_step_on(
     assert (dream.made_with.cutouts_at_once > 0) or not in_groups or dream.request.settings.size.width < 128
     painted = dream.request.settings.size
     group = dream.made_with.cutouts_at_once or 8
-    assert models.footprint.step_bytes(painted, group) <= needed * share
+    assert footprint_of(models).step_bytes(painted, group) <= needed * share
 
 
 def test_a_step_that_the_system_gives_no_memory_for_is_not_begun(
     models: Models, make_request: Make, dreamt: Run
 ) -> None:
     claimed: list[int] = []
-    given = int(models.footprint.step_bytes(Size(128, 128), 3))
+    given = int(footprint_of(models).step_bytes(Size(128, 128), 3))
 
     def claim(count: int) -> None:
         claimed.append(count)
@@ -174,7 +171,7 @@ def test_a_step_that_the_system_gives_no_memory_for_is_not_begun(
     room = replace(models, budget=MemoryBudget(claim=claim))
     dream = dreamt(Dream(make_request(size="128x128", cutouts=8), room))
     assert dream.made_with.cutouts_at_once == 2 and dream.request.settings.size == Size(128, 128)
-    assert claimed[0] == int(models.footprint.step_bytes(Size(128, 128), 1))
+    assert claimed[0] == int(footprint_of(models).step_bytes(Size(128, 128), 1))
     assert claimed[1] > claimed[2] > given >= claimed[3]
     nothing = replace(models, budget=MemoryBudget(claim=lambda count: _refuse()))
     with pytest.raises(OutOfMemory, match="too little memory even for a small picture"):
@@ -209,7 +206,7 @@ def test_numbers_that_leave_float16_on_the_way_are_painted_in_full(
     with torch.no_grad():
         half.vqgan.decoder.conv_in.weight.fill_(60_000)
     dreamt(dream)
-    assert half.precision is Precision.FP32
+    assert half.precision is Precision.FP16
     assert dream.made_with.precision == "fp32"
     assert dream.finished
     assert torch.tensor(dream.losses).isfinite().all()

@@ -13,8 +13,10 @@ from clip.model import CLIP
 from omegaconf import DictConfig
 
 from generator.checkpoints.library import OpenedSet
-from generator.loading import Models, load_models, load_opened
+from generator.loading import load_models, load_opened
+from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
+from generator.optimisation.footprint import footprint_of
 from generator.optimisation.probing import settle_precision
 from generator.runtime.precision import Precision
 
@@ -28,9 +30,10 @@ def own(models: Models) -> Models:
 
 @pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
 def test_models_that_stay_finite_compute_in_half(own: Models, precision: Precision) -> None:
-    settle_precision(own, precision)
-    assert own.precision is own.perceptors[0].precision is precision
-    assert own.vqgan.decoder.conv_in.weight.dtype == precision.dtype
+    settled = settle_precision(own, precision)
+    assert settled.precision is settled.perceptors[0].precision is precision
+    assert own.precision is Precision.FP32
+    assert settled.vqgan.decoder.conv_in.weight.dtype == precision.dtype
 
 
 def test_a_decoder_that_leaves_float16_computes_in_float32_to_the_digit(
@@ -40,25 +43,22 @@ def test_a_decoder_that_leaves_float16_computes_in_float32_to_the_digit(
         own.vqgan.decoder.conv_in.weight.mul_(1e6)
     before = {name: tensor.clone() for name, tensor in own.vqgan.state_dict().items()}
     with caplog.at_level(logging.WARNING):
-        settle_precision(own, Precision.FP16)
-    assert own.precision is own.perceptors[0].precision is Precision.FP32
-    assert all(torch.equal(tensor, before[name]) for name, tensor in own.vqgan.state_dict().items())
+        settled = settle_precision(own, Precision.FP16)
+    assert settled.precision is settled.perceptors[0].precision is Precision.FP32
+    assert all(torch.equal(tensor, before[name]) for name, tensor in settled.vqgan.state_dict().items())
     assert "leave the range of float16" in caplog.text
-    settle_precision(own, Precision.BF16)
-    assert own.precision is Precision.BF16
+    assert settle_precision(own, Precision.BF16).precision is Precision.BF16
 
 
 def test_a_perceptor_that_leaves_float16_counts_too(own: Models) -> None:
     with torch.no_grad():
         own.perceptors[0].model.visual.conv1.weight.mul_(1e7)
-    settle_precision(own, Precision.FP16)
-    assert own.precision is Precision.FP32
+    assert settle_precision(own, Precision.FP16).precision is Precision.FP32
 
 
 def test_the_footprint_is_measured_anew_in_another_format(own: Models) -> None:
-    whole = own.footprint.per_pixel
-    own.compute_in(Precision.BF16)
-    assert own.footprint.per_pixel < whole
+    half = own.in_precision(Precision.BF16)
+    assert footprint_of(half).per_pixel < footprint_of(own).per_pixel
 
 
 def test_opened_models_are_float32_until_they_are_settled(

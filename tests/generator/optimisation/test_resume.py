@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from generator.loading import Models
+from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.snapshot import latent_of
 from generator.request import GenerationRequest, ImagePrompt

@@ -11,8 +11,8 @@ from clip.model import CLIP
 
 from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
-from generator.loading import Models
 from generator.models.clip import Perceptor
+from generator.models.model_set import Models
 from generator.optimisation.targets import embed_views, targets_of, warnings_of
 from generator.request import GenerationRequest, ImagePrompt
 

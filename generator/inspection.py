@@ -14,9 +14,9 @@ from generator.checkpoints.conversion import CONVERTER_VERSION, read_manifest
 from generator.checkpoints.digests import compare, sha256_of
 from generator.checkpoints.faults import Fault, blaming
 from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
+from generator.checkpoints.sources import DEFAULT_PERCEPTOR
 from generator.errors import CheckpointError, InvalidRequest
 from generator.messages import Message
-from generator.models.sources import DEFAULT_PERCEPTOR
 
 
 class Condition(Enum):

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from generator.checkpoints.catalogue import SETS, STARTER, SourceFile
-from generator.checkpoints.condition import Condition, look_at, look_at_set
 from generator.checkpoints.conversion import open_converted
 from generator.checkpoints.digests import pin_of, sha256_of
 from generator.checkpoints.places import manifest_of, target_in
 from generator.checkpoints.vqgan_config import read_config
 from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.errors import InvalidRequest
+from generator.inspection import Condition, look_at, look_at_set
 
 TINY = SourceFile("tiny.ckpt", (), 1)
 

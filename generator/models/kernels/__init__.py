@@ -1,0 +1,16 @@
+"""GPU kernels in Triton, for operations that torch is slow at. Triton is imported only where there is a GPU."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import torch
+
+
+def norm_kernels(device: torch.device) -> ModuleType | None:
+    """The module `group_norm_silu`, if its kernels work on this device; tried once for each."""
+    if device.type != "cuda":
+        return None
+    from generator.models.kernels import group_norm_silu
+
+    return group_norm_silu if group_norm_silu.available(device) else None

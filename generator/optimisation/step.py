@@ -1,0 +1,125 @@
+"""One step of the optimisation, as in the paper: decode, cut, augment, embed, loss, update.
+
+The step is written once. A CPU runs it as it is; a GPU captures it as a CUDA graph and replays it
+(`generator.optimisation.graph`), so nothing in it reads a value back to the host, and what changes from step to step
+comes in by `StepValues`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from generator.models.vqgan import VQGAN
+from generator.optimisation.autograd import clamp_with_gradient, straight_through
+from generator.optimisation.guidance import Judges
+from generator.optimisation.latent import Latent
+from generator.optimisation.loss_scale import LossScale
+from generator.optimisation.losses import anchor_loss, pull_loss, total_variation
+from generator.optimisation.targets import Targets
+from generator.settings import Settings
+
+
+class StepValues(NamedTuple):
+    """Values that change from step to step: numbers, or scalar tensors where the step is captured.
+
+    Attributes:
+        learning_rate: of the optimiser.
+        pull: weight of the pull towards zero.
+        overviews: number of cutouts that see the whole picture.
+    """
+
+    learning_rate: float | Tensor
+    pull: float | Tensor
+    overviews: int | Tensor
+
+
+class StepResult(NamedTuple):
+    """What a step gives, without gradient.
+
+    Attributes:
+        image: the picture that it decoded, `[1, 3, H, W] in 0..1`.
+        metrics: `[1 + 2 P]`, as `generator.optimisation.metrics_queue` takes them.
+    """
+
+    image: Tensor
+    metrics: Tensor
+
+
+@dataclass
+class StepState:
+    """State that a step reads and changes.
+
+    Attributes:
+        latent: under optimisation, with its optimiser.
+        generator: source of all random choices.
+        scale: of the loss.
+        targets: prompts of the present scene.
+    """
+
+    latent: Latent
+    generator: torch.Generator
+    scale: LossScale
+    targets: Targets
+
+    def copy(self) -> StepState:
+        """A state of its own with the same content; the targets, which never change, are shared."""
+        generator = torch.Generator(self.generator.device)
+        generator.set_state(self.generator.get_state())
+        return StepState(self.latent.copy(), generator, self.scale.copy(), self.targets)
+
+    def load(self, other: StepState) -> None:
+        """Take over the content of a state of the same shape, in place: no tensor moves in memory."""
+        self.latent.load(other.latent)
+        self.generator.set_state(other.generator.get_state())
+        self.scale.load(other.scale)
+        self.targets.load(other.targets)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One turn of the loop on a state, for P prompts.
+
+    Attributes:
+        vqgan: decodes.
+        guidance: perceptors with the settings of their cutouts.
+        settings: of the request.
+        group: largest number of cutouts that are embedded at a time.
+    """
+
+    vqgan: VQGAN
+    guidance: Judges
+    settings: Settings
+    group: int
+
+    def __call__(self, state: StepState, values: StepValues) -> StepResult:
+        """Improve the latent once."""
+        image = self._decode(state.latent)
+        cutouts = self.guidance.draw(values.overviews, image, state.generator)
+        if self.group >= self.settings.cutouts:
+            judgement = self.guidance.judge(image, cutouts, state.targets)
+        else:
+            judgement = self.guidance.judge_in_groups(image, cutouts, state.targets, self.group, state.scale.value)
+        loss = self._loss(image, judgement.loss, state.latent, values.pull)
+        state.latent.update(loss, values.learning_rate, state.scale)
+        metrics = torch.cat([loss.detach()[None], judgement.losses, judgement.cosines])
+        return StepResult(image.detach(), metrics)
+
+    def _decode(self, latent: Latent) -> Tensor:
+        """The picture `[1, 3, H, W] in 0..1` of the nearest codes, with a gradient that reaches the latent."""
+        quantised, _ = self.vqgan.quantise(latent.value.detach())
+        return clamp_with_gradient(self.vqgan.decode(straight_through(latent.value, quantised)), 0, 1)
+
+    def _loss(self, image: Tensor, loss: Tensor, latent: Latent, pull: float | Tensor) -> Tensor:
+        """The loss of the prompts, a scalar, with what keeps the picture in shape."""
+        settings = self.settings
+        if settings.total_variation:
+            loss = loss + settings.total_variation * total_variation(image)
+        if settings.init_weight:
+            loss = loss + settings.init_weight * anchor_loss(latent.value, latent.anchor)
+        if settings.pull:
+            loss = loss + pull * pull_loss(latent.value)
+        return loss

@@ -1,0 +1,107 @@
+"""Work on a GPU that is recorded once and repeated by one launch: CUDA graphs.
+
+Recorded work runs on fixed buffers, reads nothing back to the host and allocates nothing that outlives it but its
+result. Source: https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+_WARM_UP_RUNS = 3
+T = TypeVar("T")
+
+
+class Recorder(Protocol):
+    """Records work on fixed buffers, to be repeated.
+
+    Attributes:
+        held_bytes: memory that recordings hold for themselves, beside their results.
+    """
+
+    held_bytes: int
+
+    def record(self, work: Callable[[], T], generator: torch.Generator | None = None) -> Callable[[], T]:
+        """Return a function that repeats `work`, random choices of `generator` included.
+
+        `work` may run several times before that. Each repetition overwrites the result of the one before.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Start with new memory: all recordings were dropped."""
+        ...
+
+
+class CudaRecorder:
+    """Records by stream capture. All recordings share one memory pool, so they must be repeated one at a time.
+
+    Args:
+        device: the GPU, with its index.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: torch.cuda.Stream | None = None
+        self._pool: Any = None
+        self.held_bytes = 0
+
+    def record(self, work: Callable[[], T], generator: torch.Generator | None = None) -> Callable[[], T]:
+        """Run `work` a few times, so that libraries choose their algorithms, then capture it.
+
+        Raises:
+            RuntimeError: torch's own, if the work cannot be captured or memory runs out.
+        """
+        with torch.cuda.device(self._device):
+            if self._stream is None:
+                self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+                self._pool = torch.cuda.graph_pool_handle()
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
+                for _ in range(_WARM_UP_RUNS):
+                    work()
+            torch.cuda.current_stream().wait_stream(self._stream)
+            graph = torch.cuda.CUDAGraph()
+            if generator is not None:
+                graph.register_generator_state(generator)
+            # Other threads may ask for the GPU's memory meanwhile.
+            with (
+                _without_collection(),
+                torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
+            ):
+                before = torch.cuda.memory_reserved()
+                result = work()
+                self.held_bytes += torch.cuda.memory_reserved() - before
+
+        def replay() -> T:
+            graph.replay()
+            return result
+
+        return replay
+
+    def forget(self) -> None:
+        """Take another memory pool for the next recording; all former ones were dropped."""
+        self._stream = self._pool = None
+        self.held_bytes = 0
+
+
+def first_line(exc: BaseException) -> str:
+    """The first line of an error, short enough for a log."""
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keep Python from collecting garbage: a tensor that is freed during a capture would end it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
