@@ -64,7 +64,7 @@ format: $(STAMP) ## format the code and mend what can be mended
 	@$(BIN)/ruff format --quiet
 
 bench: $(STAMP) ## measure speed, memory, service and time to score (figures in build/bench/)
-	@$(BIN)/python -m benchmarks.steps --singly
+	@$(BIN)/python -m benchmarks.steps --one-crop-per-call
 	@$(BIN)/python -m benchmarks.profile
 	@$(BIN)/python -m benchmarks.service
 	@$(BIN)/python -m benchmarks.service --small --jobs 200 --json build/bench/service-small.json

@@ -18,8 +18,8 @@ from bot import wiring as building
 from bot.__main__ import stop_on_signals
 from bot.environment import data_folder, load_config, read_token
 from bot.frontend import client
-from bot.monitoring.heartbeat import Pulse
-from bot.worker.engine import GeneratorDreamer
+from bot.monitoring.heartbeat import Heartbeat
+from bot.worker.engine import GeneratorEngine
 from tests.discord_fake.pointing import point_at
 
 PERIOD_S = 0.01
@@ -41,12 +41,12 @@ async def serve(config_path: Path) -> None:
     folder = data_folder(config, os.environ)
     log.configure(config.log.level, config.log.format, token)
     stop = stop_on_signals()
-    dreamer = GeneratorDreamer(config.models, config.device, config.safety.threshold)
-    settings = config.settings_over(await asyncio.to_thread(dreamer.load))
-    bot = building.build(config, folder, dreamer, settings, config_path=config_path)
+    engine = GeneratorEngine(config.models, config.device, config.safety.threshold)
+    settings = config.settings_over(await asyncio.to_thread(engine.load))
+    bot = building.build(config, folder, engine, settings, config_path=config_path)
     lags: list[tuple[float, float]] = []
     watcher = asyncio.create_task(watch(lags))
-    await client.run(bot, token, stop, Pulse(folder))
+    await client.run(bot, token, stop, Heartbeat(folder))
     watcher.cancel()
     await asyncio.to_thread((folder / LAGS).write_text, json.dumps(lags), "utf-8")
 

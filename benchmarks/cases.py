@@ -95,12 +95,14 @@ def dream_of(case: Case, models: Models) -> Dream:
     return Dream(request_of(case, models), models)
 
 
-def plain_loop_of(case: Case, models: Models, request: GenerationRequest, singly: bool = False) -> PlainLoop:
+def plain_loop_of(case: Case, models: Models, request: GenerationRequest, one_crop_per_call: bool = False) -> PlainLoop:
     """The other side: the same weights in stock modules, the same start."""
     start = Dream(request, models).latent
     torch.manual_seed(request.settings.seed)
     eye = stock_eye(case, models)
-    return PlainLoop(models.vqgan, eye, targets_of(request, models.perceptors)[0], request.settings, start, singly)
+    return PlainLoop(
+        models.vqgan, eye, targets_of(request, models.perceptors)[0], request.settings, start, one_crop_per_call
+    )
 
 
 def stock_eye(case: Case, models: Models) -> Seeing:

@@ -23,7 +23,7 @@ from generator.models.model_set import Models
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.cutouts import augment, cut
 from generator.optimisation.dream import Dream
-from generator.optimisation.guidance import Judges
+from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.losses import prompt_losses
 from generator.optimisation.targets import targets_of
 
@@ -59,7 +59,7 @@ def one_step(models: Models, case: Case, watch: Stopwatch) -> None:
     targets = targets_of(request, models.perceptors)[0]
     latent = Dream(request, models).latent
     generator = torch.Generator(models.device).manual_seed(0)
-    judges = Judges(models.perceptors, settings)
+    judges = ClipGuidance(models.perceptors, settings)
     quantised = vqgan.quantise(latent)[0]
     overviews = round(settings.overview * settings.cutouts)
     backs: list[tuple[str, Tensor, Tensor]] = []

@@ -3,7 +3,7 @@
 Networks are the stock modules of taming and clip in float32, weights without gradients. Each crop is cut and resized by
 a call of its own, then each augmentation is a pass of its own over all of them: mirrored, sharpened, turned and moved,
 tilted, recoloured through HSV, noised. Losses and settings are those of `generator.optimisation.dream`. The networks
-see the crops in one batch, as the public programs do, or, with `singly`, one call a crop.
+see the crops in one batch, as the public programs do, or, with `one_crop_per_call`, one call a crop.
 
 Sources of the structure: K. Crowson's notebooks (arXiv 2204.08583) and nerdyrodent/VQGAN-CLIP.
 """
@@ -39,10 +39,16 @@ class PlainLoop:
     """One optimisation; `step` improves it once. Only Adam, no average and no coarse start."""
 
     def __init__(
-        self, vqgan: VQGAN, eye: Seeing, targets: Targets, settings: Settings, start: Tensor, singly: bool = False
+        self,
+        vqgan: VQGAN,
+        eye: Seeing,
+        targets: Targets,
+        settings: Settings,
+        start: Tensor,
+        one_crop_per_call: bool = False,
     ) -> None:
         self._vqgan, self._eye, self._targets, self._settings = vqgan, eye, targets, settings
-        self._singly = singly
+        self._one_crop_per_call = one_crop_per_call
         self.latent = start.detach().clone().requires_grad_(True)
         self._anchor = start.detach().clone()
         self._optimiser = torch.optim.Adam([self.latent], lr=settings.learning_rate)
@@ -58,7 +64,7 @@ class PlainLoop:
         image = self.decode(self.latent)
         crops = augment(cut(image, self._eye.resolution, self._settings), self._settings)
         normal = (crops - self._mean) / self._deviation
-        if self._singly:
+        if self._one_crop_per_call:
             vectors = torch.cat([self._eye.network(one[None]) for one in normal])
         else:
             vectors = self._eye.network(normal)

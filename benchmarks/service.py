@@ -24,8 +24,8 @@ from benchmarks.report import conditions, options, tell
 from bot.config import Config
 from bot.files import DataFolder
 from bot.jobs import JobState
-from bot.service import Asker, JobView, Service, Wish
-from bot.worker.engine import GeneratorDreamer
+from bot.service import JobSpec, JobView, Requester, Service
+from bot.worker.engine import GeneratorEngine
 from bot.worker.protocol import Dream
 from bot.worker.thread import LocalExecutor
 from generator import GenerationRequest, Picture, Progress
@@ -113,7 +113,7 @@ class WatchedDream:
         return picture
 
 
-class WatchedDreamer(GeneratorDreamer):
+class WatchedDreamer(GeneratorEngine):
     """The bot's dreamer, timed."""
 
     times: Times
@@ -155,8 +155,8 @@ class Counter:
 
     async def order(self, person: int, prompt: str, settings: dict[str, object]) -> int:
         """The number of a new job."""
-        who = Asker(guild_id=1, channel_id=1, user_id=person)
-        return (await self._service.submit(who, Wish(prompt=prompt, settings=settings))).job.id
+        who = Requester(guild_id=1, channel_id=1, user_id=person)
+        return (await self._service.submit(who, JobSpec(prompt=prompt, settings=settings))).job.id
 
     async def until(self, job_id: int, so: Callable[[JobView], bool]) -> None:
         """Wait until a job looks so."""
@@ -208,14 +208,16 @@ def _resident_mib() -> float:
 
 async def measure(jobs: int, settings: dict[str, object], device: str, waiting: int) -> tuple[Served, Times]:
     """A run of jobs through the whole service: its database, its files, its thread."""
-    dreamer, times = WatchedDreamer("starter", device, 1.1), Times()
-    dreamer.times = times
-    base = dreamer.load()
+    engine, times = WatchedDreamer("starter", device, 1.1), Times()
+    engine.times = times
+    base = engine.load()
     config = Config()
-    executor = LocalExecutor(dreamer, preview_s=config.timing.preview_s, snapshot_s=config.timing.snapshot_s)
+    executor = LocalExecutor(engine, preview_s=config.timing.preview_s, snapshot_s=config.timing.snapshot_s)
     with TemporaryDirectory() as folder:
         files = DataFolder(Path(folder))
-        service = Service(config, files, executor, settings=base, starts=dreamer.starts, foresee=dreamer.foresee)
+        service = Service(
+            config, files, executor, settings=base, starts=engine.starts, request_warnings=engine.request_warnings
+        )
         await service.start()
         try:
             return await serve(service, times, jobs, settings, waiting), times

@@ -29,7 +29,7 @@ from generator.models.clip import CLIP, Perceptor
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
-from generator.optimisation.footprint import footprint_of
+from generator.optimisation.footprint import memory_model_of
 from generator.request import GenerationRequest
 from generator.runtime.device import cap_memory, release_unused
 from generator.runtime.memory import MemoryBudget
@@ -98,7 +98,7 @@ def _measure(models: Models, size: int, cutouts: int, steps: int) -> Figures:
     cap_memory(device, 1.0)
     image, loss = _first_step(Dream(request, models))
     half = _in_float16(models)
-    estimate = footprint_of(half).step_bytes(settings.size, cutouts) / MIB
+    estimate = memory_model_of(half).step_bytes(settings.size, cutouts) / MIB
     release_unused(device)
     if device.type == "cuda":
         cap_memory(device, min(1.0, T4_BYTES / torch.cuda.get_device_properties(device).total_memory))

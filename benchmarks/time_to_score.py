@@ -92,7 +92,7 @@ def judges_score(folder: Path) -> Score | None:
     columns = {prompt.text: number for number, prompt in enumerate(prompts)}
 
     def score(image: Image.Image, prompt: str, _: Tensor) -> float:
-        verdicts = [scores(judge, [image], prompts)[0].log_softmax(dim=0)[columns[prompt]] for judge in judges]
+        verdicts = [scores(evaluate, [image], prompts)[0].log_softmax(dim=0)[columns[prompt]] for evaluate in judges]
         return statistics.mean(verdict.item() for verdict in verdicts)
 
     return score
@@ -131,9 +131,9 @@ def race(models: Models, plain_models: Models, prompt: str, seed: int, plain_ste
         clock.time(plain.step)
     with torch.no_grad():
         goal = score(to_image(plain.decode(plain.latent)), prompt, vector)
-    wish = GenerationRequest(prompt=prompt, models=models.name, settings=defaults.merged({"seed": seed}))
+    spec = GenerationRequest(prompt=prompt, models=models.name, settings=defaults.merged({"seed": seed}))
     ours = Clock()
-    dream = ours.time(lambda: Dream(wish, models))
+    dream = ours.time(lambda: Dream(spec, models))
     assert isinstance(dream, Dream)  # noqa: S101 - for the type alone
     best, steps, reached = -math.inf, 0, False
     while not dream.finished and not reached:

@@ -20,11 +20,11 @@ from bot.config import Config
 from bot.environment import data_folder, load_config, read_token
 from bot.errors import BotError
 from bot.files import DataFolder
-from bot.monitoring.heartbeat import Pulse
+from bot.monitoring.heartbeat import Heartbeat
 from bot.store import Store
 from bot.texts import say
 from bot.waiting import ExternalWait
-from bot.worker.protocol import Dreamer
+from bot.worker.protocol import Engine
 from generator import GeneratorError, Settings
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif given.command == "invite":
             print(_invitation(token, given.application))
         elif given.command == "health":
-            Pulse(folder).check()
+            Heartbeat(folder).check()
             print(say("health_good"))
         elif token is None or given.preview:
             asyncio.run(_show_preview(config, folder, given.config, given.port))
@@ -76,9 +76,9 @@ async def _serve(config: Config, folder: Path, token: str, config_path: Path) ->
     from bot.frontend import client
 
     stop = stop_on_signals()
-    dreamer, settings = await _load(config, folder)
-    bot = building.build(config, folder, dreamer, settings, config_path=config_path)
-    await client.run(bot, token, stop, Pulse(folder))
+    engine, settings = await _load(config, folder)
+    bot = building.build(config, folder, engine, settings, config_path=config_path)
+    await client.run(bot, token, stop, Heartbeat(folder))
 
 
 async def _show_preview(config: Config, folder: Path, config_path: Path, port: int) -> None:
@@ -87,25 +87,23 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     from bot.frontend.preview import server as preview
 
     stop, own = stop_on_signals(), folder / "preview"
-    dreamer, settings = await _load(config, own)
+    engine, settings = await _load(config, own)
 
     def build(wait: ExternalWait) -> Reverie:
-        return building.build(
-            config, own, dreamer, settings, config_path=config_path, external_wait=wait, shard_count=1
-        )
+        return building.build(config, own, engine, settings, config_path=config_path, external_wait=wait, shard_count=1)
 
     await preview.show(build, port, stop)
 
 
-async def _load(config: Config, folder: Path) -> tuple[Dreamer, Settings]:
+async def _load(config: Config, folder: Path) -> tuple[Engine, Settings]:
     """The models, and what every picture begins with: what they suggest, and what config.yaml says.
 
     Where another process has the data folder they are not loaded: they might not fit beside its own.
     """
-    from bot.worker.engine import GeneratorDreamer
+    from bot.worker.engine import GeneratorEngine
 
     await Store(DataFolder(folder).database).see_free()
-    dreamer = GeneratorDreamer(
+    engine = GeneratorEngine(
         config.models,
         config.device,
         config.safety.threshold,
@@ -113,8 +111,8 @@ async def _load(config: Config, folder: Path) -> tuple[Dreamer, Settings]:
         precision=config.precision,
         memory_share=config.gpu_memory_share,
     )
-    suggested = await asyncio.to_thread(dreamer.load)
-    return dreamer, suggested.merged({str(name): value for name, value in config.generator.items()})
+    suggested = await asyncio.to_thread(engine.load)
+    return engine, suggested.merged({str(name): value for name, value in config.generator.items()})
 
 
 def _doctor(config: Path, online: bool) -> int:

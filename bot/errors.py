@@ -43,7 +43,7 @@ class Refused(BotError):
     """Base of what a person asked for and cannot have; nothing was changed."""
 
 
-class InvalidWish(Refused):
+class InvalidJobSpec(Refused):
     """The prompt, an option or an attachment makes no sense; `field` names it where it can be named."""
 
     def __init__(self, key: str, /, *, field: str | None = None, **values: Value) -> None:

@@ -9,7 +9,7 @@ from bot.files import DataFolder
 from bot.frontend.client import Reverie
 from bot.service import Service
 from bot.waiting import ExternalWait, identity
-from bot.worker.protocol import Dreamer
+from bot.worker.protocol import Engine
 from bot.worker.thread import LocalExecutor
 from generator import Settings
 
@@ -17,7 +17,7 @@ from generator import Settings
 def build(
     config: Config,
     folder: Path,
-    dreamer: Dreamer,
+    engine: Engine,
     settings: Settings,
     *,
     config_path: Path = Path("config.yaml"),
@@ -27,7 +27,7 @@ def build(
     """The client with everything behind it, not started yet."""
     timing = config.timing
     executor = LocalExecutor(
-        dreamer,
+        engine,
         preview_s=timing.preview_s,
         snapshot_s=timing.snapshot_s,
         stall_s=timing.stall_s,
@@ -38,9 +38,9 @@ def build(
         DataFolder(folder),
         executor,
         settings=settings,
-        starts=dreamer.starts,
-        foresee=dreamer.foresee,
-        gpu_bytes=dreamer.gpu_bytes,
+        starts=engine.starts,
+        request_warnings=engine.request_warnings,
+        gpu_bytes=engine.gpu_bytes,
         external_wait=external_wait,
     )
     return Reverie(config, service, config_path=config_path, external_wait=external_wait, shard_count=shard_count)

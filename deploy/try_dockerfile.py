@@ -26,9 +26,12 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parent.parent
 MOVED = ("app", "build", "data", "opt", "var")
 """Folders at the image's root that the Dockerfile makes or fills."""
-NEEDS_AN_IMAGE = ("apt-get update", "useradd",)
+NEEDS_AN_IMAGE = (
+    "apt-get update",
+    "useradd",
+)
 BEATING = (
-    "import asyncio, os, pathlib\nfrom bot.monitoring.heartbeat import Pulse\n"
+    "import asyncio, os, pathlib\nfrom bot.monitoring.heartbeat import Heartbeat\n"
     "asyncio.run(Pulse(pathlib.Path(os.environ['REVERIE_DATA'])).beat(lambda: True))"
 )
 _PATH = re.compile(rf"(?<![\w./-])/(?=(?:{'|'.join(MOVED)})(?:[/\s\"':]|$))")

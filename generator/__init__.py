@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from generator.models.model_set import Models
     from generator.models.safety import unsafe_share
     from generator.optimisation.dream import Dream
-    from generator.optimisation.request_warnings import foresee
+    from generator.optimisation.request_warnings import request_warnings
     from generator.optimisation.snapshot import latent_of
     from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, TextPrompt, explain_story, parse_story
-    from generator.provenance import MadeWith, differences, made_here
+    from generator.provenance import Provenance, current_provenance, differences
     from generator.recipe import (
         Recipe,
         read_recipe,
@@ -61,10 +61,10 @@ _MODULES = {
     "runtime.memory": ("gpu_memory",),
     "loading": ("load_models",),
     "models.model_set": ("Models",),
-    "optimisation.request_warnings": ("foresee",),
+    "optimisation.request_warnings": ("request_warnings",),
     "prompts": ("MAX_PROMPT_CHARACTERS", "Scene", "TextPrompt", "explain_story", "parse_story"),
     "checkpoints.sources": ("OwnModels",),
-    "provenance": ("MadeWith", "differences", "made_here"),
+    "provenance": ("Provenance", "differences", "current_provenance"),
     "recipe": (
         "Recipe",
         "read_recipe",
@@ -95,7 +95,6 @@ __all__ = [
     "ImagePrompt",
     "InvalidRequest",
     "Machine",
-    "MadeWith",
     "Message",
     "ModelFile",
     "Models",
@@ -104,6 +103,7 @@ __all__ = [
     "Picture",
     "Progress",
     "PromptLoss",
+    "Provenance",
     "Recipe",
     "Scene",
     "Settings",
@@ -111,17 +111,16 @@ __all__ = [
     "TextPrompt",
     "Timelapse",
     "__version__",
+    "current_provenance",
     "differences",
     "encode",
     "explain_story",
-    "foresee",
     "gpu_memory",
     "latent_of",
     "load_models",
     "look_at_machine",
     "look_at_memory",
     "look_at_set",
-    "made_here",
     "model_names",
     "normalise",
     "normalise_apart",
@@ -132,6 +131,7 @@ __all__ = [
     "recipe_to_json",
     "request_from_json",
     "request_to_json",
+    "request_warnings",
     "unsafe_share",
     "write_file",
 ]

@@ -39,7 +39,7 @@ from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
 from generator.models.vqgan import VQGAN
 from generator.optimisation.probing import settle_precision
-from generator.runtime.device import cap_memory, choose_device, working
+from generator.runtime.device import cap_memory, choose_device, device_context
 from generator.runtime.graphs import CudaRecorder, Recorder
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import choose_precision
@@ -77,7 +77,7 @@ def load_models(
     cap_memory(chosen, memory_share)
     opened = None if own is None and name == "starter" else open_set(name) if own is None else own.open(name)
     try:
-        with working(chosen, exact=False):
+        with device_context(chosen, exact=False):
             models = load_starter(STARTER, chosen, graphs) if opened is None else load_opened(opened, chosen)
             models = settle_precision(models, wanted)
     except OutOfMemory as exc:

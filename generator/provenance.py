@@ -19,7 +19,7 @@ MAX_THREADS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class MadeWith:
+class Provenance:
     """Versions, the kind of device, how it was used, and model files by name with their SHA-256.
 
     Attributes:
@@ -41,15 +41,15 @@ class MadeWith:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def made_here(
+def current_provenance(
     device: str, files: Mapping[str, str], *, precision: str = "", threads: int = 0, cutouts_at_once: int = 0
-) -> MadeWith:
+) -> Provenance:
     """What this program makes pictures with, on a device of the kind `device`, from these model files."""
     try:
         torch_version = version("torch")
     except PackageNotFoundError:
         torch_version = ""
-    return MadeWith(
+    return Provenance(
         torch=torch_version,
         device=device,
         precision=precision,
@@ -59,7 +59,7 @@ def made_here(
     )
 
 
-def differences(then: MadeWith | None, now: MadeWith) -> list[Message]:
+def differences(then: Provenance | None, now: Provenance) -> list[Message]:
     """Sentences about what differs between then and now, so that a picture may not come out to the byte.
 
     Model files are told apart by their digests alone: a person may have given a file another name.

@@ -24,7 +24,7 @@ from generator.errors import InvalidRequest
 from generator.images import files as images
 from generator.images import metadata
 from generator.messages import Message, MessageValue
-from generator.provenance import MadeWith
+from generator.provenance import Provenance
 from generator.request import MAX_GENERATIONS, MAX_IMAGE_PROMPTS, MAX_IMAGES, GenerationRequest, ImagePrompt
 from generator.settings import Settings
 
@@ -49,7 +49,7 @@ class Recipe:
     """A request, and by what its picture was made, where that is known."""
 
     request: GenerationRequest
-    made_with: MadeWith | None = None
+    made_with: Provenance | None = None
 
 
 def recipe_to_json(recipe: Recipe) -> str:
@@ -236,8 +236,8 @@ def _image_prompt(item: object, pictures: _Pictures) -> ImagePrompt:
     )
 
 
-def _made_with(content: dict[str, object]) -> MadeWith:
-    table = _Table(content, "made_with.", {item.name for item in fields(MadeWith)})
+def _made_with(content: dict[str, object]) -> Provenance:
+    table = _Table(content, "made_with.", {item.name for item in fields(Provenance)})
     files = table.get("files", dict)
     if len(files) > _MAX_FILES or not all(isinstance(value, str) for value in files.values()):
         _refuse("made_with.files is not a list of names with digests")
@@ -245,7 +245,7 @@ def _made_with(content: dict[str, object]) -> MadeWith:
     words = {key: (table.find(key, str) or "")[:100] for key in ("generator", "torch", "device", "precision")}
     threads, at_once = (table.find(key, int) or 0 for key in ("threads", "cutouts_at_once"))
     known = {str(name)[:200]: str(value)[:64] for name, value in files.items()}
-    return MadeWith(
+    return Provenance(
         generator=words["generator"],
         torch=words["torch"],
         device=words["device"],

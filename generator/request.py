@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from generator.errors import InvalidRequest
 from generator.messages import Message
 from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, check_pull, parse_story
-from generator.provenance import MadeWith
+from generator.provenance import Provenance
 from generator.settings import Settings
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Picture:
     request: GenerationRequest
     progress: Progress
     warnings: tuple[str, ...] = ()
-    made_with: MadeWith | None = None
+    made_with: Provenance | None = None
 
 
 def _check_image(image: object, field_name: str) -> None:

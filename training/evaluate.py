@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from generator import Dream, GenerationRequest, Models, Settings, load_models
-from generator.cli.config import settle
+from generator.cli.config import resolve_settings
 from training.compositor import Compositor
 from training.data import as_tensor
 from training.dataset import COLOUR_NAMES, SCENE_NAMES
@@ -64,12 +64,12 @@ def read_prompts(compositor: Compositor, path: Path = PROMPTS) -> list[Prompt]:
     ]
 
 
-def scores(judge: Judge, images: list[Image.Image], prompts: list[Prompt]) -> Tensor:
+def scores(evaluate: Judge, images: list[Image.Image], prompts: list[Prompt]) -> Tensor:
     """How well each prompt fits each picture, `[pictures, prompts + 1]`; the last column is "nothing"."""
     batch = torch.stack([as_tensor(image.convert("RGB")) for image in images])
     batch = F.interpolate(batch, size=(RESOLUTION, RESOLUTION), mode="bilinear", antialias=True)
-    concept, colour, scene = judge(batch)
-    column = {number: at for at, number in enumerate(judge.get_buffer("named").tolist())}
+    concept, colour, scene = evaluate(batch)
+    column = {number: at for at, number in enumerate(evaluate.get_buffer("named").tolist())}
     neutral = torch.full((len(images),), NEUTRAL).log()
     columns = []
     for prompt in prompts:
@@ -80,9 +80,9 @@ def scores(judge: Judge, images: list[Image.Image], prompts: list[Prompt]) -> Te
     return torch.stack([*columns, concept[:, -1] + 2 * neutral], dim=1)
 
 
-def top(judge: Judge, images: list[Image.Image], prompts: list[Prompt], own: list[int], count: int) -> list[bool]:
+def top(evaluate: Judge, images: list[Image.Image], prompts: list[Prompt], own: list[int], count: int) -> list[bool]:
     """Whether each picture's own prompt is among the first `count`."""
-    best = scores(judge, images, prompts).topk(count, dim=1).indices
+    best = scores(evaluate, images, prompts).topk(count, dim=1).indices
     return [bool((row == number).any()) for row, number in zip(best, own, strict=True)]
 
 
@@ -152,13 +152,13 @@ def paint_all(
     )
 
 
-def report(name: str, judge: Judge, prompts: list[Prompt], figures: Figures, real: list[Image.Image]) -> str:
+def report(name: str, evaluate: Judge, prompts: list[Prompt], figures: Figures, real: list[Image.Image]) -> str:
     """One judge's verdict, its controls, and what it did not recognise."""
     own, spread = list(range(len(prompts))), every_so(len(prompts), len(figures.mush))
-    right = top(judge, figures.pictures, prompts, own, 1)
-    five = statistics.mean(top(judge, figures.pictures, prompts, own, 5))
-    drawings = statistics.mean(top(judge, real, prompts, own * DRAWINGS, 1))
-    noise = statistics.mean(top(judge, figures.mush, prompts, spread, 1)) if spread else float("nan")
+    right = top(evaluate, figures.pictures, prompts, own, 1)
+    five = statistics.mean(top(evaluate, figures.pictures, prompts, own, 5))
+    drawings = statistics.mean(top(evaluate, real, prompts, own * DRAWINGS, 1))
+    noise = statistics.mean(top(evaluate, figures.mush, prompts, spread, 1)) if spread else float("nan")
     void = "" if drawings >= LEAST_DRAWINGS and noise < MOST_MUSH else "  VOID"
     missed = ", ".join(prompt.text for prompt, ok in zip(prompts, right, strict=True) if not ok)
     return (
@@ -185,8 +185,8 @@ def main() -> None:
     prompts = read_prompts(compositor, options.prompts)
     if not options.judge_only:
         models = load_models("starter")
-        settings = settle(models.defaults, {}, {"seed": options.seed})
-        random = settle(models.defaults, {}, {"seed": options.seed, "start": "random"}, models.starts)
+        settings = resolve_settings(models.defaults, {}, {"seed": options.seed})
+        random = resolve_settings(models.defaults, {}, {"seed": options.seed, "start": "random"}, models.starts)
         spread = every_so(len(prompts), options.mush)
         paint_all(prompts, models, settings, random, spread).save(options.out)
     figures = Figures.load(options.out)

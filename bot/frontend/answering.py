@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import discord
 
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of, check_place
+from bot.frontend.asking import check_place, requester_of
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE
 from bot.log import about
-from bot.service import Asker, JobView, Ticket
+from bot.service import JobView, Requester, SubmittedJob
 
 PATIENCE_S = 0.6
 """After so long the interaction is deferred, so that people see a sign within a second; Discord ends it after three."""
@@ -24,7 +24,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-async def take_on(interaction: Interaction, order: Callable[[Asker], Coroutine[Any, Any, Ticket]]) -> None:
+async def take_on(interaction: Interaction, order: Callable[[Requester], Coroutine[Any, Any, SubmittedJob]]) -> None:
     """Have a job taken on and answer with the message that will show it.
 
     The job's row is written before the answer is sent; where the answer does not reach Discord, the job goes on all
@@ -33,17 +33,17 @@ async def take_on(interaction: Interaction, order: Callable[[Asker], Coroutine[A
     Raises:
         Refused: nothing was queued.
     """
-    asker = asker_of(interaction)
+    requester = requester_of(interaction)
     check_place(interaction)
-    ticket = await in_time(interaction, order(asker))
-    service, job = interaction.client.service, ticket.job
-    with interaction.client.board.answering(job.id):
-        message_id = await _answered(interaction, ticket)
-        interaction.client.board.follow(job, None if message_id is None else interaction, ticket.notes)
+    submitted = await in_time(interaction, order(requester))
+    service, job = interaction.client.service, submitted.job
+    with interaction.client.updater.answering(job.id):
+        message_id = await _answered(interaction, submitted)
+        interaction.client.updater.follow(job, None if message_id is None else interaction, submitted.notes)
         if message_id is None:
             kept = await service.view(job.id) is not None
         else:
-            kept = await service.set_message(job.id, asker.channel_id, message_id)
+            kept = await service.set_message(job.id, requester.channel_id, message_id)
     if not kept:
         await _take_back(interaction)
 
@@ -99,18 +99,18 @@ async def _take_back(interaction: Interaction) -> None:
             return
 
 
-async def _answered(interaction: Interaction, ticket: Ticket) -> int | None:
+async def _answered(interaction: Interaction, submitted: SubmittedJob) -> int | None:
     """Send the answer; the id of its message, or None where Discord does not have it."""
-    job = ticket.job
-    view = await interaction.client.service.view(job.id) or JobView(job=job, place=ticket.place)
+    job = submitted.job
+    view = await interaction.client.service.view(job.id) or JobView(job=job, place=submitted.place)
     try:
-        return await _answer(interaction, message.shown(view, ticket.notes))
+        return await _answer(interaction, message.shown(view, submitted.notes))
     except TROUBLE as exc:
         _log.warning("the answer was not confirmed: %r", exc, extra=about(job=job.id, guild=job.guild_id))
         return await _arrived(interaction)
 
 
-async def _answer(interaction: Interaction, shown: message.Shown) -> int:
+async def _answer(interaction: Interaction, shown: message.MessageContent) -> int:
     view = shown.buttons or discord.utils.MISSING
     embed = shown.embed or discord.utils.MISSING
     if interaction.response.is_done():

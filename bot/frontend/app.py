@@ -12,8 +12,8 @@ from bot.config import Config
 from bot.service import Service
 
 if TYPE_CHECKING:
-    from bot.frontend.attachments import Room
-    from bot.frontend.messages.updater import Board
+    from bot.frontend.attachments import AttachmentSlots
+    from bot.frontend.messages.updater import MessageUpdater
 
 
 class App(discord.AutoShardedClient):
@@ -31,11 +31,11 @@ class App(discord.AutoShardedClient):
 
     service: Service
     config: Config
-    board: Board
+    updater: MessageUpdater
     hosts: set[int]
     config_path: Path
     fetch: Callable[[discord.Attachment], Awaitable[bytes]]
-    room: Room
+    room: AttachmentSlots
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:
         """Somebody pressed a button below a job's message."""

@@ -1,4 +1,4 @@
-"""Who asks, and whether the bot can answer there: from an interaction to `Asker`. Event loop."""
+"""Who asks, and whether the bot can answer there: from an interaction to `Requester`. Event loop."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import discord
 from bot.errors import WrongChannel
 from bot.frontend.app import Interaction
 from bot.frontend.invite import invitation
-from bot.service import Asker
+from bot.service import Requester
 from bot.texts import say
 
 NEEDED = ("view_channel", "attach_files", "embed_links")
 _RESTRICTED_SERVERS = (discord.NSFWLevel.explicit, discord.NSFWLevel.age_restricted)
 
 
-def asker_of(interaction: Interaction) -> Asker:
+def requester_of(interaction: Interaction) -> Requester:
     """The person and the place of an interaction, as Discord says.
 
     Raises:
@@ -25,7 +25,7 @@ def asker_of(interaction: Interaction) -> Asker:
         raise WrongChannel("only_in_servers")
     roles = member.roles if isinstance(member, discord.Member) else []
     above = (getattr(channel, name, None) for name in ("parent_id", "category_id"))
-    return Asker(
+    return Requester(
         guild_id=interaction.guild_id,
         channel_id=interaction.channel_id,
         user_id=member.id,

@@ -15,7 +15,7 @@ import aiohttp
 import discord
 from yarl import URL
 
-from bot.errors import InvalidWish
+from bot.errors import InvalidJobSpec
 from bot.frontend.app import Interaction
 from bot.frontend.messages.discord_errors import TROUBLE
 
@@ -30,7 +30,7 @@ AT_ONCE = 8
 _PART_BYTES = 2**16
 
 
-class Room:
+class AttachmentSlots:
     """The files that are held in memory: whoever comes when there are AT_ONCE waits for a turn, as in a queue."""
 
     def __init__(self) -> None:
@@ -65,9 +65,9 @@ async def read(interaction: Interaction, attachment: discord.Attachment, field: 
     try:
         data = b"" if size > MAX_BYTES else await interaction.client.fetch(attachment)
     except (*TROUBLE, ValueError) as exc:
-        raise InvalidWish("attachment_unreadable", field=field, name=field) from exc
+        raise InvalidJobSpec("attachment_unreadable", field=field, name=field) from exc
     if max(size, len(data)) > MAX_BYTES:
-        raise InvalidWish("attachment_too_large", field=field, name=field, most=MAX_BYTES // 2**20)
+        raise InvalidJobSpec("attachment_too_large", field=field, name=field, most=MAX_BYTES // 2**20)
     return data
 
 

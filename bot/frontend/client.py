@@ -20,10 +20,10 @@ from bot.frontend import attachments, membership
 from bot.frontend.app import App, Interaction
 from bot.frontend.commands import registry as commands
 from bot.frontend.components import buttons
-from bot.frontend.messages.updater import Board
+from bot.frontend.messages.updater import MessageUpdater
 from bot.log import about
 from bot.monitoring.endpoint import Endpoint
-from bot.monitoring.heartbeat import Pulse
+from bot.monitoring.heartbeat import Heartbeat
 from bot.service import Service
 from bot.waiting import ExternalWait, identity
 
@@ -82,8 +82,8 @@ class Reverie(App):
         self.config, self.service, self.config_path = config, service, config_path
         self.hosts = set(config.discord.owners)
         self.tree = commands.Tree(self, allowed_installs=commands.INSTALLS)
-        self.board = Board(self, external_wait)
-        self.forgetful_discord, self.fetch, self.room = False, attachments.fetch, attachments.Room()
+        self.updater = MessageUpdater(self, external_wait)
+        self.forgetful_discord, self.fetch, self.room = False, attachments.fetch, attachments.AttachmentSlots()
         self._drained = False
         commands.add_all(self.tree)
         self.add_dynamic_items(*commands.DYNAMIC_ITEMS)
@@ -93,7 +93,7 @@ class Reverie(App):
         await self.service.start()
         self._find_hosts()
         await commands.sync(self, self.tree, anew=self.forgetful_discord)
-        await self.board.recover()
+        await self.updater.recover()
 
     async def on_ready(self) -> None:
         """Connected; this comes again after each reconnection."""
@@ -110,7 +110,7 @@ class Reverie(App):
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """The bot was invited: commands that are for this server alone went when it was removed."""
         if guild.id in self.config.discord.command_guilds:
-            await commands.tell(self.tree, discord.Object(guild.id))
+            await commands.send(self.tree, discord.Object(guild.id))
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """The bot was removed from a server: nothing of it is kept."""
@@ -130,7 +130,7 @@ class Reverie(App):
             return
         self._drained = True
         await self.service.drain()
-        await self.board.flush(FAREWELL_S)
+        await self.updater.flush(FAREWELL_S)
         await self._answer_all()
 
     async def close(self) -> None:
@@ -138,7 +138,7 @@ class Reverie(App):
         if self.is_closed():
             return
         await self.drain()
-        await self.board.close()
+        await self.updater.close()
         await super().close()
         await self.service.close()
 
@@ -155,14 +155,14 @@ class Reverie(App):
     def _listening(self) -> aiohttp.TraceConfig:
         """Has the service hear what time it is by Discord's clock, which each answer of its interface says."""
 
-        async def hear(session: object, context: object, call: aiohttp.TraceRequestEndParams) -> None:
+        async def on_event(session: object, context: object, call: aiohttp.TraceRequestEndParams) -> None:
             said = call.response.headers.get("Date")
             if said is not None and "/api/" in call.url.path:
                 with suppress(ValueError):
-                    self.service.housekeeping.clock.hear(parsedate_to_datetime(said).timestamp())
+                    self.service.maintenance.clock.on_event(parsedate_to_datetime(said).timestamp())
 
         trace = aiohttp.TraceConfig()
-        trace.on_request_end.append(hear)
+        trace.on_request_end.append(on_event)
         return trace
 
     def _find_hosts(self) -> None:
@@ -172,7 +172,7 @@ class Reverie(App):
             self.hosts |= {member.id for member in info.team.members} if info.team is not None else {info.owner.id}
 
 
-async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Pulse) -> None:
+async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat) -> None:
     """Be connected until `stop` is set; then drain and close. The metrics are served meanwhile.
 
     Raises:
@@ -184,7 +184,7 @@ async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Pulse) ->
         await _connected(client, token, stop, pulse)
 
 
-async def _connected(client: Reverie, token: str, stop: asyncio.Event, pulse: Pulse) -> None:
+async def _connected(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat) -> None:
     connection = asyncio.create_task(client.start(token), name="connection")
     waiting = asyncio.create_task(stop.wait(), name="stop")
     beating = asyncio.create_task(pulse.beat(client.is_ready), name="pulse")

@@ -10,7 +10,7 @@ import discord
 from bot.errors import NotFound
 from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.components.keys import job_button
 from bot.frontend.messages import render as message
 from bot.frontend.messages.sender import FILE_BYTES, ROOM_BYTES, remove_message
@@ -23,8 +23,8 @@ RECIPE_FILE = "reverie-{job}-{number}.json"
 
 async def show(interaction: Interaction, job_id: int, number: int) -> None:
     """The picture so far, or the finished one with its buttons."""
-    asker, service = asker_of(interaction), interaction.client.service
-    job = await service.archive.job(asker, job_id)
+    requester, service = requester_of(interaction), interaction.client.service
+    job = await service.archive.job(requester, job_id)
     pictures = await service.archive.pictures(job_id)
     if job.state is JobState.RUNNING or not pictures:
         view = await service.view(job_id)
@@ -38,26 +38,26 @@ async def show(interaction: Interaction, job_id: int, number: int) -> None:
 
 async def show_finished(interaction: Interaction, job: Job, pictures: Sequence[StoredPicture], number: int) -> None:
     """Finished pictures of a job with their buttons, to one person; number 0 is all of them."""
-    archive, asker = interaction.client.service.archive, asker_of(interaction)
-    work = archive.file(asker, job.id, number, limit_bytes=_limit(interaction))
+    archive, requester = interaction.client.service.archive, requester_of(interaction)
+    work = archive.file(requester, job.id, number, limit_bytes=_limit(interaction))
     file = await in_time(interaction, work, private=True)
-    flagged = any(picture.flagged for picture in pictures) and not asker.age_restricted
+    flagged = any(picture.flagged for picture in pictures) and not requester.age_restricted
     shown = message.final(job, pictures, (file,), spoiler=flagged)
     await reply(interaction, embed=shown.embed, files=shown.uploads(), buttons=shown.buttons)
 
 
 async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
     """How the picture grew; of several, all that were recorded."""
-    asker, archive = asker_of(interaction), interaction.client.service.archive
-    job = await archive.job(asker, job_id)
+    requester, archive = requester_of(interaction), interaction.client.service.archive
+    job = await archive.job(requester, job_id)
     numbers = [item.number for item in await archive.pictures(job_id) if item.has_timelapse] or [number]
 
     async def films() -> list[PictureFile]:
         limit = _limit(interaction) // len(numbers)
-        return [await archive.timelapse(asker, job_id, item, limit_bytes=limit) for item in numbers]
+        return [await archive.timelapse(requester, job_id, item, limit_bytes=limit) for item in numbers]
 
     found = await in_time(interaction, films(), private=True)
-    alt_text = say("alt_text_timelapse", asker.locale, prompt=" ".join(job.prompt.split()))[: message.ALT_TEXT]
+    alt_text = say("alt_text_timelapse", requester.locale, prompt=" ".join(job.prompt.split()))[: message.ALT_TEXT]
     await reply(
         interaction, files=[discord.File(BytesIO(film.data), film.name, description=alt_text) for film in found]
     )
@@ -65,11 +65,11 @@ async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
 
 async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
     """The recipe in short, and as a file that makes the picture again."""
-    asker, archive = asker_of(interaction), interaction.client.service.archive
-    job = await archive.job(asker, job_id)
-    text = await archive.recipe(asker, job_id, number)
+    requester, archive = requester_of(interaction), interaction.client.service.archive
+    job = await archive.job(requester, job_id)
+    text = await archive.recipe(requester, job_id, number)
     pictures = [item for item in await archive.pictures(job_id) if item.number == number]
-    locale = asker.locale
+    locale = requester.locale
     lines = [message.plain_prompt(job.prompt) or say("no_words", locale), message.recipe_line(job, pictures)]
     lines.append(say("recipe_how", locale))
     embed = discord.Embed(title=say("recipe_title", locale, job=job_id), description="\n".join(lines))
@@ -81,23 +81,23 @@ async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
 
 async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> None:
     """Ask once more before a job goes for good."""
-    asker = asker_of(interaction)
-    await interaction.client.service.archive.own(asker, job_id)
+    requester = requester_of(interaction)
+    await interaction.client.service.archive.own(requester, job_id)
     buttons = discord.ui.View(timeout=None)
-    buttons.add_item(job_button("erase", job_id, asker.locale))
-    await reply(interaction, say("delete_sure", asker.locale, job=job_id), buttons=buttons)
+    buttons.add_item(job_button("erase", job_id, requester.locale))
+    await reply(interaction, say("delete_sure", requester.locale, job=job_id), buttons=buttons)
 
 
 async def delete(interaction: Interaction, job_id: int, number: int) -> None:
     """Delete a job and its message; the message first, or an interruption would leave one that nobody can delete."""
-    asker, archive = asker_of(interaction), interaction.client.service.archive
-    job = await archive.own(asker, job_id)
+    requester, archive = requester_of(interaction), interaction.client.service.archive
+    job = await archive.own(requester, job_id)
     await interaction.response.defer()
     await remove_message(interaction.client, job)
-    deleted = await archive.delete(asker, job_id)
+    deleted = await archive.delete(requester, job_id)
     if deleted.message_id != job.message_id:
         await remove_message(interaction.client, deleted)
-    await change_answer(interaction, say("deleted", asker.locale, job=job_id))
+    await change_answer(interaction, say("deleted", requester.locale, job=job_id))
 
 
 def _limit(interaction: Interaction) -> int:

@@ -20,7 +20,7 @@ STALE_S = 60.0
 _log = logging.getLogger(__name__)
 
 
-class Pulse:
+class Heartbeat:
     """The file `pulse.json` of a data folder."""
 
     def __init__(self, folder: Path) -> None:

@@ -68,7 +68,7 @@ class Metrics:
         for reason in REASONS:
             self._failed.labels(reason)
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """A job stands elsewhere now."""
         job, before = event.job, event.before
         if before is None:

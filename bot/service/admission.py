@@ -8,35 +8,35 @@ from collections.abc import Callable
 
 from bot.config import Caps, Limits
 from bot.errors import Blocked, QueueFull, TooSoon, WrongChannel
-from bot.service.guild_settings import Guilds
-from bot.service.prompt_rules import Words
-from bot.service.values import Asker
+from bot.service.guild_settings import GuildSettings
+from bot.service.prompt_rules import PromptRules
+from bot.service.values import Requester
 from bot.store import Load
 
 DAY_S = 86_400
 
 
-async def check_channel(guilds: Guilds, asker: Asker) -> None:
+async def check_channel(guilds: GuildSettings, requester: Requester) -> None:
     """See that pictures may be asked for where the asker is.
 
     Raises:
         WrongChannel: naming where else, if the server says so.
     """
-    if not await guilds.is_open(asker):
-        open_ones = [f"<#{channel_id}>" for channel_id, on in (await guilds.channels(asker.guild_id)).items() if on]
+    if not await guilds.is_open(requester):
+        open_ones = [f"<#{channel_id}>" for channel_id, on in (await guilds.channels(requester.guild_id)).items() if on]
         if open_ones:
             raise WrongChannel("channel_elsewhere", channels=" ".join(open_ones[:10]))
         raise WrongChannel("channel_denied")
 
 
-async def check_words(words: Words, asker: Asker, texts: list[str]) -> None:
+async def check_words(words: PromptRules, requester: Requester, texts: list[str]) -> None:
     """See that no text breaks a rule of the blocklist.
 
     Raises:
         Blocked: naming the rule.
     """
     for text in texts:
-        rule = await words.find_block(asker.guild_id, text)
+        rule = await words.find_block(requester.guild_id, text)
         if rule is not None:
             raise Blocked("blocked", rule=rule)
 

@@ -10,16 +10,16 @@ from bot import imaging
 from bot.errors import NotFound, NotOwner
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
-from bot.service.guild_settings import Guilds
+from bot.service.guild_settings import GuildSettings
 from bot.service.job_runner import GRID
 from bot.service.requests import picture_request
 from bot.service.values import (
-    Asker,
     GalleryEntry,
     GalleryPage,
     PictureFile,
     Report,
     ReportReason,
+    Requester,
 )
 from bot.store import Store
 from generator import GenerationRequest, request_from_json, request_to_json
@@ -34,71 +34,71 @@ class Archive:
         self,
         store: Store,
         files: DataFolder,
-        guilds: Guilds,
+        guilds: GuildSettings,
         stop: Callable[[Job], Awaitable[None]],
         notify: Callable[[int], None],
     ) -> None:
         """`stop` ends a job that is still under way, so that it can be deleted; `notify` tells the listeners."""
         self._store, self._files, self._guilds, self._stop, self._notify = store, files, guilds, stop, notify
 
-    async def job(self, asker: Asker, job_id: int) -> Job:
+    async def job(self, requester: Requester, job_id: int) -> Job:
         """A job of the asker's server.
 
         Raises:
             NotFound: if it was deleted, is of another server, or private and somebody else's.
         """
         job = await self._store.jobs.get(job_id)
-        if job is None or job.guild_id != asker.guild_id or (job.private and job.user_id != asker.user_id):
+        if job is None or job.guild_id != requester.guild_id or (job.private and job.user_id != requester.user_id):
             raise NotFound("job_unknown", job=job_id)
         return job
 
-    async def job_of_message(self, asker: Asker, message_id: int) -> Job | None:
+    async def job_of_message(self, requester: Requester, message_id: int) -> Job | None:
         """The job that a message of the asker's server shows; None for private ones of others too."""
-        job = await self._store.jobs.of_message(asker.guild_id, message_id)
-        return None if job is None or (job.private and job.user_id != asker.user_id) else job
+        job = await self._store.jobs.of_message(requester.guild_id, message_id)
+        return None if job is None or (job.private and job.user_id != requester.user_id) else job
 
     async def pictures(self, job_id: int) -> tuple[StoredPicture, ...]:
         """The saved pictures of a job, by number."""
         return await self._store.jobs.pictures(job_id)
 
-    async def file(self, asker: Asker, job_id: int, number: int, *, limit_bytes: int) -> PictureFile:
+    async def file(self, requester: Requester, job_id: int, number: int, *, limit_bytes: int) -> PictureFile:
         """Picture `number` (GRID: all of them) as a file: PNG if it fits, else WebP, JPEG, smaller.
 
         Raises:
             NotFound
         """
-        data = await self._read(asker, Kind.PICTURE, job_id, number)
+        data = await self._read(requester, Kind.PICTURE, job_id, number)
         shown = await asyncio.to_thread(imaging.fitted, data, limit_bytes)
         return picture_file(job_id, number, shown)
 
-    async def thumbnail(self, asker: Asker, job_id: int, number: int, *, side_px: int = 256) -> PictureFile:
+    async def thumbnail(self, requester: Requester, job_id: int, number: int, *, side_px: int = 256) -> PictureFile:
         """Picture `number` as a small JPEG.
 
         Raises:
             NotFound
         """
-        data = await self._read(asker, Kind.PICTURE, job_id, number)
+        data = await self._read(requester, Kind.PICTURE, job_id, number)
         return picture_file(job_id, number, await asyncio.to_thread(imaging.thumbnail, data, side_px))
 
-    async def timelapse(self, asker: Asker, job_id: int, number: int, *, limit_bytes: int) -> PictureFile:
+    async def timelapse(self, requester: Requester, job_id: int, number: int, *, limit_bytes: int) -> PictureFile:
         """How picture `number` grew, as an animated WebP.
 
         Raises:
             NotFound: also if none was recorded, or it is larger than `limit_bytes`.
         """
-        data = await self._read(asker, Kind.TIMELAPSE, job_id, number)
+        data = await self._read(requester, Kind.TIMELAPSE, job_id, number)
         if len(data) > limit_bytes:
             raise NotFound("timelapse_too_large")
         width, height = await asyncio.to_thread(imaging.size_of, data)
         return picture_file(job_id, number, imaging.ImageFile(data, "webp", width, height), "timelapse-")
 
-    async def request(self, asker: Asker, job_id: int, number: int = 1) -> GenerationRequest:
+    async def request(self, requester: Requester, job_id: int, number: int = 1) -> GenerationRequest:
         """The request that makes picture `number` again (1 to its count).
 
         Raises:
             NotFound
         """
-        job = await self.job(asker, job_id)
+        job = await self.job(requester, job_id)
         recipe = await self._store.jobs.recipe(job_id)
         if recipe is None or not 1 <= number <= job.count:
             raise NotFound("picture_unknown", job=job_id)
@@ -106,25 +106,27 @@ class Archive:
         request = await asyncio.to_thread(request_from_json, recipe)
         return picture_request(request, number, stopped_at)
 
-    async def recipe(self, asker: Asker, job_id: int, number: int = 1) -> str:
+    async def recipe(self, requester: Requester, job_id: int, number: int = 1) -> str:
         """The recipe of picture `number` as JSON, to be handed out as a file.
 
         Raises:
             NotFound
         """
-        return await asyncio.to_thread(request_to_json, await self.request(asker, job_id, number))
+        return await asyncio.to_thread(request_to_json, await self.request(requester, job_id, number))
 
-    async def gallery(self, asker: Asker, *, mine: bool, page: int = 1, per_page: int = 9) -> GalleryPage:
+    async def gallery(self, requester: Requester, *, mine: bool, page: int = 1, per_page: int = 9) -> GalleryPage:
         """Pictures of the asker, or all of the server but others' private ones; newest first."""
         table = self._store.pictures
-        total = await table.count(asker.guild_id, asker.user_id, mine=mine)
+        total = await table.count(requester.guild_id, requester.user_id, mine=mine)
         pages = max(1, -(-total // per_page))
         page = min(max(1, page), pages)
-        found = await table.page(asker.guild_id, asker.user_id, mine=mine, start=(page - 1) * per_page, length=per_page)
+        found = await table.page(
+            requester.guild_id, requester.user_id, mine=mine, start=(page - 1) * per_page, length=per_page
+        )
         entries = tuple(GalleryEntry(job=job, picture=picture) for job, picture in found)
         return GalleryPage(entries=entries, page=page, pages=pages, total=total)
 
-    async def own(self, asker: Asker, job_id: int) -> Job:
+    async def own(self, requester: Requester, job_id: int) -> Job:
         """A job that the asker may delete.
 
         Raises:
@@ -132,13 +134,13 @@ class Archive:
             NotOwner: unless it is the asker's or the asker manages the server.
         """
         job = await self._store.jobs.get(job_id)
-        if job is None or job.guild_id != asker.guild_id:
+        if job is None or job.guild_id != requester.guild_id:
             raise NotFound("job_unknown", job=job_id)
-        if job.user_id != asker.user_id and not asker.manages:
+        if job.user_id != requester.user_id and not requester.manages:
             raise NotOwner("not_owner")
         return job
 
-    async def delete(self, asker: Asker, job_id: int) -> Job:
+    async def delete(self, requester: Requester, job_id: int) -> Job:
         """Delete a job with its pictures, request and reports; returns it as it was at last.
 
         Its message is the caller's to remove, and before this: should the process end after it, nobody would know
@@ -147,26 +149,28 @@ class Archive:
         Raises:
             NotFound, NotOwner: as `own`.
         """
-        job = await self.own(asker, job_id)
+        job = await self.own(requester, job_id)
         return (await self.purge([job]) or [job])[0]
 
-    async def report(self, asker: Asker, job_id: int, number: int, reason: ReportReason, details: str = "") -> Report:
+    async def report(
+        self, requester: Requester, job_id: int, number: int, reason: ReportReason, details: str = ""
+    ) -> Report:
         """Write down that somebody finds a picture out of place; a second report of the same replaces the first.
 
         Raises:
             NotFound
         """
-        job = await self.job(asker, job_id)
+        job = await self.job(requester, job_id)
         if number not in {picture.number for picture in await self.pictures(job_id)}:
             raise NotFound("picture_unknown", job=job_id)
         details = details.strip()[:MAX_DETAILS]
-        report_id = await self._store.pictures.add_report(job_id, number, asker.user_id, reason.value, details)
-        _, channel_id = await self._guilds.safety(asker.guild_id)
+        report_id = await self._store.pictures.add_report(job_id, number, requester.user_id, reason.value, details)
+        _, channel_id = await self._guilds.safety(requester.guild_id)
         return Report(
             id=report_id,
             job=job,
             number=number,
-            user_id=asker.user_id,
+            user_id=requester.user_id,
             reason=reason,
             details=details,
             channel_id=channel_id,
@@ -193,8 +197,8 @@ class Archive:
         await self.purge([job for job_id in ids if (job := await self._store.jobs.get(job_id)) is not None])
         return len(ids)
 
-    async def _read(self, asker: Asker, kind: Kind, job_id: int, number: int) -> bytes:
-        job = await self.job(asker, job_id)
+    async def _read(self, requester: Requester, kind: Kind, job_id: int, number: int) -> bytes:
+        job = await self.job(requester, job_id)
         data = await asyncio.to_thread(self._files.read, kind, job_id, number) if GRID <= number <= job.count else None
         if data is None:
             raise NotFound("picture_unknown", job=job_id)

@@ -26,7 +26,7 @@ class Clock:
     def __init__(self) -> None:
         self.known_at, self._heard = time.time(), time.monotonic()
 
-    def hear(self, at: float) -> None:
+    def on_event(self, at: float) -> None:
         """Discord said what time it is (seconds since 1970)."""
         self.known_at, self._heard = at, time.monotonic()
 

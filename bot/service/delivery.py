@@ -13,7 +13,7 @@ from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
 from bot.log import about, new_error_id
 from bot.service.archive import picture_file
-from bot.service.guild_settings import Guilds
+from bot.service.guild_settings import GuildSettings
 from bot.service.job_runner import GRID
 from bot.service.values import Delivery, PictureFile, Safety
 from bot.store import Store
@@ -22,10 +22,10 @@ from bot.texts import Sentence
 _log = logging.getLogger(__name__)
 
 
-class Post:
+class DeliveryService:
     """What is handed to Discord, and what came of it."""
 
-    def __init__(self, store: Store, files: DataFolder, guilds: Guilds, notify: Callable[[int], None]) -> None:
+    def __init__(self, store: Store, files: DataFolder, guilds: GuildSettings, notify: Callable[[int], None]) -> None:
         self._store, self._files, self._guilds, self._notify = store, files, guilds, notify
 
     async def unsettled(self) -> list[Job]:

@@ -9,16 +9,16 @@ import asyncio
 import logging
 
 from bot.jobs import Job, JobState
-from bot.service.guild_settings import Guilds
-from bot.service.job_runner import JobPainter
+from bot.service.guild_settings import GuildSettings
+from bot.service.job_runner import JobRunner
 from bot.service.queue import JobQueue
-from bot.service.retry import patiently
+from bot.service.retry import retry_io
 from bot.service.running import Running
 from bot.service.values import Safety
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_JOB, ExternalWait
-from bot.worker.protocol import Executor, Order
+from bot.worker.protocol import Executor, StopMode
 
 MAX_CRASHES = 5
 """So often a job may be under the painter when the process ends, without one snapshot in between."""
@@ -34,12 +34,12 @@ class Dispatcher:
         self,
         store: Store,
         queue: JobQueue,
-        painter: JobPainter,
+        worker: JobRunner,
         executor: Executor,
-        guilds: Guilds,
+        guilds: GuildSettings,
         external_wait: ExternalWait,
     ) -> None:
-        self._store, self._queue, self._painter, self._executor = store, queue, painter, executor
+        self._store, self._queue, self._worker, self._executor = store, queue, worker, executor
         self._guilds, self._wait = guilds, external_wait
         self._loop_task: asyncio.Task[None] | None = None
         self._paint_tasks: set[asyncio.Task[None]] = set()
@@ -62,8 +62,8 @@ class Dispatcher:
         self.draining = True
         for running in list(self._queue.running.values()):
             if running.order is None:
-                running.order = Order.PAUSE
-            self._executor.tell(running.job.id, running.order)
+                running.order = StopMode.PAUSE
+            self._executor.send(running.job.id, running.order)
         if self._paint_tasks:
             await asyncio.wait(self._paint_tasks, timeout=DRAIN_S)
 
@@ -85,9 +85,9 @@ class Dispatcher:
 
     async def _paint(self, running: Running) -> None:
         job = running.job
-        mode, _ = await patiently(lambda: self._guilds.safety(job.guild_id), self._wait, job=job.id)
+        mode, _ = await retry_io(lambda: self._guilds.safety(job.guild_id), self._wait, job=job.id)
         examine = mode is not Safety.OFF and not job.age_restricted
-        back = await self._painter.paint(running, examine=examine, refuse=mode is Safety.REFUSE)
+        back = await self._worker.paint(running, examine=examine, refuse=mode is Safety.REFUSE)
         if back is not None:
             self.enqueue(back)
 

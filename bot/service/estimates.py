@@ -17,7 +17,7 @@ BEGIN_S = 1.0
 _WEIGHT = 0.3
 
 
-class Speeds:
+class Estimates:
     """Seconds per step, a moving average for each size; sizes that were never measured are told from the nearest.
 
     Kept are the seconds of a step at full size: coarse steps cost less, and how many there are differs from picture to

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from bot.errors import NotOwner
-from bot.service.values import Asker
+from bot.service.values import Requester
 from bot.store import Store
 
 _CACHED_GUILDS = 2_000
@@ -52,11 +52,11 @@ class FactCache:
         self._known.pop(guild_id, None)
 
 
-def must_manage(asker: Asker) -> None:
+def must_manage(requester: Requester) -> None:
     """Let only those pass who manage the server.
 
     Raises:
         NotOwner
     """
-    if not asker.manages:
+    if not requester.manages:
         raise NotOwner("must_manage")

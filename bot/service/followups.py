@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bot.config import Limits
-from bot.errors import InvalidWish, OverLimit
+from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import Job, Origin
 from bot.service.requests import check_count, check_limits, compose, new_seed, reseeded, said
-from bot.service.values import Change
+from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
 UPSCALE = 2
@@ -24,7 +24,7 @@ class Child:
 
 
 def child_of(
-    job: Job, number: int, picture: GenerationRequest, change: Change, base: Settings, limits: Limits
+    job: Job, number: int, picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits
 ) -> Child:
     """The request that goes on from picture `number` of a job as the change says; `picture` is what made it.
 
@@ -46,7 +46,7 @@ def child_of(
     return child
 
 
-def _onwards(picture: GenerationRequest, change: Change, base: Settings, limits: Limits) -> GenerationRequest:
+def _onwards(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
     """A request that begins where the picture ended."""
     old = picture.settings
     changes: dict[str, object] = {
@@ -61,7 +61,7 @@ def _onwards(picture: GenerationRequest, change: Change, base: Settings, limits:
     prompt = picture.prompt
     if change.kind is Origin.VARY:
         if not 0 < change.strength <= 1:
-            raise InvalidWish("out_of_range", field="strength", name="strength", low=0, high=1)
+            raise InvalidJobSpec("out_of_range", field="strength", name="strength", low=0, high=1)
         changes["variation"] = change.strength
         changes["steps"] = min(old.steps, limits.steps)
     elif change.kind is Origin.REMIX:

@@ -6,11 +6,11 @@ Every method that changes something checks itself that the asker manages the ser
 from __future__ import annotations
 
 from bot.config import Config, Limits
-from bot.errors import InvalidWish
+from bot.errors import InvalidJobSpec
 from bot.service import limits as limit_rules
 from bot.service.facts import FactCache, must_manage
 from bot.service.queue import JobQueue
-from bot.service.values import Asker, Safety, Statistics
+from bot.service.values import Requester, Safety, Statistics
 from bot.store import Store
 
 MAX_RETENTION_DAYS = 3_650
@@ -18,7 +18,7 @@ MAX_STATISTICS_DAYS = 366
 _PAUSED, _SAFETY, _REPORTS, _RETENTION = "paused", "safety", "report_channel", "retention_days"
 
 
-class Guilds:
+class GuildSettings:
     """The settings of each server, beside its words."""
 
     def __init__(self, config: Config, store: Store, facts: FactCache, queue: JobQueue) -> None:
@@ -36,7 +36,7 @@ class Guilds:
         roles = [values for role_id, values in facts.roles.items() if role_id in role_ids]
         return limit_rules.effective(self._config.limits, own, roles, self._config.caps)
 
-    async def set_limit(self, asker: Asker, name: str, value: int | None, role_id: int | None = None) -> Limits:
+    async def set_limit(self, requester: Requester, name: str, value: int | None, role_id: int | None = None) -> Limits:
         """Set a limit of the server or of a role, by its name in `Limits`; None goes back to the default.
 
         Returns what holds then for the server, or for somebody with that role.
@@ -46,15 +46,15 @@ class Guilds:
             InvalidWish: for an unknown name or a value out of range.
             OverLimit: above the host's hard cap.
         """
-        must_manage(asker)
+        must_manage(requester)
         default = getattr(self._config.limits, name, 0)
         limit_rules.check(name, default if value is None else value, self._config.caps)
         if role_id is None:
-            await self._store.guilds.put_setting(asker.guild_id, name, None if value is None else str(value))
+            await self._store.guilds.put_setting(requester.guild_id, name, None if value is None else str(value))
         else:
-            await self._store.guilds.put_role_limit(asker.guild_id, role_id, name, value)
-        self._facts.forget(asker.guild_id)
-        return await self.limits(asker.guild_id, frozenset() if role_id is None else frozenset({role_id}))
+            await self._store.guilds.put_role_limit(requester.guild_id, role_id, name, value)
+        self._facts.forget(requester.guild_id)
+        return await self.limits(requester.guild_id, frozenset() if role_id is None else frozenset({role_id}))
 
     async def role_limits(self, guild_id: int) -> dict[int, dict[str, int]]:
         """What each role of a server has of its own, by role id."""
@@ -64,59 +64,59 @@ class Guilds:
         """Channels with a rule: True is allowed, False denied. Where any is allowed, only those are."""
         return dict((await self._facts.of(guild_id)).channels)
 
-    async def set_channel(self, asker: Asker, channel_id: int, allowed: bool | None) -> None:
+    async def set_channel(self, requester: Requester, channel_id: int, allowed: bool | None) -> None:
         """Allow or deny a channel or category, or take its rule away (None).
 
         Raises:
             NotOwner
         """
-        must_manage(asker)
-        await self._store.guilds.put_channel(asker.guild_id, channel_id, allowed)
-        self._facts.forget(asker.guild_id)
+        must_manage(requester)
+        await self._store.guilds.put_channel(requester.guild_id, channel_id, allowed)
+        self._facts.forget(requester.guild_id)
 
-    async def is_open(self, asker: Asker) -> bool:
+    async def is_open(self, requester: Requester) -> bool:
         """Whether pictures may be asked for where the asker is; a channel's own rule goes before its category's."""
-        rules = (await self._facts.of(asker.guild_id)).channels
-        own = rules.get(asker.channel_id)
+        rules = (await self._facts.of(requester.guild_id)).channels
+        own = rules.get(requester.channel_id)
         if own is not None:
             return own
-        above = [rules[channel_id] for channel_id in asker.parent_channel_ids if channel_id in rules]
+        above = [rules[channel_id] for channel_id in requester.parent_channel_ids if channel_id in rules]
         return all(above) if above else True not in rules.values()
 
-    async def pause(self, asker: Asker) -> None:
+    async def pause(self, requester: Requester) -> None:
         """Begin no further picture of this server; what is asked for meanwhile is queued.
 
         Raises:
             NotOwner
         """
-        must_manage(asker)
-        await self._store.guilds.put_setting(asker.guild_id, _PAUSED, "yes")
-        self._facts.forget(asker.guild_id)
-        self._queue.set_pause(asker.guild_id, True)
+        must_manage(requester)
+        await self._store.guilds.put_setting(requester.guild_id, _PAUSED, "yes")
+        self._facts.forget(requester.guild_id)
+        self._queue.set_pause(requester.guild_id, True)
 
-    async def resume(self, asker: Asker) -> None:
+    async def resume(self, requester: Requester) -> None:
         """Take up the server's queue again.
 
         Raises:
             NotOwner
         """
-        must_manage(asker)
-        await self._store.guilds.put_setting(asker.guild_id, _PAUSED, None)
-        self._facts.forget(asker.guild_id)
-        self._queue.set_pause(asker.guild_id, False)
+        must_manage(requester)
+        await self._store.guilds.put_setting(requester.guild_id, _PAUSED, None)
+        self._facts.forget(requester.guild_id)
+        self._queue.set_pause(requester.guild_id, False)
 
     async def paused(self, guild_id: int) -> bool:
         """Whether the server's queue is paused."""
         return guild_id in self._queue.paused
 
-    async def clear(self, asker: Asker) -> int:
+    async def clear(self, requester: Requester) -> int:
         """Cancel every queued job of the server; returns how many.
 
         Raises:
             NotOwner
         """
-        must_manage(asker)
-        return await self._queue.clear(asker.guild_id)
+        must_manage(requester)
+        return await self._queue.clear(requester.guild_id)
 
     async def safety(self, guild_id: int) -> tuple[Safety, int | None]:
         """What is done with pictures in which the check finds something, and the channel for reports."""
@@ -125,40 +125,40 @@ class Guilds:
         return Safety(settings.get(_SAFETY, self._config.safety.mode)), None if channel is None else int(channel)
 
     async def set_safety(
-        self, asker: Asker, *, mode: Safety | None = None, report_channel_id: int | None = None
+        self, requester: Requester, *, mode: Safety | None = None, report_channel_id: int | None = None
     ) -> tuple[Safety, int | None]:
         """Change what is given; a report channel of 0 takes it away. Returns what holds then.
 
         Raises:
             NotOwner
         """
-        must_manage(asker)
+        must_manage(requester)
         if mode is not None:
-            await self._store.guilds.put_setting(asker.guild_id, _SAFETY, mode.value)
+            await self._store.guilds.put_setting(requester.guild_id, _SAFETY, mode.value)
         if report_channel_id is not None:
             channel = str(report_channel_id) if report_channel_id else None
-            await self._store.guilds.put_setting(asker.guild_id, _REPORTS, channel)
-        self._facts.forget(asker.guild_id)
-        return await self.safety(asker.guild_id)
+            await self._store.guilds.put_setting(requester.guild_id, _REPORTS, channel)
+        self._facts.forget(requester.guild_id)
+        return await self.safety(requester.guild_id)
 
     async def retention_days(self, guild_id: int) -> int:
         """After how many days pictures are deleted; 0 is never."""
         own = (await self._facts.of(guild_id)).settings.get(_RETENTION)
         return shortest_retention(self._config.retention_days, None if own is None else int(own))
 
-    async def set_retention(self, asker: Asker, days: int | None) -> int:
+    async def set_retention(self, requester: Requester, days: int | None) -> int:
         """Set it (None: back to the host's default); returns what holds now, which is never longer than the host's.
 
         Raises:
             NotOwner
             InvalidWish: out of range.
         """
-        must_manage(asker)
+        must_manage(requester)
         if days is not None and not 0 <= days <= MAX_RETENTION_DAYS:
-            raise InvalidWish("out_of_range", field="days", name="days", low=0, high=MAX_RETENTION_DAYS)
-        await self._store.guilds.put_setting(asker.guild_id, _RETENTION, None if days is None else str(days))
-        self._facts.forget(asker.guild_id)
-        return await self.retention_days(asker.guild_id)
+            raise InvalidJobSpec("out_of_range", field="days", name="days", low=0, high=MAX_RETENTION_DAYS)
+        await self._store.guilds.put_setting(requester.guild_id, _RETENTION, None if days is None else str(days))
+        self._facts.forget(requester.guild_id)
+        return await self.retention_days(requester.guild_id)
 
     async def forget(self, guild_id: int) -> None:
         """Delete all that a server set, and its sums; its jobs are the caller's."""

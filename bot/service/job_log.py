@@ -16,15 +16,15 @@ _log = logging.getLogger(__name__)
 _WORDS = {"waiting": "waiting for access"}
 
 
-class Chronicle:
+class JobLog:
     """Hears of every change from the database, once it is committed; writes it down and counts it."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """A job stands elsewhere now."""
-        self._metrics.hear(event)
+        self._metrics.on_event(event)
         level = logging.WARNING if event.job.state is JobState.FAILED else logging.INFO
         was = None if event.before is None else event.before.standing
         facts = about(job=event.job.id, guild=event.job.guild_id, was=was, **_more(event))

@@ -21,13 +21,13 @@ from bot.monitoring.metrics import Metrics
 from bot.service.queue import JobQueue
 from bot.service.reasons import Unsafe, reason_for
 from bot.service.requests import picture_request
-from bot.service.retry import patiently
+from bot.service.retry import retry_io
 from bot.service.running import Running
 from bot.service.values import Preview
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, FOR_NEWS, ExternalWait
-from bot.worker.protocol import Executor, Halted, News, Order, Painted, PainterDied, Work
+from bot.worker.protocol import Executor, GeneratedPicture, Interrupted, ProgressUpdate, StopMode, Work, WorkerDied
 from generator import GenerationRequest, Recipe, encode, recipe_to_json, request_from_json
 
 GRID = 0
@@ -39,7 +39,7 @@ SAVING_S = 900.0
 _log = logging.getLogger(__name__)
 
 
-class JobPainter:
+class JobRunner:
     """Paints jobs whose turn has come."""
 
     def __init__(
@@ -68,7 +68,7 @@ class JobPainter:
                 return running.job
             try:
                 return await self._paint_all(running, examine, refuse)
-            except PainterDied as exc:
+            except WorkerDied as exc:
                 return await self._died(running, exc)
         except (NotFound, IllegalTransition):
             # It was cancelled or deleted meanwhile; that row is the truth.
@@ -109,7 +109,7 @@ class JobPainter:
                     break
                 work = await self._work(job, request, number, examine)
                 outcome = await self._executor.paint(work, partial(self._hear, running))
-                if isinstance(outcome, Halted):
+                if isinstance(outcome, Interrupted):
                     return await self._halted(running, outcome)
                 if outcome.unsafe and refuse:
                     raise Unsafe("refused_by_check")
@@ -134,14 +134,14 @@ class JobPainter:
         request = picture_request(request, number)
         return Work(job_id=job.id, request=request, parent=parent, snapshot=snapshot, examine=examine)
 
-    def _hear(self, running: Running, news: News) -> None:
-        running.hear(news)
+    def _hear(self, running: Running, news: ProgressUpdate) -> None:
+        running.on_event(news)
         job, progress = running.job, news.progress
         if progress.seconds_left > 0:
             step_s = progress.seconds_left / (progress.steps - progress.step)
             self._queue.speeds.glimpse(job.models, job.settings, step_s)
         if running.order is not None:
-            self._executor.tell(job.id, running.order)
+            self._executor.send(job.id, running.order)
 
     async def _follow(self, running: Running) -> None:
         """Keep the newest snapshot on disk and the newest preview at hand while the thread paints."""
@@ -156,7 +156,7 @@ class JobPainter:
                 _log.exception("news of a job were lost", extra=about(job=running.job.id))
             self._notify(running.job.id)
 
-    async def _take_in(self, running: Running, number: int, news: News) -> None:
+    async def _take_in(self, running: Running, number: int, news: ProgressUpdate) -> None:
         job = running.job
         if news.snapshot is not None and await self._keep_snapshot(job, number, news.snapshot) and job.attempts:
             running.job = await self._store.jobs.change(job.id, attempts=0) or job
@@ -175,10 +175,10 @@ class JobPainter:
             return False
         return True
 
-    async def _save(self, job: Job, number: int, painted: Painted) -> None:
+    async def _save(self, job: Job, number: int, painted: GeneratedPicture) -> None:
         """Put a finished picture and its recipe on disk, then into the database."""
         request, image = painted.picture.request, painted.picture.image
-        saving = partial(patiently, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
+        saving = partial(retry_io, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
         timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, painted))
         progress = painted.picture.progress
         picture = StoredPicture(
@@ -204,7 +204,7 @@ class JobPainter:
         speed = self._queue.speeds.note(job.models, job.settings, painted.step_s)
         await saving(lambda: self._store.figures.put_speed(*speed))
 
-    def _write(self, job_id: int, number: int, painted: Painted) -> bool:
+    def _write(self, job_id: int, number: int, painted: GeneratedPicture) -> bool:
         """The files of one picture; whether there is a timelapse. Runs on a thread."""
         picture = painted.picture
         recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
@@ -225,7 +225,7 @@ class JobPainter:
     async def _finish(self, running: Running) -> None:
         """All pictures are saved: the job waits for being posted."""
         job = running.job
-        saving = partial(patiently, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
+        saving = partial(retry_io, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
         if job.count > 1:
             sheet = await asyncio.to_thread(lambda: imaging.png(imaging.grid(running.images, job.count)))
             await saving(lambda: asyncio.to_thread(self._files.write, Kind.PICTURE, job.id, GRID, sheet))
@@ -235,15 +235,15 @@ class JobPainter:
         await saving(lambda: self._store.jobs.move(job.id, JobState.POSTING))
         self._notify(job.id)
 
-    async def _halted(self, running: Running, outcome: Halted) -> Job | None:
+    async def _halted(self, running: Running, outcome: Interrupted) -> Job | None:
         job = running.job
-        if outcome.order is Order.CANCEL:
+        if outcome.order is StopMode.CANCEL:
             raise IllegalTransition(JobState.CANCELLED, JobState.POSTING)
         if outcome.snapshot is not None:
             await self._keep_snapshot(job, running.number, outcome.snapshot)
         return await self._back(job, attempts=0)
 
-    async def _died(self, running: Running, exc: PainterDied) -> Job | None:
+    async def _died(self, running: Running, exc: WorkerDied) -> Job | None:
         """The thread died under this job: once more, but only once."""
         job = running.job
         self._deaths[job.id] = self._deaths.get(job.id, 0) + 1
@@ -255,7 +255,7 @@ class JobPainter:
 
     async def _back(self, job: Job, *, attempts: int) -> Job:
         move = partial(self._store.jobs.move, job.id, JobState.QUEUED, attempts=attempts)
-        back = await patiently(move, self._wait, job=job.id, guild=job.guild_id)
+        back = await retry_io(move, self._wait, job=job.id, guild=job.guild_id)
         self._notify(job.id)
         return back
 
@@ -284,6 +284,6 @@ class JobPainter:
         """Write the failure down, as soon as the database can take it; None for a job that was ended or deleted."""
         move = partial(self._store.jobs.move, job.id, JobState.FAILED, reason=reason)
         try:
-            return await patiently(move, self._wait, job=job.id, guild=job.guild_id)
+            return await retry_io(move, self._wait, job=job.id, guild=job.guild_id)
         except (NotFound, IllegalTransition):
             return None

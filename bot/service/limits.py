@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 
 from bot.config import Caps, Limits, within_cap
-from bot.errors import InvalidWish, OverLimit
+from bot.errors import InvalidJobSpec, OverLimit
 
 NAMES = tuple(item.name for item in fields(Limits))
 _LOWER_IS_BETTER = frozenset({"cooldown_s"})
@@ -38,12 +38,12 @@ def check(name: str, value: int, caps: Caps) -> None:
     """
     item = {item.name: item for item in fields(Limits)}.get(name)
     if item is None:
-        raise InvalidWish("limit_unknown", field="name", name=name[:40], known=", ".join(NAMES))
+        raise InvalidJobSpec("limit_unknown", field="name", name=name[:40], known=", ".join(NAMES))
     low, high = item.metadata["low"], item.metadata["high"]
     cap = getattr(caps, name, None)
     if not low <= value <= high:
         most = min(high, cap or high)  # 0 is without end
-        raise InvalidWish("out_of_range_whole", field=name, name=name, low=low, high=most)
+        raise InvalidJobSpec("out_of_range_whole", field=name, name=name, low=low, high=most)
     if cap is not None and not within_cap(name, value, cap):
         raise OverLimit("limit_over_cap", name=name, cap=cap)
 

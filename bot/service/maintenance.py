@@ -12,7 +12,7 @@ from bot.files import DataFolder
 from bot.log import about
 from bot.service.archive import Archive
 from bot.service.clock import DAY_S, Clock
-from bot.service.guild_settings import Guilds
+from bot.service.guild_settings import GuildSettings
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, ExternalWait
@@ -20,7 +20,7 @@ from bot.waiting import FOR_A_TIME, ExternalWait
 _log = logging.getLogger(__name__)
 
 
-class Housekeeping:
+class Maintenance:
     """Two tasks that come back at their intervals.
 
     Attributes:
@@ -31,7 +31,7 @@ class Housekeeping:
         self,
         store: Store,
         files: DataFolder,
-        guilds: Guilds,
+        guilds: GuildSettings,
         archive: Archive,
         timing: Timing,
         notify: Callable[[int], None],

@@ -13,10 +13,10 @@ from bot.environment import load_config
 from bot.errors import NotOwner
 from bot.files import DataFolder
 from bot.monitoring.metrics import Metrics, Totals
-from bot.service.prompt_rules import Words
+from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
-from bot.service.submission import Desk
-from bot.service.values import Asker
+from bot.service.submission import Submissions
+from bot.service.values import Requester
 from bot.store import Store
 from bot.worker.protocol import Executor
 from generator import __version__
@@ -28,7 +28,7 @@ class HostStatus:
 
     version: str
     up_s: float
-    painter: str
+    worker: str
     """Device and models in words; empty before the first picture."""
     models: str
     draining: bool
@@ -48,7 +48,7 @@ class HostStatus:
     """What was counted since the start; what Prometheus gets is made of the same."""
 
 
-class Host:
+class Operator:
     """The owner-only side."""
 
     def __init__(
@@ -58,23 +58,23 @@ class Host:
         files: DataFolder,
         executor: Executor,
         queue: JobQueue,
-        words: Words,
-        desk: Desk,
+        words: PromptRules,
+        submissions: Submissions,
         metrics: Metrics,
         gpu_bytes: Callable[[], Mapping[str, int]],
     ) -> None:
         self._config, self._store, self._files, self._executor = config, store, files, executor
-        self._queue, self._words, self._desk = queue, words, desk
+        self._queue, self._words, self._submissions = queue, words, submissions
         self._metrics, self._gpu_bytes = metrics, gpu_bytes
         self._began = time.monotonic()
 
-    async def status(self, asker: Asker) -> HostStatus:
+    async def status(self, requester: Requester) -> HostStatus:
         """How the bot is.
 
         Raises:
             NotOwner
         """
-        _must_host(asker)
+        _must_host(requester)
         states = await self._store.figures.states()
         used, free, gpu_bytes = await asyncio.to_thread(
             lambda: (self._files.used_bytes(), self._files.free_bytes(), self._gpu_bytes())
@@ -82,15 +82,15 @@ class Host:
         return HostStatus(
             version=__version__,
             up_s=time.monotonic() - self._began,
-            painter=self._executor.describe(),
+            worker=self._executor.describe(),
             models=self._config.model_name,
-            draining=self._desk.closed,
+            draining=self._submissions.closed,
             running=states.get("running", 0),
             queued=states.get("queued", 0),
             posting=states.get("posting", 0),
             waiting_for_access=states.get("waiting", 0),
             guilds_waiting=self._queue.guilds_waiting(),
-            step_s=self._queue.speeds.step_s(self._config.model_name, self._desk.settings),
+            step_s=self._queue.speeds.step_s(self._config.model_name, self._submissions.settings),
             data_bytes=used,
             free_bytes=free,
             painter_deaths=self._executor.deaths,
@@ -108,28 +108,28 @@ class Host:
         gpu_bytes = await asyncio.to_thread(self._gpu_bytes)
         return self._metrics.exposition(states, self._executor.deaths, gpu_bytes)
 
-    async def drain(self, asker: Asker, *, on: bool = True) -> None:
+    async def drain(self, requester: Requester, *, on: bool = True) -> None:
         """Take nothing new (or take again); what is queued and painted goes on.
 
         Raises:
             NotOwner
         """
-        _must_host(asker)
-        self._desk.closed = on
+        _must_host(requester)
+        self._submissions.closed = on
 
-    async def reload_styles(self, asker: Asker, path: Path) -> int:
+    async def reload_styles(self, requester: Requester, path: Path) -> int:
         """Read the host's styles from a config file again; returns how many there are.
 
         Raises:
             NotOwner
             ConfigError: if the file is broken; the styles stay as they were.
         """
-        _must_host(asker)
+        _must_host(requester)
         config = await asyncio.to_thread(load_config, path)
         self._words.host_styles = dict(config.styles)
         return len(config.styles)
 
 
-def _must_host(asker: Asker) -> None:
-    if not asker.hosts:
+def _must_host(requester: Requester) -> None:
+    if not requester.hosts:
         raise NotOwner("must_host")

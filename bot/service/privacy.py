@@ -12,40 +12,40 @@ from pathlib import Path
 from bot.files import DataFolder, Kind
 from bot.jobs import Job
 from bot.service.archive import Archive
-from bot.service.values import Asker
+from bot.service.values import Requester
 from bot.store import Store
 
 
-class People:
+class PersonalData:
     """A person's own data, in every server where this bot is."""
 
     def __init__(self, store: Store, files: DataFolder, archive: Archive) -> None:
         self._store, self._files, self._archive = store, files, archive
 
-    async def export_mine(self, asker: Asker, *, limit_bytes: int) -> Path:
+    async def export_mine(self, requester: Requester, *, limit_bytes: int) -> Path:
         """All that is kept of the asker as a zip file in the data folder; remove it when it is sent.
 
         Facts and recipes come first, then pictures as long as the file stays below `limit_bytes`; data.json names
         those that were left out.
         """
-        jobs = await self._store.pictures.person_jobs(asker.user_id)
-        facts: dict[str, object] = dict(await self._store.pictures.person_facts(asker.user_id))
+        jobs = await self._store.pictures.person_jobs(requester.user_id)
+        facts: dict[str, object] = dict(await self._store.pictures.person_facts(requester.user_id))
         facts["jobs"] = [_plain(job) for job in jobs]
         recipes = {job.id: await self._store.jobs.recipe(job.id) or "" for job in jobs}
         return await asyncio.to_thread(self._write, jobs, facts, recipes, limit_bytes)
 
-    async def unsettled(self, asker: Asker) -> list[Job]:
+    async def unsettled(self, requester: Requester) -> list[Job]:
         """The asker's jobs in every server whose message is not final; before a deletion those messages should go."""
-        jobs = await self._store.pictures.person_jobs(asker.user_id)
+        jobs = await self._store.pictures.person_jobs(requester.user_id)
         return [job for job in jobs if not (job.state.ended and job.told)]
 
-    async def delete_mine(self, asker: Asker) -> list[Job]:
+    async def delete_mine(self, requester: Requester) -> list[Job]:
         """Cancel and delete all of the asker's jobs in every server, with pictures and reports.
 
         Returns them as they were at last: some may have got a message since `unsettled` was asked.
         """
-        jobs = await self._archive.purge(await self._store.pictures.person_jobs(asker.user_id))
-        await self._store.pictures.forget_person(asker.user_id)
+        jobs = await self._archive.purge(await self._store.pictures.person_jobs(requester.user_id))
+        await self._store.pictures.forget_person(requester.user_id)
         return jobs
 
     def _write(self, jobs: Sequence[Job], facts: dict[str, object], recipes: dict[int, str], limit_bytes: int) -> Path:

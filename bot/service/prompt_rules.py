@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 
 from bot.config import MAX_RULE_CHARACTERS, MAX_STYLE_CHARACTERS, STYLE_NAME, Config
-from bot.errors import InvalidWish, NotFound
+from bot.errors import InvalidJobSpec, NotFound
 from bot.service.blocklist import first_hit, tidy
 from bot.service.facts import FactCache, must_manage
-from bot.service.values import Asker, Style
+from bot.service.values import Requester, Style
 from bot.store import Store
 from bot.texts import Sentence
 from generator import InvalidRequest, parse_story
@@ -20,7 +20,7 @@ MAX_STYLES = 100
 MAX_RULES = 500
 
 
-class Words:
+class PromptRules:
     """Styles and blocklist of each server, beside the host's."""
 
     def __init__(self, config: Config, store: Store, facts: FactCache) -> None:
@@ -49,79 +49,79 @@ class Words:
                 return style
         raise NotFound("style_unknown", name=name[:40])
 
-    async def add_style(self, asker: Asker, name: str, text: str) -> Style:
+    async def add_style(self, requester: Requester, name: str, text: str) -> Style:
         """Add a style to the server, or replace the one of that name.
 
         Raises:
             NotOwner
             InvalidWish: for a name or text that cannot be.
         """
-        must_manage(asker)
+        must_manage(requester)
         name, text = name.strip(), " ".join(text.split())
         if not STYLE_NAME.fullmatch(name):
-            raise InvalidWish("style_name", field="name")
+            raise InvalidJobSpec("style_name", field="name")
         if not 0 < len(text) <= MAX_STYLE_CHARACTERS:
-            raise InvalidWish("style_text", field="text", most=MAX_STYLE_CHARACTERS)
+            raise InvalidJobSpec("style_text", field="text", most=MAX_STYLE_CHARACTERS)
         try:
             scenes = parse_story(text, beside_pictures=True)
         except InvalidRequest as exc:
-            raise InvalidWish("generator_says", field="text", message=Sentence.of_generator(exc.message)) from exc
+            raise InvalidJobSpec("generator_says", field="text", message=Sentence.of_generator(exc.message)) from exc
         if len(scenes) != 1:
-            raise InvalidWish("style_story", field="text")
-        own = (await self._facts.of(asker.guild_id)).styles
+            raise InvalidJobSpec("style_story", field="text")
+        own = (await self._facts.of(requester.guild_id)).styles
         if len(own) >= MAX_STYLES and name.casefold() not in map(str.casefold, own):
-            raise InvalidWish("styles_full", most=MAX_STYLES)
-        await self._table.put_style(asker.guild_id, name, text)
-        self._facts.forget(asker.guild_id)
+            raise InvalidJobSpec("styles_full", most=MAX_STYLES)
+        await self._table.put_style(requester.guild_id, name, text)
+        self._facts.forget(requester.guild_id)
         return Style(name=name, text=text, own=True)
 
-    async def remove_style(self, asker: Asker, name: str) -> None:
+    async def remove_style(self, requester: Requester, name: str) -> None:
         """Remove a style of the server.
 
         Raises:
             NotOwner, NotFound
         """
-        must_manage(asker)
-        removed = await self._table.remove_style(asker.guild_id, name.strip())
-        self._facts.forget(asker.guild_id)
+        must_manage(requester)
+        removed = await self._table.remove_style(requester.guild_id, name.strip())
+        self._facts.forget(requester.guild_id)
         if not removed:
             of_host = name.strip().casefold() in map(str.casefold, self.host_styles)
             raise NotFound("style_of_host" if of_host else "style_unknown", name=name[:40])
 
-    async def blocklist(self, asker: Asker) -> tuple[str, ...]:
+    async def blocklist(self, requester: Requester) -> tuple[str, ...]:
         """The server's own rules.
 
         Raises:
             NotOwner
         """
-        must_manage(asker)
-        return (await self._facts.of(asker.guild_id)).rules
+        must_manage(requester)
+        return (await self._facts.of(requester.guild_id)).rules
 
-    async def add_block(self, asker: Asker, rule: str) -> str:
+    async def add_block(self, requester: Requester, rule: str) -> str:
         """Forbid a word or phrase; `*` stands for any letters of the same word. Returns the rule as it is kept.
 
         Raises:
             NotOwner, InvalidWish
         """
-        must_manage(asker)
+        must_manage(requester)
         rule = tidy(rule)
         if not rule.strip("* ") or len(rule) > MAX_RULE_CHARACTERS:
-            raise InvalidWish("rule_malformed", field="rule", most=MAX_RULE_CHARACTERS)
-        if len((await self._facts.of(asker.guild_id)).rules) >= MAX_RULES:
-            raise InvalidWish("rules_full", most=MAX_RULES)
-        await self._table.add_rule(asker.guild_id, rule)
-        self._facts.forget(asker.guild_id)
+            raise InvalidJobSpec("rule_malformed", field="rule", most=MAX_RULE_CHARACTERS)
+        if len((await self._facts.of(requester.guild_id)).rules) >= MAX_RULES:
+            raise InvalidJobSpec("rules_full", most=MAX_RULES)
+        await self._table.add_rule(requester.guild_id, rule)
+        self._facts.forget(requester.guild_id)
         return rule
 
-    async def remove_block(self, asker: Asker, rule: str) -> None:
+    async def remove_block(self, requester: Requester, rule: str) -> None:
         """Take a rule away.
 
         Raises:
             NotOwner, NotFound
         """
-        must_manage(asker)
-        removed = await self._table.remove_rule(asker.guild_id, tidy(rule))
-        self._facts.forget(asker.guild_id)
+        must_manage(requester)
+        removed = await self._table.remove_rule(requester.guild_id, tidy(rule))
+        self._facts.forget(requester.guild_id)
         if not removed:
             raise NotFound("rule_unknown", rule=rule[:MAX_RULE_CHARACTERS])
 

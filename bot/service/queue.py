@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from bot.jobs import Job, JobState
-from bot.service.estimates import Speeds
+from bot.service.estimates import Estimates
 from bot.service.running import Running
 from bot.service.scheduler import Entry, Forecast, Scheduler
 from bot.service.values import Place
@@ -34,14 +34,14 @@ class JobQueue:
         wake: set when a job may have become startable.
     """
 
-    def __init__(self, store: Store, notify: Callable[[int], None], painters: int = 1) -> None:
+    def __init__(self, store: Store, notify: Callable[[int], None], workers: int = 1) -> None:
         """`notify(job_id)` tells the listeners that a job's view changed."""
-        self._store, self._notify, self._painters = store, notify, painters
+        self._store, self._notify, self._workers = store, notify, workers
         self._scheduler = Scheduler()
         self._waiting: dict[int, Job] = {}
         self.paused: set[int] = set()
         self.running: dict[int, Running] = {}
-        self.speeds = Speeds()
+        self.speeds = Estimates()
         self.wake = asyncio.Event()
         self._places: dict[int, Place] = {}
         self._forecast_lock = asyncio.Lock()
@@ -71,7 +71,7 @@ class JobQueue:
 
     def take(self) -> Running | None:
         """The job whose turn it is, which runs then; None where nothing may begin."""
-        if len(self.running) >= self._painters:
+        if len(self.running) >= self._workers:
             return None
         entry = self._scheduler.take([running.entry for running in self.running.values()], self.paused)
         if entry is None:
@@ -152,7 +152,7 @@ class JobQueue:
         seconds = {job.id: job.count * picture_s(job.models, job.settings) for job in self._waiting.values()}
         running = {item.entry: item.left_s(self.speeds) for item in self.running.values()}
         total, places = len(self._waiting), dict[int, Place]()
-        for forecast in self._scheduler.forecast(seconds, running, painters=self._painters, paused=self.paused):
+        for forecast in self._scheduler.forecast(seconds, running, workers=self._workers, paused=self.paused):
             places[forecast.job_id] = _place(forecast, now, total)
             if forecast.place % _AT_ONCE == 0:
                 spent_s += time.perf_counter() - began

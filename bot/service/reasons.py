@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.errors import BotError, FilesError, StoreError
 from bot.texts import Sentence
-from bot.worker.protocol import PainterDied
+from bot.worker.protocol import WorkerDied
 from generator import CheckpointError, GeneratorError, OutOfMemory
 
 
@@ -22,7 +22,7 @@ def reason_for(exc: Exception, error_id: str) -> Sentence:
         return Sentence.of("generator_says", message=Sentence.of_generator(exc.message))
     if isinstance(exc, FilesError | StoreError):
         return Sentence.of("not_saved", error_id=error_id)
-    if isinstance(exc, PainterDied):
+    if isinstance(exc, WorkerDied):
         return Sentence.of("painter_died", error_id=error_id)
     if isinstance(exc, BotError):
         return exc.sentence

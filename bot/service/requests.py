@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from bot.config import Limits
-from bot.errors import InvalidWish, OverLimit
+from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import MAX_COUNT
-from bot.service.values import Wish
+from bot.service.values import JobSpec
 from bot.texts import Sentence
 from generator import (
     GenerationRequest,
@@ -49,23 +49,23 @@ class Ground:
     starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
-def build(wish: Wish, ground: Ground) -> GenerationRequest:
+def build(spec: JobSpec, ground: Ground) -> GenerationRequest:
     """The request for a wish.
 
     Raises:
         InvalidWish: with the sentence for what is wrong, whatever it is.
         OverLimit: for what the server does not allow.
     """
-    settings = _settings(wish, ground)
-    check_count(wish.count, ground.limits)
-    init_image = None if wish.init_image is None else _picture(wish.init_image, "init_image")
+    settings = _settings(spec, ground)
+    check_count(spec.count, ground.limits)
+    init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
     prompts = tuple(
         _checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight)
-        for item in wish.image_prompts
+        for item in spec.image_prompts
     )
     request: GenerationRequest = _checked(
         GenerationRequest,
-        prompt=compose(wish.prompt, ground.style, wish.negative),
+        prompt=compose(spec.prompt, ground.style, spec.negative),
         image_prompts=prompts,
         init_image=init_image,
         settings=settings,
@@ -122,7 +122,7 @@ def check_count(count: int, limits: Limits) -> None:
         InvalidWish, OverLimit
     """
     if not 1 <= count <= MAX_COUNT:
-        raise InvalidWish("out_of_range", field="count", name="count", low=1, high=MAX_COUNT)
+        raise InvalidJobSpec("out_of_range", field="count", name="count", low=1, high=MAX_COUNT)
     if count > limits.count:
         raise OverLimit("over_count", count=limits.count)
 
@@ -149,9 +149,9 @@ def _note(prompt: TextPrompt, total: float) -> Sentence:
     return Sentence.of(key, text=text, weight=f"{prompt.weight:g}", share=round(100 * abs(prompt.weight) / total))
 
 
-def _settings(wish: Wish, ground: Ground) -> Settings:
-    given = {name: _typed(name, value) for name, value in wish.settings.items()}
-    if wish.init_image is not None:
+def _settings(spec: JobSpec, ground: Ground) -> Settings:
+    given = {name: _typed(name, value) for name, value in spec.settings.items()}
+    if spec.init_image is not None:
         given.setdefault("start", "init")
     limits = ground.limits
     base = ground.settings.merged(ground.starts.get(str(given.get("start", ground.settings.start)), {}))
@@ -164,12 +164,12 @@ def _settings(wish: Wish, ground: Ground) -> Settings:
         }
     )
     given.setdefault("seed", new_seed())
-    if wish.init_image is None and given.get("start") == "init":
-        raise InvalidWish("start_needs_image", field="start")
+    if spec.init_image is None and given.get("start") == "init":
+        raise InvalidJobSpec("start_needs_image", field="start")
     if given.get("start") == "parent":
-        raise InvalidWish("start_parent", field="start")
-    if wish.init_image is not None and given["start"] != "init":
-        raise InvalidWish("start_not_init", field="start")
+        raise InvalidJobSpec("start_parent", field="start")
+    if spec.init_image is not None and given["start"] != "init":
+        raise InvalidJobSpec("start_not_init", field="start")
     settings = _merged(base, given)
     check_limits(settings, limits)
     return settings
@@ -184,13 +184,13 @@ def _merged(base: Settings, given: Mapping[str, object]) -> Settings:
             raise said(exc) from exc
         if "choices" in item.metadata:
             choices = ", ".join(item.metadata["choices"])
-            raise InvalidWish("not_a_choice", field=item.name, name=item.name, choices=choices) from exc
+            raise InvalidJobSpec("not_a_choice", field=item.name, name=item.name, choices=choices) from exc
         if item.name == "size":
-            raise InvalidWish("not_a_size", field="size", **_range(item.metadata)) from exc
+            raise InvalidJobSpec("not_a_size", field="size", **_range(item.metadata)) from exc
         if "low" in item.metadata:
             key = "out_of_range_whole" if item.type == "int" else "out_of_range"
-            raise InvalidWish(key, field=item.name, name=item.name, **_range(item.metadata)) from exc
-        raise InvalidWish("not_yes_or_no", field=item.name, name=item.name) from exc
+            raise InvalidJobSpec(key, field=item.name, name=item.name, **_range(item.metadata)) from exc
+        raise InvalidJobSpec("not_yes_or_no", field=item.name, name=item.name) from exc
 
 
 def _range(metadata: Mapping[Any, Any]) -> dict[str, int | float]:
@@ -212,7 +212,7 @@ def _picture(data: bytes, field: str) -> bytes:
     try:
         return normalise_apart(data)
     except InvalidRequest as exc:
-        raise InvalidWish("picture_says", field=field, message=Sentence.of_generator(exc.message)) from exc
+        raise InvalidJobSpec("picture_says", field=field, message=Sentence.of_generator(exc.message)) from exc
 
 
 def _checked(kind: Any, **values: object) -> Any:  # noqa: ANN401 - any of the generator's values
@@ -222,9 +222,9 @@ def _checked(kind: Any, **values: object) -> Any:  # noqa: ANN401 - any of the g
         raise said(exc) from exc
 
 
-def said(exc: InvalidRequest) -> InvalidWish:
+def said(exc: InvalidRequest) -> InvalidJobSpec:
     """What the generator refuses, in the language of whoever reads it."""
-    return InvalidWish("generator_says", field=exc.field, message=Sentence.of_generator(exc.message))
+    return InvalidJobSpec("generator_says", field=exc.field, message=Sentence.of_generator(exc.message))
 
 
 def texts_of(request: GenerationRequest) -> list[str]:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-async def patiently(
+async def retry_io(
     deed: Callable[[], Awaitable[T]], wait: ExternalWait, *, within_s: float = math.inf, **facts: Fact
 ) -> T:
     """What comes of a deed, tried again until disk and database take it; `facts` are for the log.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from PIL import Image
 
 from bot.jobs import Job
-from bot.service.estimates import Speeds
+from bot.service.estimates import Estimates
 from bot.service.scheduler import Entry
 from bot.service.values import Preview
-from bot.worker.protocol import News, Order
+from bot.worker.protocol import ProgressUpdate, StopMode
 from generator import Progress
 
 
@@ -26,14 +26,14 @@ class Running:
     progress: Progress | None = None
     warnings: tuple[str, ...] = ()
     preview: Preview | None = None
-    order: Order | None = None
+    order: StopMode | None = None
     """What it was told; told again with each news, in case the painter had nothing of it at that moment."""
     images: list[Image.Image] = field(default_factory=list)
     """The finished pictures of the job, for the grid."""
     fresh: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
     """Nothing more will come from the painter."""
-    _news: News | None = None
+    _news: ProgressUpdate | None = None
 
     @property
     def finishing(self) -> bool:
@@ -55,7 +55,7 @@ class Running:
         """Another picture's turn: what is left of the news was of the one before."""
         self.number, self.progress, self._news = number, None, None
 
-    def hear(self, news: News) -> None:
+    def on_event(self, news: ProgressUpdate) -> None:
         """Take news of the current picture; the newest preview and snapshot are kept until they are asked for."""
         old = self._news
         if old is not None:
@@ -65,16 +65,16 @@ class Running:
         wanted = self.job.finish_after
         if self.order is None and wanted is not None and self.steps_done >= wanted:
             # The wish is older than this process: the picture has come to where it was then.
-            self.order = Order.FINISH
+            self.order = StopMode.FINISH
         self.fresh.set()
 
-    def take_news(self) -> News | None:
+    def take_news(self) -> ProgressUpdate | None:
         """What is new of the current picture since the last call."""
         news, self._news = self._news, None
         self.fresh.clear()
         return news
 
-    def left_s(self, speeds: Speeds) -> float:
+    def left_s(self, speeds: Estimates) -> float:
         """Seconds until all of its pictures are painted, as far as one can say."""
         job = self.job
         whole = speeds.picture_s(job.models, job.settings)

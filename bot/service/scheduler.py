@@ -192,7 +192,7 @@ class Scheduler:
         seconds: Mapping[int, float],
         running: Mapping[Entry, float] | None = None,
         *,
-        painters: int = 1,
+        workers: int = 1,
         paused: Collection[int] = frozenset(),
     ) -> Iterator[Forecast]:
         """Place and times of every waiting job, in the order in which they will begin if nothing else comes.
@@ -202,16 +202,16 @@ class Scheduler:
         """
         ends = [(left, entry.job_id, entry) for entry, left in (running or {}).items()]
         heapq.heapify(ends)
-        return self._copy()._play(dict(seconds), ends, painters, frozenset(paused))
+        return self._copy()._play(dict(seconds), ends, workers, frozenset(paused))
 
     def _play(
-        self, seconds: Mapping[int, float], ends: list[tuple[float, int, Entry]], painters: int, paused: Collection[int]
+        self, seconds: Mapping[int, float], ends: list[tuple[float, int, Entry]], workers: int, paused: Collection[int]
     ) -> Iterator[Forecast]:
         """Take all jobs, as fast as painters become free; `ends` is a heap of when the running ones end."""
         at_work = Counter((entry.guild_id, entry.user_id) for _, _, entry in ends)
         place, now = 0, 0.0
         while self._entries:
-            entry = self._take(at_work, paused) if len(ends) < painters else None
+            entry = self._take(at_work, paused) if len(ends) < workers else None
             if entry is not None:
                 place += 1
                 end = now + seconds[entry.job_id]

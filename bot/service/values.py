@@ -12,7 +12,7 @@ from generator import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asker:
+class Requester:
     """Who asks for something, and where. The frontend says only what Discord said of this very interaction."""
 
     guild_id: int
@@ -31,7 +31,7 @@ class Asker:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageWish:
+class ImageInput:
     """An attached file, as it came, to come near to (weight > 0) or keep away from."""
 
     data: bytes = field(repr=False)
@@ -39,7 +39,7 @@ class ImageWish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class JobSpec:
     """What a person asks for, unchecked. What is left out comes from the server's and the host's defaults.
 
     `settings` holds only what the person gave, by the generator's names; text values are read as the person typed
@@ -51,7 +51,7 @@ class Wish:
     negative: str = ""
     style: str | None = None
     init_image: bytes | None = field(default=None, repr=False)
-    image_prompts: tuple[ImageWish, ...] = ()
+    image_prompts: tuple[ImageInput, ...] = ()
     count: int = 1
     private: bool = False
     timelapse: bool = False
@@ -59,7 +59,7 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class FollowUp:
     """How a new job shall go on from a finished picture.
 
     `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size).
@@ -89,7 +89,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ticket:
+class SubmittedJob:
     """A job that was taken on; its row is in the database."""
 
     job: Job

@@ -44,7 +44,7 @@ class JobTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.hear: Callable[[Event], None] = lambda event: None
+        self.on_event: Callable[[Event], None] = lambda event: None
 
     async def add(self, draft: Draft, recipe: str, admit: Callable[[Load], None]) -> Job:
         """Write a new job, if `admit` raises nothing when it sees the load in the same transaction."""
@@ -65,7 +65,7 @@ class JobTable:
                 (draft.guild_id, draft.user_id, day_of(now), draft.count, now),
             )
         job = Job(**{name: getattr(draft, name) for name in DRAFT_COLUMNS}, id=job_id, created_at=now)
-        self.hear(Event(job, None))
+        self.on_event(Event(job, None))
         return job
 
     async def get(self, job_id: int) -> Job | None:
@@ -120,7 +120,7 @@ class JobTable:
             before = await _one(db, job_id) if "waiting_since" in changes else None
             after = await _update(db, job_id, changes)
         if before is not None and after is not None and before.standing != after.standing:
-            self.hear(Event(after, before))
+            self.on_event(Event(after, before))
         return after
 
     async def move(self, job_id: int, state: JobState, *, reason: Sentence | None = None, **changes: object) -> Job:
@@ -132,7 +132,7 @@ class JobTable:
         """
         async with self._database.transaction() as db:
             event = await _move(db, job_id, state, {"reason": reason, **changes})
-        self.hear(event)
+        self.on_event(event)
         return event.job
 
     async def move_all(
@@ -203,7 +203,7 @@ class JobTable:
 
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:
-            self.hear(event)
+            self.on_event(event)
 
     async def _find(self, where: str, values: tuple[object, ...] | dict[str, object] = ()) -> list[Job]:
         return [job_of(row) for row in await self._database.rows(f"{SELECT_JOB} WHERE {where} ORDER BY id", values)]

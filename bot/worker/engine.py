@@ -18,23 +18,23 @@ from generator import (
     Dream,
     GenerationRequest,
     InvalidRequest,
-    MadeWith,
     Message,
     Models,
     OwnModels,
+    Provenance,
     Settings,
     differences,
-    foresee,
     gpu_memory,
     latent_of,
     load_models,
+    request_warnings,
     unsafe_share,
 )
 
 _log = logging.getLogger(__name__)
 
 
-class GeneratorDreamer:
+class GeneratorEngine:
     """Dreams with one model set of the generator."""
 
     def __init__(
@@ -66,13 +66,13 @@ class GeneratorDreamer:
         """What the models suggest otherwise for a start, by its name; load them first."""
         return self._loaded().starts
 
-    def foresee(self, request: GenerationRequest, made_with: MadeWith | None = None) -> tuple[str, ...]:
+    def request_warnings(self, request: GenerationRequest, made_with: Provenance | None = None) -> tuple[str, ...]:
         """Sentences about words that are not read or not known, sizes and scenes that do not fit. Any thread.
 
         Where a picture is painted again, `made_with` says by what it was made: what differs now is said too.
         """
         models = self._loaded()
-        return (*differences(made_with, models.made_with()), *foresee(request, models))
+        return (*differences(made_with, models.made_with()), *request_warnings(request, models))
 
     def describe(self) -> str:
         """Device and models in words, for the host."""

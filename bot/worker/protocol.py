@@ -1,6 +1,6 @@
 """What an executor is: it takes one picture after the other, paints it, reports, and obeys within one step.
 
-The values here are frozen. `Executor` is used on the event loop; `Dream` and `Dreamer` on the thread that paints.
+The values here are frozen. `Executor` is used on the event loop; `Dream` and `Engine` on the thread that paints.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Protocol
 from PIL import Image
 
 from bot.errors import BotError
-from generator import GenerationRequest, MadeWith, Picture, Progress, Timelapse
+from generator import GenerationRequest, Picture, Progress, Provenance, Timelapse
 
 
-class PainterDied(BotError):
+class WorkerDied(BotError):
     """The thread ended, or stood still for too long, while it painted this; another one has taken its place."""
 
 
-class Order(Enum):
+class StopMode(Enum):
     """What a dream under way is told."""
 
     FINISH = "finish"
@@ -59,14 +59,14 @@ class Dream(Protocol):
         """The finished picture, or the one so far."""
 
 
-class Dreamer(Protocol):
+class Engine(Protocol):
     """What begins dreams: the generator with its models. On the thread that paints but for `foresee`, `gpu_bytes`."""
 
     @property
     def starts(self) -> Mapping[str, Mapping[str, object]]:
         """What is suggested otherwise for a start, by its name. Any thread."""
 
-    def foresee(self, request: GenerationRequest, made_with: MadeWith | None = None) -> tuple[str, ...]:
+    def request_warnings(self, request: GenerationRequest, made_with: Provenance | None = None) -> tuple[str, ...]:
         """What can be said about a request before it is painted: sentences for the person. Any thread.
 
         `made_with` says by what its picture was made before, where it is painted again.
@@ -106,7 +106,7 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class News:
+class ProgressUpdate:
     """What the thread reports; only the newest of each is kept until the event loop takes it."""
 
     progress: Progress
@@ -117,7 +117,7 @@ class News:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Painted:
+class GeneratedPicture:
     """A finished picture, with what is needed to go on from it. `unsafe`: see Dreamer.is_unsafe."""
 
     picture: Picture
@@ -131,23 +131,23 @@ class Painted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Halted:
+class Interrupted:
     """A dream that was told to end. `snapshot` is where it can go on; None where nobody wants that."""
 
-    order: Order
+    order: StopMode
     snapshot: bytes | None = field(default=None, repr=False)
 
 
-Outcome = Painted | Halted
+Outcome = GeneratedPicture | Interrupted
 
 
 class Executor(Protocol):
     """Paints. The thread here is one kind; a cluster of workers would be another. Nothing else knows which it is."""
 
-    painters: int
+    workers: int
     """How many pictures are painted at once."""
 
-    async def paint(self, work: Work, on_news: Callable[[News], None]) -> Outcome:
+    async def paint(self, work: Work, on_news: Callable[[ProgressUpdate], None]) -> Outcome:
         """Paint one picture; `on_news` is called on the event loop.
 
         Raises:
@@ -155,7 +155,7 @@ class Executor(Protocol):
             PainterDied: see there; the same work can be tried again.
         """
 
-    def tell(self, job_id: int, order: Order) -> bool:
+    def send(self, job_id: int, order: StopMode) -> bool:
         """Have the dream of a job end after its current step; whether it was under way."""
 
     async def close(self) -> None:

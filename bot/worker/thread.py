@@ -17,7 +17,17 @@ from queue import SimpleQueue
 from bot.errors import emptied
 from bot.log import about
 from bot.waiting import FOR_THE_PAINTER, ExternalWait, identity
-from bot.worker.protocol import Dream, Dreamer, Halted, News, Order, Outcome, Painted, PainterDied, Work
+from bot.worker.protocol import (
+    Dream,
+    Engine,
+    GeneratedPicture,
+    Interrupted,
+    Outcome,
+    ProgressUpdate,
+    StopMode,
+    Work,
+    WorkerDied,
+)
 from generator import CheckpointError, OutOfMemory, Progress, Timelapse
 
 FRAMES = 40
@@ -28,7 +38,7 @@ PROGRESS_S = 0.1
 JOIN_S = 30.0
 """How long `close` waits for the thread to end its step."""
 
-_RANKS = {Order.PAUSE: 0, Order.FINISH: 1, Order.CANCEL: 2}
+_RANKS = {StopMode.PAUSE: 0, StopMode.FINISH: 1, StopMode.CANCEL: 2}
 _log = logging.getLogger(__name__)
 
 
@@ -37,18 +47,18 @@ class _Task:
     """One dream on its way through the thread. `order` and `alive_at` are written on one side, read on the other."""
 
     work: Work
-    on_news: Callable[[News], None]
+    on_news: Callable[[ProgressUpdate], None]
     done: asyncio.Future[Outcome]
-    order: Order | None = None
+    order: StopMode | None = None
     alive_at: float = field(default_factory=time.monotonic)
-    _news: News | None = None
+    _news: ProgressUpdate | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def is_told(self, order: Order) -> bool:
+    def is_told(self, order: StopMode) -> bool:
         """Whether this is its order by now."""
         return self.order is order
 
-    def put_news(self, news: News) -> bool:
+    def put_news(self, news: ProgressUpdate) -> bool:
         """Keep the newest of each kind; whether the event loop must be called to take it."""
         with self._lock:
             old, self._news = self._news, news
@@ -57,7 +67,7 @@ class _Task:
                 self._news = replace(news, preview=preview, snapshot=snapshot)
             return old is None
 
-    def take_news(self) -> News | None:
+    def take_news(self) -> ProgressUpdate | None:
         """What is new since the last call."""
         with self._lock:
             news, self._news = self._news, None
@@ -67,11 +77,11 @@ class _Task:
 class LocalExecutor:
     """One thread on this machine. Call everything from one event loop; see `bot.worker.protocol.Executor`."""
 
-    painters = 1
+    workers = 1
 
     def __init__(
         self,
-        dreamer: Dreamer,
+        engine: Engine,
         *,
         preview_s: float = 1.5,
         snapshot_s: float = 5.0,
@@ -83,9 +93,9 @@ class LocalExecutor:
         The times are the seconds between two previews, between two snapshots, and until a thread that makes no step
         counts as dead.
         """
-        self._dreamer, self._external_wait = dreamer, external_wait
+        self._engine, self._external_wait = engine, external_wait
         self._preview_s, self._snapshot_s, self._stall_s = preview_s, snapshot_s, stall_s
-        self._painter: _Painter | None = None
+        self._worker: _Worker | None = None
         self._tasks: dict[int, _Task] = {}
         self._deaths = 0
 
@@ -96,9 +106,9 @@ class LocalExecutor:
 
     def describe(self) -> str:
         """Device and models in words; empty before the first picture."""
-        return "" if self._painter is None else self._painter.description
+        return "" if self._worker is None else self._worker.description
 
-    async def paint(self, work: Work, on_news: Callable[[News], None]) -> Outcome:
+    async def paint(self, work: Work, on_news: Callable[[ProgressUpdate], None]) -> Outcome:
         """Paint one picture; `on_news` is called on the event loop.
 
         Raises:
@@ -107,20 +117,20 @@ class LocalExecutor:
         """
         loop = asyncio.get_running_loop()
         task = _Task(work, on_news, loop.create_future())
-        if self._painter is None:
-            self._painter = _Painter(self._dreamer, loop, self._preview_s, self._snapshot_s, self._lost)
+        if self._worker is None:
+            self._worker = _Worker(self._engine, loop, self._preview_s, self._snapshot_s, self._lost)
         self._tasks[work.job_id] = task
-        self._painter.tasks.put(task)
+        self._worker.tasks.put(task)
         timer = loop.call_later(self._stall_s, self._check, task)
         try:
             return await self._external_wait(task.done, FOR_THE_PAINTER)
         finally:
             # Only matters where somebody stopped waiting: then nobody wants the picture.
-            task.order = Order.CANCEL
+            task.order = StopMode.CANCEL
             self._tasks.pop(work.job_id, None)
             timer.cancel()
 
-    def tell(self, job_id: int, order: Order) -> bool:
+    def send(self, job_id: int, order: StopMode) -> bool:
         """Have the dream of a job end after its current step; whether it was under way."""
         task = self._tasks.get(job_id)
         if task is not None and (task.order is None or _RANKS[order] > _RANKS[task.order]):
@@ -130,11 +140,11 @@ class LocalExecutor:
     async def close(self) -> None:
         """Cancel what is painted, and wait for the thread to end."""
         for job_id in list(self._tasks):
-            self.tell(job_id, Order.CANCEL)
-        painter, self._painter = self._painter, None
-        if painter is not None:
-            painter.tasks.put(None)
-            await asyncio.to_thread(painter.thread.join, JOIN_S)
+            self.send(job_id, StopMode.CANCEL)
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.tasks.put(None)
+            await asyncio.to_thread(worker.thread.join, JOIN_S)
 
     def _check(self, task: _Task) -> None:
         """Count the thread as dead if it made no step for too long."""
@@ -152,21 +162,21 @@ class LocalExecutor:
         if task.done.done():
             return
         self._deaths += 1
-        task.order = Order.CANCEL  # Should the old thread wake up, it ends by itself.
-        if self._painter is not None:
-            self._painter.tasks.put(None)
-            self._painter = None
-        died = PainterDied("painter_lost")
+        task.order = StopMode.CANCEL  # Should the old thread wake up, it ends by itself.
+        if self._worker is not None:
+            self._worker.tasks.put(None)
+            self._worker = None
+        died = WorkerDied("painter_lost")
         died.__cause__ = cause
         task.done.set_exception(died)
 
 
-class _Painter:
+class _Worker:
     """The thread, and everything that runs on it."""
 
     def __init__(
         self,
-        dreamer: Dreamer,
+        engine: Engine,
         loop: asyncio.AbstractEventLoop,
         preview_s: float,
         snapshot_s: float,
@@ -174,7 +184,7 @@ class _Painter:
     ) -> None:
         self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self.description = ""
-        self._dreamer, self._loop, self._lost = dreamer, loop, lost
+        self._engine, self._loop, self._lost = engine, loop, lost
         self._preview_s, self._snapshot_s = preview_s, snapshot_s
         # A daemon, so that a step that never ends cannot keep the process from ending.
         self.thread = threading.Thread(target=self._run, name="painter", daemon=True)
@@ -202,20 +212,20 @@ class _Painter:
             return emptied(exc)
 
     def _paint(self, task: _Task) -> Outcome:
-        if task.is_told(Order.CANCEL):
-            return Halted(order=Order.CANCEL)
+        if task.is_told(StopMode.CANCEL):
+            return Interrupted(order=StopMode.CANCEL)
         began = time.monotonic()
         dream = self._begin(task)
-        self.description = self._dreamer.describe()
+        self.description = self._engine.describe()
         progress, film = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
         first, first_at = progress.step, began
         reports = _Reports(began, self._preview_s, self._snapshot_s)
         while not dream.finished:
-            if task.is_told(Order.CANCEL):
-                return Halted(order=Order.CANCEL)
-            if task.is_told(Order.PAUSE):
-                return Halted(order=Order.PAUSE, snapshot=dream.snapshot())
-            if task.is_told(Order.FINISH) and progress.step:
+            if task.is_told(StopMode.CANCEL):
+                return Interrupted(order=StopMode.CANCEL)
+            if task.is_told(StopMode.PAUSE):
+                return Interrupted(order=StopMode.PAUSE, snapshot=dream.snapshot())
+            if task.is_told(StopMode.FINISH) and progress.step:
                 break
             progress = dream.step()
             task.alive_at = now = time.monotonic()
@@ -232,21 +242,21 @@ class _Painter:
         work = task.work
         if work.snapshot is not None:
             try:
-                return self._dreamer.resume(work.request, work.snapshot)
+                return self._engine.resume(work.request, work.snapshot)
             except CheckpointError as exc:
                 _log.warning("the snapshot cannot be used: %s", exc, extra=about(job=work.job_id))
-        return self._dreamer.begin(work.request, work.parent)
+        return self._engine.begin(work.request, work.parent)
 
-    def _finished(self, task: _Task, dream: Dream, film: Timelapse, began: float, step_s: float) -> Painted:
+    def _finished(self, task: _Task, dream: Dream, film: Timelapse, began: float, step_s: float) -> GeneratedPicture:
         picture = dream.picture()
         film.add(picture.image)
-        return Painted(
+        return GeneratedPicture(
             picture=picture,
             snapshot=dream.snapshot(),
             film=film,
             paint_s=time.monotonic() - began,
             step_s=step_s,
-            unsafe=task.work.examine and self._dreamer.is_unsafe(picture.image),
+            unsafe=task.work.examine and self._engine.is_unsafe(picture.image),
         )
 
     def _call(self, function: Callable[..., None], *values: object) -> None:
@@ -265,7 +275,7 @@ class _Reports:
         self._progress_at = self._preview_at = now
         self._snapshot_at = now + snapshot_s
 
-    def after_step(self, dream: Dream, progress: Progress, now: float, film: Timelapse) -> News | None:
+    def after_step(self, dream: Dream, progress: Progress, now: float, film: Timelapse) -> ProgressUpdate | None:
         """What to report after a step, if anything; a frame is added where one is due."""
         wants_frame = progress.step % max(1, progress.steps // (FRAMES - 1)) == 0
         wants_preview, wants_snapshot = now >= self._preview_at, now >= self._snapshot_at
@@ -282,7 +292,7 @@ class _Reports:
             snapshot = dream.snapshot()
             self._snapshot_at = time.monotonic() + self._snapshot_s
         preview = image if wants_preview else None
-        return News(progress=progress, warnings=dream.warnings, preview=preview, snapshot=snapshot)
+        return ProgressUpdate(progress=progress, warnings=dream.warnings, preview=preview, snapshot=snapshot)
 
 
 def _settle(task: _Task, outcome: Outcome | Exception) -> None:

@@ -37,7 +37,7 @@ def files_of(name: str, perceptors: Sequence[str] | None = None) -> tuple[Source
         return (PERCEPTORS[name],)
     entry = find_set(name)
     judges = entry.perceptors if perceptors is None else perceptors
-    return (entry.vqgan, *(find_perceptor(judge) for judge in judges))
+    return (entry.vqgan, *(find_perceptor(evaluate) for evaluate in judges))
 
 
 def fetch(

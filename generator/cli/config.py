@@ -27,7 +27,7 @@ class HostDefaults(NamedTuple):
     digests: Mapping[str, str] = {}
 
 
-def settle(
+def resolve_settings(
     models: Mapping[str, object],
     host: Mapping[str, object],
     person: Mapping[str, object],

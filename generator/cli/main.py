@@ -24,13 +24,13 @@ from generator.cli.arguments import (
     read_image_prompt,
     read_picture,
 )
-from generator.cli.config import HostDefaults, read_host_defaults, settle
+from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
 from generator.cli.outputs import Outputs, free, plan_outputs
-from generator.cli.run import Voice, paint
+from generator.cli.run import Console, paint
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.files import format_of
 from generator.prompts import explain_story, is_plain
-from generator.provenance import MadeWith, differences
+from generator.provenance import Provenance, differences
 from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
 from generator.request import GenerationRequest
 from generator.settings import MAX_SEED
@@ -88,10 +88,10 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     if request.scenes and not is_plain(request.scenes):
         remarks.append(explain_story(request.scenes))
     models = load(request.models, options.device or host.device or "auto")
-    settings = settle(models.defaults, host.settings, given, models.starts)
+    settings = resolve_settings(models.defaults, host.settings, given, models.starts)
     if settings.start == "prior" and "start" not in given and not _has_words(request):
-        settings = settle(models.defaults, host.settings, {**given, "start": "random"}, models.starts)
-    return _dream(replace(request, settings=settings), models, outputs, Voice.of(options), remarks)
+        settings = resolve_settings(models.defaults, host.settings, {**given, "start": "random"}, models.starts)
+    return _dream(replace(request, settings=settings), models, outputs, Console.of(options), remarks)
 
 
 def _request(
@@ -109,7 +109,7 @@ def _request(
         prompt=" ".join(options.words) or (parent.prompt if parent else ""),
         image_prompts=tuple(read_image_prompt(text) for text in options.image_prompt),
         init_image=init_image,
-        settings=settle({}, host.settings, given),
+        settings=resolve_settings({}, host.settings, given),
         models=(own and own.name) or options.models or (parent.models if parent else None) or host.models or "starter",
         parent=parent,
     )
@@ -123,7 +123,7 @@ def _again(options: argparse.Namespace, given_load: Load | None) -> int:
         beside = options.file.with_name(f"{options.file.stem}-again{suffix}")
         options.output = free(beside if format_of(beside) else beside.with_suffix(".png"))
     outputs = _outputs(options, recipe.request.prompt)
-    then = recipe.made_with or MadeWith()
+    then = recipe.made_with or Provenance()
     # Half precision as it was then would be very slow where it is not what the device has.
     precision = options.precision or ("fp32" if then.precision == "fp32" else "auto")
     load = given_load or partial(_load_models, own=own, precision=precision)
@@ -133,7 +133,7 @@ def _again(options: argparse.Namespace, given_load: Load | None) -> int:
 
     with as_many_threads(then.threads if models.device.type == "cpu" else 0):
         dream = Dream(recipe.request, models, cutouts_at_once=then.cutouts_at_once or None)
-        voice = Voice.of(options)
+        voice = Console.of(options)
         for text in differences(recipe.made_with, dream.made_with):
             voice.warn(text)
         return _paint(dream, outputs, voice)
@@ -150,14 +150,14 @@ def _resume(options: argparse.Namespace, load: Load) -> int:
     request = request_from_json(unpack(data).recipe)
     outputs = _outputs(options, request.prompt)
     models = load(request.models, options.device or "auto")
-    return _paint(Dream.resume(data, models), outputs, Voice.of(options))
+    return _paint(Dream.resume(data, models), outputs, Console.of(options))
 
 
 def _dream(
     request: GenerationRequest,
     models: Models,
     outputs: Outputs,
-    voice: Voice,
+    voice: Console,
     remarks: Sequence[str],
 ) -> int:
     """Begin a dream and paint it; remarks come only when nothing can be wrong with the input any more."""
@@ -169,7 +169,7 @@ def _dream(
     return _paint(dream, outputs, voice)
 
 
-def _paint(dream: Dream, outputs: Outputs, voice: Voice) -> int:
+def _paint(dream: Dream, outputs: Outputs, voice: Console) -> int:
     for text in dream.warnings:
         voice.warn(text)
     return DONE if paint(dream, outputs, voice) else STOPPED

@@ -50,7 +50,7 @@ class Steppable(Protocol):
         """All that is needed to go on from here."""
 
 
-class Voice:
+class Console:
     """What is told to the person or the script at the other end."""
 
     def __init__(self, *, lines: bool, quiet: bool) -> None:
@@ -112,7 +112,7 @@ class Interrupt:
         self._on_wish()
 
 
-def paint(dream: Steppable, outputs: Outputs, voice: Voice) -> bool:
+def paint(dream: Steppable, outputs: Outputs, voice: Console) -> bool:
     """Dream to the end, or to the first Ctrl-C, and save what there is; whether it came to the end.
 
     Raises:
@@ -138,7 +138,7 @@ def paint(dream: Steppable, outputs: Outputs, voice: Voice) -> bool:
     return finished
 
 
-def _dream_on(dream: Steppable, outputs: Outputs, film: Timelapse | None, voice: Voice, interrupt: Interrupt) -> None:
+def _dream_on(dream: Steppable, outputs: Outputs, film: Timelapse | None, voice: Console, interrupt: Interrupt) -> None:
     steps = dream.request.stopped_at or dream.request.settings.steps
     frame_every = max(1, steps // MAX_FRAMES)
     with tqdm(total=steps, unit="step", disable=not voice.shows_bar) as bar:
@@ -152,14 +152,14 @@ def _dream_on(dream: Steppable, outputs: Outputs, film: Timelapse | None, voice:
                 _save_preview(dream, progress, outputs, voice)
 
 
-def _save_preview(dream: Steppable, progress: Progress, outputs: Outputs, voice: Voice) -> None:
+def _save_preview(dream: Steppable, progress: Progress, outputs: Outputs, voice: Console) -> None:
     """Save the picture so far under the name of the picture; the last one comes with its recipe instead."""
     if not dream.finished:
         _save(outputs.picture, encode(dream.preview(), outputs.file_format))
         voice.progress(progress, outputs.picture)
 
 
-def _tell(picture: Picture, outputs: Outputs, finished: bool, voice: Voice) -> None:
+def _tell(picture: Picture, outputs: Outputs, finished: bool, voice: Console) -> None:
     step, steps, seed = picture.progress.step, picture.progress.steps, picture.request.settings.seed
     film = "" if outputs.film is None else f" Its timelapse is in {outputs.film}."
     if finished:

@@ -13,7 +13,7 @@ import torch
 from generator.models.clip import Perceptor
 from generator.models.prior import Prior
 from generator.models.vqgan import VQGAN
-from generator.provenance import MadeWith, made_here
+from generator.provenance import Provenance, current_provenance
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import Precision
 
@@ -51,9 +51,9 @@ class Models:
         """In which number format they compute."""
         return self.vqgan.precision
 
-    def made_with(self, cutouts_at_once: int = 0) -> MadeWith:
+    def made_with(self, cutouts_at_once: int = 0) -> Provenance:
         """By what a picture is made that they paint now; for the number see there."""
-        return made_here(
+        return current_provenance(
             self.device.type,
             self.files,
             precision=self.precision.value,

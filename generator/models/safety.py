@@ -15,7 +15,7 @@ from PIL import Image
 from generator.images import files as images
 from generator.models.clip import Perceptor
 from generator.models.model_set import Models
-from generator.runtime.device import working
+from generator.runtime.device import device_context
 from generator.settings import Size
 
 UNSAFE = (
@@ -50,7 +50,7 @@ def unsafe_share(image: Image.Image, models: Models) -> float:
     Raises:
         OutOfMemory: if the picture does not fit.
     """
-    with working(models.device, exact=False):
+    with device_context(models.device, exact=False):
         shares = [share for perceptor in models.perceptors if (share := _share(image, perceptor)) is not None]
     return sum(shares) / len(shares) if shares else 0.0
 

@@ -31,7 +31,7 @@ MAX_SATURATION = 0.01
 _BLUR = 9 / 13
 
 
-class Cuts(NamedTuple):
+class CutoutParams(NamedTuple):
     """Random choices for N crops, each `[N] float32`, lengths in pixels of the picture, angles in radians.
 
     Attributes:
@@ -64,14 +64,14 @@ class Cuts(NamedTuple):
     sharpness: Tensor
     noise: Tensor
 
-    def part(self, which: slice) -> Cuts:
+    def part(self, which: slice) -> CutoutParams:
         """Some of the crops."""
-        return Cuts(*(choices[which] for choices in self))
+        return CutoutParams(*(choices[which] for choices in self))
 
 
 def draw(
     settings: Settings, overviews: int | Tensor, width_px: int, height_px: int, generator: torch.Generator
-) -> Cuts:
+) -> CutoutParams:
     """Choose `settings.cutouts` crops, the first `overviews` of which see the picture as a whole.
 
     An inner crop has a side of `u ** cut_power * (short - low) + low`, low being `cut_min * short`, and lies anywhere
@@ -90,7 +90,7 @@ def draw(
     whole = torch.arange(settings.cutouts, device=even.device) < overviews
     inner = short * (settings.cut_min + (1 - settings.cut_min) * size**settings.cut_power)
     side = torch.where(whole, short + (long - short) * length, inner)
-    return Cuts(
+    return CutoutParams(
         x=place_x * (width_px - side),
         y=place_y * (height_px - side),
         side=side,
@@ -115,7 +115,7 @@ def draw_noise(settings: Settings, resolution_px: int, generator: torch.Generato
     return torch.randn(shape, generator=generator, device=generator.device)
 
 
-def cut(image: Tensor, cuts: Cuts, resolution_px: int, exact: bool = False) -> Tensor:
+def cut(image: Tensor, cuts: CutoutParams, resolution_px: int, exact: bool = False) -> Tensor:
     """Cut all crops out of a picture.
 
     Args:
@@ -151,7 +151,7 @@ def _atlas(image: Tensor, resolution_px: int) -> tuple[Tensor, int]:
     return torch.cat(padded, dim=2), len(levels)
 
 
-def _places(cuts: Cuts, width_px: int, height_px: int, levels: int, resolution_px: int) -> Tensor:
+def _places(cuts: CutoutParams, width_px: int, height_px: int, levels: int, resolution_px: int) -> Tensor:
     """Where in the atlas each pixel of each crop looks: x and y, `[N, r * r, 2]`, 0 being the first pixel's centre."""
     device = cuts.side.device
     halvings = torch.arange(levels, device=device)
@@ -171,7 +171,7 @@ def _places(cuts: Cuts, width_px: int, height_px: int, levels: int, resolution_p
     return torch.stack([x, y + tops[level][:, None]], dim=-1)
 
 
-def _projections(cuts: Cuts) -> Tensor:
+def _projections(cuts: CutoutParams) -> Tensor:
     """Homographies `[N, 3, 3]` from a crop's own square (-1..1) to pixels of the picture: tilt, turn, shift, mirror."""
     half = cuts.side / 2
     cosine, sine = cuts.turn.cos() * half, cuts.turn.sin() * half
@@ -204,7 +204,7 @@ def _gathered(atlas: Tensor, places: Tensor) -> Tensor:
     return (above * (1 - share_y) + below * share_y).t().contiguous()
 
 
-def augment(cutouts: Tensor, cuts: Cuts, settings: Settings, noise: Tensor | None) -> Tensor:
+def augment(cutouts: Tensor, cuts: CutoutParams, settings: Settings, noise: Tensor | None) -> Tensor:
     """Shift colours, blur or sharpen, add noise, clamp to 0..1 with gradient; all `[N, 3, r, r]`."""
     if settings.colour > 0:
         cutouts = (_colour_matrices(cuts) @ cutouts.flatten(2)).view(cutouts.shape)
@@ -216,7 +216,7 @@ def augment(cutouts: Tensor, cuts: Cuts, settings: Settings, noise: Tensor | Non
     return clamp_with_gradient(cutouts, 0, 1)
 
 
-def _colour_matrices(cuts: Cuts) -> Tensor:
+def _colour_matrices(cuts: CutoutParams) -> Tensor:
     """RGB matrices `[N, 3, 3]` that turn colours about the grey axis (Rodrigues' formula) and scale what is not grey.
 
     The peers' jitter turns hue in HSV, pixel by pixel; for its 3.6 degrees a linear map does the same.

@@ -27,21 +27,21 @@ from generator.images.tensors import to_image
 from generator.messages import Message
 from generator.models.model_set import Models
 from generator.optimisation.graph import CapturedStep, GraphCache, graphs_of
-from generator.optimisation.guidance import Judges
+from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.init import at_size, start_latent
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
-from generator.optimisation.memory_plan import Fitting
-from generator.optimisation.progress import Course
-from generator.optimisation.request_warnings import foresee
+from generator.optimisation.memory_plan import MemoryPlan
+from generator.optimisation.progress import ProgressTracker
+from generator.optimisation.request_warnings import request_warnings
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
 from generator.optimisation.step import Step, StepResult, StepState, StepValues
 from generator.optimisation.targets import Targets, targets_of
-from generator.provenance import MadeWith
+from generator.provenance import Provenance
 from generator.recipe import request_from_json, request_to_json
 from generator.request import GenerationRequest, Picture, Progress
-from generator.runtime.device import fits, release_unused, working
+from generator.runtime.device import device_context, release_unused, run_or_oom
 from generator.runtime.precision import Precision
 
 _RESAMPLING = Image.Resampling.BICUBIC
@@ -69,19 +69,19 @@ class Dream:
         """
         self.request, self._models, self._parent_latent = request, models, parent_latent
         self._graphs = graphs_of(models) if graphs is None else graphs
-        self._fitting = Fitting.planned(request.settings, models, self._graphs, cutouts_at_once)
+        self._plan = MemoryPlan.planned(request.settings, models, self._graphs, cutouts_at_once)
         self._start(request)
 
     def _start(self, request: GenerationRequest) -> None:
         """Begin, or begin anew; at a smaller size where memory runs out."""
-        while not fits(self._models.device, self._exact, lambda: self._start_at(self._fitting.fitted(request))):
-            self._fitting.shrink()
+        while not run_or_oom(self._models.device, self._exact, lambda: self._start_at(self._plan.fitted(request))):
+            self._plan.shrink()
 
     def _start_at(self, request: GenerationRequest) -> None:
-        self._fitting.claim(self._models, 1)
+        self._plan.claim(self._models, 1)
         self._prepare(request)
         if request.parent is not None and self._parent_latent is None:
-            self._parent_latent = _dreamt(request.parent, self._models, self._fitting.group)
+            self._parent_latent = _generated(request.parent, self._models, self._plan.group)
         size = self._schedule.size_at(0)
         generator = self._new_generator()
         start = start_latent(request, self._models, size, self._targets[0], self._parent_latent, generator)
@@ -91,12 +91,12 @@ class Dream:
         """All that follows from the request and needs no start."""
         models = self._models
         self.request, self._settings = request, request.settings
-        with working(models.device, self._exact):
+        with device_context(models.device, self._exact):
             self._targets = targets_of(request, models.perceptors)
         self._schedule = Schedule(self._settings, models.vqgan.factor, len(self._targets))
-        self._foreseen = foresee(request, models)
-        self._judges = Judges(models.perceptors, self._settings, self._exact)
-        self._course = Course(self._schedule, self._targets, request.stopped_at, models.device)
+        self._foreseen = request_warnings(request, models)
+        self._guidance = ClipGuidance(models.perceptors, self._settings, self._exact)
+        self._tracker = ProgressTracker(self._schedule, self._targets, request.stopped_at, models.device)
         self._captured: CapturedStep | None = None
         self._scene = self._targets[0]
         self._image: Tensor | None = None
@@ -109,7 +109,7 @@ class Dream:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences for the person who asked."""
-        return (*self._foreseen, *self._fitting.remarks)
+        return (*self._foreseen, *self._plan.remarks)
 
     def _new_generator(self) -> torch.Generator:
         return torch.Generator(self._models.device).manual_seed(self._settings.seed)
@@ -125,22 +125,22 @@ class Dream:
     @property
     def finished(self) -> bool:
         """Whether all steps are made, or the dream was stopped, or it came to its plateau."""
-        return self._course.finished
+        return self._tracker.finished
 
     @property
     def progress(self) -> Progress:
         """Where the dream stands; before the first step without losses (0)."""
-        return self._course.progress
+        return self._tracker.progress
 
     @property
     def losses(self) -> list[float]:
         """The loss of each step so far; on a GPU the last few are still on their way."""
-        return self._course.losses
+        return self._tracker.losses
 
     @property
     def latent(self) -> Tensor:
         """The latent `[1, C, h, w]` that the picture is decoded from, at full size, for dreams that go on from it."""
-        with working(self._models.device, self._exact):
+        with device_context(self._models.device, self._exact):
             return at_size(self._models.vqgan, self._latent.average, self._schedule.size).clone()
 
     def step(self) -> Progress:
@@ -154,35 +154,35 @@ class Dream:
             return self.progress
         started = time.perf_counter()
         chance = self._state.generator.get_state()
-        while not fits(self._models.device, self._exact, self._improve):
+        while not run_or_oom(self._models.device, self._exact, self._improve):
             self._leave_graph()
             self._state.generator.set_state(chance)
             if self._graphs.clear():
                 release_unused(self._models.device)
-            elif not self._fitting.narrow():
-                self._fitting.shrink()
+            elif not self._plan.narrow():
+                self._plan.shrink()
                 self._start(self.request)
                 chance = self._state.generator.get_state()
         self._ended_here = None
-        if not self._course.advance(time.perf_counter() - started):
+        if not self._tracker.advance(time.perf_counter() - started):
             self._go_full()
-        elif self._state.scale.look(self._course.step):
+        elif self._state.scale.look(self._tracker.step):
             self._leave_graph()  # it was captured with the former scale
-        if self._course.finished:
+        if self._tracker.finished:
             self._leave_graph(keep=True)
         return self.progress
 
     def _improve(self) -> None:
         """One step (`generator.optimisation.step`), with the values that the schedule has for it."""
-        self._fitting.claim(self._models, self._fitting.group)
+        self._plan.claim(self._models, self._plan.group)
         self._go_fine()
-        number = self._course.step
+        number = self._tracker.step
         values = StepValues(
             self._schedule.learning_rate(number), self._schedule.pull(number), self._schedule.overviews(number)
         )
         result = self._run(self._targets[self._schedule.scene(number)], values)
         self._latent.count_update()
-        self._course.measure(result.metrics)
+        self._tracker.measure(result.metrics)
         self._image = result.image
 
     def _run(self, targets: Targets, values: StepValues) -> StepResult:
@@ -193,7 +193,7 @@ class Dream:
             captured = None
         if captured is None:
             self._state.targets = self._scene = targets
-            step = Step(self._models.vqgan, self._judges, self._settings, self._fitting.group)
+            step = Step(self._models.vqgan, self._guidance, self._settings, self._plan.group)
             captured = self._captured = self._graphs.take(step, self._state)
             if captured is None:
                 return step(self._state, values)
@@ -215,7 +215,7 @@ class Dream:
 
     def _go_fine(self) -> None:
         """After the coarse steps: decode, resize, encode, and go on with a fresh optimiser."""
-        if self._course.step != self._schedule.coarse_steps or self._course.step == 0:
+        if self._tracker.step != self._schedule.coarse_steps or self._tracker.step == 0:
             return
         self._leave_graph(keep=True)
         vqgan, size = self._models.vqgan, self._schedule.size
@@ -230,7 +230,7 @@ class Dream:
         self._captured = None
         self._models = self._models.in_precision(Precision.FP32)
         self._graphs = graphs_of(self._models)
-        self._fitting.widened = True
+        self._plan.widened = True
         self._start(self.request)
 
     def preview(self) -> Image.Image:
@@ -245,32 +245,32 @@ class Dream:
 
         There is none before the first step, so one is made.
         """
-        if self._course.step == 0:
+        if self._tracker.step == 0:
             self.step()
-        request = self.request if self.finished else replace(self.request, stopped_at=self._course.step)
+        request = self.request if self.finished else replace(self.request, stopped_at=self._tracker.step)
         facts = self.progress, self.warnings, self.made_with
         return Picture(image=self._decoded(), request=request, progress=facts[0], warnings=facts[1], made_with=facts[2])
 
     @property
-    def made_with(self) -> MadeWith:
+    def made_with(self) -> Provenance:
         """By what this picture is made."""
-        group = self._fitting.group
+        group = self._plan.group
         return self._models.made_with(0 if group >= self._settings.cutouts else group)
 
     @torch.no_grad()
     def _decoded(self) -> Image.Image:
         """The picture as it would be if the dream ended here; decoded once, however often it is asked for."""
         if self._ended_here is None:
-            with working(self._models.device, self._exact):
+            with device_context(self._models.device, self._exact):
                 self._ended_here = to_image(self._models.vqgan.decode(self._models.vqgan.quantise(self.latent)[0]))
         return self._ended_here.copy()
 
     def snapshot(self) -> bytes:
         """All that `resume` needs to go on as if nothing had happened."""
-        facts = self._course.facts() | {
+        facts = self._tracker.facts() | {
             "device": self._models.device.type,
             "models": self._models.fingerprint,
-            "fitting": self._fitting.state(),
+            "fitting": self._plan.state(),
             "scale": self._state.scale.state(),
         }
         losses = torch.tensor(self.losses, dtype=torch.float64)
@@ -302,13 +302,13 @@ class Dream:
         return dream
 
     def _restore(self, data: Snapshot) -> None:
-        self._fitting = Fitting(self._schedule)
+        self._plan = MemoryPlan(self._schedule)
         generator, scale = self._new_generator(), LossScale(self._models.precision, self._models.device)
         if "fitting" in data.facts:  # snapshots of older versions lack these
-            self._fitting.restore(data.facts["fitting"])
+            self._plan.restore(data.facts["fitting"])
             scale.restore(data.facts["scale"])
-        self._course.restore(data.facts, data.tensors["losses"].tolist())
-        size, factor = self._schedule.size_at(max(0, self._course.step - 1)), self._models.vqgan.factor
+        self._tracker.restore(data.facts, data.tensors["losses"].tolist())
+        size, factor = self._schedule.size_at(max(0, self._tracker.step - 1)), self._models.vqgan.factor
         shape = (1, self._models.vqgan.latent_channels, size.height // factor, size.width // factor)
         blank = torch.zeros(shape, device=self._models.device)
         generator.set_state(data.tensors["random"])
@@ -316,7 +316,7 @@ class Dream:
         self._latent.restore(data.tensors)
 
 
-def _dreamt(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:
+def _generated(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:
     """The final latent of a request, dreamt from its start."""
     if request.models != models.name:
         text = "The parent was painted by the models {models}; load those."

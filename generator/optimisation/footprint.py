@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from generator.models.clip import Perceptor
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
-from generator.optimisation.guidance import Judges
-from generator.optimisation.memory import Footprint
+from generator.optimisation.guidance import ClipGuidance
+from generator.optimisation.memory import MemoryModel
 from generator.optimisation.targets import Targets
 from generator.settings import Settings
 
@@ -32,10 +32,10 @@ _GPU_WORKSPACE_BYTES = 256 * 2**20
 """What cuDNN and cuBLAS may take for themselves."""
 
 
-_MEASURED: WeakKeyDictionary[Models, Footprint] = WeakKeyDictionary()
+_MEASURED: WeakKeyDictionary[Models, MemoryModel] = WeakKeyDictionary()
 
 
-class Kept(NamedTuple):
+class SavedTensors(NamedTuple):
     """Bytes that autograd keeps in all, and of the largest tensor among them."""
 
     total: int
@@ -47,14 +47,14 @@ class Kept(NamedTuple):
         return self.total + _PASSING * self.largest
 
 
-def footprint_of(models: Models) -> Footprint:
+def memory_model_of(models: Models) -> MemoryModel:
     """Memory that one step of these models takes; measured at the first call."""
     if models not in _MEASURED:
         _MEASURED[models] = measure(models.vqgan, models.perceptors, models.device)
     return _MEASURED[models]
 
 
-def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device) -> Footprint:
+def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device) -> MemoryModel:
     """The footprint of one step. It takes about as long as one small step."""
     modules: list[nn.Module] = [vqgan, *(perceptor.model for perceptor in perceptors)]
     own = {parameter.untyped_storage().data_ptr() for module in modules for parameter in module.parameters()}
@@ -65,9 +65,9 @@ def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device)
 
     def judged(count: int) -> int:
         image = torch.zeros(1, 3, 2 * vqgan.factor, 2 * vqgan.factor, device=device, requires_grad=True)
-        judges = Judges(perceptors, Settings(cutouts=count))
+        judges = ClipGuidance(perceptors, Settings(cutouts=count))
         chances = judges.draw(0, image, torch.Generator(device).manual_seed(0))
-        return kept_by(lambda: judges.judge(image, chances, _targets(perceptors, device)).loss, own).peak
+        return kept_by(lambda: judges.evaluate(image, chances, _targets(perceptors, device)).loss, own).peak
 
     fixed, per_pixel, per_square = _parabola(
         [height * width * vqgan.factor**2 for height, width in _GRIDS], [decoded(grid) for grid in _GRIDS]
@@ -75,10 +75,10 @@ def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device)
     few, many = (judged(count) for count in _COUNTS)
     per_cutout = (many - few) / (_COUNTS[1] - _COUNTS[0])
     fixed += max(0.0, few - per_cutout * _COUNTS[0]) + (_GPU_WORKSPACE_BYTES if device.type == "cuda" else 0)
-    return Footprint(fixed, per_pixel, per_square, per_cutout)
+    return MemoryModel(fixed, per_pixel, per_square, per_cutout)
 
 
-def kept_by(function: Callable[[], Tensor], but: set[int]) -> Kept:
+def kept_by(function: Callable[[], Tensor], but: set[int]) -> SavedTensors:
     """What autograd keeps for the gradient of a function, without the storages at the addresses `but`."""
     sizes: dict[int, int] = {}
 
@@ -91,7 +91,7 @@ def kept_by(function: Callable[[], Tensor], but: set[int]) -> Kept:
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         result = function()  # while it lives, no address is used twice
     del result
-    return Kept(sum(sizes.values()), max(sizes.values(), default=0))
+    return SavedTensors(sum(sizes.values()), max(sizes.values(), default=0))
 
 
 def _targets(perceptors: Sequence[Perceptor], device: torch.device) -> Targets:

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from generator.models.clip import Perceptor
 from generator.optimisation.autograd import with_gradient
-from generator.optimisation.cutouts import Cuts, augment, cut, draw, draw_noise
+from generator.optimisation.cutouts import CutoutParams, augment, cut, draw, draw_noise
 from generator.optimisation.losses import prompt_losses
 from generator.optimisation.targets import Targets
 from generator.settings import Settings
 
 
-class Judgement(NamedTuple):
+class GuidanceResult(NamedTuple):
     """How well a picture agrees with P prompts, as the mean over the perceptors.
 
     Attributes:
@@ -36,20 +36,20 @@ class Judgement(NamedTuple):
     cosines: Tensor
 
 
-class Chances(NamedTuple):
+class CutoutBatch(NamedTuple):
     """All that chance decides in one step: N crops, and their noise by resolution."""
 
-    cuts: Cuts
+    cuts: CutoutParams
     noise: Mapping[int, Tensor | None]
 
-    def part(self, which: slice) -> Chances:
+    def part(self, which: slice) -> CutoutBatch:
         """What belongs to some of the crops."""
         noise = {side: None if values is None else values[which] for side, values in self.noise.items()}
-        return Chances(self.cuts.part(which), noise)
+        return CutoutBatch(self.cuts.part(which), noise)
 
 
 @dataclass(frozen=True)
-class Judges:
+class ClipGuidance:
     """Perceptors with the settings by which they look.
 
     Attributes:
@@ -62,13 +62,13 @@ class Judges:
     settings: Settings
     exact: bool = False
 
-    def draw(self, overviews: int | Tensor, image: Tensor, generator: torch.Generator) -> Chances:
+    def draw(self, overviews: int | Tensor, image: Tensor, generator: torch.Generator) -> CutoutBatch:
         """The chances of a step for a picture `[1, 3, H, W]`; the first `overviews` crops see all of it."""
         cuts = draw(self.settings, overviews, image.shape[3], image.shape[2], generator)
         sides = dict.fromkeys(perceptor.resolution for perceptor in self.perceptors)
-        return Chances(cuts, {side: draw_noise(self.settings, side, generator) for side in sides})
+        return CutoutBatch(cuts, {side: draw_noise(self.settings, side, generator) for side in sides})
 
-    def judge(self, image: Tensor, chances: Chances, targets: Targets) -> Judgement:
+    def evaluate(self, image: Tensor, chances: CutoutBatch, targets: Targets) -> GuidanceResult:
         """Judge a picture `[1, 3, H, W] in 0..1` by all cutouts at once."""
         seen = {
             side: augment(cut(image, chances.cuts, side, self.exact), chances.cuts, self.settings, noise)
@@ -80,11 +80,11 @@ class Judges:
         losses = losses.mean(dim=0)
         with torch.no_grad():
             cosines = torch.stack([(ours @ theirs.t()).mean(dim=0) for ours, theirs in pairs]).mean(dim=0)
-        return Judgement(losses.sum(), losses.detach(), cosines)
+        return GuidanceResult(losses.sum(), losses.detach(), cosines)
 
-    def judge_in_groups(
-        self, image: Tensor, chances: Chances, targets: Targets, group: int, loss_scale: float
-    ) -> Judgement:
+    def evaluate_in_groups(
+        self, image: Tensor, chances: CutoutBatch, targets: Targets, group: int, loss_scale: float
+    ) -> GuidanceResult:
         """The same by at most `group` cutouts at a time; inside, gradients are scaled by `loss_scale`."""
         count = len(chances.cuts.side)
         leaf = image.detach().requires_grad_(True)
@@ -92,9 +92,9 @@ class Judges:
         for begin in range(0, count, group):
             part = chances.part(slice(begin, begin + group))
             share = len(part.cuts.side) / count
-            judgement = self.judge(leaf, part, targets)
+            judgement = self.evaluate(leaf, part, targets)
             (judgement.loss * (share * loss_scale)).backward()  # type: ignore[no-untyped-call]
             losses += judgement.losses * share
             cosines += judgement.cosines * share
         gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad / loss_scale
-        return Judgement(with_gradient(image, losses.sum(), gradient), losses, cosines)
+        return GuidanceResult(with_gradient(image, losses.sum(), gradient), losses, cosines)

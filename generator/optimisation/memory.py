@@ -16,7 +16,7 @@ SMALLEST_SIDE_PX = 64
 """A picture is not made smaller than this on its own account."""
 
 
-class Footprint(NamedTuple):
+class MemoryModel(NamedTuple):
     """Bytes that one step takes beside the models: `fixed + a * pixels + b * pixels ** 2 + per_cutout * cutouts`.
 
     The square is that of attention between all places of the picture.
@@ -34,14 +34,14 @@ class Footprint(NamedTuple):
         return picture + cutouts * self.per_cutout
 
 
-class Plan(NamedTuple):
+class LargestFit(NamedTuple):
     """What fits: the size of the picture, and how many cutouts at a time."""
 
     size: Size
     group: int
 
 
-def plan(footprint: Footprint, free_bytes: int, size: Size, cutouts: int, unit_px: int) -> Plan:
+def plan(footprint: MemoryModel, free_bytes: int, size: Size, cutouts: int, unit_px: int) -> LargestFit:
     """The largest of the sizes from `size` down that fits, with as many cutouts at a time as fit beside it.
 
     Where nothing fits it is the smallest, one cutout at a time: an estimate alone refuses nobody.
@@ -50,10 +50,10 @@ def plan(footprint: Footprint, free_bytes: int, size: Size, cutouts: int, unit_p
     while footprint.step_bytes(size, 1) > usable:
         less = smaller(size, unit_px)
         if less is None:
-            return Plan(size, 1)
+            return LargestFit(size, 1)
         size = less
     most = int((usable - footprint.step_bytes(size, 0)) // max(1.0, footprint.per_cutout))
-    return Plan(size, even_group(cutouts, most))
+    return LargestFit(size, even_group(cutouts, most))
 
 
 def even_group(cutouts: int, most: int) -> int:

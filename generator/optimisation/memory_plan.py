@@ -13,16 +13,16 @@ from typing import Any, Self
 from generator.errors import OutOfMemory
 from generator.messages import Message
 from generator.models.model_set import Models
-from generator.optimisation.footprint import footprint_of
+from generator.optimisation.footprint import memory_model_of
 from generator.optimisation.graph import GraphCache
-from generator.optimisation.memory import Footprint, even_group, plan, smaller
+from generator.optimisation.memory import MemoryModel, even_group, plan, smaller
 from generator.optimisation.schedule import Schedule
 from generator.request import GenerationRequest
 from generator.runtime.device import release_unused
 from generator.settings import Settings, Size
 
 
-class Fitting:
+class MemoryPlan:
     """How far one dream has come in doing without.
 
     Attributes:
@@ -46,7 +46,7 @@ class Fitting:
         free_bytes = models.budget.free_bytes()
         if free_bytes is None:
             return fitting
-        footprint, held_bytes = footprint_of(models), graphs.held_bytes
+        footprint, held_bytes = memory_model_of(models), graphs.held_bytes
         if held_bytes and fitting._needs_more_than(footprint, free_bytes - held_bytes):
             graphs.clear()
             release_unused(models.device)
@@ -54,7 +54,7 @@ class Fitting:
         fitting.plan(footprint, free_bytes - held_bytes)
         return fitting
 
-    def _needs_more_than(self, footprint: Footprint, free_bytes: int) -> bool:
+    def _needs_more_than(self, footprint: MemoryModel, free_bytes: int) -> bool:
         return plan(footprint, free_bytes, self.size, self._cutouts, self._unit_px) != (self.size, self._cutouts)
 
     @property
@@ -70,7 +70,7 @@ class Fitting:
             remarks.append(Message("Half precision was not enough for these models; it was painted in full precision."))
         return tuple(remarks)
 
-    def plan(self, footprint: Footprint, free_bytes: int) -> None:
+    def plan(self, footprint: MemoryModel, free_bytes: int) -> None:
         """Give up beforehand what cannot be had with so much free memory."""
         self.size, group = plan(footprint, free_bytes, self.size, self._cutouts, self._unit_px)
         if group < self.group:
@@ -86,7 +86,7 @@ class Fitting:
         """
         claim = models.budget.claim
         if claim is not None:
-            claim(int(footprint_of(models).step_bytes(self.size, group)))
+            claim(int(memory_model_of(models).step_bytes(self.size, group)))
 
     def narrow(self) -> bool:
         """Judge half as many cutouts at a time; False where it is one already."""

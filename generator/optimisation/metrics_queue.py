@@ -17,14 +17,14 @@ from torch import Tensor
 GPU_LAG_STEPS = 2
 
 
-class Reading(NamedTuple):
+class StepMetrics(NamedTuple):
     """What one step measured: the scene that held, and for its P prompts `[loss, losses..., similarities...]`."""
 
     scene: int
     values: tuple[float, ...]
 
     @classmethod
-    def read(cls, item: Sequence[Any]) -> Reading:
+    def read(cls, item: Sequence[Any]) -> StepMetrics:
         """The reading that was written as JSON.
 
         Raises:
@@ -53,7 +53,7 @@ class Reading(NamedTuple):
         return self.values[1 + len(self.values) // 2 :]
 
 
-class Readings:
+class MetricsQueue:
     """A queue of readings that are read back `lag` steps after they were put in."""
 
     def __init__(self, device: torch.device) -> None:
@@ -71,20 +71,20 @@ class Readings:
             event.record()  # type: ignore[no-untyped-call]
         self._waiting.append((scene, values, event))
 
-    def take(self) -> list[Reading]:
+    def take(self) -> list[StepMetrics]:
         """What is due by now, oldest first."""
         return [self._arrived(*self._waiting.popleft()) for _ in range(len(self._waiting) - self._lag)]
 
-    def waiting(self) -> list[Reading]:
+    def waiting(self) -> list[StepMetrics]:
         """What is not due yet, oldest first, for a snapshot; it stays in the queue."""
         return [self._arrived(*item) for item in self._waiting]
 
-    def restore(self, waiting: Sequence[Reading]) -> None:
+    def restore(self, waiting: Sequence[StepMetrics]) -> None:
         """Fill the queue with what `waiting` gave."""
         self._waiting = deque((reading.scene, torch.tensor(reading.values), None) for reading in waiting)
 
     @staticmethod
-    def _arrived(scene: int, values: Tensor, event: torch.cuda.Event | None) -> Reading:
+    def _arrived(scene: int, values: Tensor, event: torch.cuda.Event | None) -> StepMetrics:
         if event is not None:
             event.synchronize()
-        return Reading(scene, tuple(values.tolist()))
+        return StepMetrics(scene, tuple(values.tolist()))

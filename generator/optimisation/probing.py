@@ -8,7 +8,7 @@ import math
 import torch
 
 from generator.models.model_set import Models
-from generator.optimisation.guidance import Judges
+from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.targets import Targets
 from generator.runtime.precision import Precision
 from generator.settings import Settings
@@ -35,11 +35,11 @@ def _is_finite(models: Models, scale: float) -> bool:
     latent = vqgan.lookup(spread.view(1, _CODES, _CODES)).requires_grad_(True)
     texts = [perceptor.embed_texts(["a picture of a landscape"]) for perceptor in models.perceptors]
     one = torch.ones(1, device=device)
-    judges = Judges(models.perceptors, Settings(cutouts=_CUTOUTS))
+    judges = ClipGuidance(models.perceptors, Settings(cutouts=_CUTOUTS))
     with torch.enable_grad():
         image = vqgan.decode(latent)
         chances = judges.draw(1, image, torch.Generator(device).manual_seed(0))
-        judgement = judges.judge(image, chances, Targets(("",), (1.0,), one, one * -math.inf, tuple(texts)))
+        judgement = judges.evaluate(image, chances, Targets(("",), (1.0,), one, one * -math.inf, tuple(texts)))
         (judgement.loss * scale).backward()  # type: ignore[no-untyped-call]
     results = (image, judgement.loss, latent.grad, vqgan.encode(image.detach().clamp(0, 1)))
     return all(result is not None and bool(result.isfinite().all()) for result in results)

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from generator.optimisation.metrics_queue import Reading, Readings
+from generator.optimisation.metrics_queue import MetricsQueue, StepMetrics
 from generator.optimisation.schedule import Plateau, Schedule
 from generator.optimisation.targets import Targets
 from generator.request import Progress, PromptLoss
 
 
-class Course:
+class ProgressTracker:
     """The course of one dream.
 
     Attributes:
@@ -32,9 +32,9 @@ class Course:
         """Nothing measured yet; `stopped_at` is the request's."""
         self._schedule, self._targets = schedule, targets
         self._last_step = stopped_at or schedule.settings.steps
-        self._readings = Readings(device)
+        self._readings = MetricsQueue(device)
         self._plateau = Plateau()
-        self._last: Reading | None = None
+        self._last: StepMetrics | None = None
         self._seconds_per_step = 0.0
         self.step = 0
         self.losses: list[float] = []
@@ -48,7 +48,7 @@ class Course:
     def progress(self) -> Progress:
         """Where the dream stands; before the first step without losses (0)."""
         left = 0.0 if self.finished else self._schedule.work_left(self.step, self._last_step)
-        reading = self._last or Reading(0, (0.0,))
+        reading = self._last or StepMetrics(0, (0.0,))
         targets = self._targets[reading.scene]
         values = zip(targets.labels, reading.losses, reading.similarities, strict=False)
         return Progress(
@@ -104,8 +104,8 @@ class Course:
         if len(self.losses) + len(waiting) != self.step:
             raise ValueError(f"{len(self.losses)} losses after {self.step} steps")
 
-    def _read(self, item: Sequence[Any]) -> Reading:
-        reading = Reading.read(item)
+    def _read(self, item: Sequence[Any]) -> StepMetrics:
+        reading = StepMetrics.read(item)
         if not 0 <= reading.scene < len(self._targets):
             raise ValueError(f"there is no scene {reading.scene}")
         if len(reading.losses) != len(self._targets[reading.scene].labels):

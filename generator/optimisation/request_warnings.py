@@ -8,7 +8,7 @@ from generator.optimisation.targets import warnings_of
 from generator.request import GenerationRequest
 
 
-def foresee(request: GenerationRequest, models: Models) -> tuple[str, ...]:
+def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, ...]:
     """Sentences for the person who asked: words that are not read or not known, sizes and scenes that do not fit."""
     schedule = Schedule(request.settings, models.vqgan.factor, max(1, len(request.scenes)))
     return (*warnings_of(request, models.perceptors), *schedule.warnings())

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from generator.models.vqgan import VQGAN
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
-from generator.optimisation.guidance import Judges
+from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.losses import anchor_loss, pull_loss, total_variation
@@ -91,7 +91,7 @@ class Step:
     """
 
     vqgan: VQGAN
-    guidance: Judges
+    guidance: ClipGuidance
     settings: Settings
     group: int
 
@@ -100,9 +100,9 @@ class Step:
         image = self._decode(state.latent)
         cutouts = self.guidance.draw(values.overviews, image, state.generator)
         if self.group >= self.settings.cutouts:
-            judgement = self.guidance.judge(image, cutouts, state.targets)
+            judgement = self.guidance.evaluate(image, cutouts, state.targets)
         else:
-            judgement = self.guidance.judge_in_groups(image, cutouts, state.targets, self.group, state.scale.value)
+            judgement = self.guidance.evaluate_in_groups(image, cutouts, state.targets, self.group, state.scale.value)
         loss = self._loss(image, judgement.loss, state.latent, values.pull)
         state.latent.update(loss, values.learning_rate, state.scale)
         metrics = torch.cat([loss.detach()[None], judgement.losses, judgement.cosines])

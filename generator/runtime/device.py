@@ -85,7 +85,7 @@ def as_many_threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def working(device: torch.device, exact: bool) -> Iterator[None]:
+def device_context(device: torch.device, exact: bool) -> Iterator[None]:
     """Work on `device`; with `exact`, on a GPU, only by operations that repeat to the byte.
 
     torch knows that choice only for the whole process. It is made at the beginning and undone at the end, so that it
@@ -123,14 +123,14 @@ def check_products() -> None:
         raise OutOfMemory(_DOES_NOT_FIT)
 
 
-def fits(device: torch.device, exact: bool, work: Callable[[], None]) -> bool:
+def run_or_oom(device: torch.device, exact: bool, work: Callable[[], None]) -> bool:
     """Do some work as in `working`; False if memory ran out, after what the work held is given back.
 
     Raises:
         GeneratorError: if the GPU fails otherwise.
     """
     try:
-        with working(device, exact):
+        with device_context(device, exact):
             work()
     except OutOfMemory:
         enough = False

@@ -9,11 +9,11 @@ from itertools import count
 import pytest
 from PIL import Image
 
+from benchmarks.ablation import CHANGES, paint
+from benchmarks.ablation import rows_of as rows_of_road
 from benchmarks.cases import CASES, Case, models_of
 from benchmarks.profile import Stopwatch, one_step, operations
 from benchmarks.projection import BYTES_S, FLOPS, LAUNCH_S, cost_of
-from benchmarks.road import CHANGES, paint
-from benchmarks.road import rows_of as rows_of_road
 from benchmarks.service import measure
 from benchmarks.steps import compare, rows_of
 from benchmarks.time_to_score import own_score, race

@@ -18,20 +18,22 @@ from generator.settings import Settings
 UNCHANGED = {"flip": 0.0, "affine": 0.0, "perspective": 0.0, "colour": 0.0, "sharpness": 0.0, "noise": 0.0}
 
 
-def plain_loop(models: Models, request: GenerationRequest, singly: bool = False) -> PlainLoop:
+def plain_loop(models: Models, request: GenerationRequest, one_crop_per_call: bool = False) -> PlainLoop:
     perceptor = models.perceptors[0]
     eye = Seeing(perceptor.model.visual, perceptor.resolution)
     start = Dream(request, models).latent
-    return PlainLoop(models.vqgan, eye, targets_of(request, models.perceptors)[0], request.settings, start, singly)
+    return PlainLoop(
+        models.vqgan, eye, targets_of(request, models.perceptors)[0], request.settings, start, one_crop_per_call
+    )
 
 
-@pytest.mark.parametrize("singly", [False, True])
+@pytest.mark.parametrize("one_crop_per_call", [False, True])
 def test_without_chance_it_is_our_dream(
-    models: Models, make_request: Callable[..., GenerationRequest], singly: bool
+    models: Models, make_request: Callable[..., GenerationRequest], one_crop_per_call: bool
 ) -> None:
     # The picture is as large as the perceptor sees, and each crop is all of it: nothing is left to chance.
     request = make_request(overview=1.0, overview_end=1.0, total_variation=0.3, init_weight=0.5, **UNCHANGED)
-    dream, plain = Dream(request, models), plain_loop(models, request, singly)
+    dream, plain = Dream(request, models), plain_loop(models, request, one_crop_per_call)
     for _ in range(3):
         loss = plain.step()
         assert loss == pytest.approx(dream.step().loss, abs=1e-5)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from bot.config import Config
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
-from bot.service import Asker, Service, Wish
+from bot.service import JobSpec, Requester, Service
 from bot.worker.thread import LocalExecutor
 from tests.bot.fake_dream import FakeDreamer
 
@@ -23,24 +23,24 @@ class Bench:
 
     def __init__(self, root: Path, config: Config) -> None:
         self.files, self.config = DataFolder(root), config
-        self.dreamer = FakeDreamer()
+        self.engine = FakeDreamer()
         self.changes: list[int] = []
         self.service: Service
         self.executor: LocalExecutor
-        self.painters = LocalExecutor.painters
+        self.workers = LocalExecutor.workers
 
     async def start(self) -> Service:
         timing = self.config.timing
         self.executor = LocalExecutor(
-            self.dreamer, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, stall_s=timing.stall_s
+            self.engine, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, stall_s=timing.stall_s
         )
-        self.executor.painters = self.painters
+        self.executor.workers = self.workers
         self.service = Service(
             self.config,
             self.files,
             self.executor,
-            foresee=self.dreamer.foresee,
-            gpu_bytes=self.dreamer.gpu_bytes,
+            request_warnings=self.engine.request_warnings,
+            gpu_bytes=self.engine.gpu_bytes,
         )
         self.service.watch(self.changes.append)
         await self.service.start()
@@ -64,9 +64,9 @@ class Bench:
             if task.get_name() in ("dispatcher", "retention", "closed doors") or task.get_name().startswith("job "):
                 task.cancel()
 
-    async def imagine(self, prompt: str = "a red apple", *, who: Asker | None = None, **settings: object) -> Job:
-        wish = Wish(prompt=prompt, settings=QUICK | settings)
-        return (await self.service.submit(who or asker(), wish)).job
+    async def imagine(self, prompt: str = "a red apple", *, who: Requester | None = None, **settings: object) -> Job:
+        spec = JobSpec(prompt=prompt, settings=QUICK | settings)
+        return (await self.service.submit(who or requester(), spec)).job
 
     async def reaches(self, job_id: int, *states: JobState) -> Job:
         """The job, as soon as it is in one of these states."""
@@ -86,8 +86,8 @@ class Bench:
         return job
 
 
-def asker(user_id: int = ANN, **values: object) -> Asker:
-    return Asker(**{"guild_id": GUILD, "channel_id": CHANNEL, "user_id": user_id, **values})
+def requester(user_id: int = ANN, **values: object) -> Requester:
+    return Requester(**{"guild_id": GUILD, "channel_id": CHANNEL, "user_id": user_id, **values})
 
 
 T = TypeVar("T")

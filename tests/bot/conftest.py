@@ -22,5 +22,5 @@ async def bench(tmp_path: Path, config: Config) -> AsyncIterator[Bench]:
     bench = Bench(tmp_path / "data", config)
     await bench.start()
     yield bench
-    bench.dreamer.open.set()
+    bench.engine.open.set()
     await bench.service.close()

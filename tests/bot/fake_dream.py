@@ -17,10 +17,10 @@ from PIL import Image
 from generator import (
     CheckpointError,
     GenerationRequest,
-    MadeWith,
     Message,
     Picture,
     Progress,
+    Provenance,
     differences,
     request_from_json,
     request_to_json,
@@ -30,8 +30,8 @@ from generator import (
 class FakeDream:
     """Each step takes the state one hash further; `hindrance(request, step)` may raise, wait or end the thread."""
 
-    def __init__(self, request: GenerationRequest, dreamer: FakeDreamer, parent: bytes | None = None) -> None:
-        self.request, self._dreamer = request, dreamer
+    def __init__(self, request: GenerationRequest, engine: FakeDreamer, parent: bytes | None = None) -> None:
+        self.request, self._engine = request, engine
         self.step_number = 0
         self.state = hashlib.sha256(request_to_json(replace(request, stopped_at=None)).encode()).hexdigest()
         if parent is not None:
@@ -39,7 +39,7 @@ class FakeDream:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (*self._dreamer.foresee(self.request), "This is a fake.")
+        return (*self._engine.request_warnings(self.request), "This is a fake.")
 
     @property
     def finished(self) -> bool:
@@ -48,19 +48,19 @@ class FakeDream:
     @property
     def progress(self) -> Progress:
         steps = self.request.settings.steps
-        left = (steps - self.step_number) * self._dreamer.step_s
+        left = (steps - self.step_number) * self._engine.step_s
         return Progress(
             step=self.step_number,
             steps=steps,
             loss=1 - self.step_number / steps,
             similarity=self.step_number / steps,
             prompts=(),
-            seconds_per_step=self._dreamer.step_s,
+            seconds_per_step=self._engine.step_s,
             seconds_left=left,
         )
 
     def step(self) -> Progress:
-        self._dreamer.before_step(self.request, self.step_number)
+        self._engine.before_step(self.request, self.step_number)
         self.state = hashlib.sha256(self.state.encode()).hexdigest()
         self.step_number += 1
         return self.progress
@@ -71,7 +71,7 @@ class FakeDream:
 
     def picture(self) -> Picture:
         request = self.request if self.finished else replace(self.request, stopped_at=self.step_number)
-        facts = self.progress, self.warnings, self._dreamer.made_with
+        facts = self.progress, self.warnings, self._engine.made_with
         return Picture(image=self.preview(), request=request, progress=facts[0], warnings=facts[1], made_with=facts[2])
 
     def snapshot(self) -> bytes:
@@ -95,14 +95,14 @@ class FakeDreamer:
         """Raised by the steps that come next, one each."""
         self.unsafe = False
         self.starts: dict[str, dict[str, object]] = {}
-        self.made_with = MadeWith()
+        self.made_with = Provenance()
         """By what it claims to make pictures."""
         self.foresight: Exception | None = None
         """Raised where a request is looked at before it is painted."""
         self.gpu: dict[str, int] = {}
         """The memory of a GPU that the test wants there to be."""
 
-    def foresee(self, request: GenerationRequest, made_with: MadeWith | None = None) -> tuple[str, ...]:
+    def request_warnings(self, request: GenerationRequest, made_with: Provenance | None = None) -> tuple[str, ...]:
         """What stands behind three dots is not read; pictures made before are made otherwise now."""
         rest = request.prompt.partition("...")[2].strip()
         if self.foresight is not None:

@@ -12,10 +12,10 @@ from PIL import Image
 from bot.errors import FilesError, NotFound, NotOwner, QueueFull, ShuttingDown, WrongState
 from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
-from bot.service import GRID, Change, Safety, Wish
+from bot.service import GRID, FollowUp, JobSpec, Safety
 from bot.texts import Sentence
-from generator import GeneratorError, MadeWith, OutOfMemory, read_recipe
-from tests.bot.bench import BEN, CHANNEL, GUILD, QUICK, Bench, asker, until
+from generator import GeneratorError, OutOfMemory, Provenance, read_recipe
+from tests.bot.bench import BEN, CHANNEL, GUILD, QUICK, Bench, requester, until
 
 LONG = {"steps": 600}
 
@@ -50,7 +50,7 @@ async def test_the_saved_picture_carries_the_recipe_that_makes_it_again(bench: B
     assert data is not None
     request = read_recipe(data).request
     assert (request.prompt, request.settings.seed) == ("a red apple", 11)
-    assert await bench.service.archive.request(asker(), job.id, 1) == request
+    assert await bench.service.archive.request(requester(), job.id, 1) == request
 
 
 async def test_the_picture_and_its_row_are_there_before_it_is_to_be_posted(bench: Bench) -> None:
@@ -70,7 +70,7 @@ async def test_the_picture_and_its_row_are_there_before_it_is_to_be_posted(bench
 
 
 async def test_while_it_is_painted_there_are_progress_preview_and_a_time(bench: Bench) -> None:
-    bench.dreamer.step_s = 0.02
+    bench.engine.step_s = 0.02
     job = await bench.imagine(**LONG)
 
     async def previewed() -> bool | None:
@@ -81,65 +81,65 @@ async def test_while_it_is_painted_there_are_progress_preview_and_a_time(bench: 
         return view.progress.steps == 600 and view.due_at > time.time()
 
     assert await until(previewed)
-    await bench.service.cancel(asker(), job.id)
+    await bench.service.cancel(requester(), job.id)
 
 
 async def test_those_who_wait_know_their_place_and_when(bench: Bench) -> None:
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     first = await bench.imagine()
     await bench.reaches(first.id, JobState.RUNNING)
-    second = await bench.service.submit(asker(), Wish(prompt="two", settings=QUICK))
-    third = await bench.service.submit(asker(BEN, guild_id=7), Wish(prompt="three", settings=QUICK))
+    second = await bench.service.submit(requester(), JobSpec(prompt="two", settings=QUICK))
+    third = await bench.service.submit(requester(BEN, guild_id=7), JobSpec(prompt="three", settings=QUICK))
     places = await bench.service.places()
-    assert [places[ticket.job.id].place for ticket in (second, third)] == [1, 2]
+    assert [places[submitted.job.id].place for submitted in (second, third)] == [1, 2]
     assert second.place is not None
     assert second.place.due_at is not None
     assert second.place.due_at > time.time()
-    queue = await bench.service.queue(asker())
+    queue = await bench.service.queue(requester())
     assert [view.job.id for view in queue] == [first.id, second.job.id]
 
 
 async def test_several_pictures_are_one_job_with_a_grid_and_seeds_that_follow(bench: Bench) -> None:
-    ticket = await bench.service.submit(asker(), Wish(prompt="x", settings=QUICK | {"seed": 5}, count=4))
-    await bench.post(ticket.job.id)
-    pictures = await bench.service.archive.pictures(ticket.job.id)
+    submitted = await bench.service.submit(requester(), JobSpec(prompt="x", settings=QUICK | {"seed": 5}, count=4))
+    await bench.post(submitted.job.id)
+    pictures = await bench.service.archive.pictures(submitted.job.id)
     assert [(item.number, item.seed) for item in pictures] == [(1, 5), (2, 6), (3, 7), (4, 8)]
-    grid = await bench.service.archive.file(asker(), ticket.job.id, GRID, limit_bytes=10**7)
+    grid = await bench.service.archive.file(requester(), submitted.job.id, GRID, limit_bytes=10**7)
     assert (grid.width, grid.height) == (132, 132)
-    third = await bench.service.archive.file(asker(), ticket.job.id, 3, limit_bytes=10**7)
+    third = await bench.service.archive.file(requester(), submitted.job.id, 3, limit_bytes=10**7)
     assert read_recipe(third.data).request.settings.seed == 7
 
 
 async def test_finishing_now_keeps_the_picture_so_far_and_paints_no_other(bench: Bench) -> None:
-    bench.dreamer.step_s = 0.005
-    wish = Wish(prompt="x", settings=QUICK | LONG, count=4)
-    job = (await bench.service.submit(asker(), wish)).job
+    bench.engine.step_s = 0.005
+    spec = JobSpec(prompt="x", settings=QUICK | LONG, count=4)
+    job = (await bench.service.submit(requester(), spec)).job
     await running(bench, job)
-    await bench.service.finish_early(asker(), job.id)
+    await bench.service.finish_early(requester(), job.id)
     await bench.post(job.id)
     (picture,) = await bench.service.archive.pictures(job.id)
     assert picture.stopped_at == picture.steps
-    request = await bench.service.archive.request(asker(), job.id, 1)
+    request = await bench.service.archive.request(requester(), job.id, 1)
     assert request.stopped_at == picture.steps
 
 
 async def test_a_queued_job_can_be_cancelled_and_is_never_painted(bench: Bench) -> None:
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     first = await bench.imagine("first")
     second = await bench.imagine("second")
     await bench.reaches(first.id, JobState.RUNNING)
-    cancelled = await bench.service.cancel(asker(), second.id)
+    cancelled = await bench.service.cancel(requester(), second.id)
     assert (cancelled.state, cancelled.told) == (JobState.CANCELLED, False)
-    bench.dreamer.open.set()
+    bench.engine.open.set()
     await bench.reaches(first.id, JobState.POSTING)
-    assert [request.prompt for request in bench.dreamer.begun] == ["first"]
+    assert [request.prompt for request in bench.engine.begun] == ["first"]
 
 
 async def test_a_running_job_can_be_cancelled_and_leaves_no_file(bench: Bench) -> None:
-    bench.dreamer.step_s = 0.005
+    bench.engine.step_s = 0.005
     job = await bench.imagine(**LONG)
     await running(bench, job)
-    await bench.service.cancel(asker(), job.id)
+    await bench.service.cancel(requester(), job.id)
     other = await bench.imagine()
     await bench.reaches(other.id, JobState.POSTING)
     assert files_of(bench, job.id) == set()
@@ -149,16 +149,16 @@ async def test_a_running_job_can_be_cancelled_and_leaves_no_file(bench: Bench) -
 
 
 async def test_only_the_owner_or_an_admin_of_the_same_server_may_end_a_job(bench: Bench) -> None:
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     job = await bench.imagine()
     for end in (bench.service.cancel, bench.service.finish_early, bench.service.archive.delete):
         with pytest.raises(NotOwner):
-            await end(asker(BEN), job.id)
+            await end(requester(BEN), job.id)
         with pytest.raises(NotFound):
-            await end(asker(guild_id=GUILD + 1, manages=True), job.id)
+            await end(requester(guild_id=GUILD + 1, manages=True), job.id)
         with pytest.raises(NotFound):
-            await end(asker(), 999)
-    assert (await bench.service.cancel(asker(BEN, manages=True), job.id)).state is JobState.CANCELLED
+            await end(requester(), 999)
+    assert (await bench.service.cancel(requester(BEN, manages=True), job.id)).state is JobState.CANCELLED
 
 
 async def test_what_has_ended_cannot_be_cancelled_or_finished(bench: Bench) -> None:
@@ -166,10 +166,10 @@ async def test_what_has_ended_cannot_be_cancelled_or_finished(bench: Bench) -> N
     await bench.reaches(job.id, JobState.POSTING)
     for end in (bench.service.cancel, bench.service.finish_early):
         with pytest.raises(WrongState):
-            await end(asker(), job.id)
+            await end(requester(), job.id)
     await bench.post(job.id)
     with pytest.raises(WrongState):
-        await bench.service.cancel(asker(), job.id)
+        await bench.service.cancel(requester(), job.id)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ async def test_what_has_ended_cannot_be_cancelled_or_finished(bench: Bench) -> N
 async def test_a_job_that_breaks_has_a_reason_and_the_next_one_is_painted(
     bench: Bench, fault: Exception, key: str
 ) -> None:
-    bench.dreamer.faults = [fault]
+    bench.engine.faults = [fault]
     job, other = await bench.imagine(), await bench.imagine()
     failed = await bench.reaches(job.id, JobState.FAILED)
     assert failed.reason is not None
@@ -193,14 +193,14 @@ async def test_a_job_that_breaks_has_a_reason_and_the_next_one_is_painted(
 
 
 async def test_a_thread_that_dies_costs_one_try(bench: Bench) -> None:
-    bench.dreamer.faults = [SystemExit()]
+    bench.engine.faults = [SystemExit()]
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     assert bench.executor.deaths == 1
 
 
 async def test_a_job_that_kills_the_thread_twice_has_failed(bench: Bench) -> None:
-    bench.dreamer.faults = [SystemExit(), SystemExit()]
+    bench.engine.faults = [SystemExit(), SystemExit()]
     job, other = await bench.imagine(), await bench.imagine()
     failed = await bench.reaches(job.id, JobState.FAILED)
     assert failed.reason is not None
@@ -225,8 +225,8 @@ async def test_posting_is_written_down_and_a_second_confirmation_changes_nothing
 
 
 async def test_a_timelapse_that_was_asked_for_is_posted_too(bench: Bench) -> None:
-    wish = Wish(prompt="x", settings=QUICK, timelapse=True)
-    job = (await bench.service.submit(asker(), wish)).job
+    spec = JobSpec(prompt="x", settings=QUICK, timelapse=True)
+    job = (await bench.service.submit(requester(), spec)).job
     await bench.reaches(job.id, JobState.POSTING)
     delivery = await bench.service.post.begin(job.id, limit_bytes=10**7)
     assert delivery is not None
@@ -237,7 +237,7 @@ async def test_a_post_that_finds_a_closed_channel_waits_and_is_tried_again(bench
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.service.post.wait_for_access(job.id, Sentence.of("channel_denied"))
-    (view,) = await bench.service.queue(asker())
+    (view,) = await bench.service.queue(requester())
     assert view.job.waiting_for_access
     bench.changes.clear()
 
@@ -252,7 +252,7 @@ async def test_what_waits_for_access_can_still_be_cancelled(bench: Bench) -> Non
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.service.post.wait_for_access(job.id, Sentence.of("channel_denied"))
-    await bench.service.cancel(asker(), job.id)
+    await bench.service.cancel(requester(), job.id)
     assert files_of(bench, job.id) == set()
     assert await bench.service.post.begin(job.id, limit_bytes=10**7) is None
 
@@ -269,7 +269,7 @@ async def test_a_post_without_its_file_fails_with_a_reason(bench: Bench) -> None
 
 
 async def test_a_stop_keeps_everything_and_the_next_start_goes_on(bench: Bench) -> None:
-    bench.dreamer.step_s = 0.005
+    bench.engine.step_s = 0.005
     whole = await bench.imagine(seed=3, steps=150)
     await bench.reaches(whole.id, JobState.POSTING)
     job, queued = await bench.imagine(seed=3, steps=150), await bench.imagine("another")
@@ -283,8 +283,8 @@ async def test_a_stop_keeps_everything_and_the_next_start_goes_on(bench: Bench) 
     await bench.restart()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.reaches(queued.id, JobState.POSTING)
-    assert len(bench.dreamer.resumed) == 1
-    assert bench.dreamer.resumed[0] > 0
+    assert len(bench.engine.resumed) == 1
+    assert bench.engine.resumed[0] > 0
     assert pixels(bench, job.id) == pixels(bench, whole.id)
     assert "snapshots" not in files_of(bench, job.id)
 
@@ -296,9 +296,9 @@ def pixels(bench: Bench, job_id: int, number: int = 1) -> bytes:
 
 
 async def test_a_grid_that_is_interrupted_keeps_its_finished_pictures(bench: Bench) -> None:
-    bench.dreamer.step_s = 0.01
-    wish = Wish(prompt="x", settings=QUICK | {"steps": 40}, count=2)
-    job = (await bench.service.submit(asker(), wish)).job
+    bench.engine.step_s = 0.01
+    spec = JobSpec(prompt="x", settings=QUICK | {"steps": 40}, count=2)
+    job = (await bench.service.submit(requester(), spec)).job
 
     async def second() -> bool | None:
         view = await bench.service.view(job.id)
@@ -308,14 +308,14 @@ async def test_a_grid_that_is_interrupted_keeps_its_finished_pictures(bench: Ben
     await bench.restart()
     await bench.post(job.id)
     assert len(await bench.service.archive.pictures(job.id)) == 2
-    assert len(bench.dreamer.begun) == 2
+    assert len(bench.engine.begun) == 2
 
 
 async def test_the_queue_of_a_paused_server_stands_still_through_a_restart(bench: Bench) -> None:
-    admin = asker(manages=True)
+    admin = requester(manages=True)
     await bench.service.guilds.pause(admin)
     job = await bench.imagine()
-    other = await bench.imagine(who=asker(guild_id=7))
+    other = await bench.imagine(who=requester(guild_id=7))
     await bench.reaches(other.id, JobState.POSTING)
     view = await bench.service.view(job.id)
     assert view is not None
@@ -331,38 +331,38 @@ async def test_the_queue_of_a_paused_server_stands_still_through_a_restart(bench
 
 
 async def test_clearing_cancels_what_waits_in_this_server_only(bench: Bench) -> None:
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     first = await bench.imagine()
     await bench.reaches(first.id, JobState.RUNNING)
-    mine, other = await bench.imagine(), await bench.imagine(who=asker(guild_id=7))
+    mine, other = await bench.imagine(), await bench.imagine(who=requester(guild_id=7))
     with pytest.raises(NotOwner):
-        await bench.service.guilds.clear(asker())
-    assert await bench.service.guilds.clear(asker(manages=True)) == 1
+        await bench.service.guilds.clear(requester())
+    assert await bench.service.guilds.clear(requester(manages=True)) == 1
     assert (await bench.reaches(mine.id, JobState.CANCELLED)).reason is not None
-    bench.dreamer.open.set()
+    bench.engine.open.set()
     await bench.reaches(other.id, JobState.POSTING)
 
 
 async def test_a_person_can_only_queue_so_much(bench: Bench) -> None:
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     for _ in range(5):
         await bench.imagine()
     with pytest.raises(QueueFull):
         await bench.imagine()
-    await bench.imagine(who=asker(BEN))
+    await bench.imagine(who=requester(BEN))
 
 
 async def test_going_on_from_a_picture_uses_its_saved_latent(bench: Bench) -> None:
     first = await bench.imagine(steps=3)
     await bench.post(first.id)
-    ticket = await bench.service.go_on(asker(BEN), first.id, 1, Change(kind=Origin.CONTINUE, steps=2))
-    assert (ticket.job.parent_id, ticket.job.parent_number, ticket.job.user_id) == (first.id, 1, BEN)
-    await bench.post(ticket.job.id)
-    again = await bench.service.go_on(asker(), ticket.job.id, 1, Change(kind=Origin.AGAIN))
+    submitted = await bench.service.go_on(requester(BEN), first.id, 1, FollowUp(kind=Origin.CONTINUE, steps=2))
+    assert (submitted.job.parent_id, submitted.job.parent_number, submitted.job.user_id) == (first.id, 1, BEN)
+    await bench.post(submitted.job.id)
+    again = await bench.service.go_on(requester(), submitted.job.id, 1, FollowUp(kind=Origin.AGAIN))
     await bench.post(again.job.id)
     assert again.job.parent_id == first.id
-    assert pixels(bench, again.job.id) != pixels(bench, ticket.job.id)
-    recipe = await bench.service.archive.request(asker(), ticket.job.id, 1)
+    assert pixels(bench, again.job.id) != pixels(bench, submitted.job.id)
+    recipe = await bench.service.archive.request(requester(), submitted.job.id, 1)
     assert recipe.parent is not None
     assert recipe.parent.settings.steps == 3
 
@@ -370,56 +370,56 @@ async def test_going_on_from_a_picture_uses_its_saved_latent(bench: Bench) -> No
 async def test_a_picture_can_be_made_again_from_its_file(bench: Bench) -> None:
     first = await bench.imagine(seed=4)
     await bench.post(first.id)
-    file = await bench.service.archive.file(asker(), first.id, 1, limit_bytes=10**7)
-    again = await bench.service.again_from_file(asker(BEN, guild_id=7), file.data)
+    file = await bench.service.archive.file(requester(), first.id, 1, limit_bytes=10**7)
+    again = await bench.service.again_from_file(requester(BEN, guild_id=7), file.data)
     await bench.reaches(again.job.id, JobState.POSTING)
     assert pixels(bench, again.job.id) == pixels(bench, first.id)
-    other = await bench.service.again_from_file(asker(), file.data, new_seed=True)
+    other = await bench.service.again_from_file(requester(), file.data, new_seed=True)
     assert other.job.settings.seed != 4
 
 
 async def test_who_has_a_picture_painted_again_hears_beforehand_what_may_make_it_differ(bench: Bench) -> None:
-    bench.dreamer.made_with = MadeWith(device="cpu", threads=4, files={"vqgan.safetensors": "a" * 64})
+    bench.engine.made_with = Provenance(device="cpu", threads=4, files={"vqgan.safetensors": "a" * 64})
     first = await bench.imagine()
     await bench.post(first.id)
-    file = (await bench.service.archive.file(asker(), first.id, 1, limit_bytes=10**7)).data
-    assert (await bench.service.again_from_file(asker(), file)).notes == ()
-    bench.dreamer.made_with = MadeWith(device="cpu", threads=2, files={"vqgan.safetensors": "b" * 64})
-    said = [note.said() for note in (await bench.service.again_from_file(asker(), file)).notes]
+    file = (await bench.service.archive.file(requester(), first.id, 1, limit_bytes=10**7)).data
+    assert (await bench.service.again_from_file(requester(), file)).notes == ()
+    bench.engine.made_with = Provenance(device="cpu", threads=2, files={"vqgan.safetensors": "b" * 64})
+    said = [note.said() for note in (await bench.service.again_from_file(requester(), file)).notes]
     assert said == [
         "This picture was made with model files that are not here (vqgan.safetensors); it will come out differently.",
         "The number of CPU threads was 4, here it is 2; the picture may differ a little.",
     ]
-    german = [note.said("de") for note in (await bench.service.again_from_file(asker(), file)).notes]
+    german = [note.said("de") for note in (await bench.service.again_from_file(requester(), file)).notes]
     assert german[1] == "Die Zahl der CPU-Threads war 4, hier ist sie 2; das Bild kann ein wenig abweichen."
-    assert (await bench.service.again_from_file(asker(), file, new_seed=True)).notes == ()
+    assert (await bench.service.again_from_file(requester(), file, new_seed=True)).notes == ()
 
 
 async def test_private_pictures_are_for_their_owner_only(bench: Bench) -> None:
-    wish = Wish(prompt="secret", settings=QUICK, private=True)
-    job = (await bench.service.submit(asker(), wish)).job
-    (seen,) = await bench.service.queue(asker(BEN)) or [None]
+    spec = JobSpec(prompt="secret", settings=QUICK, private=True)
+    job = (await bench.service.submit(requester(), spec)).job
+    (seen,) = await bench.service.queue(requester(BEN)) or [None]
     assert seen is None or seen.job.prompt == ""
     await bench.post(job.id)
     archive = bench.service.archive
-    for look in (archive.job(asker(BEN), job.id), archive.recipe(asker(BEN), job.id)):
+    for look in (archive.job(requester(BEN), job.id), archive.recipe(requester(BEN), job.id)):
         with pytest.raises(NotFound):
             await look
     with pytest.raises(NotFound):
-        await bench.service.go_on(asker(BEN), job.id, 1, Change(kind=Origin.AGAIN))
-    assert (await archive.gallery(asker(BEN), mine=False)).total == 0
-    assert (await archive.gallery(asker(), mine=False)).total == 1
-    assert (await bench.service.go_on(asker(), job.id, 1, Change(kind=Origin.AGAIN))).job.private
+        await bench.service.go_on(requester(BEN), job.id, 1, FollowUp(kind=Origin.AGAIN))
+    assert (await archive.gallery(requester(BEN), mine=False)).total == 0
+    assert (await archive.gallery(requester(), mine=False)).total == 1
+    assert (await bench.service.go_on(requester(), job.id, 1, FollowUp(kind=Origin.AGAIN))).job.private
 
 
 async def test_a_deleted_job_is_gone_with_all_its_files_in_whatever_state(bench: Bench) -> None:
-    bench.dreamer.step_s = 0.005
+    bench.engine.step_s = 0.005
     done = await bench.imagine()
     await bench.post(done.id)
     run, queued = await bench.imagine(**LONG), await bench.imagine(**LONG)
     await running(bench, run)
     for job in (done, run, queued):
-        await bench.service.archive.delete(asker(), job.id)
+        await bench.service.archive.delete(requester(), job.id)
         assert await bench.service.view(job.id) is None
     last = await bench.imagine()
     await bench.reaches(last.id, JobState.POSTING)
@@ -427,7 +427,7 @@ async def test_a_deleted_job_is_gone_with_all_its_files_in_whatever_state(bench:
 
 
 async def test_a_server_that_is_gone_is_forgotten(bench: Bench) -> None:
-    admin = asker(manages=True)
+    admin = requester(manages=True)
     await bench.service.guilds.pause(admin)
     await bench.service.words.add_block(admin, "cat")
     job = await bench.imagine()
@@ -449,14 +449,14 @@ async def test_a_listener_that_breaks_disturbs_nobody(bench: Bench) -> None:
 
 
 async def test_unsafe_pictures_are_hidden_refused_or_left_alone(bench: Bench) -> None:
-    bench.dreamer.unsafe = True
-    admin, post = asker(manages=True), bench.service.post
+    bench.engine.unsafe = True
+    admin, post = requester(manages=True), bench.service.post
     hidden = await bench.imagine()
     await bench.reaches(hidden.id, JobState.POSTING)
     delivery = await post.begin(hidden.id, limit_bytes=10**7)
     assert delivery is not None
     assert delivery.spoiler
-    open_one = await bench.imagine(who=asker(age_restricted=True))
+    open_one = await bench.imagine(who=requester(age_restricted=True))
     await bench.reaches(open_one.id, JobState.POSTING)
     delivery = await post.begin(open_one.id, limit_bytes=10**7)
     assert delivery is not None
@@ -472,27 +472,27 @@ async def test_unsafe_pictures_are_hidden_refused_or_left_alone(bench: Bench) ->
 
 
 async def test_the_language_of_the_person_is_kept_for_later(bench: Bench) -> None:
-    job = await bench.imagine(who=asker(locale="de"))
+    job = await bench.imagine(who=requester(locale="de"))
     stored = await bench.service.store.jobs.get(job.id)
     assert stored is not None
     assert stored.locale == "de"
 
 
 async def test_a_person_hears_at_once_what_is_not_read_and_later_what_the_generator_warns_of(bench: Bench) -> None:
-    bench.dreamer.step_s = 0.01
-    wish = Wish(prompt="a castle:2 | a sea...with ships", settings=QUICK | {"steps": 300})
-    ticket = await bench.service.submit(asker(), wish)
-    assert [note.key for note in ticket.notes[:2]] == ["note_towards", "note_towards"]
-    assert "wird nicht gelesen: „with ships“" in ticket.notes[2].said("de")
-    job = await running(bench, ticket.job)
+    bench.engine.step_s = 0.01
+    spec = JobSpec(prompt="a castle:2 | a sea...with ships", settings=QUICK | {"steps": 300})
+    submitted = await bench.service.submit(requester(), spec)
+    assert [note.key for note in submitted.notes[:2]] == ["note_towards", "note_towards"]
+    assert "wird nicht gelesen: „with ships“" in submitted.notes[2].said("de")
+    job = await running(bench, submitted.job)
     view = await bench.service.view(job.id)
     assert view is not None
     assert [warning.said() for warning in view.warnings][-1] == "This is a fake."
-    await bench.service.cancel(asker(), job.id)
+    await bench.service.cancel(requester(), job.id)
 
 
 async def test_a_process_that_ends_without_a_word_loses_nothing(bench: Bench) -> None:
-    bench.dreamer.step_s = 0.005
+    bench.engine.step_s = 0.005
     job, queued = await bench.imagine(steps=400), await bench.imagine("another")
 
     async def snapshotted() -> bool | None:
@@ -502,13 +502,13 @@ async def test_a_process_that_ends_without_a_word_loses_nothing(bench: Bench) ->
     await bench.crash()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.reaches(queued.id, JobState.POSTING)
-    assert len(bench.dreamer.resumed) == 1
+    assert len(bench.engine.resumed) == 1
 
 
 async def test_the_wish_to_finish_now_outlives_a_process_that_ends_in_that_step(bench: Bench) -> None:
-    bench.dreamer.step_s = 0.01
-    wish = Wish(prompt="x", settings=QUICK | {"steps": 60}, count=4)
-    job = (await bench.service.submit(asker(), wish)).job
+    bench.engine.step_s = 0.01
+    spec = JobSpec(prompt="x", settings=QUICK | {"steps": 60}, count=4)
+    job = (await bench.service.submit(requester(), spec)).job
 
     async def within_the_second() -> int | None:
         view = await bench.service.view(job.id)
@@ -516,12 +516,12 @@ async def test_the_wish_to_finish_now_outlives_a_process_that_ends_in_that_step(
         return view.progress.step if view is not None and view.number == 2 and view.progress and on_disk else None
 
     await until(within_the_second)
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     await asyncio.sleep(0.1)
     wished_at = await until(within_the_second)
-    await bench.service.finish_early(asker(), job.id)
+    await bench.service.finish_early(requester(), job.id)
     await bench.crash()
-    bench.dreamer.open.set()
+    bench.engine.open.set()
     await bench.post(job.id)
     first, second = await bench.service.archive.pictures(job.id)
     assert (first.steps, first.stopped_at) == (60, None)
@@ -529,7 +529,7 @@ async def test_the_wish_to_finish_now_outlives_a_process_that_ends_in_that_step(
 
 
 async def test_a_job_under_which_the_process_ends_again_and_again_is_given_up(bench: Bench) -> None:
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     job = await bench.imagine()
     for _ in range(5):
         await bench.reaches(job.id, JobState.RUNNING)

@@ -13,10 +13,10 @@ import pytest
 from bot.config import Config, Limits, Timing
 from bot.errors import BotError
 from bot.jobs import JobState
-from bot.service import Wish
+from bot.service import JobSpec
 from bot.texts import Sentence
 from generator import GeneratorError
-from tests.bot.bench import CHANNEL, QUICK, Bench, asker, until
+from tests.bot.bench import CHANNEL, QUICK, Bench, requester, until
 
 EVENTS = 40
 GUILDS, USERS = (1, 2, 3), (1, 2, 3, 4)
@@ -54,10 +54,10 @@ class Story:
         await asyncio.sleep(self.chance.choice([0, 0.002, 0.02, 0.05]))
 
     async def submit(self) -> None:
-        who = asker(self.chance.choice(USERS), guild_id=self.chance.choice(GUILDS))
+        who = requester(self.chance.choice(USERS), guild_id=self.chance.choice(GUILDS))
         settings = QUICK | {"steps": self.chance.choice([1, 5, 30])}
-        wish = Wish(prompt="x", settings=settings, count=self.chance.choice([1, 1, 1, 2, 4]))
-        self.accepted.append((await self.bench.service.submit(who, wish)).job.id)
+        spec = JobSpec(prompt="x", settings=settings, count=self.chance.choice([1, 1, 1, 2, 4]))
+        self.accepted.append((await self.bench.service.submit(who, spec)).job.id)
 
     async def cancel(self) -> None:
         await self.bench.service.cancel(await self.owner(), self.job_id)
@@ -72,15 +72,15 @@ class Story:
     async def owner(self) -> object:
         self.job_id = self.chance.choice(self.accepted or [0])
         job = await self.bench.service.store.jobs.get(self.job_id)
-        return asker(job.user_id, guild_id=job.guild_id) if job is not None else asker()
+        return requester(job.user_id, guild_id=job.guild_id) if job is not None else requester()
 
     async def pause(self) -> None:
-        guilds, admin = self.bench.service.guilds, asker(guild_id=self.chance.choice(GUILDS), manages=True)
+        guilds, admin = self.bench.service.guilds, requester(guild_id=self.chance.choice(GUILDS), manages=True)
         await (guilds.pause(admin) if self.chance.random() < 0.4 else guilds.resume(admin))
 
     async def fault(self) -> None:
         fault = self.chance.choice([GeneratorError("no"), MemoryError(), SystemExit(), ZeroDivisionError()])
-        self.bench.dreamer.faults.append(fault)
+        self.bench.engine.faults.append(fault)
 
     async def restart(self) -> None:
         await self.bench.restart()
@@ -90,9 +90,9 @@ class Story:
 
     async def end(self) -> None:
         """Take all hindrances away and wait until nothing is under way."""
-        self.bench.dreamer.faults.clear()
+        self.bench.engine.faults.clear()
         for guild_id in GUILDS:
-            await self.bench.service.guilds.resume(asker(guild_id=guild_id, manages=True))
+            await self.bench.service.guilds.resume(requester(guild_id=guild_id, manages=True))
 
         async def quiet() -> bool | None:
             await self.post_all()
@@ -106,7 +106,7 @@ async def test_whatever_happens_every_job_ends_and_each_picture_is_posted_once(t
     limits = Limits(queue_user=20)
     config = Config(limits=limits, timing=Timing(preview_s=0.05, snapshot_s=0.05, access_s=1.0))
     bench = Bench(tmp_path / "data", config)
-    bench.dreamer.step_s = 0.001
+    bench.engine.step_s = 0.001
     await bench.start()
     story = Story(bench, seed)
     try:

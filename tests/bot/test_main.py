@@ -17,7 +17,7 @@ import pytest
 
 from bot.__main__ import main
 from bot.files import DataFolder, Kind
-from bot.monitoring.heartbeat import Pulse
+from bot.monitoring.heartbeat import Heartbeat
 from bot.store import Store
 
 TOKEN = base64.b64encode(b"123456789012345678").decode().rstrip("=") + ".AAAAAA." + "b" * 27
@@ -130,9 +130,9 @@ def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.
     assert main(["health"]) == 1
     assert "does not run" in capsys.readouterr().err
     folder.mkdir()
-    Pulse(folder).write(True)
+    Heartbeat(folder).write(True)
     assert main(["health"]) == 0
-    Pulse(folder).write(False)
+    Heartbeat(folder).write(False)
     assert main(["health"]) == 1
     assert "not connected" in capsys.readouterr().err
     (folder / "pulse.json").write_text(json.dumps({"at": time.time() - 300, "ready": True}), "utf-8")

@@ -16,7 +16,7 @@ from bot import wiring as building
 from bot.__main__ import stop_on_signals
 from bot.environment import data_folder, load_config, read_token
 from bot.frontend import client
-from bot.monitoring.heartbeat import Pulse
+from bot.monitoring.heartbeat import Heartbeat
 from generator import Settings
 from tests.bot.fake_dream import FakeDreamer
 from tests.discord_fake.pointing import point_at, resolve_by
@@ -29,10 +29,10 @@ async def serve(config_path: Path) -> None:
     config, token = load_config(config_path), read_token(os.environ) or ""
     folder = data_folder(config, os.environ)
     log.configure(config.log.level, config.log.format, token)
-    dreamer = FakeDreamer(float(os.environ.get("FAKE_STEP_S", "0")))
+    engine = FakeDreamer(float(os.environ.get("FAKE_STEP_S", "0")))
     stop = stop_on_signals()
-    bot = building.build(config, folder, dreamer, SETTINGS, config_path=config_path)
-    await client.run(bot, token, stop, Pulse(folder))
+    bot = building.build(config, folder, engine, SETTINGS, config_path=config_path)
+    await client.run(bot, token, stop, Heartbeat(folder))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import resource
 import sys
 from pathlib import Path
 
-from bot.worker.engine import GeneratorDreamer
-from bot.worker.protocol import Dream, Painted, Work
+from bot.worker.engine import GeneratorEngine
+from bot.worker.protocol import Dream, GeneratedPicture, Work
 from bot.worker.thread import LocalExecutor
 from generator import GenerationRequest, GeneratorError, Settings
 
@@ -44,7 +44,7 @@ class Denied:
         return self._dream.step()
 
 
-class Dreamer(GeneratorDreamer):
+class Dreamer(GeneratorEngine):
     """The generator, whose second dream is denied memory."""
 
     begun = 0
@@ -64,7 +64,7 @@ async def main() -> None:
         try:
             work = Work(job_id=number, request=REQUEST, parent=None, snapshot=None)
             painted = await executor.paint(work, lambda _: None)
-            assert isinstance(painted, Painted)
+            assert isinstance(painted, GeneratedPicture)
             outcome = hashlib.sha256(painted.picture.image.tobytes()).hexdigest()
         except GeneratorError as exc:
             outcome = f"{type(exc).__name__}: {exc}"

@@ -23,7 +23,7 @@ from generator.errors import CheckpointError, GeneratorError
 from generator.images.files import check_normalised, normalise
 from generator.optimisation.snapshot import unpack
 from generator.prompts import MAX_STOP, MAX_WEIGHT, explain_story
-from generator.provenance import MadeWith, differences
+from generator.provenance import Provenance, differences
 from generator.recipe import recipe_from_json
 from tests.faults import seeds
 from tests.faults.target import Broken, Target
@@ -48,7 +48,7 @@ def _recipe(data: bytes) -> None:
         return
     if recipe_from_json(recipe_to_json(found)) != found:
         raise Broken("written and read again the recipe is another one")
-    for message in differences(found.made_with, MadeWith(threads=1, device="cpu", files={"a": "b"})):
+    for message in differences(found.made_with, Provenance(threads=1, device="cpu", files={"a": "b"})):
         Sentence.of_generator(message).said("de")
 
 

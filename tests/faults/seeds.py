@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from generator import GenerationRequest, MadeWith, Recipe, Settings, encode, recipe_to_json
+from generator import GenerationRequest, Provenance, Recipe, Settings, encode, recipe_to_json
 from generator.optimisation.snapshot import Snapshot, pack
 from generator.request import ImagePrompt
 from tests.faults import hostile_pictures, hostile_recipes
@@ -25,7 +25,7 @@ RECIPE_WORDS = (
     "image_prompts", "parent", "image", "weight", "stop", "null", "1e999", "-1", "18446744073709551616", "\\ud800",
     "starter", "reverie:recipe", "<reverie:recipe>", "</reverie:recipe>", "&#x", "iTXt", "zTXt", "tEXt", "XMP ", *vars(
         Settings()
-    ), *vars(MadeWith()),
+    ), *vars(Provenance()),
 )  # fmt: skip
 PROMPT_WORDS = ("^", "|", ":", "\\", "```", "`", "10:30", ":nan", ":inf", ":-1", ":0", "1e5", "\u2212", "\u200b", "٣")
 SNAPSHOT_WORDS = ("__metadata__", "format", "version", "recipe", "facts", "digest", "reverie.dream", "dtype", "shape",
@@ -57,7 +57,7 @@ def recipes() -> Iterator[bytes]:
         image_prompts=(ImagePrompt(image=picture, weight=0.5, stop=0.2),),
         parent=first,
     )
-    made_with = MadeWith(torch="2", device="cpu", threads=2, files={"vqgan.safetensors": "0" * 64})
+    made_with = Provenance(torch="2", device="cpu", threads=2, files={"vqgan.safetensors": "0" * 64})
     for request in (first, whole):
         text = recipe_to_json(Recipe(request=request, made_with=made_with))
         yield text.encode()

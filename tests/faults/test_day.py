@@ -23,10 +23,10 @@ import pytest_asyncio
 from bot.config import Config, Limits, Timing
 from bot.errors import QueueFull, TooSoon
 from bot.jobs import Job, JobState
-from bot.service import Asker, Wish
+from bot.service import JobSpec, Requester
 from bot.store.jobs import day_of
 from generator import GenerationRequest
-from tests.bot.bench import QUICK, Bench, asker
+from tests.bot.bench import QUICK, Bench, requester
 from tests.bot.fake_dream import FakeDreamer
 
 BEGIN = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
@@ -82,7 +82,7 @@ class Day:
 
     bench: Bench
     clock: Clock
-    dreamer: SlowDreamer
+    engine: SlowDreamer
     chance: random.Random
 
     def __post_init__(self) -> None:
@@ -108,14 +108,14 @@ class Day:
 
     async def run(self) -> None:
         for at, guild, person in self.arrivals():
-            self.dreamer.paint_until(at)
+            self.engine.paint_until(at)
             while self.clock.time() < at:
                 if await self.serve():
                     await asyncio.sleep(0.002)
                 else:
                     self.clock.skip(at - self.clock.time())
-            await self.ask(asker(10 * guild + person, guild_id=guild))
-        self.dreamer.paint_until(math.inf)
+            await self.ask(requester(10 * guild + person, guild_id=guild))
+        self.engine.paint_until(math.inf)
         while await self.serve():
             await asyncio.sleep(0.002)
 
@@ -134,10 +134,10 @@ class Day:
             await self.check_retention()
         return len(self.started) < len(self.accepted)
 
-    async def ask(self, who: Asker) -> None:
-        wish = Wish(prompt="a red apple", settings=QUICK)
+    async def ask(self, who: Requester) -> None:
+        spec = JobSpec(prompt="a red apple", settings=QUICK)
         try:
-            job = (await self.bench.service.submit(who, wish)).job
+            job = (await self.bench.service.submit(who, spec)).job
         except (TooSoon, QueueFull) as exc:
             self.refused[exc.sentence.key] += 1
             return
@@ -164,11 +164,11 @@ async def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     bench = Bench(
         tmp_path, Config(limits=limits, timing=Timing(retention_s=HOUR_S, access_s=HOUR_S), retention_days=90)
     )
-    bench.dreamer = dreamer = SlowDreamer(clock)
+    bench.engine = engine = SlowDreamer(clock)
     await bench.start()
-    await bench.service.guilds.set_retention(asker(guild_id=BUSY, manages=True), 1)
-    yield Day(bench, clock, dreamer, random.Random(4))
-    dreamer.paint_until(math.inf)
+    await bench.service.guilds.set_retention(requester(guild_id=BUSY, manages=True), 1)
+    yield Day(bench, clock, engine, random.Random(4))
+    engine.paint_until(math.inf)
     await bench.service.close()
 
 

@@ -142,17 +142,17 @@ def test_no_flipped_bit_of_a_snapshot_goes_unnoticed_and_no_cut() -> None:
 
 
 async def test_a_job_whose_snapshot_is_spoilt_is_painted_from_its_beginning(bench: Bench) -> None:
-    bench.dreamer.step_s = 0.01
+    bench.engine.step_s = 0.01
     job = await bench.imagine(steps=200)
 
     async def kept() -> bytes | None:
         return await asyncio.to_thread(bench.files.read, Kind.SNAPSHOT, job.id, 1)
 
     await until(kept)
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     await bench.crash()
     bench.files.write(Kind.SNAPSHOT, job.id, 1, os.urandom(500))
-    bench.dreamer.open.set()
+    bench.engine.open.set()
     await bench.reaches(job.id, JobState.POSTING)
 
 

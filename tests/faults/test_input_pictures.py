@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.errors import InvalidWish
+from bot.errors import InvalidJobSpec
 from bot.jobs import JobState
-from bot.service import ImageWish, Wish
+from bot.service import ImageInput, JobSpec
 from generator import InvalidRequest, normalise
 from generator.images.files import KEPT_PIXELS
-from tests.bot.bench import QUICK, Bench, asker
+from tests.bot.bench import QUICK, Bench, requester
 from tests.faults.hostile_pictures import FILES, flat_png, saved
 from tests.faults.steps import in_short_steps
 
@@ -33,17 +33,17 @@ async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench
     data = FILES[name]()
 
     async def attach() -> str:
-        wish = Wish(prompt="a", settings=QUICK, image_prompts=(ImageWish(data=data),))
+        spec = JobSpec(prompt="a", settings=QUICK, image_prompts=(ImageInput(data=data),))
         try:
-            job = (await bench.service.submit(asker(), wish)).job
-        except InvalidWish as exc:
+            job = (await bench.service.submit(requester(), spec)).job
+        except InvalidJobSpec as exc:
             return exc.sentence.said("en")
-        await bench.service.cancel(asker(), job.id)
+        await bench.service.cancel(requester(), job.id)
         return ""
 
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     said = await in_short_steps(attach())
-    bench.dreamer.open.set()
+    bench.engine.open.set()
     if name in GOOD:
         assert said == ""
     else:
@@ -53,12 +53,12 @@ async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench
 
 async def test_many_bombs_at_once_leave_the_bot_to_the_others(bench: Bench) -> None:
     data = flat_png(3_000, 3_000, 16, 6)
-    wish = Wish(prompt="a", settings=QUICK, init_image=data)
-    attached = [asyncio.create_task(bench.service.submit(asker(10 + number), wish)) for number in range(5)]
+    spec = JobSpec(prompt="a", settings=QUICK, init_image=data)
+    attached = [asyncio.create_task(bench.service.submit(requester(10 + number), spec)) for number in range(5)]
     # Whoever asks for a picture meanwhile need not wait for the five.
-    job = await bench.imagine(who=asker(9))
+    job = await bench.imagine(who=requester(9))
     assert not all(task.done() for task in attached)
-    assert {ticket.job.state for ticket in await asyncio.gather(*attached)} == {JobState.QUEUED}
+    assert {submitted.job.state for submitted in await asyncio.gather(*attached)} == {JobState.QUEUED}
     await bench.reaches(job.id, JobState.POSTING)
 
 
@@ -87,8 +87,8 @@ def test_whatever_is_read_is_small_afterwards() -> None:
 async def test_nothing_is_written_but_into_the_data_folder(bench: Bench, tmp_path: Path) -> None:
     before = set(Path.cwd().iterdir())
     for name in ("polyglot", "eps", "svg", "gif animated"):
-        with suppress(InvalidWish):
-            await bench.service.submit(asker(), Wish(prompt="a", settings=QUICK, init_image=FILES[name]()))
+        with suppress(InvalidJobSpec):
+            await bench.service.submit(requester(), JobSpec(prompt="a", settings=QUICK, init_image=FILES[name]()))
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     # Others may work in this folder; pictures they do not leave there.
     assert not [path for path in set(Path.cwd().iterdir()) - before if path.suffix in (".png", ".jpg", ".php", ".part")]

@@ -17,7 +17,7 @@ from bot.errors import BotError
 from bot.frontend.messages.render import plain_prompt
 from bot.log import JsonLines, TextLines
 from bot.service import requests as wishes
-from bot.service.values import Wish
+from bot.service.values import JobSpec
 from generator import InvalidRequest, Settings, parse_story
 from tests.bot.discord.live import Live
 from tests.discord_fake import TOKEN
@@ -71,14 +71,14 @@ OPTIONS: dict[str, list[Any]] = {
 
 
 async def test_options_out_of_range_are_taken_or_refused_with_a_sentence(live: Live) -> None:
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     for name, values in OPTIONS.items():
         for value in values:
             person = live.guild.add_member(f"{name} {value}"[:30])
             sent = await live.fake.type_imagine(live.channel, person, **{"prompt": "a", name: value})
             assert sent.callback is not None and sent.text.strip(), (name, value)
             assert "Something went wrong" not in sent.text, (name, value)
-    live.dreamer.open.set()
+    live.engine.open.set()
 
 
 async def test_numbers_of_jobs_that_there_cannot_be_are_unknown(live: Live) -> None:
@@ -130,7 +130,7 @@ def test_any_text_is_read_or_refused_and_shown_without_effect(text: str) -> None
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_any_value_of_any_setting_is_taken_or_refused_with_a_sentence(given_: dict[str, object]) -> None:
     try:
-        wishes.build(Wish(prompt="a", settings=given_), wishes.Ground(Settings(), "starter", Limits()))
+        wishes.build(JobSpec(prompt="a", settings=given_), wishes.Ground(Settings(), "starter", Limits()))
     except BotError as refused:
         assert refused.sentence.said("en").endswith(".")
 

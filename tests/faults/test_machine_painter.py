@@ -24,12 +24,12 @@ async def live(tmp_path: Path) -> AsyncIterator[Live]:
 
 async def painting(live: Live, *faults: BaseException) -> Message:
     """A job that is painted and has a snapshot; these faults are what its next steps meet, one after the other."""
-    live.dreamer.step_s = 0.05
+    live.engine.step_s = 0.05
     answer = await live.imagine(steps=30)
     message = answer.message
     assert message is not None
     await live.fake.until(lambda: list((live.folder / "snapshots").rglob("*.safetensors")))
-    live.dreamer.faults = list(faults)
+    live.engine.faults = list(faults)
     return message
 
 
@@ -45,7 +45,7 @@ async def test_a_thread_that_dies_is_replaced_and_the_picture_goes_on(live: Live
     await live.ended()
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
     assert live.client.service._executor.deaths == 1
-    assert len(set(live.dreamer.threads)) == 1 and live.dreamer.resumed[-1] > 0, "it began anew"
+    assert len(set(live.engine.threads)) == 1 and live.engine.resumed[-1] > 0, "it began anew"
     await goes_on(live, 2)
     assert len(live.channel.visible()) == 2
 
@@ -63,9 +63,9 @@ async def test_a_picture_under_which_the_thread_dies_twice_has_failed_and_says_w
 
 async def test_a_thread_that_stands_still_is_replaced_and_the_picture_goes_on(live: Live) -> None:
     message = await painting(live)
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     await live.fake.until(lambda: live.client.service._executor.deaths == 1)
-    live.dreamer.open.set()
+    live.engine.open.set()
     await live.ended()
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
     await goes_on(live, 2)

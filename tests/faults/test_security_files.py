@@ -179,13 +179,13 @@ async def test_neither_name_nor_type_of_a_file_matter(live: Live, name: str, con
 
 
 async def test_a_file_that_is_too_large_is_refused(live: Live) -> None:
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     answer = await live.imagine("a", init_image=Upload("a.png", bytes(21 * 2**20)))
     assert "at most 20 MiB" in answer.text
 
 
 async def test_however_many_people_attach_files_only_so_many_are_held_at_a_time(live: Live) -> None:
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     fetch, held, most = live.client.fetch, 0, 0
 
     async def slowly(attachment: discord.Attachment) -> bytes:

@@ -83,7 +83,7 @@ Deed = Callable[[], Awaitable[None]]
 
 async def while_waiting(world: World, change: Deed) -> Message:
     """It happens while the job waits behind another one."""
-    world.dreamer.open.clear()
+    world.engine.open.clear()
     await world.ask(world.elsewhere)
     message = await world.ask()
     await change()
@@ -95,7 +95,7 @@ async def while_painting(world: World, change: Deed) -> Message:
     """It happens while the job is painted."""
     await world.ask(world.elsewhere)
     await world.ended(1)
-    world.dreamer.open.clear()
+    world.engine.open.clear()
     message = await world.ask()
     await world.when(lambda job: job is not None and job.state is JobState.RUNNING)
     await change()
@@ -107,10 +107,10 @@ async def while_posting(world: World, change: Deed) -> Message:
     """It happens while the picture is on its way to Discord."""
     await world.ask(world.elsewhere)
     await world.ended(1)
-    world.dreamer.open.clear()
+    world.engine.open.clear()
     message = await world.ask()
     world.fake.faults.slow("PATCH", "/webhooks/*", 0.5, times=None)
-    world.dreamer.open.set()
+    world.engine.open.set()
     await world.when(lambda job: job is not None and job.post_tries > 0)
     await change()
     return message
@@ -127,7 +127,7 @@ async def test_a_job_ends_with_a_reason_or_is_delivered_once(
     if change.in_thread:
         world.use_thread()
     message = await phase(world, lambda: change.do(world, world.place))
-    world.dreamer.open.set()
+    world.engine.open.set()
     await OUTCOMES[change.outcome](world, message, change)
     assert len(world.shows()) <= 1
     world.fake.faults.clear()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from bot.worker.engine import GeneratorDreamer
-from bot.worker.protocol import Dreamer
+from bot.worker.engine import GeneratorEngine
+from bot.worker.protocol import Engine
 from generator import GenerationRequest, Recipe, encode, recipe_to_json
 from tests.bot.fake_dream import FakeDreamer
 
@@ -13,8 +13,8 @@ from tests.bot.fake_dream import FakeDreamer
 class Undisturbed:
     """What the same request gives when nothing comes in between."""
 
-    def __init__(self, dreamer: Dreamer) -> None:
-        self._dreamer = dreamer
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self.painted = lru_cache(maxsize=None)(self._painted)
         """The file of a request's picture and its last snapshot, given that of its parent."""
 
@@ -27,12 +27,12 @@ class Undisturbed:
 
         Only the quick dream tells these cases apart; the starter's makes the parent anew, to the same bytes.
         """
-        if request is None or not isinstance(self._dreamer, FakeDreamer):
+        if request is None or not isinstance(self._engine, FakeDreamer):
             return {None}
         return {None, *(self.painted(request, latent)[1] for latent in self._latents(request.parent))}
 
     def _painted(self, request: GenerationRequest, parent: bytes | None) -> tuple[bytes, bytes]:
-        dream = self._dreamer.begin(request, parent)
+        dream = self._engine.begin(request, parent)
         while not dream.finished:
             dream.step()
         picture = dream.picture()
@@ -50,6 +50,6 @@ def starter() -> Undisturbed:
     import torch
 
     torch.set_num_threads(1)
-    dreamer = GeneratorDreamer("starter", "cpu", unsafe_from=1.0)
-    dreamer.load()
-    return Undisturbed(dreamer)
+    engine = GeneratorEngine("starter", "cpu", unsafe_from=1.0)
+    engine.load()
+    return Undisturbed(engine)

@@ -10,10 +10,10 @@ import torch
 
 from generator import Models, load_models
 from generator.cli import main as cli
-from generator.provenance import MadeWith, differences
+from generator.provenance import Provenance, differences
 from generator.recipe import Recipe, read_recipe, recipe_to_json
 
-HERE = MadeWith(torch="2.10.0", device="cpu", precision="fp32", threads=2, files={"a.safetensors": "1" * 64})
+HERE = Provenance(torch="2.10.0", device="cpu", precision="fp32", threads=2, files={"a.safetensors": "1" * 64})
 QUICK = ("--size", "64x64", "--steps", "2", "--cutouts", "4", "--candidates", "1", "--seed", "7")
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from generator.errors import InvalidRequest
 from generator.images import files as images
-from generator.provenance import MadeWith, made_here
+from generator.provenance import Provenance, current_provenance
 from generator.recipe import (
     MAX_FILE_BYTES,
     MAX_RECIPE_CHARACTERS,
@@ -87,12 +87,14 @@ def requests(draw: st.DrawFn, generations: int = 2) -> GenerationRequest:
     )
 
 
-made_with = st.builds(MadeWith, torch=st.just("2.10.0"), files=st.dictionaries(st.text(max_size=9), st.just("0" * 64)))
+made_with = st.builds(
+    Provenance, torch=st.just("2.10.0"), files=st.dictionaries(st.text(max_size=9), st.just("0" * 64))
+)
 
 
 @given(requests(), st.one_of(st.none(), made_with))
 @settings(max_examples=40)
-def test_every_recipe_comes_back_from_json(request_: GenerationRequest, made: MadeWith | None) -> None:
+def test_every_recipe_comes_back_from_json(request_: GenerationRequest, made: Provenance | None) -> None:
     recipe = Recipe(request=request_, made_with=made)
     text = recipe_to_json(recipe)
     assert text.isascii()
@@ -105,7 +107,7 @@ def test_every_recipe_comes_back_from_json(request_: GenerationRequest, made: Ma
 @given(requests())
 @settings(max_examples=10)
 def test_every_recipe_comes_back_from_a_picture(file_format: str, request_: GenerationRequest) -> None:
-    recipe = Recipe(request=request_, made_with=made_here("cpu", {"vqgan.safetensors": "0" * 64}))
+    recipe = Recipe(request=request_, made_with=current_provenance("cpu", {"vqgan.safetensors": "0" * 64}))
     data = images.encode(Image.new("RGB", (8, 8)), file_format, recipe_to_json(recipe))
     assert read_recipe(data) == recipe
 
@@ -137,7 +139,7 @@ def test_every_setting_is_explicit_and_pictures_are_kept_once() -> None:
 
 
 def test_what_made_it_names_versions_and_files() -> None:
-    made = made_here("cuda", {"b": "2", "a": "1"})
+    made = current_provenance("cuda", {"b": "2", "a": "1"})
     assert (made.device, list(made.files)) == ("cuda", ["a", "b"])
     assert made.torch.startswith("2.")
     assert made.generator
@@ -299,7 +301,7 @@ json_values = st.recursive(
 def test_a_recipe_with_any_value_anywhere_is_read_or_refused(data: st.DataObject, value: object) -> None:
     parent = GenerationRequest(prompt="a", image_prompts=(ImagePrompt(image=PICTURES[1], weight=2.0, stop=1.0),))
     request = GenerationRequest(prompt="b", parent=parent, settings=Settings(start="parent"))
-    content = json.loads(recipe_to_json(Recipe(request=request, made_with=made_here("cpu", {"a": "0" * 64}))))
+    content = json.loads(recipe_to_json(Recipe(request=request, made_with=current_provenance("cpu", {"a": "0" * 64}))))
     place: Any = content
     while True:
         key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))

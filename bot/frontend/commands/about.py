@@ -12,7 +12,7 @@ from discord import app_commands
 
 from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.errors import told
 from bot.frontend.messages.sender import FILE_BYTES, ROOM_BYTES, remove_message
 from bot.frontend.wording import described
@@ -39,13 +39,13 @@ async def about(interaction: Interaction) -> None:
 @app_commands.guild_only()
 async def privacy(interaction: Interaction) -> None:
     """What is kept, with buttons to have it or to have it deleted."""
-    asker = asker_of(interaction)
-    days = await interaction.client.service.guilds.retention_days(asker.guild_id)
-    kept = say("privacy_days" if days else "privacy_ever", asker.locale, count=days)
+    requester = requester_of(interaction)
+    days = await interaction.client.service.guilds.retention_days(requester.guild_id)
+    kept = say("privacy_days" if days else "privacy_ever", requester.locale, count=days)
     buttons = discord.ui.View(timeout=None)
-    buttons.add_item(own_button("export", asker.locale, discord.ButtonStyle.secondary))
-    buttons.add_item(own_button("forget", asker.locale, discord.ButtonStyle.danger))
-    await reply(interaction, say("privacy_text", asker.locale, kept=kept), buttons=buttons)
+    buttons.add_item(own_button("export", requester.locale, discord.ButtonStyle.secondary))
+    buttons.add_item(own_button("forget", requester.locale, discord.ButtonStyle.danger))
+    await reply(interaction, say("privacy_text", requester.locale, kept=kept), buttons=buttons)
 
 
 class OwnButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"reverie-own:(?P<action>export|forget|sure)"):
@@ -77,15 +77,17 @@ def own_button(action: str, locale: str, style: discord.ButtonStyle) -> OwnButto
 
 
 async def _export(interaction: Interaction) -> None:
-    asker, guild = asker_of(interaction), interaction.guild
+    requester, guild = requester_of(interaction), interaction.guild
     limit = (FILE_BYTES if guild is None else guild.filesize_limit) - ROOM_BYTES
-    work = interaction.client.service.people.export_mine(asker, limit_bytes=limit)
+    work = interaction.client.service.personal_data.export_mine(requester, limit_bytes=limit)
     path = await in_time(interaction, work, private=True)
     try:
         data = await asyncio.to_thread(path.read_bytes)
     finally:
         await asyncio.to_thread(path.unlink, missing_ok=True)
-    await reply(interaction, say("exported", asker.locale), files=[discord.File(BytesIO(data), "reverie-export.zip")])
+    await reply(
+        interaction, say("exported", requester.locale), files=[discord.File(BytesIO(data), "reverie-export.zip")]
+    )
 
 
 async def _ask(interaction: Interaction) -> None:
@@ -96,14 +98,14 @@ async def _ask(interaction: Interaction) -> None:
 
 
 async def _forget(interaction: Interaction) -> None:
-    asker, people = asker_of(interaction), interaction.client.service.people
+    requester, people = requester_of(interaction), interaction.client.service.personal_data
     await interaction.response.defer()
     # What is under way would else seem to be under way for ever; finished pictures stay where they were posted.
     messages = {}
-    for job in await people.unsettled(asker):
+    for job in await people.unsettled(requester):
         await remove_message(interaction.client, job)
         messages[job.id] = job.message_id
-    deleted = await people.delete_mine(asker)
+    deleted = await people.delete_mine(requester)
     for job in deleted:
         unsettled = job.id in messages or not (job.state.ended and job.told)
         if unsettled and job.message_id != messages.get(job.id):

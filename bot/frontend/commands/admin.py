@@ -15,10 +15,10 @@ from bot.config import Limits
 from bot.errors import NotOwner
 from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.messages.render import duration
 from bot.frontend.wording import described
-from bot.service import Asker, Safety
+from bot.service import Requester, Safety
 from bot.texts import say
 
 MANAGERS = discord.Permissions(manage_guild=True)
@@ -36,31 +36,31 @@ safety = app_commands.Group(
 )
 
 
-def manager_of(interaction: Interaction) -> Asker:
+def manager_of(interaction: Interaction) -> Requester:
     """The person, who must manage the server.
 
     Raises:
         NotOwner
     """
-    asker = asker_of(interaction)
-    if not asker.manages:
+    requester = requester_of(interaction)
+    if not requester.manages:
         raise NotOwner("must_manage")
-    return asker
+    return requester
 
 
 @limits.command(name="show", description=described("command_limits_show"))
 @app_commands.describe(role=described("option_limit_role"))
 async def show_limits(interaction: Interaction, role: discord.Role | None = None) -> None:
     """What holds in this server, or for a role."""
-    asker, guilds = manager_of(interaction), interaction.client.service.guilds
-    found = await guilds.limits(asker.guild_id, frozenset() if role is None else frozenset({role.id}))
+    requester, guilds = manager_of(interaction), interaction.client.service.guilds
+    found = await guilds.limits(requester.guild_id, frozenset() if role is None else frozenset({role.id}))
     lines = [
-        f"`{item.name}` **{getattr(found, item.name)}** · {say(f'limit_{item.name}', asker.locale)}"
+        f"`{item.name}` **{getattr(found, item.name)}** · {say(f'limit_{item.name}', requester.locale)}"
         for item in fields(Limits)
     ]
-    for role_id, values in (await guilds.role_limits(asker.guild_id)).items():
+    for role_id, values in (await guilds.role_limits(requester.guild_id)).items():
         lines.append(f"<@&{role_id}>: " + ", ".join(f"`{name}` **{value}**" for name, value in values.items()))
-    title = say("limits_title", asker.locale, name=interaction.guild.name if interaction.guild else "")
+    title = say("limits_title", requester.locale, name=interaction.guild.name if interaction.guild else "")
     await reply(interaction, embed=discord.Embed(title=title, description="\n".join(lines)[:4_000]))
 
 
@@ -73,17 +73,17 @@ async def set_limit(
     interaction: Interaction, name: str, value: int | None = None, role: discord.Role | None = None
 ) -> None:
     """Change a limit; without a value it goes back to the default."""
-    asker = asker_of(interaction)
+    requester = requester_of(interaction)
     role_id = None if role is None else role.id
-    now = await interaction.client.service.guilds.set_limit(asker, name, value, role_id)
-    await reply(interaction, say("limit_set", asker.locale, name=name, value=getattr(now, name)))
+    now = await interaction.client.service.guilds.set_limit(requester, name, value, role_id)
+    await reply(interaction, say("limit_set", requester.locale, name=name, value=getattr(now, name)))
 
 
 @channels.command(name="list", description=described("command_channels_list"))
 async def list_channels(interaction: Interaction) -> None:
     """Where pictures may be asked for."""
-    asker = manager_of(interaction)
-    await _reply_channels(interaction, asker)
+    requester = manager_of(interaction)
+    await _reply_channels(interaction, requester)
 
 
 @channels.command(name="allow", description=described("command_channels_allow"))
@@ -112,9 +112,9 @@ async def reset_channel(interaction: Interaction, channel: Place) -> None:
 @app_commands.guild_only()
 async def pause(interaction: Interaction) -> None:
     """Begin no further picture of this server."""
-    asker = asker_of(interaction)
-    await interaction.client.service.guilds.pause(asker)
-    await reply(interaction, say("paused", asker.locale))
+    requester = requester_of(interaction)
+    await interaction.client.service.guilds.pause(requester)
+    await reply(interaction, say("paused", requester.locale))
 
 
 @app_commands.command(name="resume", description=described("command_resume"))
@@ -122,9 +122,9 @@ async def pause(interaction: Interaction) -> None:
 @app_commands.guild_only()
 async def resume(interaction: Interaction) -> None:
     """Take up the queue again."""
-    asker = asker_of(interaction)
-    await interaction.client.service.guilds.resume(asker)
-    await reply(interaction, say("resumed", asker.locale))
+    requester = requester_of(interaction)
+    await interaction.client.service.guilds.resume(requester)
+    await reply(interaction, say("resumed", requester.locale))
 
 
 @app_commands.command(name="clear", description=described("command_clear"))
@@ -132,16 +132,16 @@ async def resume(interaction: Interaction) -> None:
 @app_commands.guild_only()
 async def clear(interaction: Interaction) -> None:
     """Cancel all that waits in this server."""
-    asker = asker_of(interaction)
-    count = await interaction.client.service.guilds.clear(asker)
-    await reply(interaction, say("cleared", asker.locale, count=count))
+    requester = requester_of(interaction)
+    count = await interaction.client.service.guilds.clear(requester)
+    await reply(interaction, say("cleared", requester.locale, count=count))
 
 
 @safety.command(name="show", description=described("command_safety_show"))
 async def show_safety(interaction: Interaction) -> None:
     """What is done with pictures in which the check finds something."""
-    asker = manager_of(interaction)
-    await _reply_safety(interaction, asker, *await interaction.client.service.guilds.safety(asker.guild_id))
+    requester = manager_of(interaction)
+    await _reply_safety(interaction, requester, *await interaction.client.service.guilds.safety(requester.guild_id))
 
 
 @safety.command(name="set", description=described("command_safety_set"))
@@ -157,14 +157,14 @@ async def set_safety(
     reports: bool = True,
 ) -> None:
     """Change it, or the channel that hears of reports; without `reports` none does."""
-    asker = asker_of(interaction)
+    requester = requester_of(interaction)
     channel_id = None if report_channel is None else report_channel.id
     now = await interaction.client.service.guilds.set_safety(
-        asker,
+        requester,
         mode=None if mode is None else Safety(mode),
         report_channel_id=channel_id if reports else 0,
     )
-    await _reply_safety(interaction, asker, *now)
+    await _reply_safety(interaction, requester, *now)
 
 
 @app_commands.command(name="stats", description=described("command_stats"))
@@ -173,20 +173,20 @@ async def set_safety(
 @app_commands.guild_only()
 async def stats(interaction: Interaction, days: app_commands.Range[int, 1, 366] = 7) -> None:
     """What the server made lately."""
-    asker = manager_of(interaction)
-    found = await interaction.client.service.guilds.statistics(asker.guild_id, days)
+    requester = manager_of(interaction)
+    found = await interaction.client.service.guilds.statistics(requester.guild_id, days)
     text = say(
         "stats_text",
-        asker.locale,
+        requester.locale,
         pictures=found.pictures,
-        time=duration(found.paint_s, asker.locale),
+        time=duration(found.paint_s, requester.locale),
         cancelled=found.cancelled,
         failed=found.failed,
-        mean=duration(found.waited_mean_s, asker.locale),
-        most=duration(found.waited_most_s, asker.locale),
+        mean=duration(found.waited_mean_s, requester.locale),
+        most=duration(found.waited_most_s, requester.locale),
         queued=found.queued_now,
     )
-    title = say("stats_title", asker.locale, count=found.days)
+    title = say("stats_title", requester.locale, count=found.days)
     await reply(interaction, embed=discord.Embed(title=title, description=text))
 
 
@@ -196,33 +196,37 @@ async def stats(interaction: Interaction, days: app_commands.Range[int, 1, 366] 
 @app_commands.guild_only()
 async def retention(interaction: Interaction, days: app_commands.Range[int, 0, 3_650] | None = None) -> None:
     """After how many days pictures are deleted; without a number it only says so."""
-    asker, guilds = manager_of(interaction), interaction.client.service.guilds
-    now = await guilds.retention_days(asker.guild_id) if days is None else await guilds.set_retention(asker, days)
-    text = say("privacy_days" if now else "privacy_ever", asker.locale, count=now)
+    requester, guilds = manager_of(interaction), interaction.client.service.guilds
+    now = (
+        await guilds.retention_days(requester.guild_id) if days is None else await guilds.set_retention(requester, days)
+    )
+    text = say("privacy_days" if now else "privacy_ever", requester.locale, count=now)
     if days is not None and days != now:
-        text += " " + say("retention_of_host", asker.locale)
+        text += " " + say("retention_of_host", requester.locale)
     await reply(interaction, text)
 
 
 async def _set_channel(interaction: Interaction, channel_id: int, allowed: bool | None) -> None:
-    asker = asker_of(interaction)
-    await interaction.client.service.guilds.set_channel(asker, channel_id, allowed)
-    await _reply_channels(interaction, asker)
+    requester = requester_of(interaction)
+    await interaction.client.service.guilds.set_channel(requester, channel_id, allowed)
+    await _reply_channels(interaction, requester)
 
 
-async def _reply_channels(interaction: Interaction, asker: Asker) -> None:
-    rules = await interaction.client.service.guilds.channels(asker.guild_id)
+async def _reply_channels(interaction: Interaction, requester: Requester) -> None:
+    rules = await interaction.client.service.guilds.channels(requester.guild_id)
     lines = [
-        say("channel_allowed" if on else "channel_shut", asker.locale, channel=f"<#{item}>")
+        say("channel_allowed" if on else "channel_shut", requester.locale, channel=f"<#{item}>")
         for item, on in rules.items()
     ]
-    await reply(interaction, "\n".join(lines) or say("channels_all", asker.locale))
+    await reply(interaction, "\n".join(lines) or say("channels_all", requester.locale))
 
 
-async def _reply_safety(interaction: Interaction, asker: Asker, mode: Safety, report_channel: int | None) -> None:
+async def _reply_safety(
+    interaction: Interaction, requester: Requester, mode: Safety, report_channel: int | None
+) -> None:
     told = (
-        say("safety_reports", asker.locale, channel=f"<#{report_channel}>")
+        say("safety_reports", requester.locale, channel=f"<#{report_channel}>")
         if report_channel
-        else say("safety_no_reports", asker.locale)
+        else say("safety_no_reports", requester.locale)
     )
-    await reply(interaction, say(f"safety_{mode.value}", asker.locale) + "\n" + told)
+    await reply(interaction, say(f"safety_{mode.value}", requester.locale) + "\n" + told)

@@ -11,7 +11,7 @@ from bot.frontend.attachments import read
 from bot.frontend.commands.imagine import PROMPT_CHARACTERS, complete_size
 from bot.frontend.wording import described
 from bot.jobs import Origin
-from bot.service import Asker, ImageWish, Ticket, Wish
+from bot.service import ImageInput, JobSpec, Requester, SubmittedJob
 
 
 @app_commands.command(name="blend", description=described("command_blend"))
@@ -40,10 +40,10 @@ async def blend(
     given = [item for item in (first, second, third, fourth) if item is not None]
     settings = {name: value for name, value in (("size", size), ("steps", steps)) if value is not None}
 
-    async def order(asker: Asker) -> Ticket:
+    async def order(requester: Requester) -> SubmittedJob:
         async with interaction.client.room.hold(len(given)):
-            images = [ImageWish(data=await read(interaction, item, "picture")) for item in given]
-            wish = Wish(prompt=prompt, settings=settings, image_prompts=tuple(images), origin=Origin.BLEND)
-            return await interaction.client.service.submit(asker, wish)
+            images = [ImageInput(data=await read(interaction, item, "picture")) for item in given]
+            spec = JobSpec(prompt=prompt, settings=settings, image_prompts=tuple(images), origin=Origin.BLEND)
+            return await interaction.client.service.submit(requester, spec)
 
     await take_on(interaction, order)

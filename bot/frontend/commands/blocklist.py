@@ -23,34 +23,38 @@ blocklist = app_commands.Group(
 @blocklist.command(name="list", description=described("command_blocklist_list"))
 async def show(interaction: Interaction) -> None:
     """The server's own rules."""
-    asker = manager_of(interaction)
-    rules = await interaction.client.service.words.blocklist(asker)
-    await reply(interaction, " · ".join(map(plain_prompt, rules))[:1_900] or say("blocklist_empty", asker.locale))
+    requester = manager_of(interaction)
+    rules = await interaction.client.service.words.blocklist(requester)
+    await reply(interaction, " · ".join(map(plain_prompt, rules))[:1_900] or say("blocklist_empty", requester.locale))
 
 
 @blocklist.command(name="add", description=described("command_blocklist_add"))
 @app_commands.describe(rule=described("option_rule"))
 async def add(interaction: Interaction, rule: Rule) -> None:
     """Forbid a word or a phrase."""
-    asker = manager_of(interaction)
-    kept = await interaction.client.service.words.add_block(asker, rule)
-    await reply(interaction, say("rule_added", asker.locale, rule=plain_prompt(kept)))
+    requester = manager_of(interaction)
+    kept = await interaction.client.service.words.add_block(requester, rule)
+    await reply(interaction, say("rule_added", requester.locale, rule=plain_prompt(kept)))
 
 
 @blocklist.command(name="remove", description=described("command_blocklist_remove"))
 @app_commands.describe(rule=described("option_rule"))
 async def remove(interaction: Interaction, rule: Rule) -> None:
     """Allow it again."""
-    asker = manager_of(interaction)
-    await interaction.client.service.words.remove_block(asker, rule)
-    await reply(interaction, say("rule_removed", asker.locale, rule=plain_prompt(rule)))
+    requester = manager_of(interaction)
+    await interaction.client.service.words.remove_block(requester, rule)
+    await reply(interaction, say("rule_removed", requester.locale, rule=plain_prompt(rule)))
 
 
 @blocklist.command(name="test", description=described("command_blocklist_test"))
 @app_commands.describe(text=described("option_test_text"))
 async def test(interaction: Interaction, text: app_commands.Range[str, 1, PROMPT_CHARACTERS]) -> None:
     """Which rule forbids a text, if any."""
-    asker = manager_of(interaction)
-    rule = await interaction.client.service.words.find_block(asker.guild_id, text)
-    found = say("rule_none", asker.locale) if rule is None else say("rule_hit", asker.locale, rule=plain_prompt(rule))
+    requester = manager_of(interaction)
+    rule = await interaction.client.service.words.find_block(requester.guild_id, text)
+    found = (
+        say("rule_none", requester.locale)
+        if rule is None
+        else say("rule_hit", requester.locale, rule=plain_prompt(rule))
+    )
     await reply(interaction, found)

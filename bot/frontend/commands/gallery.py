@@ -13,12 +13,12 @@ from discord import app_commands
 from bot.errors import NotFound
 from bot.frontend.answering import in_time
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.errors import told
 from bot.frontend.messages.render import plain_prompt
 from bot.frontend.pictures import show_finished
 from bot.frontend.wording import described
-from bot.service import Asker, GalleryPage
+from bot.service import GalleryPage, Requester
 from bot.texts import say
 
 PER_PAGE = 4
@@ -67,7 +67,7 @@ class PictureSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"r
             chosen = re.fullmatch(r"(\d{1,18}):(\d)", next(iter(self.item.values), ""))
             job_id, number = (int(chosen[1]), int(chosen[2])) if chosen else (0, 1)
             archive = interaction.client.service.archive
-            job = await archive.job(asker_of(interaction), job_id)
+            job = await archive.job(requester_of(interaction), job_id)
             await show_finished(interaction, job, await archive.pictures(job_id), number)
 
 
@@ -86,33 +86,35 @@ async def gallery(interaction: Interaction, whose: Whose = "mine", page: app_com
 
 async def _page(interaction: Interaction, whose: str, number: int) -> dict[str, Any]:
     """A page as the values of a message."""
-    asker, archive = asker_of(interaction), interaction.client.service.archive
-    page = await archive.gallery(asker, mine=whose == "mine", page=number, per_page=PER_PAGE)
+    requester, archive = requester_of(interaction), interaction.client.service.archive
+    page = await archive.gallery(requester, mine=whose == "mine", page=number, per_page=PER_PAGE)
     files, lost = [], set[int]()
     for number, entry in enumerate(page.entries, 1):
         try:
-            small = await archive.thumbnail(asker, entry.job.id, entry.picture.number, side_px=THUMBNAIL_PX)
+            small = await archive.thumbnail(requester, entry.job.id, entry.picture.number, side_px=THUMBNAIL_PX)
         except NotFound:
             lost.add(number)  # As after a restore of the database alone; the others are there.
             continue
-        alt_text = say("alt_text", asker.locale, prompt=entry.job.prompt)[:1_000]
-        hidden = entry.picture.flagged and not asker.age_restricted
+        alt_text = say("alt_text", requester.locale, prompt=entry.job.prompt)[:1_000]
+        hidden = entry.picture.flagged and not requester.age_restricted
         files.append(discord.File(BytesIO(small.data), small.name, description=alt_text, spoiler=hidden))
-    return {"embed": _list(page, whose, asker, lost), "files": files, "view": _controls(page, whose, asker)}
+    return {"embed": _list(page, whose, requester, lost), "files": files, "view": _controls(page, whose, requester)}
 
 
-def _list(page: GalleryPage, whose: str, asker: Asker, lost: Collection[int]) -> discord.Embed:
+def _list(page: GalleryPage, whose: str, requester: Requester, lost: Collection[int]) -> discord.Embed:
     lines = []
     for number, entry in enumerate(page.entries, 1):
         job = entry.job
         line = f"**{number}.** {plain_prompt(job.prompt, PROMPT) or '–'} · <@{job.user_id}> · #{job.id}"
-        lines.append(line + (say("gallery_lost", asker.locale) if number in lost else ""))
-    text = "\n".join(lines) or say("gallery_empty", asker.locale)
-    embed = discord.Embed(title=say(f"gallery_{whose}", asker.locale), description=text)
-    return embed.set_footer(text=say("gallery_page", asker.locale, page=page.page, pages=page.pages, total=page.total))
+        lines.append(line + (say("gallery_lost", requester.locale) if number in lost else ""))
+    text = "\n".join(lines) or say("gallery_empty", requester.locale)
+    embed = discord.Embed(title=say(f"gallery_{whose}", requester.locale), description=text)
+    return embed.set_footer(
+        text=say("gallery_page", requester.locale, page=page.page, pages=page.pages, total=page.total)
+    )
 
 
-def _controls(page: GalleryPage, whose: str, asker: Asker) -> discord.ui.View | None:
+def _controls(page: GalleryPage, whose: str, requester: Requester) -> discord.ui.View | None:
     if not page.entries:
         return None
     controls = discord.ui.View(timeout=None)
@@ -123,7 +125,7 @@ def _controls(page: GalleryPage, whose: str, asker: Asker) -> discord.ui.View | 
         for number, entry in enumerate(page.entries, 1)
     ]
     menu: discord.ui.Select[Any] = discord.ui.Select(
-        custom_id="reverie-open", options=options, placeholder=say("gallery_open", asker.locale)
+        custom_id="reverie-open", options=options, placeholder=say("gallery_open", requester.locale)
     )
     controls.add_item(PictureSelect(menu))
     for sign, number, usable in (("◀", page.page - 1, page.page > 1), ("▶", page.page + 1, page.page < page.pages)):

@@ -7,7 +7,7 @@ from discord import app_commands
 
 from bot.frontend.answering import in_time, reply
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.messages.render import duration
 from bot.frontend.wording import described
 from bot.service import HostStatus
@@ -26,14 +26,14 @@ host = app_commands.Group(
 @host.command(name="status", description=described("command_host_status"))
 async def status(interaction: Interaction) -> None:
     """How the bot is."""
-    asker = asker_of(interaction)
-    found = await in_time(interaction, interaction.client.service.host.status(asker), private=True)
+    requester = requester_of(interaction)
+    found = await in_time(interaction, interaction.client.service.host.status(requester), private=True)
     text = say(
         "host_status",
-        asker.locale,
+        requester.locale,
         version=found.version,
-        up=duration(found.up_s, asker.locale),
-        painter=found.painter or "–",
+        up=duration(found.up_s, requester.locale),
+        worker=found.worker or "–",
         models=found.models,
         running=found.running,
         queued=found.queued,
@@ -46,9 +46,9 @@ async def status(interaction: Interaction) -> None:
         deaths=found.painter_deaths,
         servers=len(interaction.client.guilds),
     )
-    text += "\n" + _counted(found, asker.locale)
+    text += "\n" + _counted(found, requester.locale)
     if found.draining:
-        text += "\n" + say("host_drained", asker.locale)
+        text += "\n" + say("host_drained", requester.locale)
     await reply(interaction, text)
 
 
@@ -79,14 +79,14 @@ def _counted(found: HostStatus, locale: str) -> str:
 @app_commands.describe(on=described("option_drain"))
 async def drain(interaction: Interaction, on: bool = True) -> None:
     """Take nothing new, or take again."""
-    asker = asker_of(interaction)
-    await interaction.client.service.host.drain(asker, on=on)
-    await reply(interaction, say("host_drained" if on else "host_open", asker.locale))
+    requester = requester_of(interaction)
+    await interaction.client.service.host.drain(requester, on=on)
+    await reply(interaction, say("host_drained" if on else "host_open", requester.locale))
 
 
 @host.command(name="reload-styles", description=described("command_host_reload"))
 async def reload_styles(interaction: Interaction) -> None:
     """Read the host's styles from the config file again."""
-    asker = asker_of(interaction)
-    count = await interaction.client.service.host.reload_styles(asker, interaction.client.config_path)
-    await reply(interaction, say("host_reloaded", asker.locale, count=count))
+    requester = requester_of(interaction)
+    count = await interaction.client.service.host.reload_styles(requester, interaction.client.config_path)
+    await reply(interaction, say("host_reloaded", requester.locale, count=count))

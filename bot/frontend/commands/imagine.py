@@ -15,7 +15,7 @@ from bot.frontend.app import Interaction
 from bot.frontend.attachments import read
 from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
-from bot.service import Asker, ImageWish, Ticket, Wish
+from bot.service import ImageInput, JobSpec, Requester, SubmittedJob
 from bot.texts import say
 from generator import Settings
 
@@ -56,7 +56,7 @@ def command() -> app_commands.Command[Any, ..., Any]:
     ]
 
     async def imagine(interaction: Interaction, /, **given: Any) -> None:  # noqa: ANN401 - whatever the options hold
-        await take_on(interaction, lambda asker: _order(interaction, asker, given))
+        await take_on(interaction, lambda requester: _order(interaction, requester, given))
 
     first = inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     imagine.__signature__ = inspect.Signature([first, *options])  # type: ignore[attr-defined]  # read by discord.py
@@ -96,23 +96,23 @@ async def complete_style(interaction: Interaction, typed: str) -> list[app_comma
     ]
 
 
-async def _order(interaction: Interaction, asker: Asker, given: Mapping[str, Any]) -> Ticket:
+async def _order(interaction: Interaction, requester: Requester, given: Mapping[str, Any]) -> SubmittedJob:
     files = {name: given[name] for name in ("init_image", "image_prompt") if given[name] is not None}
     async with interaction.client.room.hold(len(files)):
         data = {name: await read(interaction, file, name) for name, file in files.items()}
-        return await interaction.client.service.submit(asker, _wish(given, data))
+        return await interaction.client.service.submit(requester, _spec(given, data))
 
 
-def _wish(given: Mapping[str, Any], data: Mapping[str, bytes]) -> Wish:
+def _spec(given: Mapping[str, Any], data: Mapping[str, bytes]) -> JobSpec:
     """What was typed, with the bytes of what was attached."""
     image_prompt = data.get("image_prompt")
-    return Wish(
+    return JobSpec(
         prompt=given["prompt"],
         settings={name: given[name] for name in (*FIRST, *LATER) if given[name] is not None},
         negative=given["negative"],
         style=given["style"],
         init_image=data.get("init_image"),
-        image_prompts=() if image_prompt is None else (ImageWish(data=image_prompt, weight=given["image_weight"]),),
+        image_prompts=() if image_prompt is None else (ImageInput(data=image_prompt, weight=given["image_weight"]),),
         count=given["count"],
         private=given["private"],
         timelapse=given["timelapse"],

@@ -8,7 +8,7 @@ from discord import app_commands
 from bot.errors import NotFound
 from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.messages.render import plain_prompt, when
 from bot.frontend.wording import described
 from bot.jobs import JobState
@@ -23,22 +23,22 @@ PROMPT = 60
 @app_commands.guild_only()
 async def queue(interaction: Interaction) -> None:
     """What is painted and what waits, in order."""
-    asker = asker_of(interaction)
-    views = await interaction.client.service.queue(asker)
+    requester = requester_of(interaction)
+    views = await interaction.client.service.queue(requester)
     if not views:
-        await reply(interaction, say("queue_empty", asker.locale))
+        await reply(interaction, say("queue_empty", requester.locale))
         return
-    lines = [_line(view, asker.locale) for view in views[:SHOWN]]
+    lines = [_line(view, requester.locale) for view in views[:SHOWN]]
     if len(views) > SHOWN:
-        lines.append(say("queue_more", asker.locale, count=len(views) - SHOWN))
-    paused = await interaction.client.service.guilds.paused(asker.guild_id)
-    title = say("queue_title_paused" if paused else "queue_title", asker.locale, count=len(views))
+        lines.append(say("queue_more", requester.locale, count=len(views) - SHOWN))
+    paused = await interaction.client.service.guilds.paused(requester.guild_id)
+    title = say("queue_title_paused" if paused else "queue_title", requester.locale, count=len(views))
     await reply(interaction, embed=discord.Embed(title=title, description="\n".join(lines)))
 
 
 async def complete_job(interaction: Interaction, typed: str) -> list[app_commands.Choice[int]]:
     """The person's own jobs that have not ended."""
-    jobs = await interaction.client.service.mine(asker_of(interaction))
+    jobs = await interaction.client.service.mine(requester_of(interaction))
     names = [(job.id, f"#{job.id} · {job.prompt}"[:100]) for job in jobs]
     return [app_commands.Choice(name=name, value=job_id) for job_id, name in names if typed.lower() in name.lower()][
         :25
@@ -51,15 +51,15 @@ async def complete_job(interaction: Interaction, typed: str) -> list[app_command
 @app_commands.guild_only()
 async def cancel(interaction: Interaction, job: app_commands.Range[int, 1] | None = None) -> None:
     """Cancel a job; without its number the person's newest."""
-    asker, service = asker_of(interaction), interaction.client.service
+    requester, service = requester_of(interaction), interaction.client.service
     if job is None:
-        mine = await service.mine(asker)
+        mine = await service.mine(requester)
         if not mine:
             raise NotFound("nothing_to_cancel")
         job = mine[-1].id
-    cancelled = await service.cancel(asker, job)
+    cancelled = await service.cancel(requester, job)
     await reply(
-        interaction, say("cancelled", asker.locale, job=cancelled.id, prompt=plain_prompt(cancelled.prompt, PROMPT))
+        interaction, say("cancelled", requester.locale, job=cancelled.id, prompt=plain_prompt(cancelled.prompt, PROMPT))
     )
 
 

@@ -11,12 +11,12 @@ from bot.errors import NotFound
 from bot.frontend import pictures
 from bot.frontend.answering import take_on
 from bot.frontend.app import App, Interaction
-from bot.frontend.asking import asker_of, check_place
+from bot.frontend.asking import check_place, requester_of
 from bot.frontend.attachments import read
 from bot.frontend.components.modals import TEXT, Form
 from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
-from bot.service import Asker, ImageWish, Ticket, Wish
+from bot.service import ImageInput, JobSpec, Requester, SubmittedJob
 from bot.texts import say
 
 PICTURES = ("image/png", "image/jpeg", "image/webp", "image/gif")
@@ -38,10 +38,10 @@ async def recipe(
 async def again(interaction: Interaction, file: discord.Attachment, new_seed: bool = False) -> None:
     """Paint by the recipe that a file carries."""
 
-    async def order(asker: Asker) -> Ticket:
+    async def order(requester: Requester) -> SubmittedJob:
         async with interaction.client.room.hold(1):
             data = await read(interaction, file, "file")
-            return await interaction.client.service.again_from_file(asker, data, new_seed=new_seed)
+            return await interaction.client.service.again_from_file(requester, data, new_seed=new_seed)
 
     await take_on(interaction, order)
 
@@ -50,7 +50,7 @@ async def again(interaction: Interaction, file: discord.Attachment, new_seed: bo
 @app_commands.guild_only()
 async def show_recipe(interaction: Interaction, message: discord.Message) -> None:
     """The recipe of the job that a message shows."""
-    job = await interaction.client.service.archive.job_of_message(asker_of(interaction), message.id)
+    job = await interaction.client.service.archive.job_of_message(requester_of(interaction), message.id)
     if job is None:
         raise NotFound("no_job_in_message")
     await pictures.recipe(interaction, job.id, 1)
@@ -60,13 +60,13 @@ async def show_recipe(interaction: Interaction, message: discord.Message) -> Non
 @app_commands.guild_only()
 async def imagine_like(interaction: Interaction, message: discord.Message) -> None:
     """Paint after the picture in a message: from it, or towards it."""
-    asker = asker_of(interaction)
+    requester = requester_of(interaction)
     check_place(interaction)
     found = next((item for item in message.attachments if (item.content_type or "").startswith(PICTURES)), None)
     if found is None:
         raise NotFound("no_picture_in_message")
-    job = await interaction.client.service.archive.job_of_message(asker, message.id)
-    await interaction.response.send_modal(LikeForm(found, "" if job is None else job.prompt, asker.locale))
+    job = await interaction.client.service.archive.job_of_message(requester, message.id)
+    await interaction.response.send_modal(LikeForm(found, "" if job is None else job.prompt, requester.locale))
 
 
 class LikeForm(Form):
@@ -93,12 +93,12 @@ class LikeForm(Form):
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Order the picture."""
 
-        async def order(asker: Asker) -> Ticket:
+        async def order(requester: Requester) -> SubmittedJob:
             async with interaction.client.room.hold(1):
                 data = await read(interaction, self.picture, "picture")
-                wish = Wish(prompt=self.prompt.value, init_image=data)
+                spec = JobSpec(prompt=self.prompt.value, init_image=data)
                 if self.use.values[0] == "prompt":
-                    wish = Wish(prompt=self.prompt.value, image_prompts=(ImageWish(data=data),))
-                return await interaction.client.service.submit(asker, wish)
+                    spec = JobSpec(prompt=self.prompt.value, image_prompts=(ImageInput(data=data),))
+                return await interaction.client.service.submit(requester, spec)
 
         await take_on(interaction, order)

@@ -10,7 +10,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.errors import InvalidWish
+from bot.errors import InvalidJobSpec
 from bot.frontend.app import App, Interaction
 from bot.frontend.commands import about, admin, blend, blocklist, gallery, host, imagine, queue, recipe, styles
 from bot.frontend.components.keys import JobButton
@@ -41,7 +41,7 @@ class Tree(app_commands.CommandTree[App]):
         typed = interaction.namespace if interaction.type is discord.InteractionType.application_command else ()
         for name, value in typed:
             if isinstance(value, int) and abs(value) > MOST:
-                await explain(interaction, InvalidWish("number_too_large", field=name, name=name))
+                await explain(interaction, InvalidJobSpec("number_too_large", field=name, name=name))
                 return False
         return True
 
@@ -72,13 +72,13 @@ async def sync(app: App, tree: Tree, *, anew: bool = False) -> bool:
         tree.clear_commands(guild=None)
     if known:
         return False
-    if all([await tell(tree, place) for place in places]):
+    if all([await send(tree, place) for place in places]):
         await notes.put_note(DIGEST_NOTE, digest)
     _log.info("commands synced", extra=facts(commands=len(payload)))
     return True
 
 
-async def tell(tree: Tree, place: discord.Object | None) -> bool:
+async def send(tree: Tree, place: discord.Object | None) -> bool:
     """Tell Discord the commands of one server, or of all (None); whether it took them."""
     try:
         await tree.sync(guild=place)

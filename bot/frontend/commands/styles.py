@@ -8,7 +8,7 @@ from discord import app_commands
 from bot.config import MAX_STYLE_CHARACTERS
 from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.commands.imagine import complete_style
 from bot.frontend.messages.render import plain_prompt
 from bot.frontend.wording import described
@@ -22,11 +22,11 @@ styles = app_commands.Group(name="styles", description=described("command_styles
 @styles.command(name="list", description=described("command_styles_list"))
 async def show(interaction: Interaction) -> None:
     """All styles of the server and the host."""
-    asker = asker_of(interaction)
-    found = await interaction.client.service.words.styles(asker.guild_id)
+    requester = requester_of(interaction)
+    found = await interaction.client.service.words.styles(requester.guild_id)
     lines = [f"**{plain_prompt(style.name)}**: {plain_prompt(style.text, 80)}" for style in found[:SHOWN]]
-    text = "\n".join(lines) or say("styles_none", asker.locale)
-    await reply(interaction, embed=discord.Embed(title=say("styles_title", asker.locale), description=text))
+    text = "\n".join(lines) or say("styles_none", requester.locale)
+    await reply(interaction, embed=discord.Embed(title=say("styles_title", requester.locale), description=text))
 
 
 @styles.command(name="add", description=described("command_styles_add"))
@@ -37,10 +37,10 @@ async def add(
     text: app_commands.Range[str, 1, MAX_STYLE_CHARACTERS],
 ) -> None:
     """Add a style to the server, or replace one."""
-    asker = asker_of(interaction)
-    style = await interaction.client.service.words.add_style(asker, name, text)
+    requester = requester_of(interaction)
+    style = await interaction.client.service.words.add_style(requester, name, text)
     await reply(
-        interaction, say("style_added", asker.locale, name=plain_prompt(style.name), text=plain_prompt(style.text))
+        interaction, say("style_added", requester.locale, name=plain_prompt(style.name), text=plain_prompt(style.text))
     )
 
 
@@ -49,6 +49,6 @@ async def add(
 @app_commands.autocomplete(name=complete_style)
 async def remove(interaction: Interaction, name: app_commands.Range[str, 1, 100]) -> None:
     """Remove a style of the server."""
-    asker = asker_of(interaction)
-    await interaction.client.service.words.remove_style(asker, name)
-    await reply(interaction, say("style_removed", asker.locale, name=plain_prompt(name)))
+    requester = requester_of(interaction)
+    await interaction.client.service.words.remove_style(requester, name)
+    await reply(interaction, say("style_removed", requester.locale, name=plain_prompt(name)))

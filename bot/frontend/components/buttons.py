@@ -8,11 +8,11 @@ from bot.errors import NotFound
 from bot.frontend import pictures
 from bot.frontend.answering import take_on
 from bot.frontend.app import Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.components import remix, report
 from bot.frontend.errors import told
 from bot.jobs import Origin
-from bot.service import Change
+from bot.service import FollowUp
 
 Deed = Callable[[Interaction, int, int], Awaitable[None]]
 
@@ -30,21 +30,23 @@ def go_on(kind: Origin) -> Deed:
     """A button that orders another picture from this one."""
 
     async def deed(interaction: Interaction, job_id: int, number: int) -> None:
-        change = Change(kind=kind)
-        await take_on(interaction, lambda asker: interaction.client.service.go_on(asker, job_id, number, change))
+        change = FollowUp(kind=kind)
+        await take_on(
+            interaction, lambda requester: interaction.client.service.go_on(requester, job_id, number, change)
+        )
 
     return deed
 
 
 async def finish(interaction: Interaction, job_id: int, number: int) -> None:
     """Keep the picture so far; the job's own message says the rest."""
-    await interaction.client.service.finish_early(asker_of(interaction), job_id)
+    await interaction.client.service.finish_early(requester_of(interaction), job_id)
     await interaction.response.defer()
 
 
 async def cancel(interaction: Interaction, job_id: int, number: int) -> None:
     """Cancel; the job's own message says the rest."""
-    await interaction.client.service.cancel(asker_of(interaction), job_id)
+    await interaction.client.service.cancel(requester_of(interaction), job_id)
     await interaction.response.defer()
 
 

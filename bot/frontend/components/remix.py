@@ -8,16 +8,16 @@ import discord
 
 from bot.frontend.answering import take_on
 from bot.frontend.app import App, Interaction
-from bot.frontend.asking import asker_of, check_place
+from bot.frontend.asking import check_place, requester_of
 from bot.frontend.components.modals import TEXT, Form
 from bot.jobs import Job, Origin
-from bot.service import Change
+from bot.service import FollowUp
 from bot.texts import say
 
 
 async def ask(interaction: Interaction, job_id: int, number: int) -> None:
     """Show the modal, with the prompt as it was."""
-    job = await interaction.client.service.archive.job(asker_of(interaction), job_id)
+    job = await interaction.client.service.archive.job(requester_of(interaction), job_id)
     check_place(interaction)
     await interaction.response.send_modal(RemixForm(job, number, interaction.locale.value))
 
@@ -35,6 +35,6 @@ class RemixForm(Form):
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Order the picture."""
-        change = Change(kind=Origin.REMIX, prompt=self.prompt.value)
+        change = FollowUp(kind=Origin.REMIX, prompt=self.prompt.value)
         service = interaction.client.service
-        await take_on(interaction, lambda asker: service.go_on(asker, self.job_id, self.number, change))
+        await take_on(interaction, lambda requester: service.go_on(requester, self.job_id, self.number, change))

@@ -9,7 +9,7 @@ import discord
 
 from bot.frontend.answering import reply
 from bot.frontend.app import App, Interaction
-from bot.frontend.asking import asker_of
+from bot.frontend.asking import requester_of
 from bot.frontend.components.modals import Form
 from bot.frontend.messages.discord_errors import TROUBLE
 from bot.frontend.messages.render import plain_prompt
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 async def ask(interaction: Interaction, job_id: int, number: int) -> None:
     """Show the modal."""
-    await interaction.client.service.archive.job(asker_of(interaction), job_id)
+    await interaction.client.service.archive.job(requester_of(interaction), job_id)
     await interaction.response.send_modal(ReportForm(job_id, number, interaction.locale.value))
 
 
@@ -47,7 +47,7 @@ class ReportForm(Form):
         """Write it down and tell the server's report channel."""
         reason = ReportReason(self.reason.values[0])
         report = await interaction.client.service.archive.report(
-            asker_of(interaction), self.job_id, self.number, reason, self.details.value
+            requester_of(interaction), self.job_id, self.number, reason, self.details.value
         )
         await reply(interaction, say("report_thanks", interaction.locale.value))
         await _tell(interaction.client, report)

@@ -30,7 +30,7 @@ COLOURS = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class MessageContent:
     """What a message holds. `files` replace what it held before."""
 
     content: str
@@ -50,7 +50,7 @@ class Shown:
         ]
 
 
-def shown(view: JobView, notes: Sequence[Sentence] = ()) -> Shown:
+def shown(view: JobView, notes: Sequence[Sentence] = ()) -> MessageContent:
     """A job that waits, is painted, or ended without a picture."""
     job = view.job
     files: tuple[PictureFile, ...] = ()
@@ -63,10 +63,10 @@ def shown(view: JobView, notes: Sequence[Sentence] = ()) -> Shown:
     embed = None if job.private else _embed(job, [*notes, *view.warnings], files)
     step = view.preview.step if view.preview is not None else None
     marks = (content, None if embed is None else embed.description, step, view.number)
-    return Shown(content, embed, _buttons_under_way(view), files, False, _alt_text(job), marks)
+    return MessageContent(content, embed, _buttons_under_way(view), files, False, _alt_text(job), marks)
 
 
-def finished(delivery: Delivery) -> Shown:
+def finished(delivery: Delivery) -> MessageContent:
     """The message that a job's pictures are posted in."""
     job, pictures = delivery.job, delivery.pictures
     if job.private:
@@ -74,13 +74,13 @@ def finished(delivery: Delivery) -> Shown:
         buttons = discord.ui.View(timeout=None)
         buttons.add_item(job_button("show", job.id, locale))
         buttons.add_item(job_button("delete", job.id, locale))
-        return Shown(say("state_private_done", locale, user=f"<@{job.user_id}>"), None, buttons)
+        return MessageContent(say("state_private_done", locale, user=f"<@{job.user_id}>"), None, buttons)
     return final(job, pictures, delivery.files, spoiler=delivery.spoiler)
 
 
 def final(
     job: Job, pictures: Sequence[StoredPicture], files: tuple[PictureFile, ...], *, spoiler: bool = False
-) -> Shown:
+) -> MessageContent:
     """Finished pictures with their recipe in short and all buttons."""
     locale = job.locale
     best = max(picture.similarity for picture in pictures)
@@ -88,12 +88,12 @@ def final(
         "state_done", locale, user=f"<@{job.user_id}>", similarity=f"{best:.2f}", time=duration(job.paint_s, locale)
     )
     embed = _embed(job, [], () if spoiler else files[:1], pictures, done=True)
-    return Shown(content, embed, buttons_when_done(job, pictures), files, spoiler, _alt_text(job))
+    return MessageContent(content, embed, buttons_when_done(job, pictures), files, spoiler, _alt_text(job))
 
 
-def wordless(plain: Shown, locale: str) -> Shown:
+def wordless(plain: MessageContent, locale: str) -> MessageContent:
     """The same without a person's words, where Discord's moderation does not let them pass."""
-    return Shown(say("words_withheld", locale), None, plain.buttons, plain.files, plain.spoiler)
+    return MessageContent(say("words_withheld", locale), None, plain.buttons, plain.files, plain.spoiler)
 
 
 def buttons_when_done(job: Job, pictures: Sequence[StoredPicture]) -> discord.ui.View:

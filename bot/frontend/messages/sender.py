@@ -16,7 +16,7 @@ import discord
 from bot.frontend.app import App, Interaction
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
-from bot.frontend.messages.render import Shown
+from bot.frontend.messages.render import MessageContent
 from bot.jobs import Job, JobState
 from bot.log import about, new_error_id
 from bot.service import Delivery
@@ -38,13 +38,13 @@ _REACHED = (Fault.OTHER, Fault.CLOSED)
 _log = logging.getLogger(__name__)
 
 
-class Poster:
+class MessageSender:
     """The ways to a message."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def progress(self, job: Job, shown: Shown, token: Interaction | None) -> bool:
+    async def progress(self, job: Job, shown: MessageContent, token: Interaction | None) -> bool:
         """Show progress; False if the message was deleted, so that there is nothing to edit."""
         job = await self._placed(job)
         if job.message_id is None:
@@ -58,7 +58,7 @@ class Poster:
             return False
         raise error
 
-    async def tell(self, job: Job, shown: Shown, token: Interaction | None) -> None:
+    async def send(self, job: Job, shown: MessageContent, token: Interaction | None) -> None:
         """Say how a job ended; a failure also in a new message, where the old one is gone."""
         error: Exception | None = None
         job = await self._placed(job)
@@ -136,7 +136,7 @@ class Poster:
                 else:
                     raise
 
-    async def _write(self, delivery: Delivery, shown: Shown, token: Interaction | None) -> int:
+    async def _write(self, delivery: Delivery, shown: MessageContent, token: Interaction | None) -> int:
         job = await self._placed(delivery.job)
         if job.message_id is not None and await self._edited(job, shown, token):
             return job.message_id
@@ -146,14 +146,14 @@ class Poster:
                 return found
         return await self._send(job, shown, nonce=job.nonce)
 
-    async def _edited(self, job: Job, shown: Shown, token: Interaction | None) -> bool:
+    async def _edited(self, job: Job, shown: MessageContent, token: Interaction | None) -> bool:
         """Whether a job's message could be edited; what may pass, or hinders a new message as well, is raised."""
         edited, error = await self._edit(job, shown, token)
         if error is not None and not edited and fault_of(error) not in _REACHED:
             raise error
         return edited
 
-    async def _edit(self, job: Job, shown: Shown, token: Interaction | None) -> tuple[bool, Exception | None]:
+    async def _edit(self, job: Job, shown: MessageContent, token: Interaction | None) -> tuple[bool, Exception | None]:
         """Edit a job's message by the token, else as the bot; whether that worked, and what hindered it."""
         error: Exception | None = None
         for own in (False, True):
@@ -169,20 +169,20 @@ class Poster:
                     break
         return False, error
 
-    async def _edit_own(self, job: Job, shown: Shown) -> None:
+    async def _edit_own(self, job: Job, shown: MessageContent) -> None:
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         await channel.get_partial_message(job.message_id or 0).edit(
             content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
         )
 
-    async def _edit_by_token(self, shown: Shown, token: Interaction | None) -> None:
+    async def _edit_by_token(self, shown: MessageContent, token: Interaction | None) -> None:
         if token is not None:
             async with asyncio.timeout(TOKEN_CALL_S):
                 await token.edit_original_response(
                     content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
                 )
 
-    async def _send(self, job: Job, shown: Shown, *, nonce: str) -> int:
+    async def _send(self, job: Job, shown: MessageContent, *, nonce: str) -> int:
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         sent = await channel.send(
             shown.content,

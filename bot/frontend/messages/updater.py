@@ -19,7 +19,7 @@ from bot.errors import BotError, FilesError
 from bot.frontend.app import App, Interaction
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
-from bot.frontend.messages.sender import Poster
+from bot.frontend.messages.sender import MessageSender
 from bot.jobs import Job, JobState
 from bot.log import about, new_error_id
 from bot.service import JobView
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class Track:
+class TrackedMessage:
     """What the board knows of one message; times are `time.monotonic`'s."""
 
     job_id: int
@@ -77,13 +77,13 @@ class Track:
         return min(self.looked_at + LOOK_S if self.touched else _NEVER, self.again_at)
 
 
-class Board:
+class MessageUpdater:
     """All messages of jobs that have not ended."""
 
     def __init__(self, app: App, external_wait: ExternalWait) -> None:
         self._app, self._wait = app, external_wait
-        self._poster = Poster(app)
-        self._tracks: dict[int, Track] = {}
+        self._sender = MessageSender(app)
+        self._tracks: dict[int, TrackedMessage] = {}
         self._editors: dict[int, asyncio.Task[None]] = {}
         self._stirred: dict[int, asyncio.Event] = {}
         self._finders: set[asyncio.Task[None]] = set()
@@ -98,7 +98,7 @@ class Board:
 
     def follow(self, job: Job, interaction: Interaction | None = None, notes: tuple[Sentence, ...] = ()) -> None:
         """Keep a job's message up to date from now on; `interaction` is the one that its message answers."""
-        track = self._tracks.setdefault(job.id, Track(job.id, job.channel_id))
+        track = self._tracks.setdefault(job.id, TrackedMessage(job.id, job.channel_id))
         if interaction is not None:
             track.interaction, track.notes, track.edited_at = interaction, notes, time.monotonic()
         self.touch(job.id)
@@ -172,7 +172,7 @@ class Board:
         stirred.clear()
         await self._wait(_happens(stirred, pause_s), FOR_A_TIME)
 
-    async def _show(self, track: Track, *, hurry: bool = False) -> None:
+    async def _show(self, track: TrackedMessage, *, hurry: bool = False) -> None:
         """Look at a job and bring its message up to date, if it is time; whatever goes wrong, others go on."""
         track.touched, track.again_at, track.looked_at = False, _NEVER, time.monotonic()
         if track.job_id in self._answering:
@@ -193,7 +193,7 @@ class Board:
             _log.exception("a message could not be edited", extra=about(job=track.job_id, error_id=error_id))
             self._later(track, exc)
 
-    async def _progress(self, track: Track, view: JobView, hurry: bool) -> None:
+    async def _progress(self, track: TrackedMessage, view: JobView, hurry: bool) -> None:
         begun = track.waits and view.job.state is not JobState.QUEUED
         if begun or (view.due_at is not None and _shifted(track.told_end_at, view.due_at)):
             track.waits, track.told_end_at = False, view.due_at or _NEVER
@@ -204,7 +204,7 @@ class Board:
         if shown.marks == track.marks:
             return
         try:
-            track.silent = not await self._poster.progress(view.job, shown, self._token(track))
+            track.silent = not await self._sender.progress(view.job, shown, self._token(track))
             track.marks, track.tries = shown.marks, 0
         except TROUBLE as exc:
             _log.info("progress dropped: %r", exc, extra=about(job=track.job_id))
@@ -213,7 +213,7 @@ class Board:
         finally:
             track.edited_at, track.wrong = time.monotonic(), False
 
-    def _is_time(self, track: Track, view: JobView) -> bool:
+    def _is_time(self, track: TrackedMessage, view: JobView) -> bool:
         """Whether progress may be shown now; else it is put off."""
         job, now = view.job, time.monotonic()
         if track.silent:
@@ -229,10 +229,10 @@ class Board:
             track.again_at = at
         return at <= now
 
-    async def _deliver(self, track: Track, job: Job) -> None:
+    async def _deliver(self, track: TrackedMessage, job: Job) -> None:
         """Post the finished pictures; again and again until Discord has them or the channel is gone."""
         try:
-            done = await self._poster.deliver(job, self._token(track))
+            done = await self._sender.deliver(job, self._token(track))
         except FilesError as exc:
             self._later(track, exc)
         except TROUBLE as exc:
@@ -243,12 +243,12 @@ class Board:
             if done:
                 self._forget(track)
 
-    async def _tell(self, track: Track, view: JobView) -> None:
+    async def _tell(self, track: TrackedMessage, view: JobView) -> None:
         """Say in its message how a job ended without a picture."""
         job = view.job
         if not job.told:
             try:
-                await self._poster.tell(job, message.shown(view), self._token(track))
+                await self._sender.send(job, message.shown(view), self._token(track))
             except TROUBLE as exc:
                 if fault_of(exc) is Fault.PASSING and track.tries < MAX_TRIES:
                     self._later(track, exc)
@@ -264,17 +264,17 @@ class Board:
                 track.touched, track.wrong = True, track.wrong or wrong
                 self._stir(track.channel_id)
 
-    def _later(self, track: Track, error: BaseException) -> None:
+    def _later(self, track: TrackedMessage, error: BaseException) -> None:
         pause_s = 5.0 if isinstance(error, BotError) else wait_s(error, track.tries)
         track.tries += 1
         track.again_at = time.monotonic() + pause_s
 
-    def _forget(self, track: Track) -> None:
+    def _forget(self, track: TrackedMessage) -> None:
         self._tracks.pop(track.job_id, None)
         if track.waits:
             self._places_moved()
 
-    def _token(self, track: Track) -> Interaction | None:
+    def _token(self, track: TrackedMessage) -> Interaction | None:
         """The interaction that the message answers, as long as its token lives."""
         interaction = track.interaction
         if interaction is None:

@@ -29,5 +29,5 @@ async def live(fake: FakeDiscord, tmp_path: Path, config: Config) -> AsyncIterat
         await live.start()
         yield live
         live.fake.faults.clear()
-        live.dreamer.open.set()
+        live.engine.open.set()
         await live.stop()

@@ -14,7 +14,7 @@ from discord.gateway import KeepAliveHandler
 from bot.config import Config
 from bot.frontend.client import Reverie, run
 from bot.jobs import Job, JobState
-from bot.monitoring.heartbeat import Pulse
+from bot.monitoring.heartbeat import Heartbeat
 from bot.wiring import build
 from generator import Settings
 from tests.bot.bench import until
@@ -37,7 +37,7 @@ class Live:
 
     def __init__(self, fake: FakeDiscord, folder: Path, config: Config) -> None:
         self.fake, self.folder, self.config = fake, folder / "data", config
-        self.dreamer = FakeDreamer()
+        self.engine = FakeDreamer()
         self.guild = fake.world.add_guild("Test")
         self.channel = self.guild.add_channel("pictures")
         self.ann = self.guild.add_member("ann")
@@ -50,8 +50,8 @@ class Live:
         """Start the bot and wait until it is connected."""
         self.fake.gateway.forget()
         self._stop = asyncio.Event()
-        self.client = build(self.config, self.folder, self.dreamer, SETTINGS)
-        self._run = asyncio.create_task(run(self.client, TOKEN, self._stop, Pulse(self.folder)))
+        self.client = build(self.config, self.folder, self.engine, SETTINGS)
+        self._run = asyncio.create_task(run(self.client, TOKEN, self._stop, Heartbeat(self.folder)))
         ready = asyncio.create_task(self.fake.gateway.ready.wait())
         await asyncio.wait({ready, self._run}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
@@ -116,7 +116,7 @@ async def on_a_fake(kind: type[L], folder: Path, config: Config, *, started: boo
                 await live.start()
             yield live
             fake.faults.clear()
-            live.dreamer.open.set()
+            live.engine.open.set()
             await live.stop()
     assert not fake.problems()
 

@@ -22,7 +22,7 @@ def png(side_px: int = 64) -> bytes:
 
 
 async def test_an_imagine_is_answered_with_a_public_message(live: Live) -> None:
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     answer = await live.imagine()
     (message,) = live.channel.visible()
     assert message is answer.message
@@ -54,7 +54,7 @@ async def test_an_answer_that_comes_too_late_becomes_a_message_of_its_own(live: 
 async def test_an_answer_to_a_job_that_is_deleted_meanwhile_is_taken_back_although_a_connection_is_cut(
     live: Live,
 ) -> None:
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     live.fake.faults.slow("POST", CALLBACK, 1.0)
     cut = live.fake.faults.cut("DELETE", "/webhooks/*", Cut.BEFORE, times=2)  # aiohttp tries a second time itself
     asked = asyncio.create_task(live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple"))
@@ -88,7 +88,7 @@ async def test_buttons_answer_and_go_on(live: Live) -> None:
     form = await live.fake.click(answer.message, "reverie:remix", live.ann)
     await live.fake.fill_in(form, prompt="a green pear")
     await live.ended(3)
-    assert live.dreamer.begun[-1].prompt == "a green pear"
+    assert live.engine.begun[-1].prompt == "a green pear"
 
 
 async def test_delete_takes_the_message_away(live: Live) -> None:
@@ -111,7 +111,7 @@ async def test_choices_come_while_somebody_types(live: Live) -> None:
 async def test_an_attached_picture_is_fetched_and_used(live: Live) -> None:
     await live.imagine(init_image=Upload("apple.png", png()))
     await live.ended()
-    assert live.dreamer.begun[0].init_image is not None
+    assert live.engine.begun[0].init_image is not None
 
 
 async def test_a_picture_that_is_slow_to_fetch_keeps_the_person_waiting_with_a_sign(live: Live) -> None:
@@ -132,7 +132,7 @@ async def test_a_picture_that_is_gone_is_refused_with_a_sentence(live: Live) -> 
 
 
 async def test_a_crowd_is_answered_and_the_limits_hold(live: Live) -> None:
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     people = [live.guild.add_member(f"person {number}") for number in range(20)]
     typed = [await live.fake.type_command(live.channel, person, "imagine", prompt="x") for person in people * 6]
     await asyncio.gather(*(item.answered(60.0) for item in typed))

@@ -60,10 +60,10 @@ async def test_a_resume_that_is_refused_is_followed_by_a_new_session(live: Live)
 
 
 async def test_a_picture_is_posted_while_the_gateway_is_away(live: Live) -> None:
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     answer = await live.imagine()
     await live.fake.gateway.invalidate()
-    live.dreamer.open.set()
+    live.engine.open.set()
     await served(live, answer)
 
 

@@ -28,7 +28,7 @@ async def under_way(live: Live, count: int) -> list[Job]:
 
 
 async def test_an_answer_that_comes_while_its_asker_is_forgotten_goes_too(live: Live) -> None:
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     await live.imagine()
     privacy = await (await live.fake.type_command(live.channel, live.ann, "privacy")).answered()
     question = (await pressed(live, privacy, "reverie-own:forget")).message
@@ -61,7 +61,7 @@ async def test_a_message_that_a_job_gets_when_it_is_deleted_is_taken_back(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "GRACE_S", 0.0)
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     live.fake.faults.cut("POST", CALLBACK, Cut.BEFORE, times=2)  # aiohttp tries a second time itself
     slow = live.fake.faults.slow("POST", "/channels/*", 1.0)
     await live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple")

@@ -24,7 +24,7 @@ def posted(live: Live) -> Message:
 
 async def begin(live: Live) -> None:
     """A job of Ann's whose painting waits."""
-    live.dreamer.open.clear()
+    live.engine.open.clear()
     await live.imagine()
 
 
@@ -50,13 +50,13 @@ async def test_a_grid_and_a_timelapse_arrive_byte_for_byte(live: Live) -> None:
 
 
 async def test_the_preview_is_replaced_by_the_picture(live: Live) -> None:
-    live.dreamer.step_s = 0.5
+    live.engine.step_s = 0.5
     answer = await live.imagine(steps=30)
     message = answer.message
     assert message is not None
     await live.fake.until(lambda: message.attachments)
     assert message.attachments[0].filename == "preview-1.jpg"
-    live.dreamer.step_s = 0.0
+    live.engine.step_s = 0.0
     await live.ended()
     posted(live)
 
@@ -67,7 +67,7 @@ async def test_an_error_of_discords_delays_the_picture_and_no_more(live: Live, s
     if path == AS_BOT:
         live.fake.expire_tokens()
     fault = live.fake.faults.refuse("PATCH", path, status)
-    live.dreamer.open.set()
+    live.engine.open.set()
     await live.ended()
     posted(live)
     assert fault.hits == 1
@@ -80,7 +80,7 @@ async def test_a_rate_limit_delays_the_picture_and_no_more(live: Live, path: str
     if path == AS_BOT:
         live.fake.expire_tokens()
     fault = live.fake.faults.limit("PATCH", path, **limit)
-    live.dreamer.open.set()
+    live.engine.open.set()
     await live.ended()
     posted(live)
     assert fault.hits == 1
@@ -90,7 +90,7 @@ async def test_the_global_rate_limit_holds_all_calls_back_for_its_time(live: Liv
     await begin(live)
     live.fake.expire_tokens()
     live.fake.faults.limit("PATCH", AS_BOT, 1.0, everywhere=True)
-    live.dreamer.open.set()
+    live.engine.open.set()
     await live.ended()
     refused, taken = [call.at for call in live.fake.sent("PATCH", "/channels/") if call.files or call.status == 429][:2]
     assert taken - refused >= 0.9
@@ -101,7 +101,7 @@ async def test_the_global_rate_limit_holds_all_calls_back_for_its_time(live: Liv
 async def test_a_rate_limit_of_hours_on_the_interactions_token_does_not_hold_the_picture_back(live: Live) -> None:
     await begin(live)
     live.fake.faults.limit("PATCH", BY_TOKEN, 3_600.0, times=None)
-    live.dreamer.open.set()
+    live.engine.open.set()
     await live.ended()
     posted(live)
 
@@ -113,7 +113,7 @@ async def test_a_connection_that_is_cut_delays_the_picture_and_no_more(live: Liv
     if path == AS_BOT:
         live.fake.expire_tokens()
     fault = live.fake.faults.cut("PATCH", path, where)
-    live.dreamer.open.set()
+    live.engine.open.set()
     await live.ended()
     posted(live)
     assert fault.hits == 1
@@ -124,7 +124,7 @@ async def test_a_new_message_whose_answer_is_lost_is_not_sent_twice(live: Live, 
     await begin(live)
     live.channel.visible()[0].deleted = True
     fault = live.fake.faults.cut("POST", NEW, where)
-    live.dreamer.open.set()
+    live.engine.open.set()
     await live.ended()
     posted(live)
     assert fault.hits == 1
@@ -133,7 +133,7 @@ async def test_a_new_message_whose_answer_is_lost_is_not_sent_twice(live: Live, 
 async def test_after_the_token_died_the_bot_edits_its_own_message(live: Live) -> None:
     await begin(live)
     live.fake.expire_tokens()
-    live.dreamer.open.set()
+    live.engine.open.set()
     await live.ended()
     posted(live)
     assert live.fake.sent("PATCH", "/webhooks/")[-1].status == 401
@@ -143,7 +143,7 @@ async def test_after_the_token_died_the_bot_edits_its_own_message(live: Live) ->
 async def test_where_the_message_is_gone_a_new_one_comes(live: Live) -> None:
     await begin(live)
     live.channel.visible()[0].deleted = True
-    live.dreamer.open.set()
+    live.engine.open.set()
     job = await live.ended()
     assert posted(live).id == job.message_id
     (sent,) = live.fake.sent("POST", f"/channels/{live.channel.id}/messages")
@@ -158,7 +158,7 @@ async def test_a_channel_that_is_closed_is_tried_again_until_it_is_open(live: Li
         live.fake.faults.refuse(method, f"/channels/{live.channel.id}/*", 403, code, times=None)
         for method in ("PATCH", "POST")
     ]
-    live.dreamer.open.set()
+    live.engine.open.set()
 
     async def waits() -> Job | None:
         job = await live.job()
@@ -177,7 +177,7 @@ async def test_a_channel_that_is_gone_ends_the_job(live: Live) -> None:
     await begin(live)
     live.fake.expire_tokens()
     live.channel.gone = True
-    live.dreamer.open.set()
+    live.engine.open.set()
 
     async def failed() -> Job | None:
         job = await live.job()

@@ -27,12 +27,12 @@ async def env(built: Stage) -> AsyncIterator[simcord.Env]:
     env = built.waits.env = simcord.Env(built.make_client(), settle_timeout=30.0)
     await env.start()
     yield env
-    built.dreamer.open.set()
+    built.engine.open.set()
     await built.client.close()
     await env.shutdown()
     # simcord also gathers what was told to the person, and what a test brought about.
     errors = [getattr(error, "original", error) for error in env.errors]
-    unexpected = [error for error in errors if not isinstance(error, BotError) and error is not built.dreamer.foresight]
+    unexpected = [error for error in errors if not isinstance(error, BotError) and error is not built.engine.foresight]
     assert not unexpected, unexpected
     assert not problems_in(env)
 

@@ -15,7 +15,7 @@ from simcord.results import InteractionResult, ResponseMessage
 from bot.config import Config
 from bot.frontend.client import Reverie
 from bot.jobs import Job, JobState
-from bot.service import Asker, Service
+from bot.service import Requester, Service
 from bot.wiring import build
 from generator import Settings
 from tests.bot.fake_dream import FakeDreamer
@@ -42,11 +42,11 @@ class Stage:
 
     def __init__(self, folder: Path, config: Config) -> None:
         self.config, self.folder = config, folder
-        self.dreamer, self.waits = FakeDreamer(), Waits()
+        self.engine, self.waits = FakeDreamer(), Waits()
 
     def make_client(self) -> Reverie:
         """A client with everything behind it, on the same data folder each time."""
-        self.client = build(self.config, self.folder, self.dreamer, SETTINGS, external_wait=self.waits, shard_count=1)
+        self.client = build(self.config, self.folder, self.engine, SETTINGS, external_wait=self.waits, shard_count=1)
         self.client.fetch = discord.Attachment.read
         return self.client
 
@@ -94,10 +94,10 @@ class Stage:
         """A message in the channel."""
         return self.channel.history()[index]
 
-    def asker(self, member: simcord.MemberActor) -> Asker:
+    def requester(self, member: simcord.MemberActor) -> Requester:
         """The member as the service sees it."""
         manages = member is self.admin
-        return Asker(guild_id=self.guild.id, channel_id=self.channel.id, user_id=member.id, manages=manages)
+        return Requester(guild_id=self.guild.id, channel_id=self.channel.id, user_id=member.id, manages=manages)
 
     async def open_command(self, name: str, member: simcord.MemberActor) -> None:
         """The server's admins let a member see a command."""

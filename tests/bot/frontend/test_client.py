@@ -11,7 +11,7 @@ import pytest
 from bot.config import Config
 from bot.errors import BotError
 from bot.frontend.client import run
-from bot.monitoring.heartbeat import Pulse
+from bot.monitoring.heartbeat import Heartbeat
 from bot.wiring import build
 from tests.bot.fake_dream import FakeDreamer
 from tests.bot.frontend.stage import SETTINGS
@@ -23,7 +23,7 @@ async def test_a_discord_that_cannot_be_reached_is_told_in_a_sentence(
     monkeypatch.setattr(discord.http.Route, "BASE", "http://127.0.0.1:9/api")
     client = build(config, tmp_path / "data", FakeDreamer(), SETTINGS)
     with pytest.raises(BotError, match="Discord cannot be reached"):
-        await run(client, "a.b.c", asyncio.Event(), Pulse(tmp_path))
+        await run(client, "a.b.c", asyncio.Event(), Heartbeat(tmp_path))
     assert client.is_closed()
 
 

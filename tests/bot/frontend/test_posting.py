@@ -10,7 +10,7 @@ BY_TOKEN, AS_BOT, NEW = "/webhooks/*", "/channels/*/messages/*", "/channels/*/me
 
 async def begin(stage: Stage) -> None:
     """A job of Ann's whose painting waits."""
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
 
 
@@ -21,7 +21,7 @@ def requests(stage: Stage, method: str, part: str) -> int:
 async def test_after_the_token_died_the_bot_edits_its_own_message(stage: Stage) -> None:
     await begin(stage)
     stage.env.inject_error("PATCH", BY_TOKEN, status=401, code=50027, times=None)
-    stage.dreamer.open.set()
+    stage.engine.open.set()
     await stage.ended()
     assert stage.message().attachments[0].filename == "reverie-1-1.png"
     assert len(stage.channel.history()) == 1
@@ -31,7 +31,7 @@ async def test_when_no_edit_is_possible_a_new_message_comes_with_the_jobs_nonce(
     await begin(stage)
     stage.env.inject_error("PATCH", BY_TOKEN, status=401, code=50027, times=None)
     stage.env.inject_error("PATCH", AS_BOT, status=403, code=50001, times=None)
-    stage.dreamer.open.set()
+    stage.engine.open.set()
     job = await stage.ended()
     assert len(stage.channel.history()) == 2
     assert job.message_id == stage.message().id
@@ -47,7 +47,7 @@ async def test_a_post_that_meets_trouble_on_the_way_is_tried_until_it_arrives(st
     await begin(stage)
     stage.env.inject_error("PATCH", BY_TOKEN, status=401, code=50027, times=None)
     stage.env.inject_error("PATCH", AS_BOT, status=500, times=4)
-    stage.dreamer.open.set()
+    stage.engine.open.set()
     await stage.ended()
     assert len(stage.channel.history()) == 1
 
@@ -56,7 +56,7 @@ async def test_a_closed_channel_is_waited_for_and_the_queue_shows_it(stage: Stag
     await begin(stage)
     for method, path in (("PATCH", BY_TOKEN), ("PATCH", AS_BOT), ("POST", NEW)):
         stage.env.inject_error(method, path, status=403, code=50001, times=2)
-    stage.dreamer.open.set()
+    stage.engine.open.set()
 
     async def waits() -> Job | None:
         job = await stage.job()
@@ -73,7 +73,7 @@ async def test_a_channel_that_is_gone_ends_the_job_and_the_picture_is_in_the_gal
     await begin(stage)
     for method, path in (("PATCH", BY_TOKEN), ("PATCH", AS_BOT), ("POST", NEW)):
         stage.env.inject_error(method, path, status=404, code=10003, times=None)
-    stage.dreamer.open.set()
+    stage.engine.open.set()
 
     async def failed() -> bool:
         return (await stage.job()).state is JobState.FAILED
@@ -85,7 +85,7 @@ async def test_a_channel_that_is_gone_ends_the_job_and_the_picture_is_in_the_gal
 async def test_a_file_that_is_too_large_comes_smaller(stage: Stage) -> None:
     await begin(stage)
     stage.env.inject_error("PATCH", BY_TOKEN, status=413, code=40005, times=1)
-    stage.dreamer.open.set()
+    stage.engine.open.set()
     await stage.ended()
     assert stage.message().attachments
 
@@ -93,7 +93,7 @@ async def test_a_file_that_is_too_large_comes_smaller(stage: Stage) -> None:
 async def test_words_that_discord_moderates_are_left_out(stage: Stage) -> None:
     await begin(stage)
     stage.env.inject_error("PATCH", BY_TOKEN, status=400, code=200000, times=1)
-    stage.dreamer.open.set()
+    stage.engine.open.set()
     await stage.ended()
     posted = stage.message()
     assert posted.attachments and not posted.embeds

@@ -9,9 +9,9 @@ import pytest
 from discord import app_commands
 
 from bot.config import Config, Limits
-from bot.errors import InvalidWish
+from bot.errors import InvalidJobSpec
 from bot.frontend.errors import sentence_for
-from bot.service import ImageWish, Wish
+from bot.service import ImageInput, JobSpec
 from tests.bot.frontend.commands.test_imagine import png, refusal
 from tests.bot.frontend.stage import Stage, reply_of
 
@@ -75,11 +75,11 @@ class TestDay:
         assert "you have 3 left" in await refusal(stage, count=4)
 
     async def test_what_is_cancelled_while_it_is_painted_counts(self, stage: Stage) -> None:
-        stage.dreamer.open.clear()
+        stage.engine.open.clear()
         await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", count=3)
 
         async def begun() -> bool:
-            return bool(stage.dreamer.begun)
+            return bool(stage.engine.begun)
 
         await stage.until(begun)
         await stage.ann.slash(stage.channel, "cancel")
@@ -95,7 +95,7 @@ class TestDay:
 
 
 async def test_what_is_not_read_is_told_at_once_while_it_is_painted_and_afterwards(stage: Stage) -> None:
-    stage.dreamer.step_s = 0.05
+    stage.engine.step_s = 0.05
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle...with ships", steps=200)
     assert answer.response is not None
     said = "this end of yours is not read: “with ships”"
@@ -108,14 +108,14 @@ async def test_what_is_not_read_is_told_at_once_while_it_is_painted_and_afterwar
     growing = (await stage.until(grown)).embeds[0].description or ""
     assert growing.count(said) == 1
     assert "This is a fake." in growing  # What only the dream itself can know.
-    stage.dreamer.step_s = 0.0
+    stage.engine.step_s = 0.0
     await stage.ended()
     assert (stage.message().embeds[0].description or "").count(said) == 1
 
 
 async def test_a_job_whose_answer_takes_its_time_is_not_told_of_meanwhile(stage: Stage) -> None:
-    with stage.client.board.answering(1):
-        await stage.service.submit(stage.asker(stage.ann), Wish(prompt="a red apple"))
+    with stage.client.updater.answering(1):
+        await stage.service.submit(stage.requester(stage.ann), JobSpec(prompt="a red apple"))
         await stage.until(lambda: painted(stage))
         await stage.env.advance_time(30.0)
         assert not stage.channel.history()
@@ -129,22 +129,25 @@ async def painted(stage: Stage) -> bool:
 
 async def test_a_picture_to_come_near_to_has_a_weight(stage: Stage) -> None:
     await stage.painted(image_prompt=("like.png", png()), image_weight=-0.25)
-    assert stage.dreamer.begun[0].image_prompts[0].weight == -0.25
+    assert stage.engine.begun[0].image_prompts[0].weight == -0.25
     await stage.painted(image_prompt=("like.png", png()))
-    assert stage.dreamer.begun[1].image_prompts[0].weight == 1.0
+    assert stage.engine.begun[1].image_prompts[0].weight == 1.0
 
 
 @pytest.mark.parametrize(
     ("wish", "sentence"),
     [
-        (Wish(prompt="x" * 2_001), "Der Prompt hat 2001 Zeichen; höchstens 2000 sind erlaubt."),
-        (Wish(prompt="day ^ night |"), "Ein Prompt in Szene 2 ist leer; schreibe Text vor und hinter jedes |."),
-        (Wish(prompt="a:999"), "Das Gewicht von 'a' muss eine Zahl von -100 bis 100 sein, nicht 999.0."),
-        (Wish(prompt="a", init_image=b"hello"), "Das angehängte Bild lässt sich nicht verwenden. Diese Datei ist kein"),
-        (Wish(prompt="a", image_prompts=(ImageWish(data=png()[:60]),)), "Dieses PNG-Bild ist beschädigt"),
+        (JobSpec(prompt="x" * 2_001), "Der Prompt hat 2001 Zeichen; höchstens 2000 sind erlaubt."),
+        (JobSpec(prompt="day ^ night |"), "Ein Prompt in Szene 2 ist leer; schreibe Text vor und hinter jedes |."),
+        (JobSpec(prompt="a:999"), "Das Gewicht von 'a' muss eine Zahl von -100 bis 100 sein, nicht 999.0."),
+        (
+            JobSpec(prompt="a", init_image=b"hello"),
+            "Das angehängte Bild lässt sich nicht verwenden. Diese Datei ist kein",
+        ),
+        (JobSpec(prompt="a", image_prompts=(ImageInput(data=png()[:60]),)), "Dieses PNG-Bild ist beschädigt"),
     ],
 )
-async def test_a_german_person_is_refused_in_german(stage: Stage, wish: Wish, sentence: str) -> None:
-    with pytest.raises(InvalidWish) as caught:
-        await stage.service.submit(replace(stage.asker(stage.ann), locale="de"), wish)
+async def test_a_german_person_is_refused_in_german(stage: Stage, spec: JobSpec, sentence: str) -> None:
+    with pytest.raises(InvalidJobSpec) as caught:
+        await stage.service.submit(replace(stage.requester(stage.ann), locale="de"), spec)
     assert sentence in caught.value.sentence.said("de")

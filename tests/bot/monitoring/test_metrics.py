@@ -21,9 +21,9 @@ from bot.jobs import JobState
 from bot.monitoring.endpoint import Endpoint
 from bot.monitoring.metrics import ENDS, Metrics
 from bot.texts import Sentence
-from tests.bot.bench import CHANNEL, Bench, asker
+from tests.bot.bench import CHANNEL, Bench, requester
 
-HOST = asker(hosts=True)
+HOST = requester(hosts=True)
 Samples = dict[tuple[str, str], float]
 """Values by name and by the value of the label, empty where there is none."""
 
@@ -72,19 +72,19 @@ async def scrape(bench: Bench, port: int) -> AsyncIterator[Scraper]:
 
 
 async def test_a_scrape_shows_how_jobs_stand_and_ended(bench: Bench, scrape: Scraper) -> None:
-    service, dreamer = bench.service, bench.dreamer
+    service, engine = bench.service, bench.engine
     await bench.post((await bench.imagine()).id)
-    dreamer.faults.append(ZeroDivisionError("no"))
+    engine.faults.append(ZeroDivisionError("no"))
     await bench.reaches((await bench.imagine()).id, JobState.FAILED)
-    dreamer.faults.append(MemoryError())
+    engine.faults.append(MemoryError())
     await bench.reaches((await bench.imagine()).id, JobState.FAILED)
     closed = await bench.imagine()
     await bench.reaches(closed.id, JobState.POSTING)
     await service.post.wait_for_access(closed.id, Sentence.of("channel_closed", channel="#x"))
-    dreamer.open.clear()
+    engine.open.clear()
     running, waiting, _ = await bench.imagine(), await bench.imagine(), await bench.imagine()
     await bench.reaches(running.id, JobState.RUNNING)
-    await service.cancel(asker(), waiting.id)
+    await service.cancel(requester(), waiting.id)
     found = await scrape()
     assert {state: found["reverie_jobs", state] for state in ("queued", "running", "posting", "waiting")} == {
         "queued": 1, "running": 1, "posting": 0, "waiting": 1,
@@ -101,7 +101,7 @@ async def test_a_scrape_shows_how_jobs_stand_and_ended(bench: Bench, scrape: Scr
 
 
 async def test_times_are_those_that_passed(bench: Bench, scrape: Scraper) -> None:
-    bench.dreamer.step_s = 0.03
+    bench.engine.step_s = 0.03
     began = time.monotonic()
     first, second = await bench.imagine(steps=10), await bench.imagine(steps=10)
     await bench.post(first.id)
@@ -116,7 +116,7 @@ async def test_times_are_those_that_passed(bench: Bench, scrape: Scraper) -> Non
 
 
 async def test_an_interruption_is_counted_and_the_wait_only_once(bench: Bench) -> None:
-    bench.dreamer.faults.append(SystemExit())
+    bench.engine.faults.append(SystemExit())
     await bench.post((await bench.imagine()).id)
     totals = bench.service.metrics.totals()
     assert totals.interrupted == 1
@@ -124,11 +124,11 @@ async def test_an_interruption_is_counted_and_the_wait_only_once(bench: Bench) -
 
 
 async def test_host_status_shows_the_same(bench: Bench, scrape: Scraper) -> None:
-    bench.dreamer.gpu = {"used": 2**30, "free": 3 * 2**30, "total": 4 * 2**30}
+    bench.engine.gpu = {"used": 2**30, "free": 3 * 2**30, "total": 4 * 2**30}
     await bench.post((await bench.imagine(),)[0].id)
-    bench.dreamer.faults.append(ZeroDivisionError("no"))
+    bench.engine.faults.append(ZeroDivisionError("no"))
     await bench.reaches((await bench.imagine()).id, JobState.FAILED)
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     running = await bench.imagine()
     await bench.reaches(running.id, JobState.RUNNING)
     await bench.imagine()
@@ -152,7 +152,7 @@ async def test_without_a_gpu_nothing_is_said_of_its_memory(bench: Bench, scrape:
 
 
 async def test_no_person_no_server_and_no_prompt_is_in_it(bench: Bench, scrape: Scraper) -> None:
-    who = asker(888_777_666, guild_id=555_444_333, channel_id=CHANNEL)
+    who = requester(888_777_666, guild_id=555_444_333, channel_id=CHANNEL)
     await bench.post((await bench.imagine("a secret wish", who=who)).id)
     _, _, text = await scrape.answer()
     assert "secret" not in text and "888777666" not in text and "555444333" not in text

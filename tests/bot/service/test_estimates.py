@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from bot.service.estimates import BEGIN_S, UNKNOWN_STEP_S, Speeds
+from bot.service.estimates import BEGIN_S, UNKNOWN_STEP_S, Estimates
 from generator import Settings
 
 SMALL, LARGE = Settings(size="256x256", cutouts=32, steps=10), Settings(size="512x512", cutouts=32)
 
 
 def test_a_measured_size_takes_what_was_measured() -> None:
-    speeds = Speeds()
+    speeds = Estimates()
     speeds.note("tiny", SMALL, 0.5)
     assert speeds.step_s("tiny", SMALL) == 0.5
     assert speeds.picture_s("tiny", SMALL) == pytest.approx(BEGIN_S + 5)
 
 
 def test_measurements_are_averaged_with_the_newest_ones_weighing_most() -> None:
-    speeds = Speeds()
+    speeds = Estimates()
     speeds.note("tiny", SMALL, 1.0)
     for _ in range(20):
         key, value = speeds.note("tiny", SMALL, 2.0)
     assert 1.9 < value < 2.0
-    assert Speeds({key: value}).step_s("tiny", SMALL) == value
+    assert Estimates({key: value}).step_s("tiny", SMALL) == value
 
 
 def test_a_size_that_was_never_measured_is_told_from_the_nearest() -> None:
-    speeds = Speeds()
+    speeds = Estimates()
     speeds.note("tiny", SMALL, 1.0)
     speeds.note("tiny", Settings(size="64x64", cutouts=4), 0.1)
     speeds.note("other", LARGE, 9.0)
@@ -36,19 +36,19 @@ def test_a_size_that_was_never_measured_is_told_from_the_nearest() -> None:
 
 
 def test_without_any_measurement_there_is_a_guess() -> None:
-    assert Speeds().step_s("tiny", SMALL) == UNKNOWN_STEP_S
+    assert Estimates().step_s("tiny", SMALL) == UNKNOWN_STEP_S
 
 
 def test_a_picture_that_is_begun_at_half_size_is_told_from_one_that_is_not_and_the_other_way_round() -> None:
     coarse = SMALL.merged({"coarse": 0.8})
-    speeds = Speeds()
+    speeds = Estimates()
     speeds.note("tiny", coarse, 0.5)
     assert speeds.step_s("tiny", coarse) == pytest.approx(0.5)
     assert 0.6 < speeds.step_s("tiny", SMALL) < 1.0
 
 
 def test_a_picture_that_is_still_painted_is_better_than_a_guess_and_worse_than_a_measurement() -> None:
-    speeds = Speeds()
+    speeds = Estimates()
     speeds.glimpse("tiny", SMALL, 3.0)
     assert speeds.step_s("tiny", SMALL) == pytest.approx(3.0)
     assert speeds.step_s("tiny", LARGE) > 3.0

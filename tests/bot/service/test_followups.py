@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bot.config import Limits
-from bot.errors import InvalidWish, OverLimit, Refused
+from bot.errors import InvalidJobSpec, OverLimit, Refused
 from bot.jobs import Job, Origin
 from bot.service.followups import Child, child_of
-from bot.service.values import Change
+from bot.service.values import FollowUp
 from generator import GenerationRequest, Settings, Size
 
 BASE = Settings(size="128x128", steps=20)
@@ -25,12 +25,12 @@ def job(**values: object) -> Job:
     return Job(**{**given, "settings": PICTURE.settings, "created_at": 0.0, **values})
 
 
-def child(change: Change, *, of: Job | None = None, limits: Limits | None = None) -> Child:
+def child(change: FollowUp, *, of: Job | None = None, limits: Limits | None = None) -> Child:
     return child_of(of or job(), 2, PICTURE, change, BASE, limits or Limits())
 
 
 def test_again_is_the_same_with_another_seed_and_all_of_its_steps() -> None:
-    made = child(Change(kind=Origin.AGAIN), of=job(count=4))
+    made = child(FollowUp(kind=Origin.AGAIN), of=job(count=4))
     settings = made.request.settings
     assert settings == PICTURE.settings.merged({"seed": settings.seed})
     assert settings.seed != 7
@@ -38,13 +38,13 @@ def test_again_is_the_same_with_another_seed_and_all_of_its_steps() -> None:
 
 
 def test_again_of_a_child_goes_on_from_the_same_latent() -> None:
-    made = child(Change(kind=Origin.AGAIN, count=1), of=job(parent_id=3, parent_number=2))
+    made = child(FollowUp(kind=Origin.AGAIN, count=1), of=job(parent_id=3, parent_number=2))
     assert (made.parent, made.count) == ((3, 2), 1)
 
 
 @pytest.mark.parametrize("kind", [Origin.VARY, Origin.CONTINUE, Origin.REMIX, Origin.UPSCALE])
 def test_the_others_begin_where_the_picture_ended(kind: Origin) -> None:
-    made = child(Change(kind=kind, prompt="a sea"))
+    made = child(FollowUp(kind=kind, prompt="a sea"))
     assert made.parent == (5, 2)
     assert made.request.parent == PICTURE
     settings = made.request.settings
@@ -53,38 +53,38 @@ def test_the_others_begin_where_the_picture_ended(kind: Origin) -> None:
 
 
 def test_each_changes_what_it_is_named_after() -> None:
-    assert child(Change(kind=Origin.VARY, strength=0.7)).request.settings.variation == 0.7
-    assert child(Change(kind=Origin.VARY)).request.settings.steps == 40
-    assert child(Change(kind=Origin.CONTINUE, steps=11)).request.settings.steps == 11
-    assert child(Change(kind=Origin.CONTINUE)).request.settings.steps == 20
-    assert child(Change(kind=Origin.REMIX, prompt=" a sea ")).request.prompt == "a sea"
-    assert child(Change(kind=Origin.UPSCALE)).request.settings.size == Size(256, 256)
+    assert child(FollowUp(kind=Origin.VARY, strength=0.7)).request.settings.variation == 0.7
+    assert child(FollowUp(kind=Origin.VARY)).request.settings.steps == 40
+    assert child(FollowUp(kind=Origin.CONTINUE, steps=11)).request.settings.steps == 11
+    assert child(FollowUp(kind=Origin.CONTINUE)).request.settings.steps == 20
+    assert child(FollowUp(kind=Origin.REMIX, prompt=" a sea ")).request.prompt == "a sea"
+    assert child(FollowUp(kind=Origin.UPSCALE)).request.settings.size == Size(256, 256)
 
 
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        (Change(kind=Origin.REMIX), InvalidWish),
-        (Change(kind=Origin.REMIX, prompt="  "), InvalidWish),
-        (Change(kind=Origin.VARY, strength=0), InvalidWish),
-        (Change(kind=Origin.VARY, strength=2), InvalidWish),
-        (Change(kind=Origin.CONTINUE, steps=601), OverLimit),
-        (Change(kind=Origin.CONTINUE, steps=-4), InvalidWish),
-        (Change(kind=Origin.AGAIN, count=9), InvalidWish),
+        (FollowUp(kind=Origin.REMIX), InvalidJobSpec),
+        (FollowUp(kind=Origin.REMIX, prompt="  "), InvalidJobSpec),
+        (FollowUp(kind=Origin.VARY, strength=0), InvalidJobSpec),
+        (FollowUp(kind=Origin.VARY, strength=2), InvalidJobSpec),
+        (FollowUp(kind=Origin.CONTINUE, steps=601), OverLimit),
+        (FollowUp(kind=Origin.CONTINUE, steps=-4), InvalidJobSpec),
+        (FollowUp(kind=Origin.AGAIN, count=9), InvalidJobSpec),
     ],
 )
-def test_what_cannot_be_gets_a_sentence(change: Change, kind: type[Refused]) -> None:
+def test_what_cannot_be_gets_a_sentence(change: FollowUp, kind: type[Refused]) -> None:
     with pytest.raises(kind):
         child(change)
 
 
 def test_twice_as_large_as_the_server_allows_is_refused() -> None:
     with pytest.raises(OverLimit, match="256x256"):
-        child(Change(kind=Origin.UPSCALE), limits=Limits(size_px=200))
+        child(FollowUp(kind=Origin.UPSCALE), limits=Limits(size_px=200))
 
 
 def test_an_ancestry_ends_somewhere() -> None:
     picture = PICTURE
-    with pytest.raises(InvalidWish, match="goes back"):
+    with pytest.raises(InvalidJobSpec, match="goes back"):
         for _ in range(40):
-            picture = child_of(job(), 1, picture, Change(kind=Origin.CONTINUE), BASE, Limits()).request
+            picture = child_of(job(), 1, picture, FollowUp(kind=Origin.CONTINUE), BASE, Limits()).request

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from bot.config import Config
-from bot.errors import Blocked, InvalidWish, NotFound, NotOwner, OverLimit, WrongChannel
+from bot.errors import Blocked, InvalidJobSpec, NotFound, NotOwner, OverLimit, WrongChannel
 from bot.jobs import JobState
-from bot.service import Asker, Safety, Service, Wish
+from bot.service import JobSpec, Requester, Safety, Service
 from bot.service.guild_settings import shortest_retention
-from tests.bot.bench import CHANNEL, GUILD, QUICK, Bench, asker
+from tests.bot.bench import CHANNEL, GUILD, QUICK, Bench, requester
 
-ADMIN = asker(manages=True)
+ADMIN = requester(manages=True)
 
-Change = Callable[[Service, Asker], Awaitable[object]]
+Change = Callable[[Service, Requester], Awaitable[object]]
 CHANGES: list[Change] = [
     lambda service, who: service.guilds.set_limit(who, "steps", 10),
     lambda service, who: service.guilds.set_channel(who, 1, True),
@@ -38,7 +38,7 @@ CHANGES: list[Change] = [
 @pytest.mark.parametrize("change", CHANGES)
 async def test_who_does_not_manage_the_server_changes_nothing(bench: Bench, change: Change) -> None:
     with pytest.raises(NotOwner):
-        await change(bench.service, asker())
+        await change(bench.service, requester())
 
 
 async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: Bench) -> None:
@@ -47,7 +47,7 @@ async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: Bench) -> No
     with pytest.raises(OverLimit, match="3"):
         await bench.imagine(steps=4)
     assert (await guilds.set_limit(ADMIN, "steps", 9, role_id=5)).steps == 9
-    await bench.imagine(steps=4, who=asker(role_ids=frozenset({5})))
+    await bench.imagine(steps=4, who=requester(role_ids=frozenset({5})))
     assert await guilds.role_limits(GUILD) == {5: {"steps": 9}}
     assert (await guilds.set_limit(ADMIN, "steps", None)).steps == 600
     await guilds.set_limit(ADMIN, "steps", None, role_id=5)
@@ -58,41 +58,41 @@ async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: Bench) -> No
 async def test_a_limit_beyond_the_cap_is_refused_and_nothing_changes(bench: Bench) -> None:
     with pytest.raises(OverLimit, match="2000"):
         await bench.service.guilds.set_limit(ADMIN, "steps", 2001)
-    with pytest.raises(InvalidWish):
+    with pytest.raises(InvalidJobSpec):
         await bench.service.guilds.set_limit(ADMIN, "colour", 1)
     assert (await bench.service.guilds.limits(GUILD)).steps == 600
 
 
 async def test_a_role_may_have_more_painted_at_once_also_after_a_restart(tmp_path: Path, config: Config) -> None:
     bench = Bench(tmp_path / "data", config)
-    bench.painters = 2
+    bench.workers = 2
     await bench.start()
     await bench.service.guilds.set_limit(ADMIN, "running", 2, role_id=9)
-    bench.dreamer.open.clear()
-    ann = [await bench.imagine(who=asker(1, role_ids=frozenset({9}))) for _ in range(2)]
+    bench.engine.open.clear()
+    ann = [await bench.imagine(who=requester(1, role_ids=frozenset({9}))) for _ in range(2)]
     for job in ann:
         await bench.reaches(job.id, JobState.RUNNING)
     await bench.crash()
     for job in ann:
         await bench.reaches(job.id, JobState.RUNNING)
-    bench.dreamer.open.set()
+    bench.engine.open.set()
     await bench.post(ann[0].id)
     await bench.post(ann[1].id)
-    bench.dreamer.open.clear()
-    ben = [await bench.imagine(who=asker(2)) for _ in range(2)]
+    bench.engine.open.clear()
+    ben = [await bench.imagine(who=requester(2)) for _ in range(2)]
     await bench.reaches(ben[0].id, JobState.RUNNING)
     assert (await bench.service.places())[ben[1].id].place == 1
-    bench.dreamer.open.set()
+    bench.engine.open.set()
     await bench.service.close()
 
 
 async def test_a_role_with_priority_goes_first(bench: Bench) -> None:
     await bench.service.guilds.set_limit(ADMIN, "priority", 5, role_id=9)
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     first = await bench.imagine("first")
     await bench.reaches(first.id, JobState.RUNNING)
     await bench.imagine("ordinary")
-    favoured = await bench.imagine("favoured", who=asker(7, role_ids=frozenset({9})))
+    favoured = await bench.imagine("favoured", who=requester(7, role_ids=frozenset({9})))
     assert (await bench.service.places())[favoured.id].place == 1
 
 
@@ -116,7 +116,7 @@ async def test_channels_can_be_opened_and_closed(
 ) -> None:
     for channel_id, allowed in rules.items():
         await bench.service.guilds.set_channel(ADMIN, channel_id, allowed)
-    who = asker(parent_channel_ids=frozenset(parents))
+    who = requester(parent_channel_ids=frozenset(parents))
     if is_open:
         await bench.imagine(who=who)
     else:
@@ -140,14 +140,14 @@ async def test_styles_are_the_servers_and_the_hosts(bench: Bench) -> None:
     added = await words.add_style(ADMIN, "ink ", "  blue   ink:0.5 ")
     assert (added.name, added.text) == ("ink", "blue ink:0.5")
     assert [(style.name, style.own) for style in await words.styles(GUILD)] == [("ink", True), ("oil", False)]
-    wish = Wish(prompt="an apple", settings=QUICK, style="INK")
-    assert (await bench.service.submit(asker(), wish)).job.prompt == "an apple | blue ink:0.5"
+    spec = JobSpec(prompt="an apple", settings=QUICK, style="INK")
+    assert (await bench.service.submit(requester(), spec)).job.prompt == "an apple | blue ink:0.5"
     await words.remove_style(ADMIN, "INK")
     assert (await words.style(GUILD, "ink")).text == "black ink"
     with pytest.raises(NotFound, match="is the host's and stays"):
         await words.remove_style(ADMIN, "ink")
     with pytest.raises(NotFound):
-        await bench.service.submit(asker(), Wish(prompt="an apple", style="nothing"))
+        await bench.service.submit(requester(), JobSpec(prompt="an apple", style="nothing"))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ async def test_styles_are_the_servers_and_the_hosts(bench: Bench) -> None:
     ],
 )
 async def test_a_style_that_cannot_be_is_refused(bench: Bench, name: str, text: str) -> None:
-    with pytest.raises(InvalidWish):
+    with pytest.raises(InvalidJobSpec):
         await bench.service.words.add_style(ADMIN, name, text)
 
 
@@ -173,13 +173,13 @@ async def test_the_blocklist_says_which_rule_hit_wherever_the_word_stands(bench:
     assert await words.add_block(ADMIN, "  Bad  WORD ") == "bad word"
     words.host_rules = ("forbidden",)
     await words.add_style(ADMIN, "trick", "a bad word")
-    for wish in (
-        Wish(prompt="a BAD word", settings=QUICK),
-        Wish(prompt="an apple", negative="bad word", settings=QUICK),
-        Wish(prompt="an apple", style="trick", settings=QUICK),
+    for spec in (
+        JobSpec(prompt="a BAD word", settings=QUICK),
+        JobSpec(prompt="an apple", negative="bad word", settings=QUICK),
+        JobSpec(prompt="an apple", style="trick", settings=QUICK),
     ):
         with pytest.raises(Blocked, match="bad word"):
-            await bench.service.submit(asker(), wish)
+            await bench.service.submit(requester(), spec)
     with pytest.raises(Blocked, match="forbidden"):
         await bench.imagine("something forbidden")
     assert await words.find_block(GUILD, "a good word") is None
@@ -189,7 +189,7 @@ async def test_the_blocklist_says_which_rule_hit_wherever_the_word_stands(bench:
     with pytest.raises(NotFound):
         await words.remove_block(ADMIN, "bad word")
     for rule in ("", "  ", "**", "x" * 101):
-        with pytest.raises(InvalidWish):
+        with pytest.raises(InvalidJobSpec):
             await words.add_block(ADMIN, rule)
 
 
@@ -206,7 +206,7 @@ async def test_retention_is_never_longer_than_the_hosts(bench: Bench) -> None:
     assert await guilds.set_retention(ADMIN, 0) == 90
     assert await guilds.set_retention(ADMIN, 1000) == 90
     assert await guilds.set_retention(ADMIN, None) == 90
-    with pytest.raises(InvalidWish):
+    with pytest.raises(InvalidJobSpec):
         await guilds.set_retention(ADMIN, -1)
 
 
@@ -219,7 +219,7 @@ def test_of_two_times_the_shorter_holds(host: int, guild: int | None, days: int)
 
 async def test_statistics_add_up(bench: Bench) -> None:
     await bench.post((await bench.imagine()).id)
-    await bench.post((await bench.imagine(who=asker(guild_id=7))).id)
+    await bench.post((await bench.imagine(who=requester(guild_id=7))).id)
     here = await bench.service.guilds.statistics(GUILD)
     everywhere = await bench.service.guilds.statistics(None, days=10**6)
     assert (here.pictures, everywhere.pictures, everywhere.days) == (1, 2, 366)

@@ -15,9 +15,9 @@ import pytest
 from bot.config import Config, Limits, Timing
 from bot.jobs import JobState
 from bot.log import JsonLines, TextLines
-from bot.service import Wish
+from bot.service import JobSpec
 from bot.texts import Sentence
-from tests.bot.bench import ANN, CHANNEL, GUILD, QUICK, Bench, asker, until
+from tests.bot.bench import ANN, CHANNEL, GUILD, QUICK, Bench, requester, until
 from tests.bot.test_life import Story
 
 HISTORY = """
@@ -102,7 +102,7 @@ def by_job(told: list[Told]) -> dict[int, list[Told]]:
 
 async def test_each_change_of_a_jobs_state_is_one_line(bench: Bench, written: Written) -> None:
     await note_history(bench)
-    service, dreamer = bench.service, bench.dreamer
+    service, engine = bench.service, bench.engine
     done = await bench.imagine()
     await bench.post(done.id)
     closed = await bench.imagine()
@@ -110,16 +110,16 @@ async def test_each_change_of_a_jobs_state_is_one_line(bench: Bench, written: Wr
     for _ in range(3):
         await service.post.wait_for_access(closed.id, Sentence.of("channel_closed", channel="#x"))
     await service.post.done(closed.id, CHANNEL, 5)
-    dreamer.faults.append(ZeroDivisionError("no"))
+    engine.faults.append(ZeroDivisionError("no"))
     await bench.reaches((await bench.imagine()).id, JobState.FAILED)
-    dreamer.faults.append(SystemExit())
+    engine.faults.append(SystemExit())
     await bench.post((await bench.imagine()).id)
-    dreamer.open.clear()
+    engine.open.clear()
     running, waiting, unwanted = await bench.imagine(), await bench.imagine(), await bench.imagine()
     await bench.reaches(running.id, JobState.RUNNING)
-    await service.cancel(asker(), waiting.id)
-    await service.archive.delete(asker(), unwanted.id)
-    dreamer.open.set()
+    await service.cancel(requester(), waiting.id)
+    await service.archive.delete(requester(), unwanted.id)
+    engine.open.set()
     await bench.post(running.id)
     seen = await history(bench)
     assert written.lines() == seen
@@ -131,13 +131,13 @@ async def test_each_change_of_a_jobs_state_is_one_line(bench: Bench, written: Wr
 
 async def test_a_stop_and_a_crash_are_told_as_interruptions(bench: Bench, written: Written) -> None:
     await note_history(bench)
-    bench.dreamer.step_s = 0.05
+    bench.engine.step_s = 0.05
     job = await bench.imagine(steps=40)
     await bench.reaches(job.id, JobState.RUNNING)
     await bench.restart()
     await bench.reaches(job.id, JobState.RUNNING)
     await bench.crash()
-    bench.dreamer.step_s = 0.0
+    bench.engine.step_s = 0.0
     await bench.post(job.id)
     told = [item[3] for item in await history(bench)]
     assert told.count("interrupted") == 2
@@ -147,7 +147,7 @@ async def test_a_stop_and_a_crash_are_told_as_interruptions(bench: Bench, writte
 async def test_whatever_happens_the_log_and_the_database_agree(tmp_path: Path, written: Written) -> None:
     config = Config(limits=Limits(queue_user=20), timing=Timing(preview_s=0.05, snapshot_s=0.05, access_s=1.0))
     bench = Bench(tmp_path / "data", config)
-    bench.dreamer.step_s = 0.001
+    bench.engine.step_s = 0.001
     await bench.start()
     await note_history(bench)
     story = Story(bench, 20)
@@ -173,15 +173,15 @@ async def test_more_steps_make_no_more_lines(bench: Bench, written: Written) -> 
 
 
 async def test_lines_say_what_a_host_wants_to_know_and_nothing_of_the_person(bench: Bench, written: Written) -> None:
-    who = asker(888_777_666_555)
-    wish = Wish(prompt="a secret wish", settings=QUICK, count=2)
-    job = (await bench.service.submit(who, wish)).job
+    who = requester(888_777_666_555)
+    spec = JobSpec(prompt="a secret wish", settings=QUICK, count=2)
+    job = (await bench.service.submit(who, spec)).job
     await bench.post(job.id)
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     other = await bench.imagine("a secret wish", who=who)
     await bench.reaches(other.id, JobState.RUNNING)
-    await bench.service.cancel(asker(ANN, manages=True), other.id)
-    bench.dreamer.open.set()
+    await bench.service.cancel(requester(ANN, manages=True), other.id)
+    bench.engine.open.set()
     text = written.text.getvalue()
     assert f"job queued job={job.id} guild={GUILD} origin=imagine pictures=2 steps=4" in text
     assert re.search(rf"job running job={job.id} guild={GUILD} was=queued attempt=1 waited_s=\d", text)
@@ -193,7 +193,7 @@ async def test_lines_say_what_a_host_wants_to_know_and_nothing_of_the_person(ben
 
 
 async def test_the_number_that_a_person_reads_leads_to_the_trace(bench: Bench, written: Written) -> None:
-    bench.dreamer.faults.append(ZeroDivisionError("the inner matter"))
+    bench.engine.faults.append(ZeroDivisionError("the inner matter"))
     failed = await bench.reaches((await bench.imagine()).id, JobState.FAILED)
     assert failed.reason is not None
     number = str(dict(failed.reason.values)["error_id"])
@@ -210,7 +210,7 @@ async def test_the_number_that_a_person_reads_leads_to_the_trace(bench: Bench, w
 
 
 async def test_the_trace_of_a_painter_that_died_twice_says_of_what(bench: Bench, written: Written) -> None:
-    bench.dreamer.faults += [SystemExit("first"), SystemExit("second")]
+    bench.engine.faults += [SystemExit("first"), SystemExit("second")]
     failed = await bench.reaches((await bench.imagine()).id, JobState.FAILED)
     assert failed.reason is not None and failed.reason.key == "painter_died"
     number = str(dict(failed.reason.values)["error_id"])

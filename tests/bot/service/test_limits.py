@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.config import Caps, Limits
-from bot.errors import InvalidWish, OverLimit
+from bot.errors import InvalidJobSpec, OverLimit
 from bot.service.limits import check, effective
 
 CAPS = Caps(steps=1000, daily=50)
@@ -37,7 +37,7 @@ def test_an_admin_may_go_up_to_the_cap(name: str, value: int) -> None:
 
 
 def test_a_value_that_cannot_be_is_answered_with_what_the_host_allows() -> None:
-    with pytest.raises(InvalidWish, match="from 1 to 1000"):
+    with pytest.raises(InvalidJobSpec, match="from 1 to 1000"):
         check("steps", 0, CAPS)
 
 
@@ -46,11 +46,11 @@ def test_a_value_that_cannot_be_is_answered_with_what_the_host_allows() -> None:
     [
         ("steps", 1001, OverLimit),
         ("daily", 0, OverLimit),
-        ("steps", 0, InvalidWish),
-        ("steps", 10**9, InvalidWish),
-        ("priority", 10, InvalidWish),
-        ("colour", 1, InvalidWish),
-        ("__class__", 1, InvalidWish),
+        ("steps", 0, InvalidJobSpec),
+        ("steps", 10**9, InvalidJobSpec),
+        ("priority", 10, InvalidJobSpec),
+        ("colour", 1, InvalidJobSpec),
+        ("__class__", 1, InvalidJobSpec),
     ],
 )
 def test_beyond_it_there_is_a_sentence(name: str, value: int, kind: type[Exception]) -> None:

@@ -14,10 +14,10 @@ from PIL import Image
 from bot.errors import ConfigError, NotFound, ShuttingDown
 from bot.jobs import JobState
 from bot.service import GRID, ReportReason
-from tests.bot.bench import BEN, GUILD, Bench, asker
+from tests.bot.bench import BEN, GUILD, Bench, requester
 
-ADMIN = asker(manages=True)
-HOST = asker(hosts=True)
+ADMIN = requester(manages=True)
+HOST = requester(hosts=True)
 
 
 async def posted(bench: Bench, message_id: int = 9, **values: object) -> int:
@@ -27,32 +27,32 @@ async def posted(bench: Bench, message_id: int = 9, **values: object) -> int:
 
 async def test_a_gallery_has_pages_newest_first(bench: Bench) -> None:
     ids = [await posted(bench) for _ in range(3)]
-    page = await bench.service.archive.gallery(asker(), mine=True, page=1, per_page=2)
+    page = await bench.service.archive.gallery(requester(), mine=True, page=1, per_page=2)
     assert [entry.job.id for entry in page.entries] == [ids[2], ids[1]]
     assert (page.page, page.pages, page.total) == (1, 2, 3)
-    far = await bench.service.archive.gallery(asker(), mine=True, page=99, per_page=2)
+    far = await bench.service.archive.gallery(requester(), mine=True, page=99, per_page=2)
     assert (far.page, [entry.job.id for entry in far.entries]) == (2, [ids[0]])
-    empty = await bench.service.archive.gallery(asker(BEN), mine=True, page=-1)
+    empty = await bench.service.archive.gallery(requester(BEN), mine=True, page=-1)
     assert (empty.page, empty.pages, empty.entries) == (1, 1, ())
 
 
 async def test_files_come_in_the_size_that_was_asked_for(bench: Bench) -> None:
     job_id = await posted(bench)
     archive = bench.service.archive
-    small = await archive.thumbnail(asker(), job_id, 1, side_px=32)
+    small = await archive.thumbnail(requester(), job_id, 1, side_px=32)
     assert Image.open(BytesIO(small.data)).size == (32, 32)
-    film = await archive.timelapse(asker(), job_id, 1, limit_bytes=10**7)
+    film = await archive.timelapse(requester(), job_id, 1, limit_bytes=10**7)
     assert getattr(Image.open(BytesIO(film.data)), "n_frames", 1) > 1
     with pytest.raises(NotFound):
-        await archive.timelapse(asker(), job_id, 1, limit_bytes=10)
+        await archive.timelapse(requester(), job_id, 1, limit_bytes=10)
     for number in (GRID, 2, -1, 99):
         with pytest.raises(NotFound):
-            await archive.file(asker(), job_id, number, limit_bytes=10**7)
+            await archive.file(requester(), job_id, number, limit_bytes=10**7)
 
 
 async def test_another_server_sees_nothing(bench: Bench) -> None:
     job_id = await posted(bench, message_id=77)
-    elsewhere, archive = asker(guild_id=GUILD + 1, manages=True), bench.service.archive
+    elsewhere, archive = requester(guild_id=GUILD + 1, manages=True), bench.service.archive
     for look in (
         archive.job(elsewhere, job_id),
         archive.file(elsewhere, job_id, 1, limit_bytes=10**7),
@@ -63,7 +63,7 @@ async def test_another_server_sees_nothing(bench: Bench) -> None:
         with pytest.raises(NotFound):
             await look
     assert await archive.job_of_message(elsewhere, 77) is None
-    found = await archive.job_of_message(asker(), 77)
+    found = await archive.job_of_message(requester(), 77)
     assert found is not None
     assert found.id == job_id
 
@@ -72,20 +72,20 @@ async def test_a_report_is_written_down_once_for_each_person(bench: Bench) -> No
     job_id = await posted(bench)
     archive = bench.service.archive
     await bench.service.guilds.set_safety(ADMIN, report_channel_id=4)
-    await archive.report(asker(BEN), job_id, 1, ReportReason.OTHER)
-    report = await archive.report(asker(BEN), job_id, 1, ReportReason.ADULT, "  look " * 400)
+    await archive.report(requester(BEN), job_id, 1, ReportReason.OTHER)
+    report = await archive.report(requester(BEN), job_id, 1, ReportReason.ADULT, "  look " * 400)
     assert (report.channel_id, len(report.details)) == (4, 1000)
     with pytest.raises(NotFound):
-        await archive.report(asker(BEN), job_id, 2, ReportReason.OTHER)
+        await archive.report(requester(BEN), job_id, 2, ReportReason.OTHER)
     facts = await bench.service.store.pictures.person_facts(BEN)
     assert [item["reason"] for item in facts["reports"]] == ["adult"]
 
 
 async def test_an_export_holds_all_that_is_kept_of_a_person_and_of_nobody_else(bench: Bench) -> None:
     mine = await posted(bench)
-    elsewhere = await posted(bench, who=asker(guild_id=7))
-    await posted(bench, who=asker(BEN))
-    path = await bench.service.people.export_mine(asker(), limit_bytes=10**7)
+    elsewhere = await posted(bench, who=requester(guild_id=7))
+    await posted(bench, who=requester(BEN))
+    path = await bench.service.personal_data.export_mine(requester(), limit_bytes=10**7)
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
         facts = json.loads(archive.read("data.json"))
@@ -99,7 +99,7 @@ async def test_an_export_holds_all_that_is_kept_of_a_person_and_of_nobody_else(b
 
 async def test_an_export_that_would_be_too_large_says_what_it_leaves_out(bench: Bench) -> None:
     job_id = await posted(bench)
-    path = await bench.service.people.export_mine(asker(), limit_bytes=100)
+    path = await bench.service.personal_data.export_mine(requester(), limit_bytes=100)
     with zipfile.ZipFile(path) as archive:
         assert json.loads(archive.read("data.json"))["left_out"] == [
             f"recipes/{job_id}.json",
@@ -108,34 +108,34 @@ async def test_an_export_that_would_be_too_large_says_what_it_leaves_out(bench: 
 
 
 async def test_deleting_mine_takes_all_of_mine_everywhere(bench: Bench) -> None:
-    bens = await posted(bench, who=asker(BEN))
-    await bench.service.archive.report(asker(), bens, 1, ReportReason.OTHER)
+    bens = await posted(bench, who=requester(BEN))
+    await bench.service.archive.report(requester(), bens, 1, ReportReason.OTHER)
     await posted(bench)
-    await posted(bench, who=asker(guild_id=7))
-    bench.dreamer.open.clear()
+    await posted(bench, who=requester(guild_id=7))
+    bench.engine.open.clear()
     await bench.imagine()
-    assert len(await bench.service.people.delete_mine(asker())) == 3
-    bench.dreamer.open.set()
+    assert len(await bench.service.personal_data.delete_mine(requester())) == 3
+    bench.engine.open.set()
     assert bench.files.job_ids() == {bens}
-    facts = await bench.service.store.pictures.person_facts(asker().user_id)
+    facts = await bench.service.store.pictures.person_facts(requester().user_id)
     assert facts["reports"] == []
-    assert await bench.service.people.delete_mine(asker()) == []
+    assert await bench.service.personal_data.delete_mine(requester()) == []
 
 
 async def test_old_pictures_go_and_young_ones_stay(bench: Bench) -> None:
-    old, young, kept = await posted(bench), await posted(bench), await posted(bench, who=asker(guild_id=7))
+    old, young, kept = await posted(bench), await posted(bench), await posted(bench, who=requester(guild_id=7))
     await bench.service.guilds.set_retention(ADMIN, 1)
     two_days_ago = time.time() - 2 * 86_400
     await bench.service.store.jobs.change(old, ended_at=two_days_ago)
     await bench.service.store.jobs.change(kept, ended_at=two_days_ago)
-    await bench.service.housekeeping.retain()
+    await bench.service.maintenance.retain()
     assert bench.files.job_ids() == {young, kept}
 
 
 async def test_a_clock_that_jumps_deletes_nothing(bench: Bench) -> None:
     job_id = await posted(bench)
     await bench.service.guilds.set_retention(ADMIN, 1)
-    housekeeping = bench.service.housekeeping
+    housekeeping = bench.service.maintenance
     await bench.service.store.jobs.change(job_id, ended_at=time.time() - 2 * 86_400)
     housekeeping.clock.known_at -= 5 * 86_400
     await housekeeping.retain()
@@ -152,18 +152,18 @@ async def test_a_post_that_finds_no_way_for_too_long_is_given_up(bench: Bench) -
     failed = await bench.reaches(job.id, JobState.FAILED)
     assert failed.reason is not None
     assert failed.reason.key == "channel_denied"
-    assert (await bench.service.archive.gallery(asker(), mine=True)).total == 1
+    assert (await bench.service.archive.gallery(requester(), mine=True)).total == 1
 
 
 async def test_the_host_sees_how_the_bot_is(bench: Bench) -> None:
     await posted(bench)
-    bench.dreamer.open.clear()
+    bench.engine.open.clear()
     first = await bench.imagine()
     await bench.reaches(first.id, JobState.RUNNING)
     await bench.imagine()
     status = await bench.service.host.status(HOST)
     assert (status.running, status.queued, status.posting, status.guilds_waiting) == (1, 1, 0, 1)
-    assert (status.painter, status.models, status.painter_deaths) == ("a fake", "starter", 0)
+    assert (status.worker, status.models, status.painter_deaths) == ("a fake", "starter", 0)
     assert status.data_bytes > 0
     assert status.free_bytes > 0
 

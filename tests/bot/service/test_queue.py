@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from bot.jobs import Job
-from bot.service.estimates import Speeds
+from bot.service.estimates import Estimates
 from bot.service.queue import JobQueue
 from bot.store import Store
 from generator import Settings
@@ -14,7 +14,7 @@ from generator import Settings
 JOBS = 200
 
 
-class CountingSpeeds(Speeds):
+class CountingSpeeds(Estimates):
     """Counts how often it is asked for the time of a picture: once for each waiting job in each forecast."""
 
     asked = 0

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from bot.config import Limits
-from bot.errors import InvalidWish, OverLimit, Refused
+from bot.errors import InvalidJobSpec, OverLimit, Refused
 from bot.service.requests import Ground, build, compose, notes, picture_request, texts_of
-from bot.service.values import ImageWish, Wish
+from bot.service.values import ImageInput, JobSpec
 from generator import GenerationRequest, Settings, Size
 
 GROUND = Ground(Settings(size="128x128", steps=20, cutouts=8), "tiny", Limits())
@@ -22,11 +22,11 @@ def picture(file_format: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes
     return out.getvalue()
 
 
-def wish(prompt: str = "a red apple", **values: object) -> Wish:
-    return Wish(**{"prompt": prompt, **values})
+def spec(prompt: str = "a red apple", **values: object) -> JobSpec:
+    return JobSpec(**{"prompt": prompt, **values})
 
 
-def refused(asked: Wish, ground: Ground = GROUND) -> Refused:
+def refused(asked: JobSpec, ground: Ground = GROUND) -> Refused:
     with pytest.raises(Refused) as caught:
         build(asked, ground)
     assert caught.value.sentence.said("en")
@@ -35,20 +35,20 @@ def refused(asked: Wish, ground: Ground = GROUND) -> Refused:
 
 
 def test_what_is_left_out_comes_from_the_defaults_and_the_seed_from_chance() -> None:
-    requests = [build(wish(), GROUND) for _ in range(2)]
+    requests = [build(spec(), GROUND) for _ in range(2)]
     assert requests[0].settings.size == Size(128, 128)
     assert (requests[0].settings.steps, requests[0].models) == (20, "tiny")
     assert requests[0].settings.seed != requests[1].settings.seed
 
 
 def test_text_is_read_as_a_person_types_it() -> None:
-    settings = build(wish(settings={"size": "200x100", "steps": "30", "exact": "yes", "seed": "5"}), GROUND).settings
+    settings = build(spec(settings={"size": "200x100", "steps": "30", "exact": "yes", "seed": "5"}), GROUND).settings
     assert (settings.size, settings.steps, settings.exact, settings.seed) == (Size(200, 100), 30, True, 5)
 
 
 def test_defaults_give_way_to_the_servers_limits() -> None:
     ground = Ground(Settings(size="512x256", steps=300, cutouts=32), "tiny", Limits(size_px=128, steps=50, cutouts=16))
-    settings = build(wish(), ground).settings
+    settings = build(spec(), ground).settings
     assert (settings.size, settings.steps, settings.cutouts) == (Size(128, 64), 50, 16)
 
 
@@ -76,24 +76,24 @@ def test_defaults_give_way_to_the_servers_limits() -> None:
     ],
 )
 def test_every_option_out_of_range_gets_a_sentence_that_names_it(settings: dict[str, object], field: str) -> None:
-    error = refused(wish(settings=settings))
-    assert isinstance(error, InvalidWish)
+    error = refused(spec(settings=settings))
+    assert isinstance(error, InvalidJobSpec)
     assert error.field == field
     assert field in str(error)
 
 
 @pytest.mark.parametrize("settings", [{"steps": 601}, {"size": "1000x100"}, {"size": "100x1000"}, {"cutouts": 65}])
 def test_what_the_server_does_not_allow_is_refused(settings: dict[str, object]) -> None:
-    assert isinstance(refused(wish(settings=settings)), OverLimit)
+    assert isinstance(refused(spec(settings=settings)), OverLimit)
 
 
 @pytest.mark.parametrize("count", [0, -1, 5])
 def test_there_are_one_to_four_pictures(count: int) -> None:
-    assert isinstance(refused(wish(count=count)), InvalidWish)
+    assert isinstance(refused(spec(count=count)), InvalidJobSpec)
 
 
 def test_a_server_can_allow_fewer_pictures_at_a_time() -> None:
-    refused(wish(count=2), Ground(GROUND.settings, "tiny", Limits(count=1)))
+    refused(spec(count=2), Ground(GROUND.settings, "tiny", Limits(count=1)))
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_a_server_can_allow_fewer_pictures_at_a_time() -> None:
 )
 def test_a_start_has_settings_of_its_own(settings: dict[str, object], steps: int) -> None:
     ground = Ground(GROUND.settings.merged({"start": "prior"}), "tiny", Limits(), starts={"random": {"steps": 80}})
-    assert build(wish(settings=settings), ground).settings.steps == steps
+    assert build(spec(settings=settings), ground).settings.steps == steps
 
 
 @pytest.mark.parametrize("prompt", ["", "   ", "|", "^", "a:0", "a:-1", "a |", ":2", "x" * 2001, "a:999", "\u200b"])
 def test_a_prompt_that_says_nothing_is_refused(prompt: str) -> None:
-    error = refused(wish(prompt))
-    assert isinstance(error, InvalidWish)
+    error = refused(spec(prompt))
+    assert isinstance(error, InvalidJobSpec)
     assert error.field == "prompt"
 
 
@@ -116,12 +116,12 @@ def test_a_prompt_that_says_nothing_is_refused(prompt: str) -> None:
     ["🍎🍏", "تفاحة حمراء", "@everyone", "**bold** _it_", "```\na red apple\n```", "a\u202eb", "Star Wars: a new hope"],
 )
 def test_a_prompt_of_any_letters_is_taken(prompt: str) -> None:
-    assert build(wish(prompt), GROUND).scenes
+    assert build(spec(prompt), GROUND).scenes
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_a_picture_to_begin_with_is_read_in_any_of_four_forms(file_format: str) -> None:
-    request = build(wish(init_image=picture(file_format)), GROUND)
+    request = build(spec(init_image=picture(file_format)), GROUND)
     assert request.settings.start == "init"
     assert request.init_image is not None
     assert Image.open(BytesIO(request.init_image)).size == (40, 30)
@@ -131,19 +131,21 @@ def test_a_picture_to_begin_with_is_read_in_any_of_four_forms(file_format: str) 
     "data", [b"", b"GIF89a", b"<html>", picture()[:60], b"\x89PNG\r\n\x1a\n" + b"\0" * 99, picture("BMP")]
 )
 def test_a_broken_picture_is_refused(data: bytes) -> None:
-    assert isinstance(refused(wish(init_image=data)), InvalidWish)
-    assert isinstance(refused(wish(image_prompts=(ImageWish(data=data),))), InvalidWish)
+    assert isinstance(refused(spec(init_image=data)), InvalidJobSpec)
+    assert isinstance(refused(spec(image_prompts=(ImageInput(data=data),))), InvalidJobSpec)
 
 
 def test_a_picture_to_begin_with_goes_with_no_other_start() -> None:
-    assert isinstance(refused(wish(init_image=picture(), settings={"start": "random"})), InvalidWish)
+    assert isinstance(refused(spec(init_image=picture(), settings={"start": "random"})), InvalidJobSpec)
 
 
 def test_pictures_alone_can_pull() -> None:
-    request = build(wish("", image_prompts=(ImageWish(data=picture()), ImageWish(data=picture(), weight=-0.5))), GROUND)
+    request = build(
+        spec("", image_prompts=(ImageInput(data=picture()), ImageInput(data=picture(), weight=-0.5))), GROUND
+    )
     assert [item.weight for item in request.image_prompts] == [1.0, -0.5]
-    assert isinstance(refused(wish("", image_prompts=(ImageWish(data=picture(), weight=-1),))), InvalidWish)
-    assert isinstance(refused(wish("", image_prompts=(ImageWish(data=picture(), weight=1e9),))), InvalidWish)
+    assert isinstance(refused(spec("", image_prompts=(ImageInput(data=picture(), weight=-1),))), InvalidJobSpec)
+    assert isinstance(refused(spec("", image_prompts=(ImageInput(data=picture(), weight=1e9),))), InvalidJobSpec)
 
 
 @pytest.mark.parametrize(
@@ -165,13 +167,13 @@ def test_style_and_negative_are_put_to_each_scene(prompt: str, style: str, negat
 
 
 def test_what_to_keep_away_from_pushes_whatever_stands_in_it() -> None:
-    request = build(wish(negative="10:30 | x:2:0.4 | a\\|b"), GROUND)
+    request = build(spec(negative="10:30 | x:2:0.4 | a\\|b"), GROUND)
     assert [prompt.weight for prompt in request.scenes[0].prompts] == [1.0, -0.5, -0.5, -0.5]
 
 
 def test_a_plain_prompt_needs_no_explanation_and_weights_get_one() -> None:
-    assert notes(build(wish("an apple"), GROUND)) == ()
-    said = [note.said() for note in notes(build(wish("a castle:3 | fog:-1 ^ a sea:0 | sky"), GROUND))]
+    assert notes(build(spec("an apple"), GROUND)) == ()
+    said = [note.said() for note in notes(build(spec("a castle:3 | fog:-1 ^ a sea:0 | sky"), GROUND))]
     assert said[0] == "Scene 1:"
     assert "castle" in said[1]
     assert "75 %" in said[1]
@@ -180,7 +182,7 @@ def test_a_plain_prompt_needs_no_explanation_and_weights_get_one() -> None:
 
 
 def test_a_long_story_is_explained_in_few_lines() -> None:
-    said = notes(build(wish(" | ".join(f"thing {number}" for number in range(30))), GROUND))
+    said = notes(build(spec(" | ".join(f"thing {number}" for number in range(30))), GROUND))
     assert len(said) == 8
     assert said[-1].said() == "and 23 more"
 

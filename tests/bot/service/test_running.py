@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from bot.jobs import Job
-from bot.service.estimates import BEGIN_S, Speeds
+from bot.service.estimates import BEGIN_S, Estimates
 from bot.service.running import Running
 from bot.service.scheduler import Entry
-from bot.worker.protocol import News, Order
+from bot.worker.protocol import ProgressUpdate, StopMode
 from generator import Progress, Settings
 
 
@@ -24,16 +24,16 @@ def running() -> Running:
     return Running(job, Entry(job_id=1, guild_id=1, user_id=1))
 
 
-def news(step: int, **values: object) -> News:
+def news(step: int, **values: object) -> ProgressUpdate:
     progress = Progress(
         step=step, steps=10, loss=1, similarity=0, prompts=(), seconds_per_step=2, seconds_left=2 * (10 - step)
     )
-    return News(**{"progress": progress, **values})
+    return ProgressUpdate(**{"progress": progress, **values})
 
 
 def test_the_newest_snapshot_is_kept_until_it_is_taken(running: Running) -> None:
-    running.hear(news(1, snapshot=b"one"))
-    running.hear(news(2))
+    running.on_event(news(1, snapshot=b"one"))
+    running.on_event(news(2))
     taken = running.take_news()
     assert taken is not None
     assert (taken.progress.step, taken.snapshot) == (2, b"one")
@@ -42,21 +42,21 @@ def test_the_newest_snapshot_is_kept_until_it_is_taken(running: Running) -> None
 
 
 def test_late_news_of_a_picture_are_not_taken_for_those_of_the_next(running: Running) -> None:
-    running.hear(news(9, snapshot=b"of the first"))
+    running.on_event(news(9, snapshot=b"of the first"))
     running.begin(2)
     assert running.take_news() is None
     assert running.progress is None
-    running.hear(news(1))
+    running.on_event(news(1))
     taken = running.take_news()
     assert taken is not None
     assert taken.snapshot is None
 
 
 def test_what_is_left_is_the_rest_of_this_picture_and_all_of_the_others(running: Running) -> None:
-    speeds = Speeds()
+    speeds = Estimates()
     speeds.note("tiny", running.job.settings, 2.0)
     assert running.left_s(speeds) == pytest.approx(3 * (BEGIN_S + 20))
-    running.hear(news(5))
+    running.on_event(news(5))
     assert running.left_s(speeds) == pytest.approx(10 + 2 * (BEGIN_S + 20))
     running.job = replace(running.job, finish_after=running.steps_done)
     assert running.left_s(speeds) == pytest.approx(10)
@@ -64,13 +64,13 @@ def test_what_is_left_is_the_rest_of_this_picture_and_all_of_the_others(running:
 
 def test_a_wish_to_finish_is_told_again_where_the_picture_has_come_to_where_it_was_then(running: Running) -> None:
     running.job = replace(running.job, finish_after=14)
-    running.hear(news(10))
+    running.on_event(news(10))
     running.images.append(Image.new("RGB", (1, 1)))
     running.begin(2)
     assert not running.enough
-    running.hear(news(3))
+    running.on_event(news(3))
     assert running.order is None
-    running.hear(news(4))
-    assert running.order is Order.FINISH
+    running.on_event(news(4))
+    assert running.order is StopMode.FINISH
     running.begin(3)
     assert running.enough

@@ -104,7 +104,7 @@ def test_the_forecast_adds_up_what_goes_before() -> None:
 
 def test_with_two_painters_a_long_job_blocks_only_one_of_them() -> None:
     scheduler = scheduler_of(entry(1, guild_id=1), entry(2, guild_id=2), entry(3, guild_id=3))
-    forecast = scheduler.forecast({1: 100.0, 2: 5.0, 3: 1.0}, painters=2)
+    forecast = scheduler.forecast({1: 100.0, 2: 5.0, 3: 1.0}, workers=2)
     assert [(item.job_id, item.start_s) for item in forecast] == [(1, 0.0), (2, 0.0), (3, 5.0)]
 
 
@@ -180,18 +180,18 @@ def test_nobody_in_a_server_waits_for_ever_whatever_the_priorities(story: list[t
 
 @given(stories, st.integers(1, 3), st.data())
 def test_the_forecast_is_the_order_in_which_jobs_are_taken(
-    story: list[tuple[int, int, int] | None], painters: int, data: st.DataObject
+    story: list[tuple[int, int, int] | None], workers: int, data: st.DataObject
 ) -> None:
     scheduler = Scheduler()
     for _ in told(story, scheduler):
         if data.draw(st.booleans(), label="stop here"):
             break
     seconds = {item.job_id: data.draw(st.floats(0.1, 100), label="seconds") for item in scheduler.entries}
-    forecast = list(scheduler.forecast(seconds, painters=painters))
+    forecast = list(scheduler.forecast(seconds, workers=workers))
     starts = [item.start_s for item in forecast if item.start_s is not None]
     assert [item.place for item in forecast] == list(range(1, len(seconds) + 1))
     assert starts == sorted(starts)
     assert all(item.start_s is not None and item.end_s == item.start_s + seconds[item.job_id] for item in forecast)
-    if painters == 1:
+    if workers == 1:
         assert [item.job_id for item in forecast] == take_all(scheduler)
         assert all(one.end_s == other.start_s for one, other in pairwise(forecast))

@@ -13,18 +13,18 @@ import pytest_asyncio
 from bot.config import Config, Timing
 from bot.files import DataFolder, Kind
 from bot.jobs import JobState, Origin
-from bot.service import Change, Service, Wish
+from bot.service import FollowUp, JobSpec, Service
 from bot.texts import Sentence
-from bot.worker.engine import GeneratorDreamer
+from bot.worker.engine import GeneratorEngine
 from bot.worker.thread import LocalExecutor
 from generator import CheckpointError, GenerationRequest, InvalidRequest, Models, Settings
 from generator.runtime.memory import MemoryBudget
-from tests.bot.bench import asker, until
+from tests.bot.bench import requester, until
 
 TINY = {"size": "64x64", "steps": 6, "cutouts": 4, "start": "random", "seed": 3}
 
 
-class TinyDreamer(GeneratorDreamer):
+class TinyDreamer(GeneratorEngine):
     """Dreams with models that are at hand instead of loading any."""
 
     def __init__(self, models: Models) -> None:
@@ -61,8 +61,8 @@ async def service(begin: Callable[[], Awaitable[Service]]) -> Service:
     return await begin()
 
 
-async def paint(service: Service, wish: Wish) -> int:
-    job_id = (await service.submit(asker(), wish)).job.id
+async def paint(service: Service, spec: JobSpec) -> int:
+    job_id = (await service.submit(requester(), spec)).job.id
     return await painted(service, job_id)
 
 
@@ -85,13 +85,13 @@ def picture(root: Path, job_id: int) -> bytes:
 async def test_a_wish_becomes_a_picture_and_its_child_goes_on_from_the_saved_latent(
     service: Service, tmp_path: Path
 ) -> None:
-    first = await paint(service, Wish(prompt="a red apple | fog:-0.5", settings=TINY))
-    saved = (await service.go_on(asker(), first, 1, Change(kind=Origin.CONTINUE, steps=3))).job
+    first = await paint(service, JobSpec(prompt="a red apple | fog:-0.5", settings=TINY))
+    saved = (await service.go_on(requester(), first, 1, FollowUp(kind=Origin.CONTINUE, steps=3))).job
     await painted(service, saved.id)
     # The same request without the saved latent: the parent is dreamt first, to the same bytes.
     DataFolder(tmp_path / "data").remove(Kind.LATENT, first, 1)
-    recipe = await service.archive.recipe(asker(), saved.id)
-    anew = (await service.again_from_file(asker(), recipe.encode())).job
+    recipe = await service.archive.recipe(requester(), saved.id)
+    anew = (await service.again_from_file(requester(), recipe.encode())).job
     await painted(service, anew.id)
     assert picture(tmp_path, anew.id) == picture(tmp_path, saved.id)
     assert picture(tmp_path, first) != picture(tmp_path, saved.id)
@@ -101,8 +101,8 @@ async def test_what_was_interrupted_ends_as_the_same_bytes(
     begin: Callable[[], Awaitable[Service]], tmp_path: Path
 ) -> None:
     service = await begin()
-    whole = await paint(service, Wish(prompt="a castle", settings=TINY | {"steps": 12}))
-    job_id = (await service.submit(asker(), Wish(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
+    whole = await paint(service, JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))
+    job_id = (await service.submit(requester(), JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
 
     async def moves() -> bool | None:
         view = await service.view(job_id)
@@ -136,13 +136,13 @@ def test_a_picture_that_became_smaller_for_want_of_memory_goes_on_after_a_crash(
 
 
 def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
-    dreamer = TinyDreamer(models)
-    assert "cpu" in dreamer.describe()
-    assert (dreamer.load(), dreamer.starts) == (Settings(), {})
+    engine = TinyDreamer(models)
+    assert "cpu" in engine.describe()
+    assert (engine.load(), engine.starts) == (Settings(), {})
 
 
 async def test_the_loop_stays_free_while_a_real_dream_is_painted(service: Service) -> None:
-    job_id = (await service.submit(asker(), Wish(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
+    job_id = (await service.submit(requester(), JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))).job.id
     beats = 0
 
     async def beat() -> None:

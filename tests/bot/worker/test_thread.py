@@ -11,22 +11,22 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from bot.worker.protocol import Halted, News, Order, Painted, PainterDied, Work
+from bot.worker.protocol import GeneratedPicture, Interrupted, ProgressUpdate, StopMode, Work, WorkerDied
 from bot.worker.thread import LocalExecutor
 from generator import GenerationRequest, GeneratorError, OutOfMemory, Settings
 from tests.bot.fake_dream import FakeDream, FakeDreamer
 
 
 @pytest.fixture
-def dreamer() -> FakeDreamer:
+def engine() -> FakeDreamer:
     return FakeDreamer()
 
 
 @pytest_asyncio.fixture
-async def executor(dreamer: FakeDreamer) -> AsyncIterator[LocalExecutor]:
-    executor = LocalExecutor(dreamer, preview_s=0.0, snapshot_s=0.0, stall_s=60.0)
+async def executor(engine: FakeDreamer) -> AsyncIterator[LocalExecutor]:
+    executor = LocalExecutor(engine, preview_s=0.0, snapshot_s=0.0, stall_s=60.0)
     yield executor
-    dreamer.open.set()
+    engine.open.set()
     await executor.close()
 
 
@@ -43,18 +43,18 @@ class SlowToBegin(FakeDreamer):
         return super().begin(request, parent)
 
 
-def ignore(news: News) -> None:
+def ignore(news: ProgressUpdate) -> None:
     """Hear nothing."""
 
 
-async def painted(executor: LocalExecutor, item: Work) -> Painted:
+async def painted(executor: LocalExecutor, item: Work) -> GeneratedPicture:
     outcome = await executor.paint(item, ignore)
-    assert isinstance(outcome, Painted)
+    assert isinstance(outcome, GeneratedPicture)
     return outcome
 
 
-async def begun(dreamer: FakeDreamer, count: int = 1) -> None:
-    while len(dreamer.begun) < count:
+async def begun(engine: FakeDreamer, count: int = 1) -> None:
+    while len(engine.begun) < count:
         await asyncio.sleep(0.002)
 
 
@@ -67,9 +67,9 @@ async def test_a_picture_takes_from_its_beginning_to_its_end_and_a_step_no_more_
 
 
 async def test_a_picture_is_painted_and_its_growth_is_told(executor: LocalExecutor) -> None:
-    heard: list[News] = []
+    heard: list[ProgressUpdate] = []
     outcome = await executor.paint(work(), heard.append)
-    assert isinstance(outcome, Painted)
+    assert isinstance(outcome, GeneratedPicture)
     assert outcome.picture.progress.step == 5
     assert len(outcome.film.frames) == 6
     assert outcome.picture.image.size == (64, 64)
@@ -80,12 +80,12 @@ async def test_a_picture_is_painted_and_its_growth_is_told(executor: LocalExecut
     assert executor.describe() == "a fake"
 
 
-async def test_only_the_newest_is_told_where_the_loop_is_busy(dreamer: FakeDreamer, executor: LocalExecutor) -> None:
-    heard: list[News] = []
+async def test_only_the_newest_is_told_where_the_loop_is_busy(engine: FakeDreamer, executor: LocalExecutor) -> None:
+    heard: list[ProgressUpdate] = []
     task = asyncio.create_task(executor.paint(work(steps=50), heard.append))
-    await begun(dreamer)
+    await begun(engine)
     earlier = len(heard)
-    while dreamer.steps_made < 50:
+    while engine.steps_made < 50:
         time.sleep(0.01)  # The loop is busy.
     await task
     # All that came meanwhile is one report; the last step may have come after it.
@@ -93,71 +93,73 @@ async def test_only_the_newest_is_told_where_the_loop_is_busy(dreamer: FakeDream
     assert heard[-1].progress.step == 50
 
 
-async def test_all_pictures_are_painted_by_the_same_thread(dreamer: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_all_pictures_are_painted_by_the_same_thread(engine: FakeDreamer, executor: LocalExecutor) -> None:
     for job_id in range(3):
         await painted(executor, work(job_id))
-    assert len(set(dreamer.threads)) == 1
+    assert len(set(engine.threads)) == 1
 
 
-async def test_the_loop_is_free_while_it_paints(dreamer: FakeDreamer, executor: LocalExecutor) -> None:
-    dreamer.open.clear()
+async def test_the_loop_is_free_while_it_paints(engine: FakeDreamer, executor: LocalExecutor) -> None:
+    engine.open.clear()
     task = asyncio.create_task(executor.paint(work(), ignore))
-    await begun(dreamer)
+    await begun(engine)
     for _ in range(100):
         await asyncio.sleep(0)
     assert not task.done()
-    assert set(dreamer.threads).isdisjoint({threading.get_ident()})
+    assert set(engine.threads).isdisjoint({threading.get_ident()})
 
 
-@pytest.mark.parametrize("order", [Order.CANCEL, Order.PAUSE])
-async def test_an_order_is_obeyed_within_one_step(dreamer: FakeDreamer, executor: LocalExecutor, order: Order) -> None:
-    dreamer.open.clear()
+@pytest.mark.parametrize("order", [StopMode.CANCEL, StopMode.PAUSE])
+async def test_an_order_is_obeyed_within_one_step(
+    engine: FakeDreamer, executor: LocalExecutor, order: StopMode
+) -> None:
+    engine.open.clear()
     task = asyncio.create_task(executor.paint(work(steps=1000), ignore))
-    await begun(dreamer)
-    assert executor.tell(1, order)
-    dreamer.open.set()
+    await begun(engine)
+    assert executor.send(1, order)
+    engine.open.set()
     outcome = await task
-    assert isinstance(outcome, Halted)
+    assert isinstance(outcome, Interrupted)
     assert outcome.order is order
-    assert (outcome.snapshot is not None) == (order is Order.PAUSE)
+    assert (outcome.snapshot is not None) == (order is StopMode.PAUSE)
 
 
-async def test_finishing_now_keeps_the_picture_so_far(dreamer: FakeDreamer, executor: LocalExecutor) -> None:
-    dreamer.open.clear()
+async def test_finishing_now_keeps_the_picture_so_far(engine: FakeDreamer, executor: LocalExecutor) -> None:
+    engine.open.clear()
     task = asyncio.create_task(executor.paint(work(steps=1000), ignore))
-    await begun(dreamer)
-    executor.tell(1, Order.FINISH)
-    executor.tell(1, Order.PAUSE)
-    dreamer.open.set()
+    await begun(engine)
+    executor.send(1, StopMode.FINISH)
+    executor.send(1, StopMode.PAUSE)
+    engine.open.set()
     outcome = await task
-    assert isinstance(outcome, Painted)
+    assert isinstance(outcome, GeneratedPicture)
     assert outcome.picture.request.stopped_at == 1
 
 
 async def test_nobody_is_told_who_is_not_painted(executor: LocalExecutor) -> None:
-    assert not executor.tell(1, Order.CANCEL)
+    assert not executor.send(1, StopMode.CANCEL)
 
 
-async def test_what_was_paused_goes_on_to_the_same_picture(dreamer: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_what_was_paused_goes_on_to_the_same_picture(engine: FakeDreamer, executor: LocalExecutor) -> None:
     whole = await painted(executor, work(steps=30))
-    dreamer.open.clear()
+    engine.open.clear()
     task = asyncio.create_task(executor.paint(work(steps=30), ignore))
-    await begun(dreamer, 2)
-    executor.tell(1, Order.PAUSE)
-    dreamer.open.set()
+    await begun(engine, 2)
+    executor.send(1, StopMode.PAUSE)
+    engine.open.set()
     halted = await task
-    assert isinstance(halted, Halted)
+    assert isinstance(halted, Interrupted)
     resumed = await painted(executor, work(steps=30, snapshot=halted.snapshot))
     assert resumed.picture.image.tobytes() == whole.picture.image.tobytes()
-    assert dreamer.resumed == [1]
+    assert engine.resumed == [1]
 
 
 async def test_a_snapshot_that_cannot_be_used_means_beginning_anew(
-    dreamer: FakeDreamer, executor: LocalExecutor
+    engine: FakeDreamer, executor: LocalExecutor
 ) -> None:
     outcome = await painted(executor, work(snapshot=b"rubbish"))
     assert outcome.picture.progress.step == 5
-    assert dreamer.resumed == []
+    assert engine.resumed == []
 
 
 @pytest.mark.parametrize(
@@ -170,65 +172,65 @@ async def test_a_snapshot_that_cannot_be_used_means_beginning_anew(
     ],
 )
 async def test_what_a_dream_raises_reaches_who_waits_and_the_thread_lives(
-    dreamer: FakeDreamer, executor: LocalExecutor, fault: Exception, kind: type[Exception]
+    engine: FakeDreamer, executor: LocalExecutor, fault: Exception, kind: type[Exception]
 ) -> None:
-    dreamer.faults = [fault]
+    engine.faults = [fault]
     with pytest.raises(kind):
         await executor.paint(work(), ignore)
     await painted(executor, work(2))
-    assert len(set(dreamer.threads)) == 1
+    assert len(set(engine.threads)) == 1
     assert executor.deaths == 0
 
 
-async def test_a_thread_that_dies_is_replaced(dreamer: FakeDreamer, executor: LocalExecutor) -> None:
-    dreamer.faults = [SystemExit()]
-    with pytest.raises(PainterDied):
+async def test_a_thread_that_dies_is_replaced(engine: FakeDreamer, executor: LocalExecutor) -> None:
+    engine.faults = [SystemExit()]
+    with pytest.raises(WorkerDied):
         await executor.paint(work(), ignore)
     await painted(executor, work(2))
-    assert len(set(dreamer.threads)) == 2 or executor.deaths == 1
+    assert len(set(engine.threads)) == 2 or executor.deaths == 1
     assert executor.deaths == 1
 
 
-async def test_a_thread_that_stands_still_is_replaced(dreamer: FakeDreamer) -> None:
-    executor = LocalExecutor(dreamer, stall_s=0.2)
-    dreamer.open.clear()
-    with pytest.raises(PainterDied):
+async def test_a_thread_that_stands_still_is_replaced(engine: FakeDreamer) -> None:
+    executor = LocalExecutor(engine, stall_s=0.2)
+    engine.open.clear()
+    with pytest.raises(WorkerDied):
         await executor.paint(work(), ignore)
-    dreamer.open.set()
+    engine.open.set()
     await painted(executor, work(2))
     assert executor.deaths == 1
     await executor.close()
 
 
-async def test_a_slow_dream_that_moves_is_not_taken_for_dead(dreamer: FakeDreamer) -> None:
-    executor = LocalExecutor(dreamer, stall_s=0.5)
-    dreamer.step_s = 0.15
+async def test_a_slow_dream_that_moves_is_not_taken_for_dead(engine: FakeDreamer) -> None:
+    executor = LocalExecutor(engine, stall_s=0.5)
+    engine.step_s = 0.15
     await painted(executor, work(steps=6))
     assert executor.deaths == 0
     await executor.close()
 
 
-async def test_closing_ends_what_is_painted(dreamer: FakeDreamer, executor: LocalExecutor) -> None:
-    dreamer.step_s = 0.01
+async def test_closing_ends_what_is_painted(engine: FakeDreamer, executor: LocalExecutor) -> None:
+    engine.step_s = 0.01
     task = asyncio.create_task(executor.paint(work(steps=5000), ignore))
-    await begun(dreamer)
+    await begun(engine)
     await executor.close()
-    assert isinstance(await task, Halted)
+    assert isinstance(await task, Interrupted)
 
 
-async def test_who_stops_waiting_stops_the_painting(dreamer: FakeDreamer, executor: LocalExecutor) -> None:
-    dreamer.step_s = 0.01
+async def test_who_stops_waiting_stops_the_painting(engine: FakeDreamer, executor: LocalExecutor) -> None:
+    engine.step_s = 0.01
     task = asyncio.create_task(executor.paint(work(steps=5000), ignore))
-    await begun(dreamer)
+    await begun(engine)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await asyncio.wait_for(painted(executor, work(2)), 10)
 
 
 async def test_a_finished_picture_is_examined_only_where_asked_for(
-    dreamer: FakeDreamer, executor: LocalExecutor
+    engine: FakeDreamer, executor: LocalExecutor
 ) -> None:
-    dreamer.unsafe = True
+    engine.unsafe = True
     assert not (await painted(executor, work())).unsafe
     assert (await painted(executor, work(2, examine=True))).unsafe
 
@@ -255,10 +257,10 @@ class Breaks(FakeDreamer):
 
 @pytest.mark.parametrize("error", [MemoryError(), GeneratorError("no"), ValueError("no")], ids=repr)
 async def test_an_error_that_somebody_keeps_does_not_keep_what_the_dream_held(error: Exception) -> None:
-    dreamer = Breaks(error)
-    executor = LocalExecutor(dreamer)
+    engine = Breaks(error)
+    executor = LocalExecutor(engine)
     with pytest.raises(type(error) if not isinstance(error, MemoryError) else OutOfMemory) as kept:
         await executor.paint(work(), ignore)
-    assert kept.value.__traceback__ is not None and len(dreamer.held) == 1
-    assert dreamer.held[0]() is None
+    assert kept.value.__traceback__ is not None and len(engine.held) == 1
+    assert engine.held[0]() is None
     await executor.close()

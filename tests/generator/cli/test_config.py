@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.cli.config import HostDefaults, read_host_defaults, settle
+from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
 from generator.errors import InvalidRequest
 from generator.settings import Settings
 
@@ -18,7 +18,7 @@ def read(tmp_path: Path, text: str) -> HostDefaults:
 
 
 def test_the_last_one_wins() -> None:
-    settings = settle({"steps": 2, "noise": 0.2, "flip": 0.2}, {"steps": 3, "noise": 0.3}, {"steps": 4})
+    settings = resolve_settings({"steps": 2, "noise": 0.2, "flip": 0.2}, {"steps": 3, "noise": 0.3}, {"steps": 4})
     assert settings == Settings(steps=4, noise=0.3, flip=0.2)
 
 
@@ -35,7 +35,7 @@ def test_the_last_one_wins() -> None:
 )
 def test_a_start_has_defaults_of_its_own(host: dict[str, object], person: dict[str, object], steps: int) -> None:
     starts = {"random": {"steps": 80}}
-    assert settle({"start": "prior", "steps": 16}, host, person, starts).steps == steps
+    assert resolve_settings({"start": "prior", "steps": 16}, host, person, starts).steps == steps
 
 
 def test_the_sections_that_shape_a_picture_are_read(tmp_path: Path) -> None:

@@ -41,16 +41,16 @@ def judged_by(models: Models, *perceptors: object) -> Models:
 
 
 def test_the_share_is_high_where_the_perceptor_sees_it_and_low_elsewhere(models: Models) -> None:
-    judge = judged_by(models, KnowsRed([*UNSAFE, *HARMLESS]))
-    assert unsafe_share(RED, judge) > 0.99
-    assert unsafe_share(BLUE, judge) < 0.01
+    evaluate = judged_by(models, KnowsRed([*UNSAFE, *HARMLESS]))
+    assert unsafe_share(RED, evaluate) > 0.99
+    assert unsafe_share(BLUE, evaluate) < 0.01
 
 
 def test_several_perceptors_have_an_equal_say(models: Models) -> None:
     blind = KnowsRed([UNSAFE[0], HARMLESS[0]])
     blind.embed_images = lambda images: torch.zeros(len(images), 2)  # type: ignore[method-assign]
-    judge = judged_by(models, KnowsRed([*UNSAFE, *HARMLESS]), blind)
-    assert unsafe_share(RED, judge) == pytest.approx(0.75, abs=0.01)
+    evaluate = judged_by(models, KnowsRed([*UNSAFE, *HARMLESS]), blind)
+    assert unsafe_share(RED, evaluate) == pytest.approx(0.75, abs=0.01)
 
 
 def test_who_never_saw_the_words_finds_nothing(models: Models) -> None:

@@ -10,14 +10,14 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.optimisation.autograd import clamp_with_gradient
-from generator.optimisation.cutouts import Cuts, augment, cut, draw, draw_noise, views
+from generator.optimisation.cutouts import CutoutParams, augment, cut, draw, draw_noise, views
 from generator.settings import Settings
 
 EVERYTHING = {"affine": 1.0, "perspective": 1.0, "colour": 1.0, "sharpness": 1.0, "noise": 0.3}
 NOTHING = {"flip": 0.0, "affine": 0.0, "perspective": 0.0, "colour": 0.0, "sharpness": 0.0, "noise": 0.0}
 
 
-def drawn(count: int, width: int, height: int, overviews: int = 2, seed: int = 0, **values: object) -> Cuts:
+def drawn(count: int, width: int, height: int, overviews: int = 2, seed: int = 0, **values: object) -> CutoutParams:
     settings = Settings().merged({"cutouts": count, **values})
     return draw(settings, overviews, width, height, torch.Generator().manual_seed(seed))
 
@@ -26,7 +26,7 @@ def picture(height: int, width: int) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height))
 
 
-def plain_cut(image: Tensor, cuts: Cuts, number: int, side_px: int) -> Tensor:
+def plain_cut(image: Tensor, cuts: CutoutParams, number: int, side_px: int) -> Tensor:
     """One crop `[3, side_px, side_px]`: where each pixel looks, and the mean of the four that are there."""
     x, y, side, mirror, turn, shift_x, shift_y, tilt_x, tilt_y, *_ = (row[number].item() for row in cuts)
     level = max(0, round(math.log2(side / side_px)))
@@ -51,7 +51,7 @@ def plain_cut(image: Tensor, cuts: Cuts, number: int, side_px: int) -> Tensor:
     return above * (1 - b) + below * b
 
 
-def plain_augment(crop: Tensor, cuts: Cuts, number: int, noise: Tensor) -> Tensor:
+def plain_augment(crop: Tensor, cuts: CutoutParams, number: int, noise: Tensor) -> Tensor:
     """One crop's colours, sharpness and noise."""
     *_, hue, saturation, sharpness, strength = (row[number].item() for row in cuts)
     grey = crop.mean(dim=0, keepdim=True)

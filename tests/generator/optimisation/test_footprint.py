@@ -10,7 +10,7 @@ import torch
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.footprint import kept_by, measure
-from generator.optimisation.guidance import Judges
+from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.targets import targets_of
 from generator.runtime.precision import Precision
 from generator.settings import Settings, Size
@@ -37,10 +37,10 @@ def test_more_cutouts_keep_what_was_estimated(ensemble: Models, make_request: ob
     image = torch.zeros(1, 3, 32, 32, requires_grad=True)
     peaks = []
     for count in (4, 12):
-        judges = Judges(ensemble.perceptors, Settings(cutouts=count))
+        judges = ClipGuidance(ensemble.perceptors, Settings(cutouts=count))
         chances = judges.draw(1, image, torch.Generator())
         targets = targets_of(make_request(), ensemble.perceptors)[0]  # type: ignore[operator]
-        peaks.append(kept_by(lambda: judges.judge(image, chances, targets).loss, own(ensemble)).peak)  # noqa: B023
+        peaks.append(kept_by(lambda: judges.evaluate(image, chances, targets).loss, own(ensemble)).peak)  # noqa: B023
     assert (peaks[1] - peaks[0]) / 8 == pytest.approx(estimate.per_cutout, rel=0.1)
 
 

@@ -14,7 +14,7 @@ import torch
 
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
-from generator.optimisation.footprint import footprint_of
+from generator.optimisation.footprint import memory_model_of
 from generator.optimisation.graph import GraphCache, graphs_of
 from generator.optimisation.memory import MARGIN
 from generator.request import GenerationRequest
@@ -166,7 +166,7 @@ def test_a_plan_counts_the_memory_of_captured_steps_and_drops_them_where_they_ar
     cache = GraphCache(recorder)
     dreamt(Dream(make_request(cutouts=3), models, graphs=cache))
     assert cache.held_bytes == 1000
-    needed = footprint_of(models).step_bytes(Size(32, 32), 4) / MARGIN
+    needed = memory_model_of(models).step_bytes(Size(32, 32), 4) / MARGIN
     budget = MemoryBudget(lambda: int(needed) + spare_bytes)
     dream = dreamt(Dream(make_request(), replace(models, budget=budget), graphs=cache))
     assert dream.warnings == ()
@@ -184,14 +184,14 @@ def test_where_nothing_is_left_to_give_up_the_dream_does_without(
 
     groups = [4]
     dream = Dream(make_request(), models, graphs=GraphCache(Small()))
-    narrow = dream._fitting.narrow
+    narrow = dream._plan.narrow
 
     def noted() -> bool:
         done = narrow()
-        groups.append(dream._fitting.group)
+        groups.append(dream._plan.group)
         return done
 
-    dream._fitting.narrow = noted  # type: ignore[method-assign]
+    dream._plan.narrow = noted  # type: ignore[method-assign]
     assert dreamt(dream).finished
     assert groups == [4, 2]
     assert dream.warnings == ("Memory ran short, so the crops were judged in groups; it only took longer.",)

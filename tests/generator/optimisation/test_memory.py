@@ -7,35 +7,35 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.optimisation.memory import Footprint, Plan, even_group, plan, smaller
+from generator.optimisation.memory import LargestFit, MemoryModel, even_group, plan, smaller
 from generator.runtime.host_memory import look_at_memory
 from generator.runtime.memory import MemoryBudget, gpu_memory
 from generator.settings import Size
 
 MIB = 2**20
-BASE = Footprint(fixed=10 * MIB, per_pixel=20_000, per_pixel_squared=1e-4, per_cutout=30 * MIB)
+BASE = MemoryModel(fixed=10 * MIB, per_pixel=20_000, per_pixel_squared=1e-4, per_cutout=30 * MIB)
 
 
-def planned(free_mib: float, size: int = 512, cutouts: int = 32) -> Plan:
+def planned(free_mib: float, size: int = 512, cutouts: int = 32) -> LargestFit:
     return plan(BASE, int(free_mib * MIB), Size(size, size), cutouts, 16)
 
 
 def test_with_room_for_all_nothing_changes() -> None:
-    assert planned(100_000) == Plan(Size(512, 512), 32)
+    assert planned(100_000) == LargestFit(Size(512, 512), 32)
 
 
 def test_with_less_room_fewer_cutouts_are_judged_at_a_time() -> None:
     at_once = BASE.step_bytes(Size(512, 512), 32) / MIB / 0.9
     assert planned(at_once + 1).group == 32
-    assert planned(at_once - 1) == Plan(Size(512, 512), 16)
-    assert planned(at_once - 30 * 28 / 0.9 + 1) == Plan(Size(512, 512), 4)
+    assert planned(at_once - 1) == LargestFit(Size(512, 512), 16)
+    assert planned(at_once - 30 * 28 / 0.9 + 1) == LargestFit(Size(512, 512), 4)
 
 
 def test_with_no_room_beside_the_picture_it_becomes_smaller_by_as_little_as_fits() -> None:
     small = planned(BASE.step_bytes(Size(512, 512), 1) / MIB / 0.9 - 1)
     assert small.size == Size(448, 448)
     assert small.group > 1
-    assert planned(1) == Plan(Size(64, 64), 1)
+    assert planned(1) == LargestFit(Size(64, 64), 1)
 
 
 @given(

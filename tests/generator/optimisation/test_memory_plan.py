@@ -13,7 +13,7 @@ from generator.errors import OutOfMemory
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
-from generator.optimisation.footprint import footprint_of
+from generator.optimisation.footprint import memory_model_of
 from generator.request import GenerationRequest
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import Precision
@@ -145,7 +145,7 @@ def test_a_dream_in_groups_resumes_to_the_byte_with_its_warning(
 def test_a_budget_is_kept_from_the_first_step_on(
     models: Models, make_request: Make, share: float, size: int, in_groups: bool
 ) -> None:
-    needed = footprint_of(models).step_bytes(Size(128, 128), 8) / 0.9
+    needed = memory_model_of(models).step_bytes(Size(128, 128), 8) / 0.9
     room = replace(models, budget=MemoryBudget(lambda: int(needed * share)))
     dream = Dream(make_request(size="128x128", cutouts=8), room)
     if not in_groups:
@@ -154,14 +154,14 @@ def test_a_budget_is_kept_from_the_first_step_on(
     assert (dream.made_with.cutouts_at_once > 0) or not in_groups or dream.request.settings.size.width < 128
     painted = dream.request.settings.size
     group = dream.made_with.cutouts_at_once or 8
-    assert footprint_of(models).step_bytes(painted, group) <= needed * share
+    assert memory_model_of(models).step_bytes(painted, group) <= needed * share
 
 
 def test_a_step_that_the_system_gives_no_memory_for_is_not_begun(
     models: Models, make_request: Make, dreamt: Run
 ) -> None:
     claimed: list[int] = []
-    given = int(footprint_of(models).step_bytes(Size(128, 128), 3))
+    given = int(memory_model_of(models).step_bytes(Size(128, 128), 3))
 
     def claim(count: int) -> None:
         claimed.append(count)
@@ -171,7 +171,7 @@ def test_a_step_that_the_system_gives_no_memory_for_is_not_begun(
     room = replace(models, budget=MemoryBudget(claim=claim))
     dream = dreamt(Dream(make_request(size="128x128", cutouts=8), room))
     assert dream.made_with.cutouts_at_once == 2 and dream.request.settings.size == Size(128, 128)
-    assert claimed[0] == int(footprint_of(models).step_bytes(Size(128, 128), 1))
+    assert claimed[0] == int(memory_model_of(models).step_bytes(Size(128, 128), 1))
     assert claimed[1] > claimed[2] > given >= claimed[3]
     nothing = replace(models, budget=MemoryBudget(claim=lambda count: _refuse()))
     with pytest.raises(OutOfMemory, match="too little memory even for a small picture"):

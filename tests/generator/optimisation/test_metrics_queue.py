@@ -7,28 +7,28 @@ import json
 import pytest
 import torch
 
-from generator.optimisation.metrics_queue import GPU_LAG_STEPS, Reading, Readings
+from generator.optimisation.metrics_queue import GPU_LAG_STEPS, MetricsQueue, StepMetrics
 
 CPU = torch.device("cpu")
 
 
 def test_a_reading_knows_its_parts() -> None:
-    reading = Reading(1, (0.9, 0.5, 0.4, 0.2, 0.1))
+    reading = StepMetrics(1, (0.9, 0.5, 0.4, 0.2, 0.1))
     assert (reading.loss, reading.losses, reading.similarities) == (0.9, (0.5, 0.4), (0.2, 0.1))
-    bare = Reading(0, (0.9,))
+    bare = StepMetrics(0, (0.9,))
     assert (bare.losses, bare.similarities) == ((), ())
 
 
 def test_on_a_cpu_readings_are_there_at_once() -> None:
-    readings = Readings(CPU)
+    readings = MetricsQueue(CPU)
     readings.put(0, torch.tensor([1.0, 0.5, 0.25]))
-    assert readings.take() == [Reading(0, (1.0, 0.5, 0.25))]
+    assert readings.take() == [StepMetrics(0, (1.0, 0.5, 0.25))]
     assert readings.take() == []
     assert readings.waiting() == []
 
 
 def test_on_a_gpu_they_come_a_fixed_number_of_steps_later() -> None:
-    readings = Readings(torch.device("cuda"))
+    readings = MetricsQueue(torch.device("cuda"))
     taken = []
     for number in range(5):
         readings.put(0, torch.tensor([float(number)]))
@@ -37,11 +37,11 @@ def test_on_a_gpu_they_come_a_fixed_number_of_steps_later() -> None:
 
 
 def test_what_waits_can_be_kept_and_put_back() -> None:
-    readings, again = Readings(torch.device("cuda")), Readings(torch.device("cuda"))
+    readings, again = MetricsQueue(torch.device("cuda")), MetricsQueue(torch.device("cuda"))
     for number in range(2):
         readings.put(number, torch.tensor([0.1 * number, 1 / 3, 0.7]))
     kept = json.loads(json.dumps(readings.waiting()))
-    again.restore([Reading.read(item) for item in kept])
+    again.restore([StepMetrics.read(item) for item in kept])
     assert again.waiting() == readings.waiting()
     for each in (readings, again):
         each.put(2, torch.tensor([9.0]))
@@ -51,4 +51,4 @@ def test_what_waits_can_be_kept_and_put_back() -> None:
 @pytest.mark.parametrize("item", [None, 3, [], [0], [0, [1.0, 2.0]], [0, 1, 2], ["x", [1.0]], [0, ["x"]], [0, [[]]]])
 def test_what_is_no_reading_is_refused(item: object) -> None:
     with pytest.raises((TypeError, ValueError)):
-        Reading.read(item)
+        StepMetrics.read(item)

@@ -16,7 +16,7 @@ from generator.checkpoints.library import OpenedSet
 from generator.loading import load_models, load_opened
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
-from generator.optimisation.footprint import footprint_of
+from generator.optimisation.footprint import memory_model_of
 from generator.optimisation.probing import settle_precision
 from generator.runtime.precision import Precision
 
@@ -58,7 +58,7 @@ def test_a_perceptor_that_leaves_float16_counts_too(own: Models) -> None:
 
 def test_the_footprint_is_measured_anew_in_another_format(own: Models) -> None:
     half = own.in_precision(Precision.BF16)
-    assert footprint_of(half).per_pixel < footprint_of(own).per_pixel
+    assert memory_model_of(half).per_pixel < memory_model_of(own).per_pixel
 
 
 def test_opened_models_are_float32_until_they_are_settled(

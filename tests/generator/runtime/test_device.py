@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from generator.errors import GeneratorError, InvalidRequest, OutOfMemory
-from generator.runtime.device import as_many_threads, choose_device, fits, working
+from generator.runtime.device import as_many_threads, choose_device, device_context, run_or_oom
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -36,7 +36,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 def test_exact_work_is_deterministic_while_it_lasts_and_no_longer(before: bool) -> None:
     torch.use_deterministic_algorithms(before, warn_only=True)
     try:
-        with pytest.raises(KeyError), working(GPU, exact=True):
+        with pytest.raises(KeyError), device_context(GPU, exact=True):
             assert torch.are_deterministic_algorithms_enabled()
             assert not torch.is_deterministic_algorithms_warn_only_enabled()
             assert torch.backends.cudnn.deterministic
@@ -51,14 +51,14 @@ def test_exact_work_is_deterministic_while_it_lasts_and_no_longer(before: bool) 
 
 @pytest.mark.parametrize(("device", "exact"), [(CPU, True), (CPU, False), (GPU, False)])
 def test_other_work_leaves_torch_as_it_is(device: torch.device, exact: bool) -> None:
-    with working(device, exact):
+    with device_context(device, exact):
         assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_running_out_of_memory_becomes_a_sentence() -> None:
-    with pytest.raises(OutOfMemory, match="choose a smaller size or fewer cutouts"), working(CPU, exact=False):
+    with pytest.raises(OutOfMemory, match="choose a smaller size or fewer cutouts"), device_context(CPU, exact=False):
         torch.empty(2**50)
-    with pytest.raises(OutOfMemory, match="choose a smaller size or fewer cutouts"), working(GPU, exact=False):
+    with pytest.raises(OutOfMemory, match="choose a smaller size or fewer cutouts"), device_context(GPU, exact=False):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
 
@@ -66,7 +66,7 @@ def test_running_out_of_memory_becomes_a_sentence() -> None:
     "said", ["CUDA error: out of memory", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED when"]
 )
 def test_libraries_below_torch_run_out_of_memory_in_their_own_words(said: str) -> None:
-    with pytest.raises(OutOfMemory, match="does not fit"), working(GPU, exact=False):
+    with pytest.raises(OutOfMemory, match="does not fit"), device_context(GPU, exact=False):
         raise RuntimeError(said)
 
 
@@ -81,13 +81,13 @@ def test_libraries_below_torch_run_out_of_memory_in_their_own_words(said: str) -
     ids=str,
 )
 def test_a_machine_without_memory_is_told_in_one_sentence(error: Exception) -> None:
-    with pytest.raises(OutOfMemory, match="does not fit in memory"), working(CPU, exact=False):
+    with pytest.raises(OutOfMemory, match="does not fit in memory"), device_context(CPU, exact=False):
         raise error
 
 
 @pytest.mark.parametrize("said", ["CUDA error: an illegal memory access", "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"])
 def test_a_gpu_that_fails_becomes_a_sentence_too(said: str) -> None:
-    with pytest.raises(GeneratorError, match="The GPU failed") as caught, working(GPU, exact=False):
+    with pytest.raises(GeneratorError, match="The GPU failed") as caught, device_context(GPU, exact=False):
         raise RuntimeError(said)
     assert "CUDA" not in str(caught.value)
 
@@ -100,15 +100,15 @@ def test_work_fits_or_does_not_and_what_it_held_is_let_go() -> None:
         held.append(weakref.ref(tensor))
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    assert not fits(CPU, False, work)
+    assert not run_or_oom(CPU, False, work)
     assert held[0]() is None
-    assert fits(CPU, False, lambda: None)
+    assert run_or_oom(CPU, False, lambda: None)
 
 
 def test_work_that_torch_did_in_another_way_for_want_of_memory_does_not_count() -> None:
-    assert not fits(CPU, False, lambda: torch._C._set_mkldnn_enabled(False))
+    assert not run_or_oom(CPU, False, lambda: torch._C._set_mkldnn_enabled(False))
     assert torch._C._get_mkldnn_enabled()
-    assert fits(CPU, False, lambda: None)
+    assert run_or_oom(CPU, False, lambda: None)
 
 
 @pytest.mark.parametrize(("asked", "given"), [(3, 3), (0, None), (-1, None), (10**9, None)])
@@ -120,5 +120,5 @@ def test_as_many_threads_as_asked_for_as_long_as_it_lasts(asked: int, given: int
 
 
 def test_other_errors_pass() -> None:
-    with pytest.raises(RuntimeError, match="shape"), working(CPU, exact=False):
+    with pytest.raises(RuntimeError, match="shape"), device_context(CPU, exact=False):
         torch.zeros(3).view(2)

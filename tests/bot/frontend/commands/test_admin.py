@@ -80,7 +80,7 @@ async def test_clear_cancels_what_waits(stage: Stage) -> None:
 
 
 async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage: Stage) -> None:
-    stage.dreamer.unsafe = True
+    stage.engine.unsafe = True
     message = await stage.painted()
     assert message.attachments[0].is_spoiler() and message.embeds[0].image.url is None
     reply = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="refuse", report_channel=stage.channel))
@@ -112,7 +112,7 @@ async def test_stats_and_retention(stage: Stage) -> None:
 
 async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: Stage) -> None:
     await stage.painted()
-    stage.dreamer.faults.append(MemoryError())
+    stage.engine.faults.append(MemoryError())
     await stage.ann.slash(stage.channel, "imagine", prompt="too large")
     await stage.ended(2, JobState.FAILED)
     await stage.admin.slash(stage.channel, "pause")

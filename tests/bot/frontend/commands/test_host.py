@@ -43,9 +43,9 @@ def all_lines(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_status_shows_queue_times_ends_reasons_and_memory(stage: Stage) -> None:
-    stage.dreamer.gpu = {"used": 2**30, "free": 3 * 2**30, "total": 4 * 2**30}
+    stage.engine.gpu = {"used": 2**30, "free": 3 * 2**30, "total": 4 * 2**30}
     await stage.painted()
-    stage.dreamer.faults.append(ZeroDivisionError("no"))
+    stage.engine.faults.append(ZeroDivisionError("no"))
     await stage.ann.slash(stage.channel, "imagine", prompt="a cat")
     await stage.ended(2, JobState.FAILED)
     await stage.open_command("host", stage.ann)
@@ -69,7 +69,7 @@ async def test_a_quiet_bot_without_a_gpu_says_nothing_of_failures_and_memory(sta
 async def test_the_number_of_a_failed_job_is_in_its_message_and_leads_to_the_trace(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.dreamer.faults.append(ZeroDivisionError("the inner matter"))
+    stage.engine.faults.append(ZeroDivisionError("the inner matter"))
     await stage.ann.slash(stage.channel, "imagine", prompt="a cat")
     await stage.ended(1, JobState.FAILED)
     message = stage.message()
@@ -81,7 +81,7 @@ async def test_the_number_of_a_failed_job_is_in_its_message_and_leads_to_the_tra
 
 
 async def test_the_number_of_a_failed_answer_leads_to_the_trace(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    stage.dreamer.foresight = RuntimeError("the inner matter")
+    stage.engine.foresight = RuntimeError("the inner matter")
     told = reply_of(await stage.ann.slash(stage.channel, "imagine", prompt="a cat")).content
     found = under(number_in(told), caplog)
     assert "RuntimeError: the inner matter" in found.trace

@@ -14,7 +14,7 @@ from PIL import Image
 from bot.frontend.messages.render import shown
 from bot.frontend.messages.updater import QUEUE_S
 from bot.jobs import JobState
-from bot.service import Asker, Wish
+from bot.service import JobSpec, Requester
 from tests.bot.frontend.stage import Stage
 
 
@@ -41,12 +41,12 @@ def due(message: discord.Message) -> int:
 
 
 async def test_a_wish_is_answered_at_once_and_ends_as_a_picture_in_the_same_message(stage: Stage) -> None:
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     assert answer.response is not None and not answer.response.ephemeral
     first = answer.response.id
     assert "Queued" in answer.response.content or "Painting" in answer.response.content
-    stage.dreamer.open.set()
+    stage.engine.open.set()
     await stage.ended()
     posted = stage.message()
     assert posted.id == first
@@ -57,7 +57,7 @@ async def test_a_wish_is_answered_at_once_and_ends_as_a_picture_in_the_same_mess
 
 
 async def test_the_picture_grows_in_its_message(stage: Stage) -> None:
-    stage.dreamer.step_s = 0.05
+    stage.engine.step_s = 0.05
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=400)
 
     async def grown() -> discord.Message | None:
@@ -74,7 +74,7 @@ async def test_the_picture_grows_in_its_message(stage: Stage) -> None:
 
 
 async def test_the_answer_says_how_weights_were_read(stage: Stage) -> None:
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle:2 | fog:-0.5")
     assert answer.response is not None
     text = answer.response.embeds[0].description or ""
@@ -83,7 +83,7 @@ async def test_the_answer_says_how_weights_were_read(stage: Stage) -> None:
 
 
 async def test_the_place_in_the_queue_is_told_with_a_countdown(stage: Stage) -> None:
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.ann.slash(stage.channel, "imagine", prompt="two")
     answer = await stage.bob.slash(stage.channel, "imagine", prompt="three")
@@ -92,7 +92,7 @@ async def test_the_place_in_the_queue_is_told_with_a_countdown(stage: Stage) -> 
 
 
 async def test_who_waits_hears_that_the_picture_before_takes_another_time_than_was_thought(stage: Stage) -> None:
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one", steps=600)
     await stage.bob.slash(stage.channel, "imagine", prompt="two")
 
@@ -102,8 +102,8 @@ async def test_who_waits_hears_that_the_picture_before_takes_another_time_than_w
 
     await stage.until(told_again)
     thought, told_at = due(stage.message()), stage.message().edited_at
-    stage.dreamer.step_s = 0.05  # a quarter of the guess
-    stage.dreamer.open.set()
+    stage.engine.step_s = 0.05  # a quarter of the guess
+    stage.engine.open.set()
     await asyncio.sleep(0.5)  # while it is painted, and no simulated time passes
 
     async def corrected() -> bool:
@@ -130,7 +130,7 @@ async def test_all_options_reach_the_generator(stage: Stage) -> None:
         perspective=0.3, colour=0.4, sharpness=0.5, noise=0.6, optimiser="radam", coarse=0.5, scene_steps=1,
         negative="fog", init_weight=0.5,
     )  # fmt: skip
-    request = stage.dreamer.begun[0]
+    request = stage.engine.begun[0]
     settings = request.settings.as_dict()
     assert settings["size"] == "64x96"
     assert (settings["steps"], settings["seed"], settings["start"], settings["optimiser"]) == (3, 7, "fractal", "radam")
@@ -142,7 +142,7 @@ async def test_all_options_reach_the_generator(stage: Stage) -> None:
 
 async def test_attached_pictures_reach_the_generator(stage: Stage) -> None:
     await stage.painted(init_image=("start.png", png()), image_prompt=("like.png", png(40, 20)))
-    request = stage.dreamer.begun[0]
+    request = stage.engine.begun[0]
     assert request.settings.start == "init" and request.init_image is not None
     assert len(request.image_prompts) == 1
 
@@ -194,8 +194,8 @@ async def test_a_channel_that_the_bot_cannot_write_to_is_refused_naming_what_is_
 
 
 async def test_a_blocked_word_names_its_rule(stage: Stage) -> None:
-    asker = Asker(guild_id=stage.guild.id, channel_id=stage.channel.id, user_id=stage.admin.id, manages=True)
-    await stage.service.words.add_block(asker, "apple*")
+    requester = Requester(guild_id=stage.guild.id, channel_id=stage.channel.id, user_id=stage.admin.id, manages=True)
+    await stage.service.words.add_block(requester, "apple*")
     assert await refusal(stage) == "The prompt breaks the rule “apple*” of the blocklist."
 
 
@@ -206,12 +206,12 @@ async def test_sizes_are_offered_by_aspect_ratio_up_to_what_the_server_allows(st
 
 
 async def test_styles_are_offered_by_name(stage: Stage) -> None:
-    asker = Asker(guild_id=stage.guild.id, channel_id=stage.channel.id, user_id=stage.admin.id, manages=True)
-    await stage.service.words.add_style(asker, "Night", "at night under the stars")
+    requester = Requester(guild_id=stage.guild.id, channel_id=stage.channel.id, user_id=stage.admin.id, manages=True)
+    await stage.service.words.add_style(requester, "Night", "at night under the stars")
     offered = await stage.ann.autocomplete(stage.channel, "imagine", "style", "nig")
     assert offered == [{"name": "Night: at night under the stars", "value": "Night"}]
     await stage.painted(style="Night")
-    assert stage.dreamer.begun[0].prompt == "a red apple | at night under the stars"
+    assert stage.engine.begun[0].prompt == "a red apple | at night under the stars"
 
 
 async def test_a_private_picture_shows_nothing_but_to_its_owner(stage: Stage) -> None:
@@ -225,21 +225,21 @@ async def test_a_private_picture_shows_nothing_but_to_its_owner(stage: Stage) ->
 
 
 async def test_a_failure_is_told_in_the_message(stage: Stage) -> None:
-    stage.dreamer.faults.append(MemoryError())
+    stage.engine.faults.append(MemoryError())
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     await stage.ended(state=JobState.FAILED)
     assert "does not fit into the memory" in stage.message().content
 
 
 async def test_a_german_person_gets_german_words(stage: Stage) -> None:
-    stage.dreamer.open.clear()
-    asker = replace(stage.asker(stage.ann), locale="de")
-    ticket = await stage.service.submit(asker, Wish(prompt="ein roter Apfel"))
-    view = await stage.service.view(ticket.job.id)
+    stage.engine.open.clear()
+    requester = replace(stage.requester(stage.ann), locale="de")
+    submitted = await stage.service.submit(requester, JobSpec(prompt="ein roter Apfel"))
+    view = await stage.service.view(submitted.job.id)
     assert view is not None
     look = shown(view)
     assert look.content.startswith(("**In der Warteschlange**", "**Platz", "**Das Malen** beginnt"))
     assert look.alt_text == "Ein Bild, das eine KI malte zum Prompt: ein roter Apfel"
-    stage.dreamer.open.set()
+    stage.engine.open.set()
     await stage.ended()
     assert stage.message().content.startswith("**Fertig**")

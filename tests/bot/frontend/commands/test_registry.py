@@ -14,7 +14,7 @@ from tests.bot.frontend.stage import Stage, reply_of
 async def test_queue_shows_what_is_painted_and_what_waits(stage: Stage) -> None:
     reply = reply_of(await stage.ann.slash(stage.channel, "queue"))
     assert reply.content == "Nothing is painted and nothing waits in this server."
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="a **red** apple")
     await stage.bob.slash(stage.channel, "imagine", prompt="a secret", private=True)
     reply = reply_of(await stage.ann.slash(stage.channel, "queue"))
@@ -25,7 +25,7 @@ async def test_queue_shows_what_is_painted_and_what_waits(stage: Stage) -> None:
 
 async def test_cancel_takes_the_newest_job_or_the_one_that_is_named(stage: Stage) -> None:
     assert "No job of yours" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     for prompt in ("one", "two", "three"):
         await stage.ann.slash(stage.channel, "imagine", prompt=prompt)
     offered = await stage.ann.autocomplete(stage.channel, "cancel", "job", "tw")
@@ -95,11 +95,11 @@ async def test_imagine_like_a_picture_in_a_message(stage: Stage) -> None:
     modal = await stage.bob.context_menu(stage.channel, "Imagine like this", message)
     await stage.bob.submit_modal(modal, {"prompt": "a fox", "use": ["prompt"]})
     await stage.ended(1)
-    assert len(stage.dreamer.begun[0].image_prompts) == 1
+    assert len(stage.engine.begun[0].image_prompts) == 1
     modal = await stage.bob.context_menu(stage.channel, "Imagine like this", message)
     await stage.bob.submit_modal(modal, {"prompt": "a fox", "use": ["init"]})
     await stage.ended(2)
-    assert stage.dreamer.begun[1].settings.start == "init"
+    assert stage.engine.begun[1].settings.start == "init"
     plain = await stage.ann.send(stage.channel, "no picture")
     refused = await stage.bob.context_menu(stage.channel, "Imagine like this", plain)
     assert "holds no PNG" in reply_of(refused).content
@@ -109,7 +109,7 @@ async def test_blend_comes_near_to_several_pictures(stage: Stage) -> None:
     await stage.ann.slash(stage.channel, "blend", first=("a.png", png()), second=("b.png", png(40, 20)), size="64x32")
     job = await stage.ended(1)
     assert job.origin is Origin.BLEND
-    assert len(stage.dreamer.begun[0].image_prompts) == 2
+    assert len(stage.engine.begun[0].image_prompts) == 2
 
 
 async def test_styles_are_listed_for_all_and_changed_by_admins(stage: Stage) -> None:
@@ -162,7 +162,7 @@ async def test_commands_come_in_german_too(stage: Stage) -> None:
 
 
 async def test_an_interrupted_picture_goes_on_after_a_restart_in_the_same_message(stage: Stage) -> None:
-    stage.dreamer.step_s = 0.02
+    stage.engine.step_s = 0.02
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=100)
 
     async def painting() -> bool:
@@ -174,5 +174,5 @@ async def test_an_interrupted_picture_goes_on_after_a_restart_in_the_same_messag
     await stage.restart()
     job = await stage.ended(1)
     assert job.state is JobState.DONE
-    assert stage.dreamer.resumed and stage.dreamer.resumed[0] > 0
+    assert stage.engine.resumed and stage.engine.resumed[0] > 0
     assert len(stage.channel.history()) == 1

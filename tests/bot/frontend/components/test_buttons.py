@@ -25,14 +25,14 @@ async def test_upscale_doubles_the_size(stage: Stage) -> None:
     await stage.ann.click(message, label="Upscale")
     job = await stage.ended(2)
     assert str(job.settings.size) == "128x128"
-    assert stage.dreamer.begun[1].parent == stage.dreamer.begun[0]
+    assert stage.engine.begun[1].parent == stage.engine.begun[0]
 
 
 async def test_u_and_v_go_on_from_the_picture_of_their_number(stage: Stage) -> None:
     message = await stage.painted(count=2, seed=10)
     await stage.ann.click(message, label="V2")
     await stage.ended(2)
-    parent = stage.dreamer.begun[2].parent
+    parent = stage.engine.begun[2].parent
     assert parent is not None and parent.settings.seed == 11
 
 
@@ -59,7 +59,7 @@ async def test_a_remix_without_words_is_refused(stage: Stage) -> None:
 
 
 async def test_cancel_ends_a_job_that_waits_and_takes_its_buttons(stage: Stage) -> None:
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.ann.slash(stage.channel, "imagine", prompt="two")
     await stage.ann.click(stage.message(), label="Cancel")
@@ -69,7 +69,7 @@ async def test_cancel_ends_a_job_that_waits_and_takes_its_buttons(stage: Stage) 
 
 
 async def test_only_owner_and_admins_cancel_and_finish(stage: Stage) -> None:
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.until(lambda: _begun(stage))
     for label in ("Cancel", "Finish now"):
@@ -113,7 +113,7 @@ async def test_somebody_elses_job_cannot_be_deleted(stage: Stage) -> None:
 
 async def test_a_report_is_written_down_and_told_to_the_servers_channel(stage: Stage) -> None:
     reports = stage.guild.create_text_channel("reports")
-    await stage.service.guilds.set_safety(stage.asker(stage.admin), report_channel_id=reports.id)
+    await stage.service.guilds.set_safety(stage.requester(stage.admin), report_channel_id=reports.id)
     message = await stage.painted()
     modal = await stage.bob.click(message, label="Report")
     answer = await stage.bob.submit_modal(modal, {"reason": ["hateful"], "details": "@everyone look"})
@@ -134,13 +134,13 @@ async def test_buttons_work_after_a_restart(stage: Stage) -> None:
 
 async def test_a_button_of_a_deleted_job_says_so(stage: Stage) -> None:
     message = await stage.painted()
-    await stage.service.archive.delete(stage.asker(stage.ann), 1)
+    await stage.service.archive.delete(stage.requester(stage.ann), 1)
     answer = await stage.bob.click(message, label="Vary")
     assert "There is no job 1 here" in reply_of(answer).content
 
 
 async def test_a_message_that_was_deleted_meanwhile_is_sent_anew_once(stage: Stage) -> None:
-    stage.dreamer.open.clear()
+    stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.ann.slash(stage.channel, "imagine", prompt="two")
     moderator = stage.guild.add_member(
@@ -148,7 +148,7 @@ async def test_a_message_that_was_deleted_meanwhile_is_sent_anew_once(stage: Sta
         roles=[stage.guild.create_role("mod", permissions=discord.Permissions(manage_messages=True))],
     )
     await moderator.delete(stage.message())
-    stage.dreamer.open.set()
+    stage.engine.open.set()
     await stage.ended(2)
     assert [file.filename for file in stage.message().attachments] == ["reverie-2-1.png"]
     assert len(stage.channel.history()) == 2

@@ -12,7 +12,7 @@ import pytest
 
 from bot.config import Config, Discord, Timing
 from bot.frontend.preview.server import GUILD_ID, Waits, staged
-from bot.service import Asker
+from bot.service import Requester
 from bot.wiring import build
 from tests.bot.fake_dream import FakeDreamer
 from tests.bot.frontend.stage import SETTINGS
@@ -20,8 +20,8 @@ from tests.bot.frontend.stage import SETTINGS
 
 async def test_progress_and_the_picture_are_published_without_anybodys_doing(tmp_path: Path, config: Config) -> None:
     config = replace(config, timing=Timing(preview_s=0.5, snapshot_s=1.0), discord=Discord(edit_interval_s=1.0))
-    dreamer, waits = FakeDreamer(step_s=0.02), Waits()
-    client = build(config, tmp_path, dreamer, SETTINGS, external_wait=waits, shard_count=1)
+    engine, waits = FakeDreamer(step_s=0.02), Waits()
+    client = build(config, tmp_path, engine, SETTINGS, external_wait=waits, shard_count=1)
     async with staged(client, waits, 0) as scene:
         assert scene.page.url.startswith("http://127.0.0.1:")
         assert [viewer.name for viewer in scene.page.viewers] == ["you", "admin"]
@@ -60,5 +60,5 @@ async def test_a_second_start_knows_the_commands_and_whose_pictures_there_are(tm
                 while await client.service.store.jobs.under_way():
                     await asyncio.sleep(0.05)
             else:
-                asker = Asker(guild_id=GUILD_ID, channel_id=scene.channel.id, user_id=member.id)
-                assert (await client.service.archive.gallery(asker, mine=True)).total == 1
+                requester = Requester(guild_id=GUILD_ID, channel_id=scene.channel.id, user_id=member.id)
+                assert (await client.service.archive.gallery(requester, mine=True)).total == 1
