@@ -64,8 +64,10 @@ class Run:
     """What the process said when it ended by a finding; empty otherwise."""
 
 
-def fuzz(name: str, seconds: int, folder: Path, *, seed: int = 1, module: str = MODULE) -> Run:
-    """Fuzz one target of a module's TARGETS for so many seconds, or until something is found."""
+def fuzz(
+    name: str, seconds: int, folder: Path, *, tries: int | None = None, seed: int = 1, module: str = MODULE
+) -> Run:
+    """Fuzz one target of a module's TARGETS until something is found, or for so many seconds (0: no end) or tries."""
     target = importlib.import_module(module).TARGETS[name]
     folder = folder.resolve()
     begun, found = folder / "corpus", folder / "found"
@@ -82,6 +84,8 @@ def fuzz(name: str, seconds: int, folder: Path, *, seed: int = 1, module: str = 
         "artifact_prefix": f"{found}/",
         "print_final_stats": 1,
     }
+    if tries is not None:
+        options["runs"] = tries
     if target.words:
         options["dict"] = folder / "words"
         (folder / "words").write_text("".join(f'"{_escaped(word)}"\n' for word in target.words), "ascii")

@@ -255,5 +255,8 @@ def _check(key: str, item: Field[Any], value: Any) -> None:  # noqa: ANN401 - an
         raise ConfigError("config_out_of_range", key=key, allowed=allowed(item))
     if low is not None and not low <= value <= item.metadata["high"]:
         raise ConfigError("config_out_of_range", key=key, allowed=allowed(item))
+    texts = value.values() if item.type == "dict[str, str]" else value if item.type == "list[str]" else ()
+    if not all(isinstance(text, str) for text in texts):
+        raise ConfigError("config_out_of_range", key=key, allowed=allowed(item))
     if item.type == "list[int]" and not all(0 < number < 2**63 for number in value):
         raise ConfigError("config_out_of_range", key=key, allowed=allowed(item))

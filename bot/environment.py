@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from bot.errors import ConfigError
 TOKEN, TOKEN_FILE, DATA = "DISCORD_TOKEN", "DISCORD_TOKEN_FILE", "REVERIE_DATA"
 MAX_CONFIG_BYTES = 2**20
 MAX_DEPTH = 20
+_GUESSED = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null", "timestamp", "value", "str"))
+"""What YAML takes a word for by its letters; other tags are written out, or are `<<`."""
 
 
 def load_config(path: Path) -> Config:
@@ -36,7 +38,7 @@ def load_config(path: Path) -> Config:
         readable = bool(text.strip()) and len(text) <= MAX_CONFIG_BYTES
         if readable and _too_deep(text.decode()):
             raise ConfigError("config_no_yaml", file=str(path), why="it is nested too deeply")
-        given = OmegaConf.create(text.decode()) if readable else None
+        given = OmegaConf.create(_with_words(text.decode())) if readable else None
     except FileNotFoundError as exc:
         raise ConfigError("config_missing", file=str(path)) from exc
     except OSError as exc:
@@ -129,6 +131,38 @@ def _too_deep(text: str) -> bool:
         if depth > MAX_DEPTH:
             return True
     return False
+
+
+def _with_words(text: str) -> str:
+    """The same YAML, in which words stay what is written where words are asked for: `no` is no truth value there."""
+    root = yaml.compose(text, yaml.SafeLoader)
+    if isinstance(root, yaml.MappingNode):
+        _keep_words(root, Config())
+    return "" if root is None else str(yaml.serialize(root, Dumper=yaml.SafeDumper, allow_unicode=True))
+
+
+def _keep_words(section: yaml.MappingNode, defaults: object) -> None:
+    """Mark as text what a section holds for keys whose values are words, and what the sections in it do."""
+    known = {item.name: item for item in fields(defaults)}  # type: ignore[arg-type]  # called with dataclasses only
+    for key, value in section.value:
+        if not isinstance(key, yaml.ScalarNode) or key.value not in known:
+            continue
+        inner, kind = getattr(defaults, key.value), known[key.value].type
+        if is_dataclass(inner) and isinstance(value, yaml.MappingNode):
+            _keep_words(value, inner)
+        elif kind == "str":
+            _keep(value)
+        elif kind == "list[str]" and isinstance(value, yaml.SequenceNode):
+            _keep(*value.value)
+        elif kind == "dict[str, str]" and isinstance(value, yaml.MappingNode):
+            _keep(*(node for pair in value.value for node in pair))
+
+
+def _keep(*nodes: yaml.Node) -> None:
+    for node in nodes:
+        # Nothing at all is no word, and `<<` takes over what another section holds.
+        if isinstance(node, yaml.ScalarNode) and node.value and node.tag in _GUESSED:
+            node.tag, node.style = "tag:yaml.org,2002:str", node.style or "'"
 
 
 def _first_line(exc: BaseException) -> str:

@@ -86,6 +86,8 @@ class Job:
     """Which picture of the parent's (1 to its count)."""
     priority: int = 0
     """Above 0: ahead of the ordinary jobs of its guild."""
+    running_limit: int = 1
+    """How many jobs of its owner may be painted at once, by the roles that the owner had when it was asked for."""
     count: int = 1
     private: bool = False
     timelapse: bool = False

@@ -6,10 +6,12 @@ import discord
 
 from bot.errors import WrongChannel
 from bot.frontend.app import Interaction
+from bot.frontend.invite import invitation
 from bot.service import Requester
 from bot.texts import say
 
 NEEDED = ("view_channel", "attach_files", "embed_links")
+_RESTRICTED_SERVERS = (discord.NSFWLevel.explicit, discord.NSFWLevel.age_restricted)
 
 
 def requester_of(interaction: Interaction) -> Requester:
@@ -43,6 +45,9 @@ def check_place(interaction: Interaction) -> None:
         WrongChannel: naming what is missing.
     """
     channel, granted = interaction.channel, interaction.app_permissions
+    if interaction.guild_id is not None and interaction.client.get_guild(interaction.guild_id) is None:
+        # Somebody added the commands alone.
+        raise WrongChannel("bot_not_here", link=invitation(None, interaction.application_id))
     in_thread = isinstance(channel, discord.Thread)
     if isinstance(channel, discord.Thread) and (channel.archived or channel.locked):
         raise WrongChannel("thread_archived")
@@ -55,6 +60,9 @@ def check_place(interaction: Interaction) -> None:
 
 
 def _is_age_restricted(channel: object) -> bool:
+    guild = getattr(channel, "guild", None)
+    if isinstance(guild, discord.Guild) and guild.nsfw_level in _RESTRICTED_SERVERS:
+        return True
     if isinstance(channel, discord.Thread) and channel.parent is None:
         return False
     is_nsfw = getattr(channel, "is_nsfw", None)

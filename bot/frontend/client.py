@@ -84,7 +84,7 @@ class Reverie(App):
         )
         self.config, self.service, self.config_path = config, service, config_path
         self.hosts = set(config.discord.owners)
-        self.tree = commands.Tree(self)
+        self.tree = commands.Tree(self, allowed_installs=commands.INSTALLS)
         self.updater = MessageUpdater(self, external_wait)
         self.forgetful_discord, self.fetch, self.room = False, attachments.fetch, attachments.AttachmentSlots()
         self._drained = False

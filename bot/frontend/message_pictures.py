@@ -16,7 +16,7 @@ from bot.errors import InvalidJobSpec, NotFound
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.attachments import is_discords, read_address
-from bot.frontend.components.tree import walk
+from bot.frontend.messages.component_tree import walk
 from bot.frontend.messages.job_buttons import job_in
 from bot.jobs import Job
 

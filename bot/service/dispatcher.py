@@ -49,13 +49,12 @@ class Dispatcher:
         await self._store.jobs.recover(MAX_CRASHES, Sentence.of("crashed_often"))
         for job in await self._store.jobs.under_way():
             if job.state is JobState.QUEUED:
-                await self.enqueue(job)
+                self.enqueue(job)
         self._loop_task = asyncio.create_task(self._run(), name="dispatcher")
 
-    async def enqueue(self, job: Job) -> None:
+    def enqueue(self, job: Job) -> None:
         """Let a queued job wait for its turn."""
-        limits = await retry_io(lambda: self._guilds.limits(job.guild_id), self._wait, job=job.id)
-        self._queue.add(job, running_limit=limits.running, resumed=job.started_at is not None)
+        self._queue.add(job, resumed=job.started_at is not None)
 
     async def drain(self) -> None:
         """Begin nothing more, and put what is painted back into the queue with a snapshot."""
@@ -89,7 +88,7 @@ class Dispatcher:
         examine = mode is not Safety.OFF and not job.age_restricted
         back = await self._worker.paint(running, examine=examine, refuse=mode is Safety.REFUSE)
         if back is not None:
-            await self.enqueue(back)
+            self.enqueue(back)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._paint_tasks.discard(task)

@@ -116,7 +116,7 @@ class JobQueue:
         self._forecast_lock = asyncio.Lock()
         self._made_at, self._cost_s = 0.0, 0.0
 
-    def add(self, job: Job, *, running_limit: int, resumed: bool = False) -> None:
+    def add(self, job: Job, *, resumed: bool = False) -> None:
         """Let a queued job wait for its turn."""
         self._waiting[job.id] = job
         self._scheduler.add(
@@ -125,7 +125,7 @@ class JobQueue:
                 guild_id=job.guild_id,
                 user_id=job.user_id,
                 priority=job.priority,
-                running_limit=running_limit,
+                running_limit=job.running_limit,
                 resumed=resumed,
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -47,7 +47,7 @@ class Submissions:
         words: PromptRules,
         archive: Archive,
         queue: JobQueue,
-        enqueue: Callable[[Job], Awaitable[None]],
+        enqueue: Callable[[Job], None],
         settings: Settings,
         starts: Mapping[str, Mapping[str, object]],
         request_warnings: Callable[[GenerationRequest, Provenance | None], tuple[str, ...]] | None = None,
@@ -168,7 +168,7 @@ class Submissions:
         if self.closed:
             raise ShuttingDown("shutting_down")
         job = await self._store.jobs.add(job, recipe, gate(limits, self._config.caps, job.count))
-        await self._enqueue(job)
+        self._enqueue(job)
         return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=notes)
 
 
@@ -182,6 +182,7 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -
         settings=request.settings,
         models=request.models,
         priority=limits.priority,
+        running_limit=limits.running,
         age_restricted=requester.age_restricted,
         locale=requester.locale,
     )

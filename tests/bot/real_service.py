@@ -27,12 +27,14 @@ class RealService:
         self.changes: list[int] = []
         self.service: Service
         self.executor: LocalExecutor
+        self.workers = LocalExecutor.workers
 
     async def start(self) -> Service:
         timing = self.config.timing
         self.executor = LocalExecutor(
             self.engine, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, stall_s=timing.stall_s
         )
+        self.executor.workers = self.workers
         self.service = Service(
             self.config,
             self.files,
@@ -51,11 +53,16 @@ class RealService:
 
     async def crash(self) -> Service:
         """Begin anew from what is on disk, as if the process had ended in the middle of everything."""
+        # Between two transactions: who is cancelled while one is committed cannot tell of it any more.
+        async with self.service.store.transaction():
+            self._end_tasks()
+        await self.service.store.close()
+        return await self.start()
+
+    def _end_tasks(self) -> None:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             if task.get_name() in ("dispatcher", "retention", "closed doors") or task.get_name().startswith("job "):
                 task.cancel()
-        await self.service.store.close()
-        return await self.start()
 
     async def imagine(self, prompt: str = "a red apple", *, who: Requester | None = None, **settings: object) -> Job:
         spec = JobSpec(prompt=prompt, settings=QUICK | settings)

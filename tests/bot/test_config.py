@@ -178,3 +178,40 @@ def test_one_of_several_gpus_is_named_by_its_number() -> None:
     for device in ("cuda:", "cuda:x", "cuda:01", "cuda:100", "gpu"):
         with pytest.raises(ConfigError, match="auto, cpu, cuda, cuda:N"):
             Config(device=device)
+
+
+@pytest.mark.parametrize(
+    "word", ["no", "off", "1:30", "007", "1e3", "0x1f", "2026-11-27", "true", "null", "~", ".5", "1_0"]
+)
+def test_words_are_taken_as_they_are_written(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"blocklist: [{word}]\nstyles:\n  a: {word}\nperceptors: [{word}]\nvqgan: {word}\n", "utf-8")
+    config = load_config(path)
+    assert config.blocklist == config.perceptors == [word]
+    assert config.styles == {"a": word}
+    assert config.vqgan == word
+
+
+def test_names_of_styles_are_taken_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("styles: {1920: film, no: x, off: y, 007: z}\nsafety: {mode: off}\nretention_days: 007\n", "utf-8")
+    config = load_config(path)
+    assert config.styles == {"1920": "film", "no": "x", "off": "y", "007": "z"}
+    assert (config.safety.mode, config.retention_days) == ("off", 7)
+
+
+def test_words_that_other_places_lend_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("styles: &all\n  a: &word no\n  b: *word\nblocklist: [*word]\n", "utf-8")
+    config = load_config(path)
+    assert (config.styles, config.blocklist) == ({"a": "no", "b": "no"}, ["no"])
+
+
+@pytest.mark.parametrize(
+    "content", ["styles: {a: }", "blocklist: [a, ]\nmodels:", "blocklist: [[a]]", "styles: {a: [b]}"]
+)
+def test_where_a_word_is_missing_the_key_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(content, "utf-8")
+    with pytest.raises(ConfigError, match=r"styles|models|blocklist"):
+        load_config(path)

@@ -191,6 +191,7 @@ class Guild:
     owner_id: int
     channels: list[Channel] = field(default_factory=list, repr=False)
     members: list[Member] = field(default_factory=list, repr=False)
+    nsfw_level: int = 0
 
     def add_channel(self, name: str = "pictures", *, nsfw: bool = False) -> Channel:
         """A text channel in which the bot may write."""
@@ -218,7 +219,8 @@ class Guild:
             "roles": [role], "emojis": [], "stickers": [], "features": [], "voice_states": [],
             "stage_instances": [], "guild_scheduled_events": [], "soundboard_sounds": [], "presences": [],
             "channels": self._shown(threads=False), "threads": self._shown(threads=True),
-            "members": [member_payload(bot)], "preferred_locale": "en-US", "premium_tier": 0, "nsfw_level": 0,
+            "members": [member_payload(bot)], "preferred_locale": "en-US", "premium_tier": 0,
+            "nsfw_level": self.nsfw_level,
             "verification_level": 0, "default_message_notifications": 0, "explicit_content_filter": 0, "mfa_level": 0,
             "afk_timeout": 300, "system_channel_flags": 0, "joined_at": "2026-01-01T00:00:00+00:00",
             "premium_progress_bar_enabled": False, "unavailable": False,

@@ -22,24 +22,24 @@ def test_every_seed_comes_to_what_its_target_allows(name: str) -> None:
     seeds = TARGETS[name].corpus()
     assert len(seeds) > 5
     for data in seeds:
-        TARGETS[name](data)
+        TARGETS[name].read(data)
 
 
 @fuzzes
 @pytest.mark.parametrize(("name", "words"), [("careless", "the planted defect"), ("slow", "it took")])
 def test_a_planted_defect_is_found_and_its_input_kept(tmp_path: Path, name: str, words: str) -> None:
-    run = fuzz(name, 60, tmp_path, module="tests.faults.planted")
+    run = fuzz(name, 0, tmp_path, module="tests.faults.planted")
     assert words in run.finding, (tmp_path / "log").read_text("utf-8", "replace")[-2_000:]
-    assert run.seconds < 60 and run.tried > 1
+    assert run.tried > 1
     (kept,) = (tmp_path / "found").iterdir()
     assert kept.name in run.finding
 
 
 @fuzzes
 def test_a_run_without_a_finding_says_what_was_reached(tmp_path: Path) -> None:
-    run = fuzz("sound", 2, tmp_path, module="tests.faults.planted")
+    run = fuzz("sound", 0, tmp_path, tries=5_000, module="tests.faults.planted")
     assert run.finding == "", (tmp_path / "log").read_text("utf-8", "replace")[-2_000:]
-    assert run.edges >= run.edges_first > 1 and run.tried > 100 and run.memory_mib > 1
+    assert run.edges >= run.edges_first > 1 and run.tried == 5_000 and run.memory_mib > 1
     assert len(list((tmp_path / "corpus").iterdir())) >= run.corpus_first
 
 

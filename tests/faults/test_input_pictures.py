@@ -17,7 +17,7 @@ from generator import InvalidRequest, normalise
 from generator.images.files import KEPT_PIXELS
 from tests.bot.real_service import QUICK, RealService, requester
 from tests.faults.hostile_pictures import FILES, flat_png, saved
-from tests.faults.lag import without_lag
+from tests.faults.steps import in_short_steps
 
 GOOD = {
     "polyglot", "png of 16 megapixels", "png of 16 bits", "png of 16 bits and four channels", "png of one bit",
@@ -42,7 +42,7 @@ async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench
         return ""
 
     bench.engine.open.clear()
-    said = await without_lag(attach)
+    said = await in_short_steps(attach())
     bench.engine.open.set()
     if name in GOOD:
         assert said == ""

@@ -15,7 +15,7 @@ from bot.jobs import JobState
 from generator import InvalidRequest, Settings, read_recipe
 from tests.bot.real_service import RealService, requester
 from tests.faults.hostile_recipes import FILES, in_jpeg, in_png, in_webp, nested, recipe
-from tests.faults.lag import without_lag
+from tests.faults.steps import in_short_steps
 
 QUICK = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4}).as_dict()
 
@@ -29,7 +29,7 @@ async def test_a_hostile_recipe_is_refused_with_a_sentence_and_holds_up_nobody(b
             await bench.service.submissions.again_from_file(requester(), data)
         return refused.value.sentence.said("en")
 
-    said = await without_lag(send)
+    said = await in_short_steps(send())
     assert said.endswith(".") and len(said) < 600
     assert await bench.service.mine(requester()) == []
 
@@ -62,7 +62,7 @@ async def test_the_longest_line_of_parents_is_looked_through_for_words_without_d
         return (await bench.service.submissions.again_from_file(requester(), data)).job.id
 
     bench.engine.open.clear()
-    assert await without_lag(send)
+    assert await in_short_steps(send())
 
 
 json_values = st.recursive(

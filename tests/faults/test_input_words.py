@@ -22,7 +22,7 @@ from generator import InvalidRequest, Settings, parse_story
 from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import TOKEN
 from tests.discord_fake.markdown import read
-from tests.faults.lag import without_lag
+from tests.faults.steps import in_short_steps
 
 PROMPTS = [
     "\x00\x01\x1b[31mred\x1b[0m", "\ud800\udfff", "\ud83d", "a" * 6_000, "😀" * 3_000, "\u202eelppa der a\u202c",
@@ -108,12 +108,8 @@ async def test_a_number_that_the_database_cannot_hold_is_refused_in_every_option
 
 async def test_the_longest_prompt_is_answered_without_holding_up_anybody(live: ClientOnLoopback) -> None:
     for prompt in ("\ufdfa" * 2_000, "e" + "\u0301" * 1_990, " ^ ".join(["a|b|c"] * 31), "*_`~|>" * 300):
-
-        async def ask(prompt: str = prompt) -> None:
-            person = live.guild.add_member(str(random.random()))
-            await live.fake.type_imagine(live.channel, person, prompt)
-
-        await without_lag(ask)
+        person = live.guild.add_member(str(random.random()))
+        await in_short_steps(live.fake.type_imagine(live.channel, person, prompt))
 
 
 @given(st.text(alphabet=st.characters(), max_size=400) | st.text(alphabet="a:|^\\ 0.5-e+nif\ud800`*_<@>", max_size=400))

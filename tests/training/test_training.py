@@ -40,7 +40,7 @@ def test_every_step_of_the_training_runs_and_its_models_paint(
 ) -> None:
     threads = torch.get_num_threads()
     where = ("--work", str(work))
-    few = (*where, "--steps", "4", "--batch", "8")
+    few = (*where, "--steps", "2", "--batch", "4", "--threads", "1")
     command(monkeypatch, "compose", *where, "--count", "24", "--workers", "1")
     command(monkeypatch, "compose", *where, "--count", "24", "--workers", "1", "--name", "judge")
     command(monkeypatch, "vqgan", *few)

@@ -21,6 +21,8 @@ from bot.log import about as facts
 DIGEST_NOTE = "commands"
 MOST = 2**63 - 1
 """The largest whole number of an option."""
+INSTALLS = app_commands.AppInstallationType(guild=True, user=False)
+"""Added to servers alone: where a person takes the commands along without the bot, it can post nothing."""
 DYNAMIC_ITEMS = (JobButton, gallery.PageButton, gallery.PictureSelect, about.OwnButton)
 """Buttons and menus that work after a restart."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (

@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 import discord
 
 from bot.frontend.app import Interaction
-from bot.frontend.components.tree import walk
+from bot.frontend.messages.component_tree import walk
 from bot.texts import say
 
 SECONDARY, PRIMARY = discord.ButtonStyle.secondary, discord.ButtonStyle.primary

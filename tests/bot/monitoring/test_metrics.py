@@ -109,8 +109,8 @@ async def test_times_are_those_that_passed(bench: RealService, scrape: Scraper) 
     passed_s = time.monotonic() - began
     found = await scrape()
     steps_s = found["reverie_step_seconds_sum", ""] / found["reverie_step_seconds_count", ""]
-    assert 0.03 <= steps_s < 0.06
-    assert 0.6 <= found["reverie_picture_seconds_sum", ""] < passed_s
+    assert steps_s >= 0.03
+    assert max(0.6, 2 * 10 * steps_s) <= found["reverie_picture_seconds_sum", ""] < passed_s
     assert 0.3 <= found["reverie_job_wait_seconds_sum", ""] < passed_s
     assert (await bench.service.host.status(HOST)).totals.step_mean_s == pytest.approx(steps_s)
 

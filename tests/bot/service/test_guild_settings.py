@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Caps, Limits
+from bot.config import Caps, Config, Limits
 from bot.errors import Blocked, InvalidJobSpec, NotFound, NotOwner, OverLimit, WrongChannel
 from bot.jobs import JobState, Origin
 from bot.service import FollowUp, JobSpec, Requester, Safety, Service
@@ -65,6 +65,29 @@ async def test_a_limit_beyond_the_cap_is_refused_and_nothing_changes(bench: Real
     with pytest.raises(InvalidJobSpec):
         await bench.service.guilds.set_limit(ADMIN, "colour", 1)
     assert (await bench.service.guilds.limits(GUILD)).steps == 600
+
+
+async def test_a_role_may_have_more_painted_at_once_also_after_a_restart(tmp_path: Path, config: Config) -> None:
+    bench = RealService(tmp_path / "data", config)
+    bench.workers = 2
+    await bench.start()
+    await bench.service.guilds.set_limit(ADMIN, "running", 2, role_id=9)
+    bench.engine.open.clear()
+    ann = [await bench.imagine(who=requester(1, role_ids=frozenset({9}))) for _ in range(2)]
+    for job in ann:
+        await bench.reaches(job.id, JobState.RUNNING)
+    await bench.crash()
+    for job in ann:
+        await bench.reaches(job.id, JobState.RUNNING)
+    bench.engine.open.set()
+    await bench.post(ann[0].id)
+    await bench.post(ann[1].id)
+    bench.engine.open.clear()
+    ben = [await bench.imagine(who=requester(2)) for _ in range(2)]
+    await bench.reaches(ben[0].id, JobState.RUNNING)
+    assert (await bench.service.queue.places())[ben[1].id].place == 1
+    bench.engine.open.set()
+    await bench.service.close()
 
 
 async def test_a_role_with_priority_goes_first(bench: RealService) -> None:

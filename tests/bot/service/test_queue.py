@@ -38,7 +38,7 @@ async def test_a_crowd_shares_a_forecast_although_the_queue_never_stands_still(t
             id=number, guild_id=number, channel_id=1, user_id=1, prompt="x", settings=Settings(), models="tiny",
             created_at=0.0,
         )  # fmt: skip
-        queue.add(job, running_limit=1)
+        queue.add(job)
 
     async def ask(job_id: int) -> int:
         queue.changed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import weakref
 from collections.abc import AsyncIterator
@@ -61,8 +62,8 @@ async def test_a_picture_takes_from_its_beginning_to_its_end_and_a_step_no_more_
     executor = LocalExecutor(SlowToBegin(step_s=0.02))
     outcome = await painted(executor, work())
     await executor.close()
-    assert outcome.paint_s >= 0.3 + 5 * 0.02
-    assert 0.02 <= outcome.step_s < 0.1
+    assert outcome.step_s >= 0.02
+    assert outcome.paint_s >= 0.3 + 5 * outcome.step_s
 
 
 async def test_a_picture_is_painted_and_its_growth_is_told(executor: LocalExecutor) -> None:
@@ -102,10 +103,10 @@ async def test_the_loop_is_free_while_it_paints(engine: FakeDreamer, executor: L
     engine.open.clear()
     task = asyncio.create_task(executor.paint(work(), ignore))
     await begun(engine)
-    started = time.monotonic()
-    await asyncio.sleep(0)
-    assert time.monotonic() - started < 1
+    for _ in range(100):
+        await asyncio.sleep(0)
     assert not task.done()
+    assert set(engine.threads).isdisjoint({threading.get_ident()})
 
 
 @pytest.mark.parametrize("order", [StopMode.CANCEL, StopMode.PAUSE])
