@@ -1,8 +1,8 @@
-"""A step on a T4, projected from bytes and operations: `python -m benchmarks.projection`.
+"""Projected time of a step on a T4, from bytes and operations: `python -m benchmarks.projection`.
 
-Nothing is timed: each operation of a step on this CPU is counted, as a GPU would carry it out, and takes on the T4 as
-long as its arithmetic, its way through the memory or its launch, whichever is longest. Ours is counted in bfloat16,
-which has as many bytes as the float16 of a T4; the plain loop in float32.
+Nothing is timed: each operation of a step on this CPU is counted as a GPU would run it; its time on the T4 is that of
+its arithmetic, its memory traffic or its launch, whichever is longest. Ours is counted in bfloat16, which has as many
+bytes as the float16 of a T4; the plain loop in float32.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from benchmarks.cases import CASES, Case, dream_of, models_of, plain_loop_of, re
 from benchmarks.report import conditions, options, tell
 
 FLOPS = {2: 24e12, 4: 5e12}
-"""Sustained operations a second, by the bytes of a number; with more than 70 W a T4 could do 65e12 and 8.1e12."""
+"""Sustained operations per second, by the bytes of a number; with more than 70 W a T4 could do 65e12 and 8.1e12."""
 BYTES_S = 240e9
-"""Sustained, of 320."""
+"""Sustained bytes per second, out of 320e9."""
 LAUNCH_S = 8e-6
-"""Of one operation, by torch."""
+"""Seconds to launch one operation, by torch."""
 _NAMES = ("aten.empty", "aten.new_empty", "aten.empty_like")
 
 
 @dataclass
 class Cost:
-    """What a step takes: operations, bytes that are read and written, seconds, calls."""
+    """Cost of a step: operations, bytes read and written, seconds, calls."""
 
     flop: float = 0.0
     bytes: float = 0.0
@@ -44,7 +44,7 @@ class Cost:
 
 
 class Meter(TorchDispatchMode):
-    """Counts what is computed while it is entered."""
+    """Count the operations run inside the context."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,12 +77,12 @@ def _is_view(func: Any) -> bool:  # noqa: ANN401
 
 
 def _size(tensor: Tensor) -> int:
-    """Bytes, of which an expanded tensor has fewer than elements."""
+    """Bytes in memory; an expanded tensor has fewer than its elements suggest."""
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
 
 def _operations(func: Any, args: Any, kwargs: Any, result: Any) -> float:  # noqa: ANN401
-    """Those of products; of what torch calls attention on a CPU, which its own counter leaves out, by the formula."""
+    """Operations of products; attention on a CPU, which torch's own counter omits, by formula."""
     name = str(func)
     if "scaled_dot_product" in name:
         query, key = (args[1], args[2]) if "backward" in name else (args[0], args[1])
@@ -94,7 +94,7 @@ def _operations(func: Any, args: Any, kwargs: Any, result: Any) -> float:  # noq
 
 @contextmanager
 def _as_on_a_gpu() -> Iterator[None]:
-    """Without what is done on CPUs alone: channels last, and the formulas that come with it."""
+    """Disable CPU-only paths: channels-last, and the formulas that come with it."""
 
     def plain(_: Tensor) -> torch.memory_format:
         return torch.contiguous_format
@@ -104,7 +104,7 @@ def _as_on_a_gpu() -> Iterator[None]:
 
 
 def cost_of(case: Case, side: str) -> Cost:
-    """What one step of a side takes on a T4."""
+    """Cost of one step of a side on a T4."""
     models = models_of(case, "cpu", "bf16" if side == "ours" else "fp32")
     with _as_on_a_gpu(), patch("generator.models.winograd.suits", lambda *_: False):
         if side == "ours":
@@ -119,7 +119,7 @@ def cost_of(case: Case, side: str) -> Cost:
 
 
 def main(arguments: list[str]) -> int:
-    """Count the named cases."""
+    """Project the named cases."""
     parser = options(__doc__, "projection.json")
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; 256-real and 512-real by default")
     given: argparse.Namespace = parser.parse_args(arguments)
