@@ -28,7 +28,7 @@ from benchmarks.report import conditions, options, spread, tell
 SIDES = ("ours", "plain", "one_crop_per_call")
 """Our dream; the plain loop; the plain loop with one crop per network call."""
 _SPINS = "300000"
-"""How often an OpenMP thread looks for work before it sleeps, by default."""
+"""Rounds that an OpenMP thread looks for work before it sleeps, by default."""
 # On a CPU the larger pictures take minutes each.
 _DEFAULT_CASES = {"cpu": ("starter", "starter-full-size", "256-real"), "cuda": tuple(CASES)}
 

@@ -78,7 +78,7 @@ def draw(
     inside the picture. An overview covers the short edge; its side is uniform between the short and the long edge. In a
     square picture it is exactly the whole picture. In other shapes one crop cannot be both whole and unpadded: squares
     of the short edge alone put the subject into the picture twice, side by side, and padded ones alone waste the
-    perceptor's resolution, so all sizes in between occur. Where a crop leaves the picture it repeats the border's
+    perceptor's resolution, so all sizes in between occur. A crop that leaves the picture repeats the border's
     colours.
     """
     # Every choice is drawn, used or not, so that disabling one augmentation leaves all others unchanged.

@@ -23,7 +23,7 @@ from generator.settings import Settings
 
 
 class GuidanceResult(NamedTuple):
-    """How well a picture matches P prompts, averaged over the perceptors.
+    """Match between a picture and P prompts, averaged over the perceptors.
 
     Attributes:
         loss: a scalar, with a gradient to the picture.
