@@ -1,1 +1,1 @@
-"""Speed, time to score, and service, each measured against a plain loop; see docs/performance.md."""
+"""Benchmarks: speed, time to score, and service, each against a plain loop; see docs/performance.md."""

@@ -1,7 +1,7 @@
-"""A process that is fuzzed: `python -m benchmarks._fuzzed MODULE TARGET OPTION...`, with libFuzzer's options.
+"""Process under fuzzing: `python -m benchmarks._fuzzed MODULE TARGET OPTION...`, with libFuzzer's options.
 
-`benchmarks.fuzz` starts it. atheris counts which lines of the modules that are imported here an input reaches, and
-libFuzzer changes inputs so that they reach more; it ends the process itself.
+`benchmarks.fuzz` starts it. atheris records which lines of the modules imported here an input reaches, and libFuzzer
+mutates inputs to reach more; it ends the process itself.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import sys
 import atheris
 
 COUNTED = ["generator", "bot.texts", "PIL", "pickletools", "zipfile", "yaml", "json", "tests.faults"]
-"""What is counted, by how the names of modules begin."""
+"""Prefixes of the module names that are instrumented."""
 
 
 def main() -> None:
-    """Fuzz until the options say that it is enough, or something is found."""
+    """Fuzz until the options' limit, or a finding."""
     module, name, *options = sys.argv[1:]
     with atheris.instrument_imports(include=COUNTED):
         target = importlib.import_module(module).TARGETS[name]

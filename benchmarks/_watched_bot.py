@@ -1,7 +1,7 @@
-"""The real bot with the starter models in a process of its own, for bot_load: it notes how late its event loop is.
+"""The real bot with the starter models in a process of its own, for bot_load: it records how late its event loop is.
 
-It is put together and run as `python -m bot` does. Beside it one task sleeps for PERIOD_S again and again; what a sleep
-takes longer is the lag of the loop. At the end the lags lie in `lags.json` in the data folder.
+It is assembled and run like `python -m bot`. In addition one task sleeps for PERIOD_S repeatedly; any extra time is the
+lag of the loop. At the end the lags are written to `lags.json` in the data folder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LAGS = "lags.json"
 
 
 async def watch(lags: list[tuple[float, float]]) -> None:
-    """Note when (`time.monotonic`, the same in all processes of a machine) the loop was how late, in seconds."""
+    """Record the loop's lag in seconds with its time (`time.monotonic`, the same in all processes of a machine)."""
     while True:
         began = time.monotonic()
         await asyncio.sleep(PERIOD_S)

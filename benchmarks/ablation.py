@@ -1,8 +1,9 @@
-"""What each default on the road to a picture is worth, with the starter: `python -m benchmarks.road`.
+"""Ablation of the starter's default settings: `python -m benchmarks.ablation`.
 
-Prompts are painted with the starter's own settings, and again with one of them changed. Scores are those of
-`benchmarks.time_to_score`. Told are the score at the end, how it differs from the unchanged settings', picture by
-picture, and after how many seconds a picture was first as good as the unchanged settings' last one; else it is a miss.
+Prompts are generated with the starter's own settings, and again with one of them changed. Scores are those of
+`benchmarks.time_to_score`. Reported are the final score, its difference from the unchanged settings', picture by
+picture, and the seconds until a picture first reaches the unchanged settings' final score; a picture that never does is
+a miss.
 """
 
 from __future__ import annotations
@@ -42,18 +43,18 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Painted:
-    """The score after each step, and the seconds until then."""
+    """Score after each step, and the seconds until then."""
 
     scores: tuple[float, ...]
     seconds: tuple[float, ...]
 
     def seconds_to(self, goal: float) -> float | None:
-        """When it was first as good as that."""
+        """Seconds until the score was first reached."""
         return next((when for score, when in zip(self.scores, self.seconds, strict=True) if score >= goal), None)
 
 
 def paint(models: Models, change: dict[str, Any], prompt: str, seed: int, score: Score) -> Painted:
-    """One picture, looked at after each step; looking takes no time."""
+    """Generate one picture and score it after each step; scoring is not timed."""
     settings = Settings().merged(models.defaults).merged(change).merged({"seed": seed})
     request, clock = GenerationRequest(prompt=prompt, models=models.name, settings=settings), Clock()
     vector = targets_of(request, models.perceptors)[0].vectors[0]
@@ -68,7 +69,7 @@ def paint(models: Models, change: dict[str, Any], prompt: str, seed: int, score:
 
 
 def rows_of(painted: dict[str, list[Painted]]) -> list[list[str]]:
-    """A row for each change."""
+    """One row for each change."""
     goals = [each.scores[-1] for each in next(iter(painted.values()))]
     rows = []
     for name, pictures in painted.items():
@@ -88,7 +89,7 @@ def rows_of(painted: dict[str, list[Painted]]) -> list[list[str]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Paint all of it; the pictures of all changes take turns."""
+    """Generate everything; the pictures of all changes alternate."""
     parser = options(__doc__, "road.json")
     parser.add_argument("--prompts", type=int, default=8, help="how many")
     parser.add_argument("--seeds", type=int, default=3, help="for each prompt")

@@ -1,9 +1,9 @@
-"""`python -m benchmarks.bot_load`: 1,000 /imagine from 200 servers within ten seconds, on a Discord on loopback.
+"""`python -m benchmarks.bot_load`: 1,000 /imagine from 200 servers within ten seconds, with Discord on loopback.
 
-The bot is a process of its own with the starter models; the Discord, with its rate limits, and the people are this one.
-It measures how long each person waited for the first answer, how fairly the painter was shared between the servers,
-how late the bot's event loop was while it painted, and how fast it answered when the gateway asked for a heartbeat.
-One table goes to standard output, all figures to a JSON file. The exit status is 1 if a bar is missed.
+The bot is a process of its own with the starter models; Discord, with its rate limits, and the users are simulated in
+this one. Measured are each user's wait for the first answer, the fairness of the worker's time between the servers, the
+lag of the bot's event loop while it generated, and its response time to the gateway's heartbeat requests. A table goes
+to standard output, all figures to a JSON file. The exit status is 1 if a limit is missed.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from tests.discord_fake import BotProcess, Channel, FakeDiscord, Interaction, Me
 
 GUILDS, REQUESTS, SPAN_S = 200, 1_000, 10.0
 BUSY_GUILDS, BUSY_REQUESTS = 20, 29
-"""So many servers ask for so many pictures each; the others share the rest. All ask in one random order."""
+"""This many servers request this many pictures each; the others share the rest, all in one random order."""
 PER_PERSON = 5
 ACKNOWLEDGED_S, LAG_S = 1.0, 0.1
-"""The bars, at the 99th percentile."""
+"""Limits at the 99th percentile."""
 PATIENCE_S = 90.0
 PICTURE = {"size": "64x64", "steps": 2, "cutouts": 4, "start": "random"}
 CONFIG = "log: {level: warning}\n"
@@ -40,7 +40,7 @@ CONFIG = "log: {level: warning}\n"
 
 @dataclass(frozen=True)
 class Spread:
-    """Seconds: the middle, the 99th percentile, the most; and of how many."""
+    """Seconds: median, 99th percentile, maximum; and the number of values."""
 
     p50: float
     p99: float
@@ -50,7 +50,7 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What was measured. `fairness` is Jain's index, 1 where all servers got the same."""
+    """Measured figures. `fairness` is Jain's index, 1 if all servers got the same."""
 
     asked: int
     acknowledged: int
@@ -58,14 +58,14 @@ class Figures:
     acknowledgement_s: Spread
     deferred: int
     asking_s: float
-    """How long it took to ask; more than the ten seconds where this machine is slow."""
+    """Time taken to send the requests; more than the ten seconds on a slow machine."""
     pictures: int
     painting_s: float
     fairness: float
     fairness_first_come: float
-    """What it had been, had the jobs been painted in the order in which they came."""
+    """Fairness if the jobs had been generated in order of arrival."""
     fairness_after: int
-    """Over so many pictures: as long as every server still had one waiting."""
+    """Number of pictures evaluated: as long as every server still had one waiting."""
     lag_asking_s: Spread
     lag_painting_s: Spread
     heartbeat_s: Spread
@@ -76,7 +76,7 @@ class Figures:
 
 
 class Load:
-    """One run: the servers, the people, the bot."""
+    """One run: the servers, the users, the bot."""
 
     def __init__(self, fake: FakeDiscord, bot: BotProcess, seed: int = 1) -> None:
         self.fake, self.bot = fake, bot
@@ -93,7 +93,7 @@ class Load:
         self.first_done_at = 0.0
 
     async def ask(self) -> float:
-        """Type all commands, evenly over the ten seconds; returns how long it took."""
+        """Send all commands, evenly over the ten seconds; returns the time taken."""
         began = time.monotonic()
         for number, (channel, member) in enumerate(self.asks):
             await asyncio.sleep(max(0.0, began + number * SPAN_S / len(self.asks) - time.monotonic()))
@@ -102,14 +102,14 @@ class Load:
         return time.monotonic() - began
 
     async def answered(self) -> None:
-        """Wait until all are answered, or nobody would wait any longer."""
+        """Wait until all are answered or the wait times out."""
         waits = [asyncio.create_task(item.done.wait()) for item in self.typed]
         _, open_ones = await asyncio.wait(waits, timeout=PATIENCE_S)
         for wait in open_ones:
             wait.cancel()
 
     def painted(self) -> list[int]:
-        """The servers of the finished pictures, in the order in which they were painted."""
+        """Servers of the finished pictures, in order of generation."""
         with sqlite3.connect(f"file:{self.bot.folder / 'reverie.db'}?mode=ro", uri=True) as db:
             rows = db.execute("SELECT guild_id FROM jobs WHERE painted_at IS NOT NULL ORDER BY painted_at").fetchall()
         db.close()
@@ -117,7 +117,7 @@ class Load:
 
 
 async def measure(folder: Path, pictures: int, most_s: float) -> Figures:
-    """Run it once: ask, paint so many pictures or for so long, stop."""
+    """Run once: send the requests, generate up to a number of pictures or a time limit, stop."""
     async with FakeDiscord(heartbeat_s=2.0, rate_limits=True) as fake:
         bot = BotProcess(fake, folder, CONFIG, "benchmarks._watched_bot")
         load = Load(fake, bot)
@@ -141,13 +141,13 @@ async def measure(folder: Path, pictures: int, most_s: float) -> Figures:
 
 
 def fairness(counts: Sequence[int]) -> float:
-    """Jain's index of what each got: (sum x)^2 / (n sum x^2); 1 for equal shares, 1/n where one got all."""
+    """Jain's index of the shares: (sum x)^2 / (n sum x^2); 1 for equal shares, 1/n if one got everything."""
     squares = sum(count * count for count in counts)
     return sum(counts) ** 2 / (len(counts) * squares) if squares else 0.0
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """How values lie."""
+    """Summarise values."""
     ordered = sorted(values) or [0.0]
     return Spread(ordered[len(ordered) // 2], ordered[int(0.99 * (len(ordered) - 1))], ordered[-1], len(values))
 
@@ -159,7 +159,7 @@ async def _ping(fake: FakeDiscord) -> None:
 
 
 def _rest(number: int) -> int:
-    """How many pictures an ordinary server asks for: the others' rest, evenly."""
+    """Number of pictures an ordinary server requests: the others' rest, evenly."""
     left, servers = REQUESTS - BUSY_GUILDS * BUSY_REQUESTS, GUILDS - BUSY_GUILDS
     place = number - BUSY_GUILDS
     return (place + 1) * left // servers - place * left // servers
@@ -177,7 +177,7 @@ def _figures(
     answered = [item for item in load.typed if item.answered_at is not None]
     guilds = list(fake.world.guilds)
     order = load.painted()
-    # As long as even the server that asked for the fewest still waits, and in whole rounds.
+    # While even the server with the fewest requests still waits, and in whole rounds.
     fewest = min(Counter(channel.guild.id for channel, _ in load.asks).values())
     judged = min(len(order), fewest * len(guilds))
     judged = judged // len(guilds) * len(guilds) or judged
@@ -229,7 +229,7 @@ def _table(figures: Figures) -> str:
 
 
 def missed(figures: Figures) -> list[str]:
-    """The bars that were missed, in words."""
+    """Missed limits, in words."""
     checks = {
         "every /imagine is answered": figures.acknowledged == figures.asked and not figures.refused,
         f"the first answer comes within {ACKNOWLEDGED_S} s": figures.acknowledgement_s.p99 < ACKNOWLEDGED_S,
@@ -241,7 +241,7 @@ def missed(figures: Figures) -> list[str]:
 
 
 def main() -> int:
-    """Run it, print the table, write the figures."""
+    """Run, print the table, write the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bot_load", description=__doc__)
     parser.add_argument("--pictures", type=int, default=2 * GUILDS, help="how many pictures are painted before it ends")
     parser.add_argument("--seconds", type=float, default=300.0, help="or after how many seconds")

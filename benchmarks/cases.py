@@ -1,7 +1,7 @@
-"""What is measured: model sets with their settings, for our dream and for the plain loop alike.
+"""Benchmark cases: model sets with their settings, for our dream and for the plain loop alike.
 
 Real shapes are those of the well-known checkpoints (VQGAN ImageNet f16 with 16,384 codes, CLIP ViT-B/32) with random
-weights: speed and memory do not depend on the numbers. The starter is the shipped one.
+weights: speed and memory do not depend on the values. The starter is the shipped one.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ VIT_B_32 = {
 
 @dataclass(frozen=True)
 class Case:
-    """Models and settings; `settings` change the models' own defaults.
+    """Models and settings; `settings` override the models' own defaults.
 
     Attributes:
         name: in tables.
         models: `real` or `starter`.
         settings: by name.
-        steps: in one round.
-        rounds: how many.
-        whole: whether a round is a dream from its first step to its last, since its steps differ.
+        steps: per round.
+        rounds: number of rounds.
+        whole: True if a round is a dream from its first step to its last, since its steps differ.
     """
 
     name: str
@@ -77,7 +77,7 @@ CASES = {
 
 
 def models_of(case: Case, device: str, precision: str = "auto") -> Models:
-    """The models of a case, as our dream uses them; the plain loop has some of its own, in `fp32`."""
+    """Models of a case for our dream; the plain loop has its own, in `fp32`."""
     if case.models == "starter":
         return load_models("starter", device, precision=precision)
     chosen = choose_device(device)
@@ -120,7 +120,7 @@ def tiny_clip(**vision: object) -> CLIP:
 
 
 def request_of(case: Case, models: Models, seed: int = 0) -> GenerationRequest:
-    """What both sides are asked for."""
+    """The request for both sides."""
     settings = Settings().merged(models.defaults).merged(case.settings).merged({"seed": seed})
     return GenerationRequest(prompt=PROMPT, models=models.name, settings=settings)
 
@@ -141,7 +141,7 @@ def plain_loop_of(case: Case, models: Models, request: GenerationRequest, one_cr
 
 
 def stock_eye(case: Case, models: Models) -> Seeing:
-    """The image tower as clip builds it: ours of a ResNet has its batch norms folded into its convolutions."""
+    """Image encoder as clip builds it: our ResNet has its batch norms folded into its convolutions."""
     perceptor = models.perceptors[0]
     if case.models != "starter":
         return Seeing(perceptor.model.visual, perceptor.resolution)

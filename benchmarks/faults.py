@@ -1,7 +1,7 @@
-"""`python -m benchmarks.faults`: the real process, killed and cut off again and again, and what became of the pictures.
+"""`python -m benchmarks.faults`: kill and disconnect the real process repeatedly, then check the pictures.
 
-Two campaigns against a Discord on loopback, one of kills and one of the network; tests/faults holds them. Tables go to
-standard output, all figures to JSON files; the exit status is 1 if a promise was broken.
+Two campaigns with Discord on loopback, one of kills and one of network faults, defined in tests/faults. Tables go to
+standard output, all figures to JSON files; the exit status is 1 if a guarantee was broken.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KILLS, EACH = 100, 50
 
 
 def main() -> int:
-    """Run what is asked for."""
+    """Run the requested campaigns."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=KILLS, help=f"how many kills; 0 for none ({KILLS})")
     parser.add_argument("--network", type=int, default=EACH, help=f"how many network faults of each kind ({EACH})")

@@ -1,9 +1,9 @@
-"""`python -m benchmarks.fuzz [TARGET ...]`: bytes that search for whatever our own readers do not expect.
+"""`python -m benchmarks.fuzz [TARGET ...]`: search for inputs that our own readers do not expect.
 
-atheris sees which lines an input reaches and goes on from those that reach new ones. What each target may do stands in
-tests/faults/fuzzing.py: anything else is a finding, whose input stays in the folder. The corpus, which starts with the
-tests' own hostile files, stays there too, and the next run goes on from it. A table goes to standard output, all
-figures to a JSON file; the exit status is 1 if something was found, or nothing could be fuzzed.
+atheris records which lines an input reaches, and mutates inputs that reach new ones. The allowed results of each target
+are in tests/faults/fuzzing.py: anything else is a finding, whose input is kept in the folder. The corpus, which starts
+with the tests' own hostile files, is kept there too, and the next run continues from it. A table goes to standard
+output, all figures to a JSON file; the exit status is 1 if something was found, or nothing could be fuzzed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 MODULE = "tests.faults.fuzzing"
 SECONDS = 60
 HANGS_S, MEMORY_MIB = 20, 2048
-"""What libFuzzer ends the process for: one input's time, and the process's memory."""
+"""Limits at which libFuzzer ends the process: time of one input, and memory of the process."""
 MISSING = (
     "Nothing was fuzzed: that needs atheris, of which there are packages for Linux on x86-64 alone; there "
     "`make setup` installs it."
@@ -45,12 +45,12 @@ _HEAD = [
     "findings",
 ]
 _STATE = re.compile(rb"^#(\d+)\s+(\S+)\s+cov: (\d+) ft: \d+ corp: (\d+)", re.MULTILINE)
-"""How libFuzzer says where it is: inputs tried, why it says so, edges, and inputs in the corpus."""
+"""libFuzzer's status line: inputs tried, reason for the line, edges, and inputs in the corpus."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What came of fuzzing one target. An edge is a step from one line to another that some input has taken."""
+    """Result of fuzzing one target. An edge is a step from one line to another that some input has taken."""
 
     target: str
     tried: int
@@ -61,7 +61,7 @@ class Run:
     corpus: int
     memory_mib: int
     finding: str
-    """What the process said when it ended by a finding; empty otherwise."""
+    """Last output of the process after a finding; empty otherwise."""
 
 
 def fuzz(
@@ -103,7 +103,7 @@ def fuzz(
 
 
 def _told(name: str, seconds: float, done: subprocess.CompletedProcess[bytes]) -> Run:
-    """What the process said, as figures."""
+    """Parse the process's output into figures."""
     said = done.stdout + done.stderr
     states = [(int(tried), why, int(edges), int(kept)) for tried, why, edges, kept in _STATE.findall(said)]
     spent = re.search(rb"^Done \d+ runs in (\d+) second", said, re.MULTILINE)  # without the time for imports
@@ -129,7 +129,7 @@ def _figure(said: bytes, name: bytes) -> int:
 
 
 def _finding(said: bytes, status: int) -> str:
-    """What the process said last of why it ended, and the input's file."""
+    """The process's last message about why it ended, and the input's file."""
     text = said.decode("utf-8", "replace")
     _, raised, trace = text.rpartition("Traceback (most recent call last)")
     errors = [line for line in trace.splitlines() if raised and re.match(r"[A-Za-z_][\w.]*(: |$)", line)]
@@ -158,7 +158,7 @@ def _row(run: Run) -> list[str]:
 
 
 def main() -> int:
-    """Run what is asked for."""
+    """Run the requested targets."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="see --list; all of them if none is named")
     parser.add_argument("--list", action="store_true", help="say what each target allows, and end")

@@ -1,8 +1,8 @@
-"""Where a step's time goes, and how far each part is from the machine's limit: `python -m benchmarks.profile`.
+"""Profile of a step by part, compared with the machine's limit: `python -m benchmarks.profile`.
 
-The step is cut into its parts, forward and backward apart. The limit is what a large product of matrices reaches on
-the same machine in the same minute; the operations counted are those of the plain arithmetic, so that a part that needs
-fewer (Winograd) can be above 100 %.
+The step is divided into its parts, forward and backward separately. The limit is the speed of a large matrix product on
+the same machine in the same minute; operations are those of the plain arithmetic, so that a part that needs fewer
+(Winograd) can exceed 100 %.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from generator.optimisation.losses import prompt_losses
 from generator.optimisation.targets import targets_of
 
 _SIDE = 2048
-"""Of the square matrices whose product is taken for the machine's limit."""
+"""Side of the square matrices whose product defines the machine's limit."""
 
 
 @dataclass
 class Stopwatch:
-    """CPU seconds, or on a GPU seconds, of each part in each round."""
+    """CPU seconds, or on a GPU wall seconds, of each part in each round."""
 
     device: str
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def time(self, name: str, function: Callable[[], Tensor | None]) -> Tensor | None:
-        """What the function gives, timed."""
+        """Time the function and return its result."""
         began = self._now()
         result = function()
         self.seconds.setdefault(name, []).append(self._now() - began)
@@ -53,7 +53,7 @@ class Stopwatch:
 
 
 def one_step(models: Models, case: Case, watch: Stopwatch) -> None:
-    """A step of the dream in parts, each of which begins at a leaf, so that its gradient can be timed alone."""
+    """A step of the dream in parts, each of which starts at a leaf, so that its gradient can be timed alone."""
     request = request_of(case, models)
     settings, vqgan, perceptor = request.settings, models.vqgan, models.perceptors[0]
     targets = targets_of(request, models.perceptors)[0]
@@ -92,7 +92,7 @@ def one_step(models: Models, case: Case, watch: Stopwatch) -> None:
 
 
 def operations(case: Case, device: str) -> dict[str, float]:
-    """GFLOP of the plain arithmetic of decoder and perceptor, forward; the way back to the input takes as many."""
+    """GFLOP of the plain arithmetic of decoder and perceptor, forward; the backward pass to the input takes as many."""
     models = models_of(case, device, "fp32")
     request = request_of(case, models)
     latent = Dream(request, models).latent

@@ -27,7 +27,7 @@ from benchmarks.cases import CASES, Case, dream_of, models_of, plain_loop_of, re
 from benchmarks.report import conditions, options, tell
 
 FLOPS = {2: 24e12, 4: 5e12}
-"""Sustained operations a second, by the bytes of a number; with more than 70 W a T4 could do 65e12 and 8.1e12."""
+"""Sustained operations per second, by the bytes of a number; with more than 70 W a T4 could do 65e12 and 8.1e12."""
 BYTES_S = 240e9
 """Sustained, of 320."""
 LAUNCH_S = 32e-6
@@ -53,7 +53,7 @@ class Cost:
 
 
 class Meter(TorchDispatchMode):
-    """Counts what is computed while it is entered."""
+    """Count the operations run inside the context."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,12 +86,12 @@ def _is_view(func: Any) -> bool:  # noqa: ANN401
 
 
 def _size(tensor: Tensor) -> int:
-    """Bytes, of which an expanded tensor has fewer than elements."""
+    """Bytes in memory; an expanded tensor has fewer than its elements suggest."""
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
 
 def _operations(func: Any, args: Any, kwargs: Any, result: Any) -> float:  # noqa: ANN401
-    """Those of products; of what torch calls attention on a CPU, which its own counter leaves out, by the formula."""
+    """Operations of products; attention on a CPU, which torch's own counter omits, by formula."""
     name = str(func)
     if "scaled_dot_product" in name:
         query, key = (args[1], args[2]) if "backward" in name else (args[0], args[1])
@@ -103,7 +103,7 @@ def _operations(func: Any, args: Any, kwargs: Any, result: Any) -> float:  # noq
 
 @contextmanager
 def _as_on_a_gpu() -> Iterator[None]:
-    """Without what is done on CPUs alone: channels last, and the formulas that come with it."""
+    """Disable CPU-only paths: channels-last, and the formulas that come with it."""
 
     def plain(_: Tensor) -> torch.memory_format:
         return torch.contiguous_format
@@ -113,7 +113,7 @@ def _as_on_a_gpu() -> Iterator[None]:
 
 
 def cost_of(case: Case, side: str) -> Cost:
-    """What one step of a side takes on a T4."""
+    """Cost of one step of a side on a T4."""
     models = models_of(case, "cpu", "bf16" if side == "ours" else "fp32")
     with _as_on_a_gpu(), patch("generator.models.winograd.suits", lambda *_: False):
         if side == "ours":
@@ -126,7 +126,7 @@ def cost_of(case: Case, side: str) -> Cost:
 
 
 def main(arguments: list[str]) -> int:
-    """Count the named cases."""
+    """Project the named cases."""
     parser = options(__doc__, "projection.json")
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; 256-real and 512-real by default")
     given: argparse.Namespace = parser.parse_args(arguments)

@@ -1,9 +1,9 @@
-"""The plain loop that speed is measured against: VQGAN+CLIP as the public programs do it, written anew in their way.
+"""Plain loop as the baseline for speed: VQGAN+CLIP in the manner of the public programs, rewritten.
 
 Networks are the stock modules of taming and clip in float32, weights without gradients. Each crop is cut and resized by
-a call of its own, then each augmentation is a pass of its own over all of them: mirrored, sharpened, turned and moved,
-tilted, recoloured through HSV, noised. Losses and settings are those of `generator.optimisation.dream`. The networks
-see the crops in one batch, as the public programs do, or, with `one_crop_per_call`, one call a crop.
+a separate call, then each augmentation is a separate pass over all of them: mirror, sharpen, rotate and shift, tilt,
+recolour through HSV, add noise. Losses and settings are those of `generator.optimisation.dream`. The networks see the
+crops in one batch, like the public programs, or, with `one_crop_per_call`, one call per crop.
 
 Sources of the structure: K. Crowson's notebooks (arXiv 2204.08583) and nerdyrodent/VQGAN-CLIP.
 """
@@ -29,7 +29,7 @@ from generator.settings import Settings
 
 @dataclass(frozen=True)
 class Seeing:
-    """A stock image tower of clip, and the side of the pictures it sees."""
+    """A stock image encoder of clip, with its input resolution."""
 
     network: nn.Module
     resolution: int
@@ -59,7 +59,7 @@ class PlainLoop:
         self._deviation = torch.tensor(DEVIATION, device=start.device).view(1, 3, 1, 1)
 
     def step(self) -> float:
-        """One turn of the loop; the loss, read back as the public programs read it for their display."""
+        """One iteration of the loop; returns the loss, read back as the public programs do for their display."""
         self._optimiser.zero_grad(set_to_none=True)
         image = self.decode(self.latent)
         crops = augment(cut(image, self._eye.resolution, self._settings), self._settings)
@@ -76,7 +76,7 @@ class PlainLoop:
         return loss.item()
 
     def decode(self, latent: Tensor) -> Tensor:
-        """The picture `[1, 3, H, W] in 0..1` of the nearest codes, straight through."""
+        """Decode the nearest codes to a picture `[1, 3, H, W] in 0..1`, straight through."""
         rows = latent.permute(0, 2, 3, 1).flatten(0, 2)
         codes = torch.cdist(rows, self._vqgan.codebook).argmin(dim=1)
         nearest = self._vqgan.codebook[codes].view(*latent.shape[2:], -1).permute(2, 0, 1)[None]
@@ -97,7 +97,7 @@ class PlainLoop:
 
 
 def cut(image: Tensor, side: int, settings: Settings) -> Tensor:
-    """Crops `[N, 3, side, side]`, the first of which are the whole picture; one after the other."""
+    """Cut crops `[N, 3, side, side]` one after the other; the first ones are the whole picture."""
     height, width = image.shape[2:]
     short = min(height, width)
     crops = []
@@ -113,7 +113,7 @@ def cut(image: Tensor, side: int, settings: Settings) -> Tensor:
 
 
 def augment(crops: Tensor, settings: Settings) -> Tensor:
-    """Each augmentation on those crops that chance gives it, in a pass of its own, as kornia does it."""
+    """Apply each augmentation to a random subset of the crops, in a separate pass, as kornia does."""
     crops = _some(crops, settings.flip, lambda some: some.flip(3))
     crops = _some(crops, settings.sharpness, _sharpened)
     crops = _some(crops, settings.affine, _turned)
@@ -191,5 +191,5 @@ def _rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
 
 
 def _even(crops: Tensor, limit: float) -> Tensor:
-    """A number for each crop, evenly from -limit to limit."""
+    """A number for each crop, uniform from -limit to limit."""
     return (torch.rand(len(crops), device=crops.device) * 2 - 1) * limit

@@ -1,4 +1,4 @@
-"""How every benchmark tells its figures: a table on standard output, and JSON beside it with the conditions."""
+"""Benchmark report: a table on standard output, and JSON with the conditions."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import torch
 from generator.cli.arguments import device_named
 
 BUSY_LOAD = 0.5
-"""A load average, per core, from which the machine counts as busy with other things."""
+"""Load average, per core, from which the machine counts as busy with other work."""
 
 
 def options(description: str | None, json_name: str) -> argparse.ArgumentParser:
-    """A parser with what every benchmark knows."""
+    """Parser with the options of every benchmark."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the CPU")
     parser.add_argument("--device", default="auto", type=device_named, help="auto, cpu, cuda or cuda:1 (auto)")
@@ -30,7 +30,7 @@ def options(description: str | None, json_name: str) -> argparse.ArgumentParser:
 
 
 def conditions(threads: int, device: str) -> dict[str, Any]:
-    """When and on what it was measured. Ask before the measurement: it makes the machine busy itself."""
+    """Time and machine of the measurement. Call it beforehand: the measurement itself makes the machine busy."""
     facts = Path("/proc/cpuinfo")
     names = [line.partition(":")[2].strip() for line in _lines(facts) if line.startswith("model name")]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
@@ -62,7 +62,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The median with the range, such as `2.51 (2.40 to 2.63)`."""
+    """Median with range, such as `2.51 (2.40 to 2.63)`."""
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 

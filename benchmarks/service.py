@@ -1,8 +1,8 @@
 """The service under a steady queue, with the starter: `python -m benchmarks.service`.
 
-Jobs go through the whole service but for Discord; what its thread does is timed from inside, through a dreamer that
-passes every call on to the real one. Said are jobs an hour, how long the thread stood still while jobs waited, the
-share of the time that previews, timelapse and reports take, when the first preview came, and the memory after each job.
+Jobs go through the whole service except Discord; the worker thread is timed from inside, through a dreamer that
+forwards every call to the real one. Reported are jobs per hour, the thread's idle time while jobs waited, the share of
+time for previews, timelapse and reports, the time of the first preview, and the memory after each job.
 """
 
 from __future__ import annotations
@@ -49,21 +49,21 @@ class Times:
     _began_at: float = 0.0
 
     def begin_job(self) -> None:
-        """A job came to the thread: since the last one ended, it stood still."""
+        """Start of a job: the thread was idle since the last one ended."""
         self._began_at = time.monotonic()
         self.jobs_s.append(0.0)
         if self.ended_at is not None:
             self.idle_s += self._began_at - self.ended_at
 
     def note(self, name: str, began: float) -> None:
-        """Add a call that began at a time of `time.monotonic` and ends now."""
+        """Add a call that started at a time of `time.monotonic` and ends now."""
         self.ended_at = time.monotonic()
         self.jobs_s[-1] = self.ended_at - self._began_at
         self.spent_s[name] = self.spent_s.get(name, 0.0) + self.ended_at - began
 
 
 class WatchedDream:
-    """A dream whose calls are timed."""
+    """A dream with timed calls."""
 
     def __init__(self, dream: Dream, times: Times) -> None:
         self._dream, self._times = dream, times
@@ -136,17 +136,17 @@ class WatchedDreamer(GeneratorEngine):
 
 @dataclass(frozen=True)
 class Served:
-    """What a run of jobs showed."""
+    """Result of a run of jobs."""
 
     seconds: float
     first_preview_s: float
-    """From the order until a message could show the first preview; nothing else was painted."""
+    """From the order until a message could show the first preview; nothing else was being generated."""
     memory_mib: list[float]
     """After each job, of this process."""
 
 
 class Counter:
-    """Orders pictures of a service, and hands over what is finished as the frontend would, but to nobody."""
+    """Client of a service: orders pictures and takes the results like the frontend, but discards them."""
 
     def __init__(self, service: Service) -> None:
         self._service, self._changed = service, asyncio.Condition()
@@ -154,18 +154,18 @@ class Counter:
         service.watch(self._hear)
 
     async def order(self, person: int, prompt: str, settings: dict[str, object]) -> int:
-        """The number of a new job."""
+        """Order a picture and return its job number."""
         who = Requester(guild_id=1, channel_id=1, user_id=person)
         return (await self._service.submissions.submit(who, JobSpec(prompt=prompt, settings=settings))).job.id
 
     async def until(self, job_id: int, so: Callable[[JobView], bool]) -> None:
-        """Wait until a job looks so."""
+        """Wait until a job is in a state."""
         async with self._changed:
             while (view := await self._service.view(job_id)) is not None and not so(view):
                 await self._changed.wait()
 
     async def hand_over(self, job_id: int) -> None:
-        """Wait until a job is painted, and get its files as they would be uploaded."""
+        """Wait until a job is generated, and get its files as for an upload."""
         await self.until(job_id, lambda view: view.job.state not in (JobState.QUEUED, JobState.RUNNING))
         assert await self._service.post.begin(job_id, limit_bytes=10**7) is not None  # noqa: S101 - nothing else ends it
         await self._service.post.done(job_id, 1, job_id)

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.soak`: thousands of jobs through the real process in one go; does it grow?
+"""`python -m benchmarks.soak`: run thousands of jobs through the real process and measure its growth.
 
-The bot is a process of its own, Discord and its people are this one. Every so many jobs it is noted how much memory,
-how many file handles and threads the process has, and how large its database is. A table goes to standard output, all
-samples to a JSON file; the growth is that of the second half, by least squares, for each thousand jobs.
+The bot is a process of its own; Discord and its users are simulated in this one. At regular intervals the process's
+memory, file handles and threads and its database's size are recorded. A table goes to standard output, all samples to a
+JSON file; the growth is that of the second half, by least squares, per thousand jobs.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from tests.faults.campaign import Plan, Scene, scene
 
 JOBS, SAMPLES, GUILDS = 2_000, 40, 5
 WAITING = 20
-"""So many jobs wait at any time."""
+"""This many jobs wait at any time."""
 PICTURE: dict[str, Any] = {"size": "64x64", "steps": 2, "cutouts": 4, "start": "random"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What the process has after so many jobs."""
+    """Resources of the process after a number of jobs."""
 
     jobs: int
     at_s: float
@@ -42,7 +42,7 @@ class Sample:
 
 
 async def measure(folder: Path, jobs: int, starter: bool) -> tuple[list[Sample], list[str]]:
-    """Have so many jobs painted and posted; returns samples over time and what is wrong with the end."""
+    """Generate and post this many jobs; return samples over time and the faults found at the end."""
     async with scene(Plan(starter=starter, guilds=GUILDS), folder) as here:
         await here.start()
         began, asked, samples = time.monotonic(), 0, [_sample(here, 0, 0.0)]
@@ -66,7 +66,7 @@ async def measure(folder: Path, jobs: int, starter: bool) -> tuple[list[Sample],
 
 
 def slope(samples: Sequence[Sample], name: str) -> float:
-    """The growth of something for each thousand jobs, by least squares over the second half."""
+    """Growth per thousand jobs, by least squares over the second half."""
     half = [item for item in samples if item.jobs >= samples[-1].jobs / 2]
     jobs, values = [item.jobs for item in half], [float(getattr(item, name)) for item in half]
     mean_x, mean_y = sum(jobs) / len(jobs), sum(values) / len(values)
@@ -108,7 +108,7 @@ def _sample(here: Scene, jobs: int, at_s: float) -> Sample:
 
 
 def _wrong(here: Scene, jobs: int) -> list[str]:
-    """Pictures that are missing or there twice, and calls that Discord would not take."""
+    """Missing or duplicate pictures, and calls that Discord would reject."""
     names = [file.filename for message in here.people.messages() for file in message.attachments]
     wrong = [] if sorted(names) == sorted(f"reverie-{n}-1.png" for n in range(1, jobs + 1)) else ["not all posted once"]
     return wrong + here.fake.problems()
@@ -119,7 +119,7 @@ def _show(sample: Sample) -> None:
 
 
 def main() -> int:
-    """Run it, print the table, write the samples."""
+    """Run, print the table, write the samples."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--jobs", type=int, default=JOBS, help=f"how many ({JOBS})")
     parser.add_argument(

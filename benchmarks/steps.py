@@ -1,8 +1,8 @@
-"""Steps a second and peak memory, our dream against the plain loop: `python -m benchmarks.steps`.
+"""Steps per second and peak memory, our dream against the plain loop: `python -m benchmarks.steps`.
 
-Each side has a process of its own, so that each has its own peak of memory and its own settings of the allocator. Only
-one works at a time: they take turns, round by round, and the ratio is taken within each round. Beside the clock the
-CPU time of the process is taken, which other programs on a busy machine disturb less.
+Each side has a process of its own, so that each has its own peak of memory and its own allocator settings. Only one
+works at a time: they alternate, round by round, and the ratio is taken within each round. Beside the wall time the CPU
+time of the process is measured, which other programs on a busy machine disturb less.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmarks.report import conditions, on_gpu, options, spread, tell, wait_fo
 SIDES = ("ours", "plain", "singly")
 """Our dream; the plain loop; the plain loop that shows the networks one crop a call."""
 _SPINS = "300000"
-"""How often a thread of OpenMP looks for work before it sleeps, where nobody says otherwise."""
+"""Rounds that an OpenMP thread looks for work before it sleeps, by default."""
 # On a CPU the larger pictures take minutes each.
 _CASES_ON_A_CPU = ("starter", "starter-full-size", "256-real")
 
@@ -60,12 +60,12 @@ class Side:
             self._process.start()
 
     def round(self) -> Round:
-        """So many steps as the case has in a round."""
+        """Run the case's steps per round."""
         self._pipe.send("round")
         return Round(*self._pipe.recv())
 
     def end(self) -> Memory:
-        """Its memory; the process ends."""
+        """End the process and return its memory."""
         self._pipe.send("end")
         memory = Memory(*self._pipe.recv())
         self._process.join()
@@ -74,7 +74,7 @@ class Side:
 
 @contextmanager
 def _threads_at_their_best(side: str) -> Iterator[None]:
-    """A new process reads how OpenMP's threads wait; those of the plain loop have no others to mind."""
+    """Set OpenMP's waiting for a new process; the plain loop's threads may spin, as no others need the cores."""
     if side != "ours":
         os.environ["GOMP_SPINCOUNT"] = _SPINS
     try:
@@ -84,7 +84,7 @@ def _threads_at_their_best(side: str) -> Iterator[None]:
 
 
 def _work(pipe: Connection, case: Case, side: str, threads: int, device: str) -> None:
-    """The process: answer `round` and `end`."""
+    """Main function of the process: answer `round` and `end`."""
     torch.set_num_threads(threads)
     begin = _beginner(case, side, device)
     step = begin()
@@ -102,7 +102,7 @@ def _work(pipe: Connection, case: Case, side: str, threads: int, device: str) ->
 
 
 def _beginner(case: Case, side: str, device: str) -> Callable[[], Callable[[], object]]:
-    """What begins one optimisation, and gives what improves it once."""
+    """Function that starts one optimisation and returns its step function."""
     models = models_of(case, device, "auto" if side == "ours" else "fp32")
     if side == "ours":
         return lambda: dream_of(case, models).step
@@ -110,7 +110,7 @@ def _beginner(case: Case, side: str, device: str) -> Callable[[], Callable[[], o
 
 
 def _status_mib(key: str) -> float:
-    """A figure of this process from Linux."""
+    """Read a value of this process from Linux's status file."""
     match = re.search(rf"^{key}:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
     return int(match[1]) / 1024 if match else float("nan")
 
@@ -132,7 +132,7 @@ def _forget_peak(device: str) -> None:
 
 
 def compare(case: Case, sides: list[str], rounds: int, threads: int, device: str) -> dict[str, dict[str, list[float]]]:
-    """The rounds of each side after one that warms up, and its memory."""
+    """Rounds of each side after one warm-up round, and its memory."""
     running = {side: Side(case, side, threads, device) for side in sides}
     for side in running.values():
         side.round()
@@ -152,7 +152,7 @@ def compare(case: Case, sides: list[str], rounds: int, threads: int, device: str
 
 
 def rows_of(case: Case, figures: dict[str, dict[str, list[float]]]) -> list[list[str]]:
-    """A row of the table for each side that ours is held against."""
+    """A table row for each side that ours is compared with."""
     ours = figures["ours"]
     rows = []
     for name, theirs in figures.items():

@@ -1,12 +1,12 @@
-"""What a dream takes on a T4, on whatever GPU is there: `python -m benchmarks.t4_profile`.
+"""Profile of a dream under a T4's limits, on any GPU: `python -m benchmarks.t4_profile`.
 
-A T4 has float16 but no bfloat16, no TF32, no flash attention, and 14.5 GiB that a program can have. So the networks
-compute in float16 and nothing else, TF32 and flash attention are off, and torch's memory is capped. Real shapes
-(VQGAN ImageNet f16 with 16,384 codes, ViT-B/32) with random weights, 32 cutouts. For each size: how far picture and
-loss are from those in float32, the peak of the memory, and seconds a step, which are those of the GPU at hand.
+A T4 has float16 but no bfloat16, no TF32, no flash attention, and 14.5 GiB available to a program. So the networks
+compute only in float16, TF32 and flash attention are off, and torch's memory is capped. Real shapes (VQGAN ImageNet f16
+with 16,384 codes, ViT-B/32) with random weights, 32 cutouts. Reported for each size: the error of picture and loss
+against float32, peak memory, and seconds per step, which are those of the GPU at hand.
 
-Without a GPU it says so and ends with 2. `--device cpu --tiny` runs all of it with tiny models, to try the script.
-Ends with 1 where a picture or loss is too far off, or a size did not fit as asked.
+Without a GPU it says so and exits with 2. `--device cpu --tiny` runs everything with tiny models, to test the script.
+Exits with 1 if a picture or loss has too large an error, or a size did not fit as requested.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from generator.settings import Settings, Size
 
 T4_BYTES = 14.5 * 2**30
 MOST_IMAGE_ERROR, MOST_LOSS_ERROR = 0.02, 0.01
-"""The mean difference of pixels (0..1) and the share of the loss from which half precision counts as wrong."""
+"""Mean pixel difference (0..1) and share of the loss from which half precision counts as wrong."""
 WARM_UP_STEPS = 3
 MIB = 2**20
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured of one size; errors as in MOST_..., memory in MiB (None on a CPU), times in seconds."""
+    """Measurements of one size; errors as in MOST_..., memory in MiB (None on a CPU), times in seconds."""
 
     size: int
     image_error: float
@@ -55,12 +55,12 @@ class Figures:
 
     @property
     def right(self) -> bool:
-        """Whether the picture is right, and of the size that was asked for."""
+        """True if the picture is right and of the requested size."""
         return self.image_error < MOST_IMAGE_ERROR and self.loss_error < MOST_LOSS_ERROR and self.as_asked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print a table and write JSON; the exit code."""
+    """Measure, print a table, write JSON and return the exit code."""
     given = _parser().parse_args(arguments)
     if given.device == "cuda" and not torch.cuda.is_available():
         print("The T4 profile needs a GPU, and torch finds none here; try the script with --device cpu --tiny.")
@@ -118,15 +118,15 @@ def _measure(models: Models, size: int, cutouts: int, steps: int) -> Figures:
 
 
 def _first_step(dream: Dream) -> tuple[torch.Tensor, float]:
-    """The picture that the dream begins with, `[H, W, 3]` in 0..1 on the CPU, and its loss."""
+    """First picture of the dream, `[H, W, 3]` in 0..1 on the CPU, and its loss."""
     image = torch.frombuffer(bytearray(dream.preview().tobytes()), dtype=torch.uint8) / 255
-    while not dream.losses:  # on a GPU they come some steps later
+    while not dream.losses:  # on a GPU they arrive some steps later
         dream.step()
     return image, dream.losses[0]
 
 
 def _timed(dream: Dream, steps: int) -> float:
-    """Seconds a step, as the median of windows of some steps, each waited for."""
+    """Seconds per step, as the median over windows of several steps, each synchronised."""
     wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
     window = max(1, steps // 5)
     for _ in range(min(WARM_UP_STEPS, steps)):
@@ -143,7 +143,7 @@ def _timed(dream: Dream, steps: int) -> float:
 
 
 def _in_float16(models: Models) -> Models:
-    """A copy that computes in float16; its budget is what the cap leaves, where there is a GPU."""
+    """A copy that computes in float16; on a GPU its budget is what the cap leaves."""
     share = 1.0
     if models.device.type == "cuda":
         share = min(1.0, T4_BYTES / torch.cuda.get_device_properties(models.device).total_memory)
@@ -153,7 +153,7 @@ def _in_float16(models: Models) -> Models:
 
 @contextmanager
 def _as_on_a_t4() -> Iterator[None]:
-    """Without TF32 and without the attention kernels that a T4 lacks."""
+    """Disable TF32 and the attention kernels that a T4 lacks."""
     backends = torch.backends
     before = backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32
     attention = backends.cuda.flash_sdp_enabled(), backends.cuda.cudnn_sdp_enabled()

@@ -1,10 +1,10 @@
-"""How soon a picture is as good as the plain loop's final one, with the starter: `python -m benchmarks.time_to_score`.
+"""Time until a picture reaches the plain loop's final score, with the starter: `python -m benchmarks.time_to_score`.
 
-The plain loop begins at random codes and makes all its steps at full size; its last picture gets a score. Our dream,
-with the starter's own settings, has won when its picture of a step reaches that score; its start counts, the scoring
-does not. Where it never does, that is a miss. The score comes from judges that never guide (`training.judges`, where
-they have been trained), as the mean log-probability of the prompt. Without them it is the starter's own perceptor on
-the un-augmented picture and eight fixed crops, which guided both sides: the table says so.
+The plain loop starts from random codes and makes all its steps at full size; its last picture is scored. Our dream,
+with the starter's own settings, wins when one of its steps' pictures reaches that score; its start is timed, the
+scoring is not. If it never does, that is a miss. The score is the mean log-probability of the prompt under judges that
+never guide (`training.judges`), if they have been trained. Without them it is the starter's own perceptor on the
+un-augmented picture and eight fixed crops, which guided both sides: the table says so.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ PLAIN = {"start": "random", "coarse": 0.0, "ema": 0.0, "init_weight": 0.0, "lear
 _CASE = Case("starter", "starter", {}, 1, 1)
 
 Score = Callable[[Image.Image, str, Tensor], float]
-"""The score of a picture for a prompt, whose unit vector is `[1, D]`."""
+"""Score of a picture for a prompt, whose unit vector is `[1, D]`."""
 
 
 @dataclass(frozen=True)
 class Race:
-    """One prompt and seed: seconds of the clock and of the CPU; None where our dream missed the score."""
+    """One prompt and seed: seconds of wall and CPU time; None if our dream missed the score."""
 
     prompt: str
     seed: int
@@ -57,13 +57,13 @@ class Race:
 
 @dataclass
 class Clock:
-    """Seconds of the clock and of the CPU that were spent in what is timed."""
+    """Wall and CPU seconds spent in the timed calls."""
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
 
     def time(self, function: Callable[[], object]) -> object:
-        """What the function gives; its time is added."""
+        """Time the function and return its result."""
         began, cpu_began = time.perf_counter(), time.process_time()
         result = function()
         if torch.cuda.is_initialized():
@@ -74,12 +74,12 @@ class Clock:
 
 
 def judges_in(folder: Path) -> list[str]:
-    """The names of the judges that are trained."""
+    """Names of the trained judges."""
     return sorted(path.stem.removeprefix("judge_") for path in folder.glob("judge_*.pt"))
 
 
 def judges_score(folder: Path) -> Score | None:
-    """The mean over the judges of a prompt's log-probability among all prompts; None where none is trained."""
+    """Mean over the judges of a prompt's log-probability among all prompts; None if none is trained."""
     trained = judges_in(folder)
     if not trained:
         return None
@@ -99,7 +99,7 @@ def judges_score(folder: Path) -> Score | None:
 
 
 def own_score(models: Models) -> Score:
-    """The mean cosine of the whole picture and eight fixed crops of three quarters its side with the prompt."""
+    """Mean cosine of the prompt with the whole picture and eight fixed crops of three quarters its side."""
     perceptor = models.perceptors[0]
 
     def score(image: Image.Image, prompt: str, vector: Tensor) -> float:
@@ -121,7 +121,7 @@ def own_score(models: Models) -> Score:
 
 
 def race(models: Models, plain_models: Models, prompt: str, seed: int, plain_steps: int, score: Score) -> Race:
-    """The plain loop, with models of its own in float32, to its end; then our dream until it is as good."""
+    """Run the plain loop, with its own models in float32, to its end; then our dream until it is as good."""
     defaults = Settings().merged(models.defaults)
     plain_settings = defaults.merged({**PLAIN, "steps": plain_steps, "seed": seed})
     asked = GenerationRequest(prompt=prompt, models=models.name, settings=plain_settings)
@@ -148,7 +148,7 @@ def race(models: Models, plain_models: Models, prompt: str, seed: int, plain_ste
 
 
 def rows_of(races: list[Race]) -> list[list[str]]:
-    """The table: seconds, and how many times less, at the median and at the worst."""
+    """The table: seconds and speed-up, at the median and at the worst."""
     reached = [one for one in races if one.ours_s is not None and one.ours_cpu_s is not None]
     rows = [["pictures; misses", f"{len(races)}; {len(races) - len(reached)}"]]
     rows.append(["seconds of the plain loop, median", f"{statistics.median(one.plain_s for one in races):.1f}"])
@@ -165,7 +165,7 @@ def rows_of(races: list[Race]) -> list[list[str]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Race for some prompts and seeds."""
+    """Race for several prompts and seeds."""
     parser = options(__doc__, "time_to_score.json")
     parser.add_argument("--prompts", type=int, default=8, help="how many")
     parser.add_argument("--seeds", type=int, default=3, help="for each prompt")

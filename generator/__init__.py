@@ -1,6 +1,6 @@
-"""Text becomes a picture. These are the public names; importing them imports torch only for those that need it.
+"""Generate pictures from text with VQGAN and CLIP. These are the public names.
 
-A name is looked up in its module at its first use (PEP 562), so `import generator` is quick and free of torch.
+A name is imported from its module on first use (PEP 562), so `import generator` is fast and does not import torch.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from generator.runtime.processor import multiplies_bfloat16
 from generator.version import __version__
 
-# Where a CPU computes in float32, torch's threads are to sleep when they wait, for they are not the only ones (see
-# generator.models.winograd); elsewhere they may spin for a moment. OpenMP reads this once, when torch is loaded;
-# whoever sets it decides.
+# If the CPU computes in float32, torch's threads should sleep while waiting, as others need the cores (see
+# generator.models.winograd); otherwise they may spin briefly. OpenMP reads this once, when torch is loaded; a value
+# that is already set is kept.
 if not multiplies_bfloat16():
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -1,19 +1,19 @@
-"""The errors that the generator raises; importable without torch, on any thread."""
+"""Errors raised by the generator. No torch; any thread."""
 
 from __future__ import annotations
 
 
 class GeneratorError(Exception):
-    """Base of all errors of the generator. The message is a sentence for a person."""
+    """Base of all errors of the generator. The message is a sentence for the user."""
 
     @property
     def message(self) -> str:
-        """The sentence; often a `Message`, which can be said in other languages."""
+        """The sentence; often a `Message`, which can be translated."""
         return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
 
 
 class InvalidRequest(GeneratorError):
-    """What was asked for cannot be dreamt; `field` names the setting at fault, where there is one."""
+    """The request cannot be generated; `field` names the setting at fault, if there is one."""
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class CheckpointError(GeneratorError):
 
 
 class OutOfMemory(GeneratorError):
-    """The picture does not fit in the memory of the device."""
+    """The picture does not fit into the device's memory."""
 
 
 class DeviceFailed(GeneratorError):
@@ -33,4 +33,4 @@ class DeviceFailed(GeneratorError):
 
 
 class Cancelled(GeneratorError):
-    """The dream was stopped from outside before it was finished."""
+    """The dream was stopped externally before it finished."""

@@ -1,4 +1,4 @@
-"""In what condition model files are: looked at, neither converted nor changed. Any thread; blocking."""
+"""Inspect model files without converting or changing them. Any thread; blocking."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from generator.messages import Message
 
 
 class Condition(Enum):
-    """What stands between a model file and its use."""
+    """Condition of a model file."""
 
     READY = "ready"
     NEW = "new"
-    """It is there, and is converted at its first use."""
+    """Present; converted on first use."""
     MISSING = "missing"
     BROKEN = "broken"
 
@@ -34,9 +34,9 @@ class ModelFile:
     """A file of a model set.
 
     Attributes:
-        name: as in the catalogue, or as a person called it.
-        path: where it lies or should lie.
-        condition: what stands between it and its use.
+        name: as in the catalogue, or the user's own name for it.
+        path: where it is or should be.
+        condition: ready, new, missing or broken.
         fault: if it is broken, a sentence that says what to do.
     """
 
@@ -53,7 +53,7 @@ def look_at_set(
     folder: Path | None = None,
     digests: Mapping[str, str] | None = None,
 ) -> list[ModelFile]:
-    """The files of a model set, the starter as one; `perceptors` (names or files) and `vqgan` go before its own.
+    """Inspect the files of a model set, the starter as one; `perceptors` (names or files) and `vqgan` override its own.
 
     `digests` are the SHA-256 that files of those names must have.
 
@@ -71,7 +71,7 @@ def look_at_set(
 
 
 def look_at(file: SourceFile | Path, folder: Path | None = None, digests: Mapping[str, str] | None = None) -> ModelFile:
-    """A file of the catalogue, or a person's own."""
+    """Inspect a file of the catalogue, or a person's own."""
     folder = folder or default_folder()
     digest = (digests or {}).get(file.name)
     if isinstance(file, Path):
@@ -101,7 +101,7 @@ def _parts(name: str) -> tuple[SourceFile, tuple[str, ...]]:
 
 
 def _look_at_starter() -> ModelFile:
-    """It is small, so it is simply loaded."""
+    """Inspect the starter by loading it; it is small."""
     from generator.loading import STARTER as FOLDER
     from generator.loading import load_models
 
@@ -113,7 +113,7 @@ def _look_at_starter() -> ModelFile:
 
 
 def _is_converted(path: Path, target: Path, digest: str | None, pinned: bool) -> bool:
-    """Whether the converted form is whole and still stands for the file, as `conversion` sees it."""
+    """True if the converted file is complete and still matches its source, by the rules of `conversion`."""
     manifest = read_manifest(target)
     if manifest is None or manifest.converter != CONVERTER_VERSION or not target.is_file():
         if path.exists():

@@ -1,6 +1,6 @@
-"""Model sets: a VQGAN, one or several perceptors and perhaps a prior, loaded once and kept.
+"""Load model sets: a VQGAN, one or several perceptors and an optional prior. Worker thread.
 
-Runs on the thread that dreams. The starter lies beside this module:
+The starter is in the folder `starter` beside this module:
 
 - `starter.yaml`: `perceptor` (its name), `prior` (`network`: the arguments of PriorNetwork, `temperature`, `top_k`) and
   `defaults`, settings that suit these models;
@@ -9,7 +9,8 @@ Runs on the thread that dreams. The starter lies beside this module:
 - `prior.safetensors`: the state dict of a PriorNetwork and `grids`, the drawings' codes;
 - `lexicon.json`: the arguments of Lexicon.
 
-Weights are fp16 on disk and fp32 in memory, unless the device computes in half (`generator.runtime.precision`).
+Weights are fp16 on disk and fp32 in memory, unless the device computes in half precision
+(`generator.runtime.precision`).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def load_models(
     memory_share: float = 1.0,
     graphs: bool = True,
 ) -> Models:
-    """Load a model set by its name: the starter, or one of `generator.checkpoints.catalogue`; or a person's own files.
+    """Load a model set by name (the starter, or one of `generator.checkpoints.catalogue`), or a person's own files.
 
     `precision` is one of `generator.provenance.PRECISIONS`; `memory_share` is how much of a GPU's memory may be used;
     with `graphs` a GPU runs steps and prior as CUDA graphs.
@@ -88,7 +89,7 @@ def load_models(
 
 
 def load_opened(opened: OpenedSet, device: torch.device) -> Models:
-    """Models from weights that `generator.checkpoints.library` opened; there is no prior among them.
+    """Build models, without a prior, from weights that `generator.checkpoints.library` opened.
 
     Raises:
         CheckpointError: if they do not fit.
@@ -139,7 +140,7 @@ def load_vqgan(config: Path, weights: Path, device: torch.device) -> VQGAN:
 
 
 def _vqgan(config: DictConfig, tensors: Mapping[str, Tensor], what: str, device: torch.device) -> VQGAN:
-    """Built without numbers, so that the weights are neither drawn by lot first nor held twice."""
+    """Build on the meta device, so that weights are neither initialised randomly nor held twice."""
     with torch.device("meta"):
         vqgan = VQGAN(config)
     _fill(vqgan, tensors, what, assign=True)
@@ -147,7 +148,7 @@ def _vqgan(config: DictConfig, tensors: Mapping[str, Tensor], what: str, device:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file by name, floating ones as fp32.
+    """Read the tensors of a safetensors file by name, floating ones as fp32.
 
     Raises:
         CheckpointError: if the file is missing or broken.
@@ -162,13 +163,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _as_fp32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Floating tensors as fp32; always copies: what is mapped ends the process if somebody shortens the file later."""
+    """Convert floating tensors to fp32; always copies: truncating a mapped file later would crash the process."""
     kinds = {name: torch.float32 if tensor.is_floating_point() else tensor.dtype for name, tensor in tensors.items()}
     return {name: tensor.to(kinds[name], copy=True) for name, tensor in tensors.items()}
 
 
 def read_yaml(path: Path) -> DictConfig:
-    """A yaml file whose top level is a mapping.
+    """Read a yaml file whose top level is a mapping.
 
     Raises:
         CheckpointError: if the file is missing or something else.
@@ -187,7 +188,7 @@ def read_yaml(path: Path) -> DictConfig:
 def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon, recorder: Recorder | None) -> Prior:
     tensors = read_tensors(folder / "prior.safetensors")
     try:
-        with torch.random.fork_rng(devices=[]):  # its first numbers are drawn by lot, and not used
+        with torch.random.fork_rng(devices=[]):  # its random initialisation is not used
             network = PriorNetwork(**cast("dict[str, Any]", OmegaConf.to_container(config.prior.network)))
         temperature, top_k = float(config.prior.temperature), int(config.prior.top_k)
     except (OmegaConfBaseException, TypeError, ValueError, ZeroDivisionError, AssertionError, AttributeError) as exc:

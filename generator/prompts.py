@@ -1,16 +1,16 @@
-r"""Text to prompts: `a castle:1 | fog:-0.5 ^ the next scene`. No torch; any thread.
+r"""Prompt syntax: `a castle:1 | fog:-0.5 ^ the next scene`. No torch; any thread.
 
 The grammar, from the outside in:
 
-- `^` parts the scenes of a story, `|` the prompts of a scene, `:` a prompt's text from its weight and its stop.
-- Of the segments after a colon only the last ones count, and only where they are numbers: "Star Wars: a new hope" is
-  one prompt, "a castle:2" has the weight 2, "a castle:2:0.4" also stops to pull at the distance 0.4.
-- A clock time at the end is text: "a clock that shows 10:30" is one prompt. To give it a weight, write the weight
-  behind it, "10:30:2". Every other number behind a colon is a weight, so "4:3" is the prompt "4" with the weight 3.
-- A backslash takes the meaning from `^`, `|` and `:`, as in "a ratio of 4\:3" or "a cat \^_\^"; before anything else
-  it is an ordinary character.
-- Line breaks and repeated spaces become one space, invisible control characters go, and a code block gives its content.
-  Emoji, their joiners and right-to-left text stay as they are.
+- `^` separates the scenes of a story, `|` the prompts of a scene, `:` a prompt's text from its weight and its stop.
+- Of the segments after a colon only the last ones count, and only if they are numbers: "Star Wars: a new hope" is one
+  prompt, "a castle:2" has the weight 2, "a castle:2:0.4" also stops attracting at the distance 0.4.
+- A clock time at the end is text: "a clock that shows 10:30" is one prompt. To weight it, append the weight: "10:30:2".
+  Every other number after a colon is a weight, so "4:3" is the prompt "4" with the weight 3.
+- A backslash escapes `^`, `|` and `:`, as in "a ratio of 4\:3" or "a cat \^_\^"; before anything else it is an ordinary
+  character.
+- Line breaks and repeated spaces become one space, invisible control characters are removed, and a code block is
+  replaced by its content. Emoji, their joiners and right-to-left text are kept.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_SCENES = 32
 MAX_PROMPTS = 32
 MAX_WEIGHT = 100.0
 MAX_STOP = 5.0
-"""The distance between two unit vectors is at most pi**2 / 2, a little under 5."""
+"""Largest stop: the distance between two unit vectors is at most pi**2 / 2, a little under 5."""
 STOP_RANGE = f"a number from {-MAX_STOP:g} to {MAX_STOP:g}"
 
 _CLOCK = re.compile(r"(?<![\w:.,])([01]?\d|2[0-3])(:[0-5]\d){1,2}$")
@@ -38,14 +38,14 @@ _ESCAPED = re.compile(r"\\([|^:])")
 _FENCED = re.compile(r"```(?:[\w+.-]*\n)?(.*?)```|`([^`]*)`", re.DOTALL)
 _HIDDEN_CODES = (0xAD, 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
 _HIDDEN = frozenset(map(chr, _HIDDEN_CODES))
-"""Format characters without a picture of their own; the joiners U+200C and U+200D are not among them."""
+"""Invisible format characters; the joiners U+200C and U+200D are not among them."""
 
 
 class TextPrompt(NamedTuple):
-    """Words to come near to (weight > 0) or to keep away from (weight < 0).
+    """Text that attracts (weight > 0) or repels (weight < 0).
 
-    `stop` is a distance as the loss measures it, 2·arcsin(‖u - v‖/2)²: times the weight's sign, below it the prompt
-    no longer pulls. Minus infinity, the default, never stops.
+    `stop` is a distance as the loss measures it, 2·arcsin(‖u - v‖/2)²: if that distance times the weight's sign is
+    below it, the prompt has no effect. Minus infinity, the default, never stops.
     """
 
     text: str
@@ -54,19 +54,19 @@ class TextPrompt(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """The prompts that hold at the same time. A text without `^` is one scene."""
+    """Prompts in effect at the same time. A text without `^` is one scene."""
 
     prompts: tuple[TextPrompt, ...]
 
 
 def parse_story(text: str, *, beside_pictures: bool = False) -> tuple[Scene, ...]:
-    """Read what a person typed.
+    """Parse a typed prompt.
 
-    With `beside_pictures` (image prompts pull as well) no words, or only words to keep away from, will do; the result
-    is then empty, or holds only negative weights.
+    With `beside_pictures` (image prompts attract as well), no text or only negative text is allowed; the result is then
+    empty or holds only negative weights.
 
     Raises:
-        InvalidRequest: with `field` "prompt" and a sentence that says what to change.
+        InvalidRequest: with `field` "prompt" and a message that says what to change.
     """
     if not isinstance(text, str):
         raise _invalid("The prompt must be text.")
@@ -91,7 +91,7 @@ def parse_story(text: str, *, beside_pictures: bool = False) -> tuple[Scene, ...
 
 
 def explain_story(scenes: Sequence[Scene]) -> str:
-    """Say in words how the weights were read, one line a scene; shares are of all weights of the scene."""
+    """Describe how the weights were read, one line per scene; shares are of all weights of the scene."""
     lines = [_explain_scene(scene) for scene in scenes]
     if len(lines) > 1:
         lines = [f"Scene {number}: {line}" for number, line in enumerate(lines, 1)]
@@ -99,12 +99,12 @@ def explain_story(scenes: Sequence[Scene]) -> str:
 
 
 def is_plain(scenes: Sequence[Scene]) -> bool:
-    """Whether there is nothing to explain: one prompt without a weight or stop of its own."""
+    """True if there is nothing to explain: one prompt without an explicit weight or stop."""
     return [prompt[1:] for scene in scenes for prompt in scene.prompts] == [TextPrompt("")[1:]]
 
 
 def check_pull(weight: object, stop: object, what: str, field: str) -> None:
-    """Refuse weights and stops that would make a nonsense of the loss; `what` names the prompt in the sentence.
+    """Reject weights and stops that make the loss meaningless; `what` names the prompt in the message.
 
     Raises:
         InvalidRequest: unless `weight` is a number from -MAX_WEIGHT to MAX_WEIGHT, and `stop` is minus infinity or a
@@ -175,7 +175,7 @@ def _prompt(piece: str, place: str) -> TextPrompt:
 
 
 def _split_numbers(text: str) -> tuple[str, list[float]]:
-    """Take at most two numbers behind colons from the end; a clock time is no number."""
+    """Take at most two numbers after colons from the end; a clock time is not a number."""
     numbers: list[float] = []
     while len(numbers) < 2 and not _CLOCK.search(text):
         head, colon, tail = text.rpartition(":")
@@ -188,18 +188,18 @@ def _split_numbers(text: str) -> tuple[str, list[float]]:
 
 
 def _split(text: str, mark: str) -> Iterator[str]:
-    """Split at every `mark` that has no backslash before it."""
+    """Split at every `mark` that is not escaped by a backslash."""
     yield from re.split(rf"(?<!\\){re.escape(mark)}", text)
 
 
 def _without_fences(text: str) -> str:
-    """The content of a code block, where the whole text is one, as chat programs write it."""
+    """Content of a code block, if the whole text is one, as chat programs write it."""
     match = _FENCED.fullmatch(text.strip())
     return text if match is None else match[1] if match[1] is not None else match[2]
 
 
 def _without_hidden(text: str) -> str:
-    """Spaces for whitespace of every kind; without control characters, lone surrogates and marks of direction."""
+    """Replace every kind of whitespace by spaces; remove control characters, lone surrogates and direction marks."""
     spaced = "".join(" " if char.isspace() else char for char in text)
     return "".join(char for char in spaced if unicodedata.category(char) not in ("Cc", "Cs") and char not in _HIDDEN)
 

@@ -1,6 +1,6 @@
-"""By what a picture was made, so far as it changes its bytes. No torch; any thread.
+"""Provenance: everything beside the request that can change a picture's bytes. No torch; any thread.
 
-Recipes carry it. It asks for nothing: whoever paints a picture again follows what can be followed, and says the rest.
+Recipes contain it but do not require it: generating again follows it where possible and reports the differences.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from generator.messages import Message
 from generator.version import __version__
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-"""What a person may ask for; see `generator.runtime.precision`."""
+"""Precisions that can be requested; see `generator.runtime.precision`."""
 MAX_THREADS = 256
-"""More than any recipe may ask for."""
+"""Upper limit on threads in a recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Versions, the kind of device, how it was used, and model files by name with their SHA-256.
+    """Versions, the kind of device and its use, and model files by name with their SHA-256.
 
     Attributes:
         generator: version of Reverie.
         torch: version of torch.
         device: `cpu` or `cuda`.
         precision: number format of the networks, see `generator.runtime.precision`.
-        threads: of the CPU that did the work, among which sums are split; 0 where another device did it.
-        cutouts_at_once: at most so many were judged together, see `generator.optimisation.guidance`; 0 is all.
+        threads: CPU threads among which sums were split; 0 if another device did the work.
+        cutouts_at_once: largest number evaluated together, see `generator.optimisation.guidance`; 0 is all.
         files: SHA-256 of the model files by name.
     """
 
@@ -44,7 +44,7 @@ class Provenance:
 def current_provenance(
     device: str, files: Mapping[str, str], *, precision: str = "", threads: int = 0, cutouts_at_once: int = 0
 ) -> Provenance:
-    """What this program makes pictures with, on a device of the kind `device`, from these model files."""
+    """Provenance of pictures made by this program now, on a device of the kind `device`, with these model files."""
     try:
         torch_version = version("torch")
     except PackageNotFoundError:
@@ -60,9 +60,9 @@ def current_provenance(
 
 
 def differences(then: Provenance | None, now: Provenance) -> list[Message]:
-    """Sentences about what differs between then and now, so that a picture may not come out to the byte.
+    """Messages about differences between then and now that may change the picture's bytes.
 
-    Model files are told apart by their digests alone: a person may have given a file another name.
+    Model files are compared by their digests alone, as a file may have been renamed.
     """
     if then is None:
         return []

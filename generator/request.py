@@ -1,4 +1,4 @@
-"""What goes into a dream and what comes out: frozen values without torch, for any thread."""
+"""Requests and results of a dream: frozen values. No torch; any thread."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAX_GENERATIONS = 32
 MAX_IMAGE_PROMPTS = 16
 MAX_IMAGES = 64
 MAX_IMAGE_BYTES = 16 * 2**20
-"""All pictures that a request and its parents hold, each counted once; a recipe carries them."""
+"""Total number of pictures in a request and its parents, each counted once; a recipe contains them."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MODELS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
@@ -41,13 +41,13 @@ _MODELS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePrompt:
-    """A picture to come near to (weight > 0) or to keep away from (weight < 0).
+    """A picture that attracts (weight > 0) or repels (weight < 0).
 
     `image` is a file's bytes as `generator.images.files.normalise` returns them (PNG, RGB, upright, bounded).
-    `stop`: as in `text:weight:stop`, the distance at which it stops to pull; see `generator.prompts.TextPrompt`.
+    `stop`: as in `text:weight:stop`, the distance at which it stops attracting; see `generator.prompts.TextPrompt`.
 
     Raises:
-        InvalidRequest: for bytes that are no PNG file and for weights and stops that make no sense.
+        InvalidRequest: for bytes that are not a PNG file and for invalid weights and stops.
     """
 
     image: bytes = field(repr=False)
@@ -63,19 +63,19 @@ class ImagePrompt:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
-    """What somebody asks to be dreamt. Enough, with the model files, to make the picture again to the byte.
+    """A request for one picture. With the model files it is enough to reproduce the picture byte for byte.
 
-    `prompt` is the text as typed: `a castle:1 | fog:-0.5 ^ the next scene`; `scenes` is how it is read. It may be
-    empty where an image prompt pulls.
-    `init_image` is normalised bytes (see ImagePrompt); needed by `start: init`, and only there.
-    `parent` is the request whose final latent this one goes on from (`start: parent`): to continue (same
-    settings), to upscale (larger size), to vary (`variation` > 0) or to remix (other prompt).
+    `prompt` is the text as typed: `a castle:1 | fog:-0.5 ^ the next scene`; `scenes` is the parsed form. It may be
+    empty if there is an image prompt with a positive weight.
+    `init_image` is normalised bytes (see ImagePrompt); required by `start: init`, and allowed only there.
+    `parent` is the request whose final latent this one starts from (`start: parent`): to continue (same settings), to
+    upscale (larger size), to vary (`variation` > 0) or to remix (other prompt).
     `models` is the name of the model set.
-    `stopped_at` is the step after which somebody ended the dream early; the schedules of the settings still run over
-    all of `settings.steps`, so a dream of this request is finished after that step, with the same picture.
+    `stopped_at` is the step after which the dream was ended early; the schedules of the settings still run over all of
+    `settings.steps`, so a dream of this request finishes after that step, with the same picture.
 
     Raises:
-        InvalidRequest: where the parts contradict each other.
+        InvalidRequest: if the parts contradict each other.
     """
 
     prompt: str = ""
@@ -106,12 +106,12 @@ class GenerationRequest:
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
-        """The prompt as it is read; empty where only pictures pull."""
+        """The parsed prompt; empty if only image prompts attract."""
         return parse_story(self.prompt, beside_pictures=any(item.weight > 0 for item in self.image_prompts))
 
     @property
     def generation(self) -> int:
-        """How many requests this one goes back over; 0 without a parent."""
+        """Number of ancestors; 0 without a parent."""
         depth, request = 0, self.parent
         while request is not None:
             depth, request = depth + 1, request.parent
@@ -119,7 +119,7 @@ class GenerationRequest:
 
     @property
     def images(self) -> frozenset[bytes]:
-        """Every picture that this request and its parents hold, each once."""
+        """Every picture in this request and its parents, each once."""
         found: set[bytes] = set()
         request: GenerationRequest | None = self
         while request is not None:
@@ -172,7 +172,7 @@ class GenerationRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptLoss:
-    """What one prompt contributes: its text (or `picture n`), weighted loss and cosine similarity (-1..1)."""
+    """Contribution of one prompt: its text (or `picture n`), weighted loss and cosine similarity (-1..1)."""
 
     text: str
     loss: float
@@ -181,9 +181,9 @@ class PromptLoss:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a dream stands after `step` of `steps` steps.
+    """Progress of a dream after `step` of `steps` steps.
 
-    Times are in seconds; `similarity` is as in PromptLoss, of the positive prompts, weighted.
+    Times are in seconds; `similarity` is as in PromptLoss, the weighted mean over the positive prompts.
     """
 
     step: int
@@ -197,9 +197,9 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A finished picture: the pixels, the request that makes it again, and the last progress.
+    """A finished picture: the pixels, the request that reproduces it, and the last progress.
 
-    Where the dream was ended early, `request.stopped_at` says after which step. `made_with` says by what it was made.
+    If the dream was ended early, `request.stopped_at` is the step after which. `made_with` is its provenance.
     """
 
     image: Image

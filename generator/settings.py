@@ -1,6 +1,6 @@
-"""The settings of a dream: names, defaults, ranges and help. No torch; any thread.
+"""Settings of a dream: names, defaults, ranges and help. No torch; any thread.
 
-These names are the only ones: the command line, config.yaml, recipes and Discord use them too.
+The command line, config.yaml, recipes and Discord all use these names.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def _choice(default: str, choices: tuple[str, ...], help_text: str) -> Any:  # n
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that shapes a picture beside its words and pictures; frozen, and valid once it exists.
+    """Everything that shapes a picture beside its prompts; frozen and always valid.
 
     Raises:
-        InvalidRequest: for a value of the wrong type or out of range, with a sentence that names both.
+        InvalidRequest: for a value of the wrong type or out of range; the message names both.
     """
 
     size: Size = field(
@@ -100,7 +100,7 @@ class Settings:
             object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
 
     def merged(self, values: Mapping[str, object]) -> Settings:
-        """A copy with the named values changed.
+        """Return a copy with the named values changed.
 
         Raises:
             InvalidRequest: for an unknown name, a wrong type or a value out of range.
@@ -113,14 +113,14 @@ class Settings:
         return replace(self, **values)  # type: ignore[arg-type]  # __post_init__ checks each type
 
     def as_dict(self) -> dict[str, object]:
-        """All settings as plain JSON values; `Settings().merged(...)` reads them back."""
+        """All settings as plain JSON values; `Settings().merged(...)` reads them."""
         return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
 
 
 def read_setting(name: str, text: str) -> object:
-    """What somebody typed for the setting `name`, as a value for `Settings.merged`, which checks it.
+    """Parse text typed for the setting `name` into a value for `Settings.merged`, which checks it.
 
-    Text that is no value of the setting's type comes back as it is, so that the check can quote it.
+    Text that does not match the setting's type is returned unchanged, so that the check can quote it.
     """
     kind = {item.name: item.type for item in fields(Settings)}.get(name)
     try:
@@ -140,7 +140,7 @@ def _plain(value: object) -> object:
 
 
 def _shown(value: object) -> str:
-    """A value from outside in a sentence: short, whatever it is."""
+    """Format an untrusted value for a message: always short."""
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else f"{value[:60]}…")
     if isinstance(value, int) and abs(value) > 10**30:

@@ -1,1 +1,1 @@
-"""How the starter models were made: data, VQGAN, perceptor, prior, judges, evaluation. Never imported at run time."""
+"""Training of the starter models: data, VQGAN, perceptor, prior, judges, evaluation. Never imported at run time."""

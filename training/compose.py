@@ -1,7 +1,7 @@
 """Write a captioned data set to disk once, for the perceptor, the prior and the judges: `python -m training.compose`.
 
-`pictures.npy` and `sketches.npy` are `[N, S, S, 3] uint8`; `samples.json` says what each picture shows, from which
-captions are worded anew at each use.
+`pictures.npy` and `sketches.npy` are `[N, S, S, 3] uint8`; `samples.json` lists the content of each picture, from which
+captions are reworded at each use.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SIDE_PX = 128
 
 
 def compose(work: Path, name: str, first: int, count: int, seed: int, styles: tuple[str, ...], named: set[str]) -> None:
-    """Fill rows first..first+count of the arrays, and write what they show."""
+    """Fill rows first..first+count of the arrays, and write their content."""
     compositor = Compositor(work, SIDE_PX, styles, seed)
     compositor.favourites = tuple(at for at, row in enumerate(compositor.table) if row["name"] in named)
     pictures = np.load(work / f"{name}_pictures.npy", mmap_mode="r+")

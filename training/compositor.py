@@ -1,7 +1,7 @@
-"""Captioned pictures without end: sprites on scenes, recoloured, counted, side by side; and the sketch of each.
+"""Endless captioned pictures: sprites on scenes, recoloured, counted, side by side; and the sketch of each.
 
-A *sketch* is the same sprites at the same places in their own colours on white: what the prior is shown at run time
-where it knows words of the prompt. Everything is drawn from the given random.Random, so a seed repeats a data set.
+A *sketch* is the same sprites at the same positions in their own colours on white: the prior's input at run time if it
+knows words of the prompt. Everything is drawn from the given random.Random, so a seed reproduces a data set.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ GROUP_WEIGHTS = {
     "Objects": 1.5,
     "People & Body": 0.35,
 }
-FAVOURED = 0.7  # share of things that are drawn from the favourites, where there are some
+FAVOURED = 0.7  # share of things drawn from the favourites, if there are any
 Array = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture, its sketch, and what it shows; `Compositor.caption` puts that into words."""
+    """One picture, its sketch, and its content; `Compositor.caption` words it."""
 
     picture: Image.Image
     sketch: Image.Image
@@ -57,7 +57,7 @@ class Sample:
 
 
 def layout(count: int, rng: random.Random) -> list[Place]:
-    """Places for 1 to 4 sprites, as the prior sets them, moved and scaled a little."""
+    """Positions for 1 to 4 sprites, as the prior places them, with a little jitter in place and scale."""
     grow, shift = rng.uniform(0.88, 1.1), 0.03
     return [
         Place(place.x + rng.uniform(-shift, shift), place.y + rng.uniform(-shift, shift), place.side * grow)
@@ -66,7 +66,7 @@ def layout(count: int, rng: random.Random) -> list[Place]:
 
 
 def recolour(sprite: Array, colour: str) -> Array:
-    """The sprite `[S, S, 4]` in another colour: its light and shade stay, near-white and near-black stay in part."""
+    """Recolour the sprite `[S, S, 4]`: shading is kept, near-white and near-black are kept in part."""
     target = np.array(COLOURS[colour], np.float32) / 255
     rgb = sprite[..., :3].astype(np.float32) / 255
     light = rgb @ np.array([0.299, 0.587, 0.114], np.float32)
@@ -88,7 +88,7 @@ def _weight(row: dict[str, str]) -> float:
 
 
 class Compositor:
-    """Makes samples from the sprites of `work`; `styles` are those it may use."""
+    """Make samples from the sprites of `work`; `styles` are those it may use."""
 
     def __init__(self, work: Path, side_px: int, styles: tuple[str, ...] = ("fluent", "noto"), seed: int = 0) -> None:
         self.side_px = side_px
@@ -109,24 +109,24 @@ class Compositor:
         self._pool: dict[str, list[Image.Image]] = {name: [] for name in SCENES}
 
     def concept(self) -> int:
-        """A concept's number; things that people ask for come more often than the many variants of people."""
+        """Draw a concept's number; things that people ask for are more frequent than the many variants of people."""
         if self.favourites and self.rng.random() < FAVOURED:
             return self.rng.choice(self.favourites)
         return self.rng.choices(range(len(self.table)), cum_weights=self._weights)[0]
 
     def name(self, concept: int) -> str:
-        """The concept's name, or now and then another word for it."""
+        """The concept's name, or occasionally a synonym."""
         names = self._names[concept]
         return str(self.rng.choice(names)) if names and self.rng.random() < 0.25 else str(self.table[concept]["name"])
 
     def sprite(self, concept: int, style: str | None = None) -> Array:
-        """The drawing `[256, 256, 4]` in a style that has it."""
+        """The drawing `[256, 256, 4]` in an available style."""
         wanted = [style] if style else [one for one in self._styles if one in self.table[concept]["styles"]]
         chosen = self.rng.choice(wanted) if wanted else "fluent"
         return np.asarray(self._sprites[concept, STYLES.index(chosen)])
 
     def scene(self, name: str) -> Image.Image:
-        """A fresh or pooled picture of the scene, mirrored now and then."""
+        """A fresh or pooled picture of the scene, sometimes mirrored."""
         pool = self._pool[name]
         if len(pool) < POOL:
             pool.append(paint(name, self.side_px, self.rng))
@@ -136,14 +136,14 @@ class Compositor:
     def paste(self, canvas: Image.Image, sprite: Array, place: Place) -> None:
         """Put a sprite on the canvas."""
         size = max(8, round(place.side * self.side_px))
-        # RGBa is premultiplied: no fringe in the colour of what is transparent
+        # RGBa is premultiplied: transparent colours leave no fringe
         small = Image.fromarray(sprite, "RGBA").convert("RGBa").resize((size, size), Image.Resampling.LANCZOS)
         corner = (round(place.x * self.side_px - size / 2), round(place.y * self.side_px - size / 2))
         small = small.convert("RGBA")
         canvas.paste(small, corner, small.getchannel("A"))
 
     def sample(self) -> Sample:
-        """One captioned picture: mostly one thing, then two things, or several of one."""
+        """One captioned picture: mostly one thing, otherwise two things, or several of one."""
         kind = self.rng.choices(("one", "pair", "many", "scene"), (0.68, 0.17, 0.09, 0.06))[0]
         if kind == "scene":
             return self._scene_only()
@@ -157,7 +157,7 @@ class Compositor:
     def compose(
         self, concepts: tuple[int, ...], count: int, colour: str, scene: str, style: str | None = None
     ) -> Sample:
-        """The picture of `count` sprites; several concepts are set beside each other."""
+        """Compose a picture of `count` sprites; several concepts are placed side by side."""
         sprites = [self.sprite(concept, style) for concept in concepts]
         places = layout(count, self.rng)
         picture = self.scene(scene).copy()
@@ -174,14 +174,14 @@ class Compositor:
         return Sample(picture, Image.new("RGB", picture.size, (255, 255, 255)), (), 0, "", scene)
 
     def caption(self, concepts: tuple[int, ...], count: int, colour: str, scene: str) -> str:
-        """Words for such a picture; other words at each call."""
+        """Word a caption for such a picture, differently at each call."""
         if not concepts:
             words = self.rng.choice(SCENES[scene][1]).split(" ", 1)[-1]
             return str(self.rng.choice((scene, words, f"a picture of {words}")))
         return self.worded([self.name(concept) for concept in concepts], count, colour, scene)
 
     def worded(self, names: list[str], count: int, colour: str, scene: str) -> str:
-        """A caption for things called so."""
+        """A caption for things with these names."""
         word = self.rng.choice(COLOUR_WORDS.get(colour, (colour,))) + " " if colour else ""
         if len(names) == 2:
             joint = self.rng.choice(("and a", "and a", "and", "next to a", "with a"))

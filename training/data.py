@@ -1,4 +1,4 @@
-"""Batches of composed pictures as tensors, made in a worker process beside the training."""
+"""Batches of composed pictures as tensors, made in a worker process parallel to the training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Crops(IterableDataset[tuple[Tensor, Tensor]]):
     """Endless (input, target) crops `[3, C, C] in 0..1` for the VQGAN.
 
     Most come from pictures of `side_px`; `share_large` from pictures of twice the side, half of those with an input
-    that was halved and doubled again, so that encoding an enlarged picture learns to sharpen it.
+    that was downsampled and upsampled by two, so that encoding an enlarged picture learns to sharpen it.
     """
 
     work: Path

@@ -1,4 +1,4 @@
-"""The composed data set from disk: batches of augmented pictures with freshly worded captions."""
+"""The composed data set on disk: batches of augmented pictures with freshly worded captions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCENE_NAMES = tuple(SCENES)
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures `[N, 3, S, S] in 0..1`, captions, and what they show.
+    """Pictures `[N, 3, S, S] in 0..1`, captions, and their content.
 
     `concepts [N, n_concepts]` is a distribution (all zero for a scene alone), `colours` and `scenes` are `[N]` numbers.
     """
@@ -34,7 +34,7 @@ class Batch:
     scenes: Tensor
 
     def to(self, device: str) -> Batch:
-        """The same on another device."""
+        """Move to another device."""
         return Batch(
             self.pictures.to(device),
             self.captions,
@@ -45,7 +45,7 @@ class Batch:
 
 
 class Composed:
-    """Random access to the data set that training.compose wrote."""
+    """Random access to the data set written by training.compose."""
 
     def __init__(self, work: Path, name: str = "train", seed: int = 0) -> None:
         self.pictures = np.load(work / f"{name}_pictures.npy", mmap_mode="r")
@@ -60,14 +60,14 @@ class Composed:
         self.rows = np.arange(len(self.samples))
 
     def keep_only(self, concepts: Collection[int]) -> None:
-        """Draw from now on only pictures that show some of these concepts and no other."""
+        """From now on, draw only pictures that show some of these concepts and no other."""
         wanted = set(concepts)
         self.rows = np.array(
             [row for row, sample in enumerate(self.samples) if sample[0] and wanted.issuperset(sample[0])]
         )
 
     def batch(self, size: int, side_px: int, smallest: float = 0.5) -> Batch:
-        """`size` random pictures, each cropped, turned a little and resized to side_px."""
+        """Draw `size` random pictures, each cropped, rotated a little and resized to side_px."""
         rows = np.sort(self.rng.choice(self.rows, size, replace=False))
         pictures = torch.from_numpy(self.pictures[rows]).permute(0, 3, 1, 2).float().div(255)
         concepts = torch.zeros(size, self.n_concepts)
@@ -83,7 +83,7 @@ class Composed:
         )
 
     def words(self, size: int) -> Batch:
-        """Captions alone, every concept and every name equally often, without pictures."""
+        """Captions without pictures, with every concept and every name equally frequent."""
         rng, compositor = self.compositor.rng, self.compositor
         captions, concepts = [], torch.zeros(size, self.n_concepts)
         colours, scenes = [], []
@@ -100,7 +100,7 @@ class Composed:
 
 
 def augment(pictures: Tensor, side_px: int, smallest: float) -> Tensor:
-    """Crop (a share `smallest`..1 of the side), mirror, turn by up to 20 degrees, shift colours, add noise."""
+    """Crop (a share `smallest`..1 of the side), mirror, rotate by up to 20 degrees, shift colours, add noise."""
     count = len(pictures)
     scale = torch.empty(count).uniform_(smallest, 1.1)
     angle = torch.empty(count).uniform_(-1, 1).pow(3) * math.radians(20)

@@ -1,8 +1,8 @@
-"""Sharpen the decoder: `python -m training.decoder`, once training.vqgan and training.perceptor are done.
+"""Sharpen the decoder: `python -m training.decoder`, after training.vqgan and training.perceptor.
 
-Encoder and codebook stay as they are, so that every code keeps its meaning. To the losses of training.vqgan come the
+Encoder and codebook stay fixed, so that every code keeps its meaning. The losses of training.vqgan are extended by the
 perceptor's early features and a patch discriminator, whose weight follows the ratio of the gradients at the last layer
-(Esser et al., arXiv 2012.09841, section 3.1): without them the decoder answers doubt about an edge by blurring it.
+(Esser et al., arXiv 2012.09841, section 3.1): without them the decoder blurs uncertain edges.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from training.vqgan import CONFIG, CROP_PX, WHOLE_PX, reconstruction_loss
 PARTS = ("vqgan", "perceptor", "vocabulary")
 PEAK, CRITIC_PEAK = 2e-4, 4e-4
 FEATURES_WEIGHT, ADVERSARIAL_SHARE = 0.6, 0.2
-ALONE_STEPS = 100  # the discriminator learns that long before it has a say
+ALONE_STEPS = 100  # the discriminator trains this long before it affects the decoder
 WEIGHED_EVERY = 8
 
 
 class Discriminator(nn.Module):
-    """Tells drawn patches of about 30 px from painted ones, `[N, 3, H, W] in 0..1` to `[N, 1, H / 4, W / 4]`."""
+    """Classify patches of about 30 px as drawn or decoded, `[N, 3, H, W] in 0..1` to `[N, 1, H / 4, W / 4]`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,12 +41,12 @@ class Discriminator(nn.Module):
         )  # fmt: skip
 
     def forward(self, images: Tensor) -> Tensor:
-        """Positive where a patch looks drawn."""
+        """Scores, positive where a patch looks drawn."""
         return torch.as_tensor(self.layers(images * 2 - 1))
 
 
 def early_features(visual: ModifiedResNet, images: Tensor) -> list[Tensor]:
-    """The perceptor's features before its third stage, each place of unit length."""
+    """The perceptor's features before its third stage, normalised to unit length at each position."""
     x = (images - MEAN.to(images)) / STD.to(images)
     for number in (1, 2, 3):
         convolution, norm = visual.get_submodule(f"conv{number}"), visual.get_submodule(f"bn{number}")
@@ -59,7 +59,7 @@ def early_features(visual: ModifiedResNet, images: Tensor) -> list[Tensor]:
 
 
 def feature_loss(visual: ModifiedResNet, output: Tensor, target: Tensor) -> Tensor:
-    """How far the features are apart, the mean over layers."""
+    """Distance between features, the mean over layers."""
     with torch.no_grad():
         wanted = early_features(visual, target)
     seen = early_features(visual, output)
@@ -68,14 +68,14 @@ def feature_loss(visual: ModifiedResNet, output: Tensor, target: Tensor) -> Tens
 
 
 def gradient_ratio(loss: Tensor, adversarial: Tensor, last: Tensor) -> float:
-    """How much longer the one loss's gradient is at the last layer than the other's, at most 100."""
+    """Ratio of the two losses' gradient norms at the last layer, at most 100."""
     (ours,) = torch.autograd.grad(loss, last, retain_graph=True)
     (theirs,) = torch.autograd.grad(adversarial, last, retain_graph=True)
     return min(100.0, float(ours.norm() / (theirs.norm() + 1e-6)))
 
 
 class Sharpening:
-    """One step of both sides: the decoder, and the discriminator that it plays against."""
+    """One training step of both sides: the decoder and its discriminator."""
 
     def __init__(self, model: VQGAN, visual: ModifiedResNet, critic: Discriminator) -> None:
         self.model, self.visual, self.critic = model, visual, critic
@@ -87,7 +87,7 @@ class Sharpening:
         self.last, self.ratio = model.decoder.get_parameter("conv_out.weight"), 0.0
 
     def decoder_step(self, step: int, images: Tensor, target: Tensor) -> tuple[Tensor, float]:
-        """Move the decoder; what it painted, and its loss."""
+        """Update the decoder; return its images and its loss."""
         with torch.no_grad():
             quantised, _ = self.model.quantise(self.model.encode(images))
         output = self.model.decode(quantised)
@@ -105,7 +105,7 @@ class Sharpening:
         return output.detach(), loss.item()
 
     def critic_step(self, painted: Tensor, drawn: Tensor) -> float:
-        """Move the discriminator by the hinge loss; that loss, 2 where it sees no difference."""
+        """Update the discriminator by the hinge loss; return that loss, 2 if it sees no difference."""
         self.critic.requires_grad_(True)
         loss = F.relu(1 - self.critic(drawn)).mean() + F.relu(1 + self.critic(painted)).mean()
         self.opponent.zero_grad(set_to_none=True)
@@ -115,7 +115,7 @@ class Sharpening:
 
 
 def frozen_models(work: Path, device: str) -> tuple[VQGAN, ModifiedResNet]:
-    """The VQGAN, and the perceptor's network for pictures."""
+    """The VQGAN, and the perceptor's image encoder."""
     read = {name: torch.load(work / f"{name}.pt", map_location="cpu", weights_only=True) for name in PARTS}
     model = VQGAN(OmegaConf.load(CONFIG))  # type: ignore[arg-type]  # our own yaml is a mapping
     model.load_state_dict(read["vqgan"]["average"])

@@ -1,10 +1,10 @@
-"""How good are the starter's pictures? `python -m training.evaluate` paints 74 prompts and asks two judges.
+"""Evaluate the starter's pictures: `python -m training.evaluate` generates 74 prompts and scores them by two judges.
 
 A judge's score of a prompt is the log-probability of what the prompt names: any of its concepts, its colour, its scene.
 The prompt must come first (top-1) or among the first five (top-5) of all prompts and "nothing". Controls: the same
 judges see real drawings of the same prompts (top-1 must be at least .95) and pictures optimised from a random start
-without the prior (must be below .2); where a control fails, the figures are void, and that is printed.
-`--prompts training/prompts_unseen.json` asks for 56 others.
+without the prior (must be below .2); if a control fails, the figures are void, and that is printed. `--prompts
+training/prompts_unseen.json` evaluates 56 other prompts.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from training.dataset import COLOUR_NAMES, SCENE_NAMES
 from training.judges import JUDGES, RESOLUTION, Judge, load_judge
 
 PROMPTS = Path(__file__).parent / "prompts.json"
-NEUTRAL = 0.25  # what a prompt that names no colour or no scene is given for it
-DRAWINGS = 4  # of each prompt, for the control
+NEUTRAL = 0.25  # score for a colour or scene that the prompt does not name
+DRAWINGS = 4  # per prompt, for the control
 TILE_PX = 160
 LEAST_DRAWINGS, MOST_MUSH = 0.95, 0.2
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt and what it names: concept numbers of which any will do, a colour or "", a scene or ""."""
+    """A prompt and its content: concept numbers of which any matches, a colour or "", a scene or ""."""
 
     text: str
     concepts: tuple[int, ...]
@@ -48,7 +48,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Painted:
-    """A picture and how long it took in seconds: to the first preview and to the end."""
+    """A picture and its times in seconds: to the first preview and to the end."""
 
     image: Image.Image
     first_preview_s: float
@@ -65,7 +65,7 @@ def read_prompts(compositor: Compositor, path: Path = PROMPTS) -> list[Prompt]:
 
 
 def scores(evaluate: Judge, images: list[Image.Image], prompts: list[Prompt]) -> Tensor:
-    """How well each prompt fits each picture, `[pictures, prompts + 1]`; the last column is "nothing"."""
+    """Score each prompt for each picture, `[pictures, prompts + 1]`; the last column is "nothing"."""
     batch = torch.stack([as_tensor(image.convert("RGB")) for image in images])
     batch = F.interpolate(batch, size=(RESOLUTION, RESOLUTION), mode="bilinear", antialias=True)
     concept, colour, scene = evaluate(batch)
@@ -81,13 +81,13 @@ def scores(evaluate: Judge, images: list[Image.Image], prompts: list[Prompt]) ->
 
 
 def top(evaluate: Judge, images: list[Image.Image], prompts: list[Prompt], own: list[int], count: int) -> list[bool]:
-    """Whether each picture's own prompt is among the first `count`."""
+    """For each picture, True if its own prompt is among the first `count`."""
     best = scores(evaluate, images, prompts).topk(count, dim=1).indices
     return [bool((row == number).any()) for row, number in zip(best, own, strict=True)]
 
 
 def paint(prompt: str, models: Models, settings: Settings) -> Painted:
-    """One picture as a user gets it."""
+    """Generate one picture as a user gets it."""
     started = time.perf_counter()
     dream = Dream(GenerationRequest(prompt=prompt, settings=settings, models=models.name), models)
     dream.step()
@@ -99,7 +99,7 @@ def paint(prompt: str, models: Models, settings: Settings) -> Painted:
 
 
 def sheet(images: list[Image.Image], columns: int = 10) -> Image.Image:
-    """A contact sheet."""
+    """Make a contact sheet."""
     rows = -(-len(images) // columns)
     canvas = Image.new("RGB", (columns * TILE_PX, rows * TILE_PX), "white")
     for number, image in enumerate(images):
@@ -110,7 +110,7 @@ def sheet(images: list[Image.Image], columns: int = 10) -> Image.Image:
 
 @dataclass(frozen=True)
 class Figures:
-    """What was painted, and the seconds to the end and to the first preview of each picture."""
+    """Generated pictures, with the seconds to the end and to the first preview of each."""
 
     pictures: list[Image.Image]
     mush: list[Image.Image]
@@ -118,7 +118,7 @@ class Figures:
     first_preview_s: list[float]
 
     def save(self, folder: Path) -> None:
-        """Pictures, contact sheets and seconds."""
+        """Save pictures, contact sheets and seconds."""
         folder.mkdir(parents=True, exist_ok=True)
         for kind, images in (("prior", self.pictures), ("random", self.mush)):
             for number, image in enumerate(images):
@@ -130,7 +130,7 @@ class Figures:
 
     @classmethod
     def load(cls, folder: Path) -> Figures:
-        """What `save` wrote."""
+        """Load a result written by `save`."""
         pictures, mush = (
             [Image.open(path).convert("RGB") for path in sorted(folder.glob(f"{kind}_*.png"))]
             for kind in ("prior", "random")
@@ -141,7 +141,7 @@ class Figures:
 def paint_all(
     prompts: list[Prompt], models: Models, settings: Settings, random: Settings, spread: list[int]
 ) -> Figures:
-    """Every prompt as a user gets it, and those of `spread` from a random start."""
+    """Generate every prompt as a user gets it, and those of `spread` from a random start."""
     painted = [paint(prompt.text, models, settings) for prompt in tqdm(prompts, desc="prior", ascii=True)]
     mush = [paint(prompts[number].text, models, random) for number in tqdm(spread, desc="random", ascii=True)]
     return Figures(
@@ -153,7 +153,7 @@ def paint_all(
 
 
 def report(name: str, evaluate: Judge, prompts: list[Prompt], figures: Figures, real: list[Image.Image]) -> str:
-    """One judge's verdict, its controls, and what it did not recognise."""
+    """Report one judge's scores, its controls, and the prompts it did not recognise."""
     own, spread = list(range(len(prompts))), every_so(len(prompts), len(figures.mush))
     right = top(evaluate, figures.pictures, prompts, own, 1)
     five = statistics.mean(top(evaluate, figures.pictures, prompts, own, 5))
@@ -168,7 +168,7 @@ def report(name: str, evaluate: Judge, prompts: list[Prompt], figures: Figures, 
 
 
 def every_so(count: int, chosen: int) -> list[int]:
-    """`chosen` numbers spread evenly over 0..count - 1."""
+    """`chosen` numbers spaced evenly over 0..count - 1."""
     return [round(at * (count - 1) / max(1, chosen - 1)) for at in range(chosen)]
 
 

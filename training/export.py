@@ -1,7 +1,7 @@
 """Write the trained models into generator/starter: `python -m training.export`.
 
-Weights go out as fp16 safetensors; the drawings' codes that the prior is shown are encoded here, with the very weights
-that are written.
+Weights are saved as fp16 safetensors; the drawings' codes for the prior's sketches are encoded here, with the very
+weights that are written.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from training.scenes import SCENES
 from training.vqgan import CONFIG
 
 STARTER = Path(__file__).parent.parent / "generator" / "starter"
-# What everyday words mean, where the concepts' own names say something else
+# Everyday meanings that differ from the concepts' own names
 COMMON = Path(__file__).parent / "common.json"
-# Words that name no drawing by themselves
+# Words that never name a drawing by themselves
 IGNORED = (
     "a an the in on at of and with to by under over behind next into from for near its his her their my your is are "
     "very big small little large tiny huge cute happy beautiful pretty nice old new young dark light bright colour "
@@ -42,7 +42,7 @@ PLACES = (
 
 
 def half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Floating tensors as fp16, contiguous, on the CPU."""
+    """Convert floating tensors to fp16, contiguous, on the CPU."""
     return {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
         for name, tensor in tensors.items()
@@ -65,7 +65,7 @@ def encode_drawings(vqgan: VQGAN, compositor: Compositor, styles: tuple[str, ...
 
 
 def sharpened(work: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The VQGAN's weights, with the decoder of training.decoder where it has run."""
+    """The VQGAN's weights, with the decoder of training.decoder if it has run."""
     path = work / "decoder.pt"
     if not path.exists():
         return weights

@@ -18,14 +18,14 @@ PACKAGES = {
 
 
 def fetch(folder: Path) -> None:
-    """Unpack each package into `folder/NAME`; what is already there stays."""
+    """Unpack each package into `folder/NAME`; existing ones are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, package in PACKAGES.items():
         target = folder / name
         if target.exists():
             continue
         packed = subprocess.run(
-            ["npm", "pack", "--silent", package],  # noqa: S607 - npm is looked up on PATH on purpose
+            ["npm", "pack", "--silent", package],  # noqa: S607 - npm is found on PATH on purpose
             cwd=folder,
             check=True,
             capture_output=True,

@@ -1,9 +1,9 @@
 """Train the two judges: `python -m training.judges`.
 
-They only look at finished pictures and never guide. They share nothing with the perceptor: other architectures and
-seeds, no text tower (they name concept, colour and scene), a data set of their own with the held-out style too. They
-tell the concepts of the evaluation's prompts apart, and know a class "nothing" for noise, mush and pictures in
-disorder. Their data: `python -m training.compose --name judge --favour training/prompts.json
+Judges only evaluate finished pictures and never guide. They share nothing with the perceptor: other architectures and
+seeds, no text tower (they classify concept, colour and scene), a data set of their own that includes the held-out
+style. They distinguish the concepts of the evaluation's prompts, and have a class "nothing" for noise, mush and
+shuffled pictures. Their data: `python -m training.compose --name judge --favour training/prompts.json
 training/prompts_unseen.json --styles fluent noto twitter --seed 991 --count 20000`.
 """
 
@@ -25,7 +25,7 @@ PROMPT_FILES = tuple(Path(__file__).parent / name for name in ("prompts.json", "
 
 
 class Plain(nn.Module):
-    """A plain convolutional trunk: pairs of 3x3 convolutions with batch norm, halving the side three times."""
+    """Plain convolutional trunk: pairs of 3x3 convolutions with batch norm, halving the side three times."""
 
     width = 128 * (RESOLUTION // 8) ** 2
 
@@ -80,10 +80,10 @@ class Patches(nn.Module):
 
 
 class Judge(nn.Module):
-    """A trunk and its three verdicts, as log-probabilities.
+    """A trunk with three classifiers, as log-probabilities.
 
     Args:
-        named: the concepts that it tells apart, by their numbers; after them comes "nothing".
+        named: the numbers of the concepts that it distinguishes; "nothing" comes after them.
     """
 
     def __init__(self, trunk: Plain | Patches, named: list[int]) -> None:
@@ -106,13 +106,13 @@ JUDGES = {"plain": Plain, "patches": Patches}
 
 
 def softened(pictures: Tensor) -> Tensor:
-    """A third of the pictures a little out of focus, so that a soft picture is no other thing."""
+    """Blur a third of the pictures a little, so that a soft picture does not count as another thing."""
     blurred = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2.0, mode="bilinear")
     return torch.where(torch.rand(len(pictures), 1, 1, 1).to(pictures) < 0.33, blurred, pictures)
 
 
 def verdict_loss(evaluate: Judge, pictures: Tensor, nothing: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Cross entropy of all three verdicts, and the share of right concepts."""
+    """Cross entropy of all three classifiers, and the concept accuracy."""
     concept, colour, scene = evaluate(torch.cat([pictures, nothing]))
     count = len(pictures)
     wanted = F.pad(batch.concepts[:, evaluate.get_buffer("named")], (0, 1))
@@ -123,14 +123,14 @@ def verdict_loss(evaluate: Judge, pictures: Tensor, nothing: Tensor, batch: Batc
 
 
 def named_concepts(table: list[dict[str, object]]) -> list[int]:
-    """The numbers of all concepts that the evaluation's prompts name."""
+    """Numbers of all concepts that the evaluation's prompts name."""
     prompts = [prompt for path in PROMPT_FILES for prompt in json.loads(path.read_text("utf-8"))]
     names = {name for _, concepts, _, _ in prompts for name in concepts}
     return [number for number, row in enumerate(table) if row["name"] in names]
 
 
 def load_judge(work: Path, name: str) -> Judge:
-    """A trained judge, frozen."""
+    """Load a trained judge, frozen."""
     weights = torch.load(work / f"judge_{name}.pt", map_location="cpu", weights_only=True)["average"]
     evaluate = Judge(JUDGES[name](), weights["named"].tolist())
     evaluate.load_state_dict(weights)

@@ -1,10 +1,10 @@
 """Train the starter's CLIP: `python -m training.perceptor`, then `python -m training.perceptor --robust`.
 
 An ordinary clip.model.CLIP with a small ResNet. The tokenizer is OpenAI's; rows of its vocabulary that no caption uses
-are left out of the file. Beside the contrastive loss, linear heads name concept, colour and scene from either
-embedding; they are thrown away afterwards. `--robust` goes on with the text frozen and the pictures perturbed against
-the perceptor (L2, one step) and with noise as pictures of nothing: that turns its gradients from noise into shapes
-(Santurkar et al., "Image Synthesis with a Single (Robust) Classifier", arXiv 1906.09453).
+are not saved. Beside the contrastive loss, linear heads classify concept, colour and scene from either embedding; they
+are discarded afterwards. `--robust` continues with the text encoder frozen, with pictures perturbed against the
+perceptor (L2, one step) and noise as negatives: that turns its gradients from noise into shapes (Santurkar et al.,
+"Image Synthesis with a Single (Robust) Classifier", arXiv 1906.09453).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
 
 
 def vocabulary(data: Composed) -> Tensor:
-    """The tokenizer's ids that captions can hold, ascending `[V] int64`; id 0 pads."""
+    """The tokenizer's ids that captions can contain, ascending `[V] int64`; id 0 pads."""
     words = ["a picture drawing of the and next to with on in", *COLOURS, *NUMBERS]
     words += [word for group in COLOUR_WORDS.values() for word in group]
     words += [phrase for _, phrases in SCENES.values() for phrase in phrases] + list(SCENES)
@@ -44,7 +44,7 @@ def vocabulary(data: Composed) -> Tensor:
 
 
 class Text:
-    """Tokenises captions into rows of the pruned vocabulary, no longer than the longest of the batch."""
+    """Tokenise captions into rows of the pruned vocabulary, padded to the longest of the batch."""
 
     def __init__(self, ids: Tensor) -> None:
         self._row = torch.zeros(49408, dtype=torch.long)
@@ -96,7 +96,7 @@ class Heads(nn.Module):
 
 
 def contrastive(image: Tensor, text: Tensor, scale: Tensor, nothing: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The loss of CLIP and the share of pictures that find their caption; `nothing` embeds pictures of no caption."""
+    """CLIP's loss and retrieval accuracy; `nothing` embeds pictures without a caption."""
     image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
     logits = scale.clamp(max=100) * image @ text.t()
     target = torch.arange(len(logits), device=logits.device)
@@ -110,7 +110,7 @@ def contrastive(image: Tensor, text: Tensor, scale: Tensor, nothing: Tensor | No
 
 
 def mush(pictures: Tensor) -> Tensor:
-    """Pictures of nothing: patches in disorder, smooth colour noise, or blends of strangers."""
+    """Pictures without content: shuffled patches, smooth colour noise, or blends of unrelated pictures."""
     count, _, side, _ = pictures.shape
     kind = torch.randint(3, (count,))
     patch = 8
@@ -126,7 +126,7 @@ def mush(pictures: Tensor) -> Tensor:
 
 
 def perturbed(model: CLIP, pictures: Tensor, text: Tensor, scale: Tensor) -> Tensor:
-    """The pictures moved one L2 step of length 0.5 to 3 against their captions."""
+    """Move the pictures one L2 step of length 0.5 to 3 away from their captions."""
     moved = (pictures + torch.randn_like(pictures) * 0.02).requires_grad_(True)
     loss, _ = contrastive(encode_image(model, moved), text, scale)
     (gradient,) = torch.autograd.grad(loss, moved)

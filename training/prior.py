@@ -1,8 +1,8 @@
-"""Train the starter's prior: `python -m training.prior`, once the VQGAN's codes and the perceptor's text are done.
+"""Train the starter's prior: `python -m training.prior`, after the VQGAN's codes and the perceptor's text encoder.
 
-Each picture's codes are predicted from its sketch's codes and the perceptor's text features of a caption worded anew.
-Embeddings and head start as one random projection of the codebook, so that codes that look alike begin alike and the
-network copies its sketch from the first step; what it then has to learn is what the words change.
+Each picture's codes are predicted from its sketch's codes and the perceptor's text features of a freshly worded
+caption. Embeddings and head start as one random projection of the codebook, so that similar codes start with similar
+embeddings and the network copies its sketch from the first step; what remains to be learnt is the effect of the words.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NO_SKETCH = 0.12
 
 @torch.no_grad()
 def start_like_codebook(network: PriorNetwork, codebook: Tensor) -> None:
-    """Begin with embeddings that are near for codes that are near, and with a head that copies the sketch."""
+    """Initialise embeddings so that near codes are near, and the head so that it copies the sketch."""
     width = network.start.shape[0]
     centred = F.normalize(codebook - codebook.mean(dim=0), dim=-1)
     projection, _ = torch.linalg.qr(torch.randn(width, codebook.shape[1]))
@@ -37,7 +37,7 @@ def start_like_codebook(network: PriorNetwork, codebook: Tensor) -> None:
 
 
 class Codes:
-    """The codes of pictures and sketches, encoded when they are first asked for."""
+    """Codes of pictures and sketches, encoded on first use."""
 
     def __init__(self, vqgan: VQGAN, data: Composed, device: str) -> None:
         self._vqgan, self._data, self._device = vqgan, data, device

@@ -1,4 +1,4 @@
-"""What each training has in common: arguments, device, checkpoints that a killed run goes on from, progress."""
+"""Common parts of all trainings: arguments, device, resumable checkpoints, progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from generator.cli.arguments import device_named
 
 
 def arguments(description: str | None, steps: int, batch: int, flags: tuple[str, ...] = ()) -> argparse.Namespace:
-    """The options that every training command has."""
+    """Options common to all training commands."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
     parser.add_argument("--steps", type=int, default=steps, help=f"optimiser steps (default {steps})")
@@ -34,7 +34,7 @@ def arguments(description: str | None, steps: int, batch: int, flags: tuple[str,
 
 
 def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100) -> float:
-    """A short rise, then a cosine down to a twentieth."""
+    """Short warm-up, then a cosine down to a twentieth."""
     if step < warm_up:
         return peak * (step + 1) / warm_up
     done = (step - warm_up) / max(1, steps - warm_up)
@@ -42,7 +42,7 @@ def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100) -> flo
 
 
 class Run:
-    """One training run: its state on disk every two minutes, its step, its progress bar."""
+    """One training run: its step, its progress bar, and its state saved to disk every two minutes."""
 
     def __init__(self, path: Path, steps: int, parts: dict[str, Any]) -> None:
         self.path, self.steps, self._parts = path, steps, parts
@@ -56,7 +56,7 @@ class Run:
         self.bar = tqdm(total=steps, initial=self.step, desc=path.stem, mininterval=20, ascii=True)
 
     def advance(self, **figures: float) -> None:
-        """Count one step, show the figures, save when it is time."""
+        """Count one step, show the figures, save when due."""
         self.step += 1
         self.bar.update()
         self.bar.set_postfix({name: f"{value:.4f}" for name, value in figures.items()}, refresh=False)
@@ -64,7 +64,7 @@ class Run:
             self.save()
 
     def save(self) -> None:
-        """Write the state beside and rename it."""
+        """Write the state to a temporary file and rename it."""
         state = {name: part.state_dict() for name, part in self._parts.items()}
         beside = self.path.with_suffix(".part")
         torch.save({**state, "step": self.step}, beside)
@@ -73,7 +73,7 @@ class Run:
 
 
 class Average:
-    """A running mean of a module's weights, which is better than the last weights."""
+    """Running mean of a module's weights, which is better than the last weights."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.module, self.decay = module, decay

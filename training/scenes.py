@@ -1,6 +1,6 @@
-"""The grounds that things stand on, drawn by code: one small painter for each scene, with the words that name it.
+"""Backgrounds drawn by code: one small function for each scene, with the words that name it.
 
-Each painter fills a PIL image of 2x the asked size, which is then halved, so that edges are smooth.
+Each function fills a PIL image of twice the requested size, which is then halved for smooth edges.
 """
 
 from __future__ import annotations
@@ -265,7 +265,7 @@ SCENES: dict[str, tuple[Painter, tuple[str, ...]]] = {
 
 
 def paint(name: str, side_px: int, rng: random.Random) -> Image.Image:
-    """The named scene, RGB, side_px square; another one for each state of rng."""
+    """Draw the named scene, RGB, side_px square; it varies with the state of rng."""
     side = side_px * 2
     image = Image.new("RGB", (side, side))
     painter, _ = SCENES[name]

@@ -1,7 +1,7 @@
 """Drawings and their names: `python -m training.sprites` makes one array of RGBA sprites and a table of concepts.
 
-Styles: `fluent` (Microsoft, MIT), `noto` (Google, Apache-2.0), both trained on; `twitter` (CC-BY 4.0) is held out: only
-the judges see it, so that it shows how a model does on a style that it never met.
+Styles: `fluent` (Microsoft, MIT) and `noto` (Google, Apache-2.0) are for training; `twitter` (CC-BY 4.0) is held out:
+only the judges see it, to measure a model on an unseen style.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from PIL import Image
 SIDE_PX = 256
 STYLES = ("fluent", "noto", "twitter")
 SKIPPED_GROUPS = ("Flags", "Component")
-# Of the symbols only those that draw a thing; the rest are letters, arrows and signs.
+# Of the symbols only those that show a thing; the rest are letters, arrows and signs.
 KEPT_SYMBOLS = (
     (
         "warning,no entry,radioactive,biohazard,star of David,yin yang,peace symbol,check mark,cross mark,musical note,"
@@ -37,7 +37,7 @@ KEPT_SYMBOLS = (
 
 @dataclass(frozen=True)
 class Concept:
-    """One thing that can be drawn: its name, what else people call it, and which styles have a drawing."""
+    """One thing that can be drawn: its name, its aliases, and the styles that have a drawing."""
 
     emoji: str
     name: str
@@ -54,7 +54,7 @@ def _clean(words: str) -> str:
 
 
 def read_concepts(packages: Path) -> list[Concept]:
-    """All concepts that are drawn things, in Unicode's order; aliases are tags and keywords, the name first."""
+    """Read all concepts that are drawn things, in Unicode's order; aliases are tags and keywords, the name first."""
     names = json.loads((packages / "names/package/data-by-emoji.json").read_text("utf-8"))
     rows = json.loads((packages / "tags/package/en/data.json").read_text("utf-8"))
     keywords = json.loads((packages / "keywords/package/dist/emoji-en-US.json").read_text("utf-8"))
@@ -79,7 +79,7 @@ def _is_drawn(info: dict[str, Any]) -> bool:
 
 
 class _Drawings:
-    """Finds the drawing of an emoji in each style."""
+    """Find the drawing of an emoji in each style."""
 
     def __init__(self, packages: Path) -> None:
         self._fluent = packages / "fluent/package/assets"
@@ -116,7 +116,7 @@ class _Drawings:
 
 
 def fit(drawing: Image.Image) -> npt.NDArray[np.uint8]:
-    """The drawing cut to what is visible and centred so that its longer side fills SIDE_PX; RGBA `[S, S, 4]`."""
+    """Crop the drawing to its visible part and centre it so that its longer side fills SIDE_PX; RGBA `[S, S, 4]`."""
     image = drawing.convert("RGBA")
     box = image.getchannel("A").point([0] * 16 + [255] * 240).getbbox()
     if box is None:
@@ -124,7 +124,7 @@ def fit(drawing: Image.Image) -> npt.NDArray[np.uint8]:
     image = image.crop(box)
     scale = SIDE_PX / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    # RGBa is premultiplied: no dark fringe where the drawing ends
+    # RGBa is premultiplied: no dark fringe at the drawing's edge
     image = image.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA")
     canvas = Image.new("RGBA", (SIDE_PX, SIDE_PX), (255, 255, 255, 0))
     canvas.paste(image, ((SIDE_PX - size[0]) // 2, (SIDE_PX - size[1]) // 2))
@@ -132,7 +132,7 @@ def fit(drawing: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 def build(work: Path) -> None:
-    """Write `sprites.npy` `[concepts, styles, S, S, 4] uint8` and `concepts.json`; concepts lack no trained style."""
+    """Write `sprites.npy` `[concepts, styles, S, S, 4] uint8` and `concepts.json`; concepts lack no training style."""
     packages = work / "packages"
     drawings = _Drawings(packages)
     sprites, table = [], []

@@ -1,9 +1,9 @@
 """Train the starter's VQGAN: `python -m training.vqgan`.
 
-First without quantising, then a k-means codebook, then with it; codes that nothing uses are put where something is.
-Every third step sees whole pictures instead of crops, since GroupNorm's statistics are those of the whole. At
-FROZEN_SHARE of the run encoder and codebook are done (the prior can be trained from then on); the decoder goes on.
-Losses: L1, L1 of the picture's own edges at three scales (crisp outlines), the commitment to the codes.
+First without quantising, then a k-means codebook, then with it; unused codes are moved to where the data is. Every
+third step sees whole pictures instead of crops, since GroupNorm's statistics are those of the whole. At FROZEN_SHARE of
+the run encoder and codebook are final (the prior can be trained from then on); the decoder trains on. Losses: L1, L1 of
+the picture's own edges at three scales (crisp outlines), the commitment to the codes.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ CROP_PX, WHOLE_PX = 64, 128
 
 @torch.no_grad()
 def start_linear(model: VQGAN) -> None:
-    """Begin as a linear network: channels in opposite pairs, residual branches almost silent.
+    """Initialise as a linear network: channels in opposite pairs, residual branches almost zero.
 
-    taming's GroupNorm(32) has few channels a group in a small network and takes their common mean away, and with it the
-    colour of the whole picture. The mean of an opposite pair is zero whatever it carries, so nothing is taken away; and
-    since swish(a) - swish(-a) = a, weights that read the pair in opposite signs see a itself.
+    taming's GroupNorm(32) has few channels a group in a small network and subtracts their common mean, and with it the
+    colour of the whole picture. The mean of an opposite pair is always zero, so nothing is lost; and since swish(a) -
+    swish(-a) = a, weights that read the pair in opposite signs see a itself.
     """
     for part in (model.encoder, model.decoder):
         for name, module in part.named_modules():
@@ -47,7 +47,7 @@ def start_linear(model: VQGAN) -> None:
 
 
 def edges(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Differences of neighbours along x and along y."""
+    """Differences of neighbouring pixels along x and along y."""
     return images[..., 1:] - images[..., :-1], images[..., 1:, :] - images[..., :-1, :]
 
 
@@ -62,13 +62,13 @@ def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
 
 
 def greenness(images: Tensor) -> Tensor:
-    """Green against magenta, the colour axis that varies least in the drawings and is learnt last without help."""
+    """Green-magenta axis, the colour axis that varies least in the drawings and is learnt last without help."""
     return images[:, 1] - (images[:, 0] + images[:, 2]) / 2
 
 
 @torch.no_grad()
 def k_means(points: Tensor, n_codes: int, rounds: int = 12) -> Tensor:
-    """Centres `[n_codes, C]` of points `[N, C]`."""
+    """Centres `[n_codes, C]` of points `[N, C]`, by k-means."""
     centres = points[torch.randperm(len(points))[:n_codes]].clone()
     for _ in range(rounds):
         nearest = torch.cat([torch.cdist(part, centres).argmin(dim=1) for part in points.split(4096)])
@@ -81,7 +81,7 @@ def k_means(points: Tensor, n_codes: int, rounds: int = 12) -> Tensor:
 
 
 class Codes:
-    """Keeps the codebook on the running mean of what it is used for, and revives unused codes."""
+    """Update the codebook by a running mean of the vectors assigned to it, and revive unused codes."""
 
     def __init__(self, codebook: Tensor, decay: float = 0.98) -> None:
         self.codebook, self.decay = codebook, decay
@@ -115,7 +115,7 @@ class Codes:
 
 @torch.no_grad()
 def start_codebook(model: VQGAN, codes: Codes, batches: object, device: str) -> None:
-    """Put the codebook where the encoder's latents are."""
+    """Initialise the codebook from the encoder's latents."""
     points = []
     while sum(map(len, points)) < 20 * len(model.codebook):
         images, _ = next(batches)  # type: ignore[call-overload]  # an endless iterator of batches
@@ -147,7 +147,7 @@ def main() -> None:
     while state.step < options.steps:
         if state.step == free:
             start_codebook(model, codes, whole, options.device)
-        if state.step == frozen:  # the averaged encoder and codebook are the better ones, and now the final ones
+        if state.step == frozen:  # the averaged encoder and codebook are better, and final from now on
             parts_done = ("encoder.", "quant_conv.", "quantize.")
             done = {name: value for name, value in average.shadow.items() if name.startswith(parts_done)}
             model.load_state_dict(done, strict=False)

@@ -1,1 +1,1 @@
-"""Command line: `python -m generator`."""
+"""Command line: `python -m generator`. Everything here runs on the main thread."""

@@ -1,6 +1,6 @@
-"""The command line's flags: one for every setting, and what they say in --help. Main thread; no torch.
+"""Command-line flags: one for every setting, with its help text. No torch.
 
-What somebody typed becomes values here, and every mistake a sentence.
+Typed text is parsed into values here, and every mistake becomes a readable error.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Exit codes: 0 done; 2 wrong input; 130 stopped by Ctrl-C, after the picture so f
 
 
 class SentenceParser(argparse.ArgumentParser):
-    """An argument parser whose errors are sentences of ours instead of a usage text."""
+    """Argument parser whose errors are our own sentences instead of a usage text."""
 
     def error(self, message: str) -> NoReturn:
         """Turn argparse's message into an InvalidRequest."""
@@ -49,7 +49,7 @@ class SentenceParser(argparse.ArgumentParser):
 
 
 def imagine_parser() -> SentenceParser:
-    """The flags of painting from words."""
+    """Parser for generating from a prompt."""
     parser = _parser(PROGRAM, _ABOUT.format(program=PROGRAM))
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("words", nargs="*", metavar="PROMPT", help="what the picture should show")
@@ -72,7 +72,7 @@ def imagine_parser() -> SentenceParser:
 
 
 def again_parser() -> SentenceParser:
-    """The flags of painting again."""
+    """Parser for `again`: generating from a recipe."""
     parser = _parser(f"{PROGRAM} again", "Paint again what the recipe in a picture says.")
     parser.add_argument("file", type=Path, metavar="FILE", help="a picture that Reverie saved, or a recipe's JSON file")
     add_flags(parser)
@@ -91,7 +91,7 @@ def device_named(text: str) -> str:
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, object]:
-    """The settings that were given as flags, by name, as values that `Settings.merged` checks."""
+    """Settings given as flags, by name, as values that `Settings.merged` checks."""
     given: dict[str, object] = {}
     for item in fields(Settings):
         value = getattr(options, item.name)
@@ -101,10 +101,10 @@ def given_settings(options: argparse.Namespace) -> dict[str, object]:
 
 
 def read_picture(path: Path) -> bytes:
-    """The normalised picture in a file.
+    """Read a normalised picture from a file.
 
     Raises:
-        InvalidRequest: if it cannot be read; the sentence names the file.
+        InvalidRequest: if it cannot be read; the message names the file.
     """
     data = read_bytes(path)
     try:
@@ -114,10 +114,10 @@ def read_picture(path: Path) -> bytes:
 
 
 def read_bytes(path: Path, most: int = images.MAX_FILE_BYTES) -> bytes:
-    """The bytes of a file, but not many more than `most`.
+    """Read the bytes of a file, only slightly more than `most`.
 
     Raises:
-        InvalidRequest: if it cannot be read; the sentence names the file.
+        InvalidRequest: if it cannot be read; the message names the file.
     """
     try:
         with path.open("rb") as file:
@@ -128,10 +128,10 @@ def read_bytes(path: Path, most: int = images.MAX_FILE_BYTES) -> bytes:
 
 
 def read_image_prompt(text: str) -> ImagePrompt:
-    """`FILE`, `FILE:weight` or `FILE:weight:stop`; a file whose name holds colons is found first.
+    """Parse `FILE`, `FILE:weight` or `FILE:weight:stop`; an existing file whose name contains colons takes precedence.
 
     Raises:
-        InvalidRequest: for a file that cannot be read, or a weight that makes no sense.
+        InvalidRequest: for a file that cannot be read, or an invalid weight.
     """
     name, numbers = text, list[float]()
     while len(numbers) < 2 and not Path(name).exists():

@@ -1,6 +1,6 @@
-"""What holds where a person said nothing: the code's settings, the models', config.yaml's, in this order. Any thread.
+"""Effective settings: code defaults, model defaults, config.yaml, in this order.
 
-The bot reads config.yaml by a schema of its own; here only what shapes a picture is taken from it.
+The bot reads config.yaml by its own schema; only values that affect a picture are read here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from generator.settings import Settings
 
 
 class HostDefaults(NamedTuple):
-    """What config.yaml says: settings by name, the models and where and how they compute; None where it is silent."""
+    """Values from config.yaml: settings by name, the models, and where and how they compute; None if not set."""
 
     settings: Mapping[str, object] = {}
     models: str | None = None
@@ -33,9 +33,9 @@ def resolve_settings(
     person: Mapping[str, object],
     starts: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Settings:
-    """The settings of a picture: the code's defaults, changed by the models', the host's, then the person's.
+    """Settings of a picture: the code's defaults, overridden by the models', the host's, then the requester's.
 
-    `starts` says what the models suggest otherwise for a start: from noise it is a longer way than from a proposal.
+    `starts` holds the models' deviating defaults by start: noise needs more steps than a proposal.
 
     Raises:
         InvalidRequest: for a value out of range.
@@ -49,7 +49,7 @@ def read_host_defaults(path: Path) -> HostDefaults:
     """Read `generator`, `models` and `device` of a config.yaml.
 
     Raises:
-        InvalidRequest: if it cannot be read, or a value there is wrong; the sentence names file and key.
+        InvalidRequest: if it cannot be read, or a value is wrong; the message names file and key.
     """
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException

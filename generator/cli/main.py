@@ -1,6 +1,6 @@
-"""The command line: `python -m generator "a red apple"`, `... again FILE`, `... models`. Main thread.
+"""The command line: `python -m generator "a red apple"`, `... again FILE`, `... models`.
 
-Everything that can be wrong with what was typed is found before torch is imported and before a model is read.
+All input errors are found before torch is imported and before a model is loaded.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ if TYPE_CHECKING:
 Load = Callable[[str, str], "Models"]
 
 OTHER_COMMANDS = {"models": "generator.cli.models"}
-"""Commands of other modules, each with a `main(arguments) -> int`; imported when asked for."""
+"""Commands of other modules, each with a `main(arguments) -> int`; imported on demand."""
 
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
 MAX_SNAPSHOT_BYTES = 2**30
 
 
 def main(arguments: Sequence[str] | None = None, load: Load | None = None) -> int:
-    """Carry out a command line; the exit code.
+    """Run a command line and return the exit code.
 
-    0: done; 1: it failed; 2: wrong input, said in one sentence; 130: stopped by Ctrl-C, after what there was is saved.
-    `load` gives the models by name and device; `generator.loading.load_models` where it is None.
+    0: done; 1: it failed; 2: invalid input, reported in one sentence; 130: stopped by Ctrl-C, after saving the current
+    state. `load` returns the models by name and device; `generator.loading.load_models` if None.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None, load: Load | None = None) -> in
 
 
 def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
-    """Paint from words."""
+    """Generate from a prompt."""
     host = HostDefaults() if options.config is None else read_host_defaults(options.config)
     own = _own(options, host)
     load = given_load or partial(
@@ -97,7 +97,7 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
 def _request(
     options: argparse.Namespace, host: HostDefaults, given: dict[str, object], own: OwnModels | None
 ) -> GenerationRequest:
-    """What is asked for, checked as far as that goes without the models."""
+    """Build the request, checked as far as possible without the models."""
     init_image = None if options.init_image is None else read_picture(options.init_image)
     parent = None if options.parent is None else _recipe(options.parent).request
     if init_image is not None:
@@ -116,7 +116,7 @@ def _request(
 
 
 def _again(options: argparse.Namespace, given_load: Load | None) -> int:
-    """Paint again what a recipe says."""
+    """Generate again from a recipe."""
     recipe, own = _recipe(options.file), read_flags(options)
     if options.output is None:
         suffix = f".{options.format}" if options.format else options.file.suffix
@@ -124,7 +124,7 @@ def _again(options: argparse.Namespace, given_load: Load | None) -> int:
         options.output = free(beside if format_of(beside) else beside.with_suffix(".png"))
     outputs = _outputs(options, recipe.request.prompt)
     then = recipe.made_with or Provenance()
-    # Half precision as it was then would be very slow where it is not what the device has.
+    # The recipe's half precision would be very slow if this device does not support it.
     precision = options.precision or ("fp32" if then.precision == "fp32" else "auto")
     load = given_load or partial(_load_models, own=own, precision=precision)
     models = load(recipe.request.models, options.device or "auto")
@@ -140,7 +140,7 @@ def _again(options: argparse.Namespace, given_load: Load | None) -> int:
 
 
 def _resume(options: argparse.Namespace, load: Load) -> int:
-    """Go on with a dream that was stopped."""
+    """Resume a stopped dream."""
     if options.words or given_settings(options) or options.models or options.image_prompt:
         raise InvalidRequest("--resume goes on with the dream as it was; leave out prompt and settings.", "resume")
     data = read_bytes(options.resume, MAX_SNAPSHOT_BYTES)
@@ -160,7 +160,7 @@ def _dream(
     voice: Console,
     remarks: Sequence[str],
 ) -> int:
-    """Begin a dream and paint it; remarks come only when nothing can be wrong with the input any more."""
+    """Start a dream and run it; remarks are shown only once no input error is possible any more."""
     from generator.optimisation.dream import Dream
 
     dream = Dream(request, models)
@@ -176,7 +176,7 @@ def _paint(dream: Dream, outputs: Outputs, voice: Console) -> int:
 
 
 def _own(options: argparse.Namespace, host: HostDefaults) -> OwnModels | None:
-    """The model files that the flags name, else those of config.yaml, unless a flag names a set."""
+    """Model files named by the flags, else those of config.yaml, unless a flag names a set."""
     return read_flags(options) or (None if options.models else host.own)
 
 

@@ -1,4 +1,4 @@
-"""`python -m generator models`: the list of the model sets and perceptors, and how to get them. Main thread."""
+"""`python -m generator models`: list model sets and perceptors, or fetch one."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ STARTER_TERMS = "see MODEL_CARD.md and NOTICE beside it"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Carry out what follows `python -m generator models`; the exit code.
+    """Run `python -m generator models` with these arguments and return the exit code.
 
-    0: done; 1: a file could not be had or used; 2: bad arguments; 130: broken off by Ctrl-C (what came is kept).
+    0: done; 1: a file could not be fetched or used; 2: bad arguments; 130: stopped by Ctrl-C (downloaded parts are
+    kept).
     """
     try:
         options = _parser().parse_args(arguments)
@@ -87,7 +88,7 @@ def _entry(name: str, size_mb: float, presence: str, summary: str = "", terms: s
 
 
 def _fetch(name: str, perceptors: Sequence[str] | None, folder: Path, digests: Mapping[str, str]) -> None:
-    """Fetch what is not there yet, then open all of it, which checks it and converts it."""
+    """Fetch missing files, then open them all, which checks and converts them."""
     from generator.checkpoints.library import open_perceptor, open_set
 
     if name == STARTER:

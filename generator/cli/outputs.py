@@ -1,4 +1,4 @@
-"""Where the command line's files go: names, formats, and whether they can be written at all. Main thread; no torch."""
+"""Output files of the command line: names, formats, and checks that they can be written. No torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
 
 class Outputs(NamedTuple):
-    """The files of one picture; `film` is None where nobody asked for a timelapse."""
+    """Files of one picture; `film` is None without a timelapse."""
 
     picture: Path
     file_format: str
@@ -28,14 +28,14 @@ class Outputs(NamedTuple):
 
     @property
     def snapshot(self) -> Path:
-        """Where a stopped dream goes."""
+        """Snapshot file of a stopped dream."""
         return self.picture.with_suffix(".dream")
 
 
 def plan_outputs(
     output: Path | None, file_format: str | None, film: str | None, preview_every: str, title: str
 ) -> Outputs:
-    """Settle where everything goes, before anything is painted; `title` names the file where nobody did.
+    """Choose all output files before anything is generated; `title` names the file if no name is given.
 
     Raises:
         InvalidRequest: if names and formats do not agree, or a place cannot be written to.
@@ -55,14 +55,14 @@ def plan_outputs(
 
 
 def name_for(title: str) -> str:
-    """A short file name that is safe on every system, made of the words of a prompt."""
+    """Short file name from the words of a prompt, safe on every system."""
     words = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", title).lower()).strip("-")
     short = words[:MAX_NAME_CHARACTERS].strip("-")
     return f"{short}-picture".strip("-") if not short or _RESERVED.fullmatch(short) else short
 
 
 def free(path: Path) -> Path:
-    """The path itself, or with a number behind the name where that is taken."""
+    """The path itself, or with a number appended to the name if it is taken."""
     number, candidate = 2, path
     while candidate.exists():
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")

@@ -1,4 +1,4 @@
-"""One dream at a terminal: steps with a progress bar, previews, lines of JSON, a film, and Ctrl-C. Main thread."""
+"""Run one dream in a terminal: progress bar, previews, JSON lines, timelapse, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,49 +25,49 @@ from generator.request import GenerationRequest, Picture, Progress
 
 
 class Steppable(Protocol):
-    """What is asked of a dream here; `generator.optimisation.dream.Dream` is one."""
+    """The part of a dream's interface that is used here; `generator.optimisation.dream.Dream` has it."""
 
     request: GenerationRequest
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to do."""
+        """True when no steps are left."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences for the person; painting may add some."""
+        """Warnings for the user; more may appear during generation."""
 
     def step(self) -> Progress:
-        """Improve the picture once."""
+        """Run one optimisation step."""
 
     def preview(self) -> Image.Image:
-        """The picture so far."""
+        """Current picture."""
 
     def picture(self) -> Picture:
-        """The finished picture, or the one so far."""
+        """The finished picture, or the current one."""
 
     def snapshot(self) -> bytes:
-        """All that is needed to go on from here."""
+        """Everything needed to resume."""
 
 
 class Console:
-    """What is told to the person or the script at the other end."""
+    """Output to the user or script that runs the command."""
 
     def __init__(self, *, lines: bool, quiet: bool) -> None:
         self._lines, self._quiet = lines, quiet
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Self:
-        """As the flags ask for."""
+        """Create from the flags."""
         return cls(lines=options.json, quiet=options.quiet)
 
     @property
     def shows_bar(self) -> bool:
-        """Whether somebody is there to see a progress bar."""
+        """True if a progress bar can be seen."""
         return not self._quiet and sys.stderr.isatty()
 
     def progress(self, progress: Progress, file: Path) -> None:
-        """A line of JSON, where they are wanted."""
+        """Print progress as a line of JSON, if enabled."""
         if self._lines:
             facts = asdict(progress) | {"file": str(file)}
             keys = ("step", "steps", "loss", "similarity", "seconds_per_step", "seconds_left", "file")
@@ -75,22 +75,22 @@ class Console:
             sys.stdout.flush()
 
     def result(self, file: Path, sentence: str) -> None:
-        """Where the file is: a sentence, or only its name; the JSON has said it already."""
+        """Print where the file is, as a sentence or only its name; JSON output has already said it."""
         if not self._lines:
             sys.stdout.write(f"{file if self._quiet else sentence}\n")
 
     def remark(self, text: str) -> None:
-        """Something good to know."""
+        """Print a hint."""
         if not self._quiet:
             sys.stderr.write(f"{text}\n")
 
     def warn(self, text: str) -> None:
-        """Something that one should know."""
+        """Print a warning."""
         sys.stderr.write(f"Warning: {text}\n")
 
 
 class Interrupt:
-    """Ctrl-C as a wish: the first one is noted, a second one interrupts at once."""
+    """Graceful Ctrl-C: the first is recorded, the second interrupts at once."""
 
     def __init__(self, on_wish: Callable[[], None]) -> None:
         self.wished = False
@@ -113,10 +113,10 @@ class Interrupt:
 
 
 def paint(dream: Steppable, outputs: Outputs, voice: Console) -> bool:
-    """Dream to the end, or to the first Ctrl-C, and save what there is; whether it came to the end.
+    """Run the dream to its end or the first Ctrl-C and save the result; True if it reached the end.
 
     Raises:
-        GeneratorError: what the dream raises, or if a file cannot be written.
+        GeneratorError: any error of the dream, or if a file cannot be written.
     """
     film, said = None if outputs.film is None else Timelapse(), set(dream.warnings)
     with Interrupt(lambda: voice.remark("\nStopping after this step; Ctrl-C again stops at once.")) as interrupt:
@@ -153,7 +153,7 @@ def _dream_on(dream: Steppable, outputs: Outputs, film: Timelapse | None, voice:
 
 
 def _save_preview(dream: Steppable, progress: Progress, outputs: Outputs, voice: Console) -> None:
-    """Save the picture so far under the name of the picture; the last one comes with its recipe instead."""
+    """Save the current picture under the final name; the last one is saved with its recipe instead."""
     if not dream.finished:
         _save(outputs.picture, encode(dream.preview(), outputs.file_format))
         voice.progress(progress, outputs.picture)

@@ -1,1 +1,1 @@
-"""Networks: VQGAN, CLIP, prior, and the frozen layers they are computed with."""
+"""Networks: VQGAN, CLIP, prior, and frozen layers. All but `lexicon` run on the worker thread that owns the models."""

@@ -1,6 +1,6 @@
-"""The VQGAN's frozen decoder: what `taming.modules.diffusionmodules.model.Decoder.forward` gives, in lean layers.
+"""Frozen VQGAN decoder: `taming.modules.diffusionmodules.model.Decoder.forward` in lean layers.
 
-Runs on the thread that dreams; the modules with the weights are taming's own. The result differs by rounding alone
+The modules with the weights are taming's own. Results differ only by rounding
 (`tests/generator/models/test_decoder.py`).
 """
 
@@ -15,7 +15,7 @@ from generator.models.layers import attend, convolve, layout, norm, norm_swish
 
 
 def decode(network: Any, features: Tensor) -> Tensor:  # noqa: ANN401 - taming has no types
-    """Images `[N, 3, H, W]`, about -1..1, of features `[N, C, h, w]`."""
+    """Decode features `[N, C, h, w]` to images `[N, 3, H, W]`, about -1..1."""
     middle = network.mid
     features = features.contiguous(memory_format=layout(network.conv_in.weight))
     images = _block(middle.block_1, convolve(features, network.conv_in))
@@ -35,11 +35,11 @@ def _block(block: Any, images: Tensor) -> Tensor:  # noqa: ANN401
     change = convolve(norm_swish(change, block.norm2), block.conv2)
     if block.in_channels != block.out_channels:
         images = convolve(images, block.conv_shortcut if block.use_conv_shortcut else block.nin_shortcut)
-    return change.add_(images)  # nothing keeps a convolution's result
+    return change.add_(images)  # a convolution's result is not kept for the backward pass
 
 
 def _attention(layer: Any, images: Tensor) -> Tensor:  # noqa: ANN401
-    """Single-headed attention among all places."""
+    """Single-headed attention among all positions."""
     normal = norm(images, layer.norm)
     query, key, value = (
         convolve(normal, part).flatten(2).transpose(1, 2)[:, None] for part in (layer.q, layer.k, layer.v)

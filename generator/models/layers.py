@@ -1,15 +1,15 @@
-"""Layers of frozen networks that keep as little as possible: values and input gradients as torch's, in fewer passes.
+"""Frozen layers that keep little memory: values and input gradients equal torch's, in fewer passes.
 
-Runs on the thread that dreams. torch keeps a convolution's input even where its weights are frozen, and each of a
-norm's, a swish's and a product's inputs; here a convolution keeps nothing but its weights, and a norm with its swish
-keeps one tensor and computes the rest again. Layers compute in the format of their weights, whatever autocast says, and
-a norm of half pictures adds up in float32, as torch's kernels do, but writes half again: on a GPU it is the passes over
-memory that take the time. The plain versions are taming's and clip's own modules, which the tests hold these to.
+torch keeps a convolution's input even if its weights are frozen, and every input of a norm, a swish and a product. Here
+a convolution keeps nothing but its weights, and a norm with its swish keeps one tensor and recomputes the rest. Layers
+compute in the format of their weights, regardless of autocast. A norm of half-precision images sums in float32, like
+torch's kernels, but writes half precision again: on a GPU the passes over memory dominate the time. Tests compare these
+layers with taming's and clip's own modules.
 
-On a CPU wide 3 x 3 convolutions in float32 go by Winograd's minimal filtering (`generator.models.winograd`). In
-bfloat16 pictures lie in memory with their channels last there (`layout`): the processor's units for products of
-matrices are reached at once, where torch else copies each picture before and after. For two operations whose way back
-is very slow in torch there, the norm and attention, there are formulas of our own.
+On a CPU, wide 3 x 3 convolutions in float32 use Winograd's minimal filtering (`generator.models.winograd`). In
+bfloat16, images are stored channels-last there (`layout`): the processor's matrix units can then be used directly,
+while torch would otherwise copy each image before and after. Two operations whose backward pass is very slow in torch
+there, norm and attention, have their own formulas.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from torch.nn.grad import conv2d_input
 from generator.models import winograd
 from generator.models.kernels import norm_kernels
 
-# Of a convolution with fewer output channels the gradient is faster as a convolution with the turned kernel.
+# With fewer output channels than this, the gradient is faster as a convolution with the flipped kernel.
 _THIN_CHANNELS = 16
 
 
@@ -86,9 +86,9 @@ class _NormSwish(torch.autograd.Function):
 
 
 def layout(tensor: Tensor) -> torch.memory_format:
-    """The order in memory of pictures that are like this tensor, or convolved with it, in device and number format.
+    """Memory order of images that match this tensor, or are convolved with it, in device and number format.
 
-    Channels last in half precision: on CPUs, and on GPUs whose norm keeps that order (`generator.models.kernels`).
+    Channels-last in half precision: on CPUs, and on GPUs whose norm keeps that order (`generator.models.kernels`).
     """
     if tensor.device.type == "cuda":
         half = tensor.dtype in (torch.bfloat16, torch.float16) and norm_kernels(tensor.device) is not None
@@ -98,19 +98,19 @@ def layout(tensor: Tensor) -> torch.memory_format:
 
 
 def arrange(module: nn.Module, order: torch.memory_format) -> None:
-    """Bring the weights of convolutions into an order in memory.
+    """Store the weights of convolutions in a memory order.
 
-    For a kernel of 1 x 1 both orders have the same bytes, and torch keeps the strides of the wrong one; a GPU's library
-    then takes the pictures for contiguous ones and copies them.
+    A 1 x 1 kernel has the same bytes in both orders, and torch keeps the strides of the wrong one; a GPU library then
+    takes the images for contiguous ones and copies them.
     """
-    module.to(memory_format=order)  # type: ignore[call-overload]  # its stub knows no memory format alone
+    module.to(memory_format=order)  # type: ignore[call-overload]  # its stub lacks memory_format alone
     for parameter in module.parameters():
         if order is torch.channels_last and parameter.is_cuda and parameter.dim() == 4:
             parameter.data = channels_last_strides(parameter.data)
 
 
 def channels_last_strides(weight: Tensor) -> Tensor:
-    """A kernel `[D, C, h, w]` that is channels last, with the strides that say so; the same memory."""
+    """Restride a channels-last kernel `[D, C, h, w]` explicitly as channels-last, in the same memory."""
     _, channels, height, width = weight.shape
     return weight.as_strided(weight.shape, (channels * height * width, 1, channels * width, channels))
 
@@ -124,7 +124,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def convolve(images: Tensor, layer: nn.Conv2d) -> Tensor:
-    """What a frozen convolution of stride 1 that keeps height and width gives; `[N, C, H, W]` in, `[N, D, H, W]` out.
+    """Apply a frozen convolution of stride 1 that keeps height and width; `[N, C, H, W]` in, `[N, D, H, W]` out.
 
     It keeps nothing of `images`.
     """
@@ -137,7 +137,7 @@ def convolve(images: Tensor, layer: nn.Conv2d) -> Tensor:
 
 
 def norm_swish(images: Tensor, layer: nn.GroupNorm) -> Tensor:
-    """`x * sigmoid(x)` of a frozen group norm of `images [N, C, H, W]`; it keeps nothing but `images`."""
+    """`x * sigmoid(x)` of a frozen group norm of `images [N, C, H, W]`; keeps only `images`."""
     if (kernels := norm_kernels(images.device)) is not None:
         return cast(Tensor, kernels.group_norm_silu(images, layer.weight, layer.bias, layer.num_groups, layer.eps))
     images = images.contiguous(memory_format=layout(images))
@@ -148,16 +148,16 @@ def norm_swish(images: Tensor, layer: nn.GroupNorm) -> Tensor:
 
 
 def norm(images: Tensor, layer: nn.GroupNorm) -> Tensor:
-    """A frozen group norm of `images [N, C, H, W]`: in their format by a kernel, in float32 elsewhere."""
+    """Frozen group norm of `images [N, C, H, W]`: in their format by a kernel, in float32 elsewhere."""
     if (kernels := norm_kernels(images.device)) is not None:
         return cast(Tensor, kernels.group_norm(images, layer.weight, layer.bias, layer.num_groups, layer.eps))
     return functional.group_norm(images.float(), layer.num_groups, layer.weight, layer.bias, layer.eps)
 
 
 def _norm_gradient(gradient: Tensor, images: Tensor, mean: Tensor, scale: Tensor, weight: Tensor) -> Tensor:
-    """The input gradient of a group norm `weight * (x - mean) * scale` from that of its result, all in `[N, C, H, W]`.
+    """Input gradient of a group norm `weight * (x - mean) * scale` from its result's gradient, all `[N, C, H, W]`.
 
-    `mean` and `scale` are `[N, groups]`. It is one linear function of gradient and picture for each channel, with
+    `mean` and `scale` are `[N, groups]`. The gradient is a linear function of gradient and image for each channel, with
     sums in float32.
     """
     count, channels = images.shape[:2]
@@ -170,7 +170,7 @@ def _norm_gradient(gradient: Tensor, images: Tensor, mean: Tensor, scale: Tensor
     mean, scale, weight = mean.float()[..., None], scale.float()[..., None], weight.float().expand(count, channels)
 
     def mean_of(values: Tensor) -> Tensor:
-        # A product with ones adds up in float32, and many times as fast as torch's sum.
+        # A product with ones sums in float32, many times as fast as torch's sum.
         rows = values.permute(0, 2, 3, 1).flatten(1, 2)
         sums = (rows.new_ones(count, 1, rows.shape[1]) @ rows)[:, 0].float()
         return in_groups(weight * sums).sum(dim=2, keepdim=True) / elements

@@ -1,7 +1,4 @@
-"""Which drawings the words of a prompt name: longest names first, plurals and counts understood.
-
-No torch; any thread.
-"""
+"""Lexicon: find the drawings that a prompt's words name; longest match first, plurals, counts. No torch; any thread."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ PREPOSITIONS = frozenset(
 
 @dataclass(frozen=True)
 class Mention:
-    """Words of the prompt that name a concept: which ones it may be, the likeliest first, and how many are wanted."""
+    """Words of the prompt that name a concept: the possible concepts, likeliest first, and how many are wanted."""
 
     words: str
     concepts: tuple[int, ...]
@@ -26,17 +23,17 @@ class Mention:
 
 
 class Lexicon:
-    """Looks words up among the names and other names of concepts.
+    """Look up words among the names and aliases of concepts.
 
     Args:
-        names: for each concept its names; the first is its own, the others it may share.
-        common: what everyday words mean, where names would say something else: "car" is first of all an automobile.
+        names: for each concept its names; the first is its own, the others may be shared.
+        common: everyday meanings that override the names: "car" is first of all an automobile.
         ignored: words that never name a thing by themselves, such as colours.
-        places: words that name no thing where a preposition stands before them, such as "snow" in "in the snow".
+        places: words that name nothing after a preposition, such as "snow" in "in the snow".
         words: other words that the models have learnt.
 
     Attributes:
-        words: all words of all these.
+        words: all words of all the above.
     """
 
     def __init__(
@@ -62,7 +59,7 @@ class Lexicon:
                 self._part.setdefault(word, []).append(concept)
 
     def find(self, text: str) -> list[Mention]:
-        """The concepts that a prompt names, from left to right."""
+        """Find the concepts that a prompt names, from left to right."""
         words = re.findall(r"[a-z0-9ñãéô]+", text.lower().replace("'s ", " ").replace("’s ", " "))
         mentions, at, in_place = [], 0, False
         while at < len(words):
@@ -75,7 +72,7 @@ class Lexicon:
         return mentions or self._left(words)
 
     def _left(self, words: list[str]) -> list[Mention]:
-        """Where nothing else is named, a word that is otherwise passed over names a thing, as in "an orange"."""
+        """If nothing else is named, let a word that is otherwise ignored name a thing, as in "an orange"."""
         passed = [word for word in words if word in self._ignored and word in self._common]
         return [Mention(word, tuple(self._common[word]), 1) for word in passed]
 
@@ -91,7 +88,7 @@ class Lexicon:
 
     def _look_up(self, phrase: str) -> tuple[int, ...]:
         for form in (phrase, *singular(phrase)):
-            # a concept's own name beats names that several share, and those beat a word of a longer name
+            # a concept's own name beats shared names, and those beat one word of a longer name
             for names in (self._common, self._own, self._shared):
                 if form in names:
                     return tuple(dict.fromkeys(names[form]))
@@ -101,7 +98,7 @@ class Lexicon:
 
 
 def singular(phrase: str) -> tuple[str, ...]:
-    """What an English plural may be the plural of; none for a singular."""
+    """Possible singulars of an English plural; none for a singular."""
     forms = []
     if phrase.endswith("ies"):
         forms.append(phrase[:-3] + "y")

@@ -1,4 +1,4 @@
-"""A model set in memory: a VQGAN, one or several perceptors and perhaps a prior, on one device."""
+"""Model set in memory: a VQGAN, one or several perceptors and an optional prior, on one device."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from generator.runtime.precision import Precision
 
 @dataclass(frozen=True, eq=False)
 class Models:
-    """Frozen models that dream together, on one device.
+    """Frozen models that generate together, on one device.
 
     Attributes:
         name: of the model set.
-        vqgan: paints.
-        perceptors: judge; several have an equal say.
-        prior: proposes starts, if there is one.
-        device: where all of them live.
+        vqgan: decodes latents.
+        perceptors: evaluate pictures; several are weighted equally.
+        prior: proposes starts; optional.
+        device: that all of them are on.
         defaults: settings that suit them.
-        starts: by start, what suits them otherwise.
-        files: SHA-256 of each file they come from, by its name; recipes tell them.
-        budget: what memory their dreams may use.
-        graphs: capture steps as CUDA graphs where the device is a GPU.
+        starts: deviating settings by start.
+        files: SHA-256 of each source file by name, for recipes.
+        budget: memory that their dreams may use.
+        graphs: capture steps as CUDA graphs if the device is a GPU.
     """
 
     name: str
@@ -48,11 +48,11 @@ class Models:
 
     @property
     def precision(self) -> Precision:
-        """In which number format they compute."""
+        """Number format that they compute in."""
         return self.vqgan.precision
 
     def made_with(self, cutouts_at_once: int = 0) -> Provenance:
-        """By what a picture is made that they paint now; for the number see there."""
+        """Provenance of pictures made with these models now; for the number, see Provenance."""
         return current_provenance(
             self.device.type,
             self.files,
@@ -62,7 +62,7 @@ class Models:
         )
 
     def in_precision(self, precision: Precision) -> Models:
-        """These models with networks that compute in `precision`: copies, or themselves if they do already."""
+        """Return these models computing in `precision`: copies, or themselves if they already do."""
         if precision is self.precision:
             return self
         vqgan, perceptors = copy.deepcopy(self.vqgan), []
@@ -75,7 +75,7 @@ class Models:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Differs between models for which a snapshot means different things: by codebook and perceptors."""
+        """Fingerprint of codebook and perceptors; snapshots are only valid for models with the same one."""
         digest = hashlib.sha256(self.vqgan.codebook.detach().float().cpu().numpy().tobytes())
         for perceptor in self.perceptors:
             digest.update(f"\0{perceptor.name} {perceptor.resolution} {perceptor.dimension}".encode())

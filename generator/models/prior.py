@@ -1,4 +1,4 @@
-"""The prior: taming's GPT over the VQGAN's codes proposes where a dream may start. Runs on the thread that dreams.
+"""The prior: taming's GPT over the VQGAN's codes proposes starts.
 
 The GPT is conditioned on the perceptor's text features and on a *sketch*: codes of plain drawings of the things that
 the prompt names, in their own colours, on white. Colours, scenes and combinations come from the GPT; without a known
@@ -24,14 +24,14 @@ from generator.runtime.graphs import Recorder, first_line
 
 MAX_THINGS = 4
 MAX_SAMPLERS = 4
-"""Samplers kept on a GPU, each for another number of proposals."""
+"""Samplers kept on a GPU, one for each number of proposals."""
 MEANINGS_TRIED = 3
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a drawing stands: its centre and its longer side, as shares of the picture's side."""
+    """Position of a drawing: its centre and its longer side, as shares of the picture's side."""
 
     x: float
     y: float
@@ -47,7 +47,7 @@ LAYOUTS = {
 
 
 class PriorNetwork(nn.Module):
-    """taming's GPT over a grid of codes `[grid, grid]`, read row by row, given text features and a sketch."""
+    """taming's GPT over a grid of codes `[grid, grid]`, row by row, given text features and a sketch."""
 
     def __init__(
         self, *, n_codes: int, grid: int, text_width: int, n_layer: int, n_head: int, n_embd: int, dropout: float = 0.0
@@ -59,7 +59,7 @@ class PriorNetwork(nn.Module):
             embd_pdrop=dropout, resid_pdrop=dropout,
         )  # fmt: skip
         for block in cast(nn.Sequential, self.gpt.get_submodule("blocks")):
-            attention = block.get_submodule("attn")  # its mask is built with it: no need to keep it in files
+            attention = block.get_submodule("attn")  # its mask is a constant: do not store it in files
             attention.register_buffer("mask", attention.get_buffer("mask"), persistent=False)
         self.start = nn.Parameter(torch.zeros(n_embd))
         self.sketch = nn.Embedding(n_codes + 1, n_embd)  # the last row: nothing is sketched
@@ -67,7 +67,7 @@ class PriorNetwork(nn.Module):
         self.text = nn.Sequential(nn.Linear(text_width, n_embd * 2), nn.GELU(), nn.Linear(n_embd * 2, n_embd))
 
     def condition(self, features: Tensor, sketch: Tensor) -> Tensor:
-        """What each position knows beside the codes before it, `[N, grid * grid, E]`.
+        """Condition of each position beside the codes before it, `[N, grid * grid, E]`.
 
         Args:
             features: unit text features `[N, D]`.
@@ -92,7 +92,7 @@ class PriorNetwork(nn.Module):
         count, length, width = condition.shape
         gpt: Any = self.gpt
         heads = gpt.blocks[0].attn.n_head
-        # Keys and values of all places; those of a place are written when it is read.
+        # Keys and values of all positions; those of a position are written when it is read.
         seen = condition.new_zeros(len(gpt.blocks), 2, count, heads, length, width // heads)
         codes = torch.zeros(count, length, dtype=torch.long, device=condition.device)
         before = self.start.expand(count, -1)
@@ -105,12 +105,13 @@ class PriorNetwork(nn.Module):
         return codes
 
     def next_in_place(self, tokens: Tensor, seen: Tensor, at: Tensor) -> Tensor:
-        """Scores `[N, n_codes]` of the next code as `_next` gives them, on buffers that never change their shape.
+        """Scores `[N, n_codes]` of the next code, as `_next`, on buffers that never change shape.
 
         Args:
-            tokens: of the newest place, `[N, E]`.
-            seen: keys and values of all places `[layers, 2, N, heads, T, E / heads]`; those of the newest are written.
-            at: the newest place, `[1] int64`.
+            tokens: of the newest position, `[N, E]`.
+            seen: keys and values of all positions `[layers, 2, N, heads, T, E / heads]`; those of the newest are
+                written.
+            at: the newest position, `[1] int64`.
         """
         gpt: Any = self.gpt
         visible = (torch.arange(seen.shape[4], device=at.device) <= at)[None]
@@ -128,9 +129,9 @@ class PriorNetwork(nn.Module):
         return cast(Tensor, gpt.head(gpt.ln_f(tokens)))
 
     def _next(self, tokens: Tensor, seen: Tensor) -> Tensor:
-        """Scores `[N, n_codes]` of the next code, from the newest place's tokens `[N, E]` and all that was seen.
+        """Scores `[N, n_codes]` of the next code, from the newest position's tokens `[N, E]` and all keys and values.
 
-        The newest place is the last of `seen [layers, 2, N, heads, T, E / heads]`, and is written here.
+        The newest position is the last of `seen [layers, 2, N, heads, T, E / heads]`, and is written here.
         """
         gpt: Any = self.gpt
         for block, (keys, values) in zip(gpt.blocks, seen, strict=True):
@@ -146,10 +147,10 @@ class PriorNetwork(nn.Module):
 
 
 class CodeSampler:
-    """Draws codes for N proposals on a GPU: one recorded pass a code, on buffers of its own, without the host.
+    """Draw codes for N proposals on a GPU: one recorded pass per code, on its own buffers, without the host.
 
     A code is drawn by an exponential race (the largest of `p / e`, with `e` exponentially distributed), so that all
-    randomness can be drawn beforehand. Where a pass cannot be recorded it runs as it is, which takes longer.
+    randomness can be drawn beforehand. A pass that cannot be recorded runs directly, which takes longer.
     """
 
     @torch.no_grad()
@@ -174,7 +175,7 @@ class CodeSampler:
 
     @torch.no_grad()
     def sample(self, condition: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw codes `[N, grid * grid]` for a condition `[N, grid * grid, E]`; `generator` lives on the CPU."""
+        """Draw codes `[N, grid * grid]` for a condition `[N, grid * grid, E]`; `generator` is on the CPU."""
         self._condition.copy_(condition)
         self._noise.copy_(torch.empty(self._noise.shape).exponential_(generator=generator))
         self._before.copy_(self._network.start.expand_as(self._before))
@@ -197,11 +198,11 @@ class CodeSampler:
 
 
 class Prior:
-    """Proposes starts for a prompt: network, lexicon and the drawings' stored codes together.
+    """Propose starts for a prompt, from network, lexicon and the drawings' stored codes.
 
     Args:
-        grids: codes of each concept alone on white, `[concepts, styles, grid, grid]`, placed as LAYOUTS[1] says.
-        recorder: records the passes of the network on a GPU; without one each code goes by way of the host.
+        grids: codes of each concept alone on white, `[concepts, styles, grid, grid]`, placed by LAYOUTS[1].
+        recorder: records the passes of the network on a GPU; without one, each code passes through the host.
     """
 
     def __init__(
@@ -219,21 +220,21 @@ class Prior:
         self._samplers: OrderedDict[int, CodeSampler] = OrderedDict()
 
     def with_vqgan(self, vqgan: VQGAN) -> Prior:
-        """This prior, with its codes decoded and encoded by another copy of its VQGAN."""
+        """Return this prior with another copy of its VQGAN."""
         return Prior(self.network, vqgan, self._lexicon, self._grids, self._temperature, self._top_k, self._recorder)
 
     @torch.no_grad()
     def propose(
         self, text: str, text_features: Tensor, count: int, size: tuple[int, int], generator: torch.Generator
     ) -> Tensor:
-        """`count` proposals for a prompt, as codes `[count, h, w]`.
+        """Propose `count` starts for a prompt, as codes `[count, h, w]`.
 
         Args:
             text: the prompt's words.
-            count: how many proposals.
+            count: number of proposals.
             text_features: the perceptor's unit features of the prompt, `[1, D]`.
-            size: h and w in codes; other sizes than the network's own are painted at its own and fitted.
-            generator: a CPU generator; it alone decides what is drawn.
+            size: h and w in codes; sizes other than the network's own are generated at its own and fitted.
+            generator: a CPU generator, the only source of randomness.
         """
         sketches = torch.stack([self.sketch(text, number) for number in range(count)])
         device = text_features.device
@@ -245,12 +246,12 @@ class Prior:
     def _sample(self, condition: Tensor, generator: torch.Generator) -> Tensor:
         if self._recorder is not None:
             return self._sampler(len(condition), self._recorder).sample(condition, generator)
-        # To share each of thousands of small operations among threads takes longer than to do it.
+        # Sharing thousands of small operations among threads takes longer than computing them on one.
         with as_many_threads(1):
             return self.network.sample(condition, self._temperature, self._top_k, generator)
 
     def _sampler(self, count: int, recorder: Recorder) -> CodeSampler:
-        """The sampler for so many proposals; the least recently used goes first."""
+        """Sampler for this many proposals; the least recently used is dropped first."""
         sampler = self._samplers.pop(count, None)
         if sampler is None:
             while len(self._samplers) >= MAX_SAMPLERS:
@@ -260,7 +261,7 @@ class Prior:
         return sampler
 
     def sketch(self, text: str, number: int = 0) -> Tensor:
-        """The codes `[grid, grid]` that show the things the text names; `number` varies drawing and meaning."""
+        """Codes `[grid, grid]` that show the things the text names; `number` varies drawing and meaning."""
         mentions = self._lexicon.find(text)[:MAX_THINGS]
         if not mentions:
             return torch.full(self._grids.shape[2:], self.network.n_codes)
@@ -269,14 +270,14 @@ class Prior:
         return things[0] if len(things) == 1 else self._together(things)
 
     def _drawing(self, mention: Mention, number: int) -> Tensor:
-        """One drawing: every style of the likeliest concept first, and less often of those that it may be too."""
+        """Choose one drawing: each style of the likeliest concept first, less often those of the alternatives."""
         styles = self._grids.shape[1]
         meanings = mention.concepts[:MEANINGS_TRIED]
         turn = (number // styles) % (len(meanings) + 1)
         return self._grids[meanings[max(0, turn - 1)], number % styles].long()
 
     def _together(self, things: Sequence[Tensor]) -> Tensor:
-        """Several drawings on one white ground, encoded anew."""
+        """Place several drawings on one white background and encode the result."""
         device = self._vqgan.codebook.device
         alone = self._vqgan.decode(self._vqgan.lookup(torch.stack(list(things)).to(device))).clamp(0, 1)
         side = alone.shape[-1]
@@ -293,7 +294,7 @@ class Prior:
         return self._vqgan.nearest(self._vqgan.encode(canvas))[0].cpu()
 
     def _fitted(self, codes: Tensor, size: tuple[int, int]) -> Tensor:
-        """Square proposals brought to h x w: scaled to the shorter side, the ground mirrored outwards on the longer."""
+        """Fit square proposals to h x w: scale to the shorter side, mirror the background outwards on the longer."""
         factor = self._vqgan.factor
         height, width = size[0] * factor, size[1] * factor
         short = min(height, width)

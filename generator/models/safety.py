@@ -1,10 +1,8 @@
-"""Whether a picture shows what an ordinary channel should not show openly, by a perceptor's own words.
+"""Safety check: share of unsafe content in a picture, by zero-shot classification with the perceptors.
 
 Zero-shot classification as in section 3.1 of Radford et al., "Learning Transferable Visual Models From Natural Language
-Supervision", arXiv 2103.00020: which of some sentences describes the picture best. It is a hint and no more: it misses
-things, and it finds things that are not there. A perceptor that never saw the words, as the starter's, finds nothing.
-
-Runs on the thread that dreams.
+Supervision", arXiv 2103.00020: which of several sentences describes the picture best. It is only a hint, with false
+negatives and false positives. A perceptor that never saw the words, like the starter's, finds nothing.
 """
 
 from __future__ import annotations
@@ -40,12 +38,12 @@ HARMLESS = (
     "a drawing",
 )
 _SHARPNESS = 100.0
-"""What CLIP's similarities are multiplied with in its own training, before the softmax."""
+"""Factor of CLIP's similarities before the softmax, as in its training."""
 
 
 @torch.no_grad()
 def unsafe_share(image: Image.Image, models: Models) -> float:
-    """The share of certainty, 0..1, that falls to UNSAFE rather than to HARMLESS; the mean over the perceptors.
+    """Share of probability, 0..1, of UNSAFE rather than HARMLESS sentences; the mean over the perceptors.
 
     Raises:
         OutOfMemory: if the picture does not fit.
@@ -56,7 +54,7 @@ def unsafe_share(image: Image.Image, models: Models) -> float:
 
 
 def _share(image: Image.Image, perceptor: Perceptor) -> float | None:
-    """The same for one perceptor, of its middle and of all of it the larger one; None where it lacks the words."""
+    """Share for one perceptor, the larger of centre crop and whole picture; None if it lacks the words."""
     unsafe = [text for text in UNSAFE if not perceptor.unknown_words(text)]
     harmless = [text for text in HARMLESS if not perceptor.unknown_words(text)]
     if not unsafe or not harmless:

@@ -1,4 +1,4 @@
-"""CLIP's vision transformer, frozen: what `clip.model.VisionTransformer.forward` gives, in fewer operations.
+"""CLIP's vision transformer, frozen: `clip.model.VisionTransformer.forward` in fewer operations.
 
 Runs on the thread that dreams; the modules with the weights are clip's own. We differ in four things, none of which
 changes the result beyond rounding: patches are embedded by one product, whose way back is ten times as fast as the
@@ -22,7 +22,7 @@ _GELU_SLOPE = 1.702
 
 
 def embed(network: Any, images: Tensor) -> Tensor:  # noqa: ANN401 - clip has no types
-    """The features `[N, D]`, not normalised, of pictures `[N, 3, r, r]` that are."""
+    """Unnormalised features `[N, D]` of normalised pictures `[N, 3, r, r]`."""
     patches = _patches(network.conv1, images)
     place = network.positional_embedding
     first = (network.class_embedding + place[0]).to(patches.dtype).expand(len(patches), 1, -1)
@@ -35,7 +35,7 @@ def embed(network: Any, images: Tensor) -> Tensor:  # noqa: ANN401 - clip has no
 
 
 def _patches(layer: Any, images: Tensor) -> Tensor:  # noqa: ANN401
-    """What a convolution of squares side by side gives, as one product: `[N, L, C]`."""
+    """Convolve non-overlapping square patches, as one product: `[N, L, C]`."""
     weight, side = layer.weight, layer.kernel_size[0]
     rows_n, columns_n = (length // side for length in images.shape[2:])
     squares = images.to(weight.dtype).reshape(*images.shape[:2], rows_n, side, columns_n, side)
@@ -44,7 +44,7 @@ def _patches(layer: Any, images: Tensor) -> Tensor:  # noqa: ANN401
 
 
 def _block(block: Any, tokens: Tensor, wanted: int) -> Tensor:  # noqa: ANN401
-    """The first `wanted` of the block's tokens `[N, L, C]`."""
+    """Compute the first `wanted` of a block's tokens `[N, L, C]`."""
     kept = tokens[:, :wanted]
     kept = kept + _attention(block.attn, block.ln_1(tokens), wanted)
     return kept + _perceptron(block.mlp, block.ln_2(kept))

@@ -1,8 +1,8 @@
-"""The VQGAN: taming-transformers' Encoder, Decoder and codebook behind one small module.
+"""The VQGAN: taming-transformers' Encoder, Decoder and codebook in one small module.
 
-Runs on the thread that dreams. The Lightning module around the originals (`taming.models.vqgan`) does not import with
-today's Lightning and would fetch a perceptual network, so the parts are put together here; the names of the submodules
-are taming's, so that its checkpoints' state dicts load as they are.
+The Lightning module around the originals (`taming.models.vqgan`) cannot be imported with current Lightning and would
+download a perceptual network, so the parts are assembled here; submodule names are taming's, so that the state dicts of
+its checkpoints load unchanged.
 Source: Esser et al., "Taming Transformers for High-Resolution Image Synthesis", arXiv 2012.09841.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _Codebook(nn.Module):
-    """Holds the code vectors under the name that the checkpoint uses: `embedding` (plain) or `embed` (Gumbel)."""
+    """Code vectors under the name that the checkpoint uses: `embedding` (plain) or `embed` (Gumbel)."""
 
     def __init__(self, n_codes: int, channels: int, name: str) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class VQGAN(nn.Module):
     Attributes:
         factor: pixels of one code's side, 2 ** (number of resolutions - 1).
         latent_channels: C of a latent `[N, C, H / factor, W / factor]`.
-        precision: in which encoder and decoder compute.
+        precision: number format of encoder and decoder.
 
     Raises:
         CheckpointError: if the config lacks a part or describes a model that taming cannot build.
@@ -62,7 +62,7 @@ class VQGAN(nn.Module):
             n_codes = int(params.n_embed)
             self.factor = 2 ** (len(network["ch_mult"]) - 1)
             gumbel = "gumbel" in str(config.model.target).lower()
-            # taming prints sizes on standard output, where the command line's results go.
+            # taming prints sizes to standard output, which is for the command line's results.
             with contextlib.redirect_stdout(io.StringIO()):
                 self.encoder, self.decoder = Encoder(**network), Decoder(**network)
         except (KeyError, TypeError, AttributeError, ValueError) as exc:
@@ -79,13 +79,14 @@ class VQGAN(nn.Module):
 
     @property
     def codebook(self) -> Tensor:
-        """The code vectors, `[n_codes, C]`."""
+        """Code vectors, `[n_codes, C]`."""
         return self.quantize.weight
 
     def encode(self, images: Tensor) -> Tensor:
-        """Latents `[N, C, H / factor, W / factor]` of images `[N, 3, H, W] in 0..1`.
+        """Encode images `[N, 3, H, W] in 0..1` to latents `[N, C, H / factor, W / factor]`.
 
-        A Gumbel encoder gives scores for each code, not a place in code space; its latent is the best code's vector.
+        A Gumbel encoder gives scores for each code instead of a point in code space; its latent is the best code's
+        vector.
         """
         with self.precision.on(images.device):
             features = self.encoder(images * 2 - 1)
@@ -96,13 +97,13 @@ class VQGAN(nn.Module):
         return cast(Tensor, features)
 
     def quantise(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """The nearest code vectors `[N, C, h, w]` by squared L2, and their numbers `[N, h, w] int64`; no gradient."""
+        """Nearest code vectors `[N, C, h, w]` by squared L2, and their indices `[N, h, w] int64`; no gradient."""
         with torch.no_grad():
             codes = self.nearest(latent)
             return self.lookup(codes), codes
 
     def nearest(self, latent: Tensor) -> Tensor:
-        """Numbers `[N, h, w]` of the codes nearest to a latent `[N, C, h, w]`: one product, no one-hot."""
+        """Indices `[N, h, w]` of the codes nearest to a latent `[N, C, h, w]`: one product, no one-hot."""
         rows = latent.permute(0, 2, 3, 1).reshape(-1, self.latent_channels).float()
         codebook = self.codebook.float()
         # |row - code|^2 without |row|^2, which is the same for every code
@@ -110,11 +111,11 @@ class VQGAN(nn.Module):
         return distance.argmin(dim=1).reshape(latent.shape[0], *latent.shape[2:])
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """The code vectors `[N, C, h, w]` of numbers `[N, h, w]`."""
+        """Code vectors `[N, C, h, w]` of indices `[N, h, w]`."""
         return self.codebook[codes].permute(0, 3, 1, 2)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Images `[N, 3, H, W]`, about 0..1 but not clamped, of quantised latents `[N, C, h, w]`."""
+        """Decode quantised latents `[N, C, h, w]` to images `[N, 3, H, W]`, about 0..1 but not clamped."""
         features = self.post_quant_conv(latent)
         with self.precision.on(latent.device):
             images = self.decoder(features) if self._learns else decode(self.decoder, features)
@@ -122,11 +123,11 @@ class VQGAN(nn.Module):
 
     @property
     def _learns(self) -> bool:
-        """Whether the decoder's weights want gradients, which its lean layers do not give."""
+        """True if the decoder's weights need gradients, which its lean layers do not support."""
         return torch.is_grad_enabled() and any(weight.requires_grad for weight in self.decoder.parameters())
 
     def compute_in(self, precision: Precision) -> None:
-        """Compute encoder and decoder in another number format from now on; all else stays float32."""
+        """Compute encoder and decoder in another number format from now on; the rest stays float32."""
         self.precision = precision
         store_in(self.encoder, precision)
         store_in(self.decoder, precision)
@@ -134,10 +135,10 @@ class VQGAN(nn.Module):
 
 
 def import_gpt() -> type[nn.Module]:
-    """The GPT class of taming.
+    """Import taming's GPT class.
 
     Its module imports a sampling function that transformers has dropped and that GPT itself never calls, so an empty
-    module stands in for transformers while it is imported.
+    module replaces transformers during the import.
     """
     name = "taming.modules.transformer.mingpt"
     if name not in sys.modules:

@@ -1,9 +1,9 @@
 """Wide 3 x 3 convolutions on a CPU by Winograd's minimal filtering (Lavin and Gray, arXiv 1509.09308).
 
-NNPACK, which is part of torch, has it: tiles of 6 x 6 pixels in 64 products in place of 324. Its own threads wait by
-spinning, and so do OpenMP's, with which the rest of torch works: taking turns, each hinders the other more than it
-helps. So NNPACK gets one thread, and several of ours, which sleep when they wait, each convolve a stripe of the
-picture. Runs on the thread that dreams.
+NNPACK, part of torch, implements it: tiles of 6 x 6 pixels with 64 products instead of 324. NNPACK's threads spin while
+waiting, and so do OpenMP's, which the rest of torch uses; alternating, they slow each other down more than they help.
+So NNPACK gets one thread, and several threads of our own, which sleep while waiting, each convolve a stripe of the
+image.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from threading import Barrier
 import torch
 from torch import Tensor
 
-# Below so many pixels, or channels on either side, transforming the kernel costs more than it saves.
+# With fewer pixels, or fewer channels on either side, transforming the kernel costs more than it saves.
 _PIXELS = 32 * 32
 _CHANNELS = 64
 _TILE = 6
-"""Rows of a tile; stripes end between two."""
+"""Rows of a tile; stripes end at tile boundaries."""
 _STRIPES_FROM = 128
-"""Rows of a picture from which on each thread takes a stripe; below, where kernels weigh more, each takes channels."""
+"""Rows of an image from which each thread takes a stripe; below, where kernels dominate, each takes channels."""
 
 
 def suits(images: Tensor, weight: Tensor) -> bool:
-    """Whether NNPACK convolves `images [N, C, H, W]` with `weight [D, C, kh, kw]` faster than torch's own choice."""
+    """True if NNPACK convolves `images [N, C, H, W]` with `weight [D, C, kh, kw]` faster than torch's own choice."""
     return (
         images.device.type == "cpu"
         and images.dtype == weight.dtype == torch.float32
@@ -39,9 +39,9 @@ def suits(images: Tensor, weight: Tensor) -> bool:
 
 
 def convolve(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The convolution `[N, D, H, W]` with a border of zeros, without gradients, by as many threads as torch has.
+    """Convolve with zero padding, without gradients, on as many threads as torch has; `[N, D, H, W]`.
 
-    The same count of threads gives the same bytes.
+    The same number of threads gives the same bytes.
     """
     threads = torch.get_num_threads()
     if threads == 1:
@@ -72,26 +72,26 @@ def _nnpack(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _together(threads: int, function: Callable[[int, int], None], parts: list[tuple[int, int]]) -> None:
-    """Do all parts at once: this thread the first, the others the rest."""
+    """Run all parts concurrently: the first on this thread, the others on the helpers."""
     helpers = _helpers(threads)
     others = [helpers.submit(function, *part) for part in parts[1:]]
     try:
         function(*parts[0])
     finally:
-        wait(others)  # Nothing of them is to run on under what comes after an error.
+        wait(others)  # After an error no part may run on in the background.
     for other in others:
         other.result()
 
 
 @functools.cache
 def _helpers(threads: int) -> ThreadPoolExecutor:
-    """All threads but the caller's, in each of which torch does one thing at a time."""
+    """Threads beside the caller's, each with single-threaded torch operations."""
     started = Barrier(threads)
     helpers = ThreadPoolExecutor(threads - 1, "convolution", _work_alone, (started,))
     for _ in range(threads - 1):
         helpers.submit(int)
     started.wait()
-    # NNPACK gets its threads at its first use: as many as torch has then.
+    # NNPACK creates its threads on first use: as many as torch has then.
     torch.set_num_threads(1)
     _nnpack(torch.zeros(1, 1, _TILE, _TILE), torch.zeros(1, 1, 3, 3), None)
     torch.set_num_threads(threads)

@@ -1,1 +1,4 @@
-"""The optimisation loop of VQGAN+CLIP. Every module here runs on the worker thread that owns the models."""
+"""The optimisation loop of VQGAN+CLIP.
+
+All but `request_warnings` and `schedule` run on the worker thread that owns the models.
+"""

@@ -1,8 +1,8 @@
-"""Gradients of our own: straight-through, a clamp that lets back in, ones known before, and a cheap local mean.
+"""Custom autograd functions: straight-through, a clamp with gradient, precomputed gradients and a fast local mean.
 
-Runs on the thread that dreams. The first two are no derivatives; source of both: K. Crowson's VQGAN+CLIP notebook
-(`ReplaceGrad`, `ClampWithGrad`), described in Crowson et al., "VQGAN-CLIP", arXiv 2204.08583; the straight-through
-estimator is Bengio et al., arXiv 1308.3432.
+The first two are not true derivatives. Source of both: K. Crowson's VQGAN+CLIP notebook (`ReplaceGrad`,
+`ClampWithGrad`), described in Crowson et al., "VQGAN-CLIP", arXiv 2204.08583; the straight-through estimator is Bengio
+et al., arXiv 1308.3432.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class _ClampWithGradient(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         (beyond,) = ctx.saved_tensors
-        # A descent step moves against the gradient: below the range only a negative one leads back, above a positive.
+        # Descent moves against the gradient: below the range only a negative one points back inside, above only a
+        # positive.
         return gradients[0].masked_fill(gradients[0] * beyond < 0, 0), None, None
 
 
@@ -66,7 +67,7 @@ class _WithGradient(torch.autograd.Function):
 
 
 def _local_sums(images: Tensor) -> Tensor:
-    """The sum of each pixel and its neighbours, beyond the border nothing; its own adjoint."""
+    """Sum each pixel and its neighbours, zero outside the image; its own adjoint."""
     rows = images.clone(memory_format=torch.contiguous_format)
     rows[..., 1:].add_(images[..., :-1])
     rows[..., :-1].add_(images[..., 1:])
@@ -77,28 +78,28 @@ def _local_sums(images: Tensor) -> Tensor:
 
 
 def straight_through(latent: Tensor, quantised: Tensor) -> Tensor:
-    """`quantised`, to the bit, with the gradient passed on to `latent` unchanged; both `[N, C, h, w]`.
+    """Return `quantised`, bit for bit, and pass the gradient to `latent` unchanged; both `[N, C, h, w]`.
 
-    The usual `latent + (quantised - latent).detach()` rounds, so that the result is no longer a code vector.
+    The usual `latent + (quantised - latent).detach()` rounds, so its result is not exactly a code vector.
     """
     return cast(Tensor, _StraightThrough.apply(latent, quantised.detach()))  # type: ignore[no-untyped-call]
 
 
 def clamp_with_gradient(values: Tensor, low: float, high: float) -> Tensor:
-    """`values` clamped to `low..high`; the gradient passes where a descent step would not leave the range further."""
+    """Clamp `values` to `low..high`; the gradient passes unless a descent step would move further out of the range."""
     return cast(Tensor, _ClampWithGradient.apply(values, low, high))  # type: ignore[no-untyped-call]
 
 
 def with_gradient(values: Tensor, result: Tensor, gradient: Tensor) -> Tensor:
-    """The scalar `result` of a function of `values` whose gradient, of the shape of `values`, is already known."""
+    """Return the scalar `result` of a function of `values` whose gradient, shaped like `values`, is already known."""
     known = _WithGradient.apply(values, result.detach(), gradient)  # type: ignore[no-untyped-call]
     return cast(Tensor, known)
 
 
 def local_means(images: Tensor) -> Tensor:
-    """The mean of each pixel's 3 x 3 neighbourhood, at the border of what there is of it; `[N, C, H, W]`.
+    """Mean of each pixel's 3 x 3 neighbourhood, at the border over the pixels that exist; `[N, C, H, W]`.
 
-    The same as `avg_pool2d(images, 3, 1, 1, count_include_pad=False)`, whose two directions together take several
-    times as long on a CPU.
+    Equal to `avg_pool2d(images, 3, 1, 1, count_include_pad=False)`, whose forward and backward passes together take
+    several times as long on a CPU.
     """
     return cast(Tensor, _LocalMeans.apply(images))  # type: ignore[no-untyped-call]

@@ -1,13 +1,13 @@
-"""What a perceptor sees of the picture: many crops at once, turned, tilted and resized in a single resampling.
+"""Cutouts: many crops of a picture, rotated, tilted and resized in one resampling, then augmented.
 
-Runs on the thread that dreams. `draw` and `draw_noise` make all random choices of a step with the dream's generator,
-`cut` resamples the picture for all of them in one `grid_sample`, and `augment` changes colours, sharpness and noise.
-A plain version, one crop at a time, lives in tests/generator/optimisation/test_cutouts.py and holds this one to its
-values and gradients.
+`draw` and `draw_noise` make all random choices of a step with the dream's generator, `cut` resamples the picture for
+all crops in one `grid_sample`, and `augment` changes colours, sharpness and noise.
+tests/generator/optimisation/test_cutouts.py has a plain reference version, one crop at a time, and compares values and
+gradients with it.
 
-Source: `MakeCutouts` of K. Crowson's notebooks (arXiv 2204.08583) with the augmentations of nerdyrodent/VQGAN-CLIP.
-We differ in that a turned crop shows what lies beside it in the picture instead of its own smeared border, in that
-shrinking averages first (see `_atlas`), and in how a picture that is no square is seen whole (see `draw`).
+Source: `MakeCutouts` of K. Crowson's notebooks (arXiv 2204.08583) with the augmentations of nerdyrodent/VQGAN-CLIP. We
+differ in three ways: a rotated crop shows the surrounding picture instead of its own smeared border, shrinking averages
+first (see `_atlas`), and a picture that is not square is covered by overviews of several sizes (see `draw`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_SHIFT = 0.1
 MAX_TILT = 0.1
 MAX_HUE = 0.01 * 2 * math.pi
 MAX_SATURATION = 0.01
-# A blur with the kernel (1 1 1, 1 5 1, 1 1 1) / 13 goes this far from the pixel towards the mean of its 3 x 3.
+# A blur with the kernel (1 1 1, 1 5 1, 1 1 1) / 13 moves each pixel this far towards the mean of its 3 x 3.
 _BLUR = 9 / 13
 
 
@@ -36,18 +36,18 @@ class CutoutParams(NamedTuple):
 
     Attributes:
         x: left edge of the crop's square; may lie outside the picture.
-        y: upper edge.
+        y: top edge of the square.
         side: length of its edges.
         mirror: -1 mirrored, 1 not.
-        turn: angle of rotation.
-        shift_x: movement to the right, as a share of the side.
-        shift_y: movement downwards.
+        turn: rotation angle.
+        shift_x: shift to the right, as a share of the side.
+        shift_y: shift downwards, as a share of the side.
         tilt_x: perspective; how much nearer the right edge is than the centre.
         tilt_y: the same for the lower edge.
-        hue: rotation of the colours about grey.
+        hue: rotation of the colours about the grey axis.
         saturation: factor of the colours' distance from grey.
-        sharpness: 0 leaves as is, -1 blurs, 1 sharpens.
-        noise: standard deviation of the noise that is added.
+        sharpness: 0 leaves the crop as it is, -1 blurs, 1 sharpens.
+        noise: standard deviation of the added noise.
     """
 
     x: Tensor
@@ -65,22 +65,23 @@ class CutoutParams(NamedTuple):
     noise: Tensor
 
     def part(self, which: slice) -> CutoutParams:
-        """Some of the crops."""
+        """Select some of the crops."""
         return CutoutParams(*(choices[which] for choices in self))
 
 
 def draw(
     settings: Settings, overviews: int | Tensor, width_px: int, height_px: int, generator: torch.Generator
 ) -> CutoutParams:
-    """Choose `settings.cutouts` crops, the first `overviews` of which see the picture as a whole.
+    """Choose `settings.cutouts` crops, of which the first `overviews` see the picture as a whole.
 
-    An inner crop has a side of `u ** cut_power * (short - low) + low`, low being `cut_min * short`, and lies anywhere
-    inside. An overview covers the short edge; its side lies evenly between the short and the long edge. In a square
-    picture it is exactly the whole. In another shape one crop cannot be both whole and unpadded: squares of the short
-    edge alone paint the subject twice, side by side, and padded ones alone waste what the perceptor can resolve, so
-    there are all in between; where a crop leaves the picture it sees the border's colours go on.
+    An inner crop has a side of `u ** cut_power * (short - low) + low`, with low = `cut_min * short`, and lies anywhere
+    inside the picture. An overview covers the short edge; its side is uniform between the short and the long edge. In a
+    square picture it is exactly the whole picture. In other shapes one crop cannot be both whole and unpadded: squares
+    of the short edge alone put the subject into the picture twice, side by side, and padded ones alone waste the
+    perceptor's resolution, so all sizes in between occur. A crop that leaves the picture repeats the border's
+    colours.
     """
-    # Every choice is drawn, used or not, so that switching one augmentation off leaves all others as they were.
+    # Every choice is drawn, used or not, so that disabling one augmentation leaves all others unchanged.
     even = torch.rand(18, settings.cutouts, generator=generator, device=generator.device)
     place_x, place_y, size, length, flip, affine, perspective, colour, sharp, noise = even[:10]
     turn, shift_x, shift_y, tilt_x, tilt_y, hue, saturation, sharpness = even[10:].mul(2).sub(1)
@@ -108,7 +109,7 @@ def draw(
 
 
 def draw_noise(settings: Settings, resolution_px: int, generator: torch.Generator) -> Tensor | None:
-    """Noise for all crops of that resolution, `[N, 3, r, r]` of variance 1; None where none is asked for."""
+    """Noise for all crops of one resolution, `[N, 3, r, r]` with variance 1; None if the settings add no noise."""
     if settings.noise == 0:
         return None
     shape = (settings.cutouts, 3, resolution_px, resolution_px)
@@ -122,7 +123,7 @@ def cut(image: Tensor, cuts: CutoutParams, resolution_px: int, exact: bool = Fal
         image: `[1, 3, H, W]`.
         cuts: N crops.
         resolution_px: side of each result.
-        exact: use `gather` in place of `grid_sample`, whose gradient adds up in random order on a GPU.
+        exact: use `gather` instead of `grid_sample`, whose gradient is summed in random order on a GPU.
 
     Returns:
         `[N, 3, resolution_px, resolution_px]`.
@@ -135,11 +136,11 @@ def cut(image: Tensor, cuts: CutoutParams, resolution_px: int, exact: bool = Fal
 
 
 def _atlas(image: Tensor, resolution_px: int) -> tuple[Tensor, int]:
-    """The picture and, under it, its halves, quarters and so on, as far as the largest crop can need them.
+    """Stack the picture and its halves, quarters and so on, as many as the largest crop can need.
 
-    Bilinear sampling sees two pixels across: of a crop that shrinks more than that it would skip pixels, and noise
-    between them would go unseen. So each crop samples the level that is nearest to its own scale, and since all levels
-    lie in one image it is still one resampling.
+    Bilinear sampling reads two pixels across: a crop that shrinks by more would skip pixels and miss noise between
+    them. So each crop samples the level nearest to its own scale; as all levels lie in one image, it is still one
+    resampling.
 
     Returns:
         The atlas `[1, 3, sum of heights, W]` and the number of levels.
@@ -152,7 +153,7 @@ def _atlas(image: Tensor, resolution_px: int) -> tuple[Tensor, int]:
 
 
 def _places(cuts: CutoutParams, width_px: int, height_px: int, levels: int, resolution_px: int) -> Tensor:
-    """Where in the atlas each pixel of each crop looks: x and y, `[N, r * r, 2]`, 0 being the first pixel's centre."""
+    """Sampling positions in the atlas for each crop's pixels: x and y, `[N, r * r, 2]`; 0 is the centre of pixel 0."""
     device = cuts.side.device
     halvings = torch.arange(levels, device=device)
     widths, heights = (
@@ -172,7 +173,7 @@ def _places(cuts: CutoutParams, width_px: int, height_px: int, levels: int, reso
 
 
 def _projections(cuts: CutoutParams) -> Tensor:
-    """Homographies `[N, 3, 3]` from a crop's own square (-1..1) to pixels of the picture: tilt, turn, shift, mirror."""
+    """Homographies `[N, 3, 3]` from a crop's own square (-1..1) to picture pixels: tilt, rotation, shift, mirror."""
     half = cuts.side / 2
     cosine, sine = cuts.turn.cos() * half, cuts.turn.sin() * half
     none, one = torch.zeros_like(half), torch.ones_like(half)
@@ -192,7 +193,7 @@ def _sampled(atlas: Tensor, places: Tensor) -> Tensor:
 
 
 def _gathered(atlas: Tensor, places: Tensor) -> Tensor:
-    """The same as `_sampled` from four row look-ups, whose gradient is sorted before it is added up."""
+    """Same result as `_sampled` from four row look-ups, whose gradient is sorted before it is summed."""
     width, height = atlas.shape[3], atlas.shape[2]
     rows = atlas[0].flatten(1).t()
     floor = places.floor()
@@ -217,9 +218,9 @@ def augment(cutouts: Tensor, cuts: CutoutParams, settings: Settings, noise: Tens
 
 
 def _colour_matrices(cuts: CutoutParams) -> Tensor:
-    """RGB matrices `[N, 3, 3]` that turn colours about the grey axis (Rodrigues' formula) and scale what is not grey.
+    """RGB matrices `[N, 3, 3]` that rotate colours about the grey axis (Rodrigues' formula) and scale their saturation.
 
-    The peers' jitter turns hue in HSV, pixel by pixel; for its 3.6 degrees a linear map does the same.
+    The original jitter rotates hue in HSV, pixel by pixel; within its 3.6 degrees a linear map does the same.
     """
     same = torch.eye(3, device=cuts.hue.device)
     grey = torch.full_like(same, 1 / 3)
@@ -230,10 +231,10 @@ def _colour_matrices(cuts: CutoutParams) -> Tensor:
 
 
 def views(images: Tensor, resolution_px: int) -> Tensor:
-    """What a perceptor is shown to judge pictures `[N, 3, H, W]`: squares, without augmentation.
+    """Square views of pictures `[N, 3, H, W]` for scoring, without augmentation.
 
-    A square picture is one view; another shape gives three squares of its short edge, at both ends and in the middle.
-    Resized as CLIP's own preprocessing does it (bicubic, antialiased).
+    A square picture gives one view; other shapes give three squares of the short edge: both ends and the middle.
+    Resized like CLIP's own preprocessing (bicubic, antialiased).
 
     Returns:
         `[N, V, 3, resolution_px, resolution_px]` in 0..1.

@@ -1,16 +1,16 @@
-"""The dream: a latent that is improved until its picture agrees with the prompts.
+"""The dream: a latent that is optimised until its picture matches the prompts.
 
-Runs on the thread that dreams; nobody else may touch a `Dream`. The loop is that of Crowson et al., "VQGAN-CLIP",
-arXiv 2204.08583: decode, cut, augment, embed, loss, update.
+Only the worker thread may touch a `Dream`. The loop is that of Crowson et al., "VQGAN-CLIP", arXiv 2204.08583: decode,
+cut, augment, embed, loss, update.
 
-Everything random comes from one generator, seeded by `settings.seed`. On a CPU the same request gives the same bytes,
-and so does a dream that was resumed, whatever the number of steps in between; on a GPU by the setting `exact`. That
-holds for the same build of torch on the same kind of processor with the same number of threads: another number splits
-sums elsewhere, and rounding differs in the last bit.
+All randomness comes from one generator, seeded by `settings.seed`. On a CPU the same request gives the same bytes, and
+so does a resumed dream, whatever the number of steps in between; on a GPU this needs the setting `exact`. It holds for
+the same build of torch on the same kind of processor with the same number of threads: another number splits sums
+elsewhere, and rounding differs in the last bit.
 
 Each step decodes the latent itself, and `preview` shows that very image. With a moving average (`ema`) the picture is
-decoded from the average, once, when it is asked for: guiding by the average instead would answer each change late, and
-showing the average meanwhile would cost a second decode each time.
+decoded from the average, once, on request: guiding by the average instead would delay the response to each change, and
+previewing the average would cost a second decode each time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _RESAMPLING = Image.Resampling.BICUBIC
 
 
 class Dream:
-    """One picture in the making. `request` is what is dreamt, at a smaller size than asked for if memory is short."""
+    """One optimisation. `request` is the request in effect, at a smaller size than asked for if memory is short."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class Dream:
         cutouts_at_once: int | None = None,
         graphs: GraphCache | None = None,
     ) -> None:
-        """Prepare the first step. A parent whose latent `[1, C, h, w]` is not given is dreamt here, from its start.
+        """Prepare the first step. A parent whose latent `[1, C, h, w]` is not given is generated here, from its start.
 
-        At most `cutouts_at_once` are judged together; where that is None, as many as fit into memory. Captured steps
-        come from `graphs`, by default those of the models.
+        At most `cutouts_at_once` are evaluated together; if None, as many as fit into memory. Captured steps come from
+        `graphs`, by default those of the models.
 
         Raises:
-            InvalidRequest: if these models cannot dream this.
-            OutOfMemory: if it does not fit, not even smaller.
+            InvalidRequest: if these models cannot generate this.
+            OutOfMemory: if it does not fit even at a smaller size.
         """
         self.request, self._models, self._parent_latent = request, models, parent_latent
         self._graphs = graphs_of(models) if graphs is None else graphs
@@ -74,7 +74,7 @@ class Dream:
         self._start(request)
 
     def _start(self, request: GenerationRequest) -> None:
-        """Begin, or begin anew; at a smaller size where memory runs out."""
+        """Start or restart, at a smaller size if memory runs out."""
         while not run_or_oom(self._models.device, self._exact, lambda: self._start_at(self._plan.fitted(request))):
             self._plan.shrink()
 
@@ -89,7 +89,7 @@ class Dream:
         self._begin(start, start, generator, LossScale(self._models.precision, self._models.device))
 
     def _prepare(self, request: GenerationRequest) -> None:
-        """All that follows from the request and needs no start."""
+        """Derive everything from the request that needs no start."""
         models = self._models
         self.request, self._settings = request, request.settings
         with device_context(models.device, self._exact):
@@ -109,7 +109,7 @@ class Dream:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences for the person who asked."""
+        """Warnings for the requester."""
         return (*self._foreseen, *self._plan.remarks)
 
     def _new_generator(self) -> torch.Generator:
@@ -125,32 +125,32 @@ class Dream:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are made, or the dream was stopped, or it came to its plateau."""
+        """True once all steps are made, the dream was stopped, or it reached its plateau."""
         return self._tracker.finished
 
     @property
     def progress(self) -> Progress:
-        """Where the dream stands; before the first step without losses (0)."""
+        """Current progress; before the first step it has no losses (0)."""
         return self._tracker.progress
 
     @property
     def losses(self) -> list[float]:
-        """The loss of each step so far; on a GPU the last few are still on their way."""
+        """Loss of each step so far; on a GPU the last few are still in transit."""
         return self._tracker.losses
 
     @property
     def latent(self) -> Tensor:
-        """The latent `[1, C, h, w]` that the picture is decoded from, at full size, for dreams that go on from it."""
+        """The latent `[1, C, h, w]` that the picture is decoded from, at full size, for follow-up requests."""
         with device_context(self._models.device, self._exact):
             return at_size(self._models.vqgan, self._latent.average, self._schedule.size).clone()
 
     @on_its_device
     def step(self) -> Progress:
-        """Improve the picture once; nothing happens to a finished one.
+        """Run one optimisation step; a finished dream does nothing.
 
         Raises:
             OutOfMemory: if it does not fit.
-            GeneratorError: if the loss is no number any more.
+            GeneratorError: if the loss is no longer a number.
         """
         if self.finished:
             return self.progress
@@ -169,13 +169,13 @@ class Dream:
         if not self._tracker.advance(time.perf_counter() - started):
             self._go_full()
         elif self._state.scale.look(self._tracker.step):
-            self._leave_graph()  # it was captured with the former scale
+            self._leave_graph()  # captured with the old scale
         if self._tracker.finished:
             self._leave_graph(keep=True)
         return self.progress
 
     def _improve(self) -> None:
-        """One step (`generator.optimisation.step`), with the values that the schedule has for it."""
+        """Run one step (`generator.optimisation.step`) with its scheduled values."""
         self._plan.claim(self._models, self._plan.group)
         self._go_fine()
         number = self._tracker.step
@@ -188,7 +188,7 @@ class Dream:
         self._image = result.image
 
     def _run(self, targets: Targets, values: StepValues) -> StepResult:
-        """Run the step: captured where that can be had, else as it is."""
+        """Run the step: captured where possible, otherwise directly."""
         captured = self._captured
         if captured is not None and len(targets.weights) != len(self._scene.weights):
             self._leave_graph(keep=True)
@@ -206,7 +206,7 @@ class Dream:
         return captured(values)
 
     def _leave_graph(self, keep: bool = False) -> None:
-        """Go on with a state of one's own; with `keep` the captured step is there for the next dream of its kind."""
+        """Continue with a private state; with `keep`, leave the captured step to the next dream of its kind."""
         if self._captured is None:
             return
         self._state = replace(self._state.copy(), targets=self._scene)
@@ -216,7 +216,7 @@ class Dream:
         self._captured = None
 
     def _go_fine(self) -> None:
-        """After the coarse steps: decode, resize, encode, and go on with a fresh optimiser."""
+        """After the coarse steps: decode, resize, encode, and continue with a fresh optimiser."""
         if self._tracker.step != self._schedule.coarse_steps or self._tracker.step == 0:
             return
         self._leave_graph(keep=True)
@@ -226,7 +226,7 @@ class Dream:
         self._begin(start, anchor, self._state.generator, self._state.scale)
 
     def _go_full(self) -> None:
-        """The numbers ran away: where half precision may be the reason, begin anew without it."""
+        """Handle a loss that is not finite: if half precision may be the cause, restart without it."""
         if self._models.precision is Precision.FP32:
             raise GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))
         self._captured = None
@@ -237,7 +237,7 @@ class Dream:
 
     @on_its_device
     def preview(self) -> Image.Image:
-        """The picture so far, at full size: what the last step decoded, or the finished picture."""
+        """Current picture at full size: the image the last step decoded, or the finished picture."""
         if self.finished or self._image is None:
             return self._decoded()
         image = to_image(self._image)
@@ -245,9 +245,9 @@ class Dream:
 
     @on_its_device
     def picture(self) -> Picture:
-        """The picture, with a request that makes it again; before the end it is the picture so far.
+        """The picture, with a request that reproduces it; before the end, the current picture.
 
-        There is none before the first step, so one is made.
+        Before the first step there is no picture, so one step is made.
         """
         if self._tracker.step == 0:
             self.step()
@@ -257,13 +257,13 @@ class Dream:
 
     @property
     def made_with(self) -> Provenance:
-        """By what this picture is made."""
+        """Provenance of this picture."""
         group = self._plan.group
         return self._models.made_with(0 if group >= self._settings.cutouts else group)
 
     @torch.no_grad()
     def _decoded(self) -> Image.Image:
-        """The picture as it would be if the dream ended here; decoded once, however often it is asked for."""
+        """The picture as it would be if the dream ended here; decoded once and cached."""
         if self._ended_here is None:
             with device_context(self._models.device, self._exact):
                 self._ended_here = to_image(self._models.vqgan.decode(self._models.vqgan.quantise(self.latent)[0]))
@@ -271,7 +271,7 @@ class Dream:
 
     @on_its_device
     def snapshot(self) -> bytes:
-        """All that `resume` needs to go on as if nothing had happened."""
+        """Everything `resume` needs to continue as if uninterrupted."""
         facts = self._tracker.facts() | {
             "device": self._models.device.type,
             "models": self._models.fingerprint,
@@ -284,7 +284,7 @@ class Dream:
 
     @classmethod
     def resume(cls, snapshot: bytes, models: Models, graphs: GraphCache | None = None) -> Dream:
-        """The dream that gave the snapshot, as it was; `graphs` as for a new one.
+        """Restore the dream that produced the snapshot; `graphs` as for a new one.
 
         Raises:
             CheckpointError: if it is damaged, or was made by other models or on another kind of device.
@@ -322,7 +322,7 @@ class Dream:
 
 
 def _generated(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:
-    """The final latent of a request, dreamt from its start."""
+    """Final latent of a request, generated from its start."""
     if request.models != models.name:
         text = "The parent was painted by the models {models}; load those."
         raise InvalidRequest(Message(text, models=repr(request.models)), "models")

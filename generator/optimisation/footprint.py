@@ -1,8 +1,7 @@
-"""What one step of these models takes in memory, measured where they are and as they compute.
+"""Memory footprint of one step, measured for the loaded models on their device and in their precision.
 
-Autograd is asked which tensors it keeps for the way back, at a few tiny sizes, from which every other size follows:
-what a decoder keeps grows with the pixels, in its attention with their square, and what perceptors keep with the
-cutouts. Runs on the thread that dreams.
+Autograd reports which tensors it keeps for the backward pass at a few tiny sizes, from which every other size follows:
+a decoder's tensors grow with the pixels, in its attention with their square, and the perceptors' with the cutouts.
 """
 
 from __future__ import annotations
@@ -24,38 +23,38 @@ from generator.optimisation.targets import Targets
 from generator.settings import Settings
 
 _PASSING = 5
-"""Tensors of the largest size that come and go beside those that are kept: gradients, and norms computed again."""
+"""Tensors of the largest size that exist briefly beside the kept ones: gradients, and norms computed again."""
 _GRIDS = ((1, 2), (2, 2), (2, 4))
-"""Heights and widths, in codes, of the pictures that are decoded for the measurement."""
+"""Heights and widths, in codes, of the pictures decoded for the measurement."""
 _COUNTS = (1, 2)
 _GPU_WORKSPACE_BYTES = 256 * 2**20
-"""What cuDNN and cuBLAS may take for themselves."""
+"""Memory that cuDNN and cuBLAS may take for themselves."""
 
 
 _MEASURED: WeakKeyDictionary[Models, MemoryModel] = WeakKeyDictionary()
 
 
 class SavedTensors(NamedTuple):
-    """Bytes that autograd keeps in all, and of the largest tensor among them."""
+    """Bytes that autograd keeps in total, and the size of the largest tensor among them."""
 
     total: int
     largest: int
 
     @property
     def peak(self) -> int:
-        """An estimate of the most that is in use at once."""
+        """Estimated peak use."""
         return self.total + _PASSING * self.largest
 
 
 def memory_model_of(models: Models) -> MemoryModel:
-    """Memory that one step of these models takes; measured at the first call."""
+    """Memory that one step of these models takes; measured on the first call."""
     if models not in _MEASURED:
         _MEASURED[models] = measure(models.vqgan, models.perceptors, models.device)
     return _MEASURED[models]
 
 
 def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device) -> MemoryModel:
-    """The footprint of one step. It takes about as long as one small step."""
+    """Measure the footprint of one step, in about the time of one small step."""
     modules: list[nn.Module] = [vqgan, *(perceptor.model for perceptor in perceptors)]
     own = {parameter.untyped_storage().data_ptr() for module in modules for parameter in module.parameters()}
 
@@ -79,7 +78,7 @@ def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device)
 
 
 def kept_by(function: Callable[[], Tensor], but: set[int]) -> SavedTensors:
-    """What autograd keeps for the gradient of a function, without the storages at the addresses `but`."""
+    """Measure what autograd keeps for a function's gradient, without the storages at the addresses in `but`."""
     sizes: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -89,20 +88,20 @@ def kept_by(function: Callable[[], Tensor], but: set[int]) -> SavedTensors:
         return tensor
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        result = function()  # while it lives, no address is used twice
+        result = function()  # keep it alive, so that no address is used twice
     del result
     return SavedTensors(sum(sizes.values()), max(sizes.values(), default=0))
 
 
 def _targets(perceptors: Sequence[Perceptor], device: torch.device) -> Targets:
-    """One prompt that has no meaning."""
+    """Targets with one meaningless prompt."""
     one = torch.ones(1, device=device)
     vectors = tuple(torch.eye(1, perceptor.dimension, device=device) for perceptor in perceptors)
     return Targets(("",), (1.0,), one, one * -math.inf, vectors)
 
 
 def _parabola(places: Sequence[int], values: Sequence[int]) -> tuple[float, float, float]:
-    """The coefficients, none below zero, of the parabola through three points."""
+    """Coefficients, none below zero, of the parabola through three points."""
     (x, y, z), (u, v, w) = places, values
     first, second = (v - u) / (y - x), (w - v) / (z - y)
     square = max(0.0, (second - first) / (z - x))

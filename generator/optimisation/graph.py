@@ -1,10 +1,10 @@
-"""Steps captured as CUDA graphs: one launch in place of thousands.
+"""Steps captured as CUDA graphs: one launch instead of thousands.
 
-Launching its two thousand operations takes a GPU's host longer than the GPU takes to run them. A captured step works on
-buffers of its own; a dream of the same shape and settings copies its state into them, replays, and copies it out at its
-end. Captured steps are kept for later jobs, the least recently used goes first.
+Launching a step's two thousand operations takes the host longer than the GPU takes to run them. A captured step works
+on its own buffers; a dream of the same shape and settings copies its state into them, replays, and copies it out at its
+end. Captured steps are kept for later jobs; the least recently used is dropped first.
 
-Source: CUDA graphs as torch offers them, https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
+Source: CUDA graphs in torch, https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from generator.runtime.graphs import CudaRecorder, Recorder, first_line
 from generator.settings import Settings
 
 MAX_GRAPHS = 6
-"""Captured steps kept for one model set. They share one memory pool, so that each costs little beside the largest."""
+"""Captured steps kept for one model set. They share a memory pool, so each costs little beside the largest."""
 _FREE = ("seed", "steps", "start", "candidates", "variation", "coarse", "plateau", "scene_steps", "size")
 _FILLED_IN = ("learning_rate", "learning_rate_end", "overview", "overview_end", "pull_decay")
 _LOG = logging.getLogger(__name__)
 
 
 class CapturedStep:
-    """A step on buffers of its own, repeated from a recording.
+    """A step on its own buffers, replayed from a recording.
 
     Attributes:
-        key: its place in the cache.
-        state: the buffers; whoever uses the step loads its own state into them first.
+        key: its key in the cache.
+        state: the buffers; load your own state into them before use.
     """
 
     def __init__(self, step: Step, state: StepState, recorder: Recorder, key: Hashable) -> None:
@@ -49,27 +49,27 @@ class CapturedStep:
         self._replay = recorder.record(lambda: step(self.state, values), self.state.generator)
 
     def __call__(self, values: StepValues) -> StepResult:
-        """Run the step once; the result's tensors hold until the next one."""
+        """Run the step once; the result's tensors are valid until the next call."""
         self._values.copy_(torch.tensor(values, dtype=torch.float32), non_blocking=True)
         return self._replay()
 
 
 class GraphCache:
-    """Captured steps of one model set, by shape and settings. A step that is in use is not in it."""
+    """Captured steps of one model set, by shape and settings. A step in use is not in the cache."""
 
     def __init__(self, recorder: Recorder, most: int = MAX_GRAPHS) -> None:
-        """Keep at most `most` steps; with 0 none is captured."""
+        """Keep at most `most` steps; with 0, capture none."""
         self._recorder, self._most = recorder, most
         self._kept: OrderedDict[Hashable, CapturedStep] = OrderedDict()
         self._refused: set[Hashable] = set()
 
     @property
     def held_bytes(self) -> int:
-        """Memory that cannot be had for other work before `clear`."""
+        """Memory that stays unavailable to other work until `clear`."""
         return self._recorder.held_bytes if self._kept else 0
 
     def take(self, step: Step, state: StepState) -> CapturedStep | None:
-        """A captured form of `step` with the content of `state`; None where the step must run as it is.
+        """Return a captured form of `step` with the content of `state`; None if the step must run directly.
 
         Raises:
             RuntimeError: torch's own, if memory ran out.
@@ -93,13 +93,13 @@ class GraphCache:
         return captured
 
     def give_back(self, captured: CapturedStep) -> None:
-        """Keep a captured step for later; its user reads it no more."""
+        """Keep a captured step for later; its user no longer reads it."""
         self._kept[captured.key] = captured
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
     def clear(self) -> bool:
-        """Drop all captured steps, so that their memory can be had; False if there was none."""
+        """Drop all captured steps to free their memory; False if there were none."""
         had = bool(self._kept)
         self._kept.clear()
         self._recorder.forget()
@@ -110,7 +110,7 @@ _CACHES: WeakKeyDictionary[Models, GraphCache] = WeakKeyDictionary()
 
 
 def graphs_of(models: Models) -> GraphCache:
-    """The captured steps of a model set; on a CPU there are none."""
+    """Captured steps of a model set; none on a CPU."""
     if models not in _CACHES:
         on_gpu = models.graphs and models.device.type == "cuda"
         _CACHES[models] = GraphCache(CudaRecorder(models.device), MAX_GRAPHS if on_gpu else 0)

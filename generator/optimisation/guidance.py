@@ -1,8 +1,8 @@
-"""What the perceptors make of a picture: cut, augment, embed, loss. Runs on the thread that dreams.
+"""CLIP guidance: cut, augment and embed a picture, and compute the loss of its prompts.
 
-Where memory is short, the cutouts are judged in groups: each group's gradient is taken down to the picture, and the
-groups' gradients add up there. Only one group's activations are in memory at a time, and the result is that of all at
-once, up to rounding: noise and choices are drawn for all of them beforehand.
+If memory is short, the cutouts are evaluated in groups: each group's gradient is propagated to the picture and summed
+there. Only one group's activations are in memory at a time, and the result equals that of all at once, up to rounding,
+since noise and random choices are drawn for all groups beforehand.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from generator.settings import Settings
 
 
 class GuidanceResult(NamedTuple):
-    """How well a picture agrees with P prompts, as the mean over the perceptors.
+    """Match between a picture and P prompts, averaged over the perceptors.
 
     Attributes:
         loss: a scalar, with a gradient to the picture.
-        losses: the part of each prompt, `[P]`.
-        cosines: the mean cosine of each prompt with the cutouts, `[P]`.
+        losses: each prompt's share of the loss, `[P]`.
+        cosines: mean cosine of each prompt with the cutouts, `[P]`.
     """
 
     loss: Tensor
@@ -37,23 +37,23 @@ class GuidanceResult(NamedTuple):
 
 
 class CutoutBatch(NamedTuple):
-    """All that chance decides in one step: N crops, and their noise by resolution."""
+    """All random choices of one step: N crops, and their noise by resolution."""
 
     cuts: CutoutParams
     noise: Mapping[int, Tensor | None]
 
     def part(self, which: slice) -> CutoutBatch:
-        """What belongs to some of the crops."""
+        """Select some of the crops with their noise."""
         noise = {side: None if values is None else values[which] for side, values in self.noise.items()}
         return CutoutBatch(self.cuts.part(which), noise)
 
 
 @dataclass(frozen=True)
 class ClipGuidance:
-    """Perceptors with the settings by which they look.
+    """Perceptors with their cutout settings.
 
     Attributes:
-        perceptors: they have an equal say.
+        perceptors: weighted equally.
         settings: of the request.
         exact: use only operations that repeat to the byte, see `generator.optimisation.cutouts.cut`.
     """
@@ -63,13 +63,13 @@ class ClipGuidance:
     exact: bool = False
 
     def draw(self, overviews: int | Tensor, image: Tensor, generator: torch.Generator) -> CutoutBatch:
-        """The chances of a step for a picture `[1, 3, H, W]`; the first `overviews` crops see all of it."""
+        """Draw the cutouts of a step for a picture `[1, 3, H, W]`; the first `overviews` see all of it."""
         cuts = draw(self.settings, overviews, image.shape[3], image.shape[2], generator)
         sides = dict.fromkeys(perceptor.resolution for perceptor in self.perceptors)
         return CutoutBatch(cuts, {side: draw_noise(self.settings, side, generator) for side in sides})
 
     def evaluate(self, image: Tensor, chances: CutoutBatch, targets: Targets) -> GuidanceResult:
-        """Judge a picture `[1, 3, H, W] in 0..1` by all cutouts at once."""
+        """Evaluate a picture `[1, 3, H, W] in 0..1` on all cutouts at once."""
         seen = {
             side: augment(cut(image, chances.cuts, side, self.exact), chances.cuts, self.settings, noise)
             for side, noise in chances.noise.items()
@@ -85,7 +85,7 @@ class ClipGuidance:
     def evaluate_in_groups(
         self, image: Tensor, chances: CutoutBatch, targets: Targets, group: int, loss_scale: float
     ) -> GuidanceResult:
-        """The same by at most `group` cutouts at a time; inside, gradients are scaled by `loss_scale`."""
+        """Evaluate with at most `group` cutouts at a time; gradients are scaled by `loss_scale` internally."""
         count = len(chances.cuts.side)
         leaf = image.detach().requires_grad_(True)
         losses, cosines = torch.zeros_like(targets.shares), torch.zeros_like(targets.shares)

@@ -1,7 +1,7 @@
-"""Where a dream begins: random codes, noise, a picture, a parent's latent, or what the prior proposes.
+"""Start of a dream: random codes, noise, a picture, a parent's latent, or the prior's proposal.
 
-Runs on the thread that dreams. Everything random comes from the dream's own generator. Pixel noise, gradients and
-fractal noise follow nerdyrodent/VQGAN-CLIP; the fractal is a sum of octaves of value noise (Perlin, SIGGRAPH 1985).
+All randomness comes from the dream's own generator. Pixel noise, gradients and fractal noise follow
+nerdyrodent/VQGAN-CLIP; the fractal is a sum of octaves of value noise (Perlin, SIGGRAPH 1985).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from generator.optimisation.targets import Targets
 from generator.request import GenerationRequest
 from generator.settings import Size
 
-# Proposals are decoded in groups of about this many pixels, which bounds the memory.
+# Decode proposals in groups of about this many pixels, to bound the memory.
 _DECODED_AT_ONCE_PX = 512 * 512
 
 
@@ -34,10 +34,10 @@ def start_latent(
     parent_latent: Tensor | None,
     generator: torch.Generator,
 ) -> Tensor:
-    """The first latent `[1, C, h, w]` for a picture of `size`, a multiple of the model's factor.
+    """Create the first latent `[1, C, h, w]` for a picture of `size`, a multiple of the model's factor.
 
     Raises:
-        InvalidRequest: if the models or the prompt cannot do what the start asks for.
+        InvalidRequest: if the models or the prompt do not support the start.
     """
     vqgan, start = models.vqgan, request.settings.start
     if start == "prior":
@@ -55,9 +55,9 @@ def start_latent(
 
 @torch.no_grad()
 def at_size(vqgan: VQGAN, latent: Tensor, size: Size) -> Tensor:
-    """A latent `[1, C, h, w]` for a picture of `size`: as it is, or decoded, resized and encoded again.
+    """Adapt a latent to a picture of `size`, `[1, C, h, w]`: unchanged if it fits, else decoded, resized and encoded.
 
-    What sticks out of another shape is cut off on both sides before it is resized.
+    A different shape is centre-cropped before resizing.
     """
     if latent.shape[2:] == (size.height // vqgan.factor, size.width // vqgan.factor):
         return latent
@@ -72,13 +72,13 @@ def at_size(vqgan: VQGAN, latent: Tensor, size: Size) -> Tensor:
 
 
 def _random_codes(vqgan: VQGAN, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """A code drawn evenly for each place."""
+    """Draw a code uniformly for each position."""
     codes = torch.randint(len(vqgan.codebook), (1, height, width), generator=generator, device=generator.device)
     return vqgan.lookup(codes)
 
 
 def _varied(vqgan: VQGAN, latent: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """A latent of which `share` is random codes, place by place."""
+    """Blend a latent with random codes, `share` of them, at every position."""
     if share == 0:
         return latent
     return latent.lerp(_random_codes(vqgan, latent.shape[2], latent.shape[3], generator), share)
@@ -87,10 +87,10 @@ def _varied(vqgan: VQGAN, latent: Tensor, share: float, generator: torch.Generat
 def _proposed(
     request: GenerationRequest, models: Models, size: Size, targets: Targets, generator: torch.Generator
 ) -> Tensor:
-    """The best of the prior's proposals, as the perceptors see it.
+    """Choose the best of the prior's proposals, as scored by the perceptors.
 
-    The prior is told all words of the first scene that are to be come near to, as the first perceptor reads them; all
-    prompts have a say in which proposal is the best.
+    The prior gets all positively weighted words of the first scene, as the first perceptor reads them; all prompts
+    count when the proposals are scored.
     """
     if models.prior is None:
         text = "The models {models} have no prior; choose another start, such as 'random'."
@@ -100,7 +100,7 @@ def _proposed(
     if not words:
         text = "start 'prior' needs words to come near to; add some or choose another start."
         raise InvalidRequest(Message(text), "start")
-    alone = targets.vectors[0] if targets.labels == (words,) else None  # the words have been embedded already
+    alone = targets.vectors[0] if targets.labels == (words,) else None  # these words are already embedded
     features = models.perceptors[0].embed_texts([words]) if alone is None else alone
     places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
     if generator.device.type != "cpu":
@@ -116,12 +116,12 @@ def _pictures(vqgan: VQGAN, codes: Tensor) -> Tensor:
 
 
 def _pixel_noise(size: Size, generator: torch.Generator) -> Tensor:
-    """Each pixel a colour of its own."""
+    """Random colour for each pixel."""
     return torch.rand(1, 3, size.height, size.width, generator=generator, device=generator.device)
 
 
 def _gradient(size: Size, generator: torch.Generator) -> Tensor:
-    """From one colour to another, in any direction."""
+    """Linear gradient between two random colours, in a random direction."""
     colours = torch.rand(2, 1, 3, 1, 1, generator=generator, device=generator.device)
     angle = torch.rand((), generator=generator, device=generator.device) * 2 * torch.pi
     across = torch.linspace(-1, 1, size.width, device=generator.device)

@@ -1,7 +1,4 @@
-"""The latent that the dream improves: its optimiser, its moving average and where it began.
-
-Runs on the thread that dreams.
-"""
+"""The latent under optimisation: its optimiser, moving average and anchor."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from generator.optimisation.loss_scale import LossScale
 from generator.runtime.device import check_products
 from generator.settings import Settings
 
-# Each optimiser with what it keeps of the latent's shape between two steps.
+# Each optimiser, with the state it keeps in the latent's shape between steps.
 _OPTIMISERS: Mapping[str, tuple[Any, frozenset[str]]] = {
     "adam": (torch.optim.Adam, frozenset({"exp_avg", "exp_avg_sq"})),
     "adamw": (torch.optim.AdamW, frozenset({"exp_avg", "exp_avg_sq"})),
@@ -24,9 +21,9 @@ _OPTIMISERS: Mapping[str, tuple[Any, frozenset[str]]] = {
     "rmsprop": (torch.optim.RMSprop, frozenset({"square_avg"})),
 }
 _FUSED = frozenset({"adam", "adamw"})
-"""Those that torch can run on a GPU as one operation."""
+"""Optimisers that torch can run on a GPU as one operation."""
 CAPTURABLE = _FUSED
-"""Those whose update can be part of a CUDA graph, with a learning rate that is a tensor."""
+"""Optimisers whose update can be part of a CUDA graph, with a learning rate that is a tensor."""
 _OPTIMISER_PREFIX = "optimiser."
 
 
@@ -34,16 +31,16 @@ class Latent:
     """A latent `[1, C, h, w] float32` under optimisation.
 
     Attributes:
-        value: the latent itself, a leaf that gathers gradients.
-        anchor: the latent that the dream began with.
+        value: the latent itself, a leaf that accumulates gradients.
+        anchor: the latent that the dream started with.
     """
 
     def __init__(
         self, start: Tensor, anchor: Tensor, codebook: Tensor, settings: Settings, fused: bool | None = None
     ) -> None:
-        """Begin at `start`; the range of each channel is that of `codebook [n, C]`.
+        """Start at `start`; each channel's range is that of `codebook [n, C]`.
 
-        `fused`: one operation an update, where torch has such an optimiser; by default on a GPU.
+        `fused`: update in one operation, where torch has such an optimiser; by default on a GPU.
         """
         self.value = start.detach().clone(memory_format=torch.contiguous_format).requires_grad_(True)
         self.anchor = anchor.detach()
@@ -59,23 +56,23 @@ class Latent:
 
     @property
     def average(self) -> Tensor:
-        """What the picture is decoded from: the moving average, or the latent where that is off or has just begun.
+        """Latent that the picture is decoded from: the moving average, or `value` if that is off or has just begun.
 
-        Source: `EMATensor` of K. Crowson's notebooks: the weights of the latents so far are brought to a sum of one, so
-        that the start, which is noise, has no part in it.
+        Source: `EMATensor` of K. Crowson's notebooks: the weights of the latents so far are normalised to a sum of one,
+        so that the start, which is noise, does not contribute.
         """
         if self._decay == 0 or self._missing == 1:
             return self.value.detach()
         return self._sum / (1 - self._missing)
 
     def update(self, loss: Tensor, learning_rate: float | Tensor, scale: LossScale | None = None) -> None:
-        """One step down the gradient of `loss`, then back into the range of the codebook, channel by channel.
+        """Step down the gradient of `loss`, then clamp each channel to the codebook's range.
 
-        Where there is a scale, the gradient is taken of the loss times that, and divided by it. The learning rate may
-        be a scalar tensor if the optimiser is one of CAPTURABLE. Call `count_update` after each update.
+        With a scale, the gradient is that of the scaled loss, divided by the scale. The learning rate may be a scalar
+        tensor if the optimiser is in CAPTURABLE. Call `count_update` after each update.
 
         Raises:
-            OutOfMemory: if the gradient was computed otherwise than it would be with more memory; nothing has changed.
+            OutOfMemory: if the gradient was not computed as it would be with more memory; nothing has changed.
         """
         self._optimiser.zero_grad()
         (loss if scale is None or scale.value == 1 else loss * scale.value).backward()  # type: ignore[no-untyped-call]
@@ -92,26 +89,26 @@ class Latent:
                 self._sum.lerp_(self.value, 1 - self._decay)
 
     def count_update(self) -> None:
-        """Count an update for the moving average: the part of it that a replay does not repeat."""
+        """Count an update for the moving average: the part that a graph replay does not repeat."""
         if self._decay:
             self._missing *= self._decay
 
     def prepare_capture(self) -> None:
-        """Have the optimiser keep all of its state on the GPU, so that its updates can be captured."""
+        """Make the optimiser keep all its state on the GPU, so that its updates can be captured."""
         if self.value.is_cuda:
             for group in self._optimiser.param_groups:
                 group["capturable"] = True
-            self._optimiser._warned_capturable_if_run_uncaptured = True  # it warms up before it is captured
+            self._optimiser._warned_capturable_if_run_uncaptured = True  # it warms up before capture
 
     def copy(self) -> Latent:
-        """A latent of its own with the same content."""
+        """Return an independent copy."""
         twin = Latent(self.value, self.anchor.clone(), self._codebook, self._settings, self._fused)
         twin.load(self)
         return twin
 
     @torch.no_grad()
     def load(self, other: Latent) -> None:
-        """Take over the content of a latent of the same shape and optimiser, in place."""
+        """Copy the content of a latent of the same shape and optimiser, in place."""
         self.value.copy_(other.value)
         self.anchor.copy_(other.anchor)
         self._sum.copy_(other._sum)
@@ -126,14 +123,14 @@ class Latent:
             ours[name].zero_()
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that a copy needs to go on in the same way, by name."""
+        """All tensors that a copy needs to continue identically, by name."""
         tensors = {"latent": self.value.detach(), "anchor": self.anchor, "average": self.average}
         tensors |= {"average.sum": self._sum, "average.missing": torch.tensor(self._missing, dtype=torch.float64)}
         state = self._optimiser.state[self.value]
         return tensors | {_OPTIMISER_PREFIX + key: value for key, value in state.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over what `tensors` gave.
+        """Restore the tensors returned by `tensors`.
 
         Raises:
             KeyError: if a tensor is missing.
@@ -149,7 +146,7 @@ class Latent:
         if any(name.startswith(_OPTIMISER_PREFIX) for name in tensors):
             state = {key: _fitting(tensors, _OPTIMISER_PREFIX + key, self.value) for key in self._moments}
             step = tensors[_OPTIMISER_PREFIX + "step"].reshape(()).float()
-            # Torch counts on the processor, but for fused optimisers.
+            # Torch keeps the step count on the CPU, except for fused optimisers.
             state["step"] = step.to(self.value.device if self._fused else "cpu")
             self._optimiser.state[self.value] = state
 

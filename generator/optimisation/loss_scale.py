@@ -1,9 +1,9 @@
-"""The loss scale of float16: it keeps small gradients from vanishing, and notices when large ones go out of range.
+"""The loss scale of float16: it keeps small gradients from vanishing and detects overflow.
 
-Runs on the thread that dreams. The scale is static and the notice late: to look at each step's gradient before it is
-used would make the host wait for the device each time. An element that is infinite or no number counts as zero in its
-step, and every so many steps the host looks whether there were any; then the scale falls.
-Source: Micikevicius et al., "Mixed Precision Training", arXiv 1710.03740; we differ in going on meanwhile.
+The scale is static and the detection delayed: checking each step's gradient before its use would make the host wait for
+the device every time. An infinite or NaN element counts as zero in its step; every LOOK_EVERY_STEPS steps the host
+checks for such elements and, if there were any, lowers the scale.
+Source: Micikevicius et al., "Mixed Precision Training", arXiv 1710.03740; we differ in not skipping such steps.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _FALL = 16.0
 
 
 class LossScale:
-    """What the loss is multiplied with, and the gradient divided by.
+    """Factor that the loss is multiplied by and the gradient divided by.
 
     Attributes:
-        value: a power of two, at least 1; 1 means that nothing is scaled and nothing watched.
+        value: a power of two, at least 1; 1 means no scaling and no checks.
     """
 
     def __init__(self, precision: Precision, device: torch.device) -> None:
-        """Begin with what suits the number format."""
+        """Start with the number format's scale."""
         self.value = precision.loss_scale
         self._spoilt = torch.zeros((), device=device)
 
     def unscale(self, gradient: Tensor) -> None:
-        """Divide a gradient in place; elements that are no finite numbers become zero and are noted."""
+        """Divide a gradient in place; elements that are not finite become zero and are recorded."""
         if self.value == 1:
             return
         gradient.div_(self.value)
@@ -42,7 +42,7 @@ class LossScale:
         self._spoilt += wrong.any()
 
     def look(self, step: int) -> bool:
-        """After `step` steps, see whether it is time to look and whether anything was noted; then the scale falls."""
+        """Check for overflow after `step` steps if a check is due; on overflow, lower the scale and return True."""
         if self.value == 1 or step % LOOK_EVERY_STEPS or not bool(self._spoilt):
             return False
         self._spoilt.zero_()
@@ -50,25 +50,25 @@ class LossScale:
         return True
 
     def copy(self) -> LossScale:
-        """A scale of its own with the same content."""
+        """Return an independent copy."""
         twin = copy.copy(self)
         twin._spoilt = self._spoilt.clone()
         return twin
 
     def load(self, other: LossScale) -> None:
-        """Take over the content of another, in place."""
+        """Copy the content of another scale, in place."""
         self.value = other.value
         self._spoilt.copy_(other._spoilt)
 
     def state(self) -> tuple[float, int]:
-        """What `restore` takes; both numbers fit into JSON."""
+        """State for `restore`; both numbers fit into JSON."""
         return self.value, int(self._spoilt)
 
     def restore(self, state: Sequence[object]) -> None:
-        """Take over what `state` gave.
+        """Restore a state returned by `state`.
 
         Raises:
-            ValueError: if it is something else.
+            ValueError: if it is anything else.
         """
         value, spoilt = state
         if not isinstance(value, float | int) or type(spoilt) is not int or not 1 <= value <= 2**16 or spoilt < 0:

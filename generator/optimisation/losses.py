@@ -1,6 +1,6 @@
-"""The losses of the dream, each with its source. Runs on the thread that dreams.
+"""Loss functions, each with its source.
 
-Nothing here reads a value back to the host: weights and stops are tensors.
+None of them reads a value back to the host: weights and stops are tensors.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-# Past this share of the sphere's diameter arcsin's slope goes to infinity.
+# Beyond this share of the sphere's diameter the slope of arcsin goes to infinity.
 _STEEPEST = 1 - 1e-6
 
 
@@ -23,7 +23,7 @@ def spherical_distance(first: Tensor, second: Tensor) -> Tensor:
     Returns:
         Distances `[...]`.
 
-    Source: `spherical_dist_loss` of K. Crowson's notebooks, arXiv 2204.08583. We differ where the vectors are opposite:
+    Source: `spherical_dist_loss` of K. Crowson's notebooks, arXiv 2204.08583. We differ for opposite vectors:
     the ratio is held just under 1, as the derivative is infinite there.
     """
     chord: Tensor = torch.linalg.vector_norm(first - second, dim=-1)
@@ -31,18 +31,18 @@ def spherical_distance(first: Tensor, second: Tensor) -> Tensor:
 
 
 def prompt_losses(images: Tensor, targets: Tensor, weights: Tensor, stops: Tensor) -> Tensor:
-    """The loss of each prompt, `|weight| * mean over cutouts of sign(weight) * distance`, `[P]`.
+    """Loss of each prompt, `|weight| * mean over cutouts of sign(weight) * distance`, `[P]`.
 
     Gradient flows only from cutouts whose `sign(weight) * distance` is above the prompt's stop.
 
     Args:
         images: unit vectors of the cutouts, `[N, D]`.
         targets: unit vectors of the prompts, `[P, D]`.
-        weights: `[P]`, negative ones push away.
-        stops: `[P]`, minus infinity never stops.
+        weights: `[P]`; negative ones repel.
+        stops: `[P]`; minus infinity never stops.
 
-    Source: `Prompt` of K. Crowson's notebooks, arXiv 2204.08583. We differ in taking all prompts at once, and in that
-    the weights are used as given; `Targets` has brought their sum to one.
+    Source: `Prompt` of K. Crowson's notebooks, arXiv 2204.08583. We differ in two ways: all prompts are computed at
+    once, and the weights are used as given; `Targets` has normalised their sum to one.
     """
     signed = spherical_distance(images[:, None], targets[None]) * weights.sign()
     flowing = torch.where(signed > stops, signed, signed.detach())
@@ -61,16 +61,16 @@ def total_variation(images: Tensor) -> Tensor:
 
 
 def anchor_loss(latent: Tensor, anchor: Tensor) -> Tensor:
-    """`MSE(z, z0) / 2` between a latent and the one the dream began with, both `[N, C, h, w]`; a scalar.
+    """`MSE(z, z0) / 2` between a latent and the one the dream started with, both `[N, C, h, w]`; a scalar.
 
-    Source: `init_weight` of K. Crowson's notebook, arXiv 2204.08583. Some peers compare with zero here, which pulls
-    towards grey; that is `pull_loss`, and a setting of its own.
+    Source: `init_weight` of K. Crowson's notebook, arXiv 2204.08583. Some forks compare with zero here, which pulls
+    towards grey; that is `pull_loss`, a separate setting.
     """
     return functional.mse_loss(latent, anchor) / 2
 
 
 def pull_loss(latent: Tensor) -> Tensor:
-    """`MSE(z, 0) / 2` of a latent `[N, C, h, w]`; a scalar, whose weight the dream lets decay.
+    """`MSE(z, 0) / 2` of a latent `[N, C, h, w]`; a scalar whose weight decays during the dream.
 
     Source: the "MSE regularised" variant of the VQGAN+CLIP notebook (jbustter), as kept by nerdyrodent/VQGAN-CLIP.
     """

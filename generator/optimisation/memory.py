@@ -1,7 +1,7 @@
-"""How much memory there is, and what of a picture fits into it. Runs on the thread that dreams.
+"""Memory model of a step, and the largest picture and cutout group that fit into memory.
 
-A dream does without in this order: it looks at fewer cutouts at a time, which changes the picture by no more than
-rounding; then it paints a smaller one. `plan` says beforehand how far that must go.
+If memory is short, a dream first evaluates fewer cutouts at a time, which changes the picture only by rounding, then
+uses a smaller size. `plan` computes beforehand how far both must go.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from generator.settings import Size
 MARGIN = 0.9
 """Share of the free memory that a plan counts on; an allocator cannot use every gap."""
 SMALLEST_SIDE_PX = 64
-"""A picture is not made smaller than this on its own account."""
+"""Smallest side that a picture is reduced to."""
 
 
 class MemoryModel(NamedTuple):
     """Bytes that one step takes beside the models: `fixed + a * pixels + b * pixels ** 2 + per_cutout * cutouts`.
 
-    The square is that of attention between all places of the picture.
+    The square term is attention between all positions of the picture.
     """
 
     fixed: float
@@ -28,23 +28,23 @@ class MemoryModel(NamedTuple):
     per_cutout: float
 
     def step_bytes(self, size: Size, cutouts: int) -> float:
-        """What a step takes with so many cutouts at a time."""
+        """Bytes that a step takes with this many cutouts at a time."""
         pixels = size.width * size.height
         picture = self.fixed + pixels * (self.per_pixel + pixels * self.per_pixel_squared)
         return picture + cutouts * self.per_cutout
 
 
 class LargestFit(NamedTuple):
-    """What fits: the size of the picture, and how many cutouts at a time."""
+    """The picture size and the number of cutouts at a time that fit."""
 
     size: Size
     group: int
 
 
 def plan(footprint: MemoryModel, free_bytes: int, size: Size, cutouts: int, unit_px: int) -> LargestFit:
-    """The largest of the sizes from `size` down that fits, with as many cutouts at a time as fit beside it.
+    """Find the largest size, from `size` downwards, that fits, with as many cutouts at a time as fit beside it.
 
-    Where nothing fits it is the smallest, one cutout at a time: an estimate alone refuses nobody.
+    If nothing fits, the result is the smallest size with one cutout at a time: an estimate alone rejects no request.
     """
     usable = free_bytes * MARGIN
     while footprint.step_bytes(size, 1) > usable:
@@ -57,13 +57,13 @@ def plan(footprint: MemoryModel, free_bytes: int, size: Size, cutouts: int, unit
 
 
 def even_group(cutouts: int, most: int) -> int:
-    """The size of the fewest groups of at most `most` cutouts, as even as can be."""
+    """Group size for the fewest groups of at most `most` cutouts, as even as possible."""
     groups = -(-cutouts // max(1, most))
     return -(-cutouts // groups)
 
 
 def smaller(size: Size, unit_px: int) -> Size | None:
-    """The next smaller size, by an eighth, in multiples of `unit_px`; None where it is small enough."""
+    """Next smaller size, by an eighth, in multiples of `unit_px`; None if it is already the smallest."""
     low = -(-SMALLEST_SIDE_PX // unit_px) * unit_px
     less = Size(*(min(side, max(low, side * 7 // 8 // unit_px * unit_px)) for side in size))
     return None if less == size else less

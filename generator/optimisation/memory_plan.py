@@ -1,7 +1,7 @@
-"""What a dream does without so that it fits into memory. Runs on the thread that dreams.
+"""The memory plan of one dream: the cutout group and picture size that fit into memory.
 
-First fewer cutouts are judged at a time, which changes the picture by no more than rounding, then the picture becomes
-smaller. What was given up is said to the person who asked.
+First fewer cutouts are evaluated at a time, which changes the picture only by rounding, then the picture becomes
+smaller. The requester is told about each reduction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from generator.settings import Settings, Size
 
 
 class MemoryPlan:
-    """How far one dream has come in doing without.
+    """Reductions made for one dream so that it fits into memory.
 
     Attributes:
         size: of the picture, as painted.
@@ -33,7 +33,7 @@ class MemoryPlan:
     """
 
     def __init__(self, schedule: Schedule, group: int | None = None) -> None:
-        """Everything as asked for, or only so many cutouts at a time."""
+        """Start without reductions, or with a fixed group."""
         self._cutouts = schedule.settings.cutouts
         self._unit_px = schedule.factor * (2 if schedule.coarse_steps else 1)
         self._asked = self.size = schedule.size
@@ -42,7 +42,7 @@ class MemoryPlan:
 
     @classmethod
     def planned(cls, settings: Settings, models: Models, graphs: GraphCache, group: int | None = None) -> Self:
-        """What will fit, as far as that can be known beforehand; `graphs` are dropped if it fits only without them."""
+        """Plan from the free memory, if known; `graphs` are dropped if the picture fits only without them."""
         fitting = cls(Schedule(settings, models.vqgan.factor, 1), group)
         free_bytes = models.budget.free_bytes()
         if free_bytes is None:
@@ -60,7 +60,7 @@ class MemoryPlan:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Sentences for the person about what was given up."""
+        """Messages to the requester about the reductions."""
         remarks: list[str] = []
         if self.size != self._asked:
             text = "There is not enough memory for {asked}; the picture is painted at {size}."
@@ -75,25 +75,25 @@ class MemoryPlan:
         return tuple(remarks)
 
     def plan(self, footprint: MemoryModel, free_bytes: int) -> None:
-        """Give up beforehand what cannot be had with so much free memory."""
+        """Reduce group and size to fit into this much free memory."""
         self.size, group = plan(footprint, free_bytes, self.size, self._cutouts, self._unit_px)
         if group < self.group:
             self.group, self._narrowed = group, True
 
     def claim(self, models: Models, group: int) -> None:
-        """See that there is what a step with so many cutouts at a time takes, before it begins.
+        """Check, before a step begins, that its memory is available for this many cutouts at a time.
 
-        Libraries below torch crash where they get none in the middle of it.
+        Libraries below torch crash if an allocation fails in the middle of a step.
 
         Raises:
-            RuntimeError: torch's own, if there is not.
+            RuntimeError: torch's own, if it is not.
         """
         claim = models.budget.claim
         if claim is not None:
             claim(int(memory_model_of(models).step_bytes(self.size, group)))
 
     def narrow(self) -> bool:
-        """Judge half as many cutouts at a time; False where it is one already."""
+        """Halve the cutouts evaluated at a time; False if it is one already."""
         if self.group == 1:
             return False
         self.group, self._narrowed = even_group(self._cutouts, self.group // 2), True
@@ -112,7 +112,7 @@ class MemoryPlan:
         self.size = less
 
     def fitted(self, request: GenerationRequest) -> GenerationRequest:
-        """The request, at the size that is painted where that is smaller."""
+        """The request, with the reduced size if there is one."""
         if self.size == self._asked:
             return request
         return replace(request, settings=replace(request.settings, size=self.size))
@@ -123,12 +123,12 @@ class MemoryPlan:
         return state | ({"moved": True} if self.moved else {})
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state` gave; the size itself is that of the request.
+        """Restore a state returned by `state`; the size itself is the request's.
 
         Raises:
             KeyError: if a part is missing.
             TypeError: if one is of another type.
-            InvalidRequest: if one is no size.
+            InvalidRequest: if one is not a size.
         """
         group, narrowed, widened = state["group"], state["narrowed"], state["widened"]
         if type(group) is not int or not isinstance(narrowed, bool) or not isinstance(widened, bool):

@@ -1,8 +1,8 @@
-"""The numbers of each step on their way from the device to the host. Runs on the thread that dreams.
+"""Queue of step metrics on their way from the device to the host.
 
-On a CPU they are there at once. On a GPU the host would stand still if it asked for them right after it queued the
-work, so they come a fixed number of steps later. Fixed, and not as soon as they happen to arrive, since a dream that
-stops at a plateau must stop at the same step each time.
+On a CPU they are available at once. On a GPU, reading them right after queueing the work would block the host, so they
+arrive a fixed number of steps later. The lag is fixed, rather than as soon as possible, because a dream that stops at a
+plateau must stop at the same step each time.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ GPU_LAG_STEPS = 2
 
 
 class StepMetrics(NamedTuple):
-    """What one step measured: the scene that held, and for its P prompts `[loss, losses..., similarities...]`."""
+    """Metrics of one step: its scene, and for its P prompts `[loss, losses..., similarities...]`."""
 
     scene: int
     values: tuple[float, ...]
 
     @classmethod
     def read(cls, item: Sequence[Any]) -> StepMetrics:
-        """The reading that was written as JSON.
+        """Read metrics that were written as JSON.
 
         Raises:
-            TypeError: if it is none.
-            ValueError: if it has not two parts, the second a list of an odd number of floats.
+            TypeError: if they are none.
+            ValueError: unless there are two parts, the second a list of an odd number of floats.
         """
         scene, values = item
         reading = cls(int(scene), tuple(float(value) for value in values))
@@ -39,30 +39,30 @@ class StepMetrics(NamedTuple):
 
     @property
     def loss(self) -> float:
-        """The whole loss, in which total variation and the pulls are contained."""
+        """Total loss, including total variation and the pulls."""
         return self.values[0]
 
     @property
     def losses(self) -> tuple[float, ...]:
-        """The part of each prompt."""
+        """Each prompt's share of the loss."""
         return self.values[1 : 1 + len(self.values) // 2]
 
     @property
     def similarities(self) -> tuple[float, ...]:
-        """The mean cosine of each prompt with the cutouts, -1..1."""
+        """Mean cosine of each prompt with the cutouts, -1..1."""
         return self.values[1 + len(self.values) // 2 :]
 
 
 class MetricsQueue:
-    """A queue of readings that are read back `lag` steps after they were put in."""
+    """Queue of metrics that are read back `lag` steps after they were put in."""
 
     def __init__(self, device: torch.device) -> None:
-        """The lag is 0 on a CPU."""
+        """Create an empty queue; on a CPU the lag is 0."""
         self._lag = GPU_LAG_STEPS if device.type == "cuda" else 0
         self._waiting: deque[tuple[int, Tensor, torch.cuda.Event | None]] = deque()
 
     def put(self, scene: int, values: Tensor) -> None:
-        """Send the values `[1 + 2 P]` of a step on their way."""
+        """Start transferring the values `[1 + 2 P]` of a step."""
         values = values.detach()
         event = None
         if values.is_cuda:
@@ -72,15 +72,15 @@ class MetricsQueue:
         self._waiting.append((scene, values, event))
 
     def take(self) -> list[StepMetrics]:
-        """What is due by now, oldest first."""
+        """Take all metrics due by now, oldest first."""
         return [self._arrived(*self._waiting.popleft()) for _ in range(len(self._waiting) - self._lag)]
 
     def waiting(self) -> list[StepMetrics]:
-        """What is not due yet, oldest first, for a snapshot; it stays in the queue."""
+        """Metrics not due yet, oldest first, for a snapshot; they stay in the queue."""
         return [self._arrived(*item) for item in self._waiting]
 
     def restore(self, waiting: Sequence[StepMetrics]) -> None:
-        """Fill the queue with what `waiting` gave."""
+        """Fill the queue with metrics returned by `waiting`."""
         self._waiting = deque((reading.scene, torch.tensor(reading.values), None) for reading in waiting)
 
     @staticmethod

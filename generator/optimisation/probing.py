@@ -1,4 +1,4 @@
-"""Whether models can compute in float16, tried before they paint. Runs on the thread that dreams."""
+"""Float16 probe: check before first use that the models' numbers stay finite."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from generator.runtime.precision import Precision
 from generator.settings import Settings
 
 _CODES = 8
-"""The picture that is tried has so many codes on each side; the codes are taken from all over the codebook."""
+"""Codes on each side of the probe picture; they are taken from the whole codebook."""
 _CUTOUTS = 4
 _LOG = logging.getLogger(__name__)
 
 
 def settle_precision(models: Models, precision: Precision) -> Models:
-    """Models that compute in `precision`, or in float32 where float16 does not hold their numbers."""
+    """Return models that compute in `precision`, or in float32 if float16 cannot hold their numbers."""
     settled = models.in_precision(precision)
     if precision is Precision.FP16 and not _is_finite(settled, precision.loss_scale):
         _LOG.warning("The numbers of the models %s leave the range of float16; they compute in float32", models.name)
@@ -29,7 +29,7 @@ def settle_precision(models: Models, precision: Precision) -> Models:
 
 
 def _is_finite(models: Models, scale: float) -> bool:
-    """Whether a picture, its judgement and its scaled gradient stay finite."""
+    """True if a picture, its evaluation and its scaled gradient stay finite."""
     device, vqgan = models.device, models.vqgan
     spread = torch.linspace(0, len(vqgan.codebook) - 1, _CODES * _CODES, device=device).long()
     latent = vqgan.lookup(spread.view(1, _CODES, _CODES)).requires_grad_(True)

@@ -1,7 +1,4 @@
-"""What a dream has measured so far: its step, losses and times, and whether it is at its end.
-
-Runs on the thread that dreams.
-"""
+"""Progress of a dream: its step, losses and times, and the end condition."""
 
 from __future__ import annotations
 
@@ -19,17 +16,17 @@ from generator.request import Progress, PromptLoss
 
 
 class ProgressTracker:
-    """The course of one dream.
+    """Tracks one dream.
 
     Attributes:
-        step: how many steps have been made.
-        losses: the loss of each of them; on a GPU the last few are still on their way.
+        step: number of steps made.
+        losses: the loss of each step; on a GPU the last few are still in transit.
     """
 
     def __init__(
         self, schedule: Schedule, targets: Sequence[Targets], stopped_at: int | None, device: torch.device
     ) -> None:
-        """Nothing measured yet; `stopped_at` is the request's."""
+        """Start without measurements; `stopped_at` is the request's."""
         self._schedule, self._targets = schedule, targets
         self._last_step = stopped_at or schedule.settings.steps
         self._readings = MetricsQueue(device)
@@ -41,12 +38,12 @@ class ProgressTracker:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are made, or the dream was stopped, or it came to its plateau."""
+        """True once all steps are made, the dream was stopped, or it reached its plateau."""
         return self.step >= self._last_step or 0 < self._schedule.settings.plateau <= self._plateau.since
 
     @property
     def progress(self) -> Progress:
-        """Where the dream stands; before the first step without losses (0)."""
+        """Current progress; before the first step it has no losses (0)."""
         left = 0.0 if self.finished else self._schedule.work_left(self.step, self._last_step)
         reading = self._last or StepMetrics(0, (0.0,))
         targets = self._targets[reading.scene]
@@ -62,13 +59,13 @@ class ProgressTracker:
         )
 
     def measure(self, values: Tensor) -> None:
-        """Send what the current step measured on its way; `values` as in Reading."""
+        """Queue the metrics of the current step; `values` as in StepMetrics."""
         self._readings.put(self._schedule.scene(self.step), values)
 
     def advance(self, seconds: float) -> bool:
-        """Count a step that took so long, and read what is due; False if a loss is no number."""
+        """Count a step with its duration and read the metrics that are due; False if a loss is not a number."""
         self.step += 1
-        # A moving average; the first step also warms things up and is forgotten soon.
+        # A moving average: the first step includes warm-up and soon loses its weight.
         share = 0.8 if self.step > 2 else 0.0
         self._seconds_per_step = share * self._seconds_per_step + (1 - share) * seconds
         for reading in self._readings.take():
@@ -81,12 +78,12 @@ class ProgressTracker:
         return True
 
     def facts(self) -> dict[str, Any]:
-        """What `restore` takes beside the losses, as JSON can hold it."""
+        """State for `restore` beside the losses, as JSON can hold it."""
         waiting = self._readings.waiting()
         return {"step": self.step, "plateau": self._plateau.as_dict(), "last": self._last, "waiting": waiting}
 
     def restore(self, facts: Mapping[str, Any], losses: Sequence[float]) -> None:
-        """Take over what `facts` gave.
+        """Restore a state returned by `facts`.
 
         Raises:
             KeyError: if a part is missing.

@@ -1,4 +1,4 @@
-"""What can be said about a request before it is dreamt. Any thread: it reads the models and computes nothing."""
+"""Warnings about a request before it is generated. Any thread: it reads the models and computes nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from generator.request import GenerationRequest
 
 
 def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, ...]:
-    """Sentences for the person who asked: words that are not read or not known, sizes and scenes that do not fit."""
+    """Warnings for the requester: words that are cut off or unknown, sizes and scenes that do not fit."""
     schedule = Schedule(request.settings, models.vqgan.factor, max(1, len(request.scenes)))
     return (*warnings_of(request, models.perceptors), *schedule.warnings())

@@ -1,6 +1,6 @@
-"""What changes from step to step: size, learning rate, crops, scene, pull, and when to stop. No torch; any thread.
+"""Values that change from step to step: size, learning rate, cutouts, scene, pull, and the end. No torch; any thread.
 
-Steps are counted from 0 here: `step` is the number of steps that have been made before the one in question.
+Steps count from 0 here: `step` is the number of steps made before the one in question.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from generator.messages import Message
 from generator.settings import Settings, Size
 
-# The loss jumps with the crops; the plateau is judged by its moving average.
+# The loss jumps with the crops, so the plateau uses its moving average.
 _SMOOTHING = 0.9
 # A step at full size costs about this many at half size: four times the pixels, but as many crops.
 _FINE_COST = 3.0
@@ -21,12 +21,12 @@ _FINE_COST = 3.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """The course of one dream.
+    """Schedule of one dream.
 
     Attributes:
         settings: of the request.
         factor: pixels of one code's side.
-        scenes: how many scenes the story has, at least one.
+        scenes: number of scenes in the story, at least one.
     """
 
     settings: Settings
@@ -35,9 +35,9 @@ class Schedule:
 
     @property
     def size(self) -> Size:
-        """The size of the finished picture: as asked, to the nearest that the model can paint.
+        """Size of the finished picture: the requested one, rounded to the nearest that the model can generate.
 
-        That is a multiple of the factor, or of twice the factor where half the size is painted first.
+        It is a multiple of the factor, or of twice the factor if half the size is generated first.
         """
         unit = self.factor * (2 if self.coarse_steps else 1)
         width, height = (max(unit, (side + unit // 2) // unit * unit) for side in self.settings.size)
@@ -45,19 +45,19 @@ class Schedule:
 
     @property
     def coarse_steps(self) -> int:
-        """How many steps are made at half size; fewer than all."""
+        """Number of steps made at half size; fewer than all."""
         return int(self.settings.coarse * self.settings.steps)
 
     def is_coarse(self, step: int) -> bool:
-        """Whether a step is made at half size."""
+        """True if a step is made at half size."""
         return step < self.coarse_steps
 
     def size_at(self, step: int) -> Size:
-        """The size that is painted in a step."""
+        """Picture size in a step."""
         return Size(self.size.width // 2, self.size.height // 2) if self.is_coarse(step) else self.size
 
     def learning_rate(self, step: int) -> float:
-        """Falls along a half cosine from `learning_rate` to its share `learning_rate_end` at the last step.
+        """Learning rate: a half cosine from `learning_rate` to its share `learning_rate_end` at the last step.
 
         Source: Loshchilov and Hutter, "SGDR", arXiv 1608.03983, without restarts.
         """
@@ -65,26 +65,26 @@ class Schedule:
         return self.settings.learning_rate * (end + (1 - end) * (1 + math.cos(math.pi * self._progress(step))) / 2)
 
     def overviews(self, step: int) -> int:
-        """How many of the cutouts see the whole picture."""
+        """Number of cutouts that see the whole picture."""
         first, last = self.settings.overview, self.settings.overview_end
         return round(self.settings.cutouts * (first + (last - first) * self._progress(step)))
 
     def pull(self, step: int) -> float:
-        """The weight of the pull towards zero."""
+        """Weight of the pull towards zero."""
         return self.settings.pull * self.settings.pull_decay**step
 
     def scene(self, step: int) -> int:
-        """Which scene of the story holds."""
+        """Index of the scene in effect."""
         if self.settings.scene_steps:
             return min(step // self.settings.scene_steps, self.scenes - 1)
         return min(step * self.scenes // self.settings.steps, self.scenes - 1)
 
     def may_end_early(self, step: int) -> bool:
-        """Whether a plateau counts: not before the last scene, and not at half size."""
+        """True if a plateau counts: only in the last scene and at full size."""
         return self.settings.plateau > 0 and not self.is_coarse(step) and self.scene(step) == self.scenes - 1
 
     def work_left(self, step: int, last_step: int) -> float:
-        """What is left to do until `last_step`, in units of the work of the step just before this one."""
+        """Work left until `last_step`, in units of the step just before this one."""
         steps_left = last_step - step
         coarse_left = max(0, min(self.coarse_steps, last_step) - step)
         if step and self.is_coarse(step - 1):
@@ -92,7 +92,7 @@ class Schedule:
         return steps_left
 
     def warnings(self) -> tuple[str, ...]:
-        """Sentences about what was asked for and will be otherwise."""
+        """Messages about settings that cannot be met as requested."""
         warnings: list[str] = []
         if self.size != self.settings.size:
             text = "The picture is painted at {size}, the nearest to {asked} that works."
@@ -104,16 +104,16 @@ class Schedule:
         return tuple(warnings)
 
     def _progress(self, step: int) -> float:
-        """0 at the first step, 1 at the last."""
+        """Fraction from 0 at the first step to 1 at the last."""
         return step / max(1, self.settings.steps - 1)
 
 
 @dataclass
 class Plateau:
-    """Notices that the loss no longer falls: its moving average has found no new minimum for `patience` steps.
+    """Plateau detector: the loss's moving average has found no new minimum for `patience` steps.
 
     Attributes:
-        average: the moving average of the loss; None before the first.
+        average: moving average of the loss; None before the first.
         best: its minimum.
         since: steps since then.
     """
@@ -123,7 +123,7 @@ class Plateau:
     since: int = 0
 
     def note(self, loss: float) -> None:
-        """Take in the loss of one more step."""
+        """Add the loss of one more step."""
         self.average = loss if self.average is None else _SMOOTHING * self.average + (1 - _SMOOTHING) * loss
         if self.average < self.best:
             self.best, self.since = self.average, 0
@@ -131,12 +131,12 @@ class Plateau:
             self.since += 1
 
     def as_dict(self) -> dict[str, float | int | None]:
-        """The state as JSON can hold it; `read` is the way back."""
+        """The state as JSON can hold it; `read` is the inverse."""
         return {"average": self.average, "best": None if self.average is None else self.best, "since": self.since}
 
     @classmethod
     def read(cls, state: Mapping[str, Any]) -> Plateau:
-        """The plateau whose `as_dict` this is.
+        """Read a plateau written by `as_dict`.
 
         Raises:
             KeyError: if a part is missing.

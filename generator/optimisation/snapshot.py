@@ -1,7 +1,7 @@
-"""A dream as bytes: safetensors with a header, written and read as data only. Runs on the thread that dreams.
+"""Snapshots: a dream as safetensors bytes with a header, written and read as data only.
 
-Layout: the tensors of the dream by name; in the metadata the format's name and version, the recipe of the request, the
-facts that are no tensors (JSON) and a digest over all of it, so that a damaged file is noticed and not dreamt on.
+Layout: the dream's tensors by name; in the metadata the format's name and version, the request's recipe, the facts that
+are not tensors (JSON) and a digest over all of it, so that a damaged file is detected and not resumed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VERSION = "1"
 
 
 class Snapshot(NamedTuple):
-    """What a dream needs to go on: its request's recipe (JSON), tensors by name, and facts that JSON can hold."""
+    """Contents of a snapshot: the request's recipe (JSON), tensors by name, and facts that JSON can hold."""
 
     recipe: str
     facts: Mapping[str, Any]
@@ -31,7 +31,7 @@ class Snapshot(NamedTuple):
 
 
 def pack(snapshot: Snapshot) -> bytes:
-    """The snapshot as safetensors bytes."""
+    """Pack a snapshot into safetensors bytes."""
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in sorted(snapshot.tensors.items())}
     metadata = {
         "format": FORMAT,
@@ -44,7 +44,7 @@ def pack(snapshot: Snapshot) -> bytes:
 
 
 def unpack(data: bytes) -> Snapshot:
-    """Read what `pack` wrote.
+    """Read bytes written by `pack`.
 
     Raises:
         CheckpointError: if the bytes are damaged, of another kind, or of another version.
@@ -69,7 +69,7 @@ def unpack(data: bytes) -> Snapshot:
 
 
 def latent_of(data: bytes) -> Tensor:
-    """The latent `[1, C, h, w]` that the picture of a snapshot is decoded from, for dreams that go on from it.
+    """The latent `[1, C, h, w]` that a snapshot's picture is decoded from, for follow-up requests.
 
     Raises:
         CheckpointError: as `unpack`.
@@ -81,12 +81,12 @@ def latent_of(data: bytes) -> Tensor:
 
 
 def damaged(reason: object) -> CheckpointError:
-    """The error for bytes that began well and do not hold what they should."""
+    """Error for a snapshot whose header is valid but whose content is not."""
     return CheckpointError(f"This snapshot is damaged ({reason}); start the picture anew from its recipe.")
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """The metadata of safetensors bytes: 8 bytes little-endian length, then a JSON header; {} if it is none."""
+    """Read the metadata of safetensors bytes: 8 bytes little-endian length, then a JSON header; {} if there is none."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > len(data) - 8:
         raise CheckpointError("This snapshot is cut off or is no snapshot; start the picture anew from its recipe.")

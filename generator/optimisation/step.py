@@ -1,8 +1,8 @@
-"""One step of the optimisation, as in the paper: decode, cut, augment, embed, loss, update.
+"""One optimisation step, as in the paper: decode, cut, augment, embed, loss, update.
 
-The step is written once. A CPU runs it as it is; a GPU captures it as a CUDA graph and replays it
-(`generator.optimisation.graph`), so nothing in it reads a value back to the host, and what changes from step to step
-comes in by `StepValues`.
+The step is written once. A CPU runs it directly; a GPU captures it as a CUDA graph and replays it
+(`generator.optimisation.graph`), so nothing in it reads a value back to the host, and values that change from step to
+step come from `StepValues`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from generator.settings import Settings
 
 
 class StepValues(NamedTuple):
-    """Values that change from step to step: numbers, or scalar tensors where the step is captured.
+    """Values that change from step to step: numbers, or scalar tensors if the step is captured.
 
     Attributes:
         learning_rate: of the optimiser.
@@ -38,10 +38,10 @@ class StepValues(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """What a step gives, without gradient.
+    """Result of a step, without gradient.
 
     Attributes:
-        image: the picture that it decoded, `[1, 3, H, W] in 0..1`.
+        image: the decoded picture, `[1, 3, H, W] in 0..1`.
         metrics: `[1 + 2 P]`, as `generator.optimisation.metrics_queue` takes them.
     """
 
@@ -57,7 +57,7 @@ class StepState:
         latent: under optimisation, with its optimiser.
         generator: source of all random choices.
         scale: of the loss.
-        targets: prompts of the present scene.
+        targets: prompts of the current scene.
     """
 
     latent: Latent
@@ -66,13 +66,13 @@ class StepState:
     targets: Targets
 
     def copy(self) -> StepState:
-        """A state of its own with the same content; the targets, which never change, are shared."""
+        """Return an independent copy; the targets, which never change, are shared."""
         generator = torch.Generator(self.generator.device)
         generator.set_state(self.generator.get_state())
         return StepState(self.latent.copy(), generator, self.scale.copy(), self.targets)
 
     def load(self, other: StepState) -> None:
-        """Take over the content of a state of the same shape, in place: no tensor moves in memory."""
+        """Copy the content of a state of the same shape, in place: no tensor moves in memory."""
         self.latent.load(other.latent)
         self.generator.set_state(other.generator.get_state())
         self.scale.load(other.scale)
@@ -81,13 +81,13 @@ class StepState:
 
 @dataclass(frozen=True)
 class Step:
-    """One turn of the loop on a state, for P prompts.
+    """One iteration of the loop on a state, for P prompts.
 
     Attributes:
         vqgan: decodes.
-        guidance: perceptors with the settings of their cutouts.
+        guidance: perceptors with their cutout settings.
         settings: of the request.
-        group: largest number of cutouts that are embedded at a time.
+        group: largest number of cutouts embedded at a time.
     """
 
     vqgan: VQGAN
@@ -96,7 +96,7 @@ class Step:
     group: int
 
     def __call__(self, state: StepState, values: StepValues) -> StepResult:
-        """Improve the latent once."""
+        """Update the latent once."""
         image = self._decode(state.latent)
         cutouts = self.guidance.draw(values.overviews, image, state.generator)
         if self.group >= self.settings.cutouts:
@@ -109,12 +109,12 @@ class Step:
         return StepResult(image.detach(), metrics)
 
     def _decode(self, latent: Latent) -> Tensor:
-        """The picture `[1, 3, H, W] in 0..1` of the nearest codes, with a gradient that reaches the latent."""
+        """Decode the nearest codes to a picture `[1, 3, H, W] in 0..1`, with a gradient that reaches the latent."""
         quantised, _ = self.vqgan.quantise(latent.value.detach())
         return clamp_with_gradient(self.vqgan.decode(straight_through(latent.value, quantised)), 0, 1)
 
     def _loss(self, image: Tensor, loss: Tensor, latent: Latent, pull: float | Tensor) -> Tensor:
-        """The loss of the prompts, a scalar, with what keeps the picture in shape."""
+        """Loss of the prompts, a scalar, with the regularisers."""
         settings = self.settings
         if settings.total_variation:
             loss = loss + settings.total_variation * total_variation(image)

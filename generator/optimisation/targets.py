@@ -1,7 +1,4 @@
-"""What the dream is drawn to: the prompts of each scene as vectors of each perceptor.
-
-Runs on the thread that dreams.
-"""
+"""Targets of the optimisation: the prompts of each scene as vectors of each perceptor."""
 
 from __future__ import annotations
 
@@ -25,13 +22,13 @@ _SHOWN_CHARACTERS = 120
 
 @dataclass(frozen=True)
 class Targets:
-    """The prompts of one scene; P texts and pictures, in this order.
+    """Prompts of one scene: P texts and pictures, in this order.
 
     Attributes:
         labels: the texts, and `picture n` for the pictures.
-        weights: the weights, divided by the sum of their amounts.
-        shares: the same, `[P]`.
-        stops: the distances at which they no longer pull, `[P]`.
+        weights: the weights, divided by the sum of their absolute values.
+        shares: the same as a tensor, `[P]`.
+        stops: the distances at which they no longer attract, `[P]`.
         vectors: for each perceptor, unit vectors `[P, D]`.
     """
 
@@ -42,25 +39,25 @@ class Targets:
     vectors: tuple[Tensor, ...]
 
     def copy(self) -> Targets:
-        """Targets of their own with the same content, which may be overwritten."""
+        """Return an independent copy, which may be overwritten."""
         vectors = tuple(vectors.clone() for vectors in self.vectors)
         return replace(self, shares=self.shares.clone(), stops=self.stops.clone(), vectors=vectors)
 
     def load(self, other: Targets) -> None:
-        """Take over the numbers of others with as many prompts, in place; labels and weights stay."""
+        """Copy the numbers of targets with as many prompts, in place; labels and weights stay."""
         if other is not self:
             pairs = zip(self.vectors, other.vectors, strict=True)
             for mine, theirs in ((self.shares, other.shares), (self.stops, other.stops), *pairs):
                 mine.copy_(theirs)
 
     def similarity(self, similarities: Sequence[float]) -> float:
-        """The weighted mean of the similarities of the prompts with a positive weight; 0 where there is none."""
+        """Weighted mean similarity of the prompts with a positive weight; 0 if there are none."""
         pairs = [(weight, same) for weight, same in zip(self.weights, similarities, strict=False) if weight > 0]
         total = math.fsum(weight for weight, _ in pairs)
         return math.fsum(weight * same for weight, same in pairs) / total if total else 0.0
 
     def scores(self, images: Tensor, perceptors: Sequence[Perceptor]) -> Tensor:
-        """How well pictures `[N, 3, H, W] in 0..1` agree with the prompts, seen as they are: cosines `[N]`."""
+        """Score un-augmented pictures `[N, 3, H, W] in 0..1` against the prompts: cosines `[N]`."""
         total = torch.zeros(len(images), device=images.device)
         for perceptor, vectors in zip(perceptors, self.vectors, strict=True):
             total += embed_views(perceptor, images) @ vectors.t() @ self.shares
@@ -68,7 +65,7 @@ class Targets:
 
 
 def embed_views(perceptor: Perceptor, images: Tensor) -> Tensor:
-    """The mean unit vectors `[N, D]` of pictures `[N, 3, H, W] in 0..1` over their un-augmented views."""
+    """Mean unit vectors `[N, D]` of pictures `[N, 3, H, W] in 0..1` over their un-augmented views."""
     seen = views(images, perceptor.resolution)
     vectors = perceptor.embed_images(seen.flatten(0, 1)).view(*seen.shape[:2], -1).mean(dim=1)
     return functional.normalize(vectors, dim=-1)
@@ -76,7 +73,7 @@ def embed_views(perceptor: Perceptor, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def targets_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> tuple[Targets, ...]:
-    """The targets of each scene of a request, at least one; pictures hold in all of them.
+    """Targets of each scene of a request, at least one; image prompts are part of every scene.
 
     Raises:
         InvalidRequest: if the file of an image prompt cannot be read.
@@ -101,7 +98,7 @@ def targets_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> t
 
 
 def warnings_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> tuple[str, ...]:
-    """Sentences about words that are cut off or that a perceptor has never seen."""
+    """Warnings about words that are cut off or that a perceptor has never seen."""
     texts = dict.fromkeys(prompt.text for scene in request.scenes for prompt in scene.prompts)
     warnings: list[str] = []
     for prompt in texts:

@@ -1,6 +1,6 @@
-"""Work on a GPU that is recorded once and repeated by one launch: CUDA graphs.
+"""CUDA graphs: GPU work that is recorded once and replayed in one launch.
 
-Recorded work runs on fixed buffers, reads nothing back to the host and allocates nothing that outlives it but its
+Recorded work runs on fixed buffers, reads nothing back to the host and allocates nothing that outlives it except its
 result. Source: https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
 """
 
@@ -18,28 +18,28 @@ T = TypeVar("T")
 
 
 class Recorder(Protocol):
-    """Records work on fixed buffers, to be repeated.
+    """Record work on fixed buffers for replay.
 
     Attributes:
-        held_bytes: memory that recordings hold for themselves, beside their results.
+        held_bytes: memory held by the recordings themselves, beside their results.
     """
 
     held_bytes: int
 
     def record(self, work: Callable[[], T], generator: torch.Generator | None = None) -> Callable[[], T]:
-        """Return a function that repeats `work`, random choices of `generator` included.
+        """Return a function that repeats `work`, including random choices of `generator`.
 
-        `work` may run several times before that. Each repetition overwrites the result of the one before.
+        `work` may run several times before that. Each repetition overwrites the previous result.
         """
         ...
 
     def forget(self) -> None:
-        """Start with new memory: all recordings were dropped."""
+        """Start with new memory after all recordings were dropped."""
         ...
 
 
 class CudaRecorder:
-    """Records by stream capture. All recordings share one memory pool, so they must be repeated one at a time.
+    """Record by stream capture. All recordings share one memory pool, so they must be replayed one at a time.
 
     Args:
         device: the GPU, with its index.
@@ -69,7 +69,7 @@ class CudaRecorder:
             graph = torch.cuda.CUDAGraph()
             if generator is not None:
                 graph.register_generator_state(generator)
-            # Other threads may ask for the GPU's memory meanwhile.
+            # Other threads may query the GPU's memory meanwhile.
             with (
                 _without_collection(),
                 torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
@@ -85,19 +85,19 @@ class CudaRecorder:
         return replay
 
     def forget(self) -> None:
-        """Take another memory pool for the next recording; all former ones were dropped."""
+        """Use a new memory pool for the next recording, after all earlier ones were dropped."""
         self._stream = self._pool = None
         self.held_bytes = 0
 
 
 def first_line(exc: BaseException) -> str:
-    """The first line of an error, short enough for a log."""
+    """First line of an error, short enough for a log."""
     return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
 
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """Keep Python from collecting garbage: a tensor that is freed during a capture would end it."""
+    """Disable garbage collection: freeing a tensor during a capture would invalidate it."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,7 +1,7 @@
-"""How much memory this machine has for this process: Linux's own figures, and what control groups leave of them.
+"""Host memory available to this process: Linux's own numbers, within control group limits. No torch; any thread.
 
-Containers and systemd bound memory by control groups, of which there are two kinds: one tree for everything (v2), and
-one for each resource (v1). Whoever goes beyond a bound is killed, whatever the machine still has. No torch; any thread.
+Containers and systemd limit memory by control groups, in two versions: one tree for everything (v2), or one for each
+resource (v1). A process that exceeds a limit is killed, however much memory the machine has left.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
 class HostMemory(NamedTuple):
-    """Bytes that this process can have altogether, and what is free of them."""
+    """Bytes available to this process in total, and the free part of them."""
 
     total_bytes: int
     free_bytes: int
 
 
 def look_at_memory(root: Path = Path("/")) -> HostMemory | None:
-    """What this process may have; None on systems that do not tell. `root` is where proc and sys are."""
+    """Memory available to this process; None on systems without /proc/meminfo. `root` contains proc and sys."""
     facts = _read(root / "proc" / "meminfo") or ""
     values = {name: int(text) * 1024 for name, text in re.findall(r"^(\w+):\s*(\d+) kB$", facts, re.MULTILINE)}
     if "MemTotal" not in values or "MemAvailable" not in values:
@@ -35,7 +35,7 @@ def look_at_memory(root: Path = Path("/")) -> HostMemory | None:
 
 
 def _bounds(root: Path) -> Iterator[tuple[int, int]]:
-    """The bound of each control group that this process is in, with what is used of it, in bytes."""
+    """Limit and use, in bytes, of each control group of this process."""
     trees = root / "sys" / "fs" / "cgroup"
     for line in (_read(root / "proc" / "self" / "cgroup") or "").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -45,7 +45,7 @@ def _bounds(root: Path) -> Iterator[tuple[int, int]]:
             folder, names = trees, _V2
         else:
             continue
-        # A group's parents bound it too. In a container the path may be the host's, and only the top is to be seen.
+        # A group's parents limit it too. In a container the path may be the host's, and only the top is visible.
         parts = [part for part in PurePosixPath(path).parts if part not in ("/", "..")]
         for depth in range(len(parts) + 1):
             bound = _bound(folder.joinpath(*parts[:depth]), names)
@@ -54,7 +54,7 @@ def _bounds(root: Path) -> Iterator[tuple[int, int]]:
 
 
 def _bound(folder: Path, names: tuple[str, str, str]) -> tuple[int, int] | None:
-    """What one group may have and uses; pages of files that can be dropped at once do not count as used."""
+    """Limit and use of one group; file pages that can be dropped at once do not count as used."""
     limit, used = (_number(_read(folder / name)) for name in names[:2])
     if limit is None or used is None:
         return None

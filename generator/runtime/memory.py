@@ -1,4 +1,4 @@
-"""Memory that a device has to spare: measured, bounded and claimed."""
+"""Memory budget of a device: measured, limited and claimed. Any thread."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from generator.runtime.host_memory import look_at_memory
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """What a dream may use.
+    """Memory that a dream may use.
 
     Attributes:
-        free_bytes: asked before each dream; answers None where nobody knows.
-        claim: asked before each step, where there is one; raises torch's or Python's error for what cannot be had.
+        free_bytes: called before each dream; returns None if unknown.
+        claim: called before each step, if set; raises torch's or Python's error if the memory is not available.
     """
 
     free_bytes: Callable[[], int | None] = lambda: None
@@ -24,7 +24,7 @@ class MemoryBudget:
 
     @classmethod
     def of(cls, device: torch.device, share: float = 1.0) -> MemoryBudget:
-        """The budget of a device; of a GPU only `share` is used, by all models and dreams of this process together."""
+        """Budget of a device; of a GPU only `share` is used, by all models and dreams of this process together."""
         if device.type == "cpu":
             return cls(_free_on_host, _claim_on_host)
         return cls(lambda: _free_on_gpu(device, share))
@@ -45,7 +45,7 @@ def gpu_memory(device: torch.device) -> dict[str, int]:
 
 
 def _free_on_gpu(device: torch.device, share: float) -> int:
-    """What no program holds and what torch holds without using it, but no more than the share leaves."""
+    """Memory that no program holds, plus memory torch holds unused, limited by the share."""
     free, total = torch.cuda.mem_get_info(device)
     used, held = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
     return max(0, min(free + held - used, int(total * share) - used))
@@ -57,5 +57,5 @@ def _free_on_host() -> int | None:
 
 
 def _claim_on_host(count: int) -> None:
-    """See that the system gives so many bytes; they are not touched, and given back at once."""
+    """Check that the system can allocate this many bytes; they are not touched and are freed at once."""
     torch.empty(count, dtype=torch.uint8, device="cpu")

@@ -1,4 +1,4 @@
-"""What the CPU can, by what Linux says of it. No torch; any thread."""
+"""CPU features, as reported by Linux. No torch; any thread."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _FLAGS = ("avx512_bf16", "amx_bf16")
 
 
 def multiplies_bfloat16(facts: str | None = None, machine: str | None = None) -> bool:
-    """Whether it multiplies bfloat16 itself; by default this machine's, else by its /proc/cpuinfo and kind.
+    """True if the CPU multiplies bfloat16 natively; the defaults are this machine's /proc/cpuinfo and type.
 
-    No in case of doubt: a CPU that only imitates it is several times slower with it than with float32.
+    False in case of doubt: a CPU that emulates it is several times slower with it than with float32.
     """
     if facts is None:
         facts = _FACTS.read_text("utf-8", "replace") if _FACTS.is_file() else ""

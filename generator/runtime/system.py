@@ -1,4 +1,4 @@
-"""What torch finds on this machine, for the one who looks after it. Any thread; torch is imported when it is asked."""
+"""Torch version and GPUs of this machine, for the bot's host. Any thread; torch is imported on the first call."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from generator.errors import GeneratorError
 
 @dataclass(frozen=True)
 class GPU:
-    """A graphics card that torch can use.
+    """A GPU that torch can use.
 
     Attributes:
-        name: as its driver calls it.
+        name: as reported by its driver.
         architecture: its generation as torch names it, such as `sm_75`.
-        supported: whether this torch holds machine code for it.
-        memory_bytes: all that it has.
-        free_bytes: what no program holds at the moment.
+        supported: True if this torch contains machine code for it.
+        memory_bytes: its total memory.
+        free_bytes: memory that no program holds at the moment.
     """
 
     name: str
@@ -29,13 +29,13 @@ class GPU:
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to paint with.
+    """Torch build and hardware.
 
     Attributes:
         torch: its version.
-        cuda: the version of CUDA that it was built for; None for a torch that knows the CPU only.
-        gpus: graphics cards that it can use.
-        complaint: what torch says about a driver that it cannot use; empty if it says nothing.
+        cuda: the CUDA version it was built for; None for a CPU-only torch.
+        gpus: GPUs that it can use.
+        complaint: torch's warning about an unusable driver; empty if there is none.
     """
 
     torch: str
@@ -45,10 +45,10 @@ class Machine:
 
 
 def look_at_machine() -> Machine:
-    """Ask torch. On a machine with a GPU this takes a little of its memory until the process ends.
+    """Query torch. On a machine with a GPU this uses a little of its memory until the process ends.
 
     Raises:
-        GeneratorError: if torch is not there or cannot be loaded.
+        GeneratorError: if torch is not installed or cannot be loaded.
     """
     try:
         import torch
@@ -73,7 +73,7 @@ def _gpu(number: int) -> GPU:
     properties = torch.cuda.get_device_properties(number)
     major, minor = properties.major, properties.minor
     built_for = [name.removeprefix("sm_") for name in torch.cuda.get_arch_list() if name.startswith("sm_")]
-    # Machine code runs on later cards of the same generation as well.
+    # Machine code also runs on later cards of the same generation.
     supported = any(
         int(name[:-1]) == major and int(name[-1]) <= minor for name in (n.rstrip("af") for n in built_for) if name
     )

@@ -25,7 +25,7 @@ VISION = {"vit": {"vision_layers": 1, "vision_patch_size": 16}, "resnet": {"visi
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tiny models gain nothing from threads, and lose to each other's."""
+    """Use one thread: tiny models gain nothing from several."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -97,7 +97,7 @@ def ensemble(vqgan: VQGAN, make_clip: Callable[..., CLIP]) -> Models:
 
 @pytest.fixture(scope="session")
 def make_request() -> Callable[..., GenerationRequest]:
-    """A small request; settings by name, and parts of the request by theirs."""
+    """A small request; settings and parts of the request by name."""
 
     def make(prompt: str = "a red apple", **values: object) -> GenerationRequest:
         parts = {name: values.pop(name) for name in ("image_prompts", "init_image", "parent", "stopped_at")
@@ -124,7 +124,7 @@ def png() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def dreamt() -> Callable[..., Dream]:
-    """A dream that was stepped to its end, or for so many steps."""
+    """A dream stepped to its end, or for a number of steps."""
 
     def run(dream: Dream, steps: int | None = None) -> Dream:
         while not dream.finished and (steps is None or dream.progress.step < steps):

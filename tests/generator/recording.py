@@ -9,12 +9,12 @@ import torch
 
 
 class Repeating:
-    """Runs work three times to warm up, then once at each replay; results lie in tensors that the next one overwrites.
+    """Run work three times to warm up, then once per replay; results are in tensors that the next replay overwrites.
 
     Attributes:
         recorded: number of recordings.
         replayed: number of replays of all of them.
-        failing: raised in place of recording, if given.
+        failing: raised instead of recording, if given.
         held_bytes: a thousand for each recording that was not forgotten.
     """
 

@@ -1,4 +1,4 @@
-"""Bad prompts, settings, pictures and recipes, each with the very sentence that a person reads.
+"""Bad prompts, settings, pictures and recipes, each with the exact sentence that a person reads.
 
 Bad checkpoints have a table in checkpoints/test_bad_checkpoints.py, bad snapshots in test_bad_snapshots.py.
 """

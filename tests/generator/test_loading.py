@@ -1,4 +1,4 @@
-"""Model sets on disk: the starter's layout written, read, and spoilt file by file."""
+"""Model sets on disk: the starter's layout written, read, and corrupted file by file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a typed text is read as scenes, prompts, weights and stops."""
+"""Parsing of a typed text into scenes, prompts, weights and stops."""
 
 import math
 

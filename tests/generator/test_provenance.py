@@ -1,4 +1,4 @@
-"""By what a picture was made: said where it differs, and followed by `again` where it can be."""
+"""Provenance: reported where it differs, and followed by `again` where possible."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_starters_picture_is_painted_again_to_the_byte_though_the_number_of_
 def test_where_again_cannot_follow_it_says_so_before_it_paints(
     starter: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """More threads than any machine is asked for: the picture is painted by those there are."""
+    """With more threads than any machine has, the picture is generated with those available."""
     monkeypatch.chdir(tmp_path)
     assert cli.main(("a red apple", *QUICK, "-o", "a.png"), load=lambda name, device: starter) == 0
     recipe = read_recipe(Path("a.png").read_bytes())

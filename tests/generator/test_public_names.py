@@ -1,4 +1,4 @@
-"""The public names of the generator, and that they cost no torch."""
+"""The public names of the generator; listing them does not import torch."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ WITHOUT_TORCH = [
 
 
 def modules_after(code: str) -> set[str]:
-    """The modules that a fresh Python has loaded after it ran `code`."""
+    """Modules that a fresh Python has loaded after running `code`."""
     show = f"{code}\nimport sys\nprint(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True, timeout=120)
     return set(result.stdout.split())

@@ -1,4 +1,4 @@
-"""Recipes: every request comes back from JSON and from a picture, and hostile ones get a sentence."""
+"""Recipes: every request round-trips through JSON and a picture, and hostile ones get a readable error."""
 
 import base64
 import hashlib
@@ -179,7 +179,7 @@ def image_table(encoded: object, digest: str | None = None) -> Change:
 
 
 def as_picture(data: bytes) -> Change:
-    """Put other bytes in the place of the init image, under their own digest."""
+    """Replace the init image by other bytes, under their own digest."""
 
     def change(content: dict[str, Any]) -> None:
         digest = hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""Requests: what belongs together, and what contradicts itself."""
+"""Requests: valid combinations and contradictions."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The settings: ranges, types, merging and reading what somebody typed."""
+"""The settings: ranges, types, merging and parsing of typed text."""
 
 import json
 from dataclasses import Field, fields

@@ -1,4 +1,4 @@
-"""Models of one's own on the command line: --vqgan, --vqgan-config and --perceptor."""
+"""A user's own models on the command line: --vqgan, --vqgan-config and --perceptor."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def flags(*words: str) -> OwnModels | None:
 
 @pytest.fixture
 def files(tmp_path: Path, vqgan: VQGAN, vqgan_config: DictConfig, make_clip: Callable[..., CLIP]) -> Path:
-    """A folder with the tiny VQGAN, its yaml and two perceptors; models are converted in it too."""
+    """A folder with the tiny VQGAN, its yaml and two perceptors; models are also converted in it."""
     torch.save({"state_dict": vqgan.state_dict()}, tmp_path / "My tiny.ckpt")
     OmegaConf.save(vqgan_config, tmp_path / "tiny.yaml")
     for kind, heads in (("vit", 1), ("resnet", 4)):

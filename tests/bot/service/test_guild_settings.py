@@ -85,7 +85,8 @@ async def test_a_role_may_have_more_painted_at_once_also_after_a_restart(tmp_pat
     bench.engine.open.clear()
     ben = [await bench.imagine(who=requester(2)) for _ in range(2)]
     await bench.reaches(ben[0].id, JobState.RUNNING)
-    assert (await bench.service.queue.places())[ben[1].id].place == 1
+    view = await bench.service.view(ben[1].id)
+    assert view is not None and view.place is not None and view.place.place == 1
     bench.engine.open.set()
     await bench.service.close()
 

@@ -1,4 +1,4 @@
-"""Model files as people publish them, small: Lightning checkpoints and TorchScript archives."""
+"""Small model files in the published formats: Lightning checkpoints and TorchScript archives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from generator.models.vqgan import VQGAN
 from tests.generator.tiny import describe_clip
 
-# What OpenAI's archives hold as tensors beside the weights.
+# OpenAI's archives contain these tensors beside the weights.
 FACTS = {"input_resolution": 32, "context_length": 77, "vocab_size": 49408}
 
 
@@ -62,7 +62,7 @@ def yaml(tmp_path: Path, vqgan_config: DictConfig) -> Path:
 
 @pytest.fixture(scope="session")
 def foreign_class() -> Iterator[type]:
-    """A class of a module that is there while a checkpoint is written; reading must not miss it."""
+    """A class whose module exists only while a checkpoint is written; reading must work without it."""
     module = types.ModuleType("lightning_of_old")
     module.ModelCheckpoint = type("ModelCheckpoint", (dict,), {"__module__": module.__name__})
     sys.modules[module.__name__] = module

@@ -1,4 +1,4 @@
-"""What bad model files are made of: zips that contradict themselves, tensors that cannot be, pickles that attack."""
+"""Parts of bad model files: inconsistent zips, impossible tensors, malicious pickles."""
 
 import io
 import os
@@ -17,21 +17,21 @@ from generator.errors import CheckpointError
 
 
 class Attack:
-    """Unpickled by Python it makes a file in the current folder."""
+    """Create a file in the current folder if Python unpickles it."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return os.mkdir, ("made by the attack",)
 
 
 class StorageReference:
-    """Pickles as the reference to a storage that torch.save would write."""
+    """Pickle as the reference to a storage that torch.save would write."""
 
     def __init__(self, key: str, count: int, kind: type = torch.FloatStorage) -> None:
         self.id = ("storage", kind, key, "cpu", count)
 
 
 class RawTensor:
-    """Pickles as a tensor with any numbers at all, also such as no tensor can have."""
+    """Pickle as a tensor with any numbers, including impossible ones."""
 
     def __init__(self, storage: StorageReference, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> None:
         self.arguments = (storage, offset, shape, stride, False, OrderedDict())
@@ -53,7 +53,7 @@ def pickled(tree: object) -> bytes:
 
 
 def zipped(path: Path, records: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
-    """A zip file of these records; a name that ends in #2 stands for the same name once more."""
+    """A zip file of these records; a name that ends in #2 is a duplicate of the same name."""
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w", compression) as archive:
         warnings.filterwarnings("ignore", message="Duplicate name")
         for name, content in records.items():
@@ -72,7 +72,7 @@ def legacy(state: Mapping[str, object]) -> bytes:
 
 
 def by_hand(path: Path, tree: object, **records: bytes) -> None:
-    """A file like torch.save's, whose description and records can contradict each other."""
+    """A file in the form of torch.save's, whose description and records can contradict each other."""
     contents = {"a/data.pkl": pickled(tree), "a/version": b"3\n"}
     zipped(path, contents | {f"a/data/{name}": content for name, content in records.items()})
 
@@ -84,7 +84,7 @@ def rewritten(path: Path, content: bytes, change: Callable[[dict[str, bytes]], d
 
 
 def refused(path: Path, words: str, weights: Weights) -> str:
-    """The sentence; nothing may have run, and nothing but the file and its kin may be there afterwards."""
+    """Return the error's sentence, after checking that nothing ran and only the file and its siblings exist."""
     before = sorted(path.parent.iterdir())
     with pytest.raises(CheckpointError, match=words) as caught:
         open_converted(path, path.with_name("converted.safetensors"), weights)

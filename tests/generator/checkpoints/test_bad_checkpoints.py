@@ -1,4 +1,4 @@
-"""Broken and hostile checkpoints: each is refused with a sentence, runs nothing and leaves nothing behind."""
+"""Broken and hostile checkpoints: each is rejected with a readable error, runs nothing and leaves nothing behind."""
 
 import io
 import json
@@ -37,7 +37,7 @@ CASES: dict[str, tuple[Maker, str]] = {}
 
 
 def case(name: str, words: str) -> Callable[[Maker], Maker]:
-    """Register what writes a bad file, and what the sentence about it has to say."""
+    """Register a function that writes a bad file, and the expected error."""
 
     def register(maker: Maker) -> Maker:
         CASES[name] = maker, words
@@ -340,7 +340,7 @@ def _(path: Path, state: State) -> None:
 
 
 def lying(path: Path, state: State, codebook: RawTensor, content: bytes) -> None:
-    """A file with all of the VQGAN's tensors, zeros, but for a codebook that lies about `content`."""
+    """A file with all of the VQGAN's tensors, zeros, except for a codebook that misstates `content`."""
     tree: dict[str, object] = {}
     records = {"x": content}
     for number, (name, tensor) in enumerate(state.items()):

@@ -1,4 +1,4 @@
-"""Files that are no CLIP, or a damaged one: each is refused with a sentence."""
+"""Files that are not a CLIP, or a damaged one: each is rejected with a readable error."""
 
 from collections.abc import Callable
 from pathlib import Path

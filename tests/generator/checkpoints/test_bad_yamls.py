@@ -1,4 +1,4 @@
-"""Yaml files that describe no VQGAN, or try to do harm: each is refused with a sentence that names it."""
+"""Yaml files that describe no VQGAN, or are malicious: each is rejected with an error that names it."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Checkpoints in all the shapes in which they are published, converted once and then read in that form only."""
+"""Checkpoints in all published forms, converted once and then read only in the converted form."""
 
 import copy
 import json
@@ -32,7 +32,7 @@ Wrap = Callable[[Mapping[str, Tensor]], dict[str, object]]
 
 
 def opened(path: Path, yaml: Path, **arguments: object) -> dict[str, Tensor]:
-    """What the tiny VQGAN's file is converted to."""
+    """Convert the tiny VQGAN's file and open the result."""
     weights = VQGANWeights(read_config(yaml))
     return open_converted(path, path.with_name("converted.safetensors"), weights, **arguments).tensors
 

@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that fails in every way that real ones do."""
+"""Downloads from a local server with all the failures of real ones."""
 
 import contextlib
 import hashlib
@@ -25,7 +25,7 @@ PAGE = b"<!DOCTYPE html><html><body>This file is no longer here.</body></html>"
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves MODEL under /good and something else under each other path; `asked` are path and Range of each request."""
+    """Serve MODEL under /good and something else under each other path; `asked` are path and Range of each request."""
 
     daemon_threads = True
 
@@ -39,12 +39,12 @@ class Server(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/{path}"
 
     def file(self, *paths: str, sha256: str | None = None) -> SourceFile:
-        """A file of the catalogue whose mirrors are these paths."""
+        """A catalogue file with these paths as mirrors."""
         return SourceFile("model.safetensors", tuple(map(self.url, paths)), 3, sha256)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """One request; the path says what goes wrong."""
+    """Handle one request; the path selects the failure."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -77,7 +77,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.model(path)
 
     def model(self, path: str) -> None:
-        """MODEL, or the rest of it where that is asked for; /drops breaks off in the middle as often as it is told."""
+        """Send MODEL, or the requested range of it; /drops disconnects midway the configured number of times."""
         wanted, condition = self.headers["Range"], self.headers["If-Range"]
         begin = 0
         if wanted and path != "no-range" and condition == self.server.etag:
@@ -122,7 +122,7 @@ def server() -> Iterator[Server]:
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in a folder, but for the lock."""
+    """Names in a folder, except the lock."""
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
 
 

@@ -1,4 +1,4 @@
-"""Model files looked at: what is ready, what is not there, what is broken; nothing is changed by looking."""
+"""Inspection of model files: ready, missing or broken; inspecting changes nothing."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ TINY = SourceFile("tiny.ckpt", (), 1)
 
 @pytest.fixture
 def published(tmp_path: Path, weights: dict[str, Tensor]) -> Path:
-    """A file of the catalogue, put into the models folder by hand."""
+    """A catalogue file, placed in the models folder by hand."""
     path = tmp_path / TINY.name
     torch.save(weights, path)
     return path
@@ -29,7 +29,7 @@ def published(tmp_path: Path, weights: dict[str, Tensor]) -> Path:
 
 @pytest.fixture
 def used(published: Path, yaml: Path) -> Path:
-    """The same after its first use: converted and pinned."""
+    """The same file after first use: converted and pinned."""
     open_converted(published, target_in(published.parent, TINY.name), VQGANWeights(read_config(yaml)))
     return published
 

@@ -20,7 +20,7 @@ TOLERANCE = 1e-4
 
 
 class TamingVQGAN(nn.Module):
-    """taming's VQModel or GumbelVQ, put together from its modules as its Lightning class does."""
+    """taming's VQModel or GumbelVQ, assembled from its modules like its Lightning class."""
 
     def __init__(self, config: DictConfig) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class TamingVQGAN(nn.Module):
 
 
 def pair(config: DictConfig) -> tuple[VQGAN, TamingVQGAN]:
-    """Ours and taming's with the same random weights, none of which is zero."""
+    """Ours and taming's with the same random weights, all non-zero."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         theirs = TamingVQGAN(config)
@@ -86,7 +86,7 @@ def pictures() -> Tensor:
 def test_encode_and_quantise_equal_tamings(both: tuple[VQGAN, TamingVQGAN]) -> None:
     ours, theirs = both
     if theirs.gumbel:
-        # taming draws noise even in eval; scores this far apart drown it, and the best code wins.
+        # taming adds noise even in eval mode; scores this far apart outweigh it, and the best code wins.
         theirs = copy.deepcopy(theirs)
         theirs.quantize.proj.weight *= 1e6
         theirs.quantize.proj.bias *= 1e6
@@ -127,7 +127,7 @@ def test_quantising_takes_the_nearest_code(both: tuple[VQGAN, TamingVQGAN]) -> N
 def test_a_perceptor_equals_clip(make_clip: Callable[..., CLIP], kind: str, half: bool) -> None:
     reference = make_clip(kind, 64)
     if half:
-        # As clip.load makes it from OpenAI's file: build_model rounds the weights to fp16.
+        # Like clip.load from OpenAI's file: build_model rounds the weights to fp16.
         reference = build_model(reference.state_dict()).float()
     perceptor = Perceptor.from_state("tiny", reference.state_dict())
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(8))

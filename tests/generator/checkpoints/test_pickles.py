@@ -1,4 +1,4 @@
-"""The reader of pickles: it gets the same plain values as Python's own, and does nothing else that a pickle says."""
+"""The pickle reader returns the same plain values as Python's own, and executes nothing."""
 
 import collections
 import os
@@ -28,7 +28,7 @@ def read(content: bytes) -> object:
 
 
 class Attack:
-    """Unpickled by Python it makes a file."""
+    """Create a file if Python unpickles it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -64,7 +64,7 @@ def test_nothing_runs(tmp_path: Path, protocol: int) -> None:
     assert not target.exists()
     assert isinstance(found["state_dict"], Foreign)
     with pytest.raises(FileExistsError):
-        pickle.loads(content)  # noqa: S301 - shows that the pickle is as bad as it says
+        pickle.loads(content)  # noqa: S301 - proves that the pickle is malicious
     assert target.exists()
 
 

@@ -1,4 +1,4 @@
-"""config.yaml's part in a picture, and the order in which defaults hold."""
+"""config.yaml's settings, and the precedence of defaults."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command line, end to end with tiny models: files, lines, exit codes, Ctrl-C, and one sentence for wrong input."""
+"""The command line, end to end with tiny models: files, output, exit codes, Ctrl-C, one sentence for invalid input."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def run(models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def paint(run: Run) -> Run:
-    """Paint something small from the start that the models' defaults leave."""
+    """Generate a small picture from the start in the models' defaults."""
     return lambda *arguments: run(*QUICK, *arguments)
 
 

@@ -1,4 +1,4 @@
-"""`python -m generator models`: the list, and what fetching says."""
+"""`python -m generator models`: the list, and the output of fetching."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Names of files: short, safe, never taken, and refused before anything is painted."""
+"""File names: short, safe, not taken, and rejected before anything is generated."""
 
 from pathlib import Path
 

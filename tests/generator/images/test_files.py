@@ -1,4 +1,4 @@
-"""Pictures from outside: what is accepted, how it is made plain, and what is refused before it is decoded."""
+"""Untrusted pictures: accepted formats, normalisation, and rejection before decoding."""
 
 import math
 import struct
@@ -34,7 +34,7 @@ def corners() -> Image.Image:
 
 
 def plain(data: bytes) -> Image.Image:
-    """The picture that `normalise` makes of a file, read by Pillow alone."""
+    """Expected result of `normalise`, from Pillow alone."""
     image = Image.open(BytesIO(images.normalise(data)), formats=("PNG",))
     assert image.mode == "RGB"
     assert not image.info

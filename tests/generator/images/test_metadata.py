@@ -1,4 +1,4 @@
-"""A text inside PNG, JPEG and WebP files: written, read, and read with care."""
+"""Text inside PNG, JPEG and WebP files: written, read, and read defensively."""
 
 import struct
 import zlib
@@ -21,7 +21,7 @@ ascii_text = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_
 
 
 def png_with(kind: bytes, body: bytes) -> bytes:
-    """A PNG file with one more chunk behind the header."""
+    """A PNG file with one more chunk after the header."""
     plain = images.encode(PICTURE, "png")
     chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     return plain[:33] + chunk + plain[33:]

@@ -1,4 +1,4 @@
-"""A hostile picture in a process of its own."""
+"""Hostile pictures, read in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between pictures and tensors."""
+"""Conversion between pictures and tensors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_reading_and_showing_a_picture_changes_nothing(png: Callable[..., bytes]
 
 def test_a_picture_of_another_shape_is_cut_and_not_squashed(png: Callable[..., bytes]) -> None:
     wide = read_image(png(96, 32), Size(32, 32))
-    # Of 96 columns the middle 32 stay; the coloured part reaches from column 24 to 47, so 8 of its columns are gone.
+    # Of 96 columns the middle 32 are kept; the coloured part covers columns 24 to 47, so 8 of its columns are cut off.
     assert (wide[0, 1, 16] < 0.5).sum() == 16
 
 

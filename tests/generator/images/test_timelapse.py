@@ -1,4 +1,4 @@
-"""A film of previews: bounded, evenly spread, playable."""
+"""Timelapse of previews: bounded, evenly spaced, playable."""
 
 from io import BytesIO
 from itertools import pairwise

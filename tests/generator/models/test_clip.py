@@ -1,4 +1,4 @@
-"""The perceptor against clip itself: embeddings, vocabulary, and state dicts that do not fit."""
+"""The perceptor compared with clip itself: embeddings, vocabulary, and state dicts that do not fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = ["vit", "resnet"]
 
 
 def pruned(state: dict[str, Tensor], *texts: str) -> dict[str, Tensor]:
-    """The state dict with only those rows of the vocabulary that the texts need, as the starter has it."""
+    """The state dict with only the vocabulary rows that the texts need, like the starter's."""
     ids = torch.unique(clip.tokenize(list(texts)))
     return {**state, "token_embedding.weight": state["token_embedding.weight"][ids], "vocabulary": ids}
 

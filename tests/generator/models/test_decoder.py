@@ -1,4 +1,4 @@
-"""The lean decoder against taming's own forward: value, gradient, memory, and when it stands back."""
+"""The lean decoder compared with taming's own forward: value, gradient, memory, and fallback."""
 
 from __future__ import annotations
 

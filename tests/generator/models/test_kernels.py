@@ -1,7 +1,7 @@
-"""Triton's group norm with SiLU: numbers by its interpreter, machine code for three cards, tilings, the trial.
+"""Triton's group norm with SiLU: results by its interpreter, machine code for three GPUs, tilings, the trial.
 
 Triton must know before its import whether it interprets, so this file runs itself as a program, with TRITON_INTERPRET=1
-and once for all cases, and judges the figures that it prints.
+and once for all cases, and checks the printed figures.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ tl: Any = getattr(kernels, "tl", None)
 EPSILON = 1e-6
 LAYOUTS = {"last": torch.channels_last, "contiguous": torch.contiguous_format}
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-# One unit in the last place: the interpreter cuts bfloat16 off in place of rounding.
+# One unit in the last place: the interpreter truncates bfloat16 instead of rounding.
 UNITS = {"fp32": 0.0, "fp16": 2.0**-10, "bf16": 2.0**-7}
 
 
@@ -44,9 +44,9 @@ class Case:
     mean: float = 0.5
     deviation: float = 2.0
     tolerance: float = 2e-6
-    """Of float32 arithmetic, as a share of the largest element."""
+    """Tolerance of float32 arithmetic, as a share of the largest element."""
     sizes: tuple[int, int, int] | None = None
-    """Side of a square tile, programs, and parts combined at once, in place of the module's own sizes."""
+    """Side of a square tile, programs, and parts combined at once, instead of the module's own sizes."""
 
 
 SHAPES: dict[str, tuple[tuple[int, int, int, int], int]] = {
@@ -136,7 +136,7 @@ def with_gradient(function: Callable[[Tensor], Tensor], images: Tensor, gradient
 
 
 def share_of_tolerance(case: Case, own: Tensor, other: Tensor) -> float:
-    """The largest error as a share of what is allowed; not finite if the result is not."""
+    """Largest error as a share of the tolerance; not finite if the result is not."""
     allowed = UNITS[case.dtype] * other.abs() + case.tolerance * other.abs().max()
     return ((own.double() - other).abs() / allowed).max().item()
 
@@ -157,7 +157,7 @@ def resized(sizes: tuple[int, int, int] | None) -> Iterator[None]:
 
 
 def compare(case: Case, device: str = "cpu") -> tuple[float, float]:
-    """Errors of value and gradient, as shares of what is allowed."""
+    """Errors of value and gradient, as shares of the tolerance."""
     images, (weight, bias) = pictures(case).to(device), layer(case.shape[1])
     weight, bias, gradient = weight.to(device), bias.to(device), gradients(case).to(device)
     with resized(case.sizes):
@@ -168,7 +168,7 @@ def compare(case: Case, device: str = "cpu") -> tuple[float, float]:
 
 
 def slopes() -> tuple[float, float]:
-    """How the result changes along a direction: by central difference, and by the gradient."""
+    """Change of the result along a direction: by central difference, and by the gradient."""
     case = Case((1, 6, 9, 7), 2)
     images, (weight, bias), gradient = pictures(case), layer(6), gradients(case)
     direction, step = noise(case, 4), 1e-2
@@ -200,7 +200,7 @@ def refused(*shape: int, groups: int = 2, dtype: torch.dtype = torch.float32, ch
 
 
 def _last_offsets(found: Any, pixels: Any, channels: Any, CHANNELS_LAST: tl.constexpr) -> None:  # noqa: ANN401
-    """As a kernel: offsets of the last pixel's last two channels in each picture."""
+    """Offsets of the last pixel's last two channels in each picture, as a kernel."""
     pixel, channel = pixels - 1 + tl.arange(0, 1), channels - 2 + tl.arange(0, 2)
     offset, _ = kernels._offsets(pixel, channel, pixels, channels, CHANNELS_LAST)
     tl.store(found + tl.program_id(1) * 2 + tl.arange(0, 2)[None, :], offset)
@@ -217,7 +217,7 @@ def offsets_are_wide() -> bool:
 
 
 def trial_error(capability: tuple[int, int], tolerance: float = kernels._TRIAL_TOLERANCE) -> str:
-    """Complaint of the trial, run on the CPU as if it were such a card; empty if it has none."""
+    """Error of the trial, run on the CPU as if it were such a GPU; empty if there is none."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
         patch.setattr(kernels, "_TRIAL_TOLERANCE", tolerance)
@@ -324,17 +324,17 @@ def test_tilings_of_real_shapes_fill_a_gpu_and_waste_little(
     # 16 elements a thread, and rows of at least 256 bytes in half formats.
     assert tiling.tile_pixels * tiling.tile_channels == 2048
     assert (tiling.tile_channels if layout == "last" else tiling.tile_pixels) >= 128
-    # Each part has pixels, and all pixels a part.
+    # Each part has pixels, and each pixel a part.
     assert (tiling.parts - 1) * tiling.part_pixels < pixels <= tiling.parts * tiling.part_pixels
     assert tiling.pixel_tiles * tiling.tile_pixels >= pixels
     assert tiling.channel_tiles * tiling.tile_channels == channels
-    # At most a third of the threads idle, none at all with channels last.
+    # At most a third of the threads idle, none at all with channels-last.
     assert tiling.writing_programs * 2048 <= pixels * channels * (1 if layout == "last" else 4 / 3)
     # As many programs as there are tiles for small pictures, 512 to 1,024 for all others; grids are below 2^31.
     assert tiling.summing_programs <= 1024
     assert tiling.steps == 1 or tiling.summing_programs >= 512
     assert 64 <= tiling.writing_programs < 2**31
-    # A group's parts are combined in one round, and weigh little beside a large picture.
+    # A group's parts are combined in one round, and are small beside a large picture.
     assert tiling.parts * (channels // 32) <= 4096
     if pixels >= 256 * 256:
         assert 2 * tiling.parts * 4 <= 0.1 * pixels * 2
@@ -342,14 +342,14 @@ def test_tilings_of_real_shapes_fill_a_gpu_and_waste_little(
 
 @dataclass(frozen=True)
 class Code:
-    """A kernel compiled without its card."""
+    """A kernel compiled without its GPU."""
 
     ptx: str
     cubin: bytes
     shared_bytes: int
 
     def resources(self, folder: Path) -> dict[str, int]:
-        """Registers a thread, and bytes of stack and of registers spilled, as cuobjdump reads them."""
+        """Registers per thread, and bytes of stack and of spilled registers, as cuobjdump reports them."""
         import triton
 
         program = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
@@ -363,7 +363,7 @@ KERNELS = ["_sum_moments", "_combine_moments", "_normalise", "_sum_gradients", "
 
 
 def compile_ahead(name: str, capability: int, dtype: str, pixels: int, channels: int, groups: int, layout: str) -> Code:
-    """Compile a kernel for a card, specialised as Triton does at a launch: ones, multiples of 16, aligned tensors."""
+    """Compile a kernel for a GPU, specialised as Triton does at a launch: ones, multiples of 16, aligned tensors."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -420,7 +420,7 @@ def check_code(code: Code, name: str, dtype: str, folder: Path) -> None:
     resources = code.resources(folder)
     assert resources["LOCAL"] == resources["STACK"] == 0
     assert resources["REG"] <= 128  # of 65,536: at least four blocks of 128 threads on a multiprocessor
-    # Pictures are read and written by 16 bytes a thread: 8 elements in half formats, 4 in float32.
+    # Pictures are read and written in 16 bytes per thread: 8 elements in half formats, 4 in float32.
     at_once = 4 if dtype == "fp32" else 2
     read = {"_sum_moments": 1, "_normalise": 1, "_sum_gradients": 2, "_propagate": 2}.get(name)
     if read:

@@ -1,4 +1,4 @@
-"""Lean layers against torch's own: values, input gradients, what is kept, and what takes the way of Winograd."""
+"""Lean layers compared with torch's own: values, input gradients, kept memory, and the choice of Winograd."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pictures(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def with_gradient(function: Callable[[Tensor], Tensor], images: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and input gradient, for an uneven gradient of the value."""
+    """Value and input gradient, for a non-uniform gradient of the value."""
     leaf = images.clone().requires_grad_(True)
     value = function(leaf)
     value.backward(torch.linspace(-1, 2, value.numel()).view(value.shape).to(value.dtype))
@@ -42,13 +42,13 @@ def with_gradient(function: Callable[[Tensor], Tensor], images: Tensor) -> tuple
 
 
 def apart(ours: tuple[Tensor, Tensor], plain: tuple[Tensor, Tensor]) -> float:
-    """The largest difference of value or gradient, as a share of the largest element of it."""
+    """Largest difference of value or gradient, as a share of its largest element."""
     pairs = zip(ours, plain, strict=True)
     return max(((mine.double() - other).abs().max() / other.abs().max()).item() for mine, other in pairs)
 
 
 def kept_bytes(function: Callable[[], Tensor], but: nn.Module) -> int:
-    """What autograd keeps beside the weights of a layer."""
+    """Bytes that autograd keeps beside a layer's weights."""
     sizes: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def kept_bytes(function: Callable[[], Tensor], but: nn.Module) -> int:
     ("channels", "out", "kernel", "height", "width"),
     [
         (8, 12, 3, 5, 7),  # small: torch's own
-        (24, 3, 3, 9, 6),  # thin: the gradient by the turned kernel
+        (24, 3, 3, 9, 6),  # thin: the gradient by the flipped kernel
         (96, 32, 1, 6, 6),
         (64, 64, 3, 32, 32),  # Winograd from here on
         (64, 96, 3, 33, 41),

@@ -1,4 +1,4 @@
-"""What the words of a prompt name."""
+"""Names found in the words of a prompt."""
 
 from __future__ import annotations
 

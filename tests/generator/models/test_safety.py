@@ -1,4 +1,4 @@
-"""The check of finished pictures, with perceptors whose answers are known."""
+"""The safety check, with perceptors whose answers are known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RED, BLUE = Image.new("RGB", (64, 48), "red"), Image.new("RGB", (64, 48), "blue"
 
 
 class KnowsRed:
-    """A perceptor to which red pictures are unsafe ones. It knows only the words that it was given."""
+    """A perceptor that considers red pictures unsafe. It knows only the words that it was given."""
 
     resolution = 8
     device = torch.device("cpu")

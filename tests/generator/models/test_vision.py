@@ -1,4 +1,4 @@
-"""The vision transformer in fewer operations against clip's own: value, gradient, and what is kept."""
+"""The reduced vision transformer compared with clip's own: value, gradient, and kept memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The VQGAN around taming's parts; its parity with taming itself is shown with the checkpoints."""
+"""The VQGAN around taming's parts; parity with taming itself is tested with the checkpoints."""
 
 from __future__ import annotations
 

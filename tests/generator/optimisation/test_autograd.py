@@ -1,4 +1,4 @@
-"""Gradients that are not derivatives, against their definition."""
+"""Gradients that are not derivatives, compared with their definition."""
 
 from __future__ import annotations
 

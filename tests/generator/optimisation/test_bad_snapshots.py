@@ -1,4 +1,4 @@
-"""Snapshots that are damaged, foreign, of another version or made to deceive: each gets its sentence."""
+"""Snapshots that are damaged, foreign, of another version or malicious: each gets a readable error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The batched crops against a plain version that makes one crop at a time, in double precision."""
+"""The batched crops compared with a plain version that makes one crop at a time, in double precision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def picture(height: int, width: int) -> Tensor:
 
 
 def plain_cut(image: Tensor, cuts: CutoutParams, number: int, side_px: int) -> Tensor:
-    """One crop `[3, side_px, side_px]`: where each pixel looks, and the mean of the four that are there."""
+    """Cut one crop `[3, side_px, side_px]`: sampling position of each pixel, and the mean of the four pixels there."""
     x, y, side, mirror, turn, shift_x, shift_y, tilt_x, tilt_y, *_ = (row[number].item() for row in cuts)
     level = max(0, round(math.log2(side / side_px)))
     most = round(math.log2(max(image.shape[2:]) / side_px))
@@ -52,7 +52,7 @@ def plain_cut(image: Tensor, cuts: CutoutParams, number: int, side_px: int) -> T
 
 
 def plain_augment(crop: Tensor, cuts: CutoutParams, number: int, noise: Tensor) -> Tensor:
-    """One crop's colours, sharpness and noise."""
+    """Change one crop's colours, sharpness and noise."""
     *_, hue, saturation, sharpness, strength = (row[number].item() for row in cuts)
     grey = crop.mean(dim=0, keepdim=True)
     red, green, blue = crop - grey

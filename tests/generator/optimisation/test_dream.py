@@ -1,4 +1,4 @@
-"""The dream as a whole: it improves, repeats, starts everywhere, ends early, and shows what it does."""
+"""The dream as a whole: it improves, is reproducible, supports every start, ends early, and reports its progress."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_an_image_prompt_pulls_towards_it(models: Models, make_request: Make, pn
 
 
 def test_a_picture_agrees_fully_with_itself(models: Models, make_request: Make) -> None:
-    """With no augmentation, a picture of the right size whose embedding is the target has the similarity 1."""
+    """Without augmentation, a picture of the right size whose embedding is the target has the similarity 1."""
     dream = Dream(make_request(cutouts=1, **PLAIN), models)
     image = dream.preview()
     request = make_request("", image_prompts=(ImagePrompt(image=encode(image, "png")),), cutouts=1, **PLAIN)
@@ -272,7 +272,7 @@ def test_what_is_cut_off_is_shown(models: Models, make_request: Make) -> None:
 
 
 class HostReads(TorchDispatchMode):
-    """Counts operations that make the host wait for a value of the device."""
+    """Count operations that make the host wait for a value from the device."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -291,7 +291,7 @@ class HostReads(TorchDispatchMode):
 
 def test_a_step_reads_nothing_back_from_the_device(ensemble: Models, make_request: Make) -> None:
     dream = Dream(make_request("a | b:-1:-0.5", total_variation=1.0, init_weight=1.0, pull=1.0, ema=0.5), ensemble)
-    with HostReads() as by_the_optimiser:  # its count of steps lies on the host
+    with HostReads() as by_the_optimiser:  # its step count is on the host
         dream._latent.update(dream._latent.value.square().sum(), 0.1)
     with HostReads() as in_all:
         dream._improve()

@@ -1,4 +1,4 @@
-"""What a step takes in memory: the estimate from tiny sizes against what autograd keeps at larger ones."""
+"""Memory of a step: the estimate from tiny sizes compared with what autograd keeps at larger ones."""
 
 from __future__ import annotations
 

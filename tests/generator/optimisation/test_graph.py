@@ -1,4 +1,4 @@
-"""Captured steps on a CPU: a recorder that repeats the work itself stands in for CUDA's, all else is the real thing."""
+"""Captured steps on a CPU: a recorder that repeats the work itself replaces CUDA's, everything else is real."""
 
 from __future__ import annotations
 

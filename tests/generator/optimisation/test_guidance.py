@@ -1,4 +1,4 @@
-"""Cutouts judged in groups give what all at once give, in every number format, with only one group in memory."""
+"""Cutouts evaluated in groups: same results as all at once, in every number format, with one group in memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def drawn(judges: ClipGuidance) -> CutoutBatch:
 
 
 def judged(evaluate: Callable[[Tensor], GuidanceResult]) -> tuple[GuidanceResult, Tensor]:
-    """The judgement, and its gradient to the picture."""
+    """The guidance result, and its gradient to the picture."""
     image = IMAGE.clone().requires_grad_(True)
     judgement = evaluate(image)
     (judgement.loss * 2).backward()
@@ -72,7 +72,7 @@ def test_groups_give_the_same_gradient_in_half_precision(
 
 
 class Counting:
-    """A perceptor that notes how many pictures it is shown at once."""
+    """A perceptor that records how many pictures it gets at once."""
 
     def __init__(self, models: Models) -> None:
         self._inner = models.perceptors[0]

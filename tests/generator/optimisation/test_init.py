@@ -1,4 +1,4 @@
-"""Where dreams begin."""
+"""Starts of a dream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The latent under optimisation, against torch's own optimisers and the definition of the moving average."""
+"""The latent under optimisation, compared with torch's own optimisers and the definition of the moving average."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss scale leaves no trace where numbers stay finite, and falls where they do not."""
+"""The loss scale has no effect while numbers stay finite, and is lowered when they do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses against their formulas and the plain loop."""
+"""Losses compared with their formulas and the plain loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def units(*shape: int) -> Tensor:
 
 
 def plain_prompt_loss(images: Tensor, target: Tensor, weight: float, stop: float) -> Tensor:
-    """One prompt, as in K. Crowson's notebook: the gradient is that of max(distance, stop), the value the distance."""
+    """Loss of one prompt, as in K. Crowson's notebook: gradient of max(distance, stop), value of the distance."""
     distances = (images - target).norm(dim=-1).div(2).arcsin().pow(2).mul(2) * math.copysign(1, weight)
     flowing = torch.maximum(distances, torch.tensor(stop))
     return abs(weight) * (flowing + (distances - flowing).detach()).mean()

@@ -1,4 +1,4 @@
-"""What fits into how much memory, by numbers made up; and what a machine says of its own."""
+"""The memory plan for made-up numbers, and for this machine's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dream that meets the end of memory: fewer cutouts at a time, then smaller, and the person is told."""
+"""A dream that runs out of memory: fewer cutouts at a time, then a smaller size, and the requester is told."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Run = Callable[..., Dream]
 
 
 class Cramped:
-    """A perceptor on a device that holds only so many pictures at once, from its so-many-th look on."""
+    """A perceptor on a device that fits a limited number of pictures at once, from a given call on."""
 
     def __init__(self, models: Models, most: int, free_looks: int = 0) -> None:
         self._inner, self._most, self._free_looks = models.perceptors[0], most, free_looks
@@ -40,7 +40,7 @@ class Cramped:
 
 
 class SmallRoom(VQGAN):
-    """A VQGAN on a device that cannot decode more than so many codes at once."""
+    """A VQGAN on a device that cannot decode more than a limited number of codes at once."""
 
     most_codes: int
 
@@ -59,7 +59,7 @@ class SmallRoom(VQGAN):
 
 @pytest.fixture
 def make_half(models: Models) -> Callable[[Precision], Models]:
-    """A copy of the models that computes in half."""
+    """A copy of the models that computes in half precision."""
 
     def make(precision: Precision) -> Models:
         return replace(models, prior=None).in_precision(precision)
@@ -77,7 +77,7 @@ def test_out_of_memory_the_cutouts_are_judged_in_groups_and_the_picture_is_the_s
     plain = dreamt(Dream(make_request(cutouts=6), models))
     short = dreamt(Dream(make_request(cutouts=6), cramped(models, 3)))
     assert short.losses[0] == pytest.approx(plain.losses[0], abs=1e-6)
-    assert short.losses == pytest.approx(plain.losses, abs=1e-4)  # rounding is all, but Adam magnifies it
+    assert short.losses == pytest.approx(plain.losses, abs=1e-4)  # only rounding, but Adam magnifies it
     assert short.request == plain.request
     assert short.made_with.cutouts_at_once == 3
     assert plain.made_with.cutouts_at_once == 0

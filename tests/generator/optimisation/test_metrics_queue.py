@@ -1,4 +1,4 @@
-"""Readings come back in order, late by the lag, and survive a snapshot."""
+"""Metrics arrive in order, delayed by the lag, and survive a snapshot."""
 
 from __future__ import annotations
 

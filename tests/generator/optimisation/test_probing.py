@@ -1,4 +1,4 @@
-"""Models are tried in float16 before they paint in it, and left as they were where they cannot."""
+"""Models are tested in float16 before use, and stay unchanged if they do not support it."""
 
 from __future__ import annotations
 

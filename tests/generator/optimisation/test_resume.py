@@ -1,4 +1,4 @@
-"""A dream that is resumed from a snapshot is the dream that was never stopped, to the byte."""
+"""A dream resumed from a snapshot equals the uninterrupted dream, to the byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes from step to step, and when a dream ends by itself."""
+"""Values that change from step to step, and the end of a dream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots keep what they are given; what is refused is in test_bad_snapshots."""
+"""Snapshots preserve their content; rejected ones are in test_bad_snapshots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the dream is drawn to, and what is said about the words."""
+"""Targets of the dream, and warnings about the words."""
 
 from __future__ import annotations
 

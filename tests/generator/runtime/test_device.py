@@ -1,4 +1,4 @@
-"""Choosing a device, and what holds only while it works."""
+"""The choice of a device, and the conditions while it works."""
 
 from __future__ import annotations
 

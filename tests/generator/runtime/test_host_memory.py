@@ -1,4 +1,4 @@
-"""What memory a process may have, on files of the forms that machines, containers and services have."""
+"""Memory available to a process, on files in the forms of machines, containers and services."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ V1 = "12:cpu,cpuacct:/docker/abc\n5:memory:/docker/abc\n1:name=systemd:/docker/a
 
 
 class Host:
-    """A made-up machine of 16 GiB, of which 12 can be had."""
+    """A made-up machine of 16 GiB, of which 12 are available."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -29,20 +29,20 @@ class Host:
         file.write_text(text, "utf-8")
 
     def v2(self, path: str, limit: str, used: float = 0, droppable: float = 0) -> None:
-        """A group of the one tree; sizes in GiB."""
+        """A group of the unified tree; sizes in GiB."""
         self.write(f"sys/fs/cgroup{path}/memory.max", f"{limit}\n")
         self.write(f"sys/fs/cgroup{path}/memory.current", f"{int(used * GIB)}\n")
         self.write(f"sys/fs/cgroup{path}/memory.stat", f"anon 5\ninactive_file {int(droppable * GIB)}\nactive_file 9\n")
 
     def v1(self, path: str, limit: int, used: float = 0, droppable: float = 0) -> None:
-        """A group of the memory's own tree."""
+        """A group of the memory controller's own tree."""
         self.write(f"sys/fs/cgroup/memory{path}/memory.limit_in_bytes", f"{limit}\n")
         self.write(f"sys/fs/cgroup/memory{path}/memory.usage_in_bytes", f"{int(used * GIB)}\n")
         stat = f"cache 1\ninactive_file 7\ntotal_inactive_file {int(droppable * GIB)}\n"
         self.write(f"sys/fs/cgroup/memory{path}/memory.stat", stat)
 
     def found(self) -> tuple[float, float]:
-        """All and free, in GiB."""
+        """Total and free, in GiB."""
         memory = look_at_memory(self.root)
         assert memory is not None
         return memory.total_bytes / GIB, memory.free_bytes / GIB

@@ -1,4 +1,4 @@
-"""The number formats of the networks: which device gets which, and what half precision leaves in float32."""
+"""The number formats of the networks: the format for each device, and the parts that stay in float32."""
 
 from __future__ import annotations
 
