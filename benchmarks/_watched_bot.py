@@ -42,7 +42,7 @@ async def serve(config_path: Path) -> None:
     log.configure(config.log.level, config.log.format, token)
     stop = stop_on_signals()
     engine = GeneratorEngine(config.models, config.device, config.safety.threshold)
-    settings = config.settings_over(await asyncio.to_thread(engine.load))
+    settings = await asyncio.to_thread(engine.load)
     bot = building.build(config, folder, engine, settings, config_path=config_path)
     lags: list[tuple[float, float]] = []
     watcher = asyncio.create_task(watch(lags))

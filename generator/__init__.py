@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from generator.checkpoints.catalogue import model_names
     from generator.checkpoints.sources import OwnModels
     from generator.errors import (
-        Cancelled,
         CheckpointError,
         DeviceFailed,
         GeneratorError,
@@ -62,7 +61,7 @@ _MODULES = {
     "inspection": ("Condition", "ModelFile", "look_at_set"),
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
-    "errors": ("Cancelled", "CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
+    "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
@@ -95,7 +94,6 @@ __all__ = [
     "GPU",
     "MAX_PROMPT_CHARACTERS",
     "MAX_WEIGHT",
-    "Cancelled",
     "CheckpointError",
     "Condition",
     "DeviceFailed",

@@ -30,7 +30,3 @@ class OutOfMemory(GeneratorError):
 
 class DeviceFailed(GeneratorError):
     """The GPU failed in the middle of its work; what lies on it cannot be used any more."""
-
-
-class Cancelled(GeneratorError):
-    """The dream was stopped externally before it finished."""

@@ -30,7 +30,6 @@ MAX_PROMPTS = 32
 MAX_WEIGHT = 100.0
 MAX_STOP = 5.0
 """Largest stop: the distance between two unit vectors is at most pi**2 / 2, a little under 5."""
-STOP_RANGE = f"a number from {-MAX_STOP:g} to {MAX_STOP:g}"
 
 _CLOCK = re.compile(r"(?<![\w:.,])([01]?\d|2[0-3])(:[0-5]\d){1,2}$")
 _NUMBER = re.compile(r"[+-]?(\d{1,30}([.,]\d{0,30})?|[.,]\d{1,30})(e[+-]?\d{1,3})?|[+-]?(nan|inf|infinity)", re.I)

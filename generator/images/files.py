@@ -103,12 +103,6 @@ def to_array(image: Image.Image) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1) / 255)
 
 
-def from_array(array: NDArray[np.floating]) -> Image.Image:
-    """The picture of `[3, H, W] floats`; what lies outside 0..1 is clamped, and NaN becomes black."""
-    clean = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
-    return Image.fromarray((clean * 255).round().astype(np.uint8).transpose(1, 2, 0))
-
-
 def encode(image: Image.Image, file_format: str, recipe: str | None = None) -> bytes:
     """An RGB picture as the bytes of a PNG, JPEG or WebP file that carries `recipe`; the same input, the same bytes.
 

@@ -6,7 +6,6 @@ a decoder's tensors grow with the pixels, in its attention with their square, an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -62,11 +61,13 @@ def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device)
         latent = vqgan.lookup(torch.zeros((1, *grid), dtype=torch.long, device=device)).requires_grad_(True)
         return kept_by(lambda: vqgan.decode(latent), own).peak
 
+    targets = Targets.of_one([torch.eye(1, perceptor.dimension, device=device) for perceptor in perceptors])
+
     def judged(count: int) -> int:
         image = torch.zeros(1, 3, 2 * vqgan.factor, 2 * vqgan.factor, device=device, requires_grad=True)
-        judges = ClipGuidance(perceptors, Settings(cutouts=count))
-        chances = judges.draw(0, image, torch.Generator(device).manual_seed(0))
-        return kept_by(lambda: judges.evaluate(image, chances, _targets(perceptors, device)).loss, own).peak
+        guidance = ClipGuidance(perceptors, Settings(cutouts=count))
+        cutouts = guidance.draw(0, image, torch.Generator(device).manual_seed(0))
+        return kept_by(lambda: guidance.evaluate(image, cutouts, targets).loss, own).peak
 
     fixed, per_pixel, per_square = _parabola(
         [height * width * vqgan.factor**2 for height, width in _GRIDS], [decoded(grid) for grid in _GRIDS]
@@ -91,13 +92,6 @@ def kept_by(function: Callable[[], Tensor], but: set[int]) -> SavedTensors:
         result = function()  # keep it alive, so that no address is used twice
     del result
     return SavedTensors(sum(sizes.values()), max(sizes.values(), default=0))
-
-
-def _targets(perceptors: Sequence[Perceptor], device: torch.device) -> Targets:
-    """Targets with one meaningless prompt."""
-    one = torch.ones(1, device=device)
-    vectors = tuple(torch.eye(1, perceptor.dimension, device=device) for perceptor in perceptors)
-    return Targets(("",), (1.0,), one, one * -math.inf, vectors)
 
 
 def _parabola(places: Sequence[int], values: Sequence[int]) -> tuple[float, float, float]:

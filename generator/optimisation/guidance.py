@@ -68,11 +68,11 @@ class ClipGuidance:
         sides = dict.fromkeys(perceptor.resolution for perceptor in self.perceptors)
         return CutoutBatch(cuts, {side: draw_noise(self.settings, side, generator) for side in sides})
 
-    def evaluate(self, image: Tensor, chances: CutoutBatch, targets: Targets) -> GuidanceResult:
+    def evaluate(self, image: Tensor, cutouts: CutoutBatch, targets: Targets) -> GuidanceResult:
         """Evaluate a picture `[1, 3, H, W] in 0..1` on all cutouts at once."""
         seen = {
-            side: augment(cut(image, chances.cuts, side, self.exact), chances.cuts, self.settings, noise)
-            for side, noise in chances.noise.items()
+            side: augment(cut(image, cutouts.cuts, side, self.exact), cutouts.cuts, self.settings, noise)
+            for side, noise in cutouts.noise.items()
         }
         vectors = [perceptor.embed_images(seen[perceptor.resolution]) for perceptor in self.perceptors]
         pairs = list(zip(vectors, targets.vectors, strict=True))
@@ -83,18 +83,18 @@ class ClipGuidance:
         return GuidanceResult(losses.sum(), losses.detach(), cosines)
 
     def evaluate_in_groups(
-        self, image: Tensor, chances: CutoutBatch, targets: Targets, group: int, loss_scale: float
+        self, image: Tensor, cutouts: CutoutBatch, targets: Targets, group: int, loss_scale: float
     ) -> GuidanceResult:
         """Evaluate with at most `group` cutouts at a time; gradients are scaled by `loss_scale` internally."""
-        count = len(chances.cuts.side)
+        count = len(cutouts.cuts.side)
         leaf = image.detach().requires_grad_(True)
         losses, cosines = torch.zeros_like(targets.shares), torch.zeros_like(targets.shares)
         for begin in range(0, count, group):
-            part = chances.part(slice(begin, begin + group))
+            part = cutouts.part(slice(begin, begin + group))
             share = len(part.cuts.side) / count
-            judgement = self.evaluate(leaf, part, targets)
-            (judgement.loss * (share * loss_scale)).backward()  # type: ignore[no-untyped-call]
-            losses += judgement.losses * share
-            cosines += judgement.cosines * share
+            result = self.evaluate(leaf, part, targets)
+            (result.loss * (share * loss_scale)).backward()  # type: ignore[no-untyped-call]
+            losses += result.losses * share
+            cosines += result.cosines * share
         gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad / loss_scale
         return GuidanceResult(with_gradient(image, losses.sum(), gradient), losses, cosines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 
 import torch
 
@@ -34,12 +33,11 @@ def _is_finite(models: Models, scale: float) -> bool:
     spread = torch.linspace(0, len(vqgan.codebook) - 1, _CODES * _CODES, device=device).long()
     latent = vqgan.lookup(spread.view(1, _CODES, _CODES)).requires_grad_(True)
     texts = [perceptor.embed_texts(["a picture of a landscape"]) for perceptor in models.perceptors]
-    one = torch.ones(1, device=device)
-    judges = ClipGuidance(models.perceptors, Settings(cutouts=_CUTOUTS))
+    guidance = ClipGuidance(models.perceptors, Settings(cutouts=_CUTOUTS))
     with torch.enable_grad():
         image = vqgan.decode(latent)
-        chances = judges.draw(1, image, torch.Generator(device).manual_seed(0))
-        judgement = judges.evaluate(image, chances, Targets(("",), (1.0,), one, one * -math.inf, tuple(texts)))
-        (judgement.loss * scale).backward()  # type: ignore[no-untyped-call]
-    results = (image, judgement.loss, latent.grad, vqgan.encode(image.detach().clamp(0, 1)))
+        cutouts = guidance.draw(1, image, torch.Generator(device).manual_seed(0))
+        result = guidance.evaluate(image, cutouts, Targets.of_one(texts))
+        (result.loss * scale).backward()  # type: ignore[no-untyped-call]
+    results = (image, result.loss, latent.grad, vqgan.encode(image.detach().clamp(0, 1)))
     return all(result is not None and bool(result.isfinite().all()) for result in results)

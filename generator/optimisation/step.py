@@ -100,12 +100,12 @@ class Step:
         image = self._decode(state.latent)
         cutouts = self.guidance.draw(values.overviews, image, state.generator)
         if self.group >= self.settings.cutouts:
-            judgement = self.guidance.evaluate(image, cutouts, state.targets)
+            result = self.guidance.evaluate(image, cutouts, state.targets)
         else:
-            judgement = self.guidance.evaluate_in_groups(image, cutouts, state.targets, self.group, state.scale.value)
-        loss = self._loss(image, judgement.loss, state.latent, values.pull)
+            result = self.guidance.evaluate_in_groups(image, cutouts, state.targets, self.group, state.scale.value)
+        loss = self._loss(image, result.loss, state.latent, values.pull)
         state.latent.update(loss, values.learning_rate, state.scale)
-        metrics = torch.cat([loss.detach()[None], judgement.losses, judgement.cosines])
+        metrics = torch.cat([loss.detach()[None], result.losses, result.cosines])
         return StepResult(image.detach(), metrics)
 
     def _decode(self, latent: Latent) -> Tensor:

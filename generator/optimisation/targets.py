@@ -38,6 +38,12 @@ class Targets:
     stops: Tensor
     vectors: tuple[Tensor, ...]
 
+    @classmethod
+    def of_one(cls, vectors: Sequence[Tensor]) -> Targets:
+        """Targets with one prompt without a name, given as a unit vector `[1, D]` for each perceptor."""
+        one = torch.ones(1, device=vectors[0].device)
+        return cls(("",), (1.0,), one, one * -math.inf, tuple(vectors))
+
     def copy(self) -> Targets:
         """Return an independent copy, which may be overwritten."""
         vectors = tuple(vectors.clone() for vectors in self.vectors)

@@ -1,6 +1,5 @@
 """Untrusted pictures: accepted formats, normalisation, and rejection before decoding."""
 
-import math
 import struct
 import zlib
 from io import BytesIO
@@ -290,13 +289,10 @@ def test_fitting_cuts_the_middle_and_squashes_nothing() -> None:
     assert images.fit(wide, Size(96, 32)).size == (96, 32)
 
 
-def test_arrays_and_pictures_convert_both_ways() -> None:
+def test_a_picture_becomes_an_array() -> None:
     array = images.to_array(corners())
     assert (array.shape, array.dtype) == ((3, 32, 48), np.float32)
     assert array[:, 0, 0].tolist() == [1, 0, 0]
-    assert images.from_array(array).tobytes() == corners().tobytes()
-    wild = np.array([[[math.nan]], [[math.inf]], [[-1.0]]])
-    assert images.from_array(wild).getpixel((0, 0)) == (0, 255, 0)
 
 
 @pytest.mark.parametrize("file_format", images.FORMATS)
