@@ -81,7 +81,7 @@ class JobRunner:
         except (NotFound, IllegalTransition):
             # It was cancelled or deleted meanwhile; that row is authoritative.
             await asyncio.to_thread(self._files.remove_job, job_id)
-        except Exception as exc:  # Whatever it was, the job ends with a reason.
+        except Exception as exc:  # Any error ends the job with a reason.
             await self._fail(running.job, exc)
         finally:
             self._queue.release(job_id)

@@ -1,4 +1,4 @@
-"""Status and actions for the host. Event loop; every method for people checks that the requester is the host."""
+"""Status and actions for the host. Event loop; every method but `exposition` checks the requester."""
 
 from __future__ import annotations
 

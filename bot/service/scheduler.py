@@ -197,8 +197,8 @@ class Scheduler:
     ) -> Iterator[Forecast]:
         """Place and times of every waiting job, in the order in which they will start if nothing else comes.
 
-        `seconds` returns the time of each waiting job, `running` holds the remaining time of each running one. Jobs of
-        paused servers come last, without times. The result is a copy: later changes do not affect it.
+        `seconds` holds the time of each waiting job, `running` the remaining time of each running one. Jobs of paused
+        servers come last, without times. Changes while the result is read do not affect it.
         """
         ends = [(left, entry.job_id, entry) for entry, left in (running or {}).items()]
         heapq.heapify(ends)

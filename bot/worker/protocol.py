@@ -149,7 +149,7 @@ Outcome = GeneratedPicture | Interrupted
 
 
 class Executor(Protocol):
-    """Generates pictures. The local thread is one kind, a cluster could be another; callers cannot tell."""
+    """Generates pictures. The local thread is one kind, a cluster could be another; no caller depends on the kind."""
 
     workers: int
     """Number of pictures generated at once."""

@@ -181,7 +181,7 @@ class _Worker:
             while (task := self.tasks.get()) is not None:
                 self._call(_settle, task, self._attempt(task))
                 task = None  # The next task may take long to come, and this one's picture is large.
-        except BaseException as exc:  # Whatever ends the thread, the task must not wait for ever.
+        except BaseException as exc:  # The task must not wait for ever, whatever ends the thread.
             _log.exception("the painter ended", extra=about(job=None if task is None else task.work.job_id))
             if task is not None:
                 self._call(self._lost, task, exc)
