@@ -1,6 +1,6 @@
-"""`python -m bot doctor`: looks at all that the bot needs and says what to do about what is not right. Blocking.
+"""`python -m bot doctor`: check everything that the bot needs, and say how to fix it. Blocking.
 
-It changes nothing: no folder is made, no model converted, no database brought up to date.
+It changes nothing: it makes no folder, converts no model and does not migrate the database.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Finding", "State", "examine", "table"]
 
 
 def examine(config_path: Path, environ: Mapping[str, str], *, online: bool = False) -> list[Finding]:
-    """Every check, in the order in which a person would mend things; `online` tries the token with Discord."""
+    """Run every check, in the order in which to fix things; `online` tries the token with Discord."""
     told, config = belongings.check_config(config_path)
     token, secret = belongings.check_token(environ)
     folder = data_folder(config, environ)

@@ -1,4 +1,4 @@
-"""The doctor's checks of what belongs to this bot: configuration, models, data folder, database, token. Blocking."""
+"""Checks of the bot's own parts: configuration, models, data folder, database, token. Blocking."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FULL_DISK_GB = 0.2
 
 
 def check_config(path: Path) -> tuple[Finding, Config]:
-    """Whether every key is valid; the configuration, or the defaults where it is not."""
+    """Check that every key is valid; return the configuration too, or the defaults if it is not."""
     try:
         config = load_config(path)
     except ConfigError as exc:
@@ -34,7 +34,7 @@ def check_config(path: Path) -> tuple[Finding, Config]:
 
 
 def check_models(config: Config) -> Finding:
-    """Whether the files of the models are there and whole."""
+    """Check that the model files are there and whole."""
     name = config.model_name
     try:
         own = config.own_models
@@ -56,7 +56,7 @@ def check_models(config: Config) -> Finding:
 
 
 def check_disk(folder: Path) -> Finding:
-    """Whether the data folder, or the place where it will be made, can be written to and has room."""
+    """Check that the data folder, or the place where it will be made, is writable and has room."""
     place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=place) as probe:
@@ -74,7 +74,7 @@ def check_disk(folder: Path) -> Finding:
 
 
 def check_database(folder: Path) -> Finding:
-    """Whether the database is whole, ours, and of a version that this code knows; it is only read."""
+    """Check that the database is whole, ours, and of a version that this code knows; it is only read."""
     path = DataFolder(folder).database
     try:
         if not path.exists():
@@ -92,7 +92,7 @@ def check_database(folder: Path) -> Finding:
 
 
 def check_token(environ: Mapping[str, str]) -> tuple[Finding, str | None]:
-    """Whether there is something that can be a token, and that token. It is never part of the finding."""
+    """Check that something can be a token, and return that token. It is never part of the finding."""
     try:
         token = read_token(environ)
     except ConfigError as exc:
@@ -104,7 +104,7 @@ def check_token(environ: Mapping[str, str]) -> tuple[Finding, str | None]:
 
 
 def check_login(token: str | None, online: bool) -> Finding:
-    """Whether Discord takes the token; asked only where that is wanted."""
+    """Check that Discord accepts the token, only if requested."""
     if token is None or not online:
         advice = "" if token is None else say("do_login_skipped")
         return Finding("login", State.OK, say("found_login_skipped"), advice)

@@ -1,4 +1,4 @@
-"""What a check of the doctor found, and the table of all of them. Pure; any thread."""
+"""The result of one check, and the table of all results. Pure; any thread."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from itertools import zip_longest
 from bot.texts import say
 
 WIDTHS = (14, 5, 44, 51)
-"""Of the columns check, state, found, what to do, in characters; 120 with the spaces between them."""
+"""Widths of the columns check, state, found and advice in characters; 120 with the spaces between them."""
 
 
 class State(Enum):
-    """How a check ended."""
+    """Result of a check."""
 
     OK = "ok"
     WARN = "warn"
-    """The bot works, and somebody may want it otherwise."""
+    """The bot works, but the host may want to change this."""
     FAIL = "fail"
-    """The bot does not start or does not paint."""
+    """The bot does not start or cannot generate."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Finding:
     """One line of the doctor's table.
 
     Attributes:
-        check: what was looked at, by its key in bot/texts without `check_`.
-        state: how it ended.
-        found: what there is.
-        advice: what to do about it; empty where nothing is to be done.
+        check: key of the check in bot/texts, without `check_`.
+        state: result of the check.
+        found: the facts found.
+        advice: how to fix it; empty if there is nothing to do.
     """
 
     check: str
@@ -42,7 +42,7 @@ class Finding:
 
 
 def table(findings: Sequence[Finding], language: str = "en") -> str:
-    """All findings as a table of four columns, and a sentence at the end."""
+    """Format all findings as a table of four columns, followed by a summary."""
     head = [say(f"doctor_{name}", language) for name in ("check", "state", "found", "advice")]
     rows = [_row(head), "-" * (sum(WIDTHS) + 2 * (len(WIDTHS) - 1))]
     for item in findings:
@@ -54,7 +54,7 @@ def table(findings: Sequence[Finding], language: str = "en") -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    """A row of cells, each broken into as many lines as it needs."""
+    """Format a row of cells, each wrapped to as many lines as it needs."""
     columns = [
         textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(cells, WIDTHS, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The doctor's checks of the machine: Python, torch, driver, GPU, memory. Any thread; blocking."""
+"""Checks of the machine: Python, torch, driver, GPU, memory. Any thread; blocking."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from generator import GeneratorError, HostMemory, Machine, look_at_machine
 
 PYTHONS = ((3, 11), (3, 12))
 LEAST_DRIVER = {11: 450, 12: 525, 13: 580}
-"""By CUDA's major version, the oldest branch of the driver on Linux (NVIDIA, CUDA Compatibility, minor versions)."""
+"""Oldest Linux driver branch by CUDA major version (NVIDIA, CUDA Compatibility, minor versions)."""
 LEAST_MEMORY_GB = 2
-"""Painting with the starter on a CPU took 1.4 GB."""
+"""Generating with the starter model on a CPU took 1.4 GB."""
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
 GB = 10**9
 
 
 def check_python() -> Finding:
-    """Whether Reverie runs with this Python."""
+    """Check that Reverie supports this Python."""
     found = say("found_python", version=platform.python_version())
     if sys.version_info[:2] in PYTHONS:
         return Finding("python", State.OK, found)
@@ -31,7 +31,7 @@ def check_python() -> Finding:
 
 
 def check_painting(device: str, driver: str | None) -> list[Finding]:
-    """Torch, driver and GPU, for the `device` of config.yaml and the driver's version."""
+    """Check torch, driver and GPU, for the `device` of config.yaml and the version of the driver."""
     try:
         machine = look_at_machine()
     except GeneratorError as exc:
@@ -40,7 +40,7 @@ def check_painting(device: str, driver: str | None) -> list[Finding]:
 
 
 def check_torch(machine: Machine, device: str) -> Finding:
-    """Whether torch can use a GPU at all."""
+    """Check that torch can use a GPU at all."""
     if machine.cuda is not None:
         return Finding("torch", State.OK, say("found_torch", version=machine.torch, cuda=machine.cuda))
     found = say("found_torch_cpu", version=machine.torch)
@@ -50,7 +50,7 @@ def check_torch(machine: Machine, device: str) -> Finding:
 
 
 def check_driver(machine: Machine, device: str, version: str | None) -> Finding:
-    """Whether NVIDIA's driver is new enough for torch's CUDA."""
+    """Check that NVIDIA's driver is new enough for torch's CUDA."""
     if version is None:
         if _is_gpu(device):
             return Finding("driver", State.FAIL, say("found_no_driver"), say("do_driver_missing"))
@@ -64,7 +64,7 @@ def check_driver(machine: Machine, device: str, version: str | None) -> Finding:
 
 
 def check_gpu(machine: Machine, device: str, driver: str | None) -> Finding:
-    """Whether the GPU that would paint can be used, and has room."""
+    """Check that the GPU to generate on is usable and has enough memory."""
     number = int(device.partition(":")[2] or 0)
     if number >= len(machine.gpus):
         if device == "cpu":
@@ -82,12 +82,12 @@ def check_gpu(machine: Machine, device: str, driver: str | None) -> Finding:
 
 
 def _is_gpu(device: str) -> bool:
-    """Whether config.yaml asks for a GPU and nothing else: `cuda`, or one by its number."""
+    """Return True if config.yaml asks for a GPU and nothing else: `cuda`, or one by its number."""
     return device.startswith("cuda")
 
 
 def check_memory(memory: HostMemory | None) -> Finding:
-    """Whether there is room in memory; None is a system that does not tell."""
+    """Check the size of the memory; None on a system that does not report it."""
     if memory is None:
         return Finding("memory", State.OK, say("found_memory_unknown"))
     total, free = memory.total_bytes / GB, memory.free_bytes / GB
@@ -98,7 +98,7 @@ def check_memory(memory: HostMemory | None) -> Finding:
 
 
 def driver_version(file: Path = DRIVER_FILE) -> str | None:
-    """The version of NVIDIA's driver, such as 535.183.01; None where there is none."""
+    """Version of NVIDIA's driver, such as 535.183.01; None if there is none."""
     try:
         text = file.read_text("utf-8", "replace")
     except OSError:

@@ -1,6 +1,6 @@
-"""Serves the metrics at http://HOST:PORT/metrics, for Prometheus. Event loop, by the HTTP library that discord.py uses.
+"""Serve metrics at http://HOST:PORT/metrics for Prometheus, with discord.py's HTTP library. Event loop.
 
-Whoever reaches the address may read them, so it is this machine's own by default; there is nothing to change there.
+Everyone who can reach the address can read them, so it is local to this machine by default. It is read-only.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from bot.config import Metrics as MetricsConfig
 from bot.errors import ConfigError, StoreError
 
 LAG_S = 1.0
-"""How often the event loop's lag is measured."""
+"""Interval between measurements of the event loop's lag."""
 
 
 class Endpoint:
-    """Open from `async with` to its end; with the port 0 it does nothing."""
+    """HTTP server, open inside `async with`; does nothing if the port is 0."""
 
     def __init__(
         self, config: MetricsConfig, exposition: Callable[[], Awaitable[bytes]], lagged: Callable[[float], None]
     ) -> None:
-        """`exposition` is asked at each scrape; `lagged` is told in seconds how late the event loop came to a task."""
+        """Call `exposition` at each scrape, and `lagged` with the seconds by which the event loop ran a task late."""
         self._config, self._exposition, self._lagged = config, exposition, lagged
         self._runner: web.AppRunner | None = None
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Endpoint:
-        """Begin to serve.
+        """Start serving.
 
         Raises:
-            ConfigError: if the address cannot be had.
+            ConfigError: if the address cannot be bound.
         """
         if not self._config.port:
             return self
@@ -55,7 +55,7 @@ class Endpoint:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Serve no more."""
+        """Stop serving."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)

@@ -1,6 +1,6 @@
-"""The sign of life that `python -m bot health` and a container's health check read. Event loop; tiny files.
+"""Heartbeat file for `python -m bot health` and the health check of a container. Event loop; tiny files.
 
-The running bot rewrites one small file in its data folder every few seconds. An event loop that stands still stops it.
+The running bot rewrites one small file in its data folder every few seconds. It stops when the event loop hangs.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ class Heartbeat:
         self._path = folder / "pulse.json"
 
     async def beat(self, is_ready: Callable[[], bool]) -> None:
-        """Write it again and again, until cancelled; `is_ready` says whether Discord is connected."""
+        """Write the file at intervals until cancelled; `is_ready` returns True while Discord is connected."""
         missed = False
         while True:
             try:
                 if self._path.parent.is_dir():
                     await asyncio.to_thread(self.write, is_ready())
                 missed = False
-            except OSError as exc:  # A full disk, for one: the next beat may find room.
+            except OSError as exc:  # A full disk, for one: the next write may succeed.
                 if not missed:
                     _log.warning("no sign of life can be written: %s", exc)
                 missed = True
             await asyncio.sleep(BEAT_S)
 
     def stop(self) -> None:
-        """The bot ends on purpose."""
+        """Mark that the bot ends on purpose."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as exc:
             _log.warning("the sign of life stays: %s", exc)
 
     def check(self) -> None:
-        """See that the bot lives and is connected.
+        """Check that the bot is alive and connected.
 
         Raises:
             BotError: with a sentence that says what is wrong.
@@ -64,7 +64,7 @@ class Heartbeat:
             raise BotError("health_not_connected")
 
     def write(self, ready: bool) -> None:
-        """One beat; `ready` says whether Discord is connected. Blocking."""
+        """Write one heartbeat; `ready` is True if Discord is connected. Blocking."""
         beside = self._path.with_name(".pulse.json.part")
         try:
             beside.write_text(json.dumps({"at": time.time(), "ready": ready, "process": os.getpid()}), "utf-8")

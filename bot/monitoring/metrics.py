@@ -1,6 +1,6 @@
-"""What the bot counts and times while it runs, as Prometheus takes it; /host status shows the same. Event loop.
+"""Counters and times of this process in Prometheus' format; /host status shows the same. Event loop.
 
-Everything begins at nothing with each start. Labels come from short lists of our own: no ids, no names, no prompts.
+Everything starts at zero with each start. Labels come from short fixed lists: no ids, no names, no prompts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from bot.jobs import Event, Job, JobState
 
 STANDINGS = ("queued", "running", "posting", "waiting")
-"""Where a job can stand that has not ended; `waiting` for access to its channel."""
+"""Standings of a job that has not ended; `waiting` is waiting for access to its channel."""
 DELETED = "deleted"
 ENDS = (JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value, DELETED)
 OTHER = "other"
@@ -21,7 +21,7 @@ REASONS = (
     "unexpected", "out_of_memory", "models_broken", "generator_says", "not_saved", "painter_died", "crashed_often",
     "refused_by_check", "picture_lost", "post_refused", "channel_gone", "channel_closed", "never_posted", OTHER,
 )  # fmt: skip
-"""Why jobs fail, by the names of the texts that people read; OTHER is what none of them names."""
+"""Reasons of failure, by the names of the texts that people read; OTHER is all the rest."""
 _WAITS_S = (1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800)
 _STEPS_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10)
 _PICTURES_S = (2, 5, 10, 20, 30, 60, 120, 300, 600, 1_800)
@@ -30,13 +30,13 @@ _LAGS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """What was counted since the start; means are 0 where there was nothing. Times in seconds."""
+    """Totals since the start; means are 0 without data. Times in seconds."""
 
     accepted: int
     ends: Mapping[str, int]
-    """Jobs by how they ended, all of ENDS."""
+    """Jobs by their end, all of ENDS."""
     failures: Mapping[str, int]
-    """Failed jobs by reason; those reasons alone that occurred."""
+    """Failed jobs by reason; only the reasons that occurred."""
     interrupted: int
     pictures: int
     wait_mean_s: float
@@ -69,7 +69,7 @@ class Metrics:
             self._failed.labels(reason)
 
     def on_event(self, event: Event) -> None:
-        """A job stands elsewhere now."""
+        """Count a job's change of state."""
         job, before = event.job, event.before
         if before is None:
             self._accepted.inc()
@@ -81,17 +81,17 @@ class Metrics:
             self._waits.observe(max(0.0, (job.started_at or job.created_at) - job.created_at))
 
     def painted(self, paint_s: float, step_s: float) -> None:
-        """A picture is saved."""
+        """Count a saved picture."""
         self._pictures.inc()
         self._paints.observe(paint_s)
         self._steps.observe(step_s)
 
     def lagged(self, lag_s: float) -> None:
-        """The event loop came so late to a task."""
+        """Record by how many seconds the event loop ran a task late."""
         self._lags.observe(lag_s)
 
     def totals(self) -> Totals:
-        """All that is counted, for people."""
+        """Totals for people."""
         failures = {reason: self._value("reverie_jobs_failed_total", reason=reason) for reason in REASONS}
         return Totals(
             accepted=int(self._value("reverie_jobs_accepted_total")),
@@ -104,9 +104,9 @@ class Metrics:
         )
 
     def exposition(self, jobs: Mapping[str, int], deaths: int, gpu_bytes: Mapping[str, int]) -> bytes:
-        """All of it in Prometheus' text form, with what holds at this moment.
+        """All metrics in Prometheus' text format, with the current gauges.
 
-        `jobs` are those under way by STANDINGS, `gpu_bytes` the GPU's memory by kind, empty where there is none.
+        `jobs` are the unfinished ones by STANDINGS, `gpu_bytes` the GPU's memory by kind, empty without a GPU.
         """
         for standing in STANDINGS:
             self._jobs.labels(standing).set(jobs.get(standing, 0))

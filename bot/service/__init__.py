@@ -1,7 +1,7 @@
-"""The application itself: takes wishes, keeps them in a fair queue, has them painted and hands them out for posting.
+"""The application without Discord: submit jobs, queue them fairly, generate them, deliver them. Event loop.
 
-Everything here runs on the event loop. The frontend uses `Service`, its parts `submissions`, `archive`, `people`,
-`guilds`, `words`, `host` and `post`, and the values named here.
+The frontend uses `Service`, its parts `submissions`, `archive`, `personal_data`, `guilds`, `words`, `host` and
+`post`, and the values named here.
 """
 
 from bot.service.application import Service

@@ -44,16 +44,16 @@ class Service:
     """The bot without Discord.
 
     Attributes:
-        submissions: where wishes become jobs.
-        archive: what was painted: galleries, recipes, files, deletion, reports.
-        people: a person's own data: export and deletion.
-        guilds: what the admins of a server decide: limits, channels, pause, safety, retention; statistics.
+        submissions: creates jobs from job specs.
+        archive: finished pictures: galleries, recipes, files, deletion, reports.
+        personal_data: export and deletion of a person's own data.
+        guilds: settings of each server: limits, channels, pause, safety, retention; statistics.
         words: styles and blocklists.
-        host: what the host of the bot sees and does.
-        housekeeping: what goes by itself: old pictures, posts that find no way.
-        post: from saved pictures to a confirmed message; only the frontend's poster uses it.
+        host: status and actions for the host of the bot.
+        maintenance: deletes expired pictures, retries blocked posts.
+        post: delivery from saved pictures to a confirmed message; only the frontend's sender uses it.
         store: the database; the frontend uses only its notes (`store.figures.note`).
-        metrics: what was counted and timed since the start.
+        metrics: counters and times since the start.
     """
 
     def __init__(
@@ -68,13 +68,12 @@ class Service:
         gpu_bytes: Callable[[], Mapping[str, int]] = dict,
         external_wait: ExternalWait = identity,
     ) -> None:
-        """Nothing is opened or started yet.
+        """Create the parts; nothing is opened or started yet.
 
-        `settings` are what every picture begins with where config.yaml says nothing; by default the generator's own.
-        `starts` says by start what is otherwise.
-        `foresee` says what can be said about a request before it is painted; it is called on a thread, and so is
-        `gpu_bytes`, which tells the memory of the GPU as `bot.worker.protocol.Engine` does.
-        `external_wait` is explained in bot.waiting.
+        `settings` are the defaults where config.yaml says nothing; without it, the generator's own. `starts` overrides
+        them by start. `request_warnings` returns warnings about a request before it is generated; it is called on a
+        thread, and so is `gpu_bytes`, which returns GPU memory as `bot.worker.protocol.Engine` does. `external_wait` is
+        explained in bot.waiting.
         """
         self._files, self._executor, self._wait = files, executor, external_wait
         self._listeners: list[Listener] = []
@@ -101,12 +100,12 @@ class Service:
         )
         self.host = Operator(config, store, files, executor, queue, self.words, submissions, metrics, gpu_bytes)
 
-    # Life
+    # Start and stop
 
     async def start(self) -> None:
-        """Open the data folder and the database, take up what a crash or a stop left behind, begin to paint.
+        """Open the data folder and the database, recover from a crash or a stop, and start generating.
 
-        Queued jobs are still queued, the one that was painted goes on from its snapshot, those being posted wait in
+        Queued jobs are still queued, the one that was running continues from its snapshot, those being posted wait in
         `post.unsettled` for the frontend. Call `watch` before it.
 
         Raises:
@@ -122,7 +121,7 @@ class Service:
         await self._dispatcher.start()
 
     async def drain(self) -> None:
-        """Before a stop: take nothing new, snapshot the running dream, put it back into the queue, tell listeners.
+        """Before a stop: accept no new jobs, snapshot and requeue the running dream, notify listeners.
 
         Afterwards the views of jobs that have not ended are `paused`. Repeated calls do nothing.
         """
@@ -136,7 +135,7 @@ class Service:
             self._notify(job_id)
 
     async def close(self) -> None:
-        """Drain, then close the thread and the database. Nothing of the service may be used afterwards."""
+        """Drain, then close the worker thread and the database. Nothing of the service may be used afterwards."""
         await self.drain()
         await self.maintenance.close()
         await self._dispatcher.close()
@@ -146,7 +145,7 @@ class Service:
     # Watching
 
     def watch(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener(job_id)` called on the event loop whenever `view(job_id)` changed; returns what ends it.
+        """Call `listener(job_id)` on the event loop whenever `view(job_id)` changes; return a function that stops it.
 
         It is called often and must return at once. Places in the queue shift without a call.
         """
@@ -154,19 +153,19 @@ class Service:
         return lambda: self._listeners.remove(listener)
 
     async def set_message(self, job_id: int, channel_id: int, message_id: int | None) -> bool:
-        """Note which message shows the job, None after it was deleted; whether the job itself is still there."""
+        """Record the message that shows the job, None after its deletion; return True if the job still exists."""
         change = partial(self.store.jobs.change, job_id, channel_id=channel_id, message_id=message_id)
         job = await retry_io(change, self._wait, job=job_id)
         self._notify(job_id)
         return job is not None
 
     async def view(self, job_id: int) -> JobView | None:
-        """What a message about the job shows now; None if it was deleted."""
+        """Current state of a job for its message; None if the job was deleted."""
         job = await self.store.jobs.get(job_id)
         return None if job is None else await self._view(job)
 
     async def queue(self, requester: Requester) -> list[JobView]:
-        """What runs, waits or waits for access in the asker's server, in order.
+        """Jobs that run, wait or wait for access in the requester's server, in order.
 
         Private jobs of others have no prompt.
         """
@@ -177,13 +176,13 @@ class Service:
         return sorted(views, key=lambda view: (view.place.place if view.place is not None else 0, view.job.id))
 
     async def mine(self, requester: Requester) -> list[Job]:
-        """The asker's own jobs in this server that have not ended, oldest first."""
+        """The requester's own jobs in this server that have not ended, oldest first."""
         return await self.store.jobs.under_way(guild_id=requester.guild_id, user_id=requester.user_id)
 
-    # While it is under way
+    # Jobs under way
 
     async def cancel(self, requester: Requester, job_id: int) -> Job:
-        """End a job that is queued, painted, or waits for access; returns it as cancelled.
+        """Cancel a job that is queued, running, or waiting for access; return it as cancelled.
 
         Raises:
             NotFound, NotOwner, WrongState
@@ -202,7 +201,7 @@ class Service:
         return moved[0]
 
     async def finish_early(self, requester: Requester, job_id: int) -> Job:
-        """Have the running job end after its current step and keep the picture so far.
+        """End the running job after its current step and keep the picture so far.
 
         Raises:
             NotFound, NotOwner, WrongState
@@ -211,7 +210,7 @@ class Service:
         running = self._queue.running.get(job_id)
         if job.state is not JobState.RUNNING or running is None:
             raise WrongState("not_painted_now")
-        # Written down first: should the process end in this very step, the next one still knows.
+        # Written first: if the process ends in this very step, the next one still knows.
         running.job = await self.store.jobs.change(job_id, finish_after=running.steps_done) or running.job
         running.order = running.order or StopMode.FINISH
         self._executor.send(job_id, StopMode.FINISH)
@@ -219,13 +218,13 @@ class Service:
         return job
 
     async def guild_gone(self, guild_id: int) -> None:
-        """The bot was removed from a server: end what is under way there and delete all that is kept of it."""
+        """Handle removal of the bot from a server: end its jobs and delete all its data."""
         jobs = await retry_io(lambda: self.archive.purge_guild(guild_id), self._wait, guild=guild_id)
         await retry_io(lambda: self.guilds.forget(guild_id), self._wait, guild=guild_id)
         _log.info("server forgotten", extra=about(guild=guild_id, jobs=jobs))
 
     async def _stop(self, job: Job) -> None:
-        """Take a job from the queue or the painter; its row is the caller's."""
+        """Remove a job from the queue or stop its dream; the caller changes its row."""
         self._queue.remove(job.id)
         running = self._queue.running.get(job.id)
         if running is not None:
@@ -254,7 +253,7 @@ class Service:
         for listener in list(self._listeners):
             try:
                 listener(job_id)
-            except Exception:  # One listener's fault is not another's, nor the painter's.
+            except Exception:  # One listener's error must not stop the others, nor the worker.
                 _log.exception("a listener broke", extra=about(job=job_id))
 
 

@@ -1,4 +1,4 @@
-"""What was painted: galleries, recipes, files, deletion, reports. Event loop; files are read and made on threads."""
+"""Finished pictures: galleries, recipes, files, deletion, reports. Event loop; file work runs on threads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_DETAILS = 1_000
 
 
 class Archive:
-    """Finished pictures. Whoever asks sees what belongs to their own server, and private jobs only if they own them."""
+    """Finished pictures. Requesters see the jobs of their own server, and private jobs only if they own them."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Archive:
         stop: Callable[[Job], Awaitable[None]],
         notify: Callable[[int], None],
     ) -> None:
-        """`stop` ends a job that is still under way, so that it can be deleted; `notify` tells the listeners."""
+        """`stop` ends a job that is still under way, so that it can be deleted; `notify` notifies the listeners."""
         self._store, self._files, self._guilds, self._stop, self._notify = store, files, guilds, stop, notify
 
     async def job(self, requester: Requester, job_id: int) -> Job:
-        """A job of the asker's server.
+        """A job of the requester's server.
 
         Raises:
             NotFound: if it was deleted, is of another server, or private and somebody else's.
@@ -54,12 +54,12 @@ class Archive:
         return job
 
     async def job_of_message(self, requester: Requester, message_id: int) -> Job | None:
-        """The job that a message of the asker's server shows; None for private ones of others too."""
+        """The job that a message of the requester's server shows; None for private ones of others too."""
         job = await self._store.jobs.of_message(requester.guild_id, message_id)
         return None if job is None or (job.private and job.user_id != requester.user_id) else job
 
     async def pictures(self, job_id: int) -> tuple[StoredPicture, ...]:
-        """The saved pictures of a job, by number."""
+        """Saved pictures of a job, by number."""
         return await self._store.jobs.pictures(job_id)
 
     async def file(self, requester: Requester, job_id: int, number: int, *, limit_bytes: int) -> PictureFile:
@@ -73,10 +73,10 @@ class Archive:
         return replace(picture_file(job_id, number, shown), left_out=left_out)
 
     async def stored(self, requester: Requester, job: Job) -> bytes | None:
-        """The PNG file that shows a job, all pictures of it where there are several; None if there is none (any more).
+        """PNG file of a job, a grid if it has several pictures; None if there is none (any more).
 
         Raises:
-            NotFound: if the job is none of the asker's server, or private and somebody else's.
+            NotFound: if the job is not of the requester's server, or private and somebody else's.
         """
         await self.job(requester, job.id)
         return await asyncio.to_thread(self._files.read, Kind.PICTURE, job.id, GRID if job.count > 1 else 1)
@@ -91,7 +91,7 @@ class Archive:
         return picture_file(job_id, number, await asyncio.to_thread(imaging.thumbnail, data, side_px))
 
     async def timelapse(self, requester: Requester, job_id: int, number: int, *, limit_bytes: int) -> PictureFile:
-        """How picture `number` grew, as an animated WebP.
+        """Timelapse of picture `number` as an animated WebP.
 
         Raises:
             NotFound: also if none was recorded, or it is larger than `limit_bytes`.
@@ -103,7 +103,7 @@ class Archive:
         return picture_file(job_id, number, imaging.ImageFile(data, "webp", width, height), "timelapse-")
 
     async def request(self, requester: Requester, job_id: int, number: int = 1) -> GenerationRequest:
-        """The request that makes picture `number` again (1 to its count).
+        """Request that generates picture `number` again (1 to its count).
 
         Raises:
             NotFound
@@ -117,7 +117,7 @@ class Archive:
         return picture_request(request, number, stopped_at)
 
     async def recipe(self, requester: Requester, job_id: int, number: int = 1, *, pictures: bool = True) -> str:
-        """The recipe of picture `number` as JSON, to be handed out as a file; if need be without attached pictures.
+        """Recipe of picture `number` as JSON for a file; with `pictures` false, without attached pictures.
 
         Raises:
             NotFound
@@ -126,7 +126,7 @@ class Archive:
         return await asyncio.to_thread(request_to_json, request, pictures=pictures)
 
     async def gallery(self, requester: Requester, *, mine: bool, page: int = 1, per_page: int = 9) -> GalleryPage:
-        """Pictures of the asker, or all of the server but others' private ones; newest first."""
+        """Pictures of the requester, or all of the server except others' private ones; newest first."""
         table = self._store.pictures
         total = await table.count(requester.guild_id, requester.user_id, mine=mine)
         pages = max(1, -(-total // per_page))
@@ -138,11 +138,11 @@ class Archive:
         return GalleryPage(entries=entries, page=page, pages=pages, total=total)
 
     async def own(self, requester: Requester, job_id: int) -> Job:
-        """A job that the asker may cancel, finish or delete.
+        """A job that the requester may cancel, finish or delete.
 
         Raises:
             NotFound
-            NotOwner: unless it is the asker's or the asker manages the server.
+            NotOwner: unless it is the requester's or the requester manages the server.
         """
         job = await self._store.jobs.get(job_id)
         if job is None or job.guild_id != requester.guild_id:
@@ -152,10 +152,10 @@ class Archive:
         return job
 
     async def delete(self, requester: Requester, job_id: int) -> Job:
-        """Delete a job with its pictures, request and reports; returns it as it was at last.
+        """Delete a job with its pictures, request and reports; return its last state.
 
-        Its message is the caller's to remove, and before this: should the process end after it, nobody would know
-        which message that is. Afterwards the caller removes the one that it may have got meanwhile.
+        The caller removes its message, and before this call: if the process ended after it, the message would be
+        unknown. Afterwards the caller removes a message that the job got meanwhile.
 
         Raises:
             NotFound, NotOwner: as `own`.
@@ -166,7 +166,7 @@ class Archive:
     async def report(
         self, requester: Requester, job_id: int, number: int, reason: ReportReason, details: str = ""
     ) -> Report:
-        """Write down that somebody finds a picture out of place; a second report of the same replaces the first.
+        """Record a report about a picture; a second one by the same person replaces the first.
 
         Raises:
             NotFound
@@ -188,9 +188,9 @@ class Archive:
         )
 
     async def purge(self, jobs: Sequence[Job]) -> list[Job]:
-        """Delete jobs, whatever state they are in: first the rows, which are the truth, then the files.
+        """Delete jobs in any state: first the rows, which are authoritative, then the files.
 
-        Returns those that were there, with the messages that they had at last.
+        Returns those that existed, with their last messages.
         """
         for job in jobs:
             if job.state in (JobState.QUEUED, JobState.RUNNING):
@@ -203,7 +203,7 @@ class Archive:
         return [replace(job, channel_id=channel_id, message_id=message_id) for job, channel_id, message_id in there]
 
     async def purge_guild(self, guild_id: int) -> int:
-        """Delete every job of a server; returns how many."""
+        """Delete every job of a server; return their number."""
         ids = await self._store.pictures.guild_jobs(guild_id)
         await self.purge([job for job_id in ids if (job := await self._store.jobs.get(job_id)) is not None])
         return len(ids)
@@ -217,7 +217,7 @@ class Archive:
 
 
 def picture_file(job_id: int, number: int, shown: imaging.ImageFile, prefix: str = "") -> PictureFile:
-    """A file to upload, under a name that we made."""
+    """File to upload, under a name that we made."""
     ending = f"-{number}" if number != GRID else ""
     name = f"reverie-{prefix}{job_id}{ending}.{shown.ending}"
     return PictureFile(name=name, data=shown.data, width=shown.width, height=shown.height)

@@ -1,4 +1,4 @@
-"""From saved pictures to a message that Discord confirmed; only the frontend's poster uses it. Event loop."""
+"""Delivery from saved pictures to a message that Discord confirmed, for the frontend's sender. Event loop."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _log = logging.getLogger(__name__)
 
 
 class DeliveryService:
-    """What is handed to Discord, and what came of it."""
+    """Deliveries to Discord and their results."""
 
     def __init__(self, store: Store, files: DataFolder, guilds: GuildSettings, notify: Callable[[int], None]) -> None:
         self._store, self._files, self._guilds, self._notify = store, files, guilds, notify
 
     async def unsettled(self) -> list[Job]:
-        """Every job whose message is not final, oldest first: those under way, and ended ones that nobody told yet."""
+        """Jobs whose message is not final, oldest first: unfinished ones, and ended ones not announced yet."""
         jobs = [*await self._store.jobs.under_way(), *await self._store.jobs.untold()]
         return sorted(jobs, key=lambda job: job.id)
 
     async def begin(self, job_id: int, *, limit_bytes: int) -> Delivery | None:
-        """What to post, in files of at most `limit_bytes` each; None if the job is not to be posted (any more).
+        """Files to post, of at most `limit_bytes` each; None if the job is not to be posted (any more).
 
         The attempt is written down before this returns.
 
@@ -69,7 +69,7 @@ class DeliveryService:
         )
 
     async def done(self, job_id: int, channel_id: int, message_id: int) -> Job | None:
-        """Discord confirmed: the job is done. Repeated calls change nothing; None if it was deleted meanwhile."""
+        """Mark the job as done after Discord's confirmation. Idempotent; None if it was deleted meanwhile."""
         job = await self._store.jobs.get(job_id)
         if job is None or job.state is JobState.DONE:
             return job
@@ -85,7 +85,7 @@ class DeliveryService:
         return job
 
     async def wait_for_access(self, job_id: int, why: Sentence) -> None:
-        """The channel cannot be written to. Listeners are called again every few minutes, to try again."""
+        """Record that the channel cannot be written to. Listeners are called every few minutes to retry."""
         job = await self._store.jobs.get(job_id)
         if job is None or job.state is not JobState.POSTING:
             return
@@ -93,7 +93,7 @@ class DeliveryService:
         await self._store.jobs.change(job_id, waiting_since=since, reason=why)
 
     async def failed(self, job_id: int, why: Sentence) -> None:
-        """It can never be posted: the job has failed; what was saved stays in the gallery."""
+        """Fail a job that can never be posted; its saved pictures stay in the gallery."""
         try:
             await self._store.jobs.move(job_id, JobState.FAILED, reason=why)
         except (NotFound, IllegalTransition):
@@ -101,13 +101,13 @@ class DeliveryService:
         self._notify(job_id)
 
     async def told(self, job_id: int) -> None:
-        """The message of a cancelled or failed job says so now, or cannot be reached for ever."""
+        """Record that the message of a cancelled or failed job says so, or can never be reached."""
         await self._store.jobs.change(job_id, told=True)
 
     def _read(
         self, job: Job, pictures: tuple[StoredPicture, ...], limit_bytes: int
     ) -> tuple[tuple[PictureFile, ...], tuple[Sentence, ...]]:
-        """The files of a post, and what is left out. Runs on a thread."""
+        """Files of a post, and the parts left out. Runs on a thread."""
         number = GRID if job.count > 1 else 1
         data = self._files.read(Kind.PICTURE, job.id, number)
         if data is None or not pictures:

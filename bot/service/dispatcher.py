@@ -1,6 +1,6 @@
-"""Starts the job whose turn it is when the painter is free; recovers after a crash, drains before a stop.
+"""Dispatcher: start the next job when a worker is free; recover after a crash, drain before a stop.
 
-Runs on the event loop.
+Event loop.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from bot.waiting import FOR_A_JOB, ExternalWait
 from bot.worker.protocol import Executor, StopMode
 
 MAX_CRASHES = 5
-"""So often a job may be under the painter when the process ends, without one snapshot in between."""
+"""Maximum number of crashes of the process during a job, without one snapshot in between."""
 DRAIN_S = 45.0
-"""How long a drain waits for the current step."""
+"""Maximum time that a drain waits for the current step."""
 _log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """The loop between the queue and the painter."""
+    """The loop between the queue and the worker."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Dispatcher:
         self.draining = False
 
     async def start(self) -> None:
-        """Put the rows of queued jobs into the queue, those that were painted first; then begin."""
+        """Put the rows of queued jobs into the queue, interrupted ones first; then start."""
         await self._store.jobs.recover(MAX_CRASHES, Sentence.of("crashed_often"))
         for job in await self._store.jobs.under_way():
             if job.state is JobState.QUEUED:
@@ -53,11 +53,11 @@ class Dispatcher:
         self._loop_task = asyncio.create_task(self._run(), name="dispatcher")
 
     def enqueue(self, job: Job) -> None:
-        """Let a queued job wait for its turn."""
+        """Add a queued job to the queue."""
         self._queue.add(job, resumed=job.started_at is not None)
 
     async def drain(self) -> None:
-        """Begin nothing more, and put what is painted back into the queue with a snapshot."""
+        """Start nothing more, and requeue running jobs with a snapshot."""
         self.draining = True
         for running in list(self._queue.running.values()):
             if running.order is None:
@@ -67,7 +67,7 @@ class Dispatcher:
             await asyncio.wait(self._paint_tasks, timeout=DRAIN_S)
 
     async def close(self) -> None:
-        """End the loop and what is left of its tasks."""
+        """End the loop and its remaining tasks."""
         tasks = [task for task in (self._loop_task, *self._paint_tasks) if task is not None]
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""How long a picture takes, from what was measured. Pure; event loop."""
+"""Estimated time of a picture, from measurements. Pure; event loop."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ SpeedKey = tuple[str, int, int, int]
 
 UNKNOWN_STEP_S = 0.2
 BEGIN_S = 1.0
-"""What a picture takes beside its steps: prompts, the start, saving."""
+"""Time of a picture beside its steps: prompts, the start, saving."""
 _WEIGHT = 0.3
 
 
 class Estimates:
-    """Seconds per step, a moving average for each size; sizes that were never measured are told from the nearest.
+    """Seconds per step, a moving average for each size; unmeasured sizes are estimated from the nearest.
 
-    Kept are the seconds of a step at full size: coarse steps cost less, and how many there are differs from picture to
-    picture.
+    The values are seconds of a step at full size: coarse steps cost less, and their number differs between pictures.
     """
 
     def __init__(self, known: Mapping[SpeedKey, float] | None = None) -> None:
@@ -29,18 +28,18 @@ class Estimates:
         self._glimpsed: dict[SpeedKey, float] = {}
 
     def glimpse(self, models: str, settings: Settings, step_s: float) -> None:
-        """Take in what a picture that is still painted seems to take; it counts until one of its size was measured."""
+        """Record a preliminary speed of an unfinished picture; it counts until one of its size was measured."""
         self._glimpsed[_key(models, settings)] = step_s / _thrift(settings)
 
     def note(self, models: str, settings: Settings, step_s: float) -> tuple[SpeedKey, float]:
-        """Take in the mean seconds per step of a whole picture; returns what is known by now, to be stored."""
+        """Record the mean seconds per step of a whole picture; return the updated entry, to be stored."""
         key, full_s = _key(models, settings), step_s / _thrift(settings)
         old = self._known.get(key)
         self._known[key] = full_s if old is None else old + _WEIGHT * (full_s - old)
         return key, self._known[key]
 
     def step_s(self, models: str, settings: Settings) -> float:
-        """Mean seconds per step, as far as one can say: where nothing like it was measured, by area and cutouts."""
+        """Estimate of mean seconds per step; without a similar measurement, by area and cutouts."""
         return self._full_s(_key(models, settings)) * _thrift(settings)
 
     def picture_s(self, models: str, settings: Settings) -> float:
@@ -63,13 +62,13 @@ def _key(models: str, settings: Settings) -> SpeedKey:
 
 
 def _work(key: SpeedKey) -> float:
-    """Grows as a step's work does: decoder by area, perceptor by cutouts; both weigh alike at 256x256 with 32."""
+    """Relative work of a step: decoder by area, perceptor by cutouts; both weigh alike at 256x256 with 32."""
     _, width, height, cutouts = key
     return width * height / 256**2 + cutouts / 32
 
 
 def _thrift(settings: Settings) -> float:
-    """What a mean step costs as a share of one at full size: coarse ones have a quarter of the area."""
+    """Cost of a mean step as a share of one at full size: coarse ones have a quarter of the area."""
     models, width, height, cutouts = _key("", settings)
     small = _work((models, width // 2, height // 2, cutouts)) / _work((models, width, height, cutouts))
     return 1 - settings.coarse + settings.coarse * small

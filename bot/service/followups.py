@@ -1,4 +1,4 @@
-"""From a finished picture to the request that goes on from it. Pure; any thread."""
+"""Build the request that follows up a finished picture. Pure; any thread."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ UPSCALE = 2
 
 
 def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
-    """The request that goes on from a picture as the change says; `picture` is what made it.
+    """Build the request that continues a picture as the change says; `picture` is the request that made it.
 
     Raises:
-        InvalidWish, OverLimit
+        InvalidJobSpec, OverLimit
     """
     try:
         again = change.kind is Origin.AGAIN
@@ -30,28 +30,28 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
 
 
 def parent_of(job: Job, number: int, kind: Origin) -> tuple[int | None, int | None]:
-    """Job and number of the picture whose saved latent the new job goes on from; of `again`, the same as before."""
+    """Job and number of the picture whose saved latent the new job continues; for `again`, the same as before."""
     if kind is not Origin.AGAIN:
         return job.id, number
     return (None, None) if job.parent_id is None else (job.parent_id, job.parent_number or 1)
 
 
 def count_of(job: Job, change: FollowUp) -> int:
-    """How many pictures the new job makes."""
+    """Number of pictures that the new job makes."""
     if change.count is not None:
         return change.count
     return job.count if change.kind is Origin.AGAIN else 1
 
 
 def _onwards(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
-    """A request that begins where the picture ended."""
+    """Build a request that begins with the finished picture."""
     old = picture.settings
     changes: dict[str, object] = {
         "start": "parent",
         "seed": new_seed(),
         "variation": 0.0,
         "init_weight": 0.0,
-        # It begins with a finished picture: painting it small first would lose it.
+        # It begins with a finished picture: generating it small first would lose it.
         "coarse": 0.0,
         "steps": change.steps or min(base.steps, limits.steps),
     }

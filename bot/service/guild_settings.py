@@ -1,6 +1,6 @@
-"""The settings of each server: limits, channels, pause, safety, retention; and its statistics. Event loop.
+"""Settings of each server: limits, channels, pause, safety, retention; and its statistics. Event loop.
 
-Every method that changes something checks itself that the asker manages the server.
+Every method that changes something checks that the requester manages the server.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class GuildRecord:
 
 
 class GuildRecords:
-    """Read and write what servers set. Reads are cached, and this process alone writes: always by `changing`."""
+    """Read and write settings of servers. Reads are cached; only this process writes, always by `changing`."""
 
     def __init__(self, table: GuildTable) -> None:
         self._table = table
@@ -45,7 +45,7 @@ class GuildRecords:
         self._changes = 0
 
     async def of(self, guild_id: int) -> GuildRecord:
-        """The record of a server."""
+        """Record of a server."""
         record, changes = self._cached.get(guild_id), self._changes
         if record is None:
             record = GuildRecord(
@@ -65,7 +65,7 @@ class GuildRecords:
 
     @asynccontextmanager
     async def changing(self, requester: Requester) -> AsyncIterator[GuildTable]:
-        """The table to write to, on behalf of somebody who manages the server; its record is read anew afterwards.
+        """Table to write to, for a requester who manages the server; afterwards its record is read anew.
 
         Raises:
             NotOwner
@@ -77,7 +77,7 @@ class GuildRecords:
             self._changed(requester.guild_id)
 
     async def forget(self, guild_id: int) -> None:
-        """Delete all that a server set, and its sums."""
+        """Delete all settings of a server, and its sums."""
         try:
             await self._table.forget(guild_id)
         finally:
@@ -89,31 +89,31 @@ class GuildRecords:
 
 
 class GuildSettings:
-    """The settings of each server, beside its words."""
+    """Settings of each server except its words."""
 
     def __init__(self, config: Config, store: Store, records: GuildRecords, queue: JobQueue) -> None:
         self._config, self._store, self._records, self._queue = config, store, records, queue
 
     async def load(self) -> None:
-        """Take up which servers are paused. Called once, when the database is open."""
+        """Load the paused servers. Called once, when the database is open."""
         for guild_id in await self._store.guilds.guilds_with(_PAUSED):
             self._queue.set_pause(guild_id, True)
 
     async def limits(self, guild_id: int, role_ids: frozenset[int] = frozenset()) -> Limits:
-        """What holds for somebody with these roles: the host's defaults, the server's values, then the best role's."""
+        """Effective limits with these roles: host defaults, server overrides, best role."""
         record = await self._records.of(guild_id)
         own = {name: int(record.settings[name]) for name in LIMIT_NAMES if name in record.settings}
         roles = [values for role_id, values in record.roles.items() if role_id in role_ids]
         return effective_limits(self._config.limits, own, roles, self._config.caps)
 
     async def set_limit(self, requester: Requester, name: str, value: int | None, role_id: int | None = None) -> Limits:
-        """Set a limit of the server or of a role, by its name in `Limits`; None goes back to the default.
+        """Set a limit of the server or of a role, by its name in `Limits`; None restores the default.
 
-        Returns what holds then for the server, or for somebody with that role.
+        Returns the effective limits of the server, or of somebody with that role.
 
         Raises:
             NotOwner
-            InvalidWish: for an unknown name or a value out of range.
+            InvalidJobSpec: for an unknown name or a value out of range.
             OverLimit: above the host's hard cap.
         """
         async with self._records.changing(requester) as table:
@@ -126,15 +126,15 @@ class GuildSettings:
         return await self.limits(requester.guild_id, frozenset() if role_id is None else frozenset({role_id}))
 
     async def role_limits(self, guild_id: int) -> dict[int, dict[str, int]]:
-        """What each role of a server has of its own, by role id."""
+        """Limits of each role of a server, by role id."""
         return dict((await self._records.of(guild_id)).roles)
 
     async def channels(self, guild_id: int) -> dict[int, bool]:
-        """Channels with a rule: True is allowed, False denied. Where any is allowed, only those are."""
+        """Channels with a rule: True is allowed, False denied. If any is allowed, only those are."""
         return dict((await self._records.of(guild_id)).channels)
 
     async def set_channel(self, requester: Requester, channel_id: int, allowed: bool | None) -> None:
-        """Allow or deny a channel or category, or take its rule away (None).
+        """Allow or deny a channel or category; None removes its rule.
 
         Raises:
             NotOwner
@@ -143,7 +143,7 @@ class GuildSettings:
             await table.put_channel(requester.guild_id, channel_id, allowed)
 
     async def is_open(self, requester: Requester) -> bool:
-        """Whether pictures may be asked for where the asker is; a channel's own rule goes before its category's."""
+        """Return True if jobs are allowed in the requester's channel; its own rule overrides its category's."""
         rules = (await self._records.of(requester.guild_id)).channels
         own = rules.get(requester.channel_id)
         if own is not None:
@@ -152,7 +152,7 @@ class GuildSettings:
         return all(above) if above else True not in rules.values()
 
     async def pause(self, requester: Requester) -> None:
-        """Begin no further picture of this server; what is asked for meanwhile is queued.
+        """Start no more pictures of this server; new jobs are queued.
 
         Raises:
             NotOwner
@@ -162,7 +162,7 @@ class GuildSettings:
         self._queue.set_pause(requester.guild_id, True)
 
     async def resume(self, requester: Requester) -> None:
-        """Take up the server's queue again.
+        """Resume the server's queue.
 
         Raises:
             NotOwner
@@ -172,11 +172,11 @@ class GuildSettings:
         self._queue.set_pause(requester.guild_id, False)
 
     async def paused(self, guild_id: int) -> bool:
-        """Whether the server's queue is paused."""
+        """Return True if the server's queue is paused."""
         return guild_id in self._queue.paused
 
     async def clear(self, requester: Requester) -> int:
-        """Cancel every queued job of the server; returns how many.
+        """Cancel every queued job of the server; return their number.
 
         Raises:
             NotOwner
@@ -185,7 +185,7 @@ class GuildSettings:
         return await self._queue.clear(requester.guild_id)
 
     async def safety(self, guild_id: int) -> tuple[Safety, int | None]:
-        """What is done with pictures in which the check finds something, and the channel for reports."""
+        """Policy for pictures in which the safety check finds something, and the channel for reports."""
         settings = (await self._records.of(guild_id)).settings
         channel = settings.get(_REPORTS)
         return Safety(settings.get(_SAFETY, self._config.safety.mode)), None if channel is None else int(channel)
@@ -193,7 +193,7 @@ class GuildSettings:
     async def set_safety(
         self, requester: Requester, *, mode: Safety | None = None, report_channel_id: int | None = None
     ) -> tuple[Safety, int | None]:
-        """Change what is given; a report channel of 0 takes it away. Returns what holds then.
+        """Change the given values; a report channel of 0 removes it. Return the effective values.
 
         Raises:
             NotOwner
@@ -207,16 +207,16 @@ class GuildSettings:
         return await self.safety(requester.guild_id)
 
     async def retention_days(self, guild_id: int) -> int:
-        """After how many days pictures are deleted; 0 is never."""
+        """Number of days after which pictures are deleted; 0 is never."""
         own = (await self._records.of(guild_id)).settings.get(_RETENTION)
         return shortest_retention(self._config.retention_days, None if own is None else int(own))
 
     async def set_retention(self, requester: Requester, days: int | None) -> int:
-        """Set it (None: back to the host's default); returns what holds now, which is never longer than the host's.
+        """Set it (None: the host's default); return the effective value, which never exceeds the host's.
 
         Raises:
             NotOwner
-            InvalidWish: out of range.
+            InvalidJobSpec: out of range.
         """
         async with self._records.changing(requester) as table:
             if days is not None and not 0 <= days <= MAX_RETENTION_DAYS:
@@ -225,12 +225,12 @@ class GuildSettings:
         return await self.retention_days(requester.guild_id)
 
     async def forget(self, guild_id: int) -> None:
-        """Delete all that a server set, and its sums; its jobs are the caller's."""
+        """Delete all settings of a server, and its sums; the caller deletes its jobs."""
         self._queue.set_pause(guild_id, False)
         await self._records.forget(guild_id)
 
     async def statistics(self, guild_id: int | None, days: int = 7) -> Statistics:
-        """Of a server, or of all (None), in the last 1 to 366 days."""
+        """Statistics of a server, or of all (None), in the last 1 to 366 days."""
         days = min(max(1, days), MAX_STATISTICS_DAYS)
         sums = await self._store.figures.sums(guild_id, days)
         return Statistics(
@@ -255,7 +255,7 @@ def shortest_retention(host_days: int, guild_days: int | None) -> int:
 def effective_limits(
     defaults: Limits, guild: Mapping[str, int], roles: Iterable[Mapping[str, int]], caps: Caps
 ) -> Limits:
-    """The limits of a person; a role's value goes before the server's, of several roles the best one."""
+    """Limits of a person; a role's value overrides the server's, of several roles the best one."""
     values = {name: value for name, value in guild.items() if name in LIMIT_NAMES}
     best: dict[str, int] = {}
     for role in roles:
@@ -271,10 +271,10 @@ def effective_limits(
 
 
 def check_limit(name: str, value: int, caps: Caps) -> None:
-    """See that an admin may set a limit to a value.
+    """Check that an admin may set a limit to a value.
 
     Raises:
-        InvalidWish: for an unknown name or a value that is out of range for everybody.
+        InvalidJobSpec: for an unknown name or a value that is out of range for everybody.
         OverLimit: above the host's cap.
     """
     item = {item.name: item for item in fields(Limits)}.get(name)
@@ -283,7 +283,7 @@ def check_limit(name: str, value: int, caps: Caps) -> None:
     low, high = item.metadata["low"], item.metadata["high"]
     cap = getattr(caps, name, None)
     if not low <= value <= high:
-        most = min(high, cap or high)  # 0 is without end
+        most = min(high, cap or high)  # 0 is unlimited
         raise InvalidJobSpec("out_of_range_whole", field=name, name=name, low=low, high=most)
     if cap is not None and not within_cap(name, value, cap):
         raise OverLimit("limit_over_cap", name=name, cap=cap)

@@ -1,6 +1,6 @@
-"""The life of each job in the log: one line a change of where it stands, with its id and its server's. Event loop.
+"""Log of job state: one line for each change, with the ids of the job and its server. Event loop.
 
-No line names a person or holds a prompt. Every line says in `job` and `guild` which job it is about.
+No line names a person or holds a prompt. Every line names its job and server in `job` and `guild`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _WORDS = {"waiting": "waiting for access"}
 
 
 class JobLog:
-    """Hears of every change from the database, once it is committed; writes it down and counts it."""
+    """Log and count every change after its commit to the database."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def on_event(self, event: Event) -> None:
-        """A job stands elsewhere now."""
+        """Log and count one change of state."""
         self._metrics.on_event(event)
         level = logging.WARNING if event.job.state is JobState.FAILED else logging.INFO
         was = None if event.before is None else event.before.standing
@@ -40,7 +40,7 @@ def _word(event: Event) -> str:
 
 
 def _more(event: Event) -> dict[str, Fact]:
-    """What is worth knowing of this change; times in seconds."""
+    """Facts to log with this change; times in seconds."""
     job, before = event.job, event.before
     if event.deleted:
         return {}
@@ -57,7 +57,7 @@ def _more(event: Event) -> dict[str, Fact]:
 
 
 def _why(job: Job) -> dict[str, Fact]:
-    """The reason by the name of its text, and the number that the person was told."""
+    """Reason by the name of its text, and the error id that the person saw."""
     if job.reason is None:
         return {}
     number = dict(job.reason.values).get("error_id")

@@ -1,6 +1,6 @@
-"""One job on its way from its turn to saved pictures: paint, follow, save; or put back, cancel, fail. Event loop.
+"""Run one job from its turn to saved pictures: generate, follow, save; or requeue, cancel, fail. Event loop.
 
-Everything that blocks goes to threads: files, encoding, and the painting itself.
+Everything that blocks runs on threads: files, encoding, and generation.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from generator import (
 )
 
 GRID = 0
-"""The number of the file that shows all pictures of a job."""
+"""Number of the file that shows all pictures of a job."""
 RETRY_S = 5.0
-"""How long the queue stands still when the database cannot be written to."""
+"""Pause of the queue when the database cannot be written to."""
 SAVING_S = 900.0
-"""How long a finished picture waits for a disk that cannot take it."""
+"""Maximum time that a finished picture waits for a disk that cannot take it."""
 _log = logging.getLogger(__name__)
 
 
 class JobRunner:
-    """Paints jobs whose turn has come."""
+    """Run jobs whose turn has come."""
 
     def __init__(
         self,
@@ -65,10 +65,10 @@ class JobRunner:
         self._deaths: dict[int, int] = {}
 
     async def paint(self, running: Running, *, examine: bool, refuse: bool) -> Job | None:
-        """Bring a job from its turn to `posting`, or to wherever else it ends.
+        """Run a job from its turn to `posting`, or to another end.
 
-        Returns the job if it went back into the queue. `examine`: look for what should not be shown openly;
-        `refuse`: and do not show it at all.
+        Returns the job if it went back into the queue. `examine`: run the safety check; `refuse`: reject pictures in
+        which it finds something.
         """
         job_id = running.job.id
         try:
@@ -79,9 +79,9 @@ class JobRunner:
             except WorkerDied as exc:
                 return await self._died(running, exc)
         except (NotFound, IllegalTransition):
-            # It was cancelled or deleted meanwhile; that row is the truth.
+            # It was cancelled or deleted meanwhile; that row is authoritative.
             await asyncio.to_thread(self._files.remove_job, job_id)
-        except Exception as exc:  # Whatever it was, the job ends with a reason.
+        except Exception as exc:  # Any error ends the job with a reason.
             await self._fail(running.job, exc)
         finally:
             self._queue.release(job_id)
@@ -89,7 +89,7 @@ class JobRunner:
         return None
 
     async def _begin(self, running: Running) -> bool:
-        """Write down that the job runs; where the database cannot take it now, wait a little and say no."""
+        """Write down that the job runs; if the database cannot take it now, wait a little and return False."""
         job = running.job
         try:
             running.job = await self._store.jobs.move(job.id, JobState.RUNNING, attempts=job.attempts + 1)
@@ -152,7 +152,7 @@ class JobRunner:
             self._executor.send(job.id, running.order)
 
     async def _follow(self, running: Running) -> None:
-        """Keep the newest snapshot on disk and the newest preview at hand while the thread paints."""
+        """Keep the newest snapshot on disk and the newest preview at hand while the worker thread runs."""
         while not running.over:
             await self._wait(running.fresh.wait(), FOR_NEWS)
             news = running.take_news()
@@ -160,7 +160,7 @@ class JobRunner:
                 continue
             try:
                 await self._take_in(running, running.number, news)
-            except Exception:  # Without a preview or snapshot the picture is painted all the same.
+            except Exception:  # Without a preview or snapshot the picture is still generated.
                 _log.exception("news of a job were lost", extra=about(job=running.job.id))
             self._notify(running.job.id)
 
@@ -175,7 +175,7 @@ class JobRunner:
             running.preview = Preview(data=shown.data, step=step, width=shown.width, height=shown.height)
 
     async def _keep_snapshot(self, job: Job, number: int, snapshot: bytes) -> bool:
-        """Write a snapshot; without one the picture is only begun anew after a crash, so a failure is no end."""
+        """Write a snapshot; a failure is no end, since without one a crash only restarts the picture."""
         try:
             await asyncio.to_thread(self._files.write, Kind.SNAPSHOT, job.id, number, snapshot)
         except FilesError as exc:
@@ -184,7 +184,7 @@ class JobRunner:
         return True
 
     async def _save(self, job: Job, number: int, painted: GeneratedPicture) -> None:
-        """Put a finished picture and its recipe on disk, then into the database."""
+        """Write a finished picture and its recipe to disk, then into the database."""
         request, image = painted.picture.request, painted.picture.image
         saving = partial(retry_io, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
         timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, painted))
@@ -213,14 +213,14 @@ class JobRunner:
         await saving(lambda: self._store.figures.put_speed(*speed))
 
     def _write(self, job_id: int, number: int, painted: GeneratedPicture) -> bool:
-        """The files of one picture; whether there is a timelapse. Runs on a thread."""
+        """Write the files of one picture; return True if there is a timelapse. Runs on a thread."""
         picture = painted.picture
         recipe = Recipe(request=picture.request, made_with=picture.made_with)
         png = encode(picture.image, "png", recipe_to_json(recipe))
         self._files.write(Kind.LATENT, job_id, number, painted.snapshot)
         moving = len(painted.film.frames) > 1
         if moving:
-            # Attached pictures would be most of a film's bytes.
+            # Attached pictures would be most of a timelapse's bytes.
             lean = recipe_to_json(recipe, pictures=False)
             self._files.write(Kind.TIMELAPSE, job_id, number, painted.film.encode("webp", lean))
         self._files.write(Kind.PICTURE, job_id, number, png)
@@ -233,7 +233,7 @@ class JobRunner:
         return imaging.open_ours(data)
 
     async def _finish(self, running: Running) -> None:
-        """All pictures are saved: the job waits for being posted."""
+        """Move the job to posting after all its pictures are saved."""
         job = running.job
         saving = partial(retry_io, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
         if job.count > 1:
@@ -254,7 +254,7 @@ class JobRunner:
         return await self._back(job, attempts=0)
 
     async def _died(self, running: Running, exc: WorkerDied) -> Job | None:
-        """The thread died under this job: once more, but only once."""
+        """Retry the job after the worker thread died under it, but only once."""
         job = running.job
         self._deaths[job.id] = self._deaths.get(job.id, 0) + 1
         if self._deaths[job.id] > 1:
@@ -270,10 +270,10 @@ class JobRunner:
         return back
 
     async def _fail(self, job: Job, exc: Exception) -> None:
-        """End a job with a reason for the person, and what the host needs for the log."""
+        """End a job with a reason for the requester, and log the details for the host."""
         error_id = new_error_id()
         reason = reason_for(exc, error_id)
-        # What the person is told in full needs no trace; a number is there to lead to one.
+        # A reason that the requester gets in full needs no trace; an error id must lead to one.
         numbered = "error_id" in dict(reason.values)
         facts = about(job=job.id, guild=job.guild_id, error_id=error_id if numbered else None)
         _log.error("the job cannot be painted: %s", exc, exc_info=exc if numbered else None, extra=facts)
@@ -291,7 +291,7 @@ class JobRunner:
             self._files.remove(Kind.SNAPSHOT, job.id, number)
 
     async def _note_failure(self, job: Job, reason: Sentence) -> Job | None:
-        """Write the failure down, as soon as the database can take it; None for a job that was ended or deleted."""
+        """Write the failure once the database can take it; None for a job that was ended or deleted."""
         move = partial(self._store.jobs.move, job.id, JobState.FAILED, reason=reason)
         try:
             return await retry_io(move, self._wait, job=job.id, guild=job.guild_id)
@@ -300,11 +300,11 @@ class JobRunner:
 
 
 class Unsafe(BotError):
-    """The check found something, and the server wants such pictures refused."""
+    """The safety check found something, and the server wants such pictures refused."""
 
 
 def reason_for(exc: Exception, error_id: str) -> Sentence:
-    """Why a job failed, in words for the person who asked."""
+    """Reason why a job failed, in words for the requester."""
     if isinstance(exc, OutOfMemory):
         return Sentence.of("out_of_memory")
     if isinstance(exc, CheckpointError):

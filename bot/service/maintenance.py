@@ -1,8 +1,8 @@
-"""Maintenance: old pictures go, posts that found a closed door are tried again. Event loop.
+"""Maintenance: delete expired pictures, retry blocked posts. Event loop.
 
-Nothing is deleted or given up by a wrong clock: a machine may start with the wrong date and be put right later, or the
-other way about. What is compared is the time that Discord said last, or that of the start where it said none yet, and
-how long ago that was by a clock that cannot be set.
+A wrong clock deletes nothing and gives nothing up: a machine may start with the wrong date and be corrected later, or
+the other way about. The reference is the last time that Discord reported, or the start's time before any report, plus
+the time since by a clock that cannot be set.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _log = logging.getLogger(__name__)
 
 
 class Maintenance:
-    """Two tasks that come back at their intervals.
+    """Two periodic tasks.
 
     Attributes:
-        clock: whether this machine's clock can be trusted; whoever hears the right time tells it.
+        clock: checks this machine's clock; gets the right time from Discord.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Maintenance:
         self.clock = Clock()
 
     async def start(self) -> None:
-        """Remove files without a row, then begin."""
+        """Remove files without a row, then start."""
         await self.sweep()
         self._tasks = [
             asyncio.create_task(self._again_and_again(self._timing.retention_s, self.retain), name="retention"),
@@ -59,20 +59,20 @@ class Maintenance:
         ]
 
     async def close(self) -> None:
-        """End both."""
+        """End both tasks."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def sweep(self) -> None:
-        """Remove the files of jobs that have no row: a deletion was cut short."""
+        """Remove the files of jobs without a row, left by an interrupted deletion."""
         ids = await asyncio.to_thread(self._files.job_ids)
         for job_id in ids - await self._store.jobs.existing(ids):
             await asyncio.to_thread(self._files.remove_job, job_id)
             _log.info("files without a job removed", extra=about(job=job_id))
 
     async def retain(self) -> None:
-        """Delete what is older than its server wants to keep it, unless the clock of the machine cannot be trusted."""
+        """Delete pictures past the retention of their server, unless the machine's clock cannot be trusted."""
         if not self.clock.is_right():
             return
         for guild_id in await self._store.pictures.guilds():
@@ -87,7 +87,7 @@ class Maintenance:
         await self._store.pictures.drop_old_usage()
 
     async def retry_posts(self) -> None:
-        """Have posts that wait for access tried again, or given up."""
+        """Retry posts that wait for access, or give them up."""
         waiting = [job for job in await self._store.jobs.under_way() if job.waiting_for_access]
         if waiting:
             is_right = self.clock.is_right()
@@ -102,12 +102,12 @@ class Maintenance:
             await self._wait(asyncio.sleep(interval_s), FOR_A_TIME)
             try:
                 await task()
-            except Exception:  # Tomorrow is another day; the bot goes on meanwhile.
+            except Exception:  # The next run may succeed; the bot continues meanwhile.
                 _log.exception("housekeeping failed")
 
 
 class Clock:
-    """What time it should be.
+    """Reference for the machine's clock.
 
     Attributes:
         known_at: a time (seconds since 1970) that was right.
@@ -117,11 +117,11 @@ class Clock:
         self.known_at, self._heard = time.time(), time.monotonic()
 
     def on_event(self, at: float) -> None:
-        """Discord said what time it is (seconds since 1970)."""
+        """Record the time that Discord reported (seconds since 1970)."""
         self.known_at, self._heard = at, time.monotonic()
 
     def is_right(self) -> bool:
-        """Whether this machine's clock is right, give or take a day; the log says where it is not."""
+        """Return True if this machine's clock is right within a day; log it if not."""
         drift_s = time.time() - self.known_at - (time.monotonic() - self._heard)
         if abs(drift_s) <= DAY_S:
             return True

@@ -1,4 +1,4 @@
-"""What the host of the bot sees and does. Event loop; every method checks itself that the asker is the host."""
+"""Status and actions for the host. Event loop; every method but `exposition` checks the requester."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from generator import __version__
 
 @dataclass(frozen=True, kw_only=True)
 class HostStatus:
-    """How the bot is at this moment."""
+    """Current status of the bot."""
 
     version: str
     up_s: float
@@ -44,11 +44,11 @@ class HostStatus:
     gpu_bytes: Mapping[str, int]
     """`used` by this process, `free` to all, `total`; empty without a GPU."""
     totals: Totals
-    """What was counted since the start; what Prometheus gets is made of the same."""
+    """Totals since the start, from the same counters as Prometheus."""
 
 
 class Operator:
-    """The owner-only side."""
+    """Actions of the host alone."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Operator:
         self._began = time.monotonic()
 
     async def status(self, requester: Requester) -> HostStatus:
-        """How the bot is.
+        """Current status of the bot.
 
         Raises:
             NotOwner
@@ -98,7 +98,7 @@ class Operator:
         )
 
     async def exposition(self) -> bytes:
-        """The same figures as Prometheus takes them; for whoever can reach the endpoint, without names or ids.
+        """Metrics in Prometheus' format; open to everyone who reaches the endpoint, without names or ids.
 
         Raises:
             StoreError: if the database cannot be read.
@@ -108,7 +108,7 @@ class Operator:
         return self._metrics.exposition(states, self._executor.deaths, gpu_bytes)
 
     async def drain(self, requester: Requester, *, on: bool = True) -> None:
-        """Take nothing new (or take again); what is queued and painted goes on.
+        """Accept no new jobs (or accept them again); queued and running ones continue.
 
         Raises:
             NotOwner
@@ -117,7 +117,7 @@ class Operator:
         self._submissions.closed = on
 
     async def reload_styles(self, requester: Requester, path: Path) -> int:
-        """Read the host's styles from a config file again; returns how many there are.
+        """Reload the host's styles from a config file; return their number.
 
         Raises:
             NotOwner

@@ -1,4 +1,4 @@
-"""What is kept of a person: handed out, or deleted, at their wish. Event loop; the export is made on a thread."""
+"""Export or delete a person's own data. Event loop; the export is made on a thread."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bot.store import Store
 
 
 class PersonalData:
-    """A person's own data, in every server where this bot is."""
+    """A person's own data, in every server of this bot."""
 
     def __init__(self, store: Store, files: DataFolder, archive: Archive) -> None:
         self._store, self._files, self._archive = store, files, archive
 
     async def export_mine(self, requester: Requester, *, limit_bytes: int) -> Path:
-        """All that is kept of the asker as a zip file in the data folder; remove it when it is sent.
+        """Export all data of the requester as a zip file in the data folder; remove it after sending.
 
         Facts and recipes come first, then pictures as long as the file stays below `limit_bytes`; data.json names
         those that were left out.
@@ -35,14 +35,14 @@ class PersonalData:
         return await asyncio.to_thread(self._write, jobs, facts, recipes, limit_bytes)
 
     async def unsettled(self, requester: Requester) -> list[Job]:
-        """The asker's jobs in every server whose message is not final; before a deletion those messages should go."""
+        """The requester's jobs in every server whose message is not final; remove those messages before a deletion."""
         jobs = await self._store.pictures.person_jobs(requester.user_id)
         return [job for job in jobs if not (job.state.ended and job.told)]
 
     async def delete_mine(self, requester: Requester) -> list[Job]:
-        """Cancel and delete all of the asker's jobs in every server, with pictures and reports.
+        """Cancel and delete all of the requester's jobs in every server, with pictures and reports.
 
-        Returns them as they were at last: some may have got a message since `unsettled` was asked.
+        Returns their last state: some may have got a message since the call of `unsettled`.
         """
         jobs = await self._archive.purge(await self._store.pictures.person_jobs(requester.user_id))
         await self._store.pictures.forget_person(requester.user_id)

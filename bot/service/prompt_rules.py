@@ -1,9 +1,8 @@
-"""Styles that are added to prompts, and words that no prompt may hold. Event loop; what matches words is pure.
+"""Styles added to prompts, and blocklists of forbidden words. Event loop; matching words is pure.
 
-Every method that changes something checks itself that the asker manages the server. The admins of any server write
-rules and its members write texts, so that neither may be able to make the search long: a pattern takes the nearest
-place for each of its parts and never goes back on it, hence no rule takes more than a time that grows with the square
-of the text.
+Every method that changes something checks that the requester manages the server. The admins of any server write
+rules and its members write texts, and neither may make the search slow: a pattern takes the nearest place for each
+of its parts and never backtracks, hence the time of a rule grows at most with the square of the text.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ MAX_STYLES = 100
 MAX_RULES = 500
 
 _FILLERS = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
-"""Letters, by their category, that stand for no letter, and the pattern of no dots."""
+"""Letters by category that show nothing, and the braille pattern without dots."""
 _INVISIBLE = re.compile(
     rf"{_FILLERS.pattern}|[\u034f\u17b4\u17b5\u180b-\u180f\u2065\ufe00-\ufe0f\ufff0-\ufff8]"
     "|[\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
@@ -52,7 +51,7 @@ class PromptRules:
         return tuple(sorted(found, key=lambda style: style.name.casefold()))
 
     async def style(self, guild_id: int, name: str) -> Style:
-        """The style of that name, in whatever case.
+        """The style of that name, ignoring case.
 
         Raises:
             NotFound
@@ -67,7 +66,7 @@ class PromptRules:
 
         Raises:
             NotOwner
-            InvalidWish: for a name or text that cannot be.
+            InvalidJobSpec: for an invalid name or text.
         """
         async with self._records.changing(requester) as table:
             name, text = name.strip(), " ".join(text.split())
@@ -111,10 +110,10 @@ class PromptRules:
         return (await self._records.of(requester.guild_id)).rules
 
     async def add_block(self, requester: Requester, rule: str) -> str:
-        """Forbid a word or phrase; `*` stands for any letters of the same word. Returns the rule as it is kept.
+        """Forbid a word or phrase; `*` stands for any letters of the same word. Return the rule as stored.
 
         Raises:
-            NotOwner, InvalidWish
+            NotOwner, InvalidJobSpec
         """
         async with self._records.changing(requester) as table:
             rule = tidy(rule)
@@ -126,7 +125,7 @@ class PromptRules:
         return rule
 
     async def remove_block(self, requester: Requester, rule: str) -> None:
-        """Take a rule away.
+        """Remove a rule.
 
         Raises:
             NotOwner, NotFound
@@ -146,7 +145,7 @@ class PromptRules:
 def first_hit(rules: Iterable[str], text: str) -> str | None:
     """The first rule that a text breaks; None if it breaks none.
 
-    Rules are matched as whole words, whatever the case, the width of the characters or the spaces between them:
+    Rules are matched as whole words, ignoring case, the width of characters and the spaces between them:
     "ass" does not hit "grass". A `*` in a rule stands for any letters of the same word.
     """
     # A filler shows a gap in some fonts and nothing in others: the text is read both ways.
@@ -155,15 +154,15 @@ def first_hit(rules: Iterable[str], text: str) -> str | None:
 
 
 def tidy(rule: str) -> str:
-    """A rule as it is kept: lower case, single spaces."""
+    """Normalise a rule for storage: lower case, single spaces."""
     return _plain(rule)
 
 
 @lru_cache(maxsize=4096)
 def _pattern(rule: str) -> re.Pattern[str]:
-    """Each part of a rule at its nearest place, in a group of its own that is not tried again.
+    """Pattern that finds each part of a rule at its nearest place, in a group that is not tried again.
 
-    A rule without anything that shows forbids nothing.
+    A rule without visible characters forbids nothing.
     """
     if not _plain(rule).strip("* "):
         return re.compile(r"(?!)")
@@ -183,7 +182,7 @@ def _pattern(rule: str) -> re.Pattern[str]:
 
 
 def _plain(text: str) -> str:
-    """Compatible forms made one, case folded, characters that show nothing gone, spaces single."""
+    """Normalise a text: unify compatible forms, fold case, drop invisible characters, single spaces."""
     seen = "".join(char for char in text if char.isspace() or not _shows_nothing(char))
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold()).split())
 

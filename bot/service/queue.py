@@ -1,6 +1,6 @@
-"""The queue in memory: who waits, who is painted, who is paused, and when each one's turn comes. Event loop.
+"""Queue in memory: waiting and running jobs, paused servers, and places in the queue. Event loop.
 
-The rows of the database are the truth; this is what follows from them.
+The rows of the database are authoritative; this is derived from them.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from bot.worker.protocol import ProgressUpdate, StopMode
 from generator import Progress
 
 FRESH_S = 2.0
-"""Forecasts are as old as this at most."""
+"""Maximum age of a forecast."""
 REST = 4
-"""A forecast is made again only after so many times the time that it took: it fills a fifth of the time at most."""
+"""Minimum pause between forecasts as a multiple of a forecast's own time: at most a fifth of the time is used."""
 _AT_ONCE = 100
 
 
 @dataclass(eq=False)
 class Running:
-    """A job under the painter, from its start to its pictures being saved."""
+    """A job with the worker, from its start until its pictures are saved."""
 
     job: Job
     entry: Entry
     number: int = 1
-    """Which picture is painted."""
+    """Number of the current picture."""
     progress: Progress | None = None
     warnings: tuple[str, ...] = ()
     preview: Preview | None = None
     order: StopMode | None = None
-    """What it was told; told again with each news, in case the painter had nothing of it at that moment."""
+    """Stop mode of the job; sent again with each update, in case the worker had no dream of it at that moment."""
     images: list[Image.Image] = field(default_factory=list)
-    """The finished pictures of the job, for the grid."""
+    """Finished pictures of the job, for the grid."""
     fresh: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
-    """Nothing more will come from the painter."""
+    """The worker sends nothing more."""
     _news: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
 
     @property
     def finishing(self) -> bool:
-        """Whether somebody asked to finish it now."""
+        """True if somebody asked to finish the job now."""
         return self.job.finish_after is not None
 
     @property
@@ -61,32 +61,32 @@ class Running:
 
     @property
     def enough(self) -> bool:
-        """Whether it was to be finished before this picture, and there is one already."""
+        """True if the job was to be finished before this picture, and has one already."""
         wanted = self.job.finish_after
         return wanted is not None and bool(self.images) and (self.number - 1) * self.job.settings.steps >= wanted
 
     def begin(self, number: int) -> None:
-        """Another picture's turn: what is left of the news was of the one before."""
+        """Start the next picture; drop updates left from the one before."""
         self.number, self.progress = number, None
         self._news.take()
 
     def on_event(self, news: ProgressUpdate) -> None:
-        """Take news of the current picture; the newest preview and snapshot are kept until they are asked for."""
+        """Record an update of the current picture; keep the newest preview and snapshot until they are taken."""
         self._news.put(news)
         self.progress, self.warnings = news.progress, news.warnings
         wanted = self.job.finish_after
         if self.order is None and wanted is not None and self.steps_done >= wanted:
-            # The wish is older than this process: the picture has come to where it was then.
+            # The stop was requested before this process started: the picture has come to where it was then.
             self.order = StopMode.FINISH
         self.fresh.set()
 
     def take_news(self) -> ProgressUpdate | None:
-        """What is new of the current picture since the last call."""
+        """Updates of the current picture since the last call."""
         self.fresh.clear()
         return self._news.take()
 
     def left_s(self, speeds: Estimates) -> float:
-        """Seconds until all of its pictures are painted, as far as one can say."""
+        """Estimated seconds until all of its pictures are generated."""
         job = self.job
         whole = speeds.picture_s(job.models, job.settings)
         current = whole if self.progress is None else self.progress.seconds_left
@@ -97,14 +97,14 @@ class JobQueue:
     """Waiting and running jobs.
 
     Attributes:
-        paused: servers that begin nothing.
-        running: jobs under the painter.
+        paused: servers that start nothing.
+        running: jobs with the worker.
         speeds: measured seconds per step.
         wake: set when a job may have become startable.
     """
 
     def __init__(self, store: Store, notify: Callable[[int], None], workers: int = 1) -> None:
-        """`notify(job_id)` tells the listeners that a job's view changed."""
+        """`notify(job_id)` notifies the listeners that a job's view changed."""
         self._store, self._notify, self._workers = store, notify, workers
         self._scheduler = Scheduler()
         self._waiting: dict[int, Job] = {}
@@ -117,7 +117,7 @@ class JobQueue:
         self._made_at, self._cost_s = 0.0, 0.0
 
     def add(self, job: Job, *, resumed: bool = False) -> None:
-        """Let a queued job wait for its turn."""
+        """Add a queued job."""
         self._waiting[job.id] = job
         self._scheduler.add(
             Entry(
@@ -132,13 +132,13 @@ class JobQueue:
         self.changed()
 
     def remove(self, job_id: int) -> bool:
-        """Let a job wait no longer; whether it did."""
+        """Remove a waiting job; return True if it waited."""
         self.changed()
         self._waiting.pop(job_id, None)
         return self._scheduler.remove(job_id) is not None
 
     def take(self) -> Running | None:
-        """The job whose turn it is, which runs then; None where nothing may begin."""
+        """Start the next job and return it as running; None if nothing may start."""
         if len(self.running) >= self._workers:
             return None
         entry = self._scheduler.take([running.entry for running in self.running.values()], self.paused)
@@ -150,16 +150,16 @@ class JobQueue:
         return running
 
     def release(self, job_id: int) -> None:
-        """The painter is free of this job."""
+        """Remove a running job, so that the worker is free."""
         self.running.pop(job_id, None)
         self.changed()
 
     def changed(self) -> None:
-        """The order or what may begin changed."""
+        """Signal that the order, or the set of startable jobs, changed."""
         self.wake.set()
 
     def set_pause(self, guild_id: int, on: bool) -> None:
-        """Pause a server or take it up again; the listeners of its waiting jobs hear of it."""
+        """Pause or resume a server; notify the listeners of its waiting jobs."""
         (self.paused.add if on else self.paused.discard)(guild_id)
         self._places = {}
         self.changed()
@@ -168,7 +168,7 @@ class JobQueue:
                 self._notify(job.id)
 
     async def clear(self, guild_id: int) -> int:
-        """Cancel every waiting job of a server; returns how many."""
+        """Cancel every waiting job of a server; return their number."""
         ids = [job.id for job in self._waiting.values() if job.guild_id == guild_id]
         reason = Sentence.of("queue_cleared")
         moved = await self._store.jobs.move_all(ids, JobState.CANCELLED, reason, only=JobState.QUEUED)
@@ -178,22 +178,22 @@ class JobQueue:
         return len(moved)
 
     def length(self, guild_id: int | None = None) -> int:
-        """How many jobs wait, of one server or of all."""
+        """Number of waiting jobs, of one server or of all."""
         if guild_id is None:
             return len(self._waiting)
         return sum(job.guild_id == guild_id for job in self._waiting.values())
 
     def guilds_waiting(self) -> int:
-        """How many servers have waiting jobs."""
+        """Number of servers with waiting jobs."""
         return len({job.guild_id for job in self._waiting.values()})
 
     async def place(self, job_id: int) -> Place | None:
-        """The place of one waiting job; it may be as old as FRESH_S. Many who ask at once share a forecast."""
+        """Place of one waiting job, at most FRESH_S old. Simultaneous calls share a forecast."""
         if job_id not in self._waiting:
             return None
         if not self._knows(job_id):
             async with self._forecast_lock:
-                # Whoever had the lock before may have found it.
+                # The previous holder of the lock may have found it.
                 if not self._knows(job_id):
                     await self._make_places()
         return self._places.get(job_id)
@@ -202,7 +202,7 @@ class JobQueue:
         return job_id in self._places and time.monotonic() - self._made_at < FRESH_S
 
     async def _make_places(self) -> None:
-        """Play the order through, with a rest before it and a breath for others now and then."""
+        """Forecast all places, with a pause before it and yields to other tasks in between."""
         rest_s = self._made_at + REST * self._cost_s - time.monotonic()
         if rest_s > 0:
             await asyncio.sleep(rest_s)

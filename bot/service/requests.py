@@ -1,4 +1,4 @@
-"""From what a person typed and attached to a request that the generator can dream. Any thread but the event loop's.
+"""Build a generator request from typed text and attachments. Any thread except the event loop's.
 
 Pictures are read here, so it can take a while.
 """
@@ -48,14 +48,14 @@ def build(
     style: str = "",
     starts: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
 ) -> GenerationRequest:
-    """The request for a wish.
+    """Build the request for a job spec.
 
-    `settings` hold where the person said nothing; `starts` says by start which of them are otherwise. `style` is text
-    to add to the prompt.
+    `settings` hold the values that the spec leaves out; `starts` overrides them by start. `style` is text to add to
+    the prompt.
 
     Raises:
-        InvalidWish: with the sentence for what is wrong, whatever it is.
-        OverLimit: for what the server does not allow.
+        InvalidJobSpec: with a sentence about the error.
+        OverLimit: if the server does not allow it.
     """
     settings = _settings(spec, limits, settings, starts)
     check_count(spec.count, limits)
@@ -76,7 +76,7 @@ def build(
 
 
 def new_seed() -> int:
-    """A seed that nobody can foresee."""
+    """An unpredictable seed."""
     return secrets.randbelow(2**32)
 
 
@@ -86,13 +86,13 @@ def reseeded(request: GenerationRequest) -> GenerationRequest:
 
 
 def picture_request(request: GenerationRequest, number: int, stopped_at: int | None = None) -> GenerationRequest:
-    """The request of picture `number` of a job, from that of its first: the seeds follow one another."""
+    """Request of picture `number` of a job, from that of its first: seeds are consecutive."""
     seed = (request.settings.seed + number - 1) % 2**32
     return replace(request, settings=request.settings.merged({"seed": seed}), stopped_at=stopped_at)
 
 
 def compose(prompt: str, style: str, negative: str) -> str:
-    """The prompt with its style and what to keep away from, in each scene of the story."""
+    """Compose prompt, style and negative prompt in each scene of the story."""
     prompt = prompt.strip()
     if prompt.startswith("`") and prompt.endswith("`"):
         prompt = prompt.strip("`").strip()
@@ -103,7 +103,7 @@ def compose(prompt: str, style: str, negative: str) -> str:
 
 
 def check_limits(settings: Settings, limits: Limits) -> None:
-    """See that settings keep to the limits.
+    """Check settings against the limits.
 
     Raises:
         OverLimit
@@ -117,10 +117,10 @@ def check_limits(settings: Settings, limits: Limits) -> None:
 
 
 def check_count(count: int, limits: Limits) -> None:
-    """See that a number of pictures keeps to the limits.
+    """Check a number of pictures against the limits.
 
     Raises:
-        InvalidWish, OverLimit
+        InvalidJobSpec, OverLimit
     """
     if not 1 <= count <= MAX_COUNT:
         raise InvalidJobSpec("out_of_range", field="count", name="count", low=1, high=MAX_COUNT)
@@ -129,7 +129,7 @@ def check_count(count: int, limits: Limits) -> None:
 
 
 def notes(request: GenerationRequest) -> tuple[Sentence, ...]:
-    """How the prompt was read, where there is anything to say about it."""
+    """Notes about the reading of the prompt, if any."""
     scenes = request.scenes
     if [prompt[1:] for scene in scenes for prompt in scene.prompts] == [TextPrompt("")[1:]]:
         return ()
@@ -155,7 +155,7 @@ def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str
     if spec.init_image is not None:
         given.setdefault("start", "init")
     base = base.merged(starts.get(str(given.get("start", base.start)), {}))
-    # What the host set as a default gives way to the server's limits; what the person gave is refused.
+    # The host's defaults give way to the server's limits; values from the requester are refused.
     base = base.merged(
         {
             "steps": min(base.steps, limits.steps),
@@ -223,30 +223,30 @@ def _checked(kind: Any, **values: object) -> Any:  # noqa: ANN401 - any of the g
 
 
 def said(exc: InvalidRequest) -> InvalidJobSpec:
-    """What the generator refuses, in the language of whoever reads it."""
+    """The generator's error as ours, translated for its reader."""
     return InvalidJobSpec("generator_says", field=exc.field, message=Sentence.of_generator(exc.message))
 
 
 def texts_of_spec(spec: JobSpec, style: str) -> list[str]:
-    """Every text that a wish says, for the blocklist: as typed, with its style, and the words as they are read.
+    """Every text of a job spec, for the blocklist: as typed, with its style, and the words as they are read.
 
-    No picture is opened for it.
+    It opens no picture.
 
     Raises:
-        InvalidWish: for a prompt that cannot be read.
+        InvalidJobSpec: for a prompt that cannot be read.
     """
     prompt = compose(spec.prompt, style, spec.negative)
     try:
         scenes = parse_story(prompt, beside_pictures=True)
     except InvalidRequest as exc:
         raise said(exc) from exc
-    # Behind the longest prompt there can only be spaces, or the prompt would have been refused.
+    # After the longest prompt there can only be spaces, or the prompt would have been refused.
     typed = [text[:MAX_PROMPT_CHARACTERS] for text in (spec.prompt, spec.negative)]
     return list(dict.fromkeys([*typed, prompt, _words(scenes)]))
 
 
 def texts_of(request: GenerationRequest) -> list[str]:
-    """Every text that a request says, its parents' too, for the blocklist: as typed, and the words as they are read."""
+    """Every text of a request and its parents, for the blocklist: as typed, and the words as they are read."""
     texts: list[str] = []
     current: GenerationRequest | None = request
     while current is not None:

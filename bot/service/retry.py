@@ -1,4 +1,4 @@
-"""Patience with a disk or a database that cannot take something just now. Event loop."""
+"""Retry of operations that disk or database refuse for the moment. Event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.log import Fact, about
 from bot.waiting import FOR_A_TIME, ExternalWait
 
 FIRST_S, MOST_S = 0.5, 5.0
-"""Between two tries: so long at first, each time twice as long, up to the most."""
+"""Delay between two tries: starts at the first value and doubles up to the second."""
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -22,9 +22,9 @@ _log = logging.getLogger(__name__)
 async def retry_io(
     deed: Callable[[], Awaitable[T]], wait: ExternalWait, *, within_s: float = math.inf, **facts: Fact
 ) -> T:
-    """What comes of a deed, tried again until disk and database take it; `facts` are for the log.
+    """Run an operation, retrying until disk and database accept it; `facts` are for the log.
 
-    A full disk, a database that another program holds, a folder that is not there for a moment: none of it is a reason
+    A full disk, a database that another program holds, a folder that is missing for a moment: none of it is a reason
     to lose a picture. The log says it once, and once that it is over.
 
     Raises:

@@ -1,11 +1,11 @@
-"""Who is next: fair between servers, then between the people of a server. Pure, without I/O or clock; any one thread.
+"""Order of jobs: fair between servers, then between people of a server. Pure, no I/O or clock; any one thread.
 
-Servers stand in a ring: whoever was served goes to its end, whoever newly has something to paint joins at its end, so
-each waits at most one turn of every other one. The people of a server stand in a ring of the same kind. People with a
-higher priority go before the others of their server, and only of theirs; every PATIENCE + 1st turn of a server goes
-by the ring alone, so that nobody waits for ever.
+Servers form a ring: a served one goes to its end, one with new jobs joins at its end, so each waits at most one turn
+of every other one. The people of a server form a ring of the same kind. People with a higher priority go before the
+others of their server, and only of theirs; every PATIENCE + 1st turn of a server goes by the ring alone, so that
+nobody waits for ever.
 
-A forecast plays this very order through, with measured times.
+A forecast simulates this order with measured times.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 PATIENCE = 3
-"""How many turns of its server in a row priority can take from those without."""
+"""Maximum number of consecutive turns of a server that priority can take from those without."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A waiting job, as far as the order needs it."""
+    """A waiting job with the fields that determine the order."""
 
     job_id: int
     guild_id: int
     user_id: int
     priority: int = 0
     running_limit: int = 1
-    """How many jobs of this person may be painted at once."""
+    """Maximum number of running jobs of this person."""
     resumed: bool = False
-    """It was painted already when the process or its thread ended; such jobs go on before anything else begins."""
+    """It was interrupted by the end of the process or the worker thread; such jobs continue before any other starts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """When a waiting job is expected to begin and end, in seconds from now; None where its server is paused."""
+    """Expected begin and end of a waiting job, in seconds from now; None if its server is paused."""
 
     job_id: int
     place: int
@@ -44,19 +44,19 @@ class Forecast:
 
 
 Key = tuple[int, int, int, int]
-"""Rank, turn, whether served in that turn, oldest job: lower comes first."""
+"""Rank, turn, served in that turn, oldest job: lower comes first."""
 
 
 @dataclass
 class _Seat:
-    """A place in a ring: when it was last served, in turns, and its waiting jobs, oldest first."""
+    """A place in a ring: the turn in which it was last served, and its waiting jobs, oldest first."""
 
     served: int = -1
     jobs: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Each waiting job with the turn in which it came and its priority."""
 
     def key(self, *, ranked: bool) -> Key | None:
-        """Who came during a turn goes before the one who was served in it; None without a waiting job."""
+        """Sort key; a member who came during a turn goes before the one served in it. None without a waiting job."""
         if not self.jobs:
             return None
         oldest, (came, priority) = next(iter(self.jobs.items()))
@@ -65,7 +65,7 @@ class _Seat:
 
 
 class _Ring:
-    """Seats by the id of their server or person, and whose turn it is.
+    """Seats by the id of their server or person, and the order of their turns.
 
     The heaps, one by turn and one by rank and turn, hold old keys as well: one that is not its seat's any more is
     dropped when it comes to the top.
@@ -84,14 +84,14 @@ class _Ring:
         return twin
 
     def add(self, member: int, job_id: int, priority: int) -> None:
-        """Let a job wait."""
+        """Add a waiting job."""
         seat = self.seats.setdefault(member, _Seat())
         seat.jobs[job_id] = (self.turn, priority)
         if len(seat.jobs) == 1:
             self._push(member)
 
     def remove(self, member: int, job_id: int) -> None:
-        """Let a job wait no longer. A seat without any is forgotten: who comes back joins at the end in any case."""
+        """Remove a waiting job. An empty seat is forgotten: a returning member joins at the end in any case."""
         seat = self.seats[member]
         del seat.jobs[job_id]
         if seat.jobs:
@@ -106,7 +106,7 @@ class _Ring:
         self.remove(member, job_id)
 
     def first(self, offer: Callable[[int], Entry | None], *, ranked: bool = False) -> Entry | None:
-        """What the first member that has something to offer offers; `ranked`: higher priorities first."""
+        """First entry that `offer` returns, in order of the members; `ranked`: higher priorities first."""
         heap, aside = self._heaps[ranked], []
         found = None
         while heap and found is None:
@@ -129,7 +129,7 @@ class _Ring:
 
 
 class _Guild:
-    """The people of a server, and how many turns in a row priority decided."""
+    """The people of a server, and the number of consecutive turns decided by priority."""
 
     def __init__(self) -> None:
         self.users = _Ring(ranked=True)
@@ -142,7 +142,7 @@ class _Guild:
 
 
 class Scheduler:
-    """The waiting jobs and whose turn it is."""
+    """The waiting jobs and the order of their turns."""
 
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
@@ -158,11 +158,11 @@ class Scheduler:
 
     @property
     def entries(self) -> Collection[Entry]:
-        """The waiting jobs, in the order in which they came."""
+        """Waiting jobs, in order of arrival."""
         return self._entries.values()
 
     def add(self, entry: Entry) -> None:
-        """Let a job wait; one that waits already stays where it is."""
+        """Add a waiting job; one that waits already keeps its place."""
         if entry.job_id in self._entries:
             return
         self._entries[entry.job_id] = entry
@@ -172,7 +172,7 @@ class Scheduler:
         self._guilds.setdefault(entry.guild_id, _Guild()).users.add(entry.user_id, entry.job_id, entry.priority)
 
     def remove(self, job_id: int) -> Entry | None:
-        """Let a job wait no longer; None if it did not."""
+        """Remove a waiting job; None if it did not wait."""
         entry = self._entries.get(job_id)
         if entry is not None:
             self._ring.remove(entry.guild_id, job_id)
@@ -181,9 +181,9 @@ class Scheduler:
         return entry
 
     def take(self, running: Iterable[Entry] = (), paused: Collection[int] = frozenset()) -> Entry | None:
-        """The next job, which no longer waits then; None where nothing may begin now.
+        """Remove and return the next job; None if nothing may start now.
 
-        `running` are the jobs that are painted at the moment, `paused` the servers that begin nothing.
+        `running` are the running jobs, `paused` the servers that start nothing.
         """
         return self._take(Counter((entry.guild_id, entry.user_id) for entry in running), paused)
 
@@ -195,10 +195,10 @@ class Scheduler:
         workers: int = 1,
         paused: Collection[int] = frozenset(),
     ) -> Iterator[Forecast]:
-        """Place and times of every waiting job, in the order in which they will begin if nothing else comes.
+        """Place and times of every waiting job, in the order in which they will start if nothing else comes.
 
-        `seconds` is how long each waiting job takes, `running` how long each running one still takes. Jobs of paused
-        servers come last, without times. What changes while the result is read changes nothing in it.
+        `seconds` holds the time of each waiting job, `running` the remaining time of each running one. Jobs of paused
+        servers come last, without times. Changes while the result is read do not affect it.
         """
         ends = [(left, entry.job_id, entry) for entry, left in (running or {}).items()]
         heapq.heapify(ends)
@@ -207,7 +207,7 @@ class Scheduler:
     def _play(
         self, seconds: Mapping[int, float], ends: list[tuple[float, int, Entry]], workers: int, paused: Collection[int]
     ) -> Iterator[Forecast]:
-        """Take all jobs, as fast as painters become free; `ends` is a heap of when the running ones end."""
+        """Take all jobs, as soon as workers become free; `ends` is a heap of the ends of the running ones."""
         at_work = Counter((entry.guild_id, entry.user_id) for _, _, entry in ends)
         place, now = 0, 0.0
         while self._entries:
@@ -237,7 +237,7 @@ class Scheduler:
         return entry
 
     def _offer(self, guild_id: int, at_work: Mapping[tuple[int, int], int]) -> Entry | None:
-        """The entry whose turn it is in a server; each person's own jobs go in the order in which they came."""
+        """Next entry of a server; each person's own jobs go in order of arrival."""
         guild = self._guilds[guild_id]
 
         def of_user(user_id: int) -> Entry | None:

@@ -1,4 +1,4 @@
-"""Wishes become jobs: admitted or refused, built off the event loop, written, queued. Event loop."""
+"""Submission of jobs: admit or refuse, build off the event loop, write, queue. Event loop."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from generator import (
 )
 
 AT_ONCE = 2
-"""So many wishes are read at the same time: a picture can take seconds and a gigabyte."""
+"""Maximum number of specs read at the same time: a picture can take seconds and a gigabyte."""
 DAY_S = 86_400
 
 
 class Submissions:
-    """Where wishes are taken on, or refused with a sentence."""
+    """Turn job specs into queued jobs, or refuse them with a sentence."""
 
     def __init__(
         self,
@@ -52,9 +52,9 @@ class Submissions:
         starts: Mapping[str, Mapping[str, object]],
         request_warnings: Callable[[GenerationRequest, Provenance | None], tuple[str, ...]] | None = None,
     ) -> None:
-        """`settings` are what every picture begins with, `starts` by start what is otherwise.
+        """`settings` are the defaults of every picture, `starts` overrides them by start.
 
-        `foresee` says what can be said about a request before it is painted.
+        `request_warnings` returns warnings about a request before it is generated.
         """
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
         self._archive, self._queue, self._enqueue = archive, queue, enqueue
@@ -63,14 +63,14 @@ class Submissions:
         self._reading = asyncio.Semaphore(AT_ONCE)
 
     async def submit(self, requester: Requester, spec: JobSpec) -> SubmittedJob:
-        """Check a wish and put it into the queue; its row is written when this returns.
+        """Check a job spec and queue it; its row is written when this returns.
 
         Raises:
-            Refused: one of its kinds, with the sentence for the person. Nothing was queued.
+            Refused: one of its kinds, with the sentence for the requester. Nothing was queued.
         """
         limits = await self._admit(requester)
         style = "" if spec.style is None else (await self._words.style(requester.guild_id, spec.style)).text
-        # Before the pictures are read, which takes longer.
+        # Checked before reading the pictures, which takes longer.
         await self._check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
         build = partial(requests.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
         async with self._reading if spec.init_image or spec.image_prompts else nullcontext():
@@ -85,9 +85,9 @@ class Submissions:
         return await self._add(job, request, limits)
 
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
-        """A new job that goes on from picture `number` (from 1): again, vary, continue, remix, upscale.
+        """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale.
 
-        Anyone in the same server may, except with a private job of somebody else.
+        Allowed to anyone in the same server, except with a private job of somebody else.
 
         Raises:
             Refused: as `submit`; NotFound for a job of another server or one that was deleted.
@@ -113,10 +113,10 @@ class Submissions:
         return await self._add(job, request, limits)
 
     async def again_from_file(self, requester: Requester, data: bytes, *, new_seed: bool = False) -> SubmittedJob:
-        """A new job by the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
+        """Submit a job from the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
 
         Raises:
-            Refused: as `submit`; InvalidWish where there is no recipe in the file, or a broken one.
+            Refused: as `submit`; InvalidJobSpec if the file has no recipe, or a broken one.
         """
         limits = await self._admit(requester)
         try:
@@ -129,7 +129,7 @@ class Submissions:
             raise InvalidJobSpec("recipe_models", field="file", models=request.models, ours=self._config.model_name)
         if new_seed:
             request = requests.reseeded(request)
-        # The parents are dreamt again, from their start: all of it must be within the limits.
+        # The parents are generated again from their start: all of them must be within the limits.
         current: GenerationRequest | None = request
         while current is not None:
             requests.check_limits(current.settings, limits)
@@ -145,7 +145,7 @@ class Submissions:
         return await self._guilds.limits(requester.guild_id, requester.role_ids)
 
     async def _check_words(self, requester: Requester, texts: list[str]) -> None:
-        """See that no text breaks a rule of the blocklist; every way to a job comes by here once.
+        """Check that no text breaks a rule of the blocklist; every kind of submission calls this once.
 
         Raises:
             Blocked: naming the rule.
@@ -158,7 +158,7 @@ class Submissions:
     async def _add(
         self, job: Job, request: GenerationRequest, limits: Limits, made_with: Provenance | None = None
     ) -> SubmittedJob:
-        """Write a new job and let it wait for its turn; `made_with` says by what its picture was made before."""
+        """Write and queue a new job; `made_with` is the provenance of the picture that it repeats."""
         recipe = await asyncio.to_thread(request_to_json, request)
         notes = requests.notes(request)
         if self._request_warnings is not None:
@@ -173,7 +173,7 @@ class Submissions:
 
 
 def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -> Job:
-    """A job for one picture, that has no row yet."""
+    """A job for one picture, without a row yet."""
     return Job(
         guild_id=requester.guild_id,
         channel_id=requester.channel_id,
@@ -189,10 +189,10 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -
 
 
 async def check_channel(guilds: GuildSettings, requester: Requester) -> None:
-    """See that pictures may be asked for where the asker is.
+    """Check that jobs are allowed in the requester's channel.
 
     Raises:
-        WrongChannel: naming where else, if the server says so.
+        WrongChannel: naming the allowed channels, if the server says so.
     """
     if not await guilds.is_open(requester):
         open_ones = [f"<#{channel_id}>" for channel_id, on in (await guilds.channels(requester.guild_id)).items() if on]
@@ -202,7 +202,7 @@ async def check_channel(guilds: GuildSettings, requester: Requester) -> None:
 
 
 def gate(limits: Limits, caps: Caps, count: int, now: float | None = None) -> Callable[[Load], None]:
-    """What the store asks inside the transaction that adds the job: may `count` pictures more be queued?
+    """Admission check for the transaction that adds the job: may `count` more pictures be queued?
 
     Raises:
         QueueFull, TooSoon: by the function that is returned.
@@ -220,7 +220,7 @@ def gate(limits: Limits, caps: Caps, count: int, now: float | None = None) -> Ca
             tomorrow = math.ceil((now // DAY_S + 1) * DAY_S)
             left = max(0, limits.daily - load.pictures_today)
             raise TooSoon("quota_spent", daily=limits.daily, left=left, when=tomorrow)
-        # A last time that lies ahead comes from a clock that was set back: it says nothing.
+        # A last time in the future comes from a clock that was set back: it says nothing.
         if load.last_at is not None and 0 <= now - load.last_at < limits.cooldown_s:
             raise TooSoon("cooldown", when=math.ceil(load.last_at + limits.cooldown_s))
 

@@ -1,4 +1,4 @@
-"""Files made small enough for Discord, and what that leaves out, in words. Any thread but the event loop's."""
+"""Fit files to Discord's size limits, and describe the parts left out. Any thread except the event loop's."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from bot.texts import Sentence
 from generator import InvalidRequest, Recipe, encode, read_recipe, recipe_to_json
 
 FILE_BYTES = 10 * 2**20
-"""The most that Discord takes for one file where the limit of a server or person is not known."""
+"""Discord's maximum for one file if the limit of the server or person is unknown."""
 REQUEST_BYTES = 25 * 2**20 - 64 * 2**10
-"""The most that all files of one request may have; Discord's 25 MiB less room for the rest of it."""
+"""Maximum total of the files of one request; Discord's 25 MiB less room for the rest of it."""
 
 
 def fitted(data: bytes, limit_bytes: int) -> tuple[imaging.ImageFile, tuple[Sentence, ...]]:
-    """A PNG file of ours in at most `limit_bytes`, and what it lacks for that.
+    """Fit a PNG file of ours into `limit_bytes`; return it with the parts left out.
 
     The attached pictures in its recipe go first, since they cannot be seen; then the recipe, with the exact pixels.
     """

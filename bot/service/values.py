@@ -1,4 +1,4 @@
-"""What crosses the border between the frontend and the application: frozen values without I/O; any thread."""
+"""Values between the frontend and the application: frozen, without I/O; any thread."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from generator import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class Requester:
-    """Who asks for something, and where. The frontend says only what Discord said of this very interaction."""
+    """Requester and place of a request. The frontend fills it only from Discord's data of this very interaction."""
 
     guild_id: int
     channel_id: int
     user_id: int
     role_ids: frozenset[int] = frozenset()
     parent_channel_ids: frozenset[int] = frozenset()
-    """What the channel lies in: a thread's channel, its category."""
+    """Parents of the channel: a thread's channel, its category."""
     locale: str = "en"
     manages: bool = False
-    """Whether the person may manage the server."""
+    """True if the person may manage the server."""
     hosts: bool = False
-    """Whether the person is one of the bot's owners."""
+    """True if the person is one of the bot's owners."""
     age_restricted: bool = False
-    """Whether the channel is age-restricted."""
+    """True if the channel is age-restricted."""
 
     def must_manage(self) -> None:
-        """Let only those pass who manage the server.
+        """Require that the requester manages the server.
 
         Raises:
             NotOwner
@@ -40,7 +40,7 @@ class Requester:
             raise NotOwner("must_manage")
 
     def must_host(self) -> None:
-        """Let only those pass who run this bot.
+        """Require that the requester is a host of this bot.
 
         Raises:
             NotOwner
@@ -51,7 +51,7 @@ class Requester:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInput:
-    """An attached file, as it came, to come near to (weight > 0) or keep away from."""
+    """An attached file, unchanged, to approach (weight > 0) or to avoid."""
 
     data: bytes = field(repr=False)
     weight: float = 1.0
@@ -59,10 +59,10 @@ class ImageInput:
 
 @dataclass(frozen=True, kw_only=True)
 class JobSpec:
-    """What a person asks for, unchecked. What is left out comes from the server's and the host's defaults.
+    """Unchecked job spec of a person. The server's and the host's defaults fill the gaps.
 
-    `settings` holds only what the person gave, by the generator's names; text values are read as the person typed
-    them. `style` is the name of a style of the server or the host. `init_image` is an attached file as it came.
+    `settings` holds only the values given, by the generator's names; text values are parsed as the person typed
+    them. `style` is the name of a style of the server or the host. `init_image` is an attached file, unchanged.
     """
 
     prompt: str = ""
@@ -79,7 +79,7 @@ class JobSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FollowUp:
-    """How a new job shall go on from a finished picture.
+    """Follow-up of a finished picture.
 
     `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size).
     """
@@ -88,7 +88,7 @@ class FollowUp:
     prompt: str | None = None
     """Remix: the new prompt."""
     steps: int | None = None
-    """Continue and remix: how many steps; None is as many as the server's default."""
+    """Continue and remix: number of steps; None is the server's default."""
     strength: float = 0.4
     """Vary: share of the latent that becomes noise, above 0 to 1."""
     count: int | None = None
@@ -97,24 +97,24 @@ class FollowUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a queued job stands."""
+    """Place of a queued job."""
 
     place: int
     """1 is next."""
     of: int
     """Length of the whole queue of this bot, over all servers."""
     due_at: float | None
-    """Seconds since 1970: when its pictures are painted; None where nobody can say (paused)."""
+    """Expected end of its pictures in seconds since 1970; None if unknown (paused)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubmittedJob:
-    """A job that was taken on; its row is in the database."""
+    """An accepted job; its row is in the database."""
 
     job: Job
     place: Place | None
     notes: tuple[Sentence, ...] = ()
-    """How the prompt was read, what was cut off or rounded."""
+    """Notes about the prompt, and about values that were cut off or rounded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,24 +129,24 @@ class Preview:
 
 @dataclass(frozen=True, kw_only=True)
 class JobView:
-    """All that a message about a job shows, at this moment."""
+    """Everything that a message shows about a job at this moment."""
 
     job: Job
     place: Place | None = None
-    """While it is queued."""
+    """For a queued job: its place."""
     progress: Progress | None = None
-    """While it is painted: of the picture that is painted now."""
+    """For a running job: progress of the current picture."""
     number: int = 1
-    """While it is painted: which of `job.count` pictures, from 1."""
+    """For a running job: the current picture of `job.count`, from 1."""
     due_at: float | None = None
-    """Seconds since 1970: when all of its pictures are painted, as far as one can say."""
+    """Expected end of all of its pictures in seconds since 1970."""
     preview: Preview | None = None
     warnings: tuple[Sentence, ...] = ()
-    """While it is painted: what the generator has to say about the request."""
+    """For a running job: warnings of the generator about the request."""
     pictures: tuple[StoredPicture, ...] = ()
-    """Those that are finished and saved."""
+    """Finished and saved pictures."""
     paused: bool = False
-    """The server's queue is paused, or the bot shuts down and goes on after its next start."""
+    """The server's queue is paused, or the bot shuts down and continues after its next start."""
     finishing: bool = False
     """Somebody asked to finish it now."""
 
@@ -160,16 +160,16 @@ class PictureFile:
     width: int
     height: int
     left_out: tuple[Sentence, ...] = ()
-    """What it lacks so that it can be uploaded."""
+    """Parts left out to fit the upload."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """Finished pictures on their way to Discord: the picture (or the grid), and the timelapse where it was asked for.
+    """Finished pictures on their way to Discord: the picture (or the grid), and the timelapse if requested.
 
-    `left_out`: what the files lack so that they can be uploaded, and which file is missing for that.
-    `spoiler`: hide it behind a click. `repeated`: an earlier attempt may have reached Discord; the nonce protects for
-    some minutes, then look for a message with this job's buttons first.
+    `left_out`: parts left out to fit the upload, and the file missing for that reason. `spoiler`: hide it behind a
+    click. `repeated`: an earlier attempt may have reached Discord; the nonce protects for some minutes, then look for a
+    message with this job's buttons first.
     """
 
     job: Job
@@ -182,7 +182,7 @@ class Delivery:
 
 
 class ReportReason(StrEnum):
-    """Why somebody reports a picture."""
+    """Reason for a report about a picture."""
 
     ADULT = "adult"
     VIOLENT = "violent"
@@ -193,7 +193,7 @@ class ReportReason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A report that was written down; `channel_id` is where the server wants it told, if anywhere."""
+    """A recorded report; `channel_id` is the server's channel for reports, if any."""
 
     id: int
     job: Job
@@ -206,7 +206,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryEntry:
-    """One finished picture in a gallery, with the job that it belongs to."""
+    """One finished picture in a gallery, with its job."""
 
     job: Job
     picture: StoredPicture
@@ -224,7 +224,7 @@ class GalleryPage:
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """A named piece of prompt that is added to what a person writes; `own` marks one of the server."""
+    """A named text added to a person's prompt; `own` marks one of the server."""
 
     name: str
     text: str
@@ -233,7 +233,7 @@ class Style:
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """What a server (or all of them) made in the last `days` days; times in seconds."""
+    """Statistics of a server (or all of them) over the last `days` days; times in seconds."""
 
     days: int
     pictures: int
@@ -246,7 +246,7 @@ class Statistics:
 
 
 class Safety(StrEnum):
-    """What is done with a picture in which the check finds something, outside age-restricted channels."""
+    """Policy for pictures in which the safety check finds something, outside age-restricted channels."""
 
     OFF = "off"
     SPOILER = "spoiler"

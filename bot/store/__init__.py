@@ -1,4 +1,4 @@
-"""The database: all SQL of the bot is in this package and in bot/migrations. Event loop."""
+"""The database: all SQL of the bot is in this package and its migrations. Event loop."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums"]
 
 
 class Store:
-    """The database file and what is in it, by subject.
+    """The database file and its tables, by subject.
 
     Attributes:
         jobs: jobs with their recipes and pictures.
-        guilds: what admins set.
+        guilds: settings of servers.
         pictures: galleries, reports, retention, people.
         figures: sums, speeds, notes.
     """
@@ -34,7 +34,7 @@ class Store:
         self.figures = FigureTable(self._database)
 
     async def open(self, *, sole: bool = True) -> None:
-        """Open, check and migrate it; with `sole` for this process alone.
+        """Open, check and migrate the database; with `sole` for this process alone.
 
         Raises:
             StoreError: with a sentence that says what to do.
@@ -42,15 +42,15 @@ class Store:
         await self._database.open(sole=sole)
 
     async def see_free(self) -> None:
-        """See that no other process has it for itself, before something that takes long.
+        """Check that no other process holds the database, before a long operation.
 
         Raises:
-            StoreError: if one has.
+            StoreError: if one does.
         """
         await self._database.see_free()
 
     async def inspect(self) -> tuple[int, int]:
-        """See that it is whole without changing it; its version, and the one that this code knows.
+        """Check the database without changing it; return its version, and the one that this code knows.
 
         Raises:
             StoreError: with a sentence that says what to do.
@@ -58,19 +58,19 @@ class Store:
         return await self._database.inspect()
 
     async def close(self) -> None:
-        """Close it; what was committed stays."""
+        """Close the database; committed changes stay."""
         await self._database.close()
 
     def transaction(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
-        """All of what is done inside happens, or nothing of it.
+        """Commit everything done inside, or nothing.
 
         Raises:
-            StoreError: if SQLite cannot do it.
+            StoreError: if SQLite fails.
         """
         return self._database.transaction()
 
     async def backup(self, target: Path) -> None:
-        """Copy it to a file while it is used.
+        """Copy the database to a file while it is in use.
 
         Raises:
             StoreError: if the file cannot be written.

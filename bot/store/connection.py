@@ -1,6 +1,6 @@
-"""The SQLite file: opened, checked, migrated, backed up; transactions. Event loop (aiosqlite brings its own threads).
+"""The SQLite file: open, check, migrate, back up; transactions. Event loop (aiosqlite brings its own threads).
 
-Two connections: writes go one after the other through `transaction()`, reads see what was committed last.
+Two connections: writes run one after the other through `transaction()`, reads see the last commit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import aiosqlite
 from bot.errors import StoreError
 
 APPLICATION_ID = 0x52455645
-"""`REVE`, in the file's header: what tells our database from any other."""
+"""`REVE`, in the header of the file: identifies our database."""
 BUSY_TIMEOUT_MS = 5_000
 _DAMAGED_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -27,7 +27,7 @@ Values = Sequence[object] | dict[str, object]
 
 
 class Database:
-    """One SQLite file. `open` before anything else, `close` at the end."""
+    """One SQLite file. Call `open` first and `close` last."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,12 +38,12 @@ class Database:
         self._interrupted = False
 
     async def open(self, *, sole: bool = True) -> None:
-        """Open or make the file, check that it is whole, bring it up to date.
+        """Open or create the file, check it and migrate it.
 
-        With `sole` no second process may do the same until this one closes it or ends, however it ends.
+        With `sole` no second process can open it so until this one closes it or ends, however it ends.
 
         Raises:
-            StoreError: if it is damaged, from a newer version, no database of ours, in use or not writable.
+            StoreError: if it is damaged, from a newer version, not our database, in use or not writable.
         """
         try:
             with _as_store_error(self.path):
@@ -59,10 +59,10 @@ class Database:
             raise
 
     async def see_free(self) -> None:
-        """See that no other process has the file for itself; nothing is made, opened or kept.
+        """Check that no other process holds the file; create, open and keep nothing.
 
         Raises:
-            StoreError: if one has, or the file's folder cannot be used.
+            StoreError: if one does, or the file's folder cannot be used.
         """
         if not self.path.exists():
             return
@@ -73,13 +73,13 @@ class Database:
             await self.close()
 
     async def inspect(self) -> tuple[int, int]:
-        """The file's version and the one that this code knows; the file is neither made, nor migrated, nor kept open.
+        """Version of the file and the one that this code knows; does not create, migrate or keep open the file.
 
         Raises:
             StoreError: as `open`.
         """
-        # Without a log beside it nobody writes to it; then SQLite need not make files of its own, which would belong
-        # to whoever looks.
+        # Without a log beside it nobody writes to the file; then SQLite need not make files of its own, which would
+        # belong to the user who runs this check.
         in_use = self.path.with_name(f"{self.path.name}-wal").exists()
         try:
             with _as_store_error(self.path):
@@ -90,7 +90,7 @@ class Database:
             await self.close()
 
     async def close(self) -> None:
-        """Close the file; what was committed stays."""
+        """Close the file; committed changes stay."""
         async with self._lock:
             for connection in (self._reader, self._writer, self._sole):
                 if connection is not None:
@@ -99,10 +99,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
-        """All of what is done inside happens, or nothing of it; one at a time.
+        """Commit everything done inside, or nothing; one transaction at a time.
 
         Raises:
-            StoreError: if SQLite cannot do it. Other errors from inside pass through after the rollback.
+            StoreError: if SQLite fails. Other errors from inside pass through after the rollback.
         """
         async with self._lock:
             if self._writer is None:
@@ -116,17 +116,17 @@ class Database:
                     yield self._writer
                     await self._writer.commit()
                 except BaseException:
-                    # A task that is cancelled twice does not come past this line; the next transaction rolls back then.
+                    # A task that is cancelled twice does not get past this line; the next transaction rolls back then.
                     await self._writer.rollback()
                     self._interrupted = False
                     raise
                 self._interrupted = False
 
     async def rows(self, sql: str, values: Values = ()) -> list[Row]:
-        """What a query finds, as committed.
+        """Committed rows of a query.
 
         Raises:
-            StoreError: if SQLite cannot do it.
+            StoreError: if SQLite fails.
         """
         if self._reader is None:
             raise StoreError("store_closed")
@@ -134,13 +134,13 @@ class Database:
             return list(await self._reader.execute_fetchall(sql, values))
 
     async def row(self, sql: str, values: Values = ()) -> Row | None:
-        """The first row that a query finds."""
+        """First row of a query."""
         return next(iter(await self.rows(sql, values)), None)
 
     async def backup(self, target: Path) -> None:
-        """Copy the database as it is to a file, while it is used; the file appears when it is complete.
+        """Copy the current database to a file, while it is in use; the file appears when it is complete.
 
-        Whoever makes it can read it, and nobody else: it holds private prompts.
+        Only the user of this process can read it: it holds private prompts.
 
         Raises:
             StoreError: if the target cannot be written.
@@ -164,7 +164,7 @@ class Database:
             beside.unlink(missing_ok=True)
 
     async def _lock_out(self) -> None:
-        """Hold an empty database beside ours for ourselves: the one lock that all systems have, and give back."""
+        """Lock an empty database beside ours: the one lock that every system has and releases at exit."""
         self._sole = await _opened(self.path.with_suffix(".lock"), timeout_s=0)
         try:
             await self._sole.execute("BEGIN EXCLUSIVE")
@@ -174,7 +174,7 @@ class Database:
             raise StoreError("store_in_use", file=str(self.path)) from exc
 
     async def _check(self) -> None:
-        """Refuse what is not ours and what is damaged, before anything is changed."""
+        """Refuse a damaged or foreign file, before anything is changed."""
         application = await self._pragma("application_id")
         tables = await self._first("SELECT count(*) FROM sqlite_schema")
         if application != APPLICATION_ID and tables:
@@ -211,7 +211,7 @@ class Database:
 
 
 def migrations() -> list[str]:
-    """The scripts of bot/migrations in order; number n brings the database from version n - 1 to n."""
+    """Migration scripts in order; number n brings the database from version n - 1 to n."""
     files = sorted(
         item.name for item in resources.files("bot.store.migrations").iterdir() if item.name.endswith(".sql")
     )
@@ -221,7 +221,7 @@ def migrations() -> list[str]:
 
 
 def statements(script: str) -> Iterator[str]:
-    """The statements of a script, one by one; `executescript` would commit between them."""
+    """Statements of a script, one by one; `executescript` would commit between them."""
     gathered = ""
     for line in script.splitlines(keepends=True):
         gathered += line
@@ -233,7 +233,7 @@ def statements(script: str) -> Iterator[str]:
 
 
 async def _opened(place: Path | str, timeout_s: float = BUSY_TIMEOUT_MS / 1_000) -> aiosqlite.Connection:
-    """Open a file, or what a URI of SQLite's says."""
+    """Open a file, or the URI of one as SQLite defines it."""
     connection = aiosqlite.connect(place, isolation_level=None, timeout=timeout_s, uri=isinstance(place, str))
     try:
         return await connection
@@ -248,7 +248,7 @@ async def _connect(path: Path) -> aiosqlite.Connection:
     try:
         connection.row_factory = sqlite3.Row
         await connection.execute_fetchall("PRAGMA journal_mode = WAL")
-        # With FULL an acknowledged job outlives a power cut as well, at the price of one fsync a transaction.
+        # With FULL an acknowledged job also survives a power cut, at the price of one fsync a transaction.
         await connection.execute("PRAGMA synchronous = FULL")
         await connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
@@ -261,7 +261,7 @@ async def _connect(path: Path) -> aiosqlite.Connection:
 def _as_store_error(path: Path) -> Iterator[None]:
     try:
         yield
-    except UnicodeDecodeError as exc:  # Of a damaged file SQLite's own words are damaged too.
+    except UnicodeDecodeError as exc:  # For a damaged file, SQLite's own message is damaged too.
         raise StoreError("store_damaged", file=str(path)) from exc
     except sqlite3.Error as exc:
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
@@ -270,7 +270,7 @@ def _as_store_error(path: Path) -> Iterator[None]:
         if code == sqlite3.SQLITE_FULL:
             raise StoreError("store_full", file=str(path)) from exc
         if code == sqlite3.SQLITE_IOERR:
-            # A quota, a disk that was pulled out, one that breaks: SQLite does not say which.
+            # A quota, a removed disk, a failing disk: SQLite does not distinguish them.
             raise StoreError("store_io", file=str(path), why=getattr(exc, "sqlite_errorname", "?")) from exc
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StoreError("store_locked", file=str(path)) from exc

@@ -14,7 +14,7 @@ SpeedKey = tuple[str, int, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Sums:
-    """What was made in some days; times in seconds."""
+    """Sums over some days; times in seconds."""
 
     pictures: int
     cancelled: int
@@ -26,13 +26,13 @@ class Sums:
 
 
 class FigureTable:
-    """Statistics without people in them, speeds, and notes to the next start."""
+    """Statistics without people in them, speeds, and notes for the next start."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def sums(self, guild_id: int | None, days: int) -> Sums:
-        """The last `days` days, today included, of one server or all (None)."""
+        """Sums of the last `days` days, today included, of one server or all (None)."""
         row = await self._database.row(
             "SELECT total(pictures) AS pictures, total(cancelled) AS cancelled, total(failed) AS failed,"
             " total(paint_s) AS paint_s, total(started) AS started, total(waited_s) AS waited_s,"
@@ -46,7 +46,7 @@ class FigureTable:
         return Sums(**whole, **{name: float(row[name]) for name in ("paint_s", "waited_s", "waited_most_s")})  # type: ignore[arg-type]
 
     async def states(self) -> dict[str, int]:
-        """How many jobs are in each state; those waiting for access as `waiting`, beside `posting`."""
+        """Number of jobs in each state; those waiting for access as `waiting`, beside `posting`."""
         found = await self._database.rows(
             "SELECT CASE WHEN state = 'posting' AND waiting_since IS NOT NULL THEN 'waiting' ELSE state END AS name,"
             " count(*) AS n FROM jobs WHERE state IN ('queued', 'running', 'posting') GROUP BY name"
@@ -59,16 +59,16 @@ class FigureTable:
         return {(row["models"], row["width"], row["height"], row["cutouts"]): row["step_s"] for row in found}
 
     async def put_speed(self, key: SpeedKey, step_s: float) -> None:
-        """Write a speed, in place of the one before."""
+        """Write a speed, replacing the previous one."""
         async with self._database.transaction() as db:
             await db.execute("INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?, ?)", (*key, step_s))
 
     async def note(self, name: str) -> str | None:
-        """A note to this start from an earlier one."""
+        """A note left by an earlier start."""
         row = await self._database.row("SELECT value FROM notes WHERE name = ?", (name,))
         return None if row is None else str(row["value"])
 
     async def put_note(self, name: str, value: str) -> None:
-        """Leave a note to the next start."""
+        """Leave a note for the next start."""
         async with self._database.transaction() as db:
             await db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))

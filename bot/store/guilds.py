@@ -1,4 +1,4 @@
-"""What the admins of a server set, in the database. Event loop."""
+"""Settings of servers in the database. Event loop."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ _KNOWN = " UNION ".join(f"SELECT guild_id FROM {table}" for table in (*_TABLES, 
 
 
 class GuildTable:
-    """Settings, roles' limits, channel rules, styles and blocklist of each server."""
+    """Settings, role limits, channel rules, styles and blocklist of each server."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def settings(self, guild_id: int) -> dict[str, str]:
-        """What was set, by name."""
+        """Settings of a server, by name."""
         found = await self._database.rows("SELECT name, value FROM guild_settings WHERE guild_id = ?", (guild_id,))
         return {row["name"]: row["value"] for row in found}
 
     async def put_setting(self, guild_id: int, name: str, value: str | None) -> None:
-        """Set a name, or go back to the default (None)."""
+        """Set a value; None restores the default."""
         async with self._database.transaction() as db:
             if value is None:
                 await db.execute("DELETE FROM guild_settings WHERE guild_id = ? AND name = ?", (guild_id, name))
@@ -33,7 +33,7 @@ class GuildTable:
         return {row["guild_id"]: row["value"] for row in found}
 
     async def role_limits(self, guild_id: int) -> dict[int, dict[str, int]]:
-        """What each role has of its own."""
+        """Limits of each role of a server."""
         found = await self._database.rows(
             "SELECT role_id, name, value FROM role_limits WHERE guild_id = ? ORDER BY role_id, name", (guild_id,)
         )
@@ -43,7 +43,7 @@ class GuildTable:
         return limits
 
     async def put_role_limit(self, guild_id: int, role_id: int, name: str, value: int | None) -> None:
-        """Set a limit of a role, or take it away (None)."""
+        """Set a limit of a role; None removes it."""
         async with self._database.transaction() as db:
             if value is None:
                 await db.execute(
@@ -62,7 +62,7 @@ class GuildTable:
         return {row["channel_id"]: bool(row["allowed"]) for row in found}
 
     async def put_channel(self, guild_id: int, channel_id: int, allowed: bool | None) -> None:
-        """Set the rule of a channel, or take it away (None)."""
+        """Set the rule of a channel; None removes it."""
         async with self._database.transaction() as db:
             if allowed is None:
                 await db.execute(
@@ -79,12 +79,12 @@ class GuildTable:
         return {row["name"]: row["text"] for row in found}
 
     async def put_style(self, guild_id: int, name: str, text: str) -> None:
-        """Add a style or replace the one of that name (in whatever case)."""
+        """Add a style or replace the one of that name (ignoring case)."""
         async with self._database.transaction() as db:
             await db.execute("INSERT OR REPLACE INTO styles VALUES (?, ?, ?)", (guild_id, name, text))
 
     async def remove_style(self, guild_id: int, name: str) -> bool:
-        """Remove a style; whether there was one."""
+        """Remove a style; return True if there was one."""
         async with self._database.transaction() as db:
             cursor = await db.execute("DELETE FROM styles WHERE guild_id = ? AND name = ?", (guild_id, name))
             return cursor.rowcount > 0
@@ -95,22 +95,22 @@ class GuildTable:
         return tuple(row["rule"] for row in found)
 
     async def add_rule(self, guild_id: int, rule: str) -> None:
-        """Add a rule; nothing happens if it is there."""
+        """Add a rule unless it exists."""
         async with self._database.transaction() as db:
             await db.execute("INSERT OR IGNORE INTO block_rules VALUES (?, ?)", (guild_id, rule))
 
     async def remove_rule(self, guild_id: int, rule: str) -> bool:
-        """Remove a rule; whether there was one."""
+        """Remove a rule; return True if there was one."""
         async with self._database.transaction() as db:
             cursor = await db.execute("DELETE FROM block_rules WHERE guild_id = ? AND rule = ?", (guild_id, rule))
             return cursor.rowcount > 0
 
     async def known(self) -> set[int]:
-        """Every server that anything is kept of."""
+        """Every server with data in the database."""
         return {row["guild_id"] for row in await self._database.rows(_KNOWN)}
 
     async def forget(self, guild_id: int) -> None:
-        """Delete everything about a server but its jobs, which have files and are deleted by their ids."""
+        """Delete everything about a server except its jobs, which have files and are deleted by their ids."""
         async with self._database.transaction() as db:
             for table in _TABLES:
                 await db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))  # noqa: S608 - our own names

@@ -28,35 +28,35 @@ UNDER_WAY = "jobs.state IN ('queued', 'running', 'posting')"
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What is under way and was made when a person asks for one more job. Times in seconds since 1970."""
+    """Current and recent jobs when a person asks for one more. Times in seconds since 1970."""
 
     queued_bot: int
     queued_guild: int
     queued_user: int
-    """Queued and running ones of the person in this server."""
+    """Queued and running jobs of the person in this server."""
     pictures_today: int
     last_at: float | None
-    """When the person asked last."""
+    """Time of the person's last request."""
 
 
 class JobTable:
-    """Jobs; every change of a state passes `check_transition`, and is told to `hear` once it is committed."""
+    """Jobs; `check_transition` checks every change of state, and `on_event` gets it after the commit."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.on_event: Callable[[Event], None] = lambda event: None
 
     async def add(self, job: Job, recipe: str, admit: Callable[[Load], None]) -> Job:
-        """Write a new job, if `admit` raises nothing when it sees the load in the same transaction.
+        """Write a new job, unless `admit` raises when it sees the load in the same transaction.
 
-        Returns it with its id and the time of its creation.
+        Returns it with its id and creation time.
         """
         now = time.time()
         job = replace(job, created_at=now)
         async with self._database.transaction() as db:
             admit(await _load(db, job.guild_id, job.user_id, now))
             if job.parent_id is not None and await _one(db, job.parent_id) is None:
-                # It was deleted meanwhile; the recipe holds all that is needed to dream it again.
+                # It was deleted meanwhile; the recipe is enough to generate it again.
                 job = replace(job, parent_id=None, parent_number=None)
             values = {name: getattr(job, name) for name in JOB_COLUMNS if name != "id"}
             cursor = await db.execute(*insertion("jobs", values))
@@ -71,7 +71,7 @@ class JobTable:
         return job
 
     async def get(self, job_id: int) -> Job | None:
-        """A job by its id; None if it is not there (any more)."""
+        """A job by its id; None if it does not exist (any more)."""
         row = await self._database.row(f"{SELECT_JOB} WHERE id = ?", (job_id,))
         return None if row is None else job_of(row)
 
@@ -81,28 +81,28 @@ class JobTable:
         return found[0] if found else None
 
     async def under_way(self, *, guild_id: int | None = None, user_id: int | None = None) -> list[Job]:
-        """Jobs that have not ended, oldest first; of one server or person where they are given."""
+        """Jobs that have not ended, oldest first; of one server or person if given."""
         return await self._find(
             f"{UNDER_WAY} AND (:guild IS NULL OR guild_id = :guild) AND (:user IS NULL OR user_id = :user)",
             {"guild": guild_id, "user": user_id},
         )
 
     async def untold(self) -> list[Job]:
-        """Jobs that were cancelled or failed, whose message does not say so yet."""
+        """Cancelled or failed jobs whose message does not say so yet."""
         return await self._find("told = 0 AND state IN ('cancelled', 'failed')")
 
     async def recipe(self, job_id: int) -> str | None:
-        """The recipe of a job's first picture."""
+        """Recipe of a job's first picture."""
         row = await self._database.row("SELECT recipe FROM recipes WHERE job_id = ?", (job_id,))
         return None if row is None else str(row["recipe"])
 
     async def pictures(self, job_id: int) -> tuple[StoredPicture, ...]:
-        """The saved pictures of a job, by number."""
+        """Saved pictures of a job, by number."""
         found = await self._database.rows(f"{SELECT_PICTURE} WHERE job_id = ? ORDER BY number", (job_id,))
         return tuple(map(picture_of, found))
 
     async def save_picture(self, picture: StoredPicture, paint_s: float) -> None:
-        """Note a picture whose files are in place; a second time replaces the first.
+        """Record a picture whose files are in place; a second call replaces the first.
 
         Raises:
             NotFound: if the job was deleted meanwhile.
@@ -115,7 +115,7 @@ class JobTable:
             await db.execute("UPDATE jobs SET paint_s = paint_s + ? WHERE id = ?", (paint_s, picture.job_id))
 
     async def change(self, job_id: int, **changes: object) -> Job | None:
-        """Change fields of a job that are no state; None if it is not there (any more)."""
+        """Change fields of a job other than its state; None if it does not exist (any more)."""
         if "state" in changes:
             raise ValueError("a state is changed by move()")
         async with self._database.transaction() as db:
@@ -126,11 +126,11 @@ class JobTable:
         return after
 
     async def move(self, job_id: int, state: JobState, *, reason: Sentence | None = None, **changes: object) -> Job:
-        """Bring a job into another state; times and the day's sums follow by themselves.
+        """Move a job to another state; update its times and the day's sums.
 
         Raises:
-            NotFound: if the job is not there (any more).
-            IllegalTransition: if the state cannot follow the one that the job is in.
+            NotFound: if the job does not exist (any more).
+            IllegalTransition: if the state cannot follow the current one.
         """
         async with self._database.transaction() as db:
             event = await _move(db, job_id, state, {"reason": reason, **changes})
@@ -140,9 +140,9 @@ class JobTable:
     async def move_all(
         self, job_ids: Iterable[int], state: JobState, reason: Sentence, *, only: JobState | None = None
     ) -> list[Job]:
-        """`move` for several jobs in one transaction; those that went on meanwhile, or are not in `only`, stay.
+        """Move several jobs in one transaction; skip those that changed meanwhile or are not in `only`.
 
-        What is cancelled before its turn came does not count for the day's quota.
+        A job that is cancelled before its turn does not count for the day's quota.
         """
         moved = []
         async with self._database.transaction() as db:
@@ -156,7 +156,7 @@ class JobTable:
         return [event.job for event in moved]
 
     async def recover(self, most_attempts: int, reason: Sentence) -> list[int]:
-        """At the start: what was painted when the process ended goes back to the queue, or has failed often enough.
+        """At the start, requeue the jobs that were running when the process ended; fail those tried too often.
 
         Returns the ids of all of them.
         """
@@ -172,9 +172,9 @@ class JobTable:
         return [event.job.id for event in moved]
 
     async def delete(self, job_ids: Iterable[int]) -> dict[int, tuple[int, int | None]]:
-        """Delete jobs with all that belongs to them; returns the channel and the message of each, as noted last.
+        """Delete jobs with all their data; return the last known channel and message of each.
 
-        Their files are the caller's to remove afterwards.
+        The caller removes their files afterwards.
         """
         ids = set(job_ids)
         if not ids:
@@ -188,7 +188,7 @@ class JobTable:
                 )
                 messages |= {row["id"]: (row["channel_id"], row["message_id"]) for row in found}
             under_way = await db.execute_fetchall(f"{SELECT_JOB} WHERE {UNDER_WAY} ORDER BY id")
-            # To read a row takes a millisecond, and thousands may wait.
+            # Reading a row takes a millisecond, and thousands may wait.
             jobs = [job_of(row) for row in under_way if row["id"] in ids]
             gone = [Event(job, job, deleted=True) for job in jobs]
             await db.executemany("DELETE FROM jobs WHERE id = ?", [(job_id,) for job_id in ids])
@@ -196,7 +196,7 @@ class JobTable:
         return messages
 
     async def existing(self, job_ids: Iterable[int]) -> set[int]:
-        """Those of the ids that have a row."""
+        """The subset of the ids that have a row."""
         found = set()
         for marks, part in _in_parts(job_ids):
             rows = await self._database.rows(f"SELECT id FROM jobs WHERE id IN ({marks})", part)  # noqa: S608
@@ -212,12 +212,12 @@ class JobTable:
 
 
 def day_of(seconds: float) -> str:
-    """The day (UTC) of a time, as texts that sort."""
+    """The day (UTC) of a time, as a sortable text."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
 async def _give_back(db: aiosqlite.Connection, job: Job) -> None:
-    """Let the pictures of a job no longer count for the day on which they were asked for."""
+    """Remove the pictures of a job from the count of the day on which they were requested."""
     await db.execute(
         "UPDATE usage SET pictures = max(0, pictures - ?) WHERE guild_id = ? AND user_id = ? AND day = ?",
         (job.count, job.guild_id, job.user_id, day_of(job.created_at)),
@@ -292,7 +292,7 @@ async def _load(db: aiosqlite.Connection, guild_id: int, user_id: int, now: floa
 
 
 def _in_parts(ids: Iterable[int]) -> Iterator[tuple[str, list[int]]]:
-    """Any number of ids, as many at a time as a statement takes, with the question marks that stand for them."""
+    """Split ids into parts that fit a statement, each with its question marks."""
     wanted = list(ids)
     for start in range(0, len(wanted), 500):
         part = wanted[start : start + 500]

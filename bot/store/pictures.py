@@ -1,4 +1,4 @@
-"""Finished pictures in the database: galleries, reports, retention, and what is kept of a person. Event loop."""
+"""Finished pictures in the database: galleries, reports, retention, and personal data. Event loop."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _VISIBLE = (
     " AND (jobs.private = 0 OR jobs.user_id = :user)"
 )
 _SAID_AT = "(message_id >> 22) / 1000 + 1420070400"
-"""When Discord took a job's message, by its own clock, which stands in the number of the message."""
+"""Time when Discord received a job's message, by Discord's clock, from the message id."""
 _ENDED_BEFORE = f"ended_at IS NOT NULL AND ended_at < :before AND (message_id IS NULL OR {_SAID_AT} < :before)"
 
 
 class PictureTable:
-    """Reads over pictures of many jobs, and what belongs to people."""
+    """Queries over pictures of many jobs, and personal data."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def count(self, guild_id: int, user_id: int, *, mine: bool) -> int:
-        """How many pictures a gallery holds: the person's own, or all of the server but others' private ones."""
+        """Number of pictures in a gallery: the person's own, or all of the server except others' private ones."""
         row = await self._database.row(
             f"SELECT count(*) AS n FROM pictures JOIN jobs ON jobs.id = job_id WHERE {_VISIBLE}",  # noqa: S608
             {"guild": guild_id, "user": user_id, "mine": mine},
@@ -46,7 +46,7 @@ class PictureTable:
         return [(job_of(row), picture_of(row, "picture_")) for row in found]
 
     async def add_report(self, job_id: int, number: int, user_id: int, reason: str, details: str) -> int:
-        """Write a report, in place of an earlier one of the same person for the same picture; returns its id."""
+        """Write a report, replacing an earlier one of the same person for the same picture; return its id."""
         async with self._database.transaction() as db:
             cursor = await db.execute(
                 "INSERT OR REPLACE INTO reports (job_id, number, user_id, reason, details, created_at)"
@@ -68,11 +68,11 @@ class PictureTable:
         return [row["guild_id"] for row in await self._database.rows("SELECT DISTINCT guild_id FROM jobs")]
 
     async def guild_jobs(self, guild_id: int) -> list[int]:
-        """The ids of all jobs of a server."""
+        """Ids of all jobs of a server."""
         return [row["id"] for row in await self._database.rows("SELECT id FROM jobs WHERE guild_id = ?", (guild_id,))]
 
     async def drop_old_usage(self) -> None:
-        """Delete what quotas and cooldowns need no more."""
+        """Delete usage that quotas and cooldowns no longer need."""
         async with self._database.transaction() as db:
             await db.execute("DELETE FROM usage WHERE day < ?", (day_of(time.time() - 86_400),))
 
@@ -82,7 +82,7 @@ class PictureTable:
         return [job_of(row) for row in found]
 
     async def person_facts(self, user_id: int) -> dict[str, list[dict[str, object]]]:
-        """What is kept of a person beside their jobs, by table."""
+        """Data kept about a person beside their jobs, by table."""
         queries = {
             "reports": "SELECT job_id, number, reason, details, created_at FROM reports WHERE user_id = ?",
             "usage": "SELECT guild_id, day, pictures, last_at FROM usage WHERE user_id = ?",
@@ -94,7 +94,7 @@ class PictureTable:
     async def forget_person(self, user_id: int) -> None:
         """Delete the reports that a person wrote; jobs have files and are deleted by their ids.
 
-        Today's count of pictures stays until it is two days old: else deleting would be a way around the quota.
+        Today's count of pictures stays until it is two days old: else deleting would bypass the quota.
         """
         async with self._database.transaction() as db:
             await db.execute("DELETE FROM reports WHERE user_id = ?", (user_id,))

@@ -1,4 +1,4 @@
-"""Rows and values: how a job and its pictures lie in the database. Any thread."""
+"""Conversion between rows and the values of jobs and pictures. Any thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FLAGS = frozenset({"private", "timelapse", "age_restricted", "told"})
 
 
 def job_of(row: Row) -> Job:
-    """The job in a row that SELECT_JOB found."""
+    """Job of a row that SELECT_JOB found."""
     values = {name: row[name] for name in JOB_COLUMNS}
     values |= {name: bool(values[name]) for name in _FLAGS}
     values["state"] = JobState(values["state"])
@@ -31,7 +31,7 @@ def job_of(row: Row) -> Job:
 
 
 def picture_of(row: Row, prefix: str = "") -> StoredPicture:
-    """The picture in a row that SELECT_PICTURE found, or in columns with a prefix."""
+    """Picture of a row that SELECT_PICTURE found, or of columns with a prefix."""
     values = {name: row[prefix + name] for name in PICTURE_COLUMNS}
     values["flagged"], values["has_timelapse"] = bool(values["flagged"]), bool(values["has_timelapse"])
     values["warnings"] = tuple(map(Sentence.from_json, json.loads(values["warnings"])))
@@ -39,7 +39,7 @@ def picture_of(row: Row, prefix: str = "") -> StoredPicture:
 
 
 def plain(value: object) -> object:
-    """A field of a job or picture as SQLite stores it."""
+    """Convert a field of a job or picture to SQLite's type."""
     if isinstance(value, Settings):
         return json.dumps(value.as_dict())
     if isinstance(value, Sentence):
@@ -50,11 +50,11 @@ def plain(value: object) -> object:
 
 
 def insertion(table: str, values: Mapping[str, object]) -> tuple[str, dict[str, object]]:
-    """An INSERT of named values; the names are ours, never a person's."""
+    """INSERT statement for named values; the names are ours, never a person's."""
     sql = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(f':{name}' for name in values)})"  # noqa: S608
     return sql, {name: plain(value) for name, value in values.items()}
 
 
 def assignments(values: Mapping[str, object]) -> tuple[str, dict[str, object]]:
-    """What follows SET in an UPDATE; the names are ours, never a person's."""
+    """SET clause of an UPDATE; the names are ours, never a person's."""
     return ", ".join(f"{name} = :{name}" for name in values), {name: plain(value) for name, value in values.items()}

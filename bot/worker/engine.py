@@ -1,6 +1,6 @@
-"""The generator as the executor sees it. It runs on the thread that paints, but for `load`, `foresee` and `gpu_bytes`.
+"""The generator behind the `Engine` protocol. Worker thread, except `load`, `request_warnings` and `gpu_bytes`.
 
-Models are loaded once and kept; only what `begin` and `resume` are asked for decides which.
+Models are loaded once and kept; `begin` and `resume` alone decide which.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class GeneratorEngine:
-    """Dreams with one model set of the generator."""
+    """Begin dreams with one model set of the generator."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class GeneratorEngine:
         memory_share: float = 1.0,
         fall_back_to_cpu: bool = False,
     ) -> None:
-        """The keys of config.yaml: `models`, `device`, `safety.threshold`, those of own files, and so on."""
+        """Take the keys of config.yaml: `models`, `device`, `safety.threshold`, those of own files, and so on."""
         self._name, self._device, self._unsafe_from = name, device, unsafe_from
         self._own, self._precision, self._memory_share = own, precision, memory_share
         self._fall_back_to_cpu = fall_back_to_cpu
@@ -59,23 +59,23 @@ class GeneratorEngine:
         self._device_failed = False
 
     def load(self) -> Settings:
-        """Load the models, and return what every picture should begin with by their own suggestion. Blocking.
+        """Load the models; return the settings that they suggest as defaults. Blocking.
 
         Raises:
             CheckpointError: if a model file is missing or broken.
-            InvalidRequest: for unknown models or a device that is not there.
+            InvalidRequest: for unknown models or a missing device.
         """
         return Settings().merged(self._loaded().defaults)
 
     @property
     def starts(self) -> Mapping[str, Mapping[str, object]]:
-        """What the models suggest otherwise for a start, by its name; load them first."""
+        """Settings that the models suggest for a start, by its name; load them first."""
         return self._loaded().starts
 
     def request_warnings(self, request: GenerationRequest, made_with: Provenance | None = None) -> tuple[str, ...]:
-        """Sentences about words that are not read or not known, sizes and scenes that do not fit. Any thread.
+        """Sentences about ignored or unknown words, unsuitable sizes and scenes. Any thread.
 
-        Where a picture is painted again, `made_with` says by what it was made: what differs now is said too.
+        To generate a picture again, pass its provenance as `made_with`: differences from today are reported too.
         """
         models = self._loaded()
         return (*differences(made_with, models.made_with()), *request_warnings(request, models))
@@ -87,43 +87,43 @@ class GeneratorEngine:
         return f"{models.name} ({perceptors}) on {models.device}, {models.precision.value}"
 
     def gpu_bytes(self) -> Mapping[str, int]:
-        """The GPU's memory: `used` by this process, `free` to all, `total`; empty without one. Any thread."""
+        """GPU memory: `used` by this process, `free` to all, `total`; empty without a GPU. Any thread."""
         return {} if self._models is None else gpu_memory(self._models.device)
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
-        """A new dream; `parent` is the last snapshot of the dream that it goes on from.
+        """Begin a new dream; `parent` is the last snapshot of the dream that it continues.
 
         Raises:
-            GeneratorError: if these models cannot dream this.
+            GeneratorError: if these models cannot serve the request.
         """
         models = self._models_for(request)
         return Dream(request, models, None if parent is None else latent_of(parent))
 
     def resume(self, request: GenerationRequest, snapshot: bytes) -> Dream:
-        """The dream of a request as it was at its snapshot.
+        """Restore the dream of a request from its snapshot.
 
         Raises:
             CheckpointError: if the snapshot cannot be used.
         """
         models = self._models_for(request)
         dream = Dream.resume(moved_to(models, snapshot) if self._fall_back_to_cpu else snapshot, models)
-        # Where memory was short, it is painted at a smaller size than was asked for.
+        # With too little memory, the picture is smaller than requested.
         painted = dream.request.settings.merged({"size": request.settings.size})
         if replace(dream.request, settings=painted) != request:
             raise CheckpointError("This snapshot is of another picture.")
         return dream
 
     def renew(self) -> None:
-        """Load the models anew for the next picture: those at hand lie on a device that failed."""
+        """Reload the models for the next picture, because the device of the current ones failed."""
         self._device_failed = True
 
     def is_unsafe(self, image: Image.Image) -> bool:
-        """Whether the check finds something that an ordinary channel should not show openly."""
+        """Return True if the safety check finds something that an ordinary channel should not show openly."""
         return unsafe_share(image, self._loaded()) >= self._unsafe_from
 
     def _models_for(self, request: GenerationRequest) -> Models:
         if self._device_failed and self._models is not None:
-            # Until they are there, other threads find the old ones, of which they ask nothing that computes.
+            # Until they are loaded, other threads see the old ones, and use nothing of them that computes.
             self._models, self._device_failed = self._loaded_anew(self._models), False
         models = self._loaded()
         if request.models != models.name:
@@ -137,10 +137,10 @@ class GeneratorEngine:
         return self._models
 
     def _loaded_anew(self, failed: Models) -> Models:
-        """The models on the device that failed, or on the CPU where the host allows that.
+        """Reload the models on the failed device, or on the CPU if the host allows that.
 
         Raises:
-            DeviceFailed: if the device does not work any more, and nothing else may paint.
+            DeviceFailed: if the device stays broken and no other may generate.
         """
         try:
             return self._load(str(failed.device), self._precision)

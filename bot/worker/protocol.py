@@ -1,6 +1,6 @@
-"""What an executor is: it takes one picture after the other, paints it, reports, and obeys within one step.
+"""Executor protocol: generate one picture after the other, report progress, and stop within one step.
 
-The values here are frozen. `Executor` is used on the event loop; `Dream` and `Engine` on the thread that paints.
+The values here are frozen. `Executor` is used on the event loop; `Dream` and `Engine` on the worker thread.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from generator import GenerationRequest, Picture, Progress, Provenance, Timelaps
 
 
 class WorkerDied(BotError):
-    """The thread ended, or stood still for too long, while it painted this; another one has taken its place."""
+    """The worker thread ended or stalled during this job; another one has replaced it."""
 
 
 class StopMode(Enum):
-    """What a dream under way is told."""
+    """Stop mode for a running dream."""
 
     FINISH = "finish"
     """End after this step and keep the picture so far."""
@@ -32,105 +32,105 @@ class StopMode(Enum):
 
 
 class Dream(Protocol):
-    """One picture in the making, as the generator has it. Everything on the thread that paints."""
+    """One picture in progress in the generator. Worker thread."""
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to do."""
+        """True if no step is left."""
 
     @property
     def progress(self) -> Progress:
-        """Where it stands."""
+        """Current progress."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences for the person who asked."""
+        """Sentences for the requester."""
 
     def step(self) -> Progress:
-        """Improve the picture once."""
+        """Run one step."""
 
     def preview(self) -> Image.Image:
         """The picture so far."""
 
     def snapshot(self) -> bytes:
-        """All that is needed to go on from here; of a finished dream, also for other dreams to go on from."""
+        """Snapshot to continue from; other dreams can continue from that of a finished dream."""
 
     def picture(self) -> Picture:
         """The finished picture, or the one so far."""
 
 
 class Engine(Protocol):
-    """What begins dreams: the generator with its models. On the thread that paints but for `foresee`, `gpu_bytes`."""
+    """Begins dreams: the generator and its models. Worker thread, except `request_warnings` and `gpu_bytes`."""
 
     @property
     def starts(self) -> Mapping[str, Mapping[str, object]]:
-        """What is suggested otherwise for a start, by its name. Any thread."""
+        """Settings suggested for a start, by its name. Any thread."""
 
     def request_warnings(self, request: GenerationRequest, made_with: Provenance | None = None) -> tuple[str, ...]:
-        """What can be said about a request before it is painted: sentences for the person. Any thread.
+        """Warnings about a request before it is generated: sentences for the requester. Any thread.
 
-        `made_with` says by what its picture was made before, where it is painted again.
+        To generate a picture again, pass its provenance as `made_with`.
         """
 
     def describe(self) -> str:
         """Device and models in words, for the host."""
 
     def gpu_bytes(self) -> Mapping[str, int]:
-        """The GPU's memory: `used` by this process, `free` to all, `total`; empty without one. Any thread."""
+        """GPU memory: `used` by this process, `free` to all, `total`; empty without a GPU. Any thread."""
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
-        """A new dream; `parent` is the last snapshot of the dream that it goes on from."""
+        """Begin a new dream; `parent` is the last snapshot of the dream that it continues."""
 
     def resume(self, request: GenerationRequest, snapshot: bytes) -> Dream:
-        """The dream of a request as it was at its snapshot.
+        """Restore the dream of a request from its snapshot.
 
         Raises:
             CheckpointError: if the snapshot cannot be used.
         """
 
     def renew(self) -> None:
-        """Begin and resume with models that are loaded anew: the device of those at hand failed."""
+        """Reload the models for later `begin` and `resume`, because the device of the current ones failed."""
 
     def is_unsafe(self, image: Image.Image) -> bool:
-        """Whether the check finds something that an ordinary channel should not show openly."""
+        """Return True if the safety check finds something that an ordinary channel should not show openly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """One picture to paint."""
+    """One picture to generate."""
 
     job_id: int
     request: GenerationRequest
     parent: bytes | None = field(default=None, repr=False)
     snapshot: bytes | None = field(default=None, repr=False)
-    """Where to go on from; one that cannot be used is left, and the picture begun anew."""
+    """Snapshot to continue from; an unusable one is ignored and the picture begins anew."""
     examine: bool = False
-    """Whether the finished picture is checked for what should not be shown openly."""
+    """Run the safety check on the finished picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressUpdate:
-    """What the thread reports; only the newest of each is kept until the event loop takes it."""
+    """Progress report of the worker thread; only the newest of each part is kept until the event loop takes it."""
 
     progress: Progress
     warnings: tuple[str, ...] = ()
-    """Sentences of the generator for the person who asked."""
+    """Sentences of the generator for the requester."""
     preview: Image.Image | None = None
     snapshot: bytes | None = None
 
     def over(self, older: ProgressUpdate) -> ProgressUpdate:
-        """This, with the preview and the snapshot of older news where it has none."""
+        """Return this update, with the preview and snapshot of an older one if it has none."""
         return replace(self, preview=self.preview or older.preview, snapshot=self.snapshot or older.snapshot)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedPicture:
-    """A finished picture, with what is needed to go on from it. `unsafe`: see Dreamer.is_unsafe."""
+    """A finished picture, with the data to continue from it. `unsafe`: see GeneratorEngine.is_unsafe."""
 
     picture: Picture
     snapshot: bytes = field(repr=False)
     film: Timelapse = field(repr=False)
-    """How it grew; where it was resumed, from then on."""
+    """Timelapse; of a resumed picture, from the resumption on."""
     paint_s: float
     step_s: float
     """Seconds per step, without the beginning and the end."""
@@ -139,7 +139,7 @@ class GeneratedPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class Interrupted:
-    """A dream that was told to end. `snapshot` is where it can go on; None where nobody wants that."""
+    """A dream that was stopped. `snapshot` is the point to continue from; None if not wanted."""
 
     order: StopMode
     snapshot: bytes | None = field(default=None, repr=False)
@@ -149,28 +149,28 @@ Outcome = GeneratedPicture | Interrupted
 
 
 class Executor(Protocol):
-    """Paints. The thread here is one kind; a cluster of workers would be another. Nothing else knows which it is."""
+    """Generates pictures. The local thread is one kind, a cluster could be another; no caller depends on the kind."""
 
     workers: int
-    """How many pictures are painted at once."""
+    """Number of pictures generated at once."""
 
     async def paint(self, work: Work, on_news: Callable[[ProgressUpdate], None]) -> Outcome:
-        """Paint one picture; `on_news` is called on the event loop.
+        """Generate one picture; `on_news` is called on the event loop.
 
         Raises:
-            GeneratorError: what the dream raised.
-            PainterDied: see there; the same work can be tried again.
+            GeneratorError: raised by the dream.
+            WorkerDied: the worker thread ended or stalled; the same work can be tried again.
         """
 
     def send(self, job_id: int, order: StopMode) -> bool:
-        """Have the dream of a job end after its current step; whether it was under way."""
+        """Stop the dream of a job after its current step; return True if it was running."""
 
     async def close(self) -> None:
-        """End the thread after its current step."""
+        """End the worker thread after its current step."""
 
     def describe(self) -> str:
         """Device and models in words; empty before the first picture."""
 
     @property
     def deaths(self) -> int:
-        """How many threads were replaced."""
+        """Number of worker threads that were replaced."""

@@ -1,7 +1,7 @@
-"""The executor of this machine: one thread that owns the models and paints.
+"""Local executor: one worker thread that owns the models and generates.
 
-It meets the event loop only by `loop.call_soon_threadsafe`. Everything public runs on the event loop; what runs on the
-thread is in `_Painter`. A thread that dies, whose GPU fails, or that stands still for too long, is replaced.
+It reaches the event loop only by `loop.call_soon_threadsafe`. Everything public runs on the event loop; `_Worker`
+holds the code of the thread. A thread that dies, stalls, or whose GPU fails is replaced.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from bot.worker.protocol import (
 from generator import CheckpointError, DeviceFailed, OutOfMemory, Progress, Timelapse
 
 FRAMES = 40
-"""At most so many pictures make a timelapse."""
+"""Maximum number of frames in a timelapse."""
 FRAME_SIDE_PX = 384
 PROGRESS_S = 0.1
-"""Least time between two reports of progress alone."""
+"""Minimum time between two reports of progress alone."""
 JOIN_S = 30.0
-"""How long `close` waits for the thread to end its step."""
+"""Maximum time that `close` waits for the thread to end its step."""
 
 _RANKS = {StopMode.PAUSE: 0, StopMode.FINISH: 1, StopMode.CANCEL: 2}
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Task:
-    """One dream on its way through the thread. `order` and `alive_at` are written on one side, read on the other."""
+    """One dream in the worker thread. `order` and `alive_at` are written on one side, read on the other."""
 
     work: Work
     on_news: Callable[[ProgressUpdate], None]
@@ -55,12 +55,12 @@ class _Task:
     news: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
 
     def is_told(self, order: StopMode) -> bool:
-        """Whether this is its order by now."""
+        """Return True if the task has this stop mode by now."""
         return self.order is order
 
 
 class LocalExecutor:
-    """One thread on this machine. Call everything from one event loop; see `bot.worker.protocol.Executor`."""
+    """One worker thread on this machine. Call it from one event loop; see `bot.worker.protocol.Executor`."""
 
     workers = 1
 
@@ -73,9 +73,9 @@ class LocalExecutor:
         stall_s: float = 900.0,
         external_wait: ExternalWait = identity,
     ) -> None:
-        """The thread begins with the first picture.
+        """The thread starts with the first picture.
 
-        The times are the seconds between two previews, between two snapshots, and until a thread that makes no step
+        The times are the seconds between two previews, between two snapshots, and until a thread without a step
         counts as dead.
         """
         self._engine, self._external_wait = engine, external_wait
@@ -86,7 +86,7 @@ class LocalExecutor:
 
     @property
     def deaths(self) -> int:
-        """How many threads were replaced."""
+        """Number of worker threads that were replaced."""
         return self._deaths
 
     def describe(self) -> str:
@@ -94,11 +94,11 @@ class LocalExecutor:
         return "" if self._worker is None else self._worker.description
 
     async def paint(self, work: Work, on_news: Callable[[ProgressUpdate], None]) -> Outcome:
-        """Paint one picture; `on_news` is called on the event loop.
+        """Generate one picture; `on_news` is called on the event loop.
 
         Raises:
-            GeneratorError: what the dream raised.
-            PainterDied: the thread ended or stood still; the same work can be tried again.
+            GeneratorError: raised by the dream.
+            WorkerDied: the worker thread ended or stalled; the same work can be tried again.
         """
         loop = asyncio.get_running_loop()
         task = _Task(work, on_news, loop.create_future())
@@ -110,20 +110,20 @@ class LocalExecutor:
         try:
             return await self._external_wait(task.done, FOR_THE_PAINTER)
         finally:
-            # Only matters where somebody stopped waiting: then nobody wants the picture.
+            # Only matters if the caller stopped waiting: then the picture is not needed.
             task.order = StopMode.CANCEL
             self._tasks.pop(work.job_id, None)
             timer.cancel()
 
     def send(self, job_id: int, order: StopMode) -> bool:
-        """Have the dream of a job end after its current step; whether it was under way."""
+        """Stop the dream of a job after its current step; return True if it was running."""
         task = self._tasks.get(job_id)
         if task is not None and (task.order is None or _RANKS[order] > _RANKS[task.order]):
             task.order = order
         return task is not None
 
     async def close(self) -> None:
-        """Cancel what is painted, and wait for the thread to end."""
+        """Cancel the running dream, and wait for the thread to end."""
         for job_id in list(self._tasks):
             self.send(job_id, StopMode.CANCEL)
         worker, self._worker = self._worker, None
@@ -143,11 +143,11 @@ class LocalExecutor:
             self._lost(task)
 
     def _lost(self, task: _Task, cause: BaseException | None = None) -> None:
-        """The thread that had this task will not end it; the next picture brings a new thread."""
+        """Give up the thread of this task; the next picture starts a new one."""
         if task.done.done():
             return
         self._deaths += 1
-        task.order = StopMode.CANCEL  # Should the old thread wake up, it ends by itself.
+        task.order = StopMode.CANCEL  # If the old thread resumes, it ends.
         if self._worker is not None:
             self._worker.tasks.put(None)
             self._worker = None
@@ -157,7 +157,7 @@ class LocalExecutor:
 
 
 class _Worker:
-    """The thread, and everything that runs on it."""
+    """The worker thread, and everything that runs on it."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class _Worker:
         self.description = ""
         self._engine, self._loop, self._lost = engine, loop, lost
         self._preview_s, self._snapshot_s = preview_s, snapshot_s
-        # A daemon, so that a step that never ends cannot keep the process from ending.
+        # A daemon, so that an endless step cannot keep the process alive.
         self.thread = threading.Thread(target=self._run, name="painter", daemon=True)
         self.thread.start()
 
@@ -180,8 +180,8 @@ class _Worker:
         try:
             while (task := self.tasks.get()) is not None:
                 self._call(_settle, task, self._attempt(task))
-                task = None  # It may be long until the next one, and this one's picture is large.
-        except BaseException as exc:  # Whatever ends the thread: the task must not wait for ever.
+                task = None  # The next task may take long to come, and this one's picture is large.
+        except BaseException as exc:  # The task must not wait for ever, whatever ends the thread.
             _log.exception("the painter ended", extra=about(job=None if task is None else task.work.job_id))
             if task is not None:
                 self._call(self._lost, task, exc)
@@ -193,11 +193,11 @@ class _Worker:
             error = OutOfMemory("The memory of this machine is used up.")
             error.__cause__ = exc
             return emptied(error)
-        except DeviceFailed as exc:  # Nothing that lies on it can be used any more: another thread begins afresh.
+        except DeviceFailed as exc:  # Nothing on the device is usable any more: another thread starts afresh.
             self._engine.renew()
             emptied(exc)
             raise
-        except Exception as exc:  # Told to whoever waits for the picture.
+        except Exception as exc:  # Raised to the caller that waits for the picture.
             return emptied(exc)
 
     def _paint(self, task: _Task) -> Outcome:
@@ -252,12 +252,12 @@ class _Worker:
         try:
             self._loop.call_soon_threadsafe(function, *values)
         except RuntimeError:
-            # The loop is closed: nobody is left to be told.
+            # The loop is closed: nobody is left to notify.
             _log.debug("the event loop is gone")
 
 
 class _Reports:
-    """When there is something to report, and frames of the timelapse to keep."""
+    """Schedule of progress reports and timelapse frames."""
 
     def __init__(self, now: float, preview_s: float, snapshot_s: float) -> None:
         self._preview_s, self._snapshot_s = preview_s, snapshot_s
@@ -265,7 +265,7 @@ class _Reports:
         self._snapshot_at = now + snapshot_s
 
     def after_step(self, dream: Dream, progress: Progress, now: float, film: Timelapse) -> ProgressUpdate | None:
-        """What to report after a step, if anything; a frame is added where one is due."""
+        """Return the update due after a step, if any; add a frame if one is due."""
         wants_frame = progress.step % max(1, progress.steps // (FRAMES - 1)) == 0
         wants_preview, wants_snapshot = now >= self._preview_at, now >= self._snapshot_at
         image = dream.preview() if wants_frame or wants_preview else None

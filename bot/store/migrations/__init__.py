@@ -1,1 +1,1 @@
-"""The database's shape, as numbered SQL files that build on each other. See bot.store.connection."""
+"""Database schema, as numbered SQL files that build on each other. See bot.store.connection."""
