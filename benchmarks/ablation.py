@@ -90,7 +90,7 @@ def rows_of(painted: dict[str, list[Painted]]) -> list[list[str]]:
 
 def main(arguments: list[str]) -> int:
     """Generate everything; the pictures of all changes alternate."""
-    parser = options(__doc__, "road.json")
+    parser = options(__doc__, "ablation.json")
     parser.add_argument("--prompts", type=int, default=8, help="how many")
     parser.add_argument("--seeds", type=int, default=3, help="for each prompt")
     args = parser.parse_args(arguments)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
-from benchmarks import profile, road, t4_profile, time_to_score
+from benchmarks import ablation, profile, t4_profile, time_to_score
 from benchmarks.cases import PROMPT
 from benchmarks.gpu import published
 from benchmarks.gpu.figures import Figure, Here, hold
@@ -140,7 +140,7 @@ def t4(here: Here) -> list[Figure]:
 
 
 def other_benchmarks(here: Here) -> list[Figure]:
-    """`benchmarks.profile`, `benchmarks.time_to_score`, and a picture of `benchmarks.road`, briefly."""
+    """`benchmarks.profile`, `benchmarks.time_to_score`, and a picture of `benchmarks.ablation`, briefly."""
     common = ["--device", here.device, "--json", str(here.folder / "figures.json")]
     calls: list[tuple[Callable[[list[str]], int], list[str]]] = [
         (profile.main, ["starter", "--rounds", "1"]),
@@ -149,6 +149,6 @@ def other_benchmarks(here: Here) -> list[Figure]:
     for call, arguments in calls:
         hold(call([*arguments, *common]) == 0, f"{call.__module__} ended with an error")
     models = load_models("starter", here.device)
-    painted = road.paint(models, {"steps": 2}, PROMPT, 0, time_to_score.own_score(models))
-    hold(len(painted.scores) == 2, "benchmarks.road made another number of steps")
+    painted = ablation.paint(models, {"steps": 2}, PROMPT, 0, time_to_score.own_score(models))
+    hold(len(painted.scores) == 2, "benchmarks.ablation made another number of steps")
     return []

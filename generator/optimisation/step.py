@@ -42,7 +42,7 @@ class StepResult(NamedTuple):
 
     Attributes:
         image: the decoded picture, `[1, 3, H, W] in 0..1`.
-        metrics: `[1 + 2 P]`, as `generator.optimisation.metrics_queue` takes them.
+        metrics: `[1 + 2 P]`, as `generator.optimisation.progress` takes them.
     """
 
     image: Tensor

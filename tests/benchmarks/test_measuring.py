@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.ablation import CHANGES, paint
-from benchmarks.ablation import rows_of as rows_of_road
+from benchmarks.ablation import rows_of as rows_of_ablation
 from benchmarks.cases import CASES, Case, models_of
 from benchmarks.profile import Stopwatch, one_step, operations
 from benchmarks.projection import BYTES_S, FLOPS, LAUNCH_S, REPLAY_S, cost_of
@@ -73,7 +73,7 @@ def test_a_projection_counts_what_is_computed_and_moved() -> None:
 
 
 @pytest.mark.slow
-def test_the_road_is_looked_at_step_by_step_and_held_against_the_unchanged() -> None:
+def test_an_ablation_is_looked_at_step_by_step_and_held_against_the_unchanged() -> None:
     models = models_of(SMALL, "cpu")
     small = replace(models, defaults={**models.defaults, "size": 64, "cutouts": 2, "steps": 3, "candidates": 1})
     rising = count(1)
@@ -82,12 +82,12 @@ def test_the_road_is_looked_at_step_by_step_and_held_against_the_unchanged() -> 
     assert list(own.seconds) == sorted(own.seconds)
     poor = paint(small, {"steps": 2}, "a cat", 0, lambda image, prompt, vector: 0.5)
     assert (len(poor.scores), poor.seconds_to(1.0), own.seconds_to(1.5)) == (2, None, own.seconds[1])
-    first, second = rows_of_road({"own": [own], "poor": [poor]})
+    first, second = rows_of_ablation({"own": [own], "poor": [poor]})
     assert (first[2], first[3], first[5]) == ("3.000", "+0.000 ± 0.000", "0")
     assert (second[2], second[3], second[5]) == ("0.500", "-2.500 ± 0.000", "1")
 
 
-def test_every_change_of_the_road_changes_a_default_of_the_starter() -> None:
+def test_every_change_of_the_ablation_changes_a_default_of_the_starter() -> None:
     own = Settings().merged(load_models("starter", "cpu").defaults)
     for name, change in CHANGES.items():
         assert (own.merged(change) == own) is (name == "the starter's own")

@@ -204,7 +204,7 @@ async def test_however_many_people_attach_files_only_so_many_are_held_at_a_time(
 
 
 async def test_who_needs_room_for_several_files_gets_it_in_turn_and_gives_it_back() -> None:
-    room, order, held = attachments.Room(), list[int](), 0
+    room, order, held = attachments.AttachmentSlots(), list[int](), 0
 
     async def use(number: int, files: int) -> None:
         nonlocal held
@@ -226,7 +226,7 @@ async def test_who_needs_room_for_several_files_gets_it_in_turn_and_gives_it_bac
 
 
 async def test_who_attached_nothing_does_not_wait_for_those_who_did() -> None:
-    room = attachments.Room()
+    room = attachments.AttachmentSlots()
     async with room.hold(attachments.AT_ONCE):
         waiting = asyncio.create_task(_enter(room, 1))
         await asyncio.sleep(0)
@@ -235,12 +235,12 @@ async def test_who_attached_nothing_does_not_wait_for_those_who_did() -> None:
     await waiting
 
 
-async def _enter(room: attachments.Room, files: int) -> None:
+async def _enter(room: attachments.AttachmentSlots, files: int) -> None:
     async with room.hold(files):
         pass
 
 
-async def _enters_at_once(room: attachments.Room, files: int) -> bool:
+async def _enters_at_once(room: attachments.AttachmentSlots, files: int) -> bool:
     """Whether somebody enters within a few turns of the loop."""
     entering = asyncio.create_task(_enter(room, files))
     for _ in range(5):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.frontend.messages.render import plain_prompt
+from bot.frontend.words import as_typed
 from generator import normalise
 from tests.faults.hostile_pictures import flat_png
 from tests.faults.steps import MOST_LINES, LoopSteps, in_short_steps
@@ -17,7 +17,7 @@ PICTURE = flat_png(40, 40)
 def long() -> None:
     """Some lines of ours, again and again, in one step."""
     for _ in range(MOST_LINES):
-        plain_prompt("a red apple")
+        as_typed("a red apple", 50)
 
 
 async def test_a_picture_that_is_read_on_the_loop_is_found() -> None:
@@ -42,7 +42,7 @@ async def test_the_same_on_other_threads_or_in_many_steps_keeps_nobody() -> None
 
     async def work() -> None:
         for number in range(MOST_LINES // 10):
-            plain_prompt("a red apple")
+            as_typed("a red apple", 50)
             if number % 100 == 0:
                 await asyncio.sleep(0)
 

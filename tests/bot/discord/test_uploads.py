@@ -128,7 +128,7 @@ async def test_an_export_says_how_many_files_had_no_room(live: ClientOnLoopback)
     assert begun.message is not None
     answer = await live.fake.click(begun.message, "reverie-own:export", live.ann)
     sent = answer.message if answer.message is not None and answer.message.attachments else answer.followups[-1]
-    assert "One file had no room" in sent.content or "files had no room" in sent.content
+    assert "One file did not fit" in sent.content or "files did not fit" in sent.content
     assert len(sent.attachments[0].data) <= SMALL
     with zipfile.ZipFile(io.BytesIO(sent.attachments[0].data)) as archive:
         assert json.loads(archive.read("data.json"))["left_out"]

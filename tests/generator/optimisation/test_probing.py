@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from generator.checkpoints.library import OpenedSet
 from generator.loading import load_models, load_opened
+from generator.models.clip import DEFAULT_CONFIG
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.footprint import memory_model_of
@@ -65,7 +66,7 @@ def test_opened_models_are_float32_until_they_are_settled(
     vqgan: VQGAN, vqgan_config: DictConfig, make_clip: Callable[..., CLIP]
 ) -> None:
     state = {name: tensor.half() for name, tensor in make_clip().state_dict().items()}
-    opened = OpenedSet("mine", vqgan_config, vqgan.state_dict(), (("tiny", state),))
+    opened = OpenedSet("mine", vqgan_config, vqgan.state_dict(), (("tiny", state, DEFAULT_CONFIG),))
     assert load_opened(opened, torch.device("cpu")).precision is Precision.FP32
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from generator.optimisation.metrics_queue import GPU_LAG_STEPS, MetricsQueue, StepMetrics
+from generator.optimisation.progress import GPU_LAG_STEPS, MetricsQueue, StepMetrics
 
 CPU = torch.device("cpu")
 
