@@ -128,7 +128,7 @@ class Reverie(App):
         await buttons.press(interaction, action, job_id, number)
 
     async def drain(self) -> None:
-        """Before a stop: accept no new jobs, requeue the running dream with a snapshot, and show that in its message."""
+        """Before a stop: accept no new jobs, requeue the running job with a snapshot, and show that in its message."""
         if self._drained:
             return
         self._drained = True

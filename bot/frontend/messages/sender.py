@@ -147,7 +147,7 @@ class MessageSender:
         return await self._send(job, shown, nonce=job.nonce)
 
     async def _edited(self, job: Job, shown: MessageContent, token: Interaction | None) -> bool:
-        """Edit a job's message; False if a new message is needed. Errors that are temporary or block new messages too are raised."""
+        """Edit a job's message; False if a new one is needed. Raise errors that are temporary or block new messages too."""
         edited, error = await self._edit(job, shown, token)
         if error is not None and not edited and fault_of(error) not in _REACHED:
             raise error

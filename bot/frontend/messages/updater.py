@@ -258,7 +258,7 @@ class MessageUpdater:
         self._forget(track)
 
     def _places_moved(self, *, wrong: bool = False) -> None:
-        """Mark waiting jobs for an update: a job left the queue or its expected end moved, so places or times changed."""
+        """Mark waiting jobs for an update: their places or times changed as a job left the queue or its end moved."""
         for track in self._tracks.values():
             if track.waits:
                 track.touched, track.wrong = True, track.wrong or wrong
