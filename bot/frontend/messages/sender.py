@@ -73,7 +73,7 @@ class MessageSender:
             raise error
 
     async def deliver(self, job: Job, token: Interaction | None) -> bool:
-        """Post the finished pictures; False if another attempt is needed.
+        """Post the finished pictures; False if they could not be posted and the reason was recorded.
 
         Raises:
             FilesError: if a picture is missing.
@@ -147,7 +147,7 @@ class MessageSender:
         return await self._send(job, shown, nonce=job.nonce)
 
     async def _edited(self, job: Job, shown: MessageContent, token: Interaction | None) -> bool:
-        """Edit a job's message; False if a new one is needed. Raise errors that are temporary or block new messages too."""
+        """Edit a job's message; False if a new one is needed. Temporary errors, or ones that block new messages, are raised."""
         edited, error = await self._edit(job, shown, token)
         if error is not None and not edited and fault_of(error) not in _REACHED:
             raise error
