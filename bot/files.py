@@ -124,10 +124,10 @@ class DataFolder:
         return (path for kind in Kind for path in self._files(kind))
 
     def export_path(self) -> Path:
-        """A new, empty file for an export, with an unguessable name.
+        """A new path for an export, with an unguessable name.
 
         Raises:
-            FilesError: if it cannot be created.
+            FilesError: if its folder cannot be created.
         """
         folder = self.root / "exports"
         try:

@@ -1,4 +1,4 @@
-"""Image files for display: previews, grids, thumbnails, files within an upload limit. Any thread except the event loop's.
+"""Image files for display: previews, grids, thumbnails, fitted uploads. Any thread except the event loop's.
 
 Pillow only; files with a recipe are written by the generator.
 """

@@ -84,7 +84,7 @@ async def fetch(url: str) -> bytes:
 
     Raises:
         ValueError: if the address is not one of Discord's.
-        aiohttp.ClientError, OSError, asyncio.TimeoutError: if it does not arrive in time.
+        aiohttp.ClientError, OSError, asyncio.TimeoutError: if the file does not arrive, or not in time.
     """
     address = URL(url)
     if not is_discords(address):

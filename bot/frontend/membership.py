@@ -46,7 +46,7 @@ async def _forget_left(app: App) -> None:
 
 
 async def _has_left(app: App, guild_id: int) -> bool:
-    """True if Discord confirms it; False if Discord cannot be asked."""
+    """True if Discord confirms that the bot has left; False if it gives no answer."""
     try:
         await app.fetch_guild(guild_id, with_counts=False)
     except (discord.NotFound, discord.Forbidden) as exc:
