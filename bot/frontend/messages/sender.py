@@ -147,7 +147,7 @@ class MessageSender:
         return await self._send(job, shown, nonce=job.nonce)
 
     async def _edited(self, job: Job, shown: MessageContent, token: Interaction | None) -> bool:
-        """Edit a job's message; False if a new one is needed. Raise temporary errors and those that block new messages."""
+        """Edit a job's message; False if a new one is needed. Errors that affect new messages too are raised."""
         edited, error = await self._edit(job, shown, token)
         if error is not None and not edited and fault_of(error) not in _REACHED:
             raise error
