@@ -1,4 +1,4 @@
-"""Deletes the data of servers that the bot was removed from while it was off. Runs at each start.
+"""Deletes the data of servers that the bot was removed from while it was off. Runs after each connection.
 
 At the start of a connection, Discord lists the bot's servers, including those hidden by an outage. A missing server is
 looked up separately and forgotten only if Discord answers that the bot is not in it. Event loop.
