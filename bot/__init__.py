@@ -1,1 +1,1 @@
-"""The Discord bot: commands, the fair queue and the thread that paints. Importing it brings in no torch."""
+"""The Discord bot: commands, the fair queue and the worker thread. Importing it does not import torch."""

@@ -1,4 +1,4 @@
-"""`python -m bot`: read the configuration, wire the parts, run until a signal, shut down cleanly.
+"""`python -m bot`: read the configuration, build the bot, run until a signal, shut down cleanly.
 
 With a token it connects to Discord, without one it opens the local preview.
 """
@@ -34,7 +34,7 @@ PREVIEW_PORT = 8765
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; the exit status is 0, or 1 after a sentence on standard error."""
+    """Run a subcommand; return 0, or 1 after a message on standard error."""
     given = _parser().parse_args(arguments)
     try:
         if given.command == "doctor":
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; to be called on the event loop."""
+    """An event set by SIGTERM and SIGINT; call it on the event loop."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -82,7 +82,7 @@ async def _serve(config: Config, folder: Path, token: str, config_path: Path) ->
 
 
 async def _show_preview(config: Config, folder: Path, config_path: Path, port: int) -> None:
-    """The preview has a data folder of its own: its server and people are not those of a real bot."""
+    """Run the preview in a separate data folder: its server and people are not those of a real bot."""
     from bot import wiring as building
     from bot.frontend.preview import server as preview
 
@@ -96,9 +96,9 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
 
 
 async def _load(config: Config, folder: Path) -> tuple[Engine, Settings]:
-    """The models, and what every picture begins with: what they suggest, and what config.yaml says.
+    """Load the models and the default settings, from the models' suggestions and config.yaml.
 
-    Where another process has the data folder they are not loaded: they might not fit beside its own.
+    Models are not loaded if another process uses the data folder: both sets might not fit in memory.
     """
     from bot.worker.engine import GeneratorEngine
 
@@ -117,7 +117,7 @@ async def _load(config: Config, folder: Path) -> tuple[Engine, Settings]:
 
 
 def _doctor(config: Path, online: bool) -> int:
-    """Print what the doctor finds; 1 if something keeps the bot from working."""
+    """Print the doctor's findings; return 1 if one of them prevents the bot from working."""
     from bot.doctor import State, examine, table
 
     findings = examine(config, os.environ, online=online)

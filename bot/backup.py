@@ -1,6 +1,6 @@
-"""A copy of what the bot keeps, made while it runs: the database alone, or all of it. Event loop; files on a thread.
+"""Backup while the bot runs: the database alone, or the whole data folder. Event loop; files on a thread.
 
-To restore, the archive is unpacked into an empty data folder, or the copy takes the database's place.
+To restore, unpack the archive into an empty data folder, or replace the database by the copy.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from bot.store import Store
 
 
 async def back_up(files: DataFolder, target: Path, *, pictures: bool) -> None:
-    """Copy the database to a file; with `pictures` that is a zip archive of the whole data folder.
+    """Copy the database to a file; with `pictures`, write a zip archive of the whole data folder.
 
-    The file appears when it is complete. The database goes first: whatever it names has been on the disk by then.
+    The file appears once it is complete. The database is copied first: all files that it names are on the disk by then.
 
     Raises:
         BotError: if there is no database.
@@ -41,20 +41,20 @@ async def back_up(files: DataFolder, target: Path, *, pictures: bool) -> None:
 
 
 def _archive(files: DataFolder, database: Path, target: Path) -> None:
-    """Runs on a thread."""
+    """Write the archive. Runs on a thread."""
     beside = target.with_name(f".{target.name}.part")
     try:
         with as_files_error(target):
             beside.unlink(missing_ok=True)
-            beside.touch(mode=0o600, exist_ok=False)  # It holds private pictures.
-            # Pictures and tensors are packed already; packing them again would only take time.
+            beside.touch(mode=0o600, exist_ok=False)  # It contains private pictures.
+            # Pictures and tensors are already compressed.
             with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
                 archive.write(database, files.database.name)
                 for path in files.kept():
                     try:
                         archive.write(path, path.relative_to(files.root))
                     except FileNotFoundError:
-                        continue  # It was deleted meanwhile.
+                        continue  # Deleted meanwhile.
             beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""The one typed schema of config.yaml: names, defaults, ranges and help. Frozen values; any thread.
+"""Typed schema of config.yaml: names, defaults, ranges and help. Frozen values; any thread.
 
-Secrets are no part of it; see bot.environment, which reads it.
+Secrets are not part of it; bot.environment reads both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _number(default: float, low: float, high: float, help_text: str) -> Any:  # 
 
 
 def _choice(default: str, choices: tuple[str, ...], help_text: str, others: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
-    """One of some words; `others` are forms that a word may have beside, each with the pattern that it must match."""
+    """A choice between words; `others` maps further accepted forms to the patterns that they must match."""
     return field(default=default, metadata={"choices": choices, "help": help_text, "others": others or {}})
 
 
@@ -34,7 +34,7 @@ def _text(default: str, help_text: str) -> Any:  # noqa: ANN401
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a person may ask for; admins change it with /limits, roles can have other values, `caps` bounds it."""
+    """Limits of a request; admins change them with /limits, roles can override them, `caps` bounds them."""
 
     queue_server: int = _number(100, 1, 10_000, "jobs of one server that may wait")
     queue_user: int = _number(5, 1, 1_000, "jobs of one person that may wait")
@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Caps:
-    """What no server can go beyond, whatever its admins set."""
+    """Upper bounds for every server, regardless of its admins' settings."""
 
     queue_server: int = _number(1_000, 1, 10_000, "jobs of one server that may wait")
     queue_user: int = _number(100, 1, 1_000, "jobs of one person that may wait")
@@ -65,7 +65,7 @@ class Caps:
 
 @dataclass(frozen=True, kw_only=True)
 class Discord:
-    """The side of Discord."""
+    """Discord settings."""
 
     owners: list[int] = field(
         default_factory=list,
@@ -80,7 +80,7 @@ class Discord:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How often things are done, in seconds."""
+    """Intervals of recurring work, in seconds."""
 
     preview_s: float = _number(1.5, 0.05, 60.0, "between two previews of the picture that is painted")
     snapshot_s: float = _number(5.0, 0.05, 600.0, "between two snapshots, from which it goes on after a crash")
@@ -92,7 +92,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Safety:
-    """What is done with pictures that should not be shown openly, outside age-restricted channels."""
+    """Treatment of unsafe pictures outside age-restricted channels."""
 
     mode: str = _choice("spoiler", ("off", "spoiler", "refuse"), "what servers begin with; /safety changes it")
     threshold: float = _number(0.6, 0.0, 1.0, "share of the check's certainty from which a picture counts as found")
@@ -100,7 +100,7 @@ class Safety:
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
-    """What the bot writes to standard error."""
+    """Logging to standard error."""
 
     level: str = _choice("info", ("debug", "info", "warning", "error"), "the least important lines that are written")
     format: str = _choice("text", ("text", "json"), "lines for people, or one JSON object a line")
@@ -108,7 +108,7 @@ class Log:
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """Figures for Prometheus."""
+    """Prometheus metrics."""
 
     host: str = _text("127.0.0.1", "the address at which they are served, to whoever reaches it")
     port: int = _number(0, 0, 65_535, "the port; 0 is off")
@@ -116,7 +116,7 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """config.yaml, checked: once it exists, its values are of the right type and in range."""
+    """Validated config.yaml: every instance has values of the right type and in range."""
 
     models: str = _text("starter", "the model set that paints; `python -m generator models` lists them")
     device: str = _choice(
@@ -164,7 +164,7 @@ class Config:
         for key, item, value in values_of(self):
             _check(key, item, value)
         if not self.metrics.host.strip():
-            # The network's own libraries would take it for every address of the machine.
+            # The network libraries would read it as every address of the machine.
             raise ConfigError("config_out_of_range", key="metrics.host", allowed="an address, such as 127.0.0.1")
         self.settings_over(Settings())
         for name, text in self.styles.items():
@@ -180,21 +180,21 @@ class Config:
 
     @property
     def own_models(self) -> OwnModels | None:
-        """The model files that are named here; None if none is.
+        """The model files named here; None if there are none.
 
         Raises:
-            InvalidRequest: if they contradict each other, or a file is not there; the sentence names the key.
+            InvalidRequest: if they contradict each other, or a file is missing; the sentence names the key.
         """
         vqgan, its_yaml = (Path(text).expanduser() if text else None for text in (self.vqgan, self.vqgan_config))
         return OwnModels.of(self.models, vqgan, its_yaml, self.perceptors, self.digests)
 
     @property
     def model_name(self) -> str:
-        """What recipes call the models that paint."""
+        """Name of the models in recipes."""
         return OwnModels.name_for(Path(self.vqgan)) if self.vqgan else self.models
 
     def settings_over(self, suggested: Settings) -> Settings:
-        """What every picture begins with: what the models suggest, and over it what `generator` says.
+        """Default settings of a picture: the models' suggestions, overridden by `generator`.
 
         Raises:
             ConfigError: naming the key under `generator`.
@@ -209,7 +209,7 @@ class Config:
         return settings
 
     def starts_over(self, starts: Mapping[str, Mapping[str, object]]) -> Mapping[str, Mapping[str, object]]:
-        """What the models suggest otherwise for a start, without what `generator` decides."""
+        """The models' suggestions for each start, without the settings that `generator` fixes."""
         return {
             start: {name: value for name, value in changes.items() if name not in self.generator}
             for start, changes in starts.items()
@@ -217,14 +217,14 @@ class Config:
 
 
 def within_cap(name: str, value: int, cap: int) -> bool:
-    """Whether a limit keeps to the host's cap; for `daily` 0 means without end, on both sides."""
+    """Check a limit against the host's cap; for `daily`, 0 means unlimited on both sides."""
     if name != "daily":
         return value <= cap
     return cap == 0 or 0 < value <= cap
 
 
 def values_of(section: object, prefix: str = "") -> Iterator[tuple[str, Field[Any], Any]]:
-    """Every key of a section and those below, in full (`limits.steps`), with its field and value."""
+    """Every full key of a section and its subsections (`limits.steps`), with its field and value."""
     for item in fields(section):  # type: ignore[arg-type]  # called with dataclasses only
         value = getattr(section, item.name)
         if is_dataclass(value):
@@ -234,7 +234,7 @@ def values_of(section: object, prefix: str = "") -> Iterator[tuple[str, Field[An
 
 
 def allowed(item: Field[Any]) -> str:
-    """What a key may hold, in a few words."""
+    """The allowed values of a key, in a few words."""
     if "choices" in item.metadata:
         return ", ".join((*item.metadata["choices"], *item.metadata["others"]))
     if "low" in item.metadata:

@@ -1,6 +1,6 @@
-"""What the bot reads from its machine: config.yaml, the token, where the data lie. Nothing is read at import.
+"""Configuration from the machine: config.yaml, the token, the data folder. Nothing is read at import.
 
-Secrets come from the environment (`DISCORD_TOKEN`) or from a file that it names (`DISCORD_TOKEN_FILE`), never from
+Secrets come from the environment (`DISCORD_TOKEN`) or a file named there (`DISCORD_TOKEN_FILE`), never from
 config.yaml. Any thread, blocking.
 """
 
@@ -23,7 +23,7 @@ TOKEN, TOKEN_FILE, DATA = "DISCORD_TOKEN", "DISCORD_TOKEN_FILE", "REVERIE_DATA"
 MAX_CONFIG_BYTES = 2**20
 MAX_DEPTH = 20
 _GUESSED = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null", "timestamp", "value", "str"))
-"""What YAML takes a word for by its letters; other tags are written out, or are `<<`."""
+"""Tags that YAML infers from a plain word; other tags are written out, or are `<<`."""
 
 
 def load_config(path: Path) -> Config:
@@ -53,7 +53,7 @@ def load_config(path: Path) -> Config:
 
 
 def read_config(given: Mapping[Any, Any]) -> Config:
-    """Check what config.yaml holds.
+    """Check the content of config.yaml.
 
     Raises:
         ConfigError: naming the key, and what is allowed.
@@ -78,10 +78,10 @@ def read_config(given: Mapping[Any, Any]) -> Config:
 
 
 def read_token(environ: Mapping[str, str]) -> str | None:
-    """The bot's token from the environment, or from the file that it names; None where neither is set.
+    """The bot's token from the environment or the file named there; None if neither is set.
 
     Raises:
-        ConfigError: if the file cannot be read, or what is there cannot be a token. The text is never quoted.
+        ConfigError: if the file cannot be read, or its content cannot be a token. The text is never quoted.
     """
     token = environ.get(TOKEN, "").strip()
     name = environ.get(TOKEN_FILE, "").strip()
@@ -100,7 +100,7 @@ def read_token(environ: Mapping[str, str]) -> str | None:
 
 
 def data_folder(config: Config, environ: Mapping[str, str]) -> Path:
-    """Where all that the bot writes lies: `REVERIE_DATA`, else what config.yaml says, else `./data`."""
+    """The folder for everything the bot writes: `REVERIE_DATA`, else config.yaml's, else `./data`."""
     return Path(environ.get(DATA, "").strip() or config.data.strip() or "data").expanduser()
 
 
@@ -124,7 +124,7 @@ def _allowed_at(key: str) -> str:
 
 
 def _too_deep(text: str) -> bool:
-    """Whether sections lie in sections more than MAX_DEPTH times; YAML's own reader would end the process by that."""
+    """True if sections are nested deeper than MAX_DEPTH, which would crash the process in YAML's own reader."""
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -134,7 +134,7 @@ def _too_deep(text: str) -> bool:
 
 
 def _with_words(text: str) -> str:
-    """The same YAML, in which words stay what is written where words are asked for: `no` is no truth value there."""
+    """The same YAML with values of text keys kept as written: `no` is not a boolean there."""
     root = yaml.compose(text, yaml.SafeLoader)
     if isinstance(root, yaml.MappingNode):
         _keep_words(root, Config())
@@ -142,7 +142,7 @@ def _with_words(text: str) -> str:
 
 
 def _keep_words(section: yaml.MappingNode, defaults: object) -> None:
-    """Mark as text what a section holds for keys whose values are words, and what the sections in it do."""
+    """Mark the values of text keys as text, in a section and its subsections."""
     known = {item.name: item for item in fields(defaults)}  # type: ignore[arg-type]  # called with dataclasses only
     for key, value in section.value:
         if not isinstance(key, yaml.ScalarNode) or key.value not in known:
@@ -160,7 +160,7 @@ def _keep_words(section: yaml.MappingNode, defaults: object) -> None:
 
 def _keep(*nodes: yaml.Node) -> None:
     for node in nodes:
-        # Nothing at all is no word, and `<<` takes over what another section holds.
+        # An empty value is not text, and `<<` merges another section.
         if isinstance(node, yaml.ScalarNode) and node.value and node.tag in _GUESSED:
             node.tag, node.style = "tag:yaml.org,2002:str", node.style or "'"
 

@@ -1,4 +1,4 @@
-"""The errors that the bot raises. Each carries a sentence for a person, in every language; any thread."""
+"""Errors of the bot. Each carries a sentence for a person, in every language; any thread."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from bot.texts import Sentence, Value
 
 
 class BotError(Exception):
-    """Base of all errors of the bot. `sentence` says to a person what happened and what to do.
+    """Base of all errors of the bot. `sentence` tells a person what happened and what to do.
 
-    `key` names the text in bot/texts; it can have the placeholders that are given as keywords.
+    `key` names the text in bot/texts; keyword arguments are the values of its placeholders.
     """
 
     def __init__(self, key: str, /, **values: Value) -> None:
@@ -32,7 +32,7 @@ class FilesError(BotError):
 
 
 class IllegalTransition(BotError):
-    """A job cannot go from one state to that other one."""
+    """A job cannot go from its state to the requested one."""
 
     def __init__(self, old: str, new: str) -> None:
         super().__init__("illegal_transition", old=old, new=new)
@@ -40,11 +40,11 @@ class IllegalTransition(BotError):
 
 
 class Refused(BotError):
-    """Base of what a person asked for and cannot have; nothing was changed."""
+    """Base of refused requests; nothing was changed."""
 
 
 class InvalidJobSpec(Refused):
-    """The prompt, an option or an attachment makes no sense; `field` names it where it can be named."""
+    """The prompt, an option or an attachment is invalid; `field` names it if possible."""
 
     def __init__(self, key: str, /, *, field: str | None = None, **values: Value) -> None:
         super().__init__(key, **values)
@@ -56,7 +56,7 @@ class OverLimit(Refused):
 
 
 class QueueFull(Refused):
-    """The queue of the server, or of the person in it, is as long as it may be."""
+    """The queue of the server, or of the person in it, is full."""
 
 
 class TooSoon(Refused):
@@ -64,15 +64,15 @@ class TooSoon(Refused):
 
 
 class Blocked(Refused):
-    """The blocklist forbids the prompt; the sentence names the rule that hit."""
+    """The blocklist forbids the prompt; the sentence names the matching rule."""
 
 
 class WrongChannel(Refused):
-    """Pictures are not asked for in this channel."""
+    """Pictures may not be requested in this channel."""
 
 
 class NotOwner(Refused):
-    """Only the owner of the job, or somebody who manages the server, may do this."""
+    """Only the owner of the job or a manager of the server may do this."""
 
 
 class NotFound(Refused):
@@ -80,18 +80,18 @@ class NotFound(Refused):
 
 
 class WrongState(Refused):
-    """The job is past the point where this could be done."""
+    """The job's state no longer allows this."""
 
 
 class ShuttingDown(Refused):
-    """The bot takes nothing new at the moment."""
+    """The bot is not accepting jobs at the moment."""
 
 
 def emptied(error: Exception) -> Exception:
-    """An error without what the functions on its way held: of a dream that broke, that is all of its memory."""
+    """An error without the local variables of its traceback, which hold all memory of a failed dream."""
     part: BaseException | None = error
     while part is not None:
         traceback.clear_frames(part.__traceback__)
         part = part.__cause__ or part.__context__
-    gc.collect()  # Errors and functions refer to one another.
+    gc.collect()  # Errors and stack frames refer to each other.
     return error

@@ -1,7 +1,7 @@
-"""The data folder: pictures, latents, snapshots. No path ever comes from outside, only ids do. Any thread, blocking.
+"""The data folder: pictures, latents, snapshots. Paths are built from ids only. Any thread, blocking.
 
-Whoever is on the event loop calls these through `asyncio.to_thread`. Every file is written beside and renamed, so that
-it holds all of its bytes or is not there.
+On the event loop, call these through `asyncio.to_thread`. Every file is written under a temporary name and renamed, so
+it is complete or absent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Kind(Enum):
-    """What is kept of a picture: its folder and the ending of its name."""
+    """A kind of file: its folder and file extension."""
 
     PICTURE = ("pictures", "png")
     LATENT = ("latents", "safetensors")
@@ -31,21 +31,21 @@ class Kind(Enum):
 
 
 class DataFolder:
-    """Files by job and number of picture, below one root."""
+    """Files by job id and picture number, below one root."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @property
     def database(self) -> Path:
-        """Where the database lies."""
+        """Path of the database."""
         return self.root / "reverie.db"
 
     def prepare(self) -> None:
-        """Make the folder, see that it can be written to, and clear what an earlier run left half done.
+        """Create the folder, check that it is writable, and remove unfinished files of earlier runs.
 
         Raises:
-            FilesError: if it cannot be written to.
+            FilesError: if it is not writable.
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,10 +59,10 @@ class DataFolder:
             raise _error(exc, self.root) from exc
 
     def write(self, kind: Kind, job_id: int, number: int, data: bytes) -> None:
-        """Write a file in place of the one before, safe from a power cut.
+        """Write or replace a file, safe against power loss.
 
         Raises:
-            FilesError: if the disk is full or the folder cannot be written to; nothing is left behind.
+            FilesError: if the disk is full or the folder is not writable; no partial file remains.
         """
         path = self._path(kind, job_id, number)
         beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -80,10 +80,10 @@ class DataFolder:
             raise _error(exc, path) from exc
 
     def read(self, kind: Kind, job_id: int, number: int) -> bytes | None:
-        """The bytes of a file; None if it is not there.
+        """The bytes of a file; None if it does not exist.
 
         Raises:
-            FilesError: if it is there and cannot be read.
+            FilesError: if it exists and cannot be read.
         """
         path = self._path(kind, job_id, number)
         try:
@@ -94,7 +94,7 @@ class DataFolder:
             raise _error(exc, path) from exc
 
     def remove(self, kind: Kind, job_id: int, number: int) -> None:
-        """Remove a file, where it is."""
+        """Remove a file if it exists."""
         path = self._path(kind, job_id, number)
         try:
             path.unlink(missing_ok=True)
@@ -116,18 +116,18 @@ class DataFolder:
                     raise _error(exc, path) from exc
 
     def job_ids(self) -> set[int]:
-        """Every job that has a file here."""
+        """Ids of all jobs with files here."""
         return {int(path.name.partition("-")[0]) for kind in Kind for path in self._files(kind)}
 
     def kept(self) -> Iterator[Path]:
-        """Every file of a job: pictures, latents, timelapses, snapshots."""
+        """All files of jobs: pictures, latents, timelapses, snapshots."""
         return (path for kind in Kind for path in self._files(kind))
 
     def export_path(self) -> Path:
-        """A new, empty place for an export; its name cannot be guessed.
+        """A new path for an export, with an unguessable name.
 
         Raises:
-            FilesError: if it cannot be made.
+            FilesError: if its folder cannot be created.
         """
         folder = self.root / "exports"
         try:
@@ -137,17 +137,17 @@ class DataFolder:
         return folder / f"reverie-{secrets.token_urlsafe(12)}.zip"
 
     def used_bytes(self) -> int:
-        """What all files here take together."""
+        """Total size of all files here."""
         total = 0
         for path in self.root.rglob("*"):
             try:
                 total += path.stat().st_size if path.is_file() else 0
             except OSError:
-                continue  # It went away meanwhile.
+                continue  # Deleted meanwhile.
         return total
 
     def free_bytes(self) -> int:
-        """What is left on the disk."""
+        """Free space on the disk."""
         return shutil.disk_usage(self.root).free
 
     def _files(self, kind: Kind) -> Iterator[Path]:
@@ -162,13 +162,13 @@ class DataFolder:
 
 
 def _job(job_id: int) -> str:
-    """The id in a file's name: digits only, whatever came in."""
+    """The job id in a file's name: always digits only."""
     return f"{int(job_id):09d}"
 
 
 @contextmanager
 def as_files_error(path: Path) -> Iterator[None]:
-    """Whatever the disk refuses inside is told of as ours.
+    """Raise OS errors inside as FilesError.
 
     Raises:
         FilesError: naming `path`.

@@ -1,6 +1,6 @@
-"""Pictures become files to show: previews, grids, thumbnails, what fits an upload. Any thread but the event loop's.
+"""Image files for display: previews, grids, thumbnails, fitted uploads. Any thread except the event loop's.
 
-Pillow only; what carries a recipe is written by the generator.
+Pillow only; files with a recipe are written by the generator.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _QUALITIES = (("WEBP", 95), ("WEBP", 85), ("JPEG", 85), ("JPEG", 70))
 
 @dataclass(frozen=True)
 class ImageFile:
-    """The bytes of a picture, its file's ending, and its sides in pixels."""
+    """The bytes of a picture, its file extension, and its sides in pixels."""
 
     data: bytes = field(repr=False)
     ending: str
@@ -28,13 +28,13 @@ class ImageFile:
 
 
 def preview(images: Sequence[Image.Image], count: int) -> ImageFile:
-    """The picture so far, or of `count` pictures the grid of those that there are, as a JPEG."""
+    """JPEG preview of a picture, or a grid of the pictures so far if `count` is above 1."""
     image = grid(images, count) if count > 1 else images[0]
     return _jpeg(image, PREVIEW_SIDE_PX, quality=85)
 
 
 def grid(images: Sequence[Image.Image], count: int) -> Image.Image:
-    """Pictures side by side, two in a row, in the order of reading; those that are missing stay empty.
+    """Grid of pictures, two per row, in reading order; cells of missing pictures stay empty.
 
     All cells have the size of the first picture.
     """
@@ -48,12 +48,12 @@ def grid(images: Sequence[Image.Image], count: int) -> Image.Image:
 
 
 def thumbnail(data: bytes, side_px: int) -> ImageFile:
-    """A picture file of ours as a small JPEG."""
+    """A small JPEG of one of our picture files."""
     return _jpeg(open_ours(data), side_px, quality=80)
 
 
 def open_ours(data: bytes) -> Image.Image:
-    """The RGB picture in a PNG file that we wrote."""
+    """The RGB picture in one of our PNG files."""
     with Image.open(BytesIO(data), formats=["PNG"]) as image:
         return image.convert("RGB")
 
@@ -66,7 +66,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def fitted(data: bytes, limit_bytes: int) -> ImageFile:
-    """A PNG file of ours in at most `limit_bytes`: as it is, else as WebP, as JPEG, and smaller and smaller."""
+    """One of our PNG files in at most `limit_bytes`: unchanged, else as WebP, as JPEG, then at ever smaller sizes."""
     image = open_ours(data)
     if len(data) <= limit_bytes:
         return ImageFile(data, "png", *image.size)
@@ -80,7 +80,7 @@ def fitted(data: bytes, limit_bytes: int) -> ImageFile:
 
 
 def size_of(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels of a PNG or WebP file that we wrote."""
+    """Width and height in pixels of one of our PNG or WebP files."""
     with Image.open(BytesIO(data), formats=["PNG", "WEBP"]) as image:
         return image.size
 

@@ -1,6 +1,6 @@
 """A job: a request with an owner, a place in the queue and a state. Frozen values without I/O; any thread.
 
-This module alone knows which state may follow which.
+Only this module defines the allowed transitions between states.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from bot.texts import Sentence
 from generator import Settings
 
 MAX_COUNT = 4
-"""Pictures that one job can make; they fit a grid of two by two."""
+"""Maximum pictures of a job; they fit a grid of two by two."""
 
 
 class JobState(StrEnum):
-    """Where a job stands. `posting` means that its pictures are saved and Discord has not confirmed them yet."""
+    """The state of a job. `posting`: its pictures are saved and Discord has not confirmed them yet."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -28,13 +28,13 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen to the job by itself."""
+        """True if the state is final."""
         return not TRANSITIONS[self]
 
 
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
-    # Back to the queue: the process or its thread ended while it painted, and the snapshot waits.
+    # Back to the queue with a snapshot: the process or its worker thread ended during the job.
     JobState.RUNNING: frozenset({JobState.QUEUED, JobState.POSTING, JobState.CANCELLED, JobState.FAILED}),
     JobState.POSTING: frozenset({JobState.DONE, JobState.CANCELLED, JobState.FAILED}),
     JobState.DONE: frozenset(),
@@ -44,7 +44,7 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 
 
 def check_transition(old: JobState, new: JobState) -> None:
-    """Let a job go from one state to another, or not.
+    """Check that a job may go from one state to another.
 
     Raises:
         IllegalTransition: if `new` cannot follow `old`.
@@ -54,7 +54,7 @@ def check_transition(old: JobState, new: JobState) -> None:
 
 
 class Origin(StrEnum):
-    """How a job came to be; all but `imagine`, `blend` and `file` go back to another job."""
+    """The origin of a job; all but `imagine`, `blend` and `file` have a parent job."""
 
     IMAGINE = "imagine"
     BLEND = "blend"
@@ -68,10 +68,10 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One row of the queue, as it was when it was read. Times are seconds since 1970 by the wall clock.
+    """One row of the queue at the time it was read. Times are seconds since 1970 by the wall clock.
 
-    Ids of servers, channels and people are Discord's. `settings.seed` is the seed of the first of `count` pictures, the
-    others follow it. The whole request (with pictures and parents) lies beside the row: see `Service.archive.request`.
+    Ids of servers, channels and people are Discord's. `settings.seed` is the seed of the first of `count` pictures; the
+    others follow it. The whole request (with pictures and parents) is stored apart: see `Service.archive.request`.
     """
 
     guild_id: int
@@ -83,42 +83,42 @@ class Job:
     origin: Origin = Origin.IMAGINE
     parent_id: int | None = None
     parent_number: int | None = None
-    """Which picture of the parent's (1 to its count)."""
+    """Number of the parent's picture (1 to its count)."""
     priority: int = 0
-    """Above 0: ahead of the ordinary jobs of its guild."""
+    """Above 0: ahead of the guild's ordinary jobs."""
     running_limit: int = 1
-    """How many jobs of its owner may be painted at once, by the roles that the owner had when it was asked for."""
+    """Maximum jobs of the owner that run at once, by the owner's roles at the time of the request."""
     count: int = 1
     private: bool = False
     timelapse: bool = False
-    """Whether the timelapse is posted with the picture, unasked."""
+    """Post the timelapse with the picture automatically."""
     age_restricted: bool = False
-    """Whether the channel was age-restricted when the job was asked for."""
+    """The channel was age-restricted at the time of the request."""
     locale: str = "en"
-    """The language of the person who asked, as Discord names it: `en-US`, `de`."""
+    """The requester's locale, in Discord's form: `en-US`, `de`."""
     id: int = 0
-    """0 until the store gave it a row."""
+    """0 until the store has added its row."""
     state: JobState = JobState.QUEUED
     message_id: int | None = None
     """The message that shows the job; None until the first answer is sent, or after that message was deleted."""
     attempts: int = 0
-    """How often the thread began to paint it without coming to an end."""
+    """Number of unfinished attempts by the worker."""
     finish_after: int | None = None
-    """After how many steps, counted over all of its pictures, somebody wants it finished."""
+    """Steps, counted over all of its pictures, after which to finish early on request."""
     reason: Sentence | None = None
-    """Why the job was cancelled or failed, or why its pictures are not posted yet."""
+    """Reason that the job was cancelled or failed, or that its pictures are not posted yet."""
     waiting_since: float | None = None
-    """In the state `posting`: since when the channel cannot be written to; it is tried again now and then."""
+    """In the state `posting`: start of the time that the channel has not been writable; retried at intervals."""
     post_tries: int = 0
-    """In the state `posting`: how often sending was begun. Above 0 after a start: the post may exist already."""
+    """In the state `posting`: number of attempts to send. If above 0 after a start, the post may already exist."""
     told: bool = False
-    """Whether its message says how it ended."""
+    """Its message shows its end."""
     created_at: float = 0.0
     started_at: float | None = None
     painted_at: float | None = None
     ended_at: float | None = None
     paint_s: float = 0.0
-    """Seconds that its finished pictures took the painter."""
+    """Seconds that the worker spent on its finished pictures."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MAX_COUNT:
@@ -126,34 +126,34 @@ class Job:
 
     @property
     def waiting_for_access(self) -> bool:
-        """Whether its pictures are finished and the channel cannot be written to."""
+        """True if its pictures are finished and the channel is not writable."""
         return self.state is JobState.POSTING and self.waiting_since is not None
 
     @property
     def standing(self) -> str:
-        """Its state in a word; `waiting` for access, which is a kind of `posting`."""
+        """Its state in one word; `waiting` is the part of `posting` without access."""
         return "waiting" if self.waiting_for_access else self.state.value
 
     @property
     def nonce(self) -> str:
-        """What makes Discord take a repeated post for the same one."""
+        """Nonce by which Discord recognises a repeated post."""
         return f"reverie-{self.id}"
 
 
 @dataclass(frozen=True)
 class Event:
-    """A change of where a job stands, once it is in the database."""
+    """A committed change of a job."""
 
     job: Job
-    """As it is now, or was when it was deleted."""
+    """The job now, or when it was deleted."""
     before: Job | None
-    """As it was before; None for a new one."""
+    """The job before; None for a new job."""
     deleted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredPicture:
-    """One finished picture of a job; its files lie in the data folder under these ids. `number` counts from 1."""
+    """One finished picture of a job; its files are stored in the data folder by these ids. `number` counts from 1."""
 
     job_id: int
     number: int
@@ -163,11 +163,11 @@ class StoredPicture:
     similarity: float
     """Cosine similarity of picture and prompt, -1..1."""
     steps: int
-    """Steps that were made."""
+    """Completed steps."""
     stopped_at: int | None = None
-    """After which step somebody finished it early."""
+    """Step after which it was finished early."""
     flagged: bool = False
-    """Whether the check of the content found something that an ordinary channel should not show openly."""
+    """The safety check found content unsuitable for an ordinary channel."""
     has_timelapse: bool = False
     warnings: tuple[Sentence, ...] = ()
-    """What the generator had to say about its request."""
+    """The generator's warnings about its request."""

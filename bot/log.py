@@ -1,7 +1,7 @@
-"""Logging: one line an event, with the ids of job and guild, and never a secret. Any thread.
+"""Logging: one line per event, with the ids of job and guild, and never a secret. Any thread.
 
-Lines are made with the standard library: `log.info("job painted", extra=about(job_id=7, guild_id=1))`. What is kept
-out of every line, tracebacks included, are the bot's token, anything that looks like one, and interaction tokens.
+Log with the standard library: `log.info("job painted", extra=about(job_id=7, guild_id=1))`. Every line, including
+tracebacks, is free of the bot's token, anything that looks like one, and interaction tokens.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 HIDDEN = "[hidden]"
 OURS = ("bot", "generator", "discord")
-"""The loggers to which the configured level applies; of all others warnings are written, as is Python's default."""
+"""Loggers with the configured level; all others log warnings, Python's default."""
 _TOKEN_LIKE = re.compile(r"(?:mfa\.[\w-]{20,}|[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,})")
 _IN_ADDRESS = re.compile(r"((?:webhooks|interactions)/\d{1,20}/)[\w%=.-]{20,}")
 _IN_PAYLOAD = re.compile(r"""(["']token["']: ?["'])[^"']+""")
@@ -26,19 +26,19 @@ Fact = str | int | float | bool | None
 
 
 def about(**facts: Fact) -> dict[str, dict[str, Fact]]:
-    """The `extra` of a log line: what it is about, by name; None is left out."""
+    """The `extra` of a log line: named facts; None is left out."""
     return {_MARK: {name: value for name, value in facts.items() if value is not None}}
 
 
 def new_error_id() -> str:
-    """A short name for one error, for the log line and for the person who met it."""
+    """A short id for one error, for the log line and the person affected."""
     return secrets.token_hex(4)
 
 
 def configure(level: str, line_format: str, secret: str | None = None) -> logging.Handler:
-    """Send the log of this process to standard error; `secret` is the token, which no line will hold.
+    """Send the log of this process to standard error; `secret` is the token, removed from every line.
 
-    Returns the handler, which `logging.getLogger().removeHandler` takes away again.
+    Returns the handler; remove it with `logging.getLogger().removeHandler`.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(secret) if line_format == "json" else TextLines(secret))
@@ -56,24 +56,24 @@ class TextLines(logging.Formatter):
         self._redact = Redactor(secret)
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and the lines of a traceback where there is one."""
+        """One line, followed by a traceback if there is one."""
         facts = "".join(f" {name}={_quoted(value)}" for name, value in _facts(record).items())
         message = record.getMessage().replace("\n", "\\n")
         line = f"{_time(record)} {record.levelname} {record.name}: {message}{facts}"
-        # Words of people stand in traces too: what is indented can be taken for no line of its own.
+        # Tracebacks can contain people's text: indentation prevents forged log lines.
         trace = _trace(self, record).replace("\n", "\n  ")
         return self._redact(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", line + trace))
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line, a traceback as a text in it."""
+    """One JSON object per line, with a traceback as a string in it."""
 
     def __init__(self, secret: str | None = None) -> None:
         super().__init__()
         self._redact = Redactor(secret)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """One line of JSON."""
         entry: dict[str, Fact] = {
             "time": _time(record),
             "level": record.levelname,
@@ -87,13 +87,13 @@ class JsonLines(logging.Formatter):
 
 
 class Redactor:
-    """Takes secrets out of a text."""
+    """Removes secrets from a text."""
 
     def __init__(self, secret: str | None) -> None:
         self._secret = secret
 
     def __call__(self, text: str) -> str:
-        """The text with HIDDEN where a secret stood."""
+        """The text with secrets replaced by HIDDEN."""
         if self._secret:
             text = text.replace(self._secret, HIDDEN)
         for pattern in (_IN_ADDRESS, _IN_PAYLOAD):

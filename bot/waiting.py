@@ -1,7 +1,7 @@
-"""The one seam through which the application's tasks wait for something from outside themselves. Event loop.
+"""Interface for all waits of the application's tasks on something external. Event loop.
 
-In production it changes nothing. A test bench that must know which tasks are idle on purpose puts its own in place and
-tells the waits apart by their reason.
+In production it changes nothing. A test harness that must recognise idle tasks replaces it and distinguishes the waits
+by their reason.
 """
 
 from __future__ import annotations

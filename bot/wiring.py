@@ -1,4 +1,4 @@
-"""Puts the parts of the bot together. Event loop, before anything is started."""
+"""Builds the bot from its parts. Event loop, before anything is started."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def build(
     external_wait: ExternalWait = identity,
     shard_count: int | None = None,
 ) -> Reverie:
-    """The client with everything behind it, not started yet."""
+    """Build the client with all its parts, without starting it."""
     timing = config.timing
     executor = LocalExecutor(
         engine,

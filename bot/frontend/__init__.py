@@ -1,1 +1,1 @@
-"""The side of Discord: commands, buttons and messages. The only package that imports discord; event loop."""
+"""Discord frontend: commands, buttons and messages. The only package that imports discord; event loop."""

@@ -1,4 +1,4 @@
-"""The answer to whoever asks for a picture: at once, with a real message that is edited from then on. Event loop."""
+"""Answers to interactions: a job is answered at once, with a real message that is edited from then on. Event loop."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from bot.log import about
 from bot.service import JobView, Requester, SubmittedJob
 
 PATIENCE_S = 0.6
-"""After so long the interaction is deferred, so that people see a sign within a second; Discord ends it after three."""
+"""Delay before an interaction is deferred, to show a sign within a second; Discord expires it after three."""
 TAKE_BACK_S = (0.0, 1.0, 4.0, 15.0, 60.0)
-"""Pauses before each try to take back an answer that nothing stands behind any more."""
+"""Pauses before each attempt to remove the answer of a deleted job."""
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
 async def take_on(interaction: Interaction, order: Callable[[Requester], Coroutine[Any, Any, SubmittedJob]]) -> None:
-    """Have a job taken on and answer with the message that will show it.
+    """Submit a job and answer with the message that will show it.
 
-    The job's row is written before the answer is sent; where the answer does not reach Discord, the job goes on all
-    the same and gets a message of its own.
+    The job's row is written before the answer is sent; if the answer does not reach Discord, the job still runs and
+    gets a separate message.
 
     Raises:
         Refused: nothing was queued.
@@ -50,7 +50,7 @@ async def take_on(interaction: Interaction, order: Callable[[Requester], Corouti
 
 
 async def in_time(interaction: Interaction, work: Coroutine[Any, Any, T], *, private: bool = False) -> T:
-    """The result of some work; if it takes a while, the person sees meanwhile that the bot is at it."""
+    """Await some work, deferring the interaction if it takes longer than PATIENCE_S."""
     task = asyncio.create_task(work)
     done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
     if not done and not interaction.response.is_done():
@@ -69,10 +69,10 @@ async def reply(
     files: list[discord.File] | None = None,
     buttons: discord.ui.View | None = None,
 ) -> None:
-    """Answer so that only the person sees it, deferred or not.
+    """Answer privately, deferred or not.
 
     Raises:
-        TooLarge: if Discord does not take the files.
+        TooLarge: if Discord does not accept the files.
     """
     uploads.check(interaction, files or [])
     values: dict[str, Any] = {"content": text[:2_000], "ephemeral": True}
@@ -84,7 +84,7 @@ async def reply(
 
 
 async def change_answer(interaction: Interaction, text: str) -> None:
-    """Say in place of an answer that was deferred what came of it; that is so even if Discord does not hear of it."""
+    """Replace a deferred answer by the result of an action, which stands even if Discord cannot be reached."""
     try:
         await interaction.edit_original_response(content=text, view=None)
     except TROUBLE as exc:
@@ -92,7 +92,7 @@ async def change_answer(interaction: Interaction, text: str) -> None:
 
 
 async def _take_back(interaction: Interaction) -> None:
-    """Remove the answer of a job that was deleted in the very moment in which it was answered."""
+    """Remove the answer of a job that was deleted while it was being answered."""
     for pause_s in TAKE_BACK_S:
         await asyncio.sleep(pause_s)
         try:
@@ -106,7 +106,7 @@ async def _take_back(interaction: Interaction) -> None:
 
 
 async def _answered(interaction: Interaction, submitted: SubmittedJob) -> int | None:
-    """Send the answer; the id of its message, or None where Discord does not have it."""
+    """Send the answer; return its message id, or None if Discord did not receive it."""
     job = submitted.job
     view = await interaction.client.service.view(job.id) or JobView(job=job, place=submitted.place)
     try:
@@ -129,7 +129,7 @@ async def _answer(interaction: Interaction, shown: message.MessageContent) -> in
 
 
 async def _arrived(interaction: Interaction) -> int | None:
-    """The message of an answer that Discord took although it could not say so, the connection being cut."""
+    """The message id of an answer that Discord accepted although the connection was cut before its reply."""
     try:
         return (await interaction.original_response()).id
     except TROUBLE as exc:

@@ -1,4 +1,4 @@
-"""What every command and button finds at hand: the client with the service behind it. Event loop."""
+"""The client interface for commands and buttons, with the service behind it. Event loop."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from bot.texts import Sentence
 
 
 class JobMessages(Protocol):
-    """Keeps the messages of jobs up to date; `bot.frontend.messages.updater.MessageUpdater` does."""
+    """Keeps the messages of jobs up to date; implemented by `bot.frontend.messages.updater.MessageUpdater`."""
 
     def answering(self, job_id: int) -> AbstractContextManager[None]:
-        """While its first answer is on its way, however long that takes, a job gets no message of its own."""
+        """Send no separate message for the job while its first answer is in flight, however long that takes."""
 
     def follow(self, job: Job, interaction: Interaction | None = None, notes: tuple[Sentence, ...] = ()) -> None:
-        """Keep a job's message up to date from now on; `interaction` is the one that its message answers."""
+        """Keep a job's message up to date from now on; its message answers `interaction`."""
 
 
 class FileRoom(Protocol):
-    """Bounds the files that are held in memory; `bot.frontend.attachments.AttachmentSlots` does."""
+    """Limits the files in memory; implemented by `bot.frontend.attachments.AttachmentSlots`."""
 
     def hold(self, files: int) -> AbstractAsyncContextManager[None]:
-        """Have room for so many files, from before they are fetched until nobody needs them."""
+        """Hold slots for `files` files, from before the fetch until they are no longer needed."""
 
 
 class App(discord.AutoShardedClient):
-    """The client as the features see it; `bot.frontend.client.Reverie` is the one there is.
+    """The client as seen by commands and buttons; implemented by `bot.frontend.client.Reverie`.
 
     Attributes:
         service: the application.
-        config: what the host set.
-        board: keeps the messages of jobs up to date.
+        config: the host's configuration.
+        updater: keeps the messages of jobs up to date.
         hosts: ids of the people who run this bot.
-        config_path: where config.yaml lies.
-        fetch: the bytes of a file by its address; in the preview they come from its simulated Discord.
-        room: for the files that are held in memory.
+        config_path: path of config.yaml.
+        fetch: fetches a file by its address; in the preview, from the simulated Discord.
+        room: limits the files in memory.
     """
 
     service: Service
@@ -54,7 +54,7 @@ class App(discord.AutoShardedClient):
     room: FileRoom
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:
-        """Somebody pressed a button below a job's message."""
+        """Handle a button press on a job's message."""
         raise NotImplementedError
 
 

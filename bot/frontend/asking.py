@@ -1,4 +1,4 @@
-"""Who asks, and whether the bot can answer there: from an interaction to `Requester`. Event loop."""
+"""The requester of an interaction, and a check that the bot can answer in its channel. Event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RESTRICTED_SERVERS = (discord.NSFWLevel.explicit, discord.NSFWLevel.age_restric
 
 
 def requester_of(interaction: Interaction) -> Requester:
-    """The person and the place of an interaction, as Discord says.
+    """The person and place of an interaction, according to Discord.
 
     Raises:
         WrongChannel: outside a server.
@@ -39,14 +39,14 @@ def requester_of(interaction: Interaction) -> Requester:
 
 
 def check_place(interaction: Interaction) -> None:
-    """See that the bot can write here, also in an hour.
+    """Check that the bot can write here, even after the interaction's token expires.
 
     Raises:
         WrongChannel: naming what is missing.
     """
     channel, granted = interaction.channel, interaction.app_permissions
     if interaction.guild_id is not None and interaction.client.get_guild(interaction.guild_id) is None:
-        # Somebody added the commands alone.
+        # The commands were added without the bot.
         raise WrongChannel("bot_not_here", link=invitation(None, interaction.application_id))
     in_thread = isinstance(channel, discord.Thread)
     if isinstance(channel, discord.Thread) and (channel.archived or channel.locked):

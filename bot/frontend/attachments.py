@@ -1,8 +1,8 @@
-"""Files that people posted: fetched from Discord and from nowhere else, bounded in size and time. Event loop.
+"""Attachments: fetched from Discord's hosts only, bounded in size and time. Event loop.
 
-The address of an attachment comes from Discord, that of an embed perhaps from anybody. Both are held to Discord's, so
-that nobody makes this machine ask its own network for something: scheme, host and port must be exactly those of
-Discord's files, nothing follows a redirect, and what does not end is given up.
+The address of an attachment comes from Discord, that of an embed possibly from anyone. Both are restricted to Discord,
+so that nobody can send requests into this machine's own network: scheme, host and port must be exactly those of
+Discord's files, redirects are not followed, and endless responses are abandoned.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from bot.frontend.messages.discord_errors import TROUBLE
 
 MAX_BYTES = 20 * 2**20
 FETCH_S, STILL_S = 30.0, 10.0
-"""Seconds for a whole file, and for the next part of it."""
+"""Time limits in seconds for a whole file and for its next part."""
 MEDIA = "https://media.discordapp.net"
-"""Discord's second host for files; the first is where discord.py finds pictures of people."""
+"""Discord's second host for files; the first is the one that discord.py uses for avatars."""
 PATHS = ("/attachments/", "/ephemeral-attachments/")
 AT_ONCE = 8
-"""So many files are held in memory at any time, however many people attach some: 160 MiB at most."""
+"""Maximum files in memory at any time, for all people: 160 MiB at most."""
 _PART_BYTES = 2**16
 
 
 class AttachmentSlots:
-    """The files that are held in memory: whoever comes when there are AT_ONCE waits for a turn, as in a queue."""
+    """Limits the files in memory to AT_ONCE; further callers wait in order."""
 
     def __init__(self) -> None:
         self._turn, self._free = asyncio.Lock(), asyncio.Semaphore(AT_ONCE)
 
     @asynccontextmanager
     async def hold(self, files: int) -> AsyncIterator[None]:
-        """Have room for so many files, at most AT_ONCE, from before they are fetched until nobody needs them.
+        """Hold slots for `files` files, at most AT_ONCE, from before the fetch until they are no longer needed.
 
-        Who has none waits for nobody.
+        With 0 files, this does not wait.
         """
         held = 0
         try:
-            # One after the other, so that no two wait for what the other one has.
+            # One caller at a time, so that no two wait for each other's slots.
             async with self._turn if files else nullcontext():
                 while held < files:
                     await self._free.acquire()
@@ -56,19 +56,19 @@ class AttachmentSlots:
 
 
 async def read(interaction: Interaction, attachment: discord.Attachment, field: str) -> bytes:
-    """The bytes of an attached file, for which there is room; `field` is what the person calls it.
+    """The bytes of an attachment; the caller must hold a slot. `field` is its name for the person.
 
     Raises:
-        InvalidWish: if it is too large or cannot be read.
+        InvalidJobSpec: if it is too large or cannot be read.
     """
     return await read_address(interaction, attachment.url, field, attachment.size)
 
 
 async def read_address(interaction: Interaction, address: str, field: str, size: int = 0) -> bytes:
-    """The bytes of a file of Discord's by its address, as `read`; `size` is what Discord says of it, if anything.
+    """The bytes of a file on Discord by its address, like `read`; `size` is Discord's figure, if known.
 
     Raises:
-        InvalidWish: if it is too large or cannot be read.
+        InvalidJobSpec: if it is too large or cannot be read.
     """
     try:
         data = b"" if size > MAX_BYTES else await interaction.client.fetch(address)
@@ -80,18 +80,18 @@ async def read_address(interaction: Interaction, address: str, field: str, size:
 
 
 async def fetch(url: str) -> bytes:
-    """A file as Discord has it; of one that is too large, whatever it claimed, a little more than MAX_BYTES.
+    """Fetch a file from Discord; a file that is too large is cut a little above MAX_BYTES, whatever size it claimed.
 
     Raises:
-        ValueError: if its address is not one of Discord's.
-        aiohttp.ClientError, OSError, asyncio.TimeoutError: if it does not come, or not soon enough.
+        ValueError: if the address is not one of Discord's.
+        aiohttp.ClientError, OSError, asyncio.TimeoutError: if the file does not arrive, or not in time.
     """
     address = URL(url)
     if not is_discords(address):
         raise ValueError("not an address of Discord's files")
     timeout = aiohttp.ClientTimeout(total=FETCH_S, sock_connect=STILL_S, sock_read=STILL_S)
     data = bytearray()
-    # A session of its own: no cookie, no header and no token of the bot's goes along.
+    # A separate session: it sends none of the bot's cookies, headers or tokens.
     async with (
         aiohttp.ClientSession(timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
         session.get(address, allow_redirects=False, headers={"Accept-Encoding": "identity"}) as response,
@@ -106,7 +106,7 @@ async def fetch(url: str) -> bytes:
 
 
 def is_discords(address: URL) -> bool:
-    """Whether an address is one of Discord's files: its scheme, host and port, no name or password, the right path."""
+    """True for the address of a file on Discord: its scheme, host and port, no name or password, the right path."""
     try:
         known = {URL(discord.Asset.BASE).origin(), URL(MEDIA)}
         plain = address.user is None and address.password is None

@@ -1,4 +1,4 @@
-"""The Discord client: it starts, recovers, drains and closes the whole bot. Event loop."""
+"""The Discord client: starts, recovers, drains and closes the whole bot. Event loop."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ from bot.service import Service
 from bot.waiting import ExternalWait, identity
 
 RATELIMIT_S = 30.0
-"""A call that Discord would have wait longer is given up: by then there is newer progress to show."""
+"""Calls that Discord would delay longer are abandoned: by then there is newer progress to show."""
 RECONNECT_S = 30.0
-"""The longest pause between two tries to connect, so that the bot is back soon after Discord or the network is."""
+"""Maximum pause between connection attempts, so that the bot returns soon after Discord or the network does."""
 FAREWELL_S = 8.0
-"""How long a stop waits for Discord to take what interrupted jobs look like."""
+"""Time limit at a stop for updating the messages of interrupted jobs."""
 ANSWERS_S = 5.0
-"""How long a stop waits for what people asked for a moment ago to be answered."""
+"""Time limit at a stop for answering recent interactions."""
 BAD_TOKEN = 4004
-"""With this code Discord closes a connection whose token it does not take."""
+"""Close code of Discord for a connection with an invalid token."""
 _ANSWERING = ("CommandTree-invoker", "discord-ui-")
-"""How discord.py names the tasks of commands, buttons, menus and forms."""
+"""Prefixes of discord.py's task names for commands, buttons, menus and forms."""
 _log = logging.getLogger(__name__)
 
-# Reverie never speaks: the host need not hear that it could not.
+# Reverie does not use voice: discord.py's warning about it is useless to the host.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 
 class Backoff(ExponentialBackoff[Literal[False]]):
-    """How long discord.py waits before it connects again: longer each time, but not its 17 minutes."""
+    """Pauses of discord.py between reconnects: growing, but without its maximum of 17 minutes."""
 
     def delay(self) -> float:
-        """Seconds."""
+        """The next pause, in seconds."""
         return min(RECONNECT_S, super().delay())
 
 
 class Reverie(App):
-    """The bot. `setup_hook` starts the service, `drain` and `close` end it.
+    """The bot. `setup_hook` starts the service; `drain` and `close` end it.
 
     Attributes:
-        board: as in `App`; this one also recovers, flushes and closes.
-        forgetful_discord: Discord does not know the commands of an earlier start; so it is with the preview's.
+        updater: as in `App`; this one also recovers, flushes and closes.
+        forgetful_discord: Discord does not remember the commands of an earlier start, as in the preview.
     """
 
     updater: MessageUpdater
@@ -72,7 +72,7 @@ class Reverie(App):
         external_wait: ExternalWait = identity,
         shard_count: int | None = None,
     ) -> None:
-        """Nothing is started yet. `shard_count` goes before config.yaml's; None lets Discord decide."""
+        """Start nothing yet. `shard_count` takes precedence over config.yaml's; None lets Discord decide."""
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -92,43 +92,43 @@ class Reverie(App):
         self.add_dynamic_items(*commands.DYNAMIC_ITEMS)
 
     async def setup_hook(self) -> None:
-        """After the login and before the connection: take up what is left, begin to paint, show the commands."""
+        """Recover jobs, start the worker and register the commands, after the login and before the connection."""
         await self.service.start()
         self._find_hosts()
         await commands.sync(self, self.tree, anew=self.forgetful_discord)
         await self.updater.recover()
 
     async def on_ready(self) -> None:
-        """Connected; this comes again after each reconnection."""
+        """Handle a connection; called again after each reconnection."""
         _log.info("connected", extra=about(user=str(self.user), guilds=len(self.guilds), shards=self.shard_count))
         await membership.forget_left(self)
 
     async def on_shard_connect(self, shard_id: int) -> None:
-        """A session has begun: whenever its connection is lost, it is tried again within RECONNECT_S."""
+        """Limit the reconnect pauses of a new session to RECONNECT_S."""
         shard = self.get_shard(shard_id)
         if shard is not None:
             # discord.py has no setting for it.
             shard._parent._backoff = Backoff()
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        """The bot was invited: commands that are for this server alone went when it was removed."""
+        """Register the server's own commands, which Discord deleted if the bot was removed before."""
         if guild.id in self.config.discord.command_guilds:
             await commands.send(self.tree, discord.Object(guild.id))
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        """The bot was removed from a server: nothing of it is kept."""
+        """Delete the data of a server that the bot was removed from."""
         await self.service.guild_gone(guild.id)
 
     async def on_error(self, event_method: str, /, *args: object, **kwargs: object) -> None:
-        """An event's handler broke; the bot goes on."""
+        """Log an error in an event handler; the bot keeps running."""
         _log.exception("an event could not be handled", extra=about(event=event_method))
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:
-        """Somebody pressed a button below a job's message."""
+        """Handle a button press on a job's message."""
         await buttons.press(interaction, action, job_id, number)
 
     async def drain(self) -> None:
-        """Before a stop: take nothing new, put the running dream back with a snapshot, and say so in its message."""
+        """Before a stop: accept no new jobs, requeue the running job with a snapshot, and show that in its message."""
         if self._drained:
             return
         self._drained = True
@@ -137,7 +137,7 @@ class Reverie(App):
         await self._answer_all()
 
     async def close(self) -> None:
-        """Drain, leave Discord, close the service. Repeated calls do nothing."""
+        """Drain, disconnect from Discord, close the service. Repeated calls do nothing."""
         if self.is_closed():
             return
         await self.drain()
@@ -146,7 +146,7 @@ class Reverie(App):
         await self.service.close()
 
     async def _answer_all(self) -> None:
-        """Let everybody hear what came of what they asked; what takes too long ends with the connection."""
+        """Finish answering recent interactions; slow ones end with the connection."""
         end, own = time.monotonic() + ANSWERS_S, asyncio.current_task()
         while tasks := [t for t in asyncio.all_tasks() if t.get_name().startswith(_ANSWERING) and t is not own]:
             left_s = end - time.monotonic()
@@ -156,7 +156,7 @@ class Reverie(App):
             await asyncio.wait(tasks, timeout=left_s)
 
     def _listening(self) -> aiohttp.TraceConfig:
-        """Has the service hear what time it is by Discord's clock, which each answer of its interface says."""
+        """Trace config that passes Discord's clock, from its API responses, to the service."""
 
         async def on_event(session: object, context: object, call: aiohttp.TraceRequestEndParams) -> None:
             said = call.response.headers.get("Date")
@@ -169,18 +169,18 @@ class Reverie(App):
         return trace
 
     def _find_hosts(self) -> None:
-        """The application's owner, or all of its team, may use /host beside those whom config.yaml names."""
+        """Let the application's owner or team use /host, in addition to the hosts in config.yaml."""
         info = self.application
         if info is not None:
             self.hosts |= {member.id for member in info.team.members} if info.team is not None else {info.owner.id}
 
 
 async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat) -> None:
-    """Be connected until `stop` is set; then drain and close. The metrics are served meanwhile.
+    """Stay connected and serve the metrics until `stop` is set; then drain and close.
 
     Raises:
-        ConfigError: if Discord does not take the token, or the metrics cannot be served where they should be.
-        BotError: if Discord cannot be reached at the start, or the service cannot begin.
+        ConfigError: if Discord does not accept the token, or the metrics cannot be served at their address.
+        BotError: if Discord cannot be reached at the start, or the service cannot start.
     """
     service = client.service
     async with Endpoint(client.config.metrics, service.host.exposition, service.metrics.lagged):
@@ -206,7 +206,7 @@ async def _connected(client: Reverie, token: str, stop: asyncio.Event, pulse: He
 
 
 def _said(error: Exception) -> BotError:
-    """Why the connection ended, to whoever runs the bot; a token that is reset while it is used ends it by a code."""
+    """Explain to the host the end of the connection; a token reset during use appears as a close code."""
     closed = isinstance(error, discord.ConnectionClosed) and error.code == BAD_TOKEN
     if closed or isinstance(error, discord.LoginFailure):
         return ConfigError("login_failed")

@@ -1,4 +1,4 @@
-"""From an exception to words for the person, and an id for the log. Event loop."""
+"""Error reports: a text for the person and an id for the log. Event loop."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _log = logging.getLogger(__name__)
 
 
 def sentence_for(error: BaseException, error_id: str) -> tuple[Sentence, bool]:
-    """What to say about an error, and whether it is one that should not have happened."""
+    """The sentence for an error, and True if the error is unexpected."""
     if isinstance(error, app_commands.CommandInvokeError):
         error = error.original
     if isinstance(error, StoreError | FilesError):
-        # Its own sentence names files; that is for the host, and stands in the log.
+        # Its own sentence names files; only the log shows it, to the host.
         return Sentence.of("storage_trouble", error_id=error_id), True
     if isinstance(error, BotError) and not isinstance(error, IllegalTransition):
         return error.sentence, False
@@ -43,7 +43,7 @@ def sentence_for(error: BaseException, error_id: str) -> tuple[Sentence, bool]:
 
 @asynccontextmanager
 async def told(interaction: Interaction) -> AsyncIterator[None]:
-    """Whatever goes wrong inside is told to the person; discord.py would only log it."""
+    """Report any error inside to the person; discord.py would only log it."""
     try:
         yield
     except Exception as exc:
@@ -51,7 +51,7 @@ async def told(interaction: Interaction) -> AsyncIterator[None]:
 
 
 async def explain(interaction: Interaction, error: BaseException) -> None:
-    """Tell the person, and nobody else, what went wrong; write the unexpected into the log under the same id."""
+    """Report an error privately to the person; log unexpected ones under the same id."""
     error_id = new_error_id()
     sentence, unexpected = sentence_for(error, error_id)
     if unexpected:
@@ -64,7 +64,7 @@ async def explain(interaction: Interaction, error: BaseException) -> None:
 
 
 async def say_privately(interaction: Interaction, text: str) -> None:
-    """Answer so that only the person sees it; a public "thinking" that was begun is taken away."""
+    """Answer privately; a public "thinking" shown before is removed."""
     text = text[:2_000]
     if not interaction.response.is_done():
         await interaction.response.send_message(text, ephemeral=True)

@@ -1,4 +1,4 @@
-"""The address by which somebody adds the bot to a server. No network; any thread."""
+"""Invitation link that adds the bot to a server. No network; any thread."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PERMISSIONS = discord.Permissions(
 
 
 def invitation(token: str | None, application_id: int | None) -> str:
-    """The address, for an application's id or for the id that is part of every token.
+    """The link for an application's id, or for the id contained in the token.
 
     Raises:
-        ConfigError: if neither is given, or the token holds no id.
+        ConfigError: if neither is given, or the token contains no id.
     """
     if application_id is None:
         application_id = _id_in(token)

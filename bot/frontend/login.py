@@ -1,4 +1,4 @@
-"""Tries a token with Discord, without connecting the bot. Event loop of its own or any other."""
+"""Check of a token with Discord, without connecting the bot. Any event loop."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ TIMEOUT_S = 30.0
 
 
 async def try_login(token: str) -> str:
-    """The name of the bot whose token this is.
+    """Log in with a token and return the bot's name.
 
     Raises:
-        ConfigError: if Discord does not take the token.
+        ConfigError: if Discord does not accept the token.
         BotError: if Discord cannot be reached, or does not answer in time.
     """
     try:

@@ -1,7 +1,7 @@
-"""Servers that the bot was removed from while it was off: noticed at the next start, and then nothing of them is kept.
+"""Deletes the data of servers that the bot was removed from while it was off. Runs after each connection.
 
-When a connection begins, Discord says in which servers the bot is, those that an outage hides among them. A server that
-is missing is asked for by itself, and forgotten only where Discord answers that the bot is not in it. Event loop.
+At the start of a connection, Discord lists the bot's servers, including those hidden by an outage. A missing server is
+looked up separately and forgotten only if Discord answers that the bot is not in it. Event loop.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from bot.log import about
 
 APPLICATION_NOTE = "application"
 UNKNOWN_GUILD, MISSING_ACCESS = 10_004, 50_001
-"""What Discord answers about a server that is gone, or that the bot is not in."""
+"""Discord's error codes for a server that was deleted or that the bot is not in."""
 _log = logging.getLogger(__name__)
 
 
 async def forget_left(app: App) -> None:
-    """Forget every server that something is kept of and that the bot is not in any more.
+    """Forget every server with stored data that the bot has left.
 
-    With the token of another application than last time nothing is forgotten: that one is in other servers.
+    With the token of a different application, nothing is forgotten: it is in other servers.
     """
     try:
         await _forget_left(app)
@@ -46,7 +46,7 @@ async def _forget_left(app: App) -> None:
 
 
 async def _has_left(app: App, guild_id: int) -> bool:
-    """Whether Discord says so; where it cannot say, not."""
+    """True if Discord confirms that the bot has left; False if it gives no answer."""
     try:
         await app.fetch_guild(guild_id, with_counts=False)
     except (discord.NotFound, discord.Forbidden) as exc:

@@ -1,7 +1,7 @@
-"""Pictures that a message holds, wherever Discord keeps them: files, embeds, galleries, forwards. Event loop.
+"""Pictures of a message, in any of its parts: files, embeds, galleries, forwards. Event loop.
 
-Of our own messages the picture is the job's stored file. Discord leaves files that an embed shows out of a message's
-attachments, and says of a file's type only what its name suggests: so every place is looked at, and the bytes decide.
+The picture of our own message is the job's stored file. Discord omits files shown by an embed from a message's
+attachments, and derives a file's type from its name only: so all parts are searched, and the bytes decide.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from bot.frontend.messages.job_buttons import job_in
 from bot.jobs import Job
 
 TRIED = 4
-"""So many files of a message are fetched at most to find a picture among them."""
+"""Maximum files of a message that are fetched to find a picture."""
 _OTHERS = ("video/", "audio/", "text/")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of Discord's that may be a picture; size 0 is unknown."""
+    """A file on Discord that may be a picture; size 0 means unknown."""
 
     address: str
     size: int = 0
@@ -35,17 +35,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Held:
-    """A message in which a picture was found: the job that it shows, if any, and files that may be pictures."""
+    """A message with a picture: the job that it shows, if any, and files that may be pictures."""
 
     job: Job | None
     sources: tuple[Source, ...]
 
     async def read(self, interaction: Interaction, field: str) -> bytes:
-        """The bytes of the picture, for which there is room.
+        """The bytes of the picture; the caller must hold an attachment slot.
 
         Raises:
             NotFound: if no file is a picture.
-            InvalidWish: if the files are too large or cannot be read.
+            InvalidJobSpec: if the files are too large or cannot be read.
         """
         if self.job is not None:
             data = await interaction.client.service.archive.stored(requester_of(interaction), self.job)
@@ -64,10 +64,10 @@ class Held:
 
 
 async def look(interaction: Interaction, message: discord.Message) -> Held:
-    """Where the picture of a message is; nothing is fetched yet.
+    """Find the picture of a message without fetching it.
 
     Raises:
-        NotFound: if there can be none.
+        NotFound: if the message cannot contain one.
     """
     job = await job_of(interaction, message)
     found = Held(job, sources(message))
@@ -77,7 +77,7 @@ async def look(interaction: Interaction, message: discord.Message) -> Held:
 
 
 async def job_of(interaction: Interaction, message: discord.Message) -> Job | None:
-    """The job that a message shows: by its row, by the buttons of a message of ours, or by what was forwarded."""
+    """The job that a message shows: by its row, by the buttons of our own message, or by the forwarded message."""
     archive, requester = interaction.client.service.archive, requester_of(interaction)
     ids = [message.id]
     if message.message_snapshots and message.reference is not None and message.reference.message_id is not None:
@@ -95,7 +95,7 @@ async def job_of(interaction: Interaction, message: discord.Message) -> Job | No
 
 
 def sources(message: discord.Message) -> tuple[Source, ...]:
-    """Files of a message and of what it forwards that may be pictures; what others linked, on Discord's hosts only."""
+    """Possible picture files of a message and its forwards; linked files on Discord's hosts only."""
     found = dict[str, Source]()
     holders: list[discord.Message | discord.MessageSnapshot] = [message, *message.message_snapshots]
     for holder in holders:
@@ -105,7 +105,7 @@ def sources(message: discord.Message) -> tuple[Source, ...]:
 
 
 def is_picture(data: bytes) -> bool:
-    """Whether bytes begin as those of a PNG, JPEG, WebP or GIF file do."""
+    """True if the bytes start like a PNG, JPEG, WebP or GIF file."""
     beginnings = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
     return data.startswith(beginnings) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
 
@@ -117,7 +117,7 @@ def _sources(holder: discord.Message | discord.MessageSnapshot) -> Iterator[Sour
     shown = [address for embed in holder.embeds for address in (embed.image.url, embed.thumbnail.url)]
     media = [getattr(component, "media", None) for component in walk(holder.components)]
     shown += [item.url for item in media if isinstance(item, discord.UnfurledMediaItem)]
-    # Whoever wrote the message may have named any address.
+    # The message's author may have linked any address.
     yield from (Source(address) for address in shown if address and _is_discords(address))
 
 

@@ -1,4 +1,4 @@
-"""What is handed out of a job, to one person only: picture, timelapse, recipe; and how it is deleted. Event loop."""
+"""Private answers with a job's picture, timelapse or recipe, and its deletion. Event loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RECIPE_FILE = "reverie-{job}-{number}.json"
 
 
 async def show(interaction: Interaction, job_id: int, number: int) -> None:
-    """The picture so far, or the finished one with its buttons."""
+    """Show the current preview, or the finished picture with its buttons."""
     requester, service = requester_of(interaction), interaction.client.service
     job = await service.archive.job(requester, job_id)
     pictures = await service.archive.pictures(job_id)
@@ -40,7 +40,7 @@ async def show(interaction: Interaction, job_id: int, number: int) -> None:
 
 
 async def show_finished(interaction: Interaction, job: Job, pictures: Sequence[StoredPicture], number: int) -> None:
-    """Finished pictures of a job with their buttons, to one person; number 0 is all of them."""
+    """Show a job's finished pictures with their buttons to one person; number 0 means all."""
     archive, requester = interaction.client.service.archive, requester_of(interaction)
     work = archive.file(requester, job.id, number, limit_bytes=limit_of(interaction))
     file = await in_time(interaction, work, private=True)
@@ -50,7 +50,7 @@ async def show_finished(interaction: Interaction, job: Job, pictures: Sequence[S
 
 
 async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
-    """How the picture grew; of several, all that were recorded."""
+    """Send the timelapse of a picture, or all that were recorded."""
     requester, archive = requester_of(interaction), interaction.client.service.archive
     job = await archive.job(requester, job_id)
     numbers = [item.number for item in await archive.pictures(job_id) if item.has_timelapse] or [number]
@@ -63,7 +63,7 @@ async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
                 found.append(await archive.timelapse(requester, job_id, item, limit_bytes=limit))
                 room -= len(found[-1].data)
             except NotFound as exc:
-                # Of several the others are shown; of none there is only this to say.
+                # Other timelapses are still shown; without any, this is the whole answer.
                 if exc.sentence.key != "timelapse_too_large" or (item == numbers[-1] and not found):
                     raise
         return found
@@ -76,12 +76,12 @@ async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
 
 
 async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
-    """The recipe in short, and as a file that makes the picture again."""
+    """Send a short recipe and the recipe file that makes the picture again."""
     requester, archive = requester_of(interaction), interaction.client.service.archive
     job = await archive.job(requester, job_id)
 
     async def content() -> tuple[bytes, str]:
-        """The file, and what to say of it."""
+        """The file and the text of the answer."""
         whole = (await archive.recipe(requester, job_id, number)).encode()
         if len(whole) <= limit_of(interaction):
             return whole, "recipe_how"
@@ -101,7 +101,7 @@ async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
 
 
 async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> None:
-    """Ask once more before a job goes for good."""
+    """Ask for confirmation before a job is deleted."""
     requester = requester_of(interaction)
     await interaction.client.service.archive.own(requester, job_id)
     buttons = discord.ui.View(timeout=None)
@@ -110,7 +110,7 @@ async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> N
 
 
 async def delete(interaction: Interaction, job_id: int, number: int) -> None:
-    """Delete a job and its message; the message first, or an interruption would leave one that nobody can delete."""
+    """Delete a job's message, then the job: an interruption in the other order leaves a message nobody can delete."""
     requester, archive = requester_of(interaction), interaction.client.service.archive
     job = await archive.own(requester, job_id)
     await interaction.response.defer()

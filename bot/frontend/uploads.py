@@ -1,4 +1,4 @@
-"""How large files may be where they are sent, and that nothing larger is. Event loop."""
+"""Upload limits: size limits for files and their check. Event loop."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from bot.service.uploads import FILE_BYTES, REQUEST_BYTES
 
 
 class TooLarge(Refused):
-    """What was asked for is larger than Discord takes in this place."""
+    """The requested file is larger than Discord accepts here."""
 
 
 def limit_of(interaction: Interaction) -> int:
-    """The most bytes that one file of an answer may have: by the person's and the server's level."""
+    """Maximum bytes of one file in an answer, by the person's and the server's level."""
     return min(interaction.filesize_limit, REQUEST_BYTES)
 
 
 def limit_in(app: App, guild_id: int) -> int:
-    """The most bytes that one file of a message in a server may have."""
+    """Maximum bytes of one file in a server's message."""
     guild = app.get_guild(guild_id)
     return min(FILE_BYTES if guild is None else guild.filesize_limit, REQUEST_BYTES)
 
 
 def check(interaction: Interaction, files: Sequence[discord.File]) -> None:
-    """See that Discord takes the files of an answer.
+    """Check that Discord accepts the files of an answer.
 
     Raises:
         TooLarge

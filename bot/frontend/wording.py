@@ -1,4 +1,4 @@
-"""Names and descriptions of commands and options in the languages that we have. Event loop; no I/O."""
+"""Names and descriptions of commands and options in all our languages. Event loop; no I/O."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def described(key: str) -> app_commands.locale_str:
 
 
 class Translator(app_commands.Translator):
-    """Says what `described` made in another language."""
+    """Translates the strings made by `described`."""
 
     async def translate(
         self, string: app_commands.locale_str, locale: Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
-        """The text for a locale; None where we lack its language or it is English."""
+        """The text for a locale; None if the language is missing or English."""
         key, language = string.extras.get("key"), language_of(locale.value)
         if key is None or language == LANGUAGES[0]:
             return None

@@ -1,8 +1,8 @@
-"""A person's words in a Discord message: shown as typed, without effect. Pure; any thread.
+"""Escaping of a person's text in a Discord message: shown as typed, without effect. Pure; any thread.
 
-Discord gives effect to markdown, links, mentions, timestamps, emoji and commands that a message holds. It takes a
-backslash before any ASCII punctuation for "show the next character as it is", so each character that can begin, end or
-divide something with an effect gets one, whatever stands around it.
+Discord interprets markdown, links, mentions, timestamps, emoji and commands in a message. A backslash before any ASCII
+punctuation shows the next character as it is, so each character that can begin, end or divide something with an effect
+gets one, regardless of its context.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bot.texts import Sentence, say
 
 _EFFECTIVE = re.compile(r"[\\`*_~|<>\[\]():@]")
 _BEGINNING = re.compile(r"\A\d*(?=[#+.-])")
-"""Headings, small print and lists: only at the beginning of a line."""
+"""Headings, small print and lists, only at the start of a line."""
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Characters that turn the direction of all that follows them, our own words too."""
 _OURS = frozenset({"channel", "channels", "link"})
@@ -22,9 +22,9 @@ _OURS = frozenset({"channel", "channels", "link"})
 
 
 def as_typed(text: str, most: int) -> str:
-    """At most `most` characters of a person's words in one line, to be sent as part of a message.
+    """At most `most` characters of a person's text on one line, escaped for a message.
 
-    With its backslashes it can be twice as long.
+    The backslashes can double its length.
     """
     short = " ".join(_TURNING.sub("", text).split())
     short = short if len(short) <= most else f"{short[: most - 1]}…"
@@ -32,7 +32,7 @@ def as_typed(text: str, most: int) -> str:
 
 
 def said_plainly(sentence: Sentence, locale: str, most: int = 600) -> str:
-    """A sentence whose values may be a person's words, as part of a message."""
+    """A sentence for a message, with values escaped that may be a person's text."""
     values = {
         name: said_plainly(value, locale, most)
         if isinstance(value, Sentence)
@@ -45,7 +45,7 @@ def said_plainly(sentence: Sentence, locale: str, most: int = 600) -> str:
 
 
 def within(parts: Iterable[str], most: int, between: str = "\n") -> str:
-    """As many of the first parts as have room in `most` characters, none of them cut in two."""
+    """As many of the first parts as fit in `most` characters, each whole."""
     kept = ""
     for part in parts:
         longer = f"{kept}{between}{part}" if kept else part

@@ -1,8 +1,8 @@
-"""All that the bot says, in English and German: one folder a language, one file a subject. Any thread.
+"""All texts of the bot, in English and German: one folder per language, one file per subject. Any thread.
 
-What the generator says comes in English; `de/generator.yaml` has the German by the English template.
-A text is `str.format`-ed with the values of its sentence. Where its form depends on a number, it is a mapping with
-`one` and `other`, chosen by the value `count`.
+The generator's messages are English; `de/generator.yaml` maps their templates to German.
+A text is formatted by `str.format` with the values of its sentence. If its form depends on a number, it is a mapping
+with `one` and `other`, chosen by the value `count`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Sentence:
-    """Something to say, in whatever language: the key of a text and the values for its placeholders."""
+    """A message in any language: the key of a text and the values for its placeholders."""
 
     key: str
     values: tuple[tuple[str, Value], ...] = ()
-    """A value that is a sentence itself is said in the same language."""
+    """A value that is itself a sentence is rendered in the same language."""
 
     @classmethod
     def of(cls, key: str, /, **values: Value) -> Sentence:
-        """A sentence by its key; keywords are the values of the placeholders."""
+        """A sentence by its key; keyword arguments are the values of the placeholders."""
         return cls(key, tuple(sorted(values.items())))
 
     @classmethod
     def of_generator(cls, message: str) -> Sentence:
-        """What the generator said. A message's template is the key; other text is said as it is."""
+        """A sentence from a generator message. The message's template is the key; other text is rendered unchanged."""
         if not isinstance(message, Message):
             return cls.of(AS_IT_IS, text=message)
         parts = {name: cls.of_generator(v) if isinstance(v, Message) else v for name, v in message.values.items()}
@@ -50,13 +50,13 @@ class Sentence:
         return say(self.key, locale, **said)
 
     def as_json(self) -> str:
-        """For the database; `from_json` reads it."""
+        """JSON for the database; `from_json` reads it."""
         values = {name: [v.as_json()] if isinstance(v, Sentence) else v for name, v in self.values}
         return json.dumps([self.key, values], ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Sentence:
-        """The sentence that `as_json` wrote; one whose text is gone since then says its key."""
+        """The sentence that `as_json` wrote; if its text no longer exists, it renders as its key."""
         key, values = json.loads(text)
         return cls.of(key, **{name: cls.from_json(v[0]) if isinstance(v, list) else v for name, v in values.items()})
 
@@ -65,9 +65,9 @@ Value = Plain | Sentence
 
 
 def say(key: str, locale: str = "en", /, **values: Plain) -> str:
-    """The text `key` in the language of `locale`, filled in. Nested sentences are said beforehand by the caller.
+    """The formatted text `key` in the language of `locale`. The caller renders nested sentences first.
 
-    A key without a text, which only a database of another version can hold, is said as it is.
+    A key without a text, possible only in a database of another version, is returned unchanged.
     """
     text = texts(language_of(locale)).get(key, key)
     if not isinstance(text, str):
@@ -79,14 +79,14 @@ def say(key: str, locale: str = "en", /, **values: Plain) -> str:
 
 
 def language_of(locale: str) -> str:
-    """Our language for a Discord locale: `de` for `de`, `en` for all that we lack."""
+    """Our language for a Discord locale: `de` for `de`, otherwise `en`."""
     language = locale.partition("-")[0].lower()
     return language if language in LANGUAGES else LANGUAGES[0]
 
 
 @cache
 def texts(language: str) -> Mapping[str, str | Mapping[str, str]]:
-    """Every text of a language by its key; the files of its folder together."""
+    """All texts of a language by key, from all files of its folder."""
     found: dict[str, str | Mapping[str, str]] = {}
     for path in sorted((_FOLDER / language).glob("*.yaml")):
         found.update(OmegaConf.to_container(OmegaConf.load(path), resolve=False))  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""Slash commands, one module a feature."""
+"""Slash commands, one module per feature."""

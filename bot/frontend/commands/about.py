@@ -1,4 +1,4 @@
-"""/help, /about and /privacy: what the bot is, and what is kept of a person. Event loop."""
+"""/help, /about and /privacy: usage, models, and personal data. Event loop."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from generator import __version__
 
 @app_commands.command(name="help", description=described("command_help"))
 async def show_help(interaction: Interaction) -> None:
-    """How to use the bot."""
+    """Show how to use the bot."""
     locale = interaction.locale.value
     await reply(interaction, embed=discord.Embed(title=say("help_title", locale), description=say("help_text", locale)))
 
 
 @app_commands.command(name="about", description=described("command_about"))
 async def about(interaction: Interaction) -> None:
-    """What paints here."""
+    """Show the version and the models."""
     locale = interaction.locale.value
     text = say("about_text", locale, version=__version__, models=interaction.client.config.model_name)
     await reply(interaction, embed=discord.Embed(title="Reverie", description=text))
@@ -41,7 +41,7 @@ async def about(interaction: Interaction) -> None:
 @app_commands.command(name="privacy", description=described("command_privacy"))
 @app_commands.guild_only()
 async def privacy(interaction: Interaction) -> None:
-    """What is kept, with buttons to have it or to have it deleted."""
+    """Show the stored data, with buttons to export or delete them."""
     requester = requester_of(interaction)
     days = await interaction.client.service.guilds.retention_days(requester.guild_id)
     kept = say("privacy_days" if days else "privacy_ever", requester.locale, count=days)
@@ -52,7 +52,7 @@ async def privacy(interaction: Interaction) -> None:
 
 
 class OwnButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"reverie-own:(?P<action>export|forget|sure)"):
-    """What a person does with the own data."""
+    """Button to export or delete one's own data."""
 
     def __init__(self, action: str, item: discord.ui.Button[Any]) -> None:
         super().__init__(item)
@@ -66,7 +66,7 @@ class OwnButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"rever
         return cls(match["action"], cast("discord.ui.Button[Any]", item))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand out, ask once more, or delete."""
+        """Export, ask for confirmation, or delete."""
         async with told(interaction):
             await {"export": _export, "forget": _ask, "sure": _forget}[self.action](interaction)
 
@@ -94,7 +94,7 @@ async def _export(interaction: Interaction) -> None:
 
 
 def _left_out(export: bytes) -> int:
-    """How many files had no room in an export."""
+    """Number of files left out of an export for lack of room."""
     with zipfile.ZipFile(BytesIO(export)) as archive:
         return len(json.loads(archive.read("data.json"))["left_out"])
 
@@ -109,7 +109,7 @@ async def _ask(interaction: Interaction) -> None:
 async def _forget(interaction: Interaction) -> None:
     requester, people = requester_of(interaction), interaction.client.service.personal_data
     await interaction.response.defer()
-    # What is under way would else seem to be under way for ever; finished pictures stay where they were posted.
+    # Messages of unfinished jobs would otherwise look unfinished for ever; finished pictures stay posted.
     messages = {}
     for job in await people.unsettled(requester):
         await remove_message(interaction.client, job)

@@ -1,6 +1,6 @@
-"""What admins decide: limits, channels, pause, safety, retention, statistics. Event loop.
+"""Commands for server admins: limits, channels, pause, safety, retention, statistics. Event loop.
 
-Discord shows these commands to those who manage the server unless its admins decide otherwise, so every one checks it.
+By default Discord shows these commands to those who manage the server; admins can change that, so each command checks.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ safety = app_commands.Group(
 
 
 def manager_of(interaction: Interaction) -> Requester:
-    """The person, who must manage the server.
+    """The requester, who must manage the server.
 
     Raises:
         NotOwner
@@ -50,7 +50,7 @@ def manager_of(interaction: Interaction) -> Requester:
 @limits.command(name="show", description=described("command_limits_show"))
 @app_commands.describe(role=described("option_limit_role"))
 async def show_limits(interaction: Interaction, role: discord.Role | None = None) -> None:
-    """What holds in this server, or for a role."""
+    """Show the limits of this server or of a role."""
     requester, guilds = manager_of(interaction), interaction.client.service.guilds
     found = await guilds.limits(requester.guild_id, frozenset() if role is None else frozenset({role.id}))
     lines = [
@@ -73,7 +73,7 @@ async def show_limits(interaction: Interaction, role: discord.Role | None = None
 async def set_limit(
     interaction: Interaction, name: str, value: int | None = None, role: discord.Role | None = None
 ) -> None:
-    """Change a limit; without a value it goes back to the default."""
+    """Change a limit; without a value, reset it to the default."""
     requester = requester_of(interaction)
     role_id = None if role is None else role.id
     now = await interaction.client.service.guilds.set_limit(requester, name, value, role_id)
@@ -82,7 +82,7 @@ async def set_limit(
 
 @channels.command(name="list", description=described("command_channels_list"))
 async def list_channels(interaction: Interaction) -> None:
-    """Where pictures may be asked for."""
+    """List the channels where pictures may be requested."""
     requester = manager_of(interaction)
     await _reply_channels(interaction, requester)
 
@@ -90,7 +90,7 @@ async def list_channels(interaction: Interaction) -> None:
 @channels.command(name="allow", description=described("command_channels_allow"))
 @app_commands.describe(channel=described("option_channel"))
 async def allow_channel(interaction: Interaction, channel: Place) -> None:
-    """Allow a channel or category; then only allowed ones are open."""
+    """Allow a channel or category; all channels not allowed are then closed."""
     await _set_channel(interaction, channel.id, True)
 
 
@@ -104,7 +104,7 @@ async def deny_channel(interaction: Interaction, channel: Place) -> None:
 @channels.command(name="reset", description=described("command_channels_reset"))
 @app_commands.describe(channel=described("option_channel"))
 async def reset_channel(interaction: Interaction, channel: Place) -> None:
-    """Take a channel's rule away."""
+    """Remove a channel's rule."""
     await _set_channel(interaction, channel.id, None)
 
 
@@ -112,7 +112,7 @@ async def reset_channel(interaction: Interaction, channel: Place) -> None:
 @app_commands.default_permissions(manage_guild=True)
 @app_commands.guild_only()
 async def pause(interaction: Interaction) -> None:
-    """Begin no further picture of this server."""
+    """Start no more pictures of this server."""
     requester = requester_of(interaction)
     await interaction.client.service.guilds.pause(requester)
     await reply(interaction, say("paused", requester.locale))
@@ -122,7 +122,7 @@ async def pause(interaction: Interaction) -> None:
 @app_commands.default_permissions(manage_guild=True)
 @app_commands.guild_only()
 async def resume(interaction: Interaction) -> None:
-    """Take up the queue again."""
+    """Resume the queue."""
     requester = requester_of(interaction)
     await interaction.client.service.guilds.resume(requester)
     await reply(interaction, say("resumed", requester.locale))
@@ -132,7 +132,7 @@ async def resume(interaction: Interaction) -> None:
 @app_commands.default_permissions(manage_guild=True)
 @app_commands.guild_only()
 async def clear(interaction: Interaction) -> None:
-    """Cancel all that waits in this server."""
+    """Cancel all waiting jobs of this server."""
     requester = requester_of(interaction)
     count = await interaction.client.service.guilds.clear(requester)
     await reply(interaction, say("cleared", requester.locale, count=count))
@@ -140,7 +140,7 @@ async def clear(interaction: Interaction) -> None:
 
 @safety.command(name="show", description=described("command_safety_show"))
 async def show_safety(interaction: Interaction) -> None:
-    """What is done with pictures in which the check finds something."""
+    """Show the treatment of pictures flagged by the safety check."""
     requester = manager_of(interaction)
     await _reply_safety(interaction, requester, *await interaction.client.service.guilds.safety(requester.guild_id))
 
@@ -157,7 +157,7 @@ async def set_safety(
     report_channel: discord.TextChannel | None = None,
     reports: bool = True,
 ) -> None:
-    """Change it, or the channel that hears of reports; without `reports` none does."""
+    """Change the mode or the report channel; without `reports`, no channel receives reports."""
     requester = requester_of(interaction)
     channel_id = None if report_channel is None else report_channel.id
     now = await interaction.client.service.guilds.set_safety(
@@ -173,7 +173,7 @@ async def set_safety(
 @app_commands.default_permissions(manage_guild=True)
 @app_commands.guild_only()
 async def stats(interaction: Interaction, days: app_commands.Range[int, 1, 366] = 7) -> None:
-    """What the server made lately."""
+    """Show recent statistics of the server."""
     requester = manager_of(interaction)
     found = await interaction.client.service.guilds.statistics(requester.guild_id, days)
     text = say(
@@ -196,7 +196,7 @@ async def stats(interaction: Interaction, days: app_commands.Range[int, 1, 366] 
 @app_commands.default_permissions(manage_guild=True)
 @app_commands.guild_only()
 async def retention(interaction: Interaction, days: app_commands.Range[int, 0, 3_650] | None = None) -> None:
-    """After how many days pictures are deleted; without a number it only says so."""
+    """Set the number of days until pictures are deleted; without a number, show it."""
     requester, guilds = manager_of(interaction), interaction.client.service.guilds
     now = (
         await guilds.retention_days(requester.guild_id) if days is None else await guilds.set_retention(requester, days)

@@ -1,4 +1,4 @@
-"""/blend: a picture that comes near to several others. Event loop."""
+"""/blend: a picture guided by several others. Event loop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def blend(
     size: str | None = None,
     steps: app_commands.Range[int, 1, 5_000] | None = None,
 ) -> None:
-    """Paint what lies between pictures."""
+    """Submit a job that blends pictures."""
     given = [item for item in (first, second, third, fourth) if item is not None]
     settings = {name: value for name, value in (("size", size), ("steps", steps)) if value is not None}
 

@@ -1,4 +1,4 @@
-"""/blocklist: words that no prompt of a server may hold. Event loop; for those who manage the server."""
+"""/blocklist: words forbidden in a server's prompts. Event loop; for those who manage the server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ blocklist = app_commands.Group(
 
 @blocklist.command(name="list", description=described("command_blocklist_list"))
 async def show(interaction: Interaction) -> None:
-    """The server's own rules."""
+    """List the server's own rules."""
     requester = manager_of(interaction)
     rules = await interaction.client.service.words.blocklist(requester)
     await reply(
@@ -44,7 +44,7 @@ async def add(interaction: Interaction, rule: Rule) -> None:
 @blocklist.command(name="remove", description=described("command_blocklist_remove"))
 @app_commands.describe(rule=described("option_rule"))
 async def remove(interaction: Interaction, rule: Rule) -> None:
-    """Allow it again."""
+    """Remove a rule."""
     requester = manager_of(interaction)
     await interaction.client.service.words.remove_block(requester, rule)
     await reply(interaction, say("rule_removed", requester.locale, rule=as_typed(rule, RULE)))
@@ -53,7 +53,7 @@ async def remove(interaction: Interaction, rule: Rule) -> None:
 @blocklist.command(name="test", description=described("command_blocklist_test"))
 @app_commands.describe(text=described("option_test_text"))
 async def test(interaction: Interaction, text: app_commands.Range[str, 1, PROMPT_CHARACTERS]) -> None:
-    """Which rule forbids a text, if any."""
+    """Show the rule that forbids a text, if any."""
     requester = manager_of(interaction)
     rule = await interaction.client.service.words.find_block(requester.guild_id, text)
     found = (

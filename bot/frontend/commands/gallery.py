@@ -1,4 +1,4 @@
-"""/gallery: finished pictures by pages, of the person or of the server, for one person only to see. Event loop."""
+"""/gallery: pages of a person's or a server's finished pictures, shown privately. Event loop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Whose = Literal["mine", "server"]
 class PageButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"reverie-gallery:(?P<whose>mine|server):(?P<page>\d{1,9})"
 ):
-    """Turns to a page."""
+    """Button that turns to a page."""
 
     def __init__(self, whose: str, page: int, item: discord.ui.Button[Any]) -> None:
         super().__init__(item)
@@ -45,7 +45,7 @@ class PageButton(
         return cls(match["whose"], int(match["page"]), cast("discord.ui.Button[Any]", item))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Show the page instead of the one before."""
+        """Replace the current page."""
         async with told(interaction):
             await interaction.response.defer()
             values = await _page(interaction, self.whose, self.page)
@@ -53,17 +53,17 @@ class PageButton(
 
 
 class PictureSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"reverie-open"):
-    """Opens one of the pictures on the page, with its buttons."""
+    """Menu that opens one of the page's pictures with its buttons."""
 
     @classmethod
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        """The menu in which something was chosen."""
+        """The menu that was used."""
         return cls(cast("discord.ui.Select[Any]", item))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Show what was chosen."""
+        """Show the chosen picture."""
         async with told(interaction):
             chosen = re.fullmatch(r"(\d{1,18}):(\d)", next(iter(self.item.values), ""))
             job_id, number = (int(chosen[1]), int(chosen[2])) if chosen else (0, 1)
@@ -76,7 +76,7 @@ class PictureSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"r
 @app_commands.describe(whose=described("option_whose"), page=described("option_page"))
 @app_commands.guild_only()
 async def gallery(interaction: Interaction, whose: Whose = "mine", page: app_commands.Range[int, 1] = 1) -> None:
-    """Finished pictures, newest first."""
+    """Show finished pictures, newest first."""
     values = await in_time(interaction, _page(interaction, whose, page), private=True)
     shown = {name: value for name, value in values.items() if value is not None}
     if interaction.response.is_done():
@@ -86,7 +86,7 @@ async def gallery(interaction: Interaction, whose: Whose = "mine", page: app_com
 
 
 async def _page(interaction: Interaction, whose: str, number: int) -> dict[str, Any]:
-    """A page as the values of a message."""
+    """A page as keyword arguments of a message."""
     requester, archive = requester_of(interaction), interaction.client.service.archive
     page = await archive.gallery(requester, mine=whose == "mine", page=number, per_page=PER_PAGE)
     files, lost = [], set[int]()
@@ -94,7 +94,7 @@ async def _page(interaction: Interaction, whose: str, number: int) -> dict[str, 
         try:
             small = await archive.thumbnail(requester, entry.job.id, entry.picture.number, side_px=THUMBNAIL_PX)
         except NotFound:
-            lost.add(number)  # As after a restore of the database alone; the others are there.
+            lost.add(number)  # Happens after a restore of the database alone; show the other pictures.
             continue
         alt_text = say("alt_text", requester.locale, prompt=entry.job.prompt)[:1_000]
         hidden = entry.picture.flagged and not requester.age_restricted

@@ -1,4 +1,4 @@
-"""/host: for the people who run this bot. Event loop; the service checks that they do."""
+"""/host: commands for the bot's hosts. Event loop; the service checks the permission."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ host = app_commands.Group(
 
 @host.command(name="status", description=described("command_host_status"))
 async def status(interaction: Interaction) -> None:
-    """How the bot is."""
+    """Show the bot's status."""
     requester = requester_of(interaction)
     found = await in_time(interaction, interaction.client.service.host.status(requester), private=True)
     text = say(
@@ -53,7 +53,7 @@ async def status(interaction: Interaction) -> None:
 
 
 def _counted(found: HostStatus, locale: str) -> str:
-    """What happened since the start, and the memory of the GPU where there is one."""
+    """Counters since the start, and GPU memory if there is a GPU."""
     totals = found.totals
     lines = [
         say(
@@ -78,7 +78,7 @@ def _counted(found: HostStatus, locale: str) -> str:
 @host.command(name="drain", description=described("command_host_drain"))
 @app_commands.describe(on=described("option_drain"))
 async def drain(interaction: Interaction, on: bool = True) -> None:
-    """Take nothing new, or take again."""
+    """Stop or resume accepting jobs."""
     requester = requester_of(interaction)
     await interaction.client.service.host.drain(requester, on=on)
     await reply(interaction, say("host_drained" if on else "host_open", requester.locale))
@@ -86,7 +86,7 @@ async def drain(interaction: Interaction, on: bool = True) -> None:
 
 @host.command(name="reload-styles", description=described("command_host_reload"))
 async def reload_styles(interaction: Interaction) -> None:
-    """Read the host's styles from the config file again."""
+    """Reload the host's styles from the config file."""
     requester = requester_of(interaction)
     count = await interaction.client.service.host.reload_styles(requester, interaction.client.config_path)
     await reply(interaction, say("host_reloaded", requester.locale, count=count))

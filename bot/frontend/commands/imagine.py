@@ -1,4 +1,4 @@
-"""/imagine: a prompt and, for those who want them, all settings under the generator's own names. Event loop."""
+"""/imagine: a prompt and, optionally, all settings under the generator's names. Event loop."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from bot.texts import say
 from generator import MAX_WEIGHT, Settings
 
 PROMPT_CHARACTERS = 6_000
-"""What Discord lets somebody type; the generator says what it takes of it."""
+"""Discord's limit for an option; the generator reports the part that it uses."""
 FIRST = ("size", "steps", "seed", "start")
 LATER = (
     "init_weight", "learning_rate", "cutouts", "flip", "affine", "perspective", "colour", "sharpness", "noise",
     "optimiser", "coarse", "scene_steps",
 )  # fmt: skip
 NOT_TYPED = ("parent",)
-"""Starts that belong to buttons."""
+"""Starts available only through buttons."""
 RATIOS = ((1, 1), (4, 3), (3, 4), (3, 2), (2, 3), (16, 9), (9, 16), (2, 1), (1, 2))
 AREAS = (256, 384, 512, 768, 1024)
-"""Sides of the squares that have as many pixels as the sizes on offer."""
+"""Sides of the squares with as many pixels as the offered sizes."""
 GRAIN_PX = 16
 MAX_CHOICES = 25
 _SETTINGS: dict[str, Field[Any]] = {item.name: item for item in fields(Settings)}
 
 
 def command() -> app_commands.Command[Any, ..., Any]:
-    """The command; its options are read from the settings of the generator."""
+    """Build the command; its options come from the generator's settings."""
     options = [
         _option("prompt", app_commands.Range[str, 1, PROMPT_CHARACTERS]),
         *(_setting(name) for name in FIRST),
@@ -53,7 +53,7 @@ def command() -> app_commands.Command[Any, ..., Any]:
         _option("private", bool, False),
     ]
 
-    async def imagine(interaction: Interaction, /, **given: Any) -> None:  # noqa: ANN401 - whatever the options hold
+    async def imagine(interaction: Interaction, /, **given: Any) -> None:  # noqa: ANN401 - values of any option
         await take_on(interaction, lambda requester: _order(interaction, requester, given))
 
     first = inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -70,7 +70,7 @@ def command() -> app_commands.Command[Any, ..., Any]:
 
 
 async def complete_size(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-    """Sizes by aspect ratio, as large as this server allows; what was typed so far narrows them."""
+    """Sizes by aspect ratio, within this server's limit, filtered by the typed text."""
     limits = await interaction.client.service.guilds.limits(interaction.guild_id or 0, _roles(interaction))
     found = []
     for side in AREAS:
@@ -85,7 +85,7 @@ async def complete_size(interaction: Interaction, typed: str) -> list[app_comman
 
 
 async def complete_style(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-    """The styles of the server and the host whose name or text holds what was typed so far."""
+    """Styles of the server and the host whose name or text contains the typed text."""
     styles = await interaction.client.service.words.styles(interaction.guild_id or 0)
     wanted = typed.strip().casefold()
     hits = [style for style in styles if wanted in style.name.casefold() or wanted in style.text.casefold()]
@@ -102,7 +102,7 @@ async def _order(interaction: Interaction, requester: Requester, given: Mapping[
 
 
 def _spec(given: Mapping[str, Any], data: Mapping[str, bytes]) -> JobSpec:
-    """What was typed, with the bytes of what was attached."""
+    """A job spec from the typed options and the bytes of the attachments."""
     image_prompt = data.get("image_prompt")
     return JobSpec(
         prompt=given["prompt"],
@@ -122,7 +122,7 @@ def _option(name: str, kind: object, default: object = inspect.Parameter.empty) 
 
 
 def _setting(name: str) -> inspect.Parameter:
-    """The option for a setting, in the generator's range."""
+    """The option for a setting, with the generator's range."""
     item = _SETTINGS[name]
     kind: object = str
     if item.type in ("int", "float"):
@@ -136,7 +136,7 @@ def _choices(name: str) -> tuple[str, ...]:
 
 
 def _sides(ratio: tuple[int, int], side: int) -> tuple[int, int]:
-    """Width and height of a ratio with about side x side pixels, on the models' grid."""
+    """Width and height for a ratio with about side x side pixels, on the models' grid."""
     width, height = ratio
     scale = side / (width * height) ** 0.5
     return round(width * scale / GRAIN_PX) * GRAIN_PX, round(height * scale / GRAIN_PX) * GRAIN_PX

@@ -1,4 +1,4 @@
-"""/queue and /cancel: what waits and what is painted in this server. Event loop."""
+"""/queue and /cancel: the waiting and running jobs of this server. Event loop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROMPT = 60
 @app_commands.command(name="queue", description=described("command_queue"))
 @app_commands.guild_only()
 async def queue(interaction: Interaction) -> None:
-    """What is painted and what waits, in order."""
+    """Show the running and waiting jobs in order."""
     requester = requester_of(interaction)
     views = await interaction.client.service.queue(requester)
     if not views:
@@ -38,7 +38,7 @@ async def queue(interaction: Interaction) -> None:
 
 
 async def complete_job(interaction: Interaction, typed: str) -> list[app_commands.Choice[int]]:
-    """The person's own jobs that have not ended."""
+    """The person's jobs that have not ended."""
     jobs = await interaction.client.service.mine(requester_of(interaction))
     names = [(job.id, f"#{job.id} · {job.prompt}"[:100]) for job in jobs]
     return [app_commands.Choice(name=name, value=job_id) for job_id, name in names if typed.lower() in name.lower()][
@@ -51,7 +51,7 @@ async def complete_job(interaction: Interaction, typed: str) -> list[app_command
 @app_commands.autocomplete(job=complete_job)
 @app_commands.guild_only()
 async def cancel(interaction: Interaction, job: app_commands.Range[int, 1] | None = None) -> None:
-    """Cancel a job; without its number the person's newest."""
+    """Cancel a job; without a number, the person's newest."""
     requester, service = requester_of(interaction), interaction.client.service
     if job is None:
         mine = await service.mine(requester)

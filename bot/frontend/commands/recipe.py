@@ -1,4 +1,4 @@
-"""Recipes: /recipe, /again with a file, and what can be done with any message that holds a picture. Event loop."""
+"""Recipes: /recipe, /again with a file, and context menus for messages with a picture. Event loop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bot.texts import say
 async def recipe(
     interaction: Interaction, job: app_commands.Range[int, 1], picture: app_commands.Range[int, 1, MAX_COUNT] = 1
 ) -> None:
-    """All that makes a picture again."""
+    """Show the recipe that makes a picture again."""
     await pictures.recipe(interaction, job, picture)
 
 
@@ -36,7 +36,7 @@ async def recipe(
 @app_commands.describe(file=described("option_file"), new_seed=described("option_new_seed"))
 @app_commands.guild_only()
 async def again(interaction: Interaction, file: discord.Attachment, new_seed: bool = False) -> None:
-    """Paint by the recipe that a file carries."""
+    """Submit a job from the recipe in a file."""
 
     async def order(requester: Requester) -> SubmittedJob:
         async with interaction.client.room.hold(1):
@@ -49,7 +49,7 @@ async def again(interaction: Interaction, file: discord.Attachment, new_seed: bo
 @app_commands.context_menu(name=described("menu_recipe"))
 @app_commands.guild_only()
 async def show_recipe(interaction: Interaction, message: discord.Message) -> None:
-    """The recipe of the job that a message shows."""
+    """Show the recipe of a message's job."""
     job = await job_of(interaction, message)
     if job is None:
         raise NotFound("no_job_in_message")
@@ -59,7 +59,7 @@ async def show_recipe(interaction: Interaction, message: discord.Message) -> Non
 @app_commands.context_menu(name=described("menu_imagine"))
 @app_commands.guild_only()
 async def imagine_like(interaction: Interaction, message: discord.Message) -> None:
-    """Paint after the picture in a message: from it, or towards it."""
+    """Submit a job that starts from a message's picture or uses it as an image prompt."""
     requester = requester_of(interaction)
     check_place(interaction)
     held = await look(interaction, message)
@@ -67,7 +67,7 @@ async def imagine_like(interaction: Interaction, message: discord.Message) -> No
 
 
 class LikeForm(Form):
-    """Words, and what the picture is for."""
+    """Modal for the prompt and the use of the picture."""
 
     def __init__(self, held: Held, locale: str) -> None:
         super().__init__(say("like_title", locale))
@@ -88,7 +88,7 @@ class LikeForm(Form):
         self.add_item(discord.ui.Label(text=say("like_use", locale), component=self.use))
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
-        """Order the picture."""
+        """Submit the job."""
 
         async def order(requester: Requester) -> SubmittedJob:
             async with interaction.client.room.hold(1):

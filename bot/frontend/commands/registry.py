@@ -1,4 +1,4 @@
-"""All commands: which there are, and whether Discord knows them as they are now. Event loop."""
+"""Command registry: all commands, and their registration with Discord. Event loop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DIGEST_NOTE = "commands"
 MOST = 2**63 - 1
 """The largest whole number of an option."""
 INSTALLS = app_commands.AppInstallationType(guild=True, user=False)
-"""Added to servers alone: where a person takes the commands along without the bot, it can post nothing."""
+"""Servers only: the bot cannot post for commands that are installed for a person."""
 DYNAMIC_ITEMS = (JobButton, gallery.PageButton, gallery.PictureSelect, about.OwnButton)
 """Buttons and menus that work after a restart."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
@@ -34,10 +34,10 @@ _log = logging.getLogger(__name__)
 
 
 class Tree(app_commands.CommandTree[App]):
-    """The commands; whatever goes wrong in one is told to the person."""
+    """The command tree; errors are reported to the person."""
 
     async def interaction_check(self, interaction: Interaction, /) -> bool:
-        """Whether there are no numbers but such as the database takes; Discord's own programs send none above 2**53."""
+        """Reject numbers too large for the database; Discord's own clients send none above 2**53."""
         typed = interaction.namespace if interaction.type is discord.InteractionType.application_command else ()
         for name, value in typed:
             if isinstance(value, int) and abs(value) > MOST:
@@ -46,19 +46,19 @@ class Tree(app_commands.CommandTree[App]):
         return True
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
-        """Say what went wrong."""
+        """Report the error."""
         await explain(interaction, error)
 
 
 def add_all(tree: Tree) -> None:
-    """Put every command into the tree."""
+    """Add every command to the tree."""
     tree.add_command(imagine.command())
     for command in COMMANDS:
         tree.add_command(command)
 
 
 async def sync(app: App, tree: Tree, *, anew: bool = False) -> bool:
-    """Tell Discord the commands if they are not what it was told last, or lost them, or `anew`; whether it was told."""
+    """Register the commands if they changed, Discord lost them, or `anew` is set; True if they were registered."""
     await tree.set_translator(Translator())
     guilds = [discord.Object(guild_id) for guild_id in app.config.discord.command_guilds]
     places: list[discord.Object | None] = [*guilds] or [None]
@@ -79,18 +79,18 @@ async def sync(app: App, tree: Tree, *, anew: bool = False) -> bool:
 
 
 async def send(tree: Tree, place: discord.Object | None) -> bool:
-    """Tell Discord the commands of one server, or of all (None); whether it took them."""
+    """Register the commands of one server, or the global ones (None); True if Discord accepted them."""
     try:
         await tree.sync(guild=place)
     except discord.Forbidden as exc:
-        # The bot is not in a server that config.yaml names; the others are served all the same.
+        # The bot is not in a server that config.yaml names; continue with the others.
         _log.warning("a server does not take the commands: %r", exc, extra=facts(guild=place.id if place else None))
         return False
     return True
 
 
 async def _are_there(tree: Tree, places: list[discord.Object | None]) -> bool:
-    """Whether Discord still has the commands: somebody with the same token may have taken them away."""
+    """True if Discord still has the commands: another program with the same token may have removed them."""
     for place in places:
         try:
             found = {command.name for command in await tree.fetch_commands(guild=place)}

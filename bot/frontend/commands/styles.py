@@ -1,4 +1,4 @@
-"""/styles: named pieces of prompt; everybody sees them, admins add and remove their server's own. Event loop."""
+"""/styles: named pieces of prompt; visible to all, added and removed by a server's admins. Event loop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ styles = app_commands.Group(name="styles", description=described("command_styles
 
 @styles.command(name="list", description=described("command_styles_list"))
 async def show(interaction: Interaction) -> None:
-    """All styles of the server and the host."""
+    """List all styles of the server and the host."""
     requester = requester_of(interaction)
     found = await interaction.client.service.words.styles(requester.guild_id)
     lines = [f"**{as_typed(style.name, NAME)}**: {as_typed(style.text, 80)}" for style in found[:SHOWN]]
@@ -37,7 +37,7 @@ async def add(
     name: app_commands.Range[str, 1, 32],
     text: app_commands.Range[str, 1, MAX_STYLE_CHARACTERS],
 ) -> None:
-    """Add a style to the server, or replace one."""
+    """Add or replace a style of the server."""
     requester = requester_of(interaction)
     style = await interaction.client.service.words.add_style(requester, name, text)
     await reply(

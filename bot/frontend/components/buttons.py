@@ -1,4 +1,4 @@
-"""What the buttons below a job's message do. Event loop; whether a person may is the service's to say."""
+"""Actions of the buttons below a job's message. Event loop; the service checks permissions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Deed = Callable[[Interaction, int, int], Awaitable[None]]
 
 
 async def press(interaction: Interaction, action: str, job_id: int, number: int) -> None:
-    """Do what a button of a job stands for, or say why not."""
+    """Run the action of a job's button, or explain a refusal."""
     async with told(interaction):
         deed = DEEDS.get(action)
         if deed is None:
@@ -27,7 +27,7 @@ async def press(interaction: Interaction, action: str, job_id: int, number: int)
 
 
 def go_on(kind: Origin) -> Deed:
-    """A button that orders another picture from this one."""
+    """The action of a button that requests a follow-up of this picture."""
 
     async def deed(interaction: Interaction, job_id: int, number: int) -> None:
         change = FollowUp(kind=kind)
@@ -38,13 +38,13 @@ def go_on(kind: Origin) -> Deed:
 
 
 async def finish(interaction: Interaction, job_id: int, number: int) -> None:
-    """Keep the picture so far; the job's own message says the rest."""
+    """Finish early with the picture so far; the job's message shows the result."""
     await interaction.client.service.finish_early(requester_of(interaction), job_id)
     await interaction.response.defer()
 
 
 async def cancel(interaction: Interaction, job_id: int, number: int) -> None:
-    """Cancel; the job's own message says the rest."""
+    """Cancel the job; its message shows the result."""
     await interaction.client.service.cancel(requester_of(interaction), job_id)
     await interaction.response.defer()
 

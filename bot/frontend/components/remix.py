@@ -1,4 +1,4 @@
-"""Remix: go on from a picture with another prompt, which a modal asks for. Event loop."""
+"""Remix: continue from a picture with another prompt from a modal. Event loop."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bot.texts import say
 
 
 async def ask(interaction: Interaction, job_id: int, number: int) -> None:
-    """Show the modal, with the prompt as it was."""
+    """Show the modal with the current prompt."""
     job = await interaction.client.service.archive.job(requester_of(interaction), job_id)
     check_place(interaction)
     await interaction.response.send_modal(RemixForm(job, number, interaction.locale.value))
 
 
 class RemixForm(Form):
-    """The prompt to change."""
+    """Modal for the new prompt."""
 
     def __init__(self, job: Job, number: int, locale: str) -> None:
         super().__init__(say("remix_title", locale, job=job.id))
@@ -34,7 +34,7 @@ class RemixForm(Form):
         self.add_item(discord.ui.Label(text=say("remix_prompt", locale), component=self.prompt))
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
-        """Order the picture."""
+        """Submit the job."""
         change = FollowUp(kind=Origin.REMIX, prompt=self.prompt.value)
         service = interaction.client.service
         await take_on(

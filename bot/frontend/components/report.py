@@ -1,4 +1,4 @@
-"""Report a picture: a modal asks why, the server's report channel hears of it. Event loop."""
+"""Report a picture: a modal asks for the reason, a message goes to the server's report channel. Event loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot.texts import say
 
 DETAILS = 1_000
 SHOWN_DETAILS, SHOWN_PROMPT = 600, 200
-"""So many characters are told: escaped they have room in a message beside the link to the picture."""
+"""Characters of details and prompt in a report: escaped, they fit in a message with the link to the picture."""
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +30,7 @@ async def ask(interaction: Interaction, job_id: int, number: int) -> None:
 
 
 class ReportForm(Form):
-    """Why, and in more words if somebody likes."""
+    """Modal for the reason and optional details."""
 
     def __init__(self, job_id: int, number: int, locale: str) -> None:
         super().__init__(say("report_title", locale, job=job_id))
@@ -46,7 +46,7 @@ class ReportForm(Form):
         self.add_item(discord.ui.Label(text=say("report_details", locale), component=self.details))
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
-        """Write it down and tell the server's report channel."""
+        """Store the report and send it to the server's report channel."""
         reason = ReportReason(self.reason.values[0])
         report = await interaction.client.service.archive.report(
             requester_of(interaction), self.job_id, self.number, reason, self.details.value
@@ -56,7 +56,7 @@ class ReportForm(Form):
 
 
 async def _tell(app: App, report: Report) -> None:
-    """Tell the channel that the server named, if it named one."""
+    """Send the report to the server's report channel, if one is set."""
     if report.channel_id is None:
         return
     job, locale = report.job, app.config.language

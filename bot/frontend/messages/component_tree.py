@@ -1,4 +1,4 @@
-"""Components of a message, however deep they are nested. Pure; any thread."""
+"""Traversal of a message's components at any depth. Pure; any thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 
 def walk(components: Iterable[object]) -> Iterator[object]:
-    """Every component in its order, with those inside rows, sections, containers and galleries."""
+    """All components in order, including those in rows, sections, containers and galleries."""
     for component in components:
         yield component
         inside = [*getattr(component, "children", ()), *getattr(component, "items", ())]

@@ -1,7 +1,7 @@
-"""What a failed call to Discord means for a message. Pure; event loop.
+"""Classification of failed calls to Discord. Pure; event loop.
 
-discord.py does not retry a connection that is cut during an edit: the bot sees aiohttp's errors and OSError as well as
-HTTPException.
+discord.py does not retry a connection that is cut during an edit: the bot receives aiohttp's errors and OSError as well
+as HTTPException.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import aiohttp
 import discord
 
 TROUBLE = (discord.DiscordException, aiohttp.ClientError, OSError, asyncio.TimeoutError)
-"""All that a call to Discord raises when something went wrong on the way."""
+"""All errors of a failed call to Discord."""
 
 _GONE_CHANNEL = (10003, 10004)
 _NO_ACCESS = (50001, 50013, 50083, 40333, 160005)
@@ -21,24 +21,24 @@ _TOO_LARGE, _MODERATED = 40005, (200000, 200001)
 
 
 class Fault(Enum):
-    """What to do about it."""
+    """Kinds of failures, by their treatment."""
 
     PASSING = auto()
-    """Try the same again later."""
+    """Temporary: retry later."""
     GONE = auto()
-    """Channel or server are no more."""
+    """The channel or server no longer exists."""
     CLOSED = auto()
-    """The bot may not write there, for now."""
+    """The bot currently may not write there."""
     TOO_LARGE = auto()
-    """With smaller files it may pass."""
+    """The files are too large; smaller ones may pass."""
     MODERATED = auto()
-    """Discord's moderation does not let the words pass."""
+    """Discord's moderation blocks the text."""
     OTHER = auto()
-    """Not in this way: the message is gone, the token is dead, the request is refused."""
+    """This way is closed: the message is gone, the token has expired, or the request is refused."""
 
 
 def fault_of(error: BaseException) -> Fault:
-    """What an error of a call means."""
+    """Classify the error of a call."""
     if isinstance(error, discord.RateLimited) or not isinstance(error, discord.HTTPException):
         return Fault.PASSING
     if error.status >= 500 or error.status == 429 or error.code in (30046, 130000):
@@ -55,7 +55,7 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def wait_s(error: BaseException, tries: int) -> float:
-    """Seconds until it is worth trying again: what Discord says, else longer each time, up to a minute."""
+    """Seconds until the next attempt: Discord's figure, else growing pauses up to a minute."""
     if isinstance(error, discord.RateLimited):
         return min(300.0, error.retry_after)
     return float(min(60, 2 ** min(tries, 6)))

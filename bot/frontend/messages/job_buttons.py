@@ -1,6 +1,6 @@
-"""The buttons below a job's message: what they are called, and how a press finds its job after a restart. Event loop.
+"""The buttons below a job's message: their labels, and the way from a press to its job after a restart. Event loop.
 
-All that a button knows is in its custom id, `reverie:ACTION:JOB:NUMBER`; the rest is read from the database.
+A button's only state is its custom id, `reverie:ACTION:JOB:NUMBER`; the rest is read from the database.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ STYLES = {
     "show": (PRIMARY, "👁️"),
     "erase": (DANGER, "🗑️"),
 }
-"""Style and sign of each action's button; its label is the text `button_ACTION`."""
+"""Style and emoji of each action's button; its label is the text `button_ACTION`."""
 _TEMPLATE = r"reverie:(?P<action>[a-z]{2,12}):(?P<job>\d{1,18}):(?P<number>\d)"
 
 
 class JobButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_TEMPLATE):
-    """One button; it hands every press on to `App.press`."""
+    """A button; it passes every press to `App.press`."""
 
     def __init__(self, action: str, job_id: int, number: int, item: discord.ui.Button[Any]) -> None:
         super().__init__(item)
@@ -53,13 +53,13 @@ class JobButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_TEMPLA
         return cls(match["action"], int(match["job"]), int(match["number"]), button)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press on."""
+        """Pass the press to `App.press`."""
         pressed: Interaction = interaction
         await pressed.client.press(pressed, self.action, self.job_id, self.number)
 
 
 def job_in(components: Iterable[object]) -> int | None:
-    """The job whose buttons stand among the components of a message of ours."""
+    """The job whose buttons are among the components of our own message."""
     ids = (getattr(item, "custom_id", None) or "" for item in walk(components))
     return next((int(found["job"]) for item in ids if (found := re.fullmatch(_TEMPLATE, item))), None)
 
@@ -67,7 +67,7 @@ def job_in(components: Iterable[object]) -> int | None:
 def job_button(
     action: str, job_id: int, locale: str, number: int = 1, *, row: int | None = None, short: str | None = None
 ) -> JobButton:
-    """The button of an action; `short` is a label such as U1 instead of the action's own."""
+    """The button of an action; `short` replaces its label by one such as U1."""
     style, sign = STYLES[action]
     button: discord.ui.Button[Any] = discord.ui.Button(
         style=style,

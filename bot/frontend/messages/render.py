@@ -1,4 +1,4 @@
-"""How a job looks in Discord: text, embed, buttons, files. Pure: no I/O, no Discord calls."""
+"""Message content of a job: text, embed, buttons, files. Pure: no I/O, no Discord calls."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bot.service import Delivery, JobView, PictureFile
 from bot.texts import Sentence, say
 
 SHOWN_PROMPT = 900
-"""So many characters of a prompt are shown; escaped they stay below an embed's limits."""
+"""Characters of a prompt that are shown; escaped, they stay below an embed's limits."""
 DESCRIPTION = 4_000
-"""So many characters an embed's description has room for, about."""
+"""Approximate limit of an embed's description, in characters."""
 BAR_CELLS = 20
 ALT_TEXT = 1_000
 NOTES, NOTE = 12, 300
-"""So many notes about a prompt are shown, of so many characters."""
+"""Number of notes shown about a prompt, and the characters of each."""
 COLOURS = {
     JobState.QUEUED: 0x80848E,
     JobState.RUNNING: 0x5865F2,
@@ -34,7 +34,7 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class MessageContent:
-    """What a message holds. `files` replace what it held before."""
+    """The content of a message. `files` replace its previous files."""
 
     content: str
     embed: discord.Embed | None = None
@@ -43,10 +43,10 @@ class MessageContent:
     spoiler: bool = False
     alt_text: str = ""
     marks: tuple[object, ...] = field(default=(), compare=False)
-    """Equal marks look the same: there is nothing to edit."""
+    """Content with equal marks looks the same and needs no edit."""
 
     def uploads(self) -> list[discord.File]:
-        """The files anew, since one can be sent only once."""
+        """New file objects, since each can be sent only once."""
         return [
             discord.File(BytesIO(file.data), file.name, spoiler=self.spoiler, description=self.alt_text or None)
             for file in self.files
@@ -54,7 +54,7 @@ class MessageContent:
 
 
 def shown(view: JobView, notes: Sequence[Sentence] = ()) -> MessageContent:
-    """A job that waits, is painted, or ended without a picture."""
+    """Content for a job that waits, runs, or ended without a picture."""
     job = view.job
     files: tuple[PictureFile, ...] = ()
     if view.preview is not None and not job.private and job.state is JobState.RUNNING:
@@ -70,7 +70,7 @@ def shown(view: JobView, notes: Sequence[Sentence] = ()) -> MessageContent:
 
 
 def finished(delivery: Delivery) -> MessageContent:
-    """The message that a job's pictures are posted in."""
+    """Content of the message with a job's finished pictures."""
     job, pictures = delivery.job, delivery.pictures
     if job.private:
         locale = job.locale
@@ -89,7 +89,7 @@ def final(
     *,
     spoiler: bool = False,
 ) -> MessageContent:
-    """Finished pictures with their recipe in short, what their files lack, and all buttons."""
+    """Finished pictures with a short recipe, notes on omitted files, and all buttons."""
     locale = job.locale
     best = max(picture.similarity for picture in pictures)
     content = say(
@@ -100,12 +100,12 @@ def final(
 
 
 def wordless(plain: MessageContent, locale: str) -> MessageContent:
-    """The same without a person's words, where Discord's moderation does not let them pass."""
+    """The same content without the prompt, for use if Discord's moderation blocks it."""
     return MessageContent(say("words_withheld", locale), None, plain.buttons, plain.files, plain.spoiler)
 
 
 def buttons_when_done(job: Job, pictures: Sequence[StoredPicture]) -> discord.ui.View:
-    """What can be done with finished pictures."""
+    """Buttons for finished pictures."""
     buttons = discord.ui.View(timeout=None)
     locale = job.locale
     last: tuple[str, ...] = ("timelapse", "recipe", "delete", "report")
@@ -125,7 +125,7 @@ def buttons_when_done(job: Job, pictures: Sequence[StoredPicture]) -> discord.ui
 
 
 def recipe_line(job: Job, pictures: Sequence[StoredPicture] = ()) -> str:
-    """The recipe in a line: size, steps, seed, start, models."""
+    """The recipe in one line: size, steps, seed, start, models."""
     settings, locale = job.settings, job.locale
     size = f"{pictures[0].width}x{pictures[0].height}" if pictures else str(settings.size)
     steps = pictures[0].steps if pictures else settings.steps
@@ -135,13 +135,13 @@ def recipe_line(job: Job, pictures: Sequence[StoredPicture] = ()) -> str:
 
 
 def bar(step: int, steps: int) -> str:
-    """How far a picture is, as a row of blocks."""
+    """Progress bar made of blocks."""
     full = BAR_CELLS * step // max(1, steps)
     return f"`{'█' * full}{'░' * (BAR_CELLS - full)}`"
 
 
 def duration(seconds: float, locale: str) -> str:
-    """A time in words: `1 min 20 s`."""
+    """A duration in words: `1 min 20 s`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -152,7 +152,7 @@ def duration(seconds: float, locale: str) -> str:
 
 
 def when(at: float | None) -> str | None:
-    """A time as Discord counts it down by itself, on whole five seconds."""
+    """A Discord timestamp that counts down by itself, rounded to five seconds."""
     return None if at is None else f"<t:{5 * round(at / 5)}:R>"
 
 

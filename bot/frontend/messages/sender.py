@@ -1,6 +1,6 @@
-"""Writes a job's message by whatever way is open: the interaction's token, the bot's own edit, a new message.
+"""Message sender: writes a job's message by the interaction's token, the bot's own edit or a new message.
 
-Event loop. What goes wrong is raised as discord.py or aiohttp raise it, see bot.frontend.messages.discord_errors.
+Event loop. Errors of discord.py and aiohttp are raised unchanged; see bot.frontend.messages.discord_errors.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from bot.service.uploads import FILE_BYTES
 from bot.texts import Sentence
 
 SEARCHED = 50
-"""So many messages are looked through for one that an earlier attempt may have sent."""
+"""Number of recent messages searched for one sent by an earlier attempt."""
 SKEW_S = 60.0
-"""So far Discord's clock may be from ours."""
+"""Maximum difference between Discord's clock and ours."""
 TOKEN_CALL_S = 20.0
-"""How long an edit by the token may take, rate limits included, which discord.py would wait for without end."""
+"""Time limit of an edit by the token, including rate limits, for which discord.py would wait indefinitely."""
 REMOVAL_TRIES = 4
-"""So often a message of a deleted job is tried to be removed."""
+"""Attempts to remove the message of a deleted job."""
 _REACHED = (Fault.OTHER, Fault.CLOSED)
 _log = logging.getLogger(__name__)
 
 
 class MessageSender:
-    """The ways to a message."""
+    """Sends and edits the messages of jobs."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     async def progress(self, job: Job, shown: MessageContent, token: Interaction | None) -> bool:
-        """Show progress; False if the message was deleted, so that there is nothing to edit."""
+        """Show progress; False if the message was deleted and there is nothing to edit."""
         job = await self._placed(job)
         if job.message_id is None:
             await self._noted(job, await self._send(job, shown, nonce=f"{job.nonce}-q"))
@@ -58,7 +58,7 @@ class MessageSender:
         raise error
 
     async def send(self, job: Job, shown: MessageContent, token: Interaction | None) -> None:
-        """Say how a job ended; a failure also in a new message, where the old one is gone."""
+        """Report the end of a job; a failure also in a new message if the old one is gone."""
         error: Exception | None = None
         job = await self._placed(job)
         if job.message_id is not None:
@@ -73,7 +73,7 @@ class MessageSender:
             raise error
 
     async def deliver(self, job: Job, token: Interaction | None) -> bool:
-        """Post the finished pictures; whether there is nothing more to do for now.
+        """Post the finished pictures; False if they could not be posted and the reason was recorded.
 
         Raises:
             FilesError: if a picture is missing.
@@ -94,11 +94,11 @@ class MessageSender:
         return True
 
     def _limit_bytes(self, job: Job, token: Interaction | None) -> int:
-        """How large a file of a job's message may be; by the token it can be more than by the bot's own edit."""
+        """Size limit for a file in a job's message; the token can allow more than the bot's own edit."""
         return limit_in(self._app, job.guild_id) if token is None or token.is_expired() else limit_of(token)
 
     async def _explained(self, job: Job, error: Exception) -> Sentence | None:
-        """Write down why a post found no way; None if it is to be tried again soon."""
+        """Record the reason for a failed post; None if it will be retried soon."""
         fault, post = fault_of(error), self._app.service.post
         if fault is Fault.PASSING:
             return None
@@ -115,7 +115,7 @@ class MessageSender:
         return why
 
     async def _post(self, delivery: Delivery, token: Interaction | None) -> int:
-        """Post by the first way that is open; with smaller files, or without words, where that is what hinders."""
+        """Post by the first way that works; with smaller files or without the prompt if Discord refuses those."""
         job, limit = delivery.job, self._limit_bytes(delivery.job, token)
         shown = message.finished(delivery)
         while True:
@@ -124,7 +124,7 @@ class MessageSender:
             except discord.HTTPException as exc:
                 fault = fault_of(exc)
                 if fault is Fault.TOO_LARGE and limit > FILE_BYTES // 20:
-                    # A larger limit of the person's holds no more where the bot edits by itself.
+                    # The person's larger limit does not apply to the bot's own edits.
                     own = limit_in(self._app, job.guild_id)
                     limit = own if limit > own else limit // 2
                     smaller = await self._app.service.post.begin(job.id, limit_bytes=limit)
@@ -147,14 +147,14 @@ class MessageSender:
         return await self._send(job, shown, nonce=job.nonce)
 
     async def _edited(self, job: Job, shown: MessageContent, token: Interaction | None) -> bool:
-        """Whether a job's message could be edited; what may pass, or hinders a new message as well, is raised."""
+        """Edit a job's message; False if a new one is needed. Errors that affect new messages too are raised."""
         edited, error = await self._edit(job, shown, token)
         if error is not None and not edited and fault_of(error) not in _REACHED:
             raise error
         return edited
 
     async def _edit(self, job: Job, shown: MessageContent, token: Interaction | None) -> tuple[bool, Exception | None]:
-        """Edit a job's message by the token, else as the bot; whether that worked, and what hindered it."""
+        """Edit a job's message by the token, else as the bot; return success and the error, if any."""
         error: Exception | None = None
         for own in (False, True):
             if not own and token is None:
@@ -194,19 +194,19 @@ class MessageSender:
         return sent.id
 
     async def _noted(self, job: Job, message_id: int) -> None:
-        """Note which message shows a job; if the job was deleted in this very moment, the message goes too."""
+        """Store the message id of a job; if the job has just been deleted, remove the message too."""
         if not await self._app.service.set_message(job.id, job.channel_id, message_id):
             await remove_message(self._app, replace(job, message_id=message_id))
 
     async def _placed(self, job: Job) -> Job:
-        """The job with its message: if the process ended just after it was answered, nobody noted which that is."""
+        """The job with its message id, which was not stored if the process ended just after the answer."""
         if job.message_id is not None or (found := await self._earlier(job, job.created_at)) is None:
             return job
         await self._app.service.set_message(job.id, job.channel_id, found)
         return replace(job, message_id=found)
 
     async def _earlier(self, job: Job, since: float | None) -> int | None:
-        """A message with this job's buttons that an earlier attempt sent, if it can be looked for."""
+        """The message with this job's buttons that an earlier attempt sent, if the channel can be searched."""
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         after = datetime.fromtimestamp((since or time.time()) - SKEW_S, UTC)
         me = self._app.user
@@ -222,7 +222,7 @@ class MessageSender:
 
 
 async def remove_message(app: App, job: Job) -> None:
-    """Take a job's message out of its channel; where Discord does not let that happen, it stays."""
+    """Delete a job's message from its channel; it stays if Discord does not allow that."""
     if job.message_id is None:
         return
     message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(job.message_id)

@@ -1,7 +1,7 @@
-"""Keeps the messages of jobs up to date: one coalescing editor a channel. Event loop.
+"""Message updater: keeps the messages of jobs up to date, with one coalescing editor per channel. Event loop.
 
-The newest state wins: an editor reads it when it is about to write, so nothing is ever queued. The loop never waits for
-Discord. Progress that finds no open way is dropped; the end of a job is tried until Discord has it.
+The newest state wins: an editor reads it just before writing, so updates are never queued. The event loop never waits
+for Discord. Progress that cannot be sent is dropped; the end of a job is retried until Discord has it.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, ExternalWait
 
 LOOK_S = 0.5
-"""Least time between two looks at a job, in case it ended."""
+"""Minimum time between two checks of a job for its end."""
 LEAST_PAUSE_S = 0.05
 QUEUE_S = 15.0
-"""Least time between two edits of a job that waits."""
+"""Minimum time between two edits for a waiting job."""
 PACE_S = 1.0
-"""Least time between two edits in a channel, but for jobs that ended."""
+"""Minimum time between two edits in a channel, except for ended jobs."""
 SHIFT_S, SHIFT = 10.0, 0.25
-"""By so many seconds, and such a share of what is left, a job must end otherwise than was told for others to hear."""
+"""Waiting jobs are updated if a job's end moves by this many seconds and this share of the remaining time."""
 GRACE_S = 5.0
-"""So old a job without a message must be before it gets one: its first answer may be on its way."""
+"""Minimum age of a job without a message before it gets one: its first answer may still be in flight."""
 TOKEN_S = 14 * 60.0
-"""How long an interaction's token is used; Discord ends it after 15 minutes."""
+"""Maximum age of an interaction's token in use; Discord expires it after 15 minutes."""
 MAX_TRIES = 6
-"""So often a cancelled or failed job is told of."""
+"""Attempts to report a cancelled or failed job."""
 _NEVER = float("inf")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
 class TrackedMessage:
-    """What the board knows of one message; times are `time.monotonic`'s."""
+    """The updater's state of one message; times are `time.monotonic`'s."""
 
     job_id: int
     channel_id: int
@@ -57,28 +57,28 @@ class TrackedMessage:
     looked_at: float = -_NEVER
     edited_at: float = -_NEVER
     touched: bool = False
-    """Something may have changed since the last look."""
+    """The job may have changed since the last check."""
     again_at: float = _NEVER
-    """When there is something to show that had to wait."""
+    """Due time of a postponed update."""
     tries: int = 0
     silent: bool = False
-    """Its message was deleted: nothing more until it ends."""
+    """The message was deleted: no updates until the job ends."""
     waits: bool = True
-    """Whether it was queued at the last look."""
+    """The job was queued at the last check."""
     marks: tuple[object, ...] | None = None
     wrong: bool = False
-    """While it waits: the time that it tells was found to be wrong, and is put right soon."""
+    """While waiting: the time shown is known to be wrong and will be corrected soon."""
     told_end_at: float = _NEVER
-    """While it is painted: when it was to end (`time.time`), as those that wait heard last."""
+    """While running: the expected end (`time.time`) last shown to the waiting jobs."""
 
     @property
     def due_at(self) -> float:
-        """When to look next."""
+        """Time of the next check."""
         return min(self.looked_at + LOOK_S if self.touched else _NEVER, self.again_at)
 
 
 class MessageUpdater:
-    """All messages of jobs that have not ended."""
+    """The messages of all jobs that have not ended."""
 
     def __init__(self, app: App, external_wait: ExternalWait) -> None:
         self._app, self._wait = app, external_wait
@@ -92,12 +92,12 @@ class MessageUpdater:
         self._unwatch = app.service.watch(self.touch)
 
     async def recover(self) -> None:
-        """After a start: every job whose message is not final."""
+        """Resume all jobs whose message is not final, after a start."""
         for job in await self._app.service.post.unsettled():
             self.follow(job)
 
     def follow(self, job: Job, interaction: Interaction | None = None, notes: tuple[Sentence, ...] = ()) -> None:
-        """Keep a job's message up to date from now on; `interaction` is the one that its message answers."""
+        """Keep a job's message up to date from now on; its message answers `interaction`."""
         track = self._tracks.setdefault(job.id, TrackedMessage(job.id, job.channel_id))
         if interaction is not None:
             track.interaction, track.notes, track.edited_at = interaction, notes, time.monotonic()
@@ -105,7 +105,7 @@ class MessageUpdater:
 
     @contextmanager
     def answering(self, job_id: int) -> Iterator[None]:
-        """While its first answer is on its way, however long that takes, a job gets no message of its own."""
+        """Send no separate message for the job while its first answer is in flight, however long that takes."""
         self._answering.add(job_id)
         try:
             yield
@@ -113,7 +113,7 @@ class MessageUpdater:
             self._answering.discard(job_id)
 
     def touch(self, job_id: int) -> None:
-        """A job may look different now. Returns at once."""
+        """Mark a job's message as out of date. Returns at once."""
         track = self._tracks.get(job_id)
         if self._closed:
             return
@@ -126,14 +126,14 @@ class MessageUpdater:
         self._stir(track.channel_id)
 
     async def flush(self, timeout_s: float) -> None:
-        """Show what interrupted jobs look like now, before a stop."""
+        """Show the current state of interrupted jobs before a stop."""
         tracks = [track for track in self._tracks.values() if not track.waits]
         shows = [asyncio.create_task(self._show(track, hurry=True)) for track in tracks]
         if shows:
             await asyncio.wait(shows, timeout=timeout_s)
 
     async def close(self) -> None:
-        """End all editors."""
+        """Stop all editors."""
         self._closed = True
         self._unwatch()
         tasks = [*self._editors.values(), *self._finders]
@@ -147,13 +147,13 @@ class MessageUpdater:
             self.follow(view.job)
 
     def _stir(self, channel_id: int) -> None:
-        """Have the channel's editor look; begin one where there is none."""
+        """Wake the channel's editor, or start one."""
         self._stirred.setdefault(channel_id, asyncio.Event()).set()
         if channel_id not in self._editors:
             self._editors[channel_id] = asyncio.create_task(self._edit(channel_id), name=f"editor {channel_id}")
 
     async def _edit(self, channel_id: int) -> None:
-        """Edit one channel's messages, one after the other, until there is nothing to show."""
+        """Edit one channel's messages in turn until nothing is left to show."""
         try:
             while due := [t for t in self._tracks.values() if t.channel_id == channel_id and t.due_at < _NEVER]:
                 track = min(due, key=lambda item: item.due_at)
@@ -167,13 +167,13 @@ class MessageUpdater:
             self._stirred.pop(channel_id, None)
 
     async def _pause(self, channel_id: int, pause_s: float) -> None:
-        """Sleep so long, or until something in the channel changes."""
+        """Sleep for `pause_s`, or until something in the channel changes."""
         stirred = self._stirred[channel_id]
         stirred.clear()
         await self._wait(_happens(stirred, pause_s), FOR_A_TIME)
 
     async def _show(self, track: TrackedMessage, *, hurry: bool = False) -> None:
-        """Look at a job and bring its message up to date, if it is time; whatever goes wrong, others go on."""
+        """Check a job and update its message if it is due; an error does not affect other messages."""
         track.touched, track.again_at, track.looked_at = False, _NEVER, time.monotonic()
         if track.job_id in self._answering:
             track.again_at = track.looked_at + LOOK_S
@@ -188,7 +188,7 @@ class MessageUpdater:
                 await self._tell(track, view)
             else:
                 await self._progress(track, view, hurry)
-        except Exception as exc:  # An editor must outlive whatever one message brings.
+        except Exception as exc:  # An editor must survive any error of one message.
             error_id = new_error_id()
             _log.exception("a message could not be edited", extra=about(job=track.job_id, error_id=error_id))
             self._later(track, exc)
@@ -214,7 +214,7 @@ class MessageUpdater:
             track.edited_at, track.wrong = time.monotonic(), False
 
     def _is_time(self, track: TrackedMessage, view: JobView) -> bool:
-        """Whether progress may be shown now; else it is put off."""
+        """True if progress may be shown now; otherwise postpone it."""
         job, now = view.job, time.monotonic()
         if track.silent:
             return False
@@ -223,14 +223,14 @@ class MessageUpdater:
         same_channel = (t.edited_at for t in self._tracks.values() if t.channel_id == track.channel_id)
         at = max(track.edited_at + interval_s, max(same_channel) + PACE_S)
         if job.message_id is None:
-            # A clock that was set back does not make it wait longer.
+            # A clock that was set back does not prolong the wait.
             at = max(at, min(track.since + GRACE_S, now + job.created_at + GRACE_S - time.time()))
         if at > now:
             track.again_at = at
         return at <= now
 
     async def _deliver(self, track: TrackedMessage, job: Job) -> None:
-        """Post the finished pictures; again and again until Discord has them or the channel is gone."""
+        """Post the finished pictures, retrying until Discord has them or the channel is gone."""
         try:
             done = await self._sender.deliver(job, self._token(track))
         except FilesError as exc:
@@ -244,7 +244,7 @@ class MessageUpdater:
                 self._forget(track)
 
     async def _tell(self, track: TrackedMessage, view: JobView) -> None:
-        """Say in its message how a job ended without a picture."""
+        """Show in the job's message that it ended without a picture, and why."""
         job = view.job
         if not job.told:
             try:
@@ -258,7 +258,7 @@ class MessageUpdater:
         self._forget(track)
 
     def _places_moved(self, *, wrong: bool = False) -> None:
-        """A job left the queue, or ends otherwise than was thought: those that wait have other places or times now."""
+        """Mark waiting jobs for an update: their places or times changed as a job left the queue or its end moved."""
         for track in self._tracks.values():
             if track.waits:
                 track.touched, track.wrong = True, track.wrong or wrong
@@ -275,7 +275,7 @@ class MessageUpdater:
             self._places_moved()
 
     def _token(self, track: TrackedMessage) -> Interaction | None:
-        """The interaction that the message answers, as long as its token lives."""
+        """The interaction that the message answers, while its token is valid."""
         interaction = track.interaction
         if interaction is None:
             return None
@@ -286,12 +286,12 @@ class MessageUpdater:
 
 
 def _shifted(told_at: float, end_at: float) -> bool:
-    """Whether a job ends so much earlier or later than was told that those that wait should hear of it."""
+    """True if a job's end moved far enough from the time shown to update the waiting jobs."""
     return abs(end_at - told_at) > max(SHIFT_S, SHIFT * (end_at - time.time()))
 
 
 async def _happens(event: asyncio.Event, within_s: float) -> bool:
-    """Whether an event is set within some seconds."""
+    """Wait for an event; False if it is not set within `within_s` seconds."""
     try:
         async with asyncio.timeout(within_s):
             return await event.wait()

@@ -1,7 +1,7 @@
-"""What simcord's page lacks to be used while pictures grow in it: clicks that always count, and clocks that run.
+"""Patches for simcord's page to be usable during jobs: clicks that always count, and running clocks.
 
-Both reach into simcord's inner names, for want of public ones; simcord is pinned, and the tests that drive the page in
-a browser go red where a name is gone. Event loop.
+Both use simcord's private names, for lack of public ones; simcord is pinned, and the tests that drive the page in a
+browser fail if a name is gone. Event loop.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).with_suffix(".js")
 CARRIER = "/session.js"
-"""The part of the page's own scripts to which ours is appended: it may run nothing that comes from elsewhere."""
+"""The page's script to which ours is appended: the page may not run scripts from elsewhere."""
 
 
 def run_clocks(page: Preview) -> None:
-    """Have the page run SCRIPT. To be called before the page is opened."""
+    """Make the page run SCRIPT. Call it before the page is opened."""
     serve, script = page._server._static, SCRIPT.read_text("utf-8")
 
     async def with_script(request: web.Request) -> web.Response:
@@ -34,10 +34,10 @@ def run_clocks(page: Preview) -> None:
 
 
 def act_in_turn(page: Preview) -> asyncio.Lock:
-    """Let what somebody does on the page count although the channel has changed since, as Discord does.
+    """Accept an action on the page although the channel has changed since, as Discord does.
 
-    simcord refuses it while something else is published, and when the page was drawn before the newest edit: while a
-    picture grows that is every third click. Returns what is to be held while something is published.
+    simcord refuses it during another publication, and if the page was drawn before the newest edit: every third click
+    while a job runs. Returns the lock to hold during a publication.
     """
     act, turn = page._action, asyncio.Lock()
 

@@ -1,7 +1,7 @@
 """The local preview: the same client, commands, queue and models behind a page that looks like a Discord channel.
 
-simcord takes Discord's place in this very process. Its clock is set to the real time and moved along; what the bot
-edits by itself is published as it comes. Event loop.
+simcord simulates Discord in this process. Its clock follows the real time; the bot's own edits are published as they
+occur. Event loop.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 TICK_S = 0.25
 SETTLE_S = 60.0
-"""How long a person's action may keep the bot busy before the page says that it does not answer."""
+"""Time limit of a person's action before the page reports that the bot does not answer."""
 GUILD_ID = 1_000_000_000_000_000_001
-"""The same each time, so that the server's gallery and settings are still there."""
+"""Constant, so that the server's gallery and settings persist."""
 T = TypeVar("T")
 
 
 class Waits:
-    """The bot's waits, so that simcord knows them as such; those for a time follow the real clock."""
+    """Register the bot's waits with simcord; timed waits follow the real clock."""
 
     env: simcord.Env | None = None
 
@@ -46,7 +46,7 @@ class Waits:
         if self.env is None:
             return await awaitable
         if reason == FOR_A_TIME:
-            # Begun in a context of its own it is no work of the bot's to simcord, which would wait for its end.
+            # A separate context hides the task from simcord, which would otherwise wait for its end.
             awaitable = contextvars.Context().run(asyncio.create_task, _result(awaitable))
         result: T = await self.env.external_wait(awaitable, reason=reason)
         return result
@@ -85,11 +85,11 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
         import simcord
     except ImportError as exc:
         raise BotError("preview_needs_packages") from exc
-    # simcord looks at a client of its own, without intents; discord.py warns of that, and nobody need hear it.
+    # simcord creates its own client without intents; discord.py's warning about it is useless here.
     logging.getLogger("discord.state").addFilter(lambda record: "intent seems to be disabled" not in str(record.msg))
     client.forgetful_discord, client.fetch = True, lambda address: client.http.get_from_cdn(address)
     env = waits.env = simcord.Env(client, check_errors=False, settle_timeout=SETTLE_S)
-    # Ids are made from the time, which begins anew each time: so these are the same at every start.
+    # Ids derive from the simulated time, which starts afresh: they are the same at every start.
     channel, viewers = _furnish(env)
     env.backend.clock.advance(_behind_s(env))
     try:
@@ -110,7 +110,7 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
                         task.cancel()
                     await asyncio.gather(*tasks, return_exceptions=True)
     finally:
-        waits.env = None  # What is done from here on is no work of the bot's to simcord.
+        waits.env = None  # From here on, simcord does not treat tasks as the bot's work.
         await client.close()
         await env.shutdown()
 
@@ -126,14 +126,14 @@ def _furnish(env: simcord.Env) -> tuple[simcord.ChannelHandle, list[simcord.Memb
 
 
 async def _tick(env: simcord.Env) -> None:
-    """Move the simulated clock along with the real one, whatever else goes on."""
+    """Keep the simulated clock in step with the real one."""
     while True:
         env.backend.advance_clock(max(0.0, _behind_s(env)))
         await asyncio.sleep(TICK_S)
 
 
 async def _publish(channel: simcord.ChannelHandle, page: Preview, turn: asyncio.Lock) -> None:
-    """Publish what changed in the channel without anybody's doing."""
+    """Publish changes in the channel that no action on the page caused."""
     from simcord.backend.errors import SetupError
 
     shown: object = None
@@ -146,7 +146,7 @@ async def _publish(channel: simcord.ChannelHandle, page: Preview, turn: asyncio.
                     await page.refresh()
                 shown = seen
         except (SetupError, TimeoutError):
-            continue  # Somebody is at it; that publishes as well.
+            continue  # An action is in progress, which publishes as well.
 
 
 async def _result(awaitable: Awaitable[T]) -> T:
