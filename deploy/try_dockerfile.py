@@ -97,7 +97,7 @@ class Image:
         return _PATH.sub(f"{self.root}/", text)
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of a process in the image: ENV, and of this shell's only settings of pip and OpenMP."""
+        """Build the environment of a process in the image: ENV, and of this shell's only settings of pip and OpenMP."""
         path = f"{self.root / 'usr/local/bin'}:/usr/local/bin:/usr/bin:/bin"
         kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "OMP_"))}
         env = {"HOME": "/nonexistent", "LANG": "C.UTF-8", **kept, **self.env}

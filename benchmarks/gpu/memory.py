@@ -29,7 +29,7 @@ WARM_JOBS = 40
 
 
 def share(here: Here) -> list[Figure]:
-    """Test less and less memory: all cutouts at once, in groups, a smaller picture, none; each a picture or an error."""
+    """Test shrinking memory: all cutouts at once, in groups, a smaller picture, none; each a picture or an error."""
     models = tiny_models() if here.tiny else models_of(CASES["512-real"], here.device)
     side, cutouts = (128, 8) if here.tiny else (512, 32)
     settings = Settings(size=Size(side, side), cutouts=cutouts, steps=5000, start="random", seed=1)
