@@ -1,5 +1,4 @@
-"""The log has one line for each change of a job's state, compared with the changes that the database itself recorded.
-"""
+"""The log has one line for each change of a job's state, compared with changes that the database recorded."""
 
 from __future__ import annotations
 
