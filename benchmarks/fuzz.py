@@ -1,9 +1,9 @@
 """`python -m benchmarks.fuzz [TARGET ...]`: search for inputs that our own readers do not expect.
 
-atheris records which lines an input reaches, and mutates inputs that reach new ones. The allowed results of each target
-are in tests/faults/fuzzing.py: anything else is a finding, whose input is kept in the folder. The corpus, which starts
-with the tests' own hostile files, is kept there too, and the next run continues from it. A table goes to standard
-output, all figures to a JSON file; the exit status is 1 if something was found, or nothing could be fuzzed.
+atheris records the lines that an input reaches, and mutates inputs that reach new ones. The allowed results of each
+target are in tests/faults/fuzzing.py: anything else is a finding, and its input is kept in the folder. The corpus,
+which starts with the tests' own hostile files, is kept there too, and the next run continues from it. A table goes to
+standard output, all figures to a JSON file; the exit status is 1 if something was found, or nothing could be fuzzed.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _figure(said: bytes, name: bytes) -> int:
 
 
 def _finding(said: bytes, status: int) -> str:
-    """The process's last message about why it ended, and the input's file."""
+    """Return the process's last message about why it ended, and the input's file."""
     text = said.decode("utf-8", "replace")
     _, raised, trace = text.rpartition("Traceback (most recent call last)")
     errors = [line for line in trace.splitlines() if raised and re.match(r"[A-Za-z_][\w.]*(: |$)", line)]

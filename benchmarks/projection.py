@@ -1,10 +1,10 @@
-"""A step on a T4, projected from bytes, operations and launches: `python -m benchmarks.projection`.
+"""Projected time of a step on a T4, from bytes, operations and launches: `python -m benchmarks.projection`.
 
-Nothing is timed: each operation of a step on this CPU is counted, as a GPU would carry it out, and takes on the T4 as
-long as its arithmetic or its way through the memory, whichever is longer, and no less than a replayed one. That is a
-step as a CUDA graph. One operation after the other, the host queues them while the GPU works: the step takes as long as
-the slower of the two. Ours is counted in bfloat16, which has as many bytes as the float16 of a T4; the plain loop in
-float32.
+Nothing is timed. Each operation of a step on this CPU is counted as a GPU would execute it. Its time on the T4 is that
+of its arithmetic or of its memory traffic, whichever is longer, and at least the shortest time of an operation in a
+graph. Their sum is a step as a CUDA graph. Without a graph, the host queues operations one by one while the GPU works,
+and the step takes as long as the slower of the two. Ours is counted in bfloat16, which has as many bytes as the float16
+of a T4; the plain loop in float32.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NAMES = ("aten.empty", "aten.new_empty", "aten.empty_like")
 
 @dataclass
 class Cost:
-    """What a step takes: operations, bytes that are read and written, seconds as a graph, calls."""
+    """Cost of a step: operations, bytes read and written, seconds as a graph, calls."""
 
     flop: float = 0.0
     bytes: float = 0.0
@@ -48,7 +48,7 @@ class Cost:
 
     @property
     def eager_s(self) -> float:
-        """Seconds, one operation after the other."""
+        """Seconds without a graph, one operation after the other."""
         return max(self.replayed_s, self.calls * LAUNCH_S)
 
 
@@ -86,12 +86,12 @@ def _is_view(func: Any) -> bool:  # noqa: ANN401
 
 
 def _size(tensor: Tensor) -> int:
-    """Bytes in memory; an expanded tensor has fewer than its elements suggest."""
+    """Count bytes in memory; an expanded tensor has fewer than its elements suggest."""
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
 
 
 def _operations(func: Any, args: Any, kwargs: Any, result: Any) -> float:  # noqa: ANN401
-    """Operations of products; attention on a CPU, which torch's own counter omits, by formula."""
+    """Count operations of products; attention on a CPU, which torch's own counter omits, by formula."""
     name = str(func)
     if "scaled_dot_product" in name:
         query, key = (args[1], args[2]) if "backward" in name else (args[0], args[1])
@@ -113,7 +113,7 @@ def _as_on_a_gpu() -> Iterator[None]:
 
 
 def cost_of(case: Case, side: str) -> Cost:
-    """Cost of one step of a side on a T4."""
+    """Compute the cost of one step of a side on a T4."""
     models = models_of(case, "cpu", "bf16" if side == "ours" else "fp32")
     with _as_on_a_gpu(), patch("generator.models.winograd.suits", lambda *_: False):
         if side == "ours":

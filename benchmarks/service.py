@@ -39,7 +39,7 @@ class Times:
     """Seconds that the thread spent: in each call, on each job from its first call to its last, and without a job.
 
     Attributes:
-        ended_at: when the last call ended; None while no job waits.
+        ended_at: end of the last call; None while no job waits.
     """
 
     spent_s: dict[str, float] = field(default_factory=dict)
@@ -70,43 +70,43 @@ class WatchedDream:
 
     @property
     def finished(self) -> bool:
-        """As the dream's."""
+        """As in the dream."""
         return self._dream.finished
 
     @property
     def progress(self) -> Progress:
-        """As the dream's."""
+        """As in the dream."""
         return self._dream.progress
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """As the dream's."""
+        """As in the dream."""
         return self._dream.warnings
 
     def step(self) -> Progress:
-        """As the dream's."""
+        """As in the dream."""
         began = time.monotonic()
         progress = self._dream.step()
         self._times.note("steps", began)
         return progress
 
     def preview(self) -> Image.Image:
-        """As the dream's."""
+        """As in the dream."""
         began = time.monotonic()
         image = self._dream.preview()
-        # After the last step that is the picture itself.
+        # After the last step, the preview is the picture itself.
         self._times.note("last decode" if self._dream.finished else "previews", began)
         return image
 
     def snapshot(self) -> bytes:
-        """As the dream's."""
+        """As in the dream."""
         began = time.monotonic()
         data = self._dream.snapshot()
         self._times.note("snapshots", began)
         return data
 
     def picture(self) -> Picture:
-        """As the dream's."""
+        """As in the dream."""
         began = time.monotonic()
         picture = self._dream.picture()
         self._times.note("last decode", began)
@@ -114,12 +114,12 @@ class WatchedDream:
 
 
 class WatchedDreamer(GeneratorEngine):
-    """The bot's dreamer, timed."""
+    """The bot's engine, timed."""
 
     times: Times
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
-        """As the dreamer's."""
+        """As in the engine."""
         self.times.begin_job()
         began = time.monotonic()
         dream = super().begin(request, parent)
@@ -127,7 +127,7 @@ class WatchedDreamer(GeneratorEngine):
         return WatchedDream(dream, self.times)
 
     def is_unsafe(self, image: Image.Image) -> bool:
-        """As the dreamer's."""
+        """As in the engine."""
         began = time.monotonic()
         unsafe = super().is_unsafe(image)
         self.times.note("safety check", began)
@@ -140,13 +140,13 @@ class Served:
 
     seconds: float
     first_preview_s: float
-    """From the order until a message could show the first preview; nothing else was being generated."""
+    """From submission until a message could show the first preview; nothing else was being generated."""
     memory_mib: list[float]
     """After each job, of this process."""
 
 
 class Counter:
-    """Client of a service: orders pictures and takes the results like the frontend, but discards them."""
+    """Client of a service: submits jobs and takes the results like the frontend, but discards them."""
 
     def __init__(self, service: Service) -> None:
         self._service, self._changed = service, asyncio.Condition()
@@ -154,7 +154,7 @@ class Counter:
         service.watch(self._hear)
 
     async def order(self, person: int, prompt: str, settings: dict[str, object]) -> int:
-        """Order a picture and return its job number."""
+        """Submit a job and return its number."""
         who = Requester(guild_id=1, channel_id=1, user_id=person)
         return (await self._service.submissions.submit(who, JobSpec(prompt=prompt, settings=settings))).job.id
 
@@ -183,9 +183,9 @@ class Counter:
 async def serve(
     service: Service, times: Times, jobs: int, settings: dict[str, object], waiting: int, warm_up: int = 0
 ) -> Served:
-    """Paint them all while `waiting` jobs wait at any time; the first alone, to see when its preview comes.
+    """Run all jobs while `waiting` jobs wait at any time; the first one alone, to time its preview.
 
-    Before it so many others are painted that do not count.
+    Warm-up jobs that do not count run before it.
     """
     gate, counter, memory = asyncio.Semaphore(waiting + 1), Counter(service), []
 
@@ -216,7 +216,7 @@ def _resident_mib() -> float:
 async def measure(
     jobs: int, settings: dict[str, object], device: str, waiting: int, warm_up: int = 0
 ) -> tuple[Served, Times]:
-    """A run of jobs through the whole service: its database, its files, its thread."""
+    """Run jobs through the whole service: its database, its files, its thread."""
     engine, times = WatchedDreamer("starter", device, 1.1), Times()
     engine.times = times
     base = engine.load()

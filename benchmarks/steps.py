@@ -124,7 +124,7 @@ def _peak_mib(device: str) -> float:
 
 
 def _forget_peak(device: str) -> None:
-    """What loading took does not count."""
+    """Exclude the time of loading."""
     if on_gpu(device):
         torch.cuda.reset_peak_memory_stats(device)
     else:
@@ -132,7 +132,7 @@ def _forget_peak(device: str) -> None:
 
 
 def compare(case: Case, sides: list[str], rounds: int, threads: int, device: str) -> dict[str, dict[str, list[float]]]:
-    """Rounds of each side after one warm-up round, and its memory."""
+    """Time the rounds of each side after one warm-up round, and measure its memory."""
     running = {side: Side(case, side, threads, device) for side in sides}
     for side in running.values():
         side.round()
@@ -152,7 +152,7 @@ def compare(case: Case, sides: list[str], rounds: int, threads: int, device: str
 
 
 def rows_of(case: Case, figures: dict[str, dict[str, list[float]]]) -> list[list[str]]:
-    """A table row for each side that ours is compared with."""
+    """Build a table row for each side that ours is compared with."""
     ours = figures["ours"]
     rows = []
     for name, theirs in figures.items():

@@ -2,9 +2,9 @@
 
     python deploy/try_dockerfile.py build/image
 
-ENV, WORKDIR, COPY, RUN, HEALTHCHECK and ENTRYPOINT are obeyed with every path of the image moved below that folder, in
-a clean environment and a virtual environment of their own. Steps that make users need an image and are named and left
-out. Then what was made is tried: the health check without a bot and beside one that lives, a picture, the doctor.
+ENV, WORKDIR, COPY, RUN, HEALTHCHECK and ENTRYPOINT are executed with every path of the image moved below that folder,
+in a clean environment and a virtual environment of their own. Steps that create users need an image; they are listed
+and skipped. The result is then tested: the health check without a bot and beside a running one, a picture, the doctor.
 It needs the network for pip, and about 8 GB.
 """
 
@@ -25,7 +25,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
 MOVED = ("app", "build", "data", "opt", "var")
-"""Folders at the image's root that the Dockerfile makes or fills."""
+"""Folders at the image's root that the Dockerfile creates or fills."""
 NEEDS_AN_IMAGE = (
     "apt-get update",
     "useradd",
@@ -36,11 +36,11 @@ BEATING = (
 )
 _PATH = re.compile(rf"(?<![\w./-])/(?=(?:{'|'.join(MOVED)})(?:[/\s\"':]|$))")
 _OPTIONS = re.compile(r"(?:--[\w-]+(?:=\S+)?\s+)*")
-"""What stands between RUN and its command."""
+"""Options between RUN and its command."""
 
 
 class StepFailed(Exception):
-    """A step of the Dockerfile, or of what is tried afterwards, did not do what it should."""
+    """A step of the Dockerfile, or of the tests after it, failed."""
 
 
 @dataclass
@@ -49,9 +49,9 @@ class Image:
 
     Attributes:
         root: stands for `/`.
-        context: where COPY takes files from.
-        env: what ENV has set, paths moved below root.
-        folder: where the next step runs.
+        context: source folder of COPY.
+        env: variables set by ENV, paths moved below root.
+        folder: working folder of the next step.
         health: the command of HEALTHCHECK.
         entry: the command of ENTRYPOINT.
         left_out: steps that need a real image.
@@ -69,10 +69,10 @@ class Image:
         self.folder = self.root
 
     def follow(self, name: str, text: str) -> None:
-        """Obey one instruction.
+        """Execute one instruction.
 
         Raises:
-            StepFailed: if it cannot be obeyed, or its command fails.
+            StepFailed: if it cannot be executed, or its command fails.
         """
         if name == "FROM":
             self.env, self.folder = {}, self.root
@@ -93,18 +93,18 @@ class Image:
             raise StepFailed(f"{name} is not known here.")
 
     def moved(self, text: str) -> str:
-        """A text with every path of the image below the folder that stands for its root."""
+        """Move every path of the image in a text below the folder that stands for its root."""
         return _PATH.sub(f"{self.root}/", text)
 
     def environment(self) -> dict[str, str]:
-        """What a process of the image sees: what ENV has set, and of this shell's only settings of pip and OpenMP."""
+        """Build the environment of a process in the image: ENV, and of this shell's only settings of pip and OpenMP."""
         path = f"{self.root / 'usr/local/bin'}:/usr/local/bin:/usr/bin:/bin"
         kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "OMP_"))}
         env = {"HOME": "/nonexistent", "LANG": "C.UTF-8", **kept, **self.env}
         return env | {"PATH": self.env.get("PATH", path).replace("$PATH", path)}
 
     def call(self, command: Sequence[str], *, may_fail: bool = False) -> tuple[int, str]:
-        """Run a command as a process of the image; its exit status and all that it says.
+        """Run a command as a process of the image; return its exit status and output.
 
         Raises:
             StepFailed: if it fails and may not.
@@ -133,7 +133,7 @@ class Image:
         if sources[0].startswith("--from="):
             if sources[1:] != [target]:
                 raise StepFailed("COPY --from is known here only from a path to the same path.")
-            return  # Both stages live in one folder, so it is there already.
+            return  # Both stages share one folder, so it is there already.
         place = self.folder / self.moved(target)
         for source in (self.context / name for name in sources):
             if source.is_dir():
@@ -144,7 +144,7 @@ class Image:
 
 
 def instructions(text: str) -> Iterator[tuple[str, str]]:
-    """The instructions of a Dockerfile with what follows them, comments and continued lines resolved."""
+    """Parse the instructions of a Dockerfile with their arguments, comments and continued lines resolved."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     for line in re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines():
         if line.strip():
@@ -153,7 +153,7 @@ def instructions(text: str) -> Iterator[tuple[str, str]]:
 
 
 def build(dockerfile: Path, context: Path, root: Path) -> Image:
-    """Follow a Dockerfile; `root` is made and must not be there yet.
+    """Follow a Dockerfile; `root` is created and must not exist yet.
 
     Raises:
         StepFailed: naming the step.
@@ -174,10 +174,10 @@ def build(dockerfile: Path, context: Path, root: Path) -> Image:
 
 
 def try_out(image: Image) -> None:
-    """See that what was made works: health, a picture, the doctor, and that nothing is written outside of /data.
+    """Test the result: health, a picture, the doctor, and that nothing is written outside of /data.
 
     Raises:
-        StepFailed: naming what does not.
+        StepFailed: naming the check that failed.
     """
     before = _files(image.root)
     status, said = image.call(image.health, may_fail=True)
@@ -203,7 +203,7 @@ def try_out(image: Image) -> None:
 
 
 def sizes(image: Image) -> Mapping[str, int]:
-    """Bytes of each folder of the image that has any."""
+    """Count bytes of each folder of the image that has any."""
     found = {}
     for name in ("opt", "app"):
         paths = (path for path in (image.root / name).rglob("*") if path.is_file() and not path.is_symlink())
@@ -212,7 +212,7 @@ def sizes(image: Image) -> Mapping[str, int]:
 
 
 def main() -> int:
-    """The exit status: 0, or 1 after a sentence that names the step that failed."""
+    """Return the exit status: 0, or 1 after a sentence that names the failed step."""
     parser = argparse.ArgumentParser(description="Follow the Dockerfile in a folder, and try what comes of it.")
     parser.add_argument("folder", type=Path, help="stands for the image's root; must not be there yet")
     root = parser.parse_args().folder

@@ -1,8 +1,8 @@
-"""Write into docs/architecture.md who imports whom and what each module is for: `python -m docs.make_diagrams`.
+"""Generate the import diagrams and module tables of docs/architecture.md: `python -m docs.make_diagrams`.
 
 The graph is read from the code with grimp, the library that import-linter uses. A package counts as one box, an arrow
-means "imports", and an arrow that follows from two others is left out. What a module is for is the first sentence of
-its docstring. tests/test_architecture.py sees that the committed document is that of the code.
+means "imports", and an arrow implied by two others is left out. The description of a module is the first sentence of
+its docstring. tests/test_architecture.py checks that the committed document matches the code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EVERYWHERE: Mapping[str, frozenset[str]] = {
     "bot": frozenset({"config", "environment", "errors", "log", "texts", "waiting"}),
     "generator": frozenset({"errors", "messages", "settings", "__main__"}),
 }
-"""What nearly everything uses, or what only starts the rest: left out, since it would hide the shape."""
+"""Modules that nearly all others import, or that only start the rest: left out, since they would hide the structure."""
 OF_ALL = "generator"
 """In the diagram of bot/ the other package is one box."""
 
@@ -32,7 +32,7 @@ Edges = dict[str, set[str]]
 
 
 def edges_of(package: str) -> Edges:
-    """Which parts of a package import which, by their names; the public names of the generator are one part."""
+    """Return the imports between parts of a package, by name; the public names of the generator are one part."""
     graph = grimp.build_graph("bot", "generator", cache_dir=None, exclude_type_checking_imports=True)
     edges: Edges = {}
     for module in graph.modules:
@@ -44,13 +44,13 @@ def edges_of(package: str) -> Edges:
 
 
 def diagram(edges: Edges) -> str:
-    """The edges as Mermaid, without those that follow from others."""
+    """Write the edges as Mermaid, without those implied by others."""
     lines = [f"    {_box(start)} --> {_box(end)}" for start in sorted(edges) for end in sorted(_needed(edges, start))]
     return "\n".join(["```mermaid", "flowchart TD", *lines, "```"])
 
 
 def modules(package: str) -> str:
-    """A table of the modules of a package, and of the packages in it, with what each is for."""
+    """Write a table of the modules of a package, and of the packages in it, with their descriptions."""
     folder = ROOT / package
     paths = [path for path in folder.rglob("*.py") if path.name != "__init__.py" or path.parent != folder]
     rows = [
@@ -60,7 +60,7 @@ def modules(package: str) -> str:
 
 
 def states() -> str:
-    """The states of a job as Mermaid: from which to which it may go."""
+    """Write the states of a job and their transitions as Mermaid."""
     lines = [f"    [*] --> {JobState.QUEUED}"]
     for old in JobState:
         lines += [f"    {old} --> {new}" for new in JobState if new in TRANSITIONS[old]]
@@ -69,7 +69,7 @@ def states() -> str:
 
 
 def filled(document: str) -> str:
-    """The document with its diagrams and tables as the code is now."""
+    """Return the document with its diagrams and tables updated from the code."""
     parts = {f"imports of {name}": diagram(edges_of(name)) for name in EVERYWHERE}
     parts |= {f"modules of {name}": modules(name) for name in EVERYWHERE}
     parts["states of a job"] = states()
@@ -80,7 +80,7 @@ def filled(document: str) -> str:
 
 
 def _shown(path: Path, folder: Path) -> str:
-    """The path of a module below its package; that of a package's own module is its folder."""
+    """Return the path of a module below its package; that of a package's own module is its folder."""
     name = path.relative_to(folder).as_posix()
     return name.removesuffix("__init__.py")
 
@@ -95,7 +95,7 @@ def _first_sentence(path: Path) -> str:
 
 
 def _part(module: str, package: str) -> str:
-    """The part that a module belongs to; empty for one that is left out."""
+    """Return the part that a module belongs to; empty for one that is left out."""
     first, _, rest = module.partition(".")
     if first != package:
         return OF_ALL if first == OF_ALL else ""
@@ -104,7 +104,7 @@ def _part(module: str, package: str) -> str:
 
 
 def _needed(edges: Edges, start: str) -> set[str]:
-    """The ends that cannot be reached from `start` by way of another end; both ways of a circle stay."""
+    """Remove the ends reachable from `start` by way of another end; in a cycle both edges stay."""
     ends = edges[start]
     return {
         end

@@ -1,7 +1,7 @@
-"""Paint the pictures of README and docs/using.md: `python -m docs.make_images`, or only some by their names.
+"""Generate the pictures of README and docs/using.md: `python -m docs.make_images`, or only some by their names.
 
-Each strip is shown in docs/using.md below its mark, `<!-- strip NAME -->`, once it was painted. All are painted on
-the CPU, with the starter models and given seeds, so that the same machine makes the same files again.
+Each generated strip is shown in docs/using.md below its mark, `<!-- strip NAME -->`. All are generated on the CPU, with
+the starter models and given seeds, so that the same machine makes the same files again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Done = dict[GenerationRequest, Image.Image]
 
 
 def main(names: Sequence[str]) -> None:
-    """Paint what is named, or everything."""
+    """Generate the named pictures, or all of them."""
     known = [*PICTURES, FILM[0], *STRIPS]
     if unknown := set(names) - set(known):
         sys.exit(f"There is no picture {', '.join(sorted(unknown))}, only {', '.join(known)}.")
@@ -43,14 +43,14 @@ def main(names: Sequence[str]) -> None:
 
 
 def request_of(cell: Cell, models: Models) -> GenerationRequest:
-    """The request of a cell, with the settings that the models suggest for its start."""
+    """Build the request of a cell, with the settings that the models suggest for its start."""
     start = str(cell.settings.get("start", models.defaults.get("start")))
     settings = Settings().merged({**models.defaults, **models.starts.get(start, {}), **cell.settings})
     return GenerationRequest(prompt=cell.prompt, settings=settings)
 
 
 def _still(name: str, models: Models, done: Done) -> Image.Image:
-    """A picture of README, or a strip; a picture that several strips show is painted once."""
+    """Make a picture of README, or a strip; a picture in several strips is generated once."""
     if name in PICTURES:
         return _painted(Dream(request_of(PICTURES[name], models), models))
     requests = [request_of(cell, models) for cell in STRIPS[name]]

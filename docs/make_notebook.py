@@ -1,7 +1,7 @@
-"""Run notebooks/imagine.ipynb and keep what it shows: `python -m docs.make_notebook`.
+"""Run notebooks/imagine.ipynb and keep its outputs: `python -m docs.make_notebook`.
 
-Widgets live only while a kernel runs, so they are left out of the kept outputs, and so is all that differs from one
-run to the next without meaning anything: times, versions, ids.
+Widgets live only while a kernel runs, so they are left out of the kept outputs, as are values that differ from run to
+run without meaning: times, versions, ids.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(path: Path, environment: dict[str, str] | None = None) -> NotebookNode:
-    """The notebook with what its cells show when they are run one after the other, in its own folder.
+    """Run the notebook's cells in order, in its own folder, and return it with their outputs.
 
     Raises:
         nbclient.exceptions.CellExecutionError: if a cell fails.
@@ -37,7 +37,7 @@ def execute(path: Path, environment: dict[str, str] | None = None) -> NotebookNo
 
 
 def tidy(notebook: NotebookNode) -> None:
-    """Leave out widgets and whatever changes from run to run."""
+    """Leave out widgets and all values that change from run to run."""
     notebook.metadata = {key: notebook.metadata[key] for key in KEPT_METADATA} | {"language_info": {"name": "python"}}
     for cell in notebook.cells:
         cell.metadata = {}

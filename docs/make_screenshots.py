@@ -1,6 +1,6 @@
-"""Take the pictures of the local preview that the documents show: `python -m docs.make_screenshots`.
+"""Take the screenshots of the local preview for the documents: `python -m docs.make_screenshots`.
 
-It needs a Chromium; the environment variable CHROME names one that is not found by itself.
+It needs a Chromium; the environment variable CHROME names one that is not found automatically.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ FOLDER = Path(__file__).parent / "images"
 CONFIG = "discord: {edit_interval_s: 3.0}\n"
 DONE = re.compile("Done in")
 COLOURS = 256
-"""A page has few colours but for the pictures in it; so the files stay small."""
+"""A page has few colours except for the pictures in it; this palette keeps the files small."""
 GROWN = re.compile(r"step ([2-9]|\d\d) of")
 
 
 def main() -> int:
-    """Play a short scene before the camera."""
+    """Play a short scene and take the screenshots."""
     executable = find_browser()
     if executable is None:
         sys.stderr.write("There is no Chromium here; install one, or name it in the environment variable CHROME.\n")
@@ -59,7 +59,7 @@ def _play(page: PreviewPage) -> None:
 
 
 def _take(page: PreviewPage, name: str, *texts: str) -> None:
-    """Take a picture of the channel's end, or of the message with these texts, and make its file small."""
+    """Take a screenshot of the channel's end, or of the message with these texts, and reduce its file size."""
     path = FOLDER / f"preview-{name}.png"
     page.take(path, page.message(*texts) if texts else None)
     with Image.open(path) as image:

@@ -1,6 +1,6 @@
-"""What the pictures of the documents show: for each strip the words above its pictures, the prompts and the settings.
+"""Contents of the documents' pictures: for each strip the labels above its pictures, the prompts and the settings.
 
-Read by docs/make_images.py, which paints them, and by the tests. No torch.
+Used by docs/make_images.py, which generates them, and by the tests. No torch.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 CELL_PX = 160
 SMALL: Mapping[str, object] = {"size": "128x128", "coarse": 0.0}
-"""Strips are painted small, at one size from the first step on; all else is as the models suggest."""
+"""Strips are generated small, at one size from the first step on; other settings are as the models suggest."""
 NOISE_STEPS = 40
-"""What a start from noise is given here; half of what the starter suggests, to be painted in a few minutes."""
+"""Steps for a start from noise; half of the starter's suggestion, to finish in a few minutes."""
 AUGMENTATIONS = ("flip", "affine", "perspective", "colour", "sharpness", "noise")
 OFF: Mapping[str, object] = dict.fromkeys(AUGMENTATIONS, 0.0)
 
 
 class Cell(NamedTuple):
-    """One picture: the words above it, what is painted, and what is set otherwise."""
+    """One picture: its label, its prompt, and its settings beside the defaults."""
 
     label: str
     prompt: str
@@ -34,7 +34,7 @@ PICTURES: Mapping[str, Cell] = {
 """The pictures of README, at the size that the models suggest."""
 
 FILM = ("timelapse", Cell("a castle at night", "a castle at night", {"seed": 1, "steps": 40}))
-"""The timelapse of README: its file's name, and what is painted."""
+"""The timelapse of README: its file name and its request."""
 
 
 def _varied(prompt: str, setting: str, *values: object, **others: object) -> list[Cell]:
@@ -68,7 +68,7 @@ STRIPS: Mapping[str, list[Cell]] = {
 
 
 def shown(document: str, name: str) -> str:
-    """A document with a strip below the mark of its name, in place of what it showed there; others stay as they are."""
+    """Put a strip into a document below the mark of its name, in place of the earlier one; others stay as they are."""
     mark = f"<!-- strip {name} -->"
     if mark not in document:
         return document

@@ -12,7 +12,7 @@ LINK = re.compile(r"\[`(?P<name>[\w.]+)`\]\(\.\./(?P<path>[\w/]+\.py)#L(?P<line>
 
 
 def relinked(document: str) -> str:
-    """The document with each link at the line of its definition.
+    """Return the document with each link at the line of its definition.
 
     Raises:
         LookupError: if a name is not defined in its file.
@@ -21,7 +21,7 @@ def relinked(document: str) -> str:
 
 
 def line_of(name: str, path: str) -> int:
-    """The line where a function, class or method begins, such as `Class.method`; nested functions likewise.
+    """Return the first line of a function, class or method, such as `Class.method`; nested functions likewise.
 
     Raises:
         LookupError: if the file does not define it.

@@ -1,12 +1,12 @@
-"""Recipes: all that is needed to make a picture again, as JSON and inside a picture's file. No torch; any thread.
+"""Recipes: everything needed to make a picture again, as JSON and inside a picture's file. No torch; any thread.
 
 A recipe (version 1) is an object with four keys: `reverie_recipe`, the version; `request`, with every setting explicit
-and parents nested; `images`, the pictures it needs by their SHA-256, in base64, each once; and `made_with`, which says
-by what the picture was made and changes nothing. A setting that a recipe lacks has its default: a setting that is new
-in the code must mean what there was before by its default, or the version goes up.
+and parents nested; `images`, the pictures it needs by their SHA-256, in base64, each once; and `made_with`, the
+provenance, which changes nothing. A setting that a recipe lacks has its default. The default of a new setting must
+therefore mean the earlier behaviour, or the version goes up.
 
-Recipes come from anywhere. Size, nesting, types, names and pictures are checked before anything is made of them, and
-what is wrong gets a sentence.
+Recipes are untrusted. Size, nesting, types, names and pictures are checked before they are used, and each error has a
+message.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ MAX_RECIPE_CHARACTERS = metadata.MAX_TEXT_BYTES
 MAX_FILE_BYTES = 3 * metadata.MAX_TEXT_BYTES
 
 _MAX_VALUES = 100_000
-"""Commas and brackets outside of the pictures: above the longest recipe, below what takes a tenth of a second to read,
-in which nothing else would run.
+"""Commas and brackets outside of the pictures: more than the longest recipe has, and fewer than take a tenth of a
+second to parse, during which no other thread runs.
 """
 _MAX_FILES = 64
 _AT_ONCE = 2**20
-"""So many characters of base64 are read in one go, in which nothing else runs; a multiple of four."""
+"""Characters of base64 decoded in one call, during which no other thread runs; a multiple of four."""
 
 _REQUEST_KEYS = {"prompt", "models", "settings", "stopped_at", "init_image", "image_prompts", "parent"}
 _Kind = TypeVar("_Kind")
@@ -46,16 +46,16 @@ _Kind = TypeVar("_Kind")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A request, and by what its picture was made, where that is known."""
+    """A request, with the provenance of its picture if known."""
 
     request: GenerationRequest
     made_with: Provenance | None = None
 
 
 def recipe_to_json(recipe: Recipe, *, pictures: bool = True) -> str:
-    """A recipe as one line of ASCII; equal recipes give equal lines.
+    """Write a recipe as one line of ASCII; equal recipes give equal lines.
 
-    Without its `pictures` it is short and tells the rest, but what needs them cannot be painted from it.
+    Without `pictures` it is short and complete except for them; a request that needs pictures cannot run from it.
     """
     made_with = recipe.made_with
     images = recipe.request.images if pictures else ()
@@ -69,7 +69,7 @@ def recipe_to_json(recipe: Recipe, *, pictures: bool = True) -> str:
 
 
 def recipe_from_json(text: str) -> Recipe:
-    """Read what `recipe_to_json` wrote, or what somebody claims it did.
+    """Parse a recipe that claims to come from `recipe_to_json`.
 
     Raises:
         InvalidRequest: with a sentence that says what is wrong.
@@ -85,12 +85,12 @@ def recipe_from_json(text: str) -> Recipe:
 
 
 def request_to_json(request: GenerationRequest, *, pictures: bool = True) -> str:
-    """A recipe that says nothing of what the picture is made with."""
+    """Write a recipe without provenance."""
     return recipe_to_json(Recipe(request=request), pictures=pictures)
 
 
 def request_from_json(text: str) -> GenerationRequest:
-    """The request in a recipe.
+    """Read the request of a recipe.
 
     Raises:
         InvalidRequest: as `recipe_from_json`.
@@ -99,7 +99,7 @@ def request_from_json(text: str) -> GenerationRequest:
 
 
 def read_recipe(data: bytes) -> Recipe:
-    """The recipe in the bytes of a picture that we wrote, or of a recipe's own JSON file.
+    """Read the recipe from a picture file of ours, or from a recipe's own JSON file.
 
     Raises:
         InvalidRequest: if there is none, or it is broken; a sentence says which.
@@ -121,7 +121,7 @@ def read_recipe(data: bytes) -> Recipe:
 
 
 class _Table:
-    """An object of the recipe: it knows where it stands, and gives only values of the type asked for."""
+    """An object of the recipe that knows its path and returns only values of the requested type."""
 
     def __init__(self, content: dict[str, object], where: str, keys: set[str]) -> None:
         self._content, self._where = content, where
@@ -130,14 +130,14 @@ class _Table:
                 _refuse("there is an unknown key {key}", key=repr(where + key[:40]))
 
     def get(self, key: str, kind: type[_Kind]) -> _Kind:
-        """The value at `key`."""
+        """Return the value at `key`."""
         value = self.find(key, kind)
         if value is None:
             _refuse("{key} is missing", key=self._where + key)
         return value
 
     def find(self, key: str, kind: type[_Kind]) -> _Kind | None:
-        """The value at `key`; None where it is null or missing."""
+        """Return the value at `key`; None if it is null or missing."""
         value = self._content.get(key)
         if kind is float and type(value) is int:
             value = float(value) if abs(value) < 2**53 else math.inf
@@ -147,7 +147,7 @@ class _Table:
 
 
 class _Pictures:
-    """The pictures of a recipe, each checked when it is first asked for."""
+    """The pictures of a recipe, each checked on first access."""
 
     def __init__(self, encoded: dict[str, object]) -> None:
         if len(encoded) > MAX_IMAGES:
@@ -155,7 +155,7 @@ class _Pictures:
         self._encoded, self._checked = encoded, dict[str, bytes]()
 
     def get(self, digest: str) -> bytes:
-        """The normalised picture with that SHA-256."""
+        """Return the normalised picture with that SHA-256."""
         if digest not in self._checked:
             self._checked[digest] = self._read(digest)
         return self._checked[digest]
@@ -245,7 +245,7 @@ def _made_with(content: dict[str, object]) -> Provenance:
     files = table.get("files", dict)
     if len(files) > _MAX_FILES or not all(isinstance(value, str) for value in files.values()):
         _refuse("made_with.files is not a list of names with digests")
-    # Recipes of older versions lack some of the rest.
+    # Recipes of older versions lack some of the other keys.
     words = {key: (table.find(key, str) or "")[:100] for key in ("generator", "torch", "device", "precision")}
     threads, at_once = (table.find(key, int) or 0 for key in ("threads", "cutouts_at_once"))
     known = {str(name)[:200]: str(value)[:64] for name, value in files.items()}

@@ -1,7 +1,7 @@
-"""What stands on the easel: models, the dream at hand and its film, without any widget. Kernel's main thread only.
+"""The canvas: models, the current dream and its timelapse, without any widget. Kernel's main thread only.
 
-A dream belongs to one thread, so it is stepped on the kernel's event loop and gives way after each step; that is when
-a press of Stop is heard.
+A dream belongs to one thread, so its steps run on the kernel's event loop and yield after each step; a press of Stop is
+handled then.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _TITLE_CHARACTERS = 32
 Watch = Callable[[Progress], None]
 """Called after each step."""
 Show = Callable[[Image.Image], None]
-"""Called with the contact sheet whenever a picture more is on it."""
+"""Called with the contact sheet after each picture added to it."""
 
 
 class Easel:
-    """Paints requests with its models, one at a time.
+    """Generates requests with its models, one at a time.
 
     Attributes:
-        models: what paints.
-        dream: the dream at hand; None before the first.
+        models: the loaded models.
+        dream: the current dream; None before the first.
     """
 
     def __init__(self, models: Models) -> None:
@@ -53,19 +53,19 @@ class Easel:
         self._stopping = False
 
     def begin(self, request: GenerationRequest) -> None:
-        """Put a new dream up; `go_on` paints it.
+        """Begin a new dream; `go_on` runs it.
 
         Raises:
-            InvalidRequest: if these models cannot paint this.
+            InvalidRequest: if these models do not support the request.
             OutOfMemory: if it does not fit.
         """
         self.dream, self._film = Dream(request, self.models), Timelapse(max_side_px=FILM_SIDE_PX)
 
     async def go_on(self, watch: Watch) -> bool:
-        """Paint until it is finished or `stop` was called; whether it is finished.
+        """Run until it is finished or `stop` was called; True if it is finished.
 
         Raises:
-            InvalidRequest: where nothing was begun.
+            InvalidRequest: if nothing was begun.
             OutOfMemory: if it does not fit.
         """
         dream, self._stopping = self._at_hand(), False
@@ -77,7 +77,7 @@ class Easel:
         return dream.finished
 
     def stop(self) -> None:
-        """Let `go_on` end after the step that it is making; another `go_on` takes the dream up again."""
+        """Let `go_on` end after the current step; another `go_on` resumes the dream."""
         self._stopping = True
 
     async def compare(
@@ -88,12 +88,12 @@ class Easel:
         watch: Watch,
         show: Show,
     ) -> Image.Image:
-        """A contact sheet of the request with each value of one setting, or with each pair of values of two.
+        """Generate a contact sheet of the request with each value of one setting, or each pair of values of two.
 
-        After `stop` it holds the pictures that were finished by then.
+        After `stop` it holds the pictures finished so far.
 
         Raises:
-            InvalidRequest: for a setting or value that there is not, before anything is painted.
+            InvalidRequest: for an unknown setting or value, before anything is generated.
             OutOfMemory: if a picture does not fit.
         """
         rows = _requests(request, across, down)
@@ -111,27 +111,27 @@ class Easel:
         return sheet
 
     def codes(self) -> NDArray[np.int64]:
-        """The numbers `[h, w]` of the codes that the picture at hand is made of.
+        """Return the numbers `[h, w]` of the current picture's codes.
 
         Raises:
-            InvalidRequest: where nothing was begun.
+            InvalidRequest: if nothing was begun.
         """
         return np.asarray(self.models.vqgan.quantise(self._at_hand().latent)[1][0].cpu())
 
     def curve(self) -> Image.Image:
-        """The loss so far.
+        """Draw the loss so far.
 
         Raises:
-            InvalidRequest: where nothing was begun.
+            InvalidRequest: if nothing was begun.
         """
         dream = self._at_hand()
         return loss_curve(dream.losses, dream.request.settings.steps)
 
     def overview(self) -> Image.Image:
-        """The picture at hand, its loss and its codes side by side.
+        """Draw the current picture, its loss and its codes side by side.
 
         Raises:
-            InvalidRequest: where nothing was begun.
+            InvalidRequest: if nothing was begun.
         """
         dream, codes = self._at_hand(), self.codes()
         used = f"{len(np.unique(codes))} of {len(self.models.vqgan.codebook)} codes"
@@ -139,18 +139,18 @@ class Easel:
         return contact_sheet([row], [dream.request.prompt[:_TITLE_CHARACTERS], "loss", used], side_px=256)
 
     def film(self) -> bytes:
-        """How the picture at hand grew, as an animated WebP that carries its recipe.
+        """Encode the timelapse of the current picture as an animated WebP that carries its recipe.
 
         Raises:
-            InvalidRequest: where nothing was begun.
+            InvalidRequest: if nothing was begun.
         """
         return self._film.encode("webp", self._recipe())
 
     def save(self, folder: Path) -> Path:
-        """Save the picture at hand with its recipe, and its film beside it; where the picture is.
+        """Save the current picture with its recipe, and its timelapse beside it; return the picture's path.
 
         Raises:
-            InvalidRequest: where nothing was begun.
+            InvalidRequest: if nothing was begun.
             OSError: if the folder cannot be written to.
         """
         dream = self._at_hand()
@@ -174,7 +174,7 @@ class Easel:
 def _requests(
     request: GenerationRequest, across: tuple[str, Sequence[object]], down: tuple[str, Sequence[object]] | None
 ) -> list[list[GenerationRequest]]:
-    """A request for each place of the sheet."""
+    """Build a request for each cell of the sheet."""
     if not across[1] or (down is not None and not down[1]):
         raise InvalidRequest("There is nothing to compare; give each setting at least one value.")
     below: list[dict[str, object]] = [{}] if down is None else [{down[0]: value} for value in down[1]]

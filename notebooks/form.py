@@ -1,4 +1,4 @@
-"""The controls of a request as ipywidgets: models, words, pictures and every setting that the generator knows.
+"""The controls of a request as ipywidgets: models, prompt, pictures and every setting of the generator.
 
 Kernel's main thread. Written for ipywidgets 8, and for 7, which Colab has.
 """
@@ -16,7 +16,7 @@ from generator import GenerationRequest, ImagePrompt, Settings, model_names, nor
 FIRST = ("size", "steps", "learning_rate", "start", "cutouts", "seed")
 AUGMENTATIONS = ("flip", "affine", "perspective", "colour", "sharpness", "noise")
 NEEDS_PARENT = "parent"
-"""A start that goes on from an earlier picture, which this form has not."""
+"""The start from an earlier picture, which this form lacks."""
 
 _WIDE = widgets.Layout(width="36em")
 _NARROW = widgets.Layout(width="20em")
@@ -24,10 +24,10 @@ _STYLE = {"description_width": "9em"}
 
 
 class Form:
-    """What is to be painted.
+    """Form of a request.
 
     Attributes:
-        models, device, prompt: which models paint where, and the words.
+        models, device, prompt: model set, device, and the prompt.
         controls: a control for each setting, by its name.
         view: all of them, to be displayed.
     """
@@ -48,7 +48,7 @@ class Form:
         self.view = self._laid_out()
 
     def suggest(self, values: Mapping[str, object], starts: Mapping[str, Mapping[str, object]]) -> None:
-        """Put the code's settings, changed by these, into the controls; `starts` is what suits a start otherwise."""
+        """Set the controls to the defaults, changed by `values`; `starts` holds the settings for other starts."""
         self._suggested, self._starts = dict(values), starts
         for name, value in Settings().merged(values).as_dict().items():
             self.controls[name].value = value
@@ -57,7 +57,7 @@ class Form:
         """Put some values into their controls, `prompt` among them.
 
         Raises:
-            InvalidRequest: for an unknown name, or a value that the setting cannot have.
+            InvalidRequest: for an unknown name, or a value that the setting does not allow.
         """
         if "prompt" in values:
             self.prompt.value = values.pop("prompt")
@@ -66,18 +66,18 @@ class Form:
             self.controls[name].value = settings[name]
 
     def settings(self) -> Settings:
-        """The settings as the controls stand.
+        """Read the settings from the controls.
 
         Raises:
-            InvalidRequest: for a size that is none.
+            InvalidRequest: for an invalid size.
         """
         return Settings().merged({name: control.value for name, control in self.controls.items()})
 
     def request(self) -> GenerationRequest:
-        """What the controls ask for.
+        """Build the request from the controls.
 
         Raises:
-            InvalidRequest: where they contradict each other, or a file is no picture.
+            InvalidRequest: if they contradict each other, or a file is no picture.
         """
         settings = self.settings()
         init_image, image_prompt = uploaded(self._init_image.value), uploaded(self._image_prompt.value)
@@ -93,7 +93,7 @@ class Form:
         self.controls["start"].value = "init"
 
     def _suit_start(self, _: object) -> None:
-        """Put in what the models suggest for another start, where they suggest anything."""
+        """Apply the models' suggestions for another start, if there are any."""
         touched = {name for changes in self._starts.values() for name in changes}
         changes = {**self._suggested, **self._starts.get(self.controls["start"].value, {})}
         settings = Settings().merged(changes).as_dict()
@@ -116,19 +116,19 @@ class Form:
         )
 
     def _lines(self, names: Sequence[str]) -> widgets.VBox:
-        """A control a line, with what it does beside it."""
+        """Lay out one control per line, with its explanation beside it."""
         helps = {item.name: item.metadata["help"] for item in fields(Settings)}
         return widgets.VBox([widgets.HBox([self.controls[name], widgets.Label(helps[name])]) for name in names])
 
 
 def uploaded(value: Any) -> bytes | None:  # noqa: ANN401 - ipywidgets' two shapes
-    """The content of what was uploaded, if anything was: a tuple of files in ipywidgets 8, a dict by name in 7."""
+    """Return the content of an upload, if any: a tuple of files in ipywidgets 8, a dict by name in 7."""
     files = list(value.values() if isinstance(value, Mapping) else value)
     return bytes(files[-1]["content"]) if files else None
 
 
 def _control(item: Field[Any]) -> widgets.Widget:
-    """The control that fits a setting's type and range."""
+    """Build the control for a setting's type and range."""
     default, about = Settings().as_dict()[item.name], item.metadata
     if "choices" in about:
         return _dropdown(item.name, tuple(name for name in about["choices"] if name != NEEDS_PARENT), default)

@@ -1,4 +1,4 @@
-"""Pictures of pictures: contact sheets, the curve of the loss, a map of the codes. Pillow and numpy; any thread."""
+"""Contact sheets, the curve of the loss, a map of the codes. Pillow and numpy; any thread."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Grid = Sequence[Sequence[Image.Image | None]]
 
 
 def contact_sheet(rows: Grid, across: Sequence[str], down: Sequence[str] = (), side_px: int = 192) -> Image.Image:
-    """Pictures in rows, with words above each column and, where there are any, left of each row.
+    """Arrange pictures in rows, with a label above each column and, if given, left of each row.
 
-    A missing picture leaves its place empty. Each is made to fit a square of `side_px`.
+    A missing picture leaves its cell empty. Each is scaled to fit a square of `side_px`.
     """
     words_px = max((_width(text) for text in down), default=0) + (2 * GAP_PX if down else 0)
     top_px, cell_px = TEXT_PX + 2 * GAP_PX, side_px + GAP_PX
@@ -44,7 +44,7 @@ def contact_sheet(rows: Grid, across: Sequence[str], down: Sequence[str] = (), s
 
 
 def loss_curve(losses: Sequence[float], steps: int, width_px: int = 320, height_px: int = 192) -> Image.Image:
-    """The loss of each step so far, over the width of all `steps`, with its highest and lowest value."""
+    """Draw the loss of each step so far, over the width of all `steps`, with its highest and lowest value."""
     picture = Image.new("RGB", (width_px, height_px), _PAPER)
     draw, font = ImageDraw.Draw(picture), _font()
     left, right, top, bottom = 52, width_px - 8, 12, height_px - 24
@@ -68,7 +68,7 @@ def loss_curve(losses: Sequence[float], steps: int, width_px: int = 320, height_
 
 
 def code_map(codes: NDArray[np.integer], side_px: int = 192) -> Image.Image:
-    """The numbers `[h, w]` of the codes that a picture is made of, each number in a colour of its own."""
+    """Draw the numbers `[h, w]` of a picture's codes, each number in a colour of its own."""
     turns = codes.astype(np.float64) * _GOLDEN_TURN % 1
     value = 140 + codes.astype(np.int64) * 37 % 116
     layers = np.stack([turns * 255, np.full(codes.shape, 170.0), value], axis=-1).astype(np.uint8)
@@ -80,14 +80,14 @@ def code_map(codes: NDArray[np.integer], side_px: int = 192) -> Image.Image:
 
 
 def jpeg(image: Image.Image, quality: int = 85) -> bytes:
-    """A picture as the bytes of a JPEG file, for a widget or a notebook's output."""
+    """Encode a picture as JPEG, for a widget or a notebook's output."""
     out = BytesIO()
     image.convert("RGB").save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 
 def film_tag(film: bytes, alt: str) -> str:
-    """An animated WebP as an HTML element that holds it; `alt` is plain words without quotes."""
+    """Build an HTML element that holds an animated WebP; `alt` is plain text without quotes."""
     return f'<img alt="{alt}" src="data:image/webp;base64,{b64encode(film).decode()}">'
 
 

@@ -1,7 +1,7 @@
-"""The studio: the form, the buttons, and views in which the picture, its loss and its codes grow. Kernel's main thread.
+"""The studio: the form, the buttons, and live views of the picture, its loss and its codes. Kernel's main thread.
 
-Jupyter and Colab hear buttons only while no cell is running. So a button starts a task and returns, and can be followed
-by another one, while `await studio.paint()` in a cell runs to its end.
+Jupyter and Colab handle buttons only while no cell is running. So a button starts a task and returns, and another
+button can follow, while `await studio.paint()` in a cell runs to its end.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _WIDE = widgets.Layout(width="24em")
 
 
 class Studio:
-    """Paints what the form says, and shows it.
+    """Generates the form's request, and shows it.
 
     Attributes:
         form: the controls of the request.
-        easel: the dream at hand.
+        easel: the current dream.
         view: everything, to be displayed.
 
     Raises:
@@ -53,20 +53,20 @@ class Studio:
         self.view = self._laid_out()
 
     async def paint(self) -> None:
-        """Begin what the form says, and paint until it is finished or stopped.
+        """Begin the form's request, and run until it is finished or stopped.
 
         Raises:
-            GeneratorError: if it cannot be painted; a sentence says why.
+            GeneratorError: if it cannot be generated; a sentence says why.
         """
         self.film.value = ""
         self.easel.begin(self.form.request())
         await self.go_on()
 
     async def go_on(self) -> None:
-        """Go on with what was stopped.
+        """Resume a stopped dream.
 
         Raises:
-            GeneratorError: if it cannot be painted; a sentence says why.
+            GeneratorError: if it cannot be generated; a sentence says why.
         """
         finished = await self.easel.go_on(self._watch)
         dream = self.easel.dream
@@ -76,16 +76,16 @@ class Studio:
             self._say("Finished." if finished else f"Stopped after step {dream.progress.step}.", *dream.warnings)
 
     def stop(self) -> None:
-        """Stop after the step that is being made."""
+        """Stop after the current step."""
         self.easel.stop()
 
     async def compare(
         self, across: str, values: Sequence[object], down: str | None = None, more: Sequence[object] = ()
     ) -> Image.Image:
-        """A contact sheet of the form's request with each value of one setting, or each pair of values of two.
+        """Generate a contact sheet of the form's request with each value of one setting, or each pair of values of two.
 
         Raises:
-            GeneratorError: for a setting or value that there is not, or if it cannot be painted.
+            GeneratorError: for an unknown setting or value, or if it cannot be generated.
         """
         lower = None if down is None else (down, more)
         sheet = await self.easel.compare(self.form.request(), (across, values), lower, self._watch, self._show_sheet)
@@ -93,17 +93,17 @@ class Studio:
         return sheet
 
     def load(self) -> None:
-        """Take up the models that the form names, with the settings that suit them.
+        """Load the models that the form names, with their default settings.
 
         Raises:
-            CheckpointError: if they cannot be loaded; the easel stays as it was.
+            CheckpointError: if they cannot be loaded; the canvas stays as it was.
         """
         self.easel = Easel(load_models(self.form.models.value, self.form.device.value))
         self.form.suggest(self.easel.models.defaults, self.easel.models.starts)
         self._say(f"{self.easel.models.name} is ready on {self.easel.models.device.type}.")
 
     def press(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None] | None:
-        """Carry out, beside the kernel's other work, what a button asks for; None while something is painted."""
+        """Run a button's task beside the kernel's other work; None while another one runs."""
         if self._task is not None and not self._task.done():
             work.close()
             self._say(_BUSY)
@@ -112,7 +112,7 @@ class Studio:
         return self._task
 
     async def _told(self, work: Coroutine[Any, Any, object]) -> None:
-        """What goes wrong is said in the view, since nobody awaits a button's task."""
+        """Show errors in the view, since nobody awaits a button's task."""
         try:
             await work
         except (GeneratorError, OSError) as exc:
@@ -144,7 +144,7 @@ class Studio:
         await self.compare(self.across.value, values, down, more)
 
     def _watch(self, progress: Progress) -> None:
-        """Show a dream as it is after a step."""
+        """Show the state of a dream after a step."""
         dream = self.easel.dream
         if dream is not None:
             self.picture.value = jpeg(dream.preview())
@@ -181,7 +181,7 @@ class Studio:
 
 
 def _sweep(label: str, name: str, values: str) -> tuple[widgets.Dropdown, widgets.Text]:
-    """Which setting to sweep, and the values that somebody types, parted by commas."""
+    """Parse the setting to sweep, and its typed values, separated by commas."""
     names = [_NOTHING, *Settings().as_dict()]
     dropdown = widgets.Dropdown(options=names, value=name, description=label, layout=_WIDE)
     return dropdown, widgets.Text(value=values, description="values", layout=_WIDE)

@@ -1,7 +1,7 @@
-"""A machine with GPUs, as far as torch asks one without touching it.
+"""A simulated machine with GPUs, for the queries of torch that do not touch one.
 
-Only the functions below torch's Python are stood in for. Torch's own checks of arguments stay, and note which GPU is
-asked for. Tensors on these GPUs need `torch._subclasses.FakeTensorMode`: nothing is computed.
+Only the functions below torch's Python are replaced. Torch's own checks of arguments stay, and the requested GPU is
+recorded. Tensors on these GPUs need `torch._subclasses.FakeTensorMode`: nothing is computed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ GIB = 2**30
 
 @dataclass
 class Driver:
-    """What the driver was told and what it answers.
+    """Calls to the driver and its answers.
 
     Attributes:
-        calls: names and arguments of what was called, in order.
-        current: the GPU that torch works on.
-        free_bytes: of each GPU, or the error that asking ends in.
+        calls: names and arguments of the calls, in order.
+        current: torch's current GPU.
+        free_bytes: of each GPU, or the error raised on request.
         used_bytes: of each GPU, by this process.
     """
 
@@ -39,11 +39,11 @@ class Driver:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
 
     def told(self, name: str) -> list[tuple[Any, ...]]:
-        """The arguments of each call of that name."""
+        """Return the arguments of each call of that name."""
         return [call[1:] for call in self.calls if call[0] == name]
 
     def number(self, value: object) -> int:
-        """What C++ takes for a GPU: a whole number, of one that there is."""
+        """Check a GPU number as C++ does: a whole number, of a GPU that exists."""
         if type(value) is not int or not 0 <= value < self.count:
             raise RuntimeError(f"CUDA error: invalid device ordinal {value!r}")
         return value
@@ -76,7 +76,7 @@ class Driver:
         name = f"Stand-in {self.number(device)}"
         return SimpleNamespace(name=name, major=major, minor=minor, total_memory=self.total_bytes)
 
-    def note(self, name: str) -> Any:  # noqa: ANN401 - stands in for functions of any form
+    def note(self, name: str) -> Any:  # noqa: ANN401 - replaces functions of any form
         return lambda *arguments: self.calls.append((name, *arguments))
 
 
@@ -88,7 +88,7 @@ def gpus(
     total_bytes: int = 16 * GIB,
     capability: tuple[int, int] = (8, 0),
 ) -> Iterator[Driver]:
-    """As on a machine with so many GPUs."""
+    """Simulate a machine with a number of GPUs."""
     driver = Driver(count, free_bytes, total_bytes, capability)
     below = {
         "_cuda_getDeviceCount": lambda: count,

@@ -1,4 +1,4 @@
-"""docs/architecture.md is the code as it is: its diagrams and tables are what the code gives."""
+"""docs/architecture.md matches the code: its diagrams and tables are up to date."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The look-up of known vulnerabilities: what it prints, when it fails, and that it does not feign to have looked."""
+"""The look-up of known vulnerabilities: its output, its failures, and no success without a look-up."""
 
 from __future__ import annotations
 

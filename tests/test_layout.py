@@ -19,7 +19,7 @@ MACHINE_MARKS = (
 
 
 def lint_imports(folder: Path) -> str:
-    """What import-linter says of the packages in a folder, by the contracts of this repository; whitespace as one."""
+    """Run import-linter with this repository's contracts on the packages in a folder; whitespace is normalised."""
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
     result = subprocess.run(
         [*command, "--config", str(ROOT / "pyproject.toml")], cwd=folder, capture_output=True, text=True, check=False
@@ -29,7 +29,7 @@ def lint_imports(folder: Path) -> str:
 
 
 def write_packages(folder: Path, module: str, source: str) -> None:
-    """Empty packages bot and generator, and one module in them."""
+    """Create empty packages bot and generator, and one module in them."""
     packages = ("bot", "bot/frontend", "bot/frontend/commands", "bot/service", "bot/store", "bot/worker", "generator")
     for name in (*packages, *(f"generator/{part}" for part in ("cli", "images", "models", "optimisation"))):
         (folder / name).mkdir(exist_ok=True)
@@ -38,7 +38,7 @@ def write_packages(folder: Path, module: str, source: str) -> None:
 
 
 def overfull(folder: Path, most: int = 20) -> list[str]:
-    """The packages below a folder with more modules and packages at their top than a person takes in at a glance."""
+    """Find the packages below a folder with too many modules and packages at their top."""
     found = []
     for package in {path.parent for path in folder.rglob("*.py")}:
         inside = [path for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
@@ -48,7 +48,7 @@ def overfull(folder: Path, most: int = 20) -> list[str]:
 
 
 def requirements(name: str) -> dict[str, str]:
-    """Name and version of each pin in a requirements file, comments and options left out."""
+    """Return name and version of each pin in a requirements file, without comments and options."""
     pins = {}
     for line in (ROOT / name).read_text("utf-8").splitlines():
         if match := re.match(r"([A-Za-z0-9._-]+)==([^\s;]+)", line):

@@ -1,4 +1,4 @@
-"""The Makefile: a prompt is never read as code, and setup runs only when it must."""
+"""The Makefile: a prompt is never executed as code, and setup runs only if necessary."""
 
 import os
 import shutil

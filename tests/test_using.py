@@ -1,6 +1,6 @@
-"""docs/using.md and docs/privacy.md hold what the code has: options with their ranges, buttons, all that is kept.
+"""docs/using.md and docs/privacy.md match the code: options with their ranges, buttons, all stored data.
 
-That commands and options are documented at all is tested in tests/docs.
+Documentation of all commands and options is tested in tests/docs.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Everything that Reverie does on a GPU, tried and measured in one command: `python -m benchmarks.gpu`."""
+"""GPU test and benchmark: all of Reverie that uses a GPU: `python -m benchmarks.gpu`."""

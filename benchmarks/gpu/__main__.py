@@ -1,10 +1,10 @@
-"""Everything that Reverie does on a GPU, tried and measured in at most four minutes: `python -m benchmarks.gpu`.
+"""GPU test and benchmark of all of Reverie, in at most four minutes: `python -m benchmarks.gpu`.
 
-Each part is a process of its own, so that one failure does not hide the next: first those that measure time and
-memory, one by one, then the others side by side. A table with each figure's bar goes to standard output, all of it to
-a JSON file, what each part said to a log beside its pictures. The exit status is 0 if every part ran, whether or not
-its bars were reached, 1 if one failed, and 2 where there is no GPU. `--try` runs the same parts in this process, on the
-CPU with tiny models; its figures say nothing.
+Each part is a process of its own, so that one failure does not hide the next: first those that measure time and memory,
+one by one, then the others side by side. A table of figures and targets goes to standard output, everything to a JSON
+file, and the output of each part to a log beside its pictures. The exit status is 0 if every part ran, even if targets
+were missed, 1 if one failed, and 2 if there is no GPU. `--try` runs the same parts in this process, on the CPU with
+tiny models; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from generator.runtime.device import choose_device
 
 LIMIT_S = 240.0
 MOST_AT_ONCE, BYTES_EACH = 4, 8 * 2**30
-"""Parts run side by side as far as each can have so much of the GPU's memory."""
+"""GPU memory reserved for each part; as many parts run side by side as fit."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the parts that are asked for; the exit status."""
+    """Run the requested parts; return the exit status."""
     given = _parser().parse_args(arguments)
     unknown = [name for name in given.parts if name not in PARTS]
     if unknown:
@@ -101,21 +101,21 @@ def _job(part: Part, device: str, folder: Path) -> Job:
 
 
 def _work(part: Part, here: Here, out: Path) -> int:
-    """A part, in a process of its own."""
+    """Start a part in a process of its own."""
     figures = part.work(here)
     out.write_text(json.dumps([asdict(figure) for figure in figures]), "utf-8")
     return 0
 
 
 def _tried(part: Part, device: str, folder: Path) -> Result:
-    """A part in this process; what it prints goes to its log."""
+    """Run a part in this process, with its output in its log."""
     began, result, own = time.monotonic(), Result(name=part.name), folder / part.name
     own.mkdir()
     with (folder / f"{part.name}.log").open("w", encoding="utf-8") as log:
         try:
             with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
                 result.figures = [asdict(item) for item in part.work(Here(device=device, tiny=True, folder=own))]
-        except Exception as exc:  # The others are to be seen all the same.
+        except Exception as exc:  # The other parts still run.
             traceback.print_exc(file=log)
             result.failure = f"{type(exc).__name__}: {exc}"[:300]
     result.seconds = time.monotonic() - began

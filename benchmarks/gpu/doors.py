@@ -1,4 +1,4 @@
-"""The front doors: command line, doctor, notebook, and the other benchmarks, each as a person uses it."""
+"""User interfaces: command line, doctor, notebook, and the other benchmarks, each called as by a user."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from generator.cli.main import main as command_line
 from notebooks.easel import Easel
 
 STARTER_FLAGS = ("--size", "64", "--steps", "2", "--cutouts", "4", "--candidates", "1")
-"""What makes a picture of the starter quick enough to try this on a CPU."""
+"""Settings that make a picture of the starter fast enough to try this on a CPU."""
 
 
 def paint(here: Here, name: str, *flags: str) -> Path:
-    """A picture by the command line."""
+    """Make a picture by the command line."""
     return _saved(here, name, [PROMPT, "--seed", "7", *flags])
 
 
 def again(here: Here, file: Path, *flags: str) -> Path:
-    """The picture that a picture's recipe makes."""
+    """Make the picture again from the recipe in a picture."""
     return _saved(here, f"{file.stem}-again", ["again", str(file), *flags])
 
 
@@ -42,12 +42,12 @@ def _saved(here: Here, name: str, arguments: Sequence[str]) -> Path:
 
 
 def same(first: Path, second: Path) -> bool:
-    """Whether two pictures are the same file, recipe and all."""
+    """True if two pictures are the same file, recipe included."""
     return first.read_bytes() == second.read_bytes()
 
 
 def starter(here: Here) -> list[Figure]:
-    """`python -m generator` with the starter: once as a process of its own, then every way of asking."""
+    """Run `python -m generator` with the starter: once as a process, then with every kind of option."""
     small = STARTER_FLAGS if here.tiny else ()
     process = here.folder / "process.png"
     words = [sys.executable, "-m", "generator", PROMPT, "--seed", "7", *small, "--device", here.device]
@@ -65,7 +65,7 @@ def starter(here: Here) -> list[Figure]:
 
 
 def no_compiler(here: Here) -> list[Figure]:
-    """A machine without a C compiler and with nothing compiled before: kernels of our own must not be needed."""
+    """Run without a C compiler and without compiled caches: the program must work without its own kernels."""
     bare = here.folder / "bare"
     bare.mkdir()
     machine = {"PATH": str(bare), "CC": str(bare / "cc"), "TRITON_CACHE_DIR": str(bare / "cache")}
@@ -83,7 +83,7 @@ def no_compiler(here: Here) -> list[Figure]:
 
 
 def own_files(here: Here) -> list[Figure]:
-    """Files of the real shapes in the published formats, one perceptor and two, every number format."""
+    """Test files of the real shapes in the published formats, one perceptor and two, every number format."""
     files = published.write(here.folder / "files", here.tiny)
     few = ("--start", "random", "--steps", "3", "--size", "32" if here.tiny else "256", "--cutouts", "8")
     with patch.dict(os.environ, {"REVERIE_DATA": str(here.folder / "data")}):
@@ -97,7 +97,7 @@ def own_files(here: Here) -> list[Figure]:
 
 
 def doctor(here: Here) -> list[Figure]:
-    """`python -m bot doctor`: torch, driver and GPU must be as it wants them."""
+    """Run `python -m bot doctor`: torch, driver and GPU must pass its checks."""
     config = here.folder / "config.yaml"
     config.write_text(f"device: {'cpu' if here.tiny else here.device}\n", "utf-8")
     findings = {item.check: item for item in examine(config, {"REVERIE_DATA": str(here.folder / "data")})}
@@ -108,7 +108,7 @@ def doctor(here: Here) -> list[Figure]:
 
 
 def notebook(here: Here) -> list[Figure]:
-    """The studio's easel: a picture with its codes and its film, and a contact sheet."""
+    """Run the studio's canvas: a picture with its codes and its timelapse, and a contact sheet."""
     models = load_models("starter", here.device)
     changes = {"size": 64, "cutouts": 4, "candidates": 1} if here.tiny else {}
     settings = Settings().merged({**models.defaults, **changes, "steps": 2, "seed": 7})
@@ -126,7 +126,7 @@ def notebook(here: Here) -> list[Figure]:
 
 
 def t4(here: Here) -> list[Figure]:
-    """`benchmarks.t4_profile`, briefly."""
+    """Run `benchmarks.t4_profile` briefly."""
     out = here.folder / "t4.json"
     brief = ["--steps", "5", "--json", str(out)]
     tiny = ["--device", "cpu", "--tiny", "--sizes", "32", "--cutouts", "2", *brief]

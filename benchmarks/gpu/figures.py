@@ -1,4 +1,4 @@
-"""A figure with its bar, and a part of the run that gives some."""
+"""Figures with their targets, and the parts of the run that produce them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        name: what was measured.
-        value: a number, or whether something holds; None where this version has no such thing.
+        name: the measured quantity.
+        value: a number, or a truth value; None if this version lacks the feature.
         unit: of the number.
-        least: the bar from below.
-        most: the bar from above.
+        least: the lower target.
+        most: the upper target.
     """
 
     name: str
@@ -27,13 +27,13 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the bar is reached; None where there is none or nothing was measured."""
+        """True if the target is met; None if there is none or nothing was measured."""
         if self.value is None or (self.least is None and self.most is None):
             return None
         return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
 
     def row(self, part: str) -> list[str]:
-        """The line as it is printed."""
+        """Format the line for output."""
         if isinstance(self.value, bool):
             value = "yes" if self.value else "no"
         else:
@@ -46,7 +46,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Here:
-    """Where a part runs.
+    """Environment of a part.
 
     Attributes:
         device: its name with its number, such as `cuda:0`.
@@ -64,11 +64,11 @@ class Part:
     """A piece of the run, which ends in figures or in an error.
 
     Attributes:
-        name: for the table, and to ask for it alone.
-        work: what it does.
-        alone: whether nothing else may run beside it, since time or memory is measured.
+        name: for the table, and to request it alone.
+        work: its function.
+        alone: True if nothing else may run beside it, since time or memory is measured.
         limit_s: seconds after which it counts as stuck.
-        on_a_cpu: whether it can be tried without a GPU.
+        on_a_cpu: True if it can be tried without a GPU.
     """
 
     name: str
@@ -79,11 +79,11 @@ class Part:
 
 
 class Broken(Exception):
-    """Something does not hold that must."""
+    """A required condition does not hold."""
 
 
 def hold(so: bool, otherwise: str) -> None:
-    """See that something holds.
+    """Require a condition.
 
     Raises:
         Broken: with the sentence `otherwise`.

@@ -1,4 +1,4 @@
-"""Memory: what a share allows, a GPU that another program filled, and many jobs of many shapes."""
+"""Memory: the limit of a share, a GPU filled by another program, and many jobs of many shapes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MIB = 2**20
 SHAPES = ((256, 256), (320, 192), (192, 320), (128, 128), (384, 256), (256, 384), (64, 64), (512, 128), (160, 96),
           (224, 288))  # fmt: skip
 WARM_JOBS = 40
-"""After so many, each shape has been painted four times."""
+"""Jobs after which each shape has been generated four times."""
 
 
 def share(here: Here) -> list[Figure]:
-    """Less and less memory: all at once, in groups, smaller, not at all; each a picture or a sentence."""
+    """Test shrinking memory: all cutouts at once, in groups, a smaller picture, none; each a picture or an error."""
     models = tiny_models() if here.tiny else models_of(CASES["512-real"], here.device)
     side, cutouts = (128, 8) if here.tiny else (512, 32)
     settings = Settings(size=Size(side, side), cutouts=cutouts, steps=5000, start="random", seed=1)
@@ -58,7 +58,7 @@ def share(here: Here) -> list[Figure]:
 
 @contextmanager
 def _within(models: Models, beyond_models: int) -> Iterator[Models]:
-    """The models with so many bytes beside their weights; torch itself gives no more."""
+    """Load the models with this many bytes beside their weights; torch itself allows no more."""
     device = models.device
     if device.type == "cpu":
         yield replace(models, budget=MemoryBudget(lambda: beyond_models))
@@ -75,7 +75,7 @@ def _within(models: Models, beyond_models: int) -> Iterator[Models]:
 
 
 def _paint_or_say(request: GenerationRequest, models: Models) -> None:
-    """A few steps, of a smaller picture where need be, or a sentence; any other error goes up."""
+    """Run a few steps, with a smaller picture if necessary, or return a message; any other error is raised."""
     try:
         dream = Dream(request, models)
         for _ in range(2):
@@ -85,7 +85,7 @@ def _paint_or_say(request: GenerationRequest, models: Models) -> None:
 
 
 def filled(here: Here) -> list[Figure]:
-    """Another program holds all but a little: models that do not fit are a sentence."""
+    """Fill nearly all memory by another program: models that do not fit must give an error message."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     holder = context.Process(target=_fill, args=(theirs, here.device, 300 * MIB), daemon=True)
@@ -112,7 +112,7 @@ def _fill(pipe: Connection, device: str, leave: int) -> None:
 
 
 def many_jobs(here: Here) -> list[Figure]:
-    """200 small jobs of ten shapes: in the end no more memory is held than when each shape had had its turn."""
+    """Run 200 small jobs of ten shapes: at the end no more memory is in use than after the first round of shapes."""
     models = tiny_models() if here.tiny else load_models("starter", here.device)
     jobs, warm = (12, 10) if here.tiny else (200, WARM_JOBS)
     used, held = [], []
@@ -139,7 +139,7 @@ def _small_request(number: int, shape: tuple[int, int], models: str = "starter")
 
 
 def _used(here: Here) -> float:
-    """MiB that tensors take; on a CPU those of the process."""
+    """MiB used by tensors; on a CPU those of the process."""
     if not here.tiny:
         return torch.cuda.memory_allocated(here.device) / MIB
     match = re.search(r"^VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)

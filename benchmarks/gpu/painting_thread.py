@@ -1,4 +1,4 @@
-"""The bot's painting thread with real jobs: stopped and taken up again, a steady queue, the first preview."""
+"""The bot's worker thread with real jobs: pause and resume, a steady queue, the first preview."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALL: dict[str, object] = {"size": 64, "steps": 4, "cutouts": 4, "candidates": 
 
 
 def stopped(here: Here) -> list[Figure]:
-    """One job undisturbed, then paused after a step and taken up from its snapshot, with and without `exact`."""
+    """Run one job uninterrupted, then paused after a step and resumed from its snapshot, with and without `exact`."""
     return [
         Figure(name=f"taken up again, {words} exact, it is the same picture", value=same)
         for words, exact in (("with", True), ("without", False))
@@ -64,8 +64,8 @@ def _bytes(outcome: Outcome) -> bytes:
 
 
 def service(here: Here) -> list[Figure]:
-    """Pictures an hour with the starter's own settings, and the first preview, models and all of it warm."""
-    torch.set_num_threads(min(4, torch.get_num_threads()))  # the event loop and the encoders want some, too
+    """Measure pictures per hour with the starter's own settings, and the first preview, models and caches warm."""
+    torch.set_num_threads(min(4, torch.get_num_threads()))  # the event loop and the encoders need some, too
     jobs, settings = (2, SMALL) if here.tiny else (16, {})
     served, times = asyncio.run(measure(jobs, settings, here.device, waiting=2, warm_up=1))
     return [

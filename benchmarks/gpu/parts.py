@@ -13,8 +13,8 @@ PARTS = {
         Part(name="picture", work=speed.picture, alone=True),
         Part(name="service", work=painting_thread.service, alone=True),
         Part(name="memory-filled", work=memory.filled, alone=True, on_a_cpu=False),
-        # Those that take long come first, since they run beside each other.
-        Part(name="training", work=training.commands, on_a_cpu=False),  # tests/training runs it there
+        # The longest come first, since they run beside each other.
+        Part(name="training", work=training.commands, on_a_cpu=False),  # tests/training runs it on a CPU
         Part(name="command-line", work=doors.starter),
         Part(name="own-files", work=doors.own_files),
         Part(name="memory-jobs", work=memory.many_jobs),

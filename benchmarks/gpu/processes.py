@@ -1,4 +1,4 @@
-"""Parts in processes of their own: what one of them breaks, or does not come back from, leaves the others alone."""
+"""Parts in processes of their own: a crash or hang of one does not affect the others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(kw_only=True)
 class Result:
-    """What came of a part: its figures as JSON holds them, or why it failed."""
+    """Result of a part: its figures as JSON holds them, or the reason of its failure."""
 
     name: str
     seconds: float = 0.0
@@ -25,7 +25,7 @@ class Result:
 
 @dataclass(kw_only=True)
 class Job:
-    """A part to run: `command` writes figures to `out`, and all that it says goes to `log`."""
+    """A part to run: `command` writes figures to `out`, and its output goes to `log`."""
 
     name: str
     command: Sequence[str]
@@ -40,7 +40,7 @@ def run_all(
 ) -> list[Result]:
     """Run those that must be alone one by one, then the others side by side, until a time of `time.monotonic`.
 
-    What could not begin, or was not done by then, is a failure that says so.
+    A part that could not begin, or did not finish by then, is a failure that says so.
     """
     results: list[Result] = []
     for group, most in (([job for job in jobs if job.alone], 1), ([job for job in jobs if not job.alone], at_once)):
@@ -65,13 +65,13 @@ class _Running:
         self._until = min(self._began + job.limit_s, deadline)
         self._stuck = False
         with job.log.open("wb") as log:
-            # A group of its own, so that the processes that it starts can be ended with it.
+            # A process group of its own, so that child processes can be ended with it.
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 job.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
             )
 
     def is_over(self) -> bool:
-        """Whether it ended; one that takes too long is ended."""
+        """True if it has ended; a process over its limit is ended."""
         if self._process.poll() is not None:
             return True
         if time.monotonic() < self._until:
@@ -82,7 +82,7 @@ class _Running:
         return True
 
     def result(self) -> Result:
-        """What it left."""
+        """Read its result."""
         result = Result(name=self._job.name, seconds=time.monotonic() - self._began)
         code = self._process.returncode
         if self._stuck:

@@ -1,4 +1,4 @@
-"""Random weights of the real shapes as files in the formats that people publish."""
+"""Random weights of the real shapes as files in the published formats."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Files(NamedTuple):
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What names VQGAN and ViT on the command line."""
+        """Return the command-line options for VQGAN and ViT."""
         return ("--vqgan", str(self.vqgan), "--vqgan-config", str(self.config), "--perceptor", str(self.vit))
 
 
@@ -48,7 +48,7 @@ def write(folder: Path, tiny: bool) -> Files:
 
 
 def _write_archive(model: CLIP, path: Path) -> None:
-    """A TorchScript archive as OpenAI's: fp16 weights, and three facts beside them."""
+    """Write a TorchScript archive as OpenAI's: fp16 weights, and three facts beside them."""
     model = model.eval().requires_grad_(False)
     side, tokens = int(model.visual.input_resolution), int(model.context_length)
     for name in _FACTS:

@@ -1,4 +1,4 @@
-"""The same to the byte: one process against another, and a dream that another process goes on with."""
+"""Repeatability to the byte: between processes, and between an uninterrupted and a resumed dream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from generator.settings import Size
 STEPS, STOPPED_AT = 6, 3
 LIMIT_S = 60.0
 Job = tuple[str, bool, bytes | None]
-"""Which models, whether exact, and the snapshot to go on from."""
+"""Models, exactness, and the snapshot to resume."""
 
 
 class Done(NamedTuple):
@@ -27,12 +27,12 @@ class Done(NamedTuple):
 
 
 def part_of(kind: str) -> Callable[[Here], list[Figure]]:
-    """The part that paints with `starter` or with `real` shapes."""
+    """Build the part for `starter` or for `real` shapes."""
     return lambda here: _compared(here, kind)
 
 
 def _compared(here: Here, kind: str) -> list[Figure]:
-    """Each way three times: one process paints and leaves a snapshot, one paints anew, one goes on from the middle."""
+    """Run each mode three times: a process with a snapshot, a new process, and one resumed from the middle."""
     ways = {"with exact": True, "without exact": False}
     begun = _elsewhere(here, [(kind, exact, None) for exact in ways.values() for _ in range(2)])
     resumed = _elsewhere(here, [(kind, exact, begun[2 * at].middle) for at, exact in enumerate(ways.values())])
@@ -47,7 +47,7 @@ def _compared(here: Here, kind: str) -> list[Figure]:
 
 
 def _elsewhere(here: Here, jobs: Sequence[Job]) -> list[Done]:
-    """What processes of their own paint, all at once; where this is only tried, this process does it."""
+    """Run processes at the same time; with tiny models, run in this process."""
     if here.tiny:
         return [_paint(here, job) for job in jobs]
     context = multiprocessing.get_context("spawn")
@@ -71,12 +71,12 @@ def _elsewhere(here: Here, jobs: Sequence[Job]) -> list[Done]:
 
 
 def _work(pipe: Connection, here: Here, job: Job) -> None:
-    """A process."""
+    """Main function of a process."""
     pipe.send(_paint(here, job))
 
 
 def _paint(here: Here, job: Job) -> Done:
-    """Begin or go on, and paint to the end."""
+    """Begin or resume, and run to the end."""
     kind, exact, snapshot = job
     models = _models(here, kind)
     dream = Dream(_request(here, models, exact), models) if snapshot is None else Dream.resume(snapshot, models)

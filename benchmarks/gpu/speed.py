@@ -24,12 +24,12 @@ MIB = 2**20
 
 
 def case_part(name: str) -> Callable[[Here], list[Figure]]:
-    """The part that measures a case."""
+    """Build the part that measures a case."""
     return lambda here: measure(CASES[name], here)
 
 
 def measure(case: Case, here: Here) -> list[Figure]:
-    """A step of ours and of the plain loop, with the same weights."""
+    """Measure a step of ours and of the plain loop, with the same weights."""
     if here.tiny:
         case = replace(case, models="tiny", settings={**case.settings, "size": 32, "cutouts": 4})
     models = tiny_models() if here.tiny else models_of(case, here.device, "fp32")
@@ -55,7 +55,7 @@ def measure(case: Case, here: Here) -> list[Figure]:
 
 
 def _timed(step: Callable[[], object], here: Here) -> tuple[float, float | None]:
-    """Seconds of a step, the median of some rounds, and the peak in MiB above what there was before the first."""
+    """Measure seconds of a step, the median of some rounds, and the peak in MiB above the use before the first."""
     gc.collect()
     before = _forget_peak(here.device)
     for _ in range(1 if here.tiny else WARM_UP):
@@ -73,7 +73,7 @@ def _timed(step: Callable[[], object], here: Here) -> tuple[float, float | None]
 
 
 def _forget_peak(device: str) -> float:
-    """MiB that are in use; the peak is counted from here."""
+    """MiB in use; resets the peak."""
     if not on_gpu(device):
         return 0.0
     torch.cuda.empty_cache()
@@ -82,7 +82,7 @@ def _forget_peak(device: str) -> float:
 
 
 def picture(here: Here) -> list[Figure]:
-    """A whole picture of the starter with its own settings, once everything is warm; and how long its start takes."""
+    """Measure a whole picture of the starter with its own settings, warm, and the time of its start."""
     models = load_models("starter", here.device)
     changes = {"size": 64, "steps": 2, "cutouts": 4, "candidates": 1} if here.tiny else {}
     settings = Settings().merged(models.defaults).merged(changes)
@@ -99,7 +99,7 @@ def picture(here: Here) -> list[Figure]:
 
 
 def _painted(models: Models, settings: Settings, seed: int, here: Here) -> tuple[float, float]:
-    """Seconds until the first step could begin, and until the picture is there."""
+    """Measure seconds until the first step could begin, and until the picture is complete."""
     request = GenerationRequest(prompt=PROMPT, models=models.name, settings=settings.merged({"seed": seed}))
     began = time.perf_counter()
     dream = Dream(request, models)

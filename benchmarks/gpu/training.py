@@ -1,4 +1,4 @@
-"""Every command of training/ for a few steps, on drawings made here."""
+"""Every command of training/ for a few steps, on generated drawings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROMPTS = [["a cat", ["cat"], "", ""], ["a dog", ["dog"], "", ""], ["a car", ["c
 
 
 def drawings(folder: Path) -> None:
-    """What training.sprites leaves: round drawings of one colour each, in three styles."""
+    """Write the output of training.sprites: round drawings of one colour each, in three styles."""
     y, x = np.mgrid[-1:1:256j, -1:1:256j]
     sprites = np.zeros((len(CONCEPTS), 3, 256, 256, 4), np.uint8)
     for number in range(len(CONCEPTS)):
@@ -39,7 +39,7 @@ def drawings(folder: Path) -> None:
 
 
 def commands(here: Here) -> list[Figure]:
-    """All of them in their order; what comes out is loaded, and the evaluation paints with the starter."""
+    """Run all commands in order; load the results, and evaluate with the starter."""
     work, out = here.folder / "work", here.folder / "models"
     for folder in (work, out):
         folder.mkdir()

@@ -1,5 +1,5 @@
-"""Model files that other people made: found, fetched, checked, read without executing anything, converted once.
+"""Published model files: find, download, check, read without executing anything, convert once.
 
-`catalogue` knows the model sets, `library` opens them, `fetch` gets them; the rest are their parts. Importing this
-package imports none of them.
+`catalogue` lists the model sets, `library` opens them, `fetch` downloads them; the other modules are their parts.
+Importing this package imports none of them. Opening and conversion run on the thread that loads models.
 """

@@ -1,8 +1,7 @@
-"""Model files opened for reading: what they describe, and their tensors one by one, whatever the format.
+"""Model files opened for reading: their description, and their tensors one by one, in every format.
 
 Formats: torch.save's zip files and the ones before (2020 and older), TorchScript archives such as OpenAI's, and
-safetensors. The file is mapped, so only what is asked for is read. Nothing in it is executed; see `pickles`. Runs on
-the thread that opens models.
+safetensors. The file is mapped, so only requested tensors are read. Nothing in it is executed; see `pickles`.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _DTYPES = {
     "uint8": torch.uint8,
     "bool": torch.bool,
 }
-# What is often saved under a model's name, by its first bytes, and what to do then.
+# Other kinds of files often saved under a model's name, by their first bytes, with advice.
 _STRANGERS = {
     b"version https://git-lfs": f"is only a pointer of Git LFS, not the model; {AGAIN} with git lfs, or download it.",
     b"\x1f\x8b": "is a gzip file; unpack it first.",
@@ -63,7 +62,7 @@ class Archive(Protocol):
     """An open model file.
 
     Attributes:
-        tree: what it describes: mappings, plain values, StoredTensor and Foreign.
+        tree: its description: mappings, plain values, StoredTensor and Foreign.
         size: bytes of the file.
     """
 
@@ -71,7 +70,7 @@ class Archive(Protocol):
     size: int
 
     def read(self, stored: StoredTensor) -> Tensor:
-        """A copy of one tensor, contiguous, in the file's own dtype.
+        """Copy one tensor, contiguous, in the file's own dtype.
 
         Raises:
             Fault: if the file does not hold what it describes.
@@ -83,7 +82,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """Open a model file of any known format.
 
     Raises:
-        Fault: if it is none, is damaged, or is made to mislead.
+        Fault: if the format is unknown, or the file is damaged or hostile.
         OSError: if it cannot be read at all.
     """
     with path.open("rb") as file:
@@ -102,7 +101,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
 
 
 class _TorchFile:
-    """A file whose tensors lie in mapped stretches of it, by storage key."""
+    """A file with tensors in mapped parts of it, by storage key."""
 
     def __init__(self, data: mmap.mmap, tree: object, spans: Mapping[str, Span]) -> None:
         self.tree, self.size = tree, len(data)
@@ -199,14 +198,14 @@ def _dtype(name: str) -> torch.dtype:
 
 
 def _extent(stored: StoredTensor) -> int:
-    """How many elements lie between a tensor's first and its last one, both included; 0 for an empty tensor."""
+    """Count the elements from a tensor's first to its last one, both included; 0 for an empty tensor."""
     if 0 in stored.shape:
         return 0
     return 1 + sum((size - 1) * step for size, step in zip(stored.shape, stored.stride, strict=True))
 
 
 def _fits(storage: Storage, stored: StoredTensor, extent: int, item_size: int) -> bool:
-    """Whether a tensor stays inside its storage, and has no more elements than that: none is repeated by stride 0."""
+    """True if a tensor stays inside its storage and has no more elements than it: none is repeated by stride 0."""
     available = storage.count * _dtype(storage.dtype).itemsize
     elements = 1
     for size in stored.shape:

@@ -1,7 +1,7 @@
-"""The model sets that Reverie knows by name: where their files are, how large, under what terms. No torch; any thread.
+"""The known model sets: addresses, sizes and terms of their files. No torch; any thread.
 
 Nobody publishes digests of the VQGANs, so theirs are pinned at first use; OpenAI puts each CLIP's SHA-256 in its
-address. docs/checkpoints.md holds the same table for people; a test compares them.
+address. docs/checkpoints.md holds the same table for readers; a test compares them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _GITHUB = "https://github.com"
 _HEIBOX = "https://heibox.uni-heidelberg.de"
 _OPENAI = ("https://openaipublic.azureedge.net", "https://openaipublic.blob.core.windows.net")
 
-# A download may be sent on to these hosts and to no others; a leading dot means every host below.
+# A download may be redirected only to these hosts; a leading dot means every host below.
 TRUSTED_HOSTS = (
     "github.com",
     ".githubusercontent.com",
@@ -34,14 +34,14 @@ _CLIP_TERMS = "MIT; its model card is for research: English only, deployed use i
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that other people publish.
+    """A published file.
 
     Attributes:
-        name: under which it lies in the models folder.
-        urls: where it can be had, the best first.
-        size_mb: about how large it is, in millions of bytes.
-        sha256: its digest where the publisher tells it.
-        others: further names under which people have it already.
+        name: its name in the models folder.
+        urls: its addresses, the best first.
+        size_mb: approximate size, in millions of bytes.
+        sha256: its digest, if published.
+        others: further names under which users may already have it.
     """
 
     name: str
@@ -53,13 +53,13 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class ModelSet:
-    """A VQGAN with the perceptors that guide it unless others are named.
+    """A VQGAN with its default perceptors.
 
     Attributes:
         name: as in config.yaml and on the command line.
-        summary: what it paints well.
+        summary: subjects that it is good at.
         vqgan: its weights.
-        config: its yaml in taming's form, which Reverie brings along.
+        config: its yaml in taming's form, included in Reverie.
         perceptors: names in PERCEPTORS.
         terms: a short note on licence and limits.
     """
@@ -179,12 +179,12 @@ SETS: Mapping[str, ModelSet] = {
 
 
 def model_names() -> tuple[str, ...]:
-    """The names of all model sets, the starter first."""
+    """List the names of all model sets, the starter first."""
     return STARTER, *SETS
 
 
 def find_set(name: str) -> ModelSet:
-    """The model set of that name; `starter` is none of these, it ships with Reverie.
+    """Return the model set of that name; `starter` is not among them, as it ships with Reverie.
 
     Raises:
         InvalidRequest: if there is none.
@@ -197,7 +197,7 @@ def find_set(name: str) -> ModelSet:
 
 
 def find_perceptor(name: str) -> SourceFile:
-    """The file of OpenAI's CLIP of that name.
+    """Return the file of OpenAI's CLIP of that name.
 
     Raises:
         InvalidRequest: if there is none.

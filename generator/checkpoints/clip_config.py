@@ -1,4 +1,4 @@
-"""How a CLIP computes where its weights do not say: heads and activation, from `FILE.yaml` beside a person's own."""
+"""Configuration that a CLIP's weights do not contain: heads and activation, from `FILE.yaml` beside a custom file."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _ACTIVATIONS = ("quick_gelu", "gelu")
 _MAX_HEADS = 128
 
 _VISION_WIDTHS = {"visual.class_embedding": (768, 1024), "visual.layer1.0.conv1.weight": (64, 80, 96, 128)}
-"""Of OpenAI's ViTs and ResNets, in all of which a head is 64 wide."""
+"""Width of a head in all of OpenAI's ViTs and ResNets."""
 _TEXT_WIDTHS = (512, 640, 768, 1024)
 
 
 def config_beside(file: Path) -> Path:
-    """The yaml that may lie beside a CLIP's file."""
+    """Return the path of the optional yaml beside a CLIP's file."""
     return file.with_name(f"{file.name}.yaml")
 
 
 def read_clip_config(path: Path) -> ClipConfig:
-    """The yaml of a CLIP: `vision_heads`, `text_heads` and `activation`, each of which may be left out.
+    """Read the yaml of a CLIP: `vision_heads`, `text_heads` and `activation`, all optional.
 
     Raises:
-        CheckpointError: if it is none, or has other keys.
+        CheckpointError: if it is invalid, or has other keys.
     """
     with blaming(path):
         content = read_yaml(path)
@@ -48,7 +48,7 @@ def read_clip_config(path: Path) -> ClipConfig:
 
 
 def check_heads(tensors: Mapping[str, Tensor], config: ClipConfig) -> None:
-    """See that the number of heads is known: OpenAI's CLIPs have heads 64 wide, others only say so by their config.
+    """Check that the number of heads is known: 64 wide in OpenAI's CLIPs, given only by the config in others.
 
     Raises:
         Fault: if it is not.

@@ -1,7 +1,7 @@
-"""Which tensors of a file are CLIP's, and whether they make one. Runs on the thread that opens models.
+"""Selection and check of CLIP's tensors in a file.
 
-OpenAI's archives also hold facts as tensors (`input_resolution` and such) and, depending on how they were made, masks;
-only the names that CLIP's own modules give to their weights are taken.
+OpenAI's archives also hold facts as tensors (`input_resolution` and such) and, depending on their age, masks; only the
+names that CLIP's own modules give to their weights are taken.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _WHOLE_NUMBERS = ("num_batches_tracked", "vocabulary")
 
 
 class CLIPWeights:
-    """The weights of any CLIP of OpenAI's kind; but for `config` they describe the model themselves.
+    """The weights of any CLIP of OpenAI's kind; except for `config`, they describe the model completely.
 
     Attributes:
         fingerprint: the same for all of them.
@@ -61,7 +61,7 @@ class CLIPWeights:
         self._config = config
 
     def choose(self, tree: object) -> dict[str, StoredTensor]:
-        """CLIP's tensors in what a file describes, by the names of clip.model.CLIP.
+        """Find CLIP's tensors in a file's description, by the names of clip.model.CLIP.
 
         Raises:
             Fault: if there is no CLIP in it.
@@ -82,7 +82,7 @@ class CLIPWeights:
         }
 
     def check(self, tensors: Mapping[str, Tensor]) -> None:
-        """Build the CLIP that tensors describe, without their numbers, to see that it can be built and takes them all.
+        """Build a CLIP from the shapes alone, to check that it can be built and takes all tensors.
 
         Raises:
             Fault: if not.
@@ -103,7 +103,7 @@ class CLIPWeights:
             raise Fault(f"is no CLIP that Reverie can run ({reason}); get OpenAI's own file.") from exc
 
     def _compare_text_side(self, tensors: Mapping[str, Tensor]) -> None:
-        """See that tokens and context are those of OpenAI's tokenizer; a long context would ask for endless memory."""
+        """Check that tokens and context are those of OpenAI's tokenizer; a long context would exhaust memory."""
         sizes = {name: tuple(tensors[name].shape) for name in _TEXT_SIDE if name in tensors}
         rows = {name: size[0] for name, size in sizes.items() if len(size) == 2}
         vocabulary = VOCABULARY_SIZE if "vocabulary" not in tensors else len(tensors["vocabulary"].reshape(-1))

@@ -1,7 +1,7 @@
-"""Other people's model files become safetensors once; from then on only that is read, mapped into memory.
+"""Conversion of published model files to safetensors, once; afterwards only those are read, mapped into memory.
 
-Beside each converted file lies a manifest: which file it came from (name, size, time of change, SHA-256), for which
-yaml, by which version of this converter. Runs on the thread that opens models.
+Each converted file has a manifest beside it: the source file (name, size, modification time, SHA-256), the yaml, and
+the version of this converter.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LOG = logging.getLogger(__name__)
 
 
 class Weights(Protocol):
-    """A kind of model: which tensors of a file are its weights, and whether they fit."""
+    """A kind of model: selection of its tensors in a file, and a check that they fit."""
 
     fingerprint: str
 
     def choose(self, tree: object) -> dict[str, StoredTensor]:
-        """The model's tensors in what a file describes; raises Fault if it holds no such model."""
+        """Find the model's tensors in a file's description; raise Fault if it holds no such model."""
 
     def check(self, tensors: Mapping[str, Tensor]) -> None:
         """Raise Fault unless these are all the tensors of the model."""
@@ -44,7 +44,7 @@ class Weights(Protocol):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a converted file was made from; `fingerprint` is that of the Weights, `bytes` is its own size."""
+    """The source of a converted file; `fingerprint` is that of the Weights, `bytes` is the converted file's size."""
 
     source: str
     size: int
@@ -56,7 +56,7 @@ class Manifest:
 
 
 class Converted(NamedTuple):
-    """The tensors of a model file by name, mapped from disk; the name and SHA-256 of the file that was published."""
+    """The tensors of a model file by name, mapped from disk, with the name and SHA-256 of the published file."""
 
     tensors: dict[str, Tensor]
     source: str
@@ -66,10 +66,10 @@ class Converted(NamedTuple):
 def open_converted(
     source: Path, target: Path, weights: Weights, digest: str | None = None, pinned: bool = True
 ) -> Converted:
-    """Open a model file in its converted form, which is made first where need be.
+    """Open a model file in its converted form, converting it first if necessary.
 
-    Where the converted form is there, the source need not be, and is not read again while its size and time of change
-    stay. `digest` is the SHA-256 that the source must have; with `pinned`, without it, that of its first use.
+    If the converted form exists, the source may be missing, and is not read again while its size and modification time
+    stay. `digest` is the SHA-256 that the source must have; with `pinned` and no `digest`, that of its first use.
 
     Raises:
         CheckpointError: if a file is missing, damaged, hostile, changed, or holds another model; the message names it.
@@ -83,7 +83,7 @@ def open_converted(
 
 
 def _fresh(source: Path, target: Path, weights: Weights, digest: str | None, pinned: bool) -> Manifest | None:
-    """The manifest of the converted file, if that is whole and still stands for the source."""
+    """Return the manifest of the converted file if the file is complete and up to date."""
     manifest = read_manifest(target)
     if manifest is None or manifest.fingerprint != weights.fingerprint or manifest.converter != CONVERTER_VERSION:
         return None
@@ -152,7 +152,7 @@ def _write(target: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def read_manifest(target: Path) -> Manifest | None:
-    """The manifest of a converted file; None if there is none that this version wrote, so that it is made anew."""
+    """Read the manifest of a converted file; None unless this version wrote it, so that it is converted again."""
     try:
         return Manifest(**json.loads(manifest_of(target).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError, RecursionError):

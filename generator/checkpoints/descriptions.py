@@ -1,4 +1,4 @@
-"""What a pickle says of tensors, as plain values, checked for sense, not yet against a file. No torch; any thread."""
+"""Descriptions of tensors in a pickle, as plain values; checked for sense, not against a file. No torch; any thread."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class StoredTensor:
 
 
 class Foreign:
-    """Stands for anything else that a pickle names: it has that name, the state it was given, and does nothing."""
+    """Placeholder for any other name in a pickle: it keeps the name and its state, and does nothing."""
 
     __slots__ = ("name", "state")
 
@@ -58,7 +58,7 @@ class Foreign:
 
 
 def storage_of(reference: object) -> Storage | Foreign:
-    """The storage that a persistent id names: `("storage", type, key, device, count[, view])`, as torch.save writes it.
+    """Read the storage of a persistent id: `("storage", type, key, device, count[, view])`, as torch.save writes it.
 
     The view, of the legacy format, is `(key, first, count)`.
 
@@ -78,7 +78,7 @@ def storage_of(reference: object) -> Storage | Foreign:
 
 
 def _tensor(arguments: tuple[Any, ...]) -> StoredTensor | Foreign:
-    """`torch._utils._rebuild_tensor`, `_v2` (hooks) and `_v3` (the dtype comes as the seventh argument)."""
+    """Describe `torch._utils._rebuild_tensor`, `_v2` (hooks) and `_v3` (the dtype is the seventh argument)."""
     if len(arguments) < 4 or not isinstance(arguments[0], Storage):
         return Foreign("tensor")
     storage, offset, shape, stride = arguments[:4]
@@ -96,7 +96,7 @@ def _tensor(arguments: tuple[Any, ...]) -> StoredTensor | Foreign:
     return StoredTensor(storage, dtype, offset, shape, stride)
 
 
-def _first(arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - it hands on what it was given
+def _first(arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - it returns its own argument
     return arguments[0] if arguments else Foreign("?")
 
 
@@ -104,7 +104,7 @@ def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
 
 
-# The only names in a pickle that mean more than a placeholder, beside those of mappings.
+# The only names in a pickle that mean more than a placeholder, besides those of mappings.
 BUILDERS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "torch._utils _rebuild_tensor": _tensor,
     "torch._utils _rebuild_tensor_v2": _tensor,

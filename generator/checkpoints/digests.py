@@ -18,18 +18,18 @@ _PIN = re.compile(r"([0-9a-fA-F]{64})\b")
 
 
 def sha256_of(path: Path) -> str:
-    """The digest of a file's content, in lower case hexadecimal."""
+    """Compute the digest of a file's content, in lower case hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pin_of(path: Path) -> Path:
-    """Where the pin of a model file lies."""
+    """Return the path of a model file's pin."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def read_pin(path: Path) -> str | None:
-    """The pinned digest of a model file; None if it has no pin.
+    """Read the pinned digest of a model file; None if it has no pin.
 
     Raises:
         Fault: if the pin is damaged.
@@ -47,7 +47,7 @@ def read_pin(path: Path) -> str | None:
 def compare(path: Path, digest: str, given: str | None) -> None:
     """Compare the digest of a file with the one given, else with its pin, if it has one.
 
-    `path` is where the file lies or, under that name, is about to lie.
+    `path` is the present or future place of the file; errors use its name.
 
     Raises:
         Fault: if they differ.
@@ -79,7 +79,7 @@ def pin(path: Path, digest: str) -> None:
 
 
 def write_beside(path: Path, content: bytes) -> None:
-    """Write a small file so that it is there whole or not at all."""
+    """Write a small file atomically: complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
     try:
@@ -93,5 +93,5 @@ def write_beside(path: Path, content: bytes) -> None:
 
 
 def beside(path: Path) -> Path:
-    """The name under which this process writes a file before it puts it in its place."""
+    """Return this process's temporary name for a file before it is renamed."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -1,4 +1,4 @@
-"""What is wrong with a file, turned into the generator's own error where the file's name is known. Any thread."""
+"""Faults of model files, converted to the generator's own error once the file's name is known. Any thread."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ AGAIN = "get the file again"
 
 
 class Fault(Exception):
-    """What is wrong with a file and what to do: the rest of a sentence that begins with the file's name.
+    """A fault of a file, with advice: the rest of a sentence that begins with the file's name.
 
-    It may hold names from the file: characters that cannot be shown are replaced.
+    It may hold names from the file: unprintable characters are replaced.
     """
 
     def __init__(self, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Fetch the files of the catalogue: from the first mirror that has them, checked, whole or not at all. Blocking."""
+"""Download of catalogue files: from the first mirror that has them, checked, atomically. Blocking."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from generator.checkpoints.places import place_of
 from generator.checkpoints.transfer import CHUNK_BYTES, Interrupted, Rules, discard, transfer
 from generator.errors import CheckpointError
 
-# What else goes to disk: the converted form, at most as large as the file itself, is made afterwards.
+# Reserve for the converted form, made afterwards and at most as large as the file itself.
 SPARE_BYTES = 64 * 10**6
 _LOG = logging.getLogger(__name__)
 
-# Called with the file's name, the bytes that are there and, where the server told it, how many there will be.
+# Called with the file's name, the bytes so far and, if the server sent it, the total.
 FetchProgress = Callable[[str, int, int | None], None]
 
 
 def files_of(name: str, perceptors: Sequence[str] | None = None) -> tuple[SourceFile, ...]:
-    """The files of a model set, with its own perceptors or others; or the one file of a perceptor.
+    """List the files of a model set, with its own perceptors or others; or the one file of a perceptor.
 
     Raises:
         InvalidRequest: for a name that is not in the catalogue.
@@ -47,14 +47,14 @@ def fetch(
     rules: Rules | None = None,
     digests: Mapping[str, str] | None = None,
 ) -> Path:
-    """Where a file of the catalogue is, after it was fetched if need be and its digest compared.
+    """Return the path of a catalogue file, after downloading it if necessary and comparing its digest.
 
-    A digest that nobody told is pinned only when the file is first opened (`library`): a damaged file gets no pin.
+    An unknown digest is pinned only when the file is first opened (`library`): a damaged file gets no pin.
 
     `digests` are the SHA-256 that files of those names must have, as config.yaml may pin them.
 
     Raises:
-        CheckpointError: if it cannot be had, or is not what it was; the sentence says what happened at each mirror.
+        CheckpointError: if it cannot be had, or has changed; the sentence says what happened at each mirror.
     """
     rules = rules or Rules()
     digest = (digests or {}).get(file.name) or file.sha256
@@ -99,7 +99,7 @@ def _from_mirrors(file: SourceFile, place: Path, digest: str | None, progress: F
 
 
 def _persistently(url: str, file: SourceFile, part: Path, progress: FetchProgress, rules: Rules) -> None:
-    """Try one address several times, each time going on with what is there."""
+    """Try one address several times, resuming the partial download each time."""
 
     def report(done: int, total: int | None) -> None:
         progress(file.name, done, total)
@@ -123,7 +123,7 @@ def _size(path: Path) -> int:
 
 
 def _check(content: Path, place: Path, digest: str | None) -> None:
-    """See that a file is a model at all and has the right digest: the given one, or that of its first use."""
+    """Check that a file is a model at all and has the right digest: the given one, or that of its first use."""
     from generator.checkpoints.archives import open_archive
 
     with open_archive(content):

@@ -1,4 +1,4 @@
-"""Model sets, opened from the models folder or from a person's own files. Runs on the thread that opens models."""
+"""Model sets, opened from the models folder or from custom files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from generator.models.clip import DEFAULT_CONFIG, ClipConfig
 
 _LOG = logging.getLogger(__name__)
 
-# A perceptor that ends in one of these is a file, whether it is there or not.
+# A perceptor with one of these endings is a file, even if the file is missing.
 SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
 
 
@@ -35,7 +35,7 @@ class OpenedSet(NamedTuple):
         config: of the VQGAN, in taming's form.
         vqgan: its state dict by taming's names.
         perceptors: name, state dict (of clip.model.CLIP) and config of each.
-        files: SHA-256 of the files that were published, by name.
+        files: SHA-256 of the published files, by name.
     """
 
     name: str
@@ -71,7 +71,7 @@ def open_files(
     folder: Path | None = None,
     digests: Mapping[str, str] | None = None,
 ) -> OpenedSet:
-    """Open a person's own VQGAN by its yaml, with perceptors that are names of the catalogue or files.
+    """Open a custom VQGAN by its yaml, with perceptors that are names of the catalogue or files.
 
     Raises:
         InvalidRequest: for a perceptor that is neither.
@@ -85,7 +85,7 @@ def open_files(
 def open_perceptor(
     given: str | Path, folder: Path | None = None, digests: Mapping[str, str] | None = None
 ) -> tuple[str, dict[str, Tensor]]:
-    """What a perceptor is called, and its state dict; `given` is a name of the catalogue, or a file.
+    """Open a perceptor: its name and its state dict; `given` is a name of the catalogue, or a file.
 
     Raises:
         InvalidRequest: if it is neither.
@@ -120,7 +120,7 @@ def _open(
 def _opened_perceptor(
     given: str | Path, folder: Path | None, digests: Mapping[str, str] | None
 ) -> tuple[str, Converted, ClipConfig]:
-    """A perceptor by its name or file; without a config beside its file, it is run as OpenAI's are."""
+    """Open a perceptor by its name or file; without a config beside its file, OpenAI's applies."""
     label, file = _perceptor(given)
     beside = config_beside(file) if isinstance(file, Path) else None
     if beside is not None and beside.is_file():
@@ -145,7 +145,7 @@ def _perceptor(given: str | Path) -> tuple[str, SourceFile | Path]:
 def _opened(
     name: str, file: SourceFile | Path, weights: Weights, folder: Path | None, digests: Mapping[str, str] | None
 ) -> Converted:
-    """Open a file of the catalogue, or of a person's own, which that person may change at any time."""
+    """Open a file of the catalogue, or a custom file, which may change at any time."""
     folder, given = folder or default_folder(), (digests or {}).get(file.name)
     if isinstance(file, Path):
         return open_converted(file, target_in(folder, own_name(file)), weights, given, pinned=False)

@@ -1,9 +1,9 @@
-"""Pickles read as data: what a pickle describes is built from plain values and inert placeholders; nothing runs.
+"""Pickles read as data: a pickle becomes plain values and inert placeholders; nothing runs.
 
-Python's own unpickler imports what a pickle names and calls it, which is how a model file can take over a machine. Here
-the opcodes, which `pickletools` parses, are interpreted on a stack of plain values. No name is ever looked up and
-nothing is ever called: the few names that rebuild tensors become descriptions of tensors, mappings become dicts, and
-every other name becomes a `Foreign` that remembers only how it was called. Needs no torch; runs on any thread.
+Python's own unpickler imports the names in a pickle and calls them, so a model file can take over a machine. Here the
+opcodes, which `pickletools` parses, are interpreted on a stack of plain values. No name is ever looked up and nothing
+is ever called: the few names that rebuild tensors become descriptions of tensors, mappings become dicts, and every
+other name becomes a `Foreign` that keeps only the name. Needs no torch; any thread.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ MAX_OPERATIONS = 4_000_000
 
 
 class Window:
-    """A bounded part of a file, with what `pickletools` needs of one: `read`, `readline`, `tell`.
+    """A bounded part of a file, with the methods that `pickletools` needs: `read`, `readline`, `tell`.
 
-    `data` is bytes or a memory map. Past `MAX_PICKLE_BYTES` nothing is read: no description of a model is as long.
+    `data` is bytes or a memory map. Nothing is read past `MAX_PICKLE_BYTES`: no description of a model is as long.
     """
 
     def __init__(self, data: Any, start: int, end: int) -> None:  # noqa: ANN401 - bytes and mmap share no type
@@ -30,16 +30,16 @@ class Window:
         self._limit = start + MAX_PICKLE_BYTES
 
     def read(self, count: int) -> bytes:
-        """The next bytes, fewer at the end."""
+        """Read the next bytes, fewer at the end."""
         return self._take(min(self._at + count, self._end))
 
     def readline(self) -> bytes:
-        """The next bytes up to a line feed, which is included."""
+        """Read to the next line feed, inclusive."""
         found = self._data.find(b"\n", self._at, min(self._end, self._limit))
         return self._take(self._end if found < 0 else found + 1)
 
     def tell(self) -> int:
-        """Where the next byte is."""
+        """Return the position of the next byte."""
         return self._at
 
     def _take(self, end: int) -> bytes:
@@ -51,16 +51,16 @@ class Window:
 
 
 def read_pickle(window: Window, dtypes: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - it can hold anything
-    """What one pickle describes, in plain values, StoredTensor, Storage and Foreign; `window` then stands behind it.
+    """Read one pickle as plain values, StoredTensor, Storage and Foreign; `window` then stands behind it.
 
-    `dtypes` is filled with the dtype of every storage that is mentioned, by key, also where nothing comes of it.
+    `dtypes` is filled with the dtype of every storage mentioned, by key, including storages without a tensor.
 
     Raises:
         Fault: if it is damaged, or larger than the description of any model.
     """
     machine = _Machine({} if dtypes is None else dtypes)
     try:
-        # genops wants a binary file; Window has all that it uses of one.
+        # genops expects a binary file; Window has all the methods it uses.
         for number, (opcode, argument, _) in enumerate(pickletools.genops(window)):  # type: ignore[arg-type]
             if number + machine.copied > MAX_OPERATIONS:
                 raise Fault("describes itself in more steps than any model needs; do not use it.")
@@ -73,11 +73,11 @@ def read_pickle(window: Window, dtypes: dict[str, str] | None = None) -> Any:  #
 
 
 class _Machine:
-    """The stack, the marks and the memo of a pickle, and what each opcode does to them.
+    """The stack, the marks and the memo of a pickle, and the effect of each opcode on them.
 
     Attributes:
         stack: the values above the last mark.
-        copied: how many values were copied without an opcode of their own, which counts as work.
+        copied: number of values copied without an opcode of their own, counted as work.
     """
 
     def __init__(self, dtypes: dict[str, str]) -> None:
@@ -115,7 +115,7 @@ class _Machine:
         self.stack.append(self._memo[key])
 
     def call(self, function: object, arguments: object) -> None:
-        """Push what stands for the result of a call that is not made."""
+        """Push a placeholder for the result of a call that is not made."""
         name = function.name if isinstance(function, Foreign) else "something"
         given = arguments if isinstance(arguments, tuple) else ()
         if name in MAPPINGS:
@@ -184,12 +184,12 @@ class _Machine:
 
 
 def _mapping(pairs: Any) -> dict[Any, Any]:  # noqa: ANN401
-    """A dict of the pairs with a plain key: any other key would have to be hashed, which can be made to overflow."""
+    """Build a dict of the pairs with a plain key: hashing any other key can be made to overflow."""
     plain = (str, int, float, bytes, type(None))
     return {pair[0]: pair[1] for pair in pairs if isinstance(pair[0], plain)}
 
 
-# Opcodes that carry a number or a text, by how their names end.
+# Opcodes with a number or a text as argument, by the ending of their names.
 _PUSHES = tuple(
     opcode.name
     for opcode in pickletools.opcodes
@@ -197,7 +197,7 @@ _PUSHES = tuple(
     or opcode.name.endswith(("BYTES", "BYTES8", "BYTEARRAY8"))
 )
 _CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-# A set would have to hash what it holds, so it is kept as a list.
+# A set would have to hash its elements, so it is kept as a list.
 _NEW: dict[str, Callable[[], Any]] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": list}
 _STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
     **dict.fromkeys(("PROTO", "FRAME", "READONLY_BUFFER"), lambda machine, _: None),

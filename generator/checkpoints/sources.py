@@ -1,4 +1,4 @@
-"""Model files that a person names, on the command line or in config.yaml, in place of a set. No torch; any thread."""
+"""Custom model files, named on the command line or in config.yaml, in place of a set. No torch; any thread."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 DEFAULT_PERCEPTOR = "ViT-B/32"
 PREFIX = "own-"
-"""What the names of people's own VQGANs begin with in recipes."""
+"""Prefix of the names of custom VQGANs in recipes."""
 
 
 @dataclass(frozen=True)
 class OwnModels:
-    """A VQGAN of one's own with its yaml, or a model set's; guided by perceptors that are names or files.
+    """A custom VQGAN with its yaml, or a model set's; guided by perceptors that are names or files.
 
     Attributes:
         vqgan: its checkpoint; None for that of the set.
         config: its yaml.
-        perceptors: names of the catalogue or files; those of the set, or the usual one, where there are none.
+        perceptors: names of the catalogue or files; if empty, those of the set, or the usual one.
         digests: SHA-256 that files of these names must have.
 
     Raises:
-        InvalidRequest: if a file is not there, or one of the two is missing.
+        InvalidRequest: if a file is missing, or one of the two is not given.
     """
 
     vqgan: Path | None = None
@@ -65,10 +65,10 @@ class OwnModels:
         perceptors: Sequence[str] = (),
         digests: Mapping[str, str] | None = None,
     ) -> OwnModels | None:
-        """What was named, beside the model set `models`; None if nothing was that concerns it.
+        """Build the sources beside the model set `models`; None if none of these values is given.
 
         Raises:
-            InvalidRequest: if it contradicts itself, or a file is not there.
+            InvalidRequest: if they contradict each other, or a file is missing.
         """
         if vqgan is None and config is None and not perceptors and (not digests or models == STARTER):
             return None
@@ -79,16 +79,16 @@ class OwnModels:
 
     @property
     def name(self) -> str | None:
-        """What a recipe calls them: the name of the VQGAN's file; None if the VQGAN is that of a set."""
+        """The name in recipes: that of the VQGAN's file; None if the VQGAN is that of a set."""
         return None if self.vqgan is None else self.name_for(self.vqgan)
 
     @staticmethod
     def name_for(vqgan: Path) -> str:
-        """What recipes call a person's own VQGAN, by the name of its file."""
+        """Return the name of a custom VQGAN in recipes, from the name of its file."""
         return f"{PREFIX}{re.sub(r'[^A-Za-z0-9._+-]', '-', vqgan.stem)}"[:64]
 
     def open(self, models: str) -> OpenedSet:
-        """Open the files; `models` is the set whose VQGAN is used where there is no own. Blocking.
+        """Open the files; `models` is the set to take the VQGAN from if there is no custom one. Blocking.
 
         Raises:
             InvalidRequest: for an unknown set or perceptor.
@@ -120,10 +120,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def read_flags(options: argparse.Namespace) -> OwnModels | None:
-    """The models that were named by these flags; None if none was.
+    """Return the models given by these flags; None if none is given.
 
     Raises:
-        InvalidRequest: if they contradict each other, or a file is not there.
+        InvalidRequest: if they contradict each other, or a file is missing.
     """
     models = getattr(options, "models", None) or STARTER
     return OwnModels.of(models, options.vqgan, options.vqgan_config, options.perceptor)

@@ -1,7 +1,7 @@
 """The weights of a TorchScript archive, taken from the state of its modules without running its code. No torch.
 
 OpenAI publishes CLIP as such archives; `clip.load` executes them. An archive's `data.pkl` describes the root module:
-each module is an object whose state maps names to parameters, buffers, plain attributes and further modules.
+each module is an object, and its state maps names to parameters, buffers, plain attributes and further modules.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ MAX_MODULES = 20_000
 
 
 def is_module(value: object) -> TypeGuard[Foreign]:
-    """Whether a value stands for a TorchScript module."""
+    """True if a value stands for a TorchScript module."""
     return isinstance(value, Foreign) and value.name.startswith("__torch__.") and isinstance(value.state, dict)
 
 
 def module_tensors(root: Foreign) -> dict[str, StoredTensor]:
-    """Every tensor below a module by its dotted name, as in a state dict, plain tensor attributes included.
+    """Collect every tensor below a module by its dotted name, as in a state dict, including plain tensor attributes.
 
     Raises:
         Fault: if modules are nested endlessly.

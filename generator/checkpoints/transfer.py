@@ -1,7 +1,7 @@
-"""One download over HTTPS into a partial file, going on where an earlier try broke off. Blocking; any thread.
+"""One download over HTTPS into a partial file, resumed after an earlier interruption. Blocking; any thread.
 
-urllib does the talking; here is what it leaves open: to which hosts a redirect may lead, whether the rest of a file
-still belongs to its beginning (If-Range), and what to make of a web page where a model should be.
+urllib makes the requests; this module adds the allowed hosts of redirects, the check that the rest of a file still
+belongs to its beginning (If-Range), and the refusal of a web page in place of a model.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _LOOPBACK = ("127.0.0.1", "::1")
 
 
 class Unavailable(Fault):
-    """This address does not give the file; another may."""
+    """This address does not provide the file; another may."""
 
 
 class Interrupted(Fault):
-    """The download broke off; the same address may go on with it."""
+    """The download was interrupted; the same address may continue it."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How downloads are made.
+    """Rules of downloads.
 
     Attributes:
-        hosts: to which a download may go or be sent on; a leading dot means every host below.
+        hosts: allowed hosts of downloads and redirects; a leading dot means every host below.
         loopback: allow plain HTTP to this very machine, for tests with a server of their own.
-        timeout_s: without a byte, after which a try has failed.
+        timeout_s: seconds without a byte after which a try fails.
         tries: at each address.
         pause_s: between two tries.
     """
@@ -83,7 +83,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Partial:
-    """What is known of a partial file: where it comes from, what its server calls this version, its final size."""
+    """Facts about a partial file: its address, the server's name for this version, its final size."""
 
     url: str
     validator: str | None
@@ -91,11 +91,11 @@ class Partial:
 
 
 def transfer(url: str, part: Path, limit: int, rules: Rules, progress: Callable[[int, int | None], None]) -> None:
-    """Bring `part` to completeness from `url`, at most `limit` bytes; `progress` hears of bytes done and in all.
+    """Complete `part` from `url`, up to `limit` bytes; `progress` is called with bytes done and in all.
 
     Raises:
-        Unavailable: if this address does not give the file.
-        Interrupted: if it broke off; what came stays for the next try.
+        Unavailable: if this address does not provide the file.
+        Interrupted: if the connection broke; the bytes so far stay for the next try.
         Fault: if it cannot be written.
     """
     rules.check(url)
@@ -109,7 +109,7 @@ def transfer(url: str, part: Path, limit: int, rules: Rules, progress: Callable[
         begin = _begin(response, have, part)
         total = _total(response, begin, limit)
         if begin == 0:
-            # Emptied before it is said to be of this version: otherwise a crash in between would mix two files.
+            # Empty the file before recording this version: otherwise a crash in between would mix two files.
             part.write_bytes(b"")
         write_beside(_partial_of(part), json.dumps(asdict(Partial(url, _validator(response.headers), total))).encode())
         done = _receive(response, part, begin, total, limit, progress)
@@ -118,13 +118,13 @@ def transfer(url: str, part: Path, limit: int, rules: Rules, progress: Callable[
 
 
 def discard(part: Path) -> None:
-    """Remove a partial file and what is known of it."""
+    """Remove a partial file and the facts about it."""
     part.unlink(missing_ok=True)
     _partial_of(part).unlink(missing_ok=True)
 
 
 class _KnownHosts(HTTPRedirectHandler):
-    """Follows redirects only where the rules allow."""
+    """Redirect handler that follows only redirects allowed by the rules."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -141,7 +141,7 @@ class _KnownHosts(HTTPRedirectHandler):
 
 
 def _opened(url: str, have: int, before: Partial | None, rules: Rules, part: Path) -> Any:  # noqa: ANN401
-    """The open response; urllib calls it by several types."""
+    """Return the open response, which has several types in urllib."""
     opener = OpenerDirector()
     proxies = ProxyHandler({}) if rules.loopback else ProxyHandler()
     handlers = HTTPHandler(), HTTPSHandler(), HTTPDefaultErrorHandler(), HTTPErrorProcessor(), _KnownHosts(rules)
@@ -165,7 +165,7 @@ def _opened(url: str, have: int, before: Partial | None, rules: Rules, part: Pat
 
 
 def _begin(response: Any, have: int, part: Path) -> int:  # noqa: ANN401
-    """With which byte the answer begins: where we asked it to, or at the start, because the file has changed."""
+    """Return the first byte of the answer: the one requested, or 0 if the file has changed."""
     content_type = str(response.headers.get("Content-Type", "")).lower()
     if content_type.startswith("text/html"):
         raise Unavailable("answered with a web page instead of the file")
@@ -196,7 +196,7 @@ def _receive(
     limit: int,
     progress: Callable[[int, int | None], None],
 ) -> int:
-    """Write what comes; how many bytes there are then."""
+    """Write the response; return the number of bytes then present."""
     done = begin
     with part.open("r+b" if begin else "wb") as file:
         file.seek(begin)
@@ -220,7 +220,7 @@ def _chunk(response: Any) -> bytes:  # noqa: ANN401
 
 
 def _validator(headers: Message) -> str | None:
-    """What names this version of the file: a strong ETag, else the date of its last change."""
+    """Return the name of this version of the file: a strong ETag, else the date of its last change."""
     etag = headers.get("ETag", "")
     return etag if etag.startswith('"') else headers.get("Last-Modified")
 
@@ -237,7 +237,7 @@ def _read_partial(part: Path) -> Partial | None:
 
 
 def _reason(exc: BaseException) -> str:
-    """Why it failed, short and without anything that a terminal could take for an order."""
+    """Describe the failure, short and without control characters for a terminal."""
     reason = getattr(exc, "reason", exc)
     text = " ".join((str(reason) or type(reason).__name__).split())
     return "".join(letter for letter in text if letter.isprintable())[:80]

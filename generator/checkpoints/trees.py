@@ -1,4 +1,4 @@
-"""Named tensors in what a model file describes: the state dict, wherever it was put. No torch; any thread."""
+"""Named tensors in the description of a model file: finds the state dict. No torch; any thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from generator.checkpoints.descriptions import Foreign, StoredTensor
 from generator.checkpoints.faults import Fault
 from generator.checkpoints.torchscript import is_module, module_tensors
 
-# Where programs put state dicts inside a file; running averages first, since they are the better weights.
+# Places of state dicts inside a file; running averages first, since they are the better weights.
 _PLACES = (
     "state_dict_ema",
     "ema_state_dict",
@@ -30,7 +30,7 @@ _AVERAGES = {"ema", "averaged", "average", "swa"}
 
 
 def find_tensors(tree: object, landmark: str) -> dict[str, StoredTensor]:
-    """The first mapping of names to tensors with a name that ends in `landmark`; {} if there is none.
+    """Find the first mapping of names to tensors with a name that ends in `landmark`; {} if there is none.
 
     Raises:
         Fault: if the file holds a whole program object instead of weights.
@@ -62,17 +62,17 @@ def _tensors(candidate: object) -> dict[str, StoredTensor]:
 
 
 def split_prefixes(names: Iterable[str], landmark: str) -> tuple[list[str], list[str]]:
-    """The prefixes of all models that have the landmark, in order: of plain weights, and of running averages."""
+    """List the prefixes of all models that have the landmark, in order: of plain weights, and of running averages."""
     prefixes = [name.removesuffix(landmark) for name in names if name.endswith(landmark)]
     averaged = [prefix for prefix in prefixes if without_average(prefix) != prefix]
     return [prefix for prefix in prefixes if prefix not in averaged], averaged
 
 
 def without_average(prefix: str) -> str:
-    """The prefix that the plain weights would have: `first_stage_model.` for `ema_model.first_stage_model.`."""
+    """Return the prefix of the plain weights: `first_stage_model.` for `ema_model.first_stage_model.`."""
     return "".join(f"{part}." for part in prefix.split(".")[:-1] if _AVERAGES.isdisjoint(part.lower().split("_")))
 
 
 def below(tensors: dict[str, StoredTensor], prefix: str) -> dict[str, StoredTensor]:
-    """The tensors whose names begin with the prefix, without it."""
+    """Select the tensors with this prefix, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

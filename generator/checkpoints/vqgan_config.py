@@ -1,6 +1,6 @@
 """The yaml that describes a VQGAN in taming's form: read as data, reduced to what builds the model and checked.
 
-Runs on the thread that opens models. taming's files also name data sets, losses and classes; nothing of that is used.
+taming's files also name data sets, losses and classes; none of that is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from generator.checkpoints.faults import Fault, blaming
 
 MAX_YAML_BYTES = 2**20
 _MODELS = ("VQModel", "GumbelVQ", "VQNoDiscModel", "EMAVQ", "VQModelInterface")
-# Of each number: the least and the greatest that any VQGAN of this family has, with room.
+# For each number, the smallest and largest value of any VQGAN of this family, with a margin.
 _RANGES = {
     "z_channels": (1, 4096),
     "resolution": (8, 4096),
@@ -25,31 +25,31 @@ _RANGES = {
     "ch": (32, 1024),
     "num_res_blocks": (0, 8),
 }
-# Arguments of taming's that change nothing in a picture, or are checked by themselves.
+# Arguments of taming's that do not change the picture, or are checked separately.
 _OTHERS = ("ch_mult", "attn_resolutions", "dropout", "resamp_with_conv", "double_z", "give_pre_end")
 _FOREIGN = {"attn_type": "vanilla", "tanh_out": False, "use_linear_attn": False}
-"""Arguments that latent-diffusion's networks have beside taming's, with the value by which they are the same."""
+"""Arguments of latent-diffusion's networks that taming's lack, with the value that makes them equal."""
 _CH_MULT = [1, 2, 4, 8]
-"""As taming has it where a yaml does not say."""
+"""taming's defaults."""
 
 
 def read_config(path: Path) -> DictConfig:
-    """The config of a VQGAN, `model.target` and `model.params.{embed_dim, n_embed, ddconfig}` and no more.
+    """Read the config of a VQGAN, `model.target` and `model.params.{embed_dim, n_embed, ddconfig}` and no more.
 
     The yaml of a transformer gives that of the VQGAN inside it (`first_stage_config`).
 
     Raises:
-        CheckpointError: if it is none, or describes a model that Reverie cannot run.
+        CheckpointError: if it is invalid, or describes a model that Reverie cannot run.
     """
     with blaming(path):
         return _checked(_section(read_yaml(path), "model"))
 
 
 def read_yaml(path: Path) -> object:
-    """The content of a small yaml, as plain data.
+    """Read the content of a small yaml, as plain data.
 
     Raises:
-        Fault: if it is none, or refers to itself.
+        Fault: if it is not yaml, or refers to itself.
     """
     if path.stat().st_size > MAX_YAML_BYTES:
         raise Fault("is too long for the yaml of a model; perhaps it is the weights: swap the two files.")
@@ -83,7 +83,7 @@ def _checked(model: Mapping[str, Any]) -> DictConfig:
 
 
 def _network(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of taming's Encoder and Decoder, which would drop others without a word."""
+    """Select the arguments of taming's Encoder and Decoder, which would ignore others silently."""
     if given.get("double_z", True) is not False:
         raise Fault("describes an autoencoder without a codebook (double_z is not false); use that of a VQGAN.")
     for key, value in given.items():

@@ -1,9 +1,8 @@
-"""Which tensors of a checkpoint are the VQGAN's, and whether they fit its yaml. Runs on the thread that opens models.
+"""Selection of the VQGAN's tensors in a checkpoint, and a check against its yaml.
 
 Checkpoints wrap the weights in different ways: Lightning's `state_dict` beside optimisers and callbacks, a loss network
 under `loss.`, the VQGAN inside a transformer (`first_stage_model.`, as in faceshq and sflckr), running averages of the
-weights (`model_ema.` with the dots left out, a prefix or a dict of their own). Averages, where there are any, are what
-is used.
+weights (`model_ema.` with the dots left out, a prefix or a dict of their own). Averages are used if there are any.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class VQGANWeights:
         self.fingerprint = hashlib.sha256(OmegaConf.to_yaml(config, sort_keys=True).encode()).hexdigest()
 
     def choose(self, tree: object) -> dict[str, StoredTensor]:
-        """The VQGAN's tensors in what a file describes, by taming's names, after a look at their shapes.
+        """Find the VQGAN's tensors in a file's description, by taming's names, and check their shapes.
 
         Raises:
             Fault: if there is no VQGAN in it, or another one than the config describes.
@@ -81,7 +80,7 @@ class VQGANWeights:
 
 
 def _unwrapped(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """The tensors below the prefix of the VQGAN, without it; where averages have one of their own, in their place."""
+    """Select the tensors below the VQGAN's prefix, without it; averages with their own prefix replace them."""
     plain, averaged = split_prefixes(tensors, _LANDMARK)
     known = [prefix for prefix in _PREFIXES if prefix in plain][:1]
     known += [each for prefix in _PREFIXES for each in averaged if without_average(each) == prefix][:1]
@@ -92,17 +91,15 @@ def _unwrapped(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
 
 
 def _averaged(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """Each tensor's running average in its place, where the checkpoint has one: `model_ema.` and the name less dots."""
+    """Replace each tensor by its running average, if the checkpoint has one: `model_ema.` and the name without dots."""
     return {name: tensors.get(f"model_ema.{name.replace('.', '')}", tensor) for name, tensor in tensors.items()}
 
 
 def _describe(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """A model in words, from its shapes: factor, kind of codebook, codes."""
+    """Describe a model by its shapes: factor, kind of codebook, codes."""
     steps = {name.split(".")[2] for name in shapes if name.startswith("encoder.down.") and ".downsample." in name}
     levels = {name.split(".")[2] for name in shapes if name.startswith("decoder.up.")}
-    factor = 2 ** (
-        len(steps) or max(0, len(levels) - 1)
-    )  # without convolutions between sizes there are no names of them
+    factor = 2 ** (len(steps) or max(0, len(levels) - 1))  # without convolutions between sizes, no such names exist
     for name, kind in (("embedding", "plain"), ("embed", "Gumbel")):
         codebook = shapes.get(f"quantize.{name}.weight")
         if codebook is not None and len(codebook) == 2:

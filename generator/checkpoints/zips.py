@@ -1,7 +1,7 @@
-"""Where the records of a zip file lie, so that they can be read in place. No torch; any thread.
+"""Positions of the records in a zip file, so that they can be read in place. No torch; any thread.
 
-torch.save and TorchScript write zip files whose tensors are stored, not compressed. Nothing is ever unpacked: a record
-is a stretch of the file, so names cannot lead anywhere and a small file cannot become a large one.
+torch.save and TorchScript write zip files with tensors stored, not compressed. Nothing is ever unpacked: a record is a
+range of the file, so names cannot point elsewhere and a small file cannot become a large one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
 
 class Span(NamedTuple):
-    """The bytes of one record: from `start`, `size` of them, and their CRC-32, 0 where it was not recorded."""
+    """The range of one record: from `start`, `size` bytes, and their CRC-32, 0 if it was not recorded."""
 
     start: int
     size: int
@@ -28,7 +28,7 @@ class Span(NamedTuple):
 
 
 def records(data: mmap.mmap) -> dict[str, Span]:
-    """The stored records of a torch file by name, without the folder that all of them share.
+    """List the stored records of a torch file by name, without the folder that all of them share.
 
     Raises:
         Fault: if it is no torch file, is damaged, or is made to mislead.
@@ -46,7 +46,7 @@ def records(data: mmap.mmap) -> dict[str, Span]:
         name = entry.filename.removeprefix(root)
         if name in found:
             raise Fault(f"holds two records named {name[:60]!r}, as no honest file does; do not use it.")
-        # TorchScript compresses its source code, which is never looked at.
+        # TorchScript compresses its source code, which is never read.
         if entry.compress_type == zipfile.ZIP_STORED and not entry.flag_bits & 0x1:
             found[name] = _span(data, entry)
     return found
@@ -64,7 +64,7 @@ def check(data: mmap.mmap, span: Span) -> None:
 
 
 class _Bounded(io.RawIOBase):
-    """A file for zipfile that gives no more at once than a table of contents can need."""
+    """A file for zipfile that returns no more at once than a table of contents can need."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self._data, self._at = data, 0
@@ -94,7 +94,7 @@ class _Bounded(io.RawIOBase):
 
 
 def _root(names: list[str]) -> str:
-    """The folder of `data.pkl`, with its slash, in which torch keeps everything."""
+    """Find the folder of `data.pkl`, with its slash; torch keeps everything in it."""
     if any(name.startswith("/") or ".." in name.split("/") or "\\" in name for name in names):
         raise Fault("holds records whose names lead out of it, as no honest file does; do not use it.")
     roots = [name.removesuffix("data.pkl") for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
@@ -107,7 +107,7 @@ def _root(names: list[str]) -> str:
 
 
 def _span(data: mmap.mmap, entry: zipfile.ZipInfo) -> Span:
-    """Where a record's bytes begin: behind its own header, whose length only that header tells."""
+    """Find the start of a record's bytes: behind its own header, which alone tells its length."""
     header = data[entry.header_offset : entry.header_offset + _LOCAL_HEADER.size]
     if len(header) < _LOCAL_HEADER.size:
         raise Fault(f"is cut off; {AGAIN}.")

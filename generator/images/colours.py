@@ -1,7 +1,7 @@
-"""Colours as a file means them, turned into sRGB: ICC profiles, and PNG's chunks for gamma, primaries and code points.
+"""Colour conversion to sRGB: ICC profiles, and the PNG chunks for gamma, primaries and code points.
 
-As browsers do: a PNG's cICP goes before its profile, and that before sRGB, gAMA and cHRM. A description that is broken,
-of another kind of picture, or for brighter screens than sRGB's counts as none.
+The order is that of browsers: a PNG's cICP takes precedence over its profile, then sRGB, then gAMA and cHRM. A
+description is ignored if it is broken, belongs to another kind of picture, or describes screens brighter than sRGB's.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from PIL import Image, ImageCms
 Conversion = Callable[[Image.Image], Image.Image]
 
 _MODES = {"RGB": ("RGB", "L"), "GRAY": ("L",), "CMYK": ("CMYK",)}
-"""Kinds of pictures that a profile of a colour space can describe; grey ones may have a profile for three colours."""
+"""Picture modes that a profile of a colour space can describe; a grey picture may have a profile for three colours."""
 _INVISIBLE = 2
-"""Steps of 255 by which a description of sRGB differs from ours by rounding."""
+"""Largest difference, in steps of 255, that rounding causes between another description of sRGB and ours."""
 
 _WHITE = (0.3127, 0.3290)
 _PRIMARIES = {
@@ -30,12 +30,12 @@ _PRIMARIES = {
 """White, red, green and blue as x and y, by their numbers in ITU-T H.273: sRGB, Rec. 2020, Display P3."""
 _SRGB_GAMMA = 1 / 2.2
 _GAMMAS = {4: 1 / 2.2, 8: 1.0, 13: _SRGB_GAMMA}
-"""Of H.273's numbers for transfer functions; gAMA's 1/2.2 means sRGB's own curve, which has no single exponent."""
+"""Supported transfer functions of H.273; a gAMA of 1/2.2 means sRGB's own curve, which has no single exponent."""
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
 def to_srgb(image: Image.Image, source: Image.Image, cicp: bytes | None = None) -> Image.Image:
-    """An L, LA, RGB, RGBA or CMYK picture as sRGB, in RGB or RGBA; transparency stays.
+    """Convert an L, LA, RGB, RGBA or CMYK picture to sRGB, in RGB or RGBA; transparency stays.
 
     `source` is the picture as Pillow read it from its file; `cicp` is the body of a PNG's chunk of that name.
     """
@@ -77,7 +77,7 @@ def _by_profile(mode: str, profile: bytes) -> Conversion | None:
 
 
 def _by_primaries(primaries: Sequence[float], gamma: float) -> Conversion | None:
-    """The conversion from a gamma and white, red, green and blue as x and y; None where they make no sense."""
+    """Build the conversion from a gamma and white, red, green and blue as x and y; None if they make no sense."""
     if not 0.1 <= gamma <= 10:
         return None
     steps = np.arange(256) / 255
@@ -100,7 +100,7 @@ def _by_primaries(primaries: Sequence[float], gamma: float) -> Conversion | None
 
 
 def _light(primaries: Sequence[float]) -> NDArray[np.float64]:
-    """The matrix from amounts of red, green and blue light to XYZ."""
+    """Return the matrix from amounts of red, green and blue light to XYZ."""
     white, *colours = (
         np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in zip(primaries[::2], primaries[1::2], strict=True)
     )
@@ -117,7 +117,7 @@ def _srgb_values(light: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _changes_nothing(conversion: Conversion, mode: str) -> bool:
-    """Compare colours from all over the space, so that an sRGB picture is the same with its profile or without."""
+    """Compare colours from the whole space, so that an sRGB picture is the same with its profile or without."""
     if mode == "CMYK":
         return False
     steps = np.linspace(0, 255, 9).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""Pictures from outside and to the outside: normalise, fit, encode, write. Pillow and numpy, no torch; any thread.
+"""Picture files: normalise, fit, encode and write. Pillow and numpy, no torch; any thread.
 
-What people attach is hostile until shown otherwise: only the four decoders named here ever see it, its type is told by
-its first bytes and not by its name, and its size in pixels is read from its header before anything is decoded.
+Attachments count as hostile. Only the four decoders named here read them, the type is taken from the first bytes and
+not from the name, and the size in pixels is read from the header before anything is decoded.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ FORMATS = ("png", "jpeg", "webp")
 MAX_FILE_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000
 MAX_SIDE_PX = 65_535
-"""As JPEG has it; Pillow keeps an address for each row, which of a picture one pixel wide fills gigabytes."""
+"""The limit of JPEG. Pillow keeps an address for each row, which takes gigabytes for a picture one pixel wide."""
 MAX_JPEG_SCANS = 64
 MAX_READS = 100_000
-"""So often Pillow may read from a file; a good one of 20 MiB takes a tenth of it."""
+"""Maximum number of reads by Pillow from one file; a valid file of 20 MiB takes a tenth of it."""
 KEPT_PIXELS = 1024 * 1024
 KEPT_SIDE_PX = 2048
 
 _QUALITY = 95
 _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
-"""All but those that stand inside of a scan: an escaped byte, and restarts."""
+"""All markers except those inside a scan: an escaped byte, and restarts."""
 _OPENERS: dict[str, Callable[[BytesIO], ImageFile]] = {
     "png": PngImageFile,
     "jpeg": JpegImageFile,
@@ -62,14 +62,14 @@ _TURNS = {
 
 
 def normalise(data: bytes) -> bytes:
-    """Turn what somebody attached into a plain picture: PNG, RGB, upright, at most KEPT_PIXELS and KEPT_SIDE_PX.
+    """Normalise an attachment: PNG, RGB, upright, at most KEPT_PIXELS and KEPT_SIDE_PX.
 
-    Colours become sRGB, transparency is laid over white, 16 bits become 8, the first frame of an animation is taken,
-    and everything that is not pixels (places, cameras, names) is left behind. The same bytes give the same bytes, and a
-    normalised picture stays as it is.
+    Colours become sRGB, transparency is laid over white, 16 bits become 8, and of an animation the first frame is kept.
+    All metadata (places, cameras, names) is dropped. The same bytes give the same bytes, and a normalised picture stays
+    as it is.
 
     Raises:
-        InvalidRequest: for what is no PNG, JPEG, WebP or GIF, is broken, or too large; a sentence says which.
+        InvalidRequest: for a file that is not PNG, JPEG, WebP or GIF, is broken or too large; a sentence says which.
     """
     return _save(_decode(data), "PNG")
 
@@ -89,22 +89,22 @@ def check_normalised(data: bytes) -> None:
 
 
 def load(data: bytes) -> Image.Image:
-    """The RGB picture in normalised bytes."""
+    """Decode normalised bytes into an RGB picture."""
     return _decode(data)
 
 
 def fit(image: Image.Image, size: Size) -> Image.Image:
-    """Cut out the middle in the shape of `size` and resize it: nothing is squashed."""
+    """Crop the centre to the aspect ratio of `size` and resize it, without distortion."""
     return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
 
 def to_array(image: Image.Image) -> NDArray[np.float32]:
-    """An RGB picture as `[3, H, W] float32 in 0..1`."""
+    """Convert an RGB picture to `[3, H, W] float32 in 0..1`."""
     return np.ascontiguousarray(np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1) / 255)
 
 
 def encode(image: Image.Image, file_format: str, recipe: str | None = None) -> bytes:
-    """An RGB picture as the bytes of a PNG, JPEG or WebP file that carries `recipe`; the same input, the same bytes.
+    """Encode an RGB picture as PNG, JPEG or WebP with `recipe` inside; the same input gives the same bytes.
 
     Raises:
         InvalidRequest: if `file_format` is not one of FORMATS.
@@ -124,12 +124,12 @@ def encode(image: Image.Image, file_format: str, recipe: str | None = None) -> b
 
 
 def format_of(path: Path) -> str | None:
-    """The format that a file's name asks for; None for a name that asks for none of ours."""
+    """Return the format for a file name's extension; None if the extension is not supported."""
     return _SUFFIXES.get(path.suffix.lower())
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write beside and rename, so that `path` holds the old bytes or the new ones, never a part.
+    """Write to a temporary file and rename it, so that `path` holds either the old bytes or the new ones.
 
     Raises:
         OSError: if the folder cannot be written to or the disk is full; nothing is left behind.
@@ -153,7 +153,7 @@ def _save(image: Image.Image, file_format: str, **options: object) -> bytes:
 
 
 def _decode(data: bytes) -> Image.Image:
-    """Read hostile bytes as an upright RGB picture of the size that is kept."""
+    """Decode hostile bytes into an upright RGB picture of the size that is kept."""
     kind = _kind(data)
     declared = _declared_size(data, kind)
     if declared is not None:
@@ -166,7 +166,7 @@ def _decode(data: bytes) -> Image.Image:
             return _upright(_flat(image, data), image)
     except InvalidRequest:
         raise
-    except Exception as exc:  # Pillow raises nearly anything for a file that was made to break it.
+    except Exception as exc:  # Pillow can raise nearly any exception for a malformed file.
         text = "This {kind} picture is broken or incomplete; save it anew and try again."
         raise InvalidRequest(Message(text, kind=kind.upper()), "image") from exc
 
@@ -192,8 +192,8 @@ def _kind(data: bytes) -> str:
 def _check_jpeg(data: bytes) -> None:
     """Refuse hundreds of progressive scans, each of which costs a pass over all pixels.
 
-    Markers are followed as libjpeg follows them, to the end of the picture: what lies inside of a segment (a thumbnail,
-    a profile) or behind the end (the film of a motion photo) is no scan.
+    Markers are followed as in libjpeg, to the end of the picture: the contents of a segment (a thumbnail, a profile)
+    and data after the end (the film of a motion photo) do not count as scans.
     """
     at = scans = 0
     for _ in range(MAX_READS):
@@ -210,14 +210,14 @@ def _check_jpeg(data: bytes) -> None:
 
 
 class _Bounded(BytesIO):
-    """A file that is not read for ever: millions of empty parts, each read by itself, take minutes."""
+    """A file with a limited number of reads: millions of empty parts, each read separately, would take minutes."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self._reads = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes.
+        """Read the next bytes.
 
         Raises:
             InvalidRequest: after too many calls.
@@ -233,7 +233,7 @@ def _endless() -> InvalidRequest:
 
 
 def _declared_size(data: bytes, kind: str) -> tuple[int, int] | None:
-    """Width and height from a header's fixed place, for the types that have one.
+    """Read width and height from their fixed place in the header, for the types that have one.
 
     Pillow must not open a WebP file first, since libwebp allocates its canvas on opening.
     """
@@ -267,7 +267,7 @@ def _kept_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
-    """The picture turned as the camera's note in its source says; in EXIF, as browsers read it, and not in XMP."""
+    """Rotate the picture as its source's EXIF says; like browsers, ignore XMP."""
     for name in ("xmp", "XML:com.adobe.xmp"):
         source.info.pop(name, None)
     try:
@@ -278,7 +278,7 @@ def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
 
 
 def _flat(image: Image.Image, data: bytes) -> Image.Image:
-    """An sRGB picture of any mode the four decoders give, made small before further copies are made."""
+    """Convert a picture of any mode that the four decoders return to sRGB; shrink it before further copies are made."""
     grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
     if image.mode.startswith("I"):
         small = _small(_eight_bits(image))
@@ -296,7 +296,7 @@ def _flat(image: Image.Image, data: bytes) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A grey picture of 16 bits as one of 8, transparent where it has the level that its file calls so."""
+    """Convert a grey picture from 16 bits to 8, transparent at the level that its file declares transparent."""
     levels = np.asarray(image)
     grey = Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8))
     key = image.info.get("transparency")
@@ -306,7 +306,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _scale_colour_key(image: PngImageFile, depth: int) -> None:
-    """Scale the transparent colour to 8 bits, as Pillow scaled the pixels; it leaves the key as it is in the file."""
+    """Scale the transparent colour to 8 bits, as Pillow scaled the pixels; Pillow leaves the key unscaled."""
     if image.mode == "L" and depth < 8:
         image.info["transparency"] = min(255, image.info["transparency"] * 255 // (2**depth - 1))
     elif image.mode == "RGB" and depth == 16:

@@ -1,7 +1,7 @@
-"""A text (a recipe) inside a picture's file: PNG iTXt, JPEG and WebP XMP. Bytes only, nothing is decoded; any thread.
+"""Text (a recipe) inside a picture file: PNG iTXt, JPEG and WebP XMP. Bytes only, nothing is decoded; any thread.
 
-Reading walks the containers with bounds of its own, since the files come from anywhere: lengths that lie, thousands of
-empty parts and texts that unpack to gigabytes end in None or in a sentence, not in memory or time.
+Files are untrusted, so reading has its own limits: false lengths, thousands of empty parts and texts that unpack to
+gigabytes return None or an error message, without large cost in memory or time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KEYWORD = "reverie:recipe"
 MAX_TEXT_BYTES = 24 * 2**20
 MAX_PARTS = 10_000
 MAX_PACKETS = 4
-"""Of XMP in a JPEG file, which should have one."""
+"""Limit for XMP in a JPEG file."""
 
 _NAME = "recipe"
 _NOTE_NAMESPACE, _NOTE_NAME = "http://ns.adobe.com/xmp/note", "HasExtendedXMP"
@@ -29,11 +29,11 @@ _XMP_KEYWORD = "XML:com.adobe.xmp"
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENSION_SEGMENT = b"http://ns.adobe.com/xmp/extension/\0"
 _SEGMENT_BYTES = 65_000
-"""What goes into one JPEG segment; its length field allows 65,533."""
+"""Capacity of one JPEG segment; its length field allows 65,533."""
 
 
 def find_text(data: bytes) -> str | None:
-    """The text that a PNG, JPEG or WebP file of ours carries; None where there is none.
+    """Read the text that Reverie wrote into a PNG, JPEG or WebP file; None if there is none.
 
     Raises:
         InvalidRequest: for a text that is too long, also when unpacked, or does not unpack.
@@ -49,26 +49,26 @@ def find_text(data: bytes) -> str | None:
 
 
 def png_text(text: str) -> PngInfo:
-    """The chunk for Pillow's PNG writer: iTXt, not packed, so that any tool shows it."""
+    """Build the chunk for Pillow's PNG writer: iTXt, uncompressed, so that any tool shows it."""
     info = PngInfo()
     info.add_itxt(KEYWORD, text)
     return info
 
 
 def png_chunk_kinds(data: bytes) -> set[bytes]:
-    """The kinds of chunk in a PNG file; empty for another file."""
+    """List the chunk types of a PNG file; empty for another file."""
     return {kind for kind, _ in png_chunks(data)}
 
 
 def xmp_packet(text: str) -> bytes:
-    """An XMP packet that holds `text`, which is JSON in ASCII."""
-    for char in "<>&'":  # ExifTool leaves the last as it is when it makes an attribute
+    """Build an XMP packet that holds `text`, which is JSON in ASCII."""
+    for char in "<>&'":  # ExifTool does not escape the apostrophe when it makes an attribute
         text = text.replace(char, f"\\u{ord(char):04x}")  # the same JSON, and plain text for XML
     return xmp.write(_NAME, text)
 
 
 def with_jpeg_segments(data: bytes, text: str) -> bytes:
-    """A JPEG file with `text` as XMP: in one segment, or in as many as it needs (XMP part 3, 1.1.3.1)."""
+    """Add `text` to a JPEG file as XMP, in one segment or in as many as it needs (XMP part 3, 1.1.3.1)."""
     packet = xmp_packet(text)
     if len(packet) <= _SEGMENT_BYTES:
         segments = _segment(_XMP_SEGMENT + packet)
@@ -88,7 +88,7 @@ def _segment(body: bytes) -> bytes:
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and body of each chunk of a PNG file, up to MAX_PARTS; nothing for another file."""
+    """Yield type and body of each chunk of a PNG file, up to MAX_PARTS; nothing for another file."""
     at = 8
     for _ in range(MAX_PARTS):
         if not data.startswith(b"\x89PNG\r\n\x1a\n") or at + 12 > len(data):
@@ -101,7 +101,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _png_find(data: bytes) -> str | None:
-    """Our own chunk, or XMP, into which programs put what they found in a JPEG or WebP file."""
+    """Read our own chunk, or XMP, where programs store text that they found in a JPEG or WebP file."""
     packet = b""
     for kind, body in png_chunks(data):
         if kind not in (b"iTXt", b"zTXt", b"tEXt"):
@@ -139,7 +139,7 @@ def _bounded(data: bytes) -> bytes:
 def _text(data: bytes) -> str:
     try:
         return _bounded(data).decode()
-    except UnicodeDecodeError as exc:  # To replace millions of wrong bytes takes seconds.
+    except UnicodeDecodeError as exc:  # Replacing millions of wrong bytes takes seconds.
         raise InvalidRequest(Message("The recipe in this picture is broken: it is no text."), "recipe") from exc
 
 
@@ -151,7 +151,7 @@ def _properties(packet: bytes) -> Mapping[tuple[str, str], str]:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[bytes]:
-    """The bodies of the APP1 segments before the pixels."""
+    """Yield the bodies of the APP1 segments before the pixels."""
     at = 2
     for _ in range(MAX_PARTS):
         marker = data[at : at + 4]
@@ -164,7 +164,7 @@ def _jpeg_segments(data: bytes) -> Iterator[bytes]:
 
 
 def _jpeg_find(data: bytes) -> str | None:
-    """The recipe in the main packet, or in the parts of the one that extends it."""
+    """Find the recipe in the main packet, or in the parts of its extension."""
     packets: list[bytes] = []
     parts: dict[bytes, dict[int, bytes]] = {}
     for body in _jpeg_segments(data):

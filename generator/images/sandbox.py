@@ -1,9 +1,9 @@
-"""A hostile picture is read in a process of its own: `python -m generator.images.sandbox`. Any thread; it waits.
+"""Decoding of hostile pictures in a separate process: `python -m generator.images.sandbox`. Any thread; blocking.
 
-Decoders of pictures are the part of the program that strangers reach most directly, and they are written in C. Apart
-from the rest they can crash, fill their memory or run on without end: the person reads a sentence, the others notice
-nothing, and what a decoder might be made to do, it does without the token in its environment. Nor does it hold Python's
-lock, as WebP's does for as long as it decodes.
+Picture decoders are written in C and are the part of the program most exposed to strangers. In a process of their own
+they may crash, exhaust their memory limit or hang: the requester gets an error message, and other requests are not
+affected. The process has no token in its environment, and decoding does not hold this process's GIL, as the WebP
+decoder would.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from generator.messages import Message
 PATIENCE_S = 30.0
 CPU_S = 20
 MEMORY_BYTES = 4 * 2**30
-"""Addresses, of which a good picture of 50 megapixels uses one GiB."""
+"""Limit of the address space; a valid picture of 50 megapixels uses one GiB."""
 _REFUSED = 3
 _NEEDED = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR", "LANG")
-"""What of the environment a Python may need to start; no secret is among it."""
+"""Environment variables that Python may need to start; none holds a secret."""
 
 
 def normalise_apart(data: bytes) -> bytes:
-    """What `images.normalise` gives, by a process that nothing depends on.
+    """Run `images.normalise` in a separate process.
 
     Raises:
-        InvalidRequest: as `normalise`; also where the process dies, takes too much memory or too long.
+        InvalidRequest: as `normalise`; also if the process dies, takes too much memory or too long.
     """
     if len(data) > MAX_FILE_BYTES:
         return normalise(data)
@@ -52,12 +52,12 @@ def normalise_apart(data: bytes) -> bytes:
 
 
 def environment() -> dict[str, str]:
-    """All that the process finds in its environment."""
+    """Return the environment of the process."""
     return {name: os.environ[name] for name in _NEEDED if name in os.environ} | {"OMP_NUM_THREADS": "1"}
 
 
 def main() -> int:
-    """Read a picture from standard input and write it as `normalise` leaves it, or the sentence that refuses it."""
+    """Read a picture from standard input; write the normalised picture, or the error message."""
     _limit()
     try:
         sys.stdout.buffer.write(normalise(sys.stdin.buffer.read()))
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def _limit() -> None:
-    """Take no more than a picture needs, where the system can see to it."""
+    """Limit memory to the needs of a picture, if the operating system can."""
     try:
         import resource
     except ImportError:  # Windows has no such limits.

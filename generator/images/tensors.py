@@ -1,4 +1,4 @@
-"""Between pictures and tensors. Runs on the thread that dreams."""
+"""Conversion between pictures and tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from generator.settings import Size
 
 
 def read_image(data: bytes, size: Size | None = None) -> Tensor:
-    """A normalised picture file as `[1, 3, H, W] float32 in 0..1`, cut and resized to `size` where one is given.
+    """Load a normalised picture file as `[1, 3, H, W] float32 in 0..1`, cropped and resized to `size` if given.
 
     Raises:
         InvalidRequest: if the file cannot be read.
@@ -21,6 +21,6 @@ def read_image(data: bytes, size: Size | None = None) -> Tensor:
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """The picture of `[1, 3, H, W]`, clamped to 0..1, in 8 bits; made on the tensor's device, where it is smaller."""
+    """Convert `[1, 3, H, W]` to an 8-bit picture, clamped to 0..1; rounded on the tensor's device to copy less."""
     levels = tensor.detach()[0].clamp(0, 1).mul(255).round().to(torch.uint8)
     return Image.fromarray(levels.permute(1, 2, 0).contiguous().cpu().numpy())

@@ -1,6 +1,6 @@
-"""A dream as a short film: previews, thinned out evenly, as an animated WebP or an MP4. Any thread; one at a time.
+"""Timelapse: previews, thinned out evenly, as an animated WebP or an MP4. Any thread; one at a time.
 
-MP4 is written by PyAV, the smaller of the two maintained packages that carry an encoder (`av` unpacks to 106 MB,
+MP4 is written by PyAV: of the two maintained packages with an encoder it is the smaller one (`av` unpacks to 106 MB,
 `imageio-ffmpeg` to 173 MB), and the one that works in memory and in this process. It is imported at the first MP4.
 """
 
@@ -26,7 +26,7 @@ _MP4_FRAMES_PER_SECOND = 24
 
 
 class Timelapse:
-    """Takes previews as they come and keeps at most `max_frames` of them, evenly spread, no larger than max_side_px.
+    """Collector of previews: keeps at most `max_frames`, evenly spaced, no larger than max_side_px.
 
     The memory is bounded: by default 120 frames of 512x512, 94 MB.
     """
@@ -41,14 +41,14 @@ class Timelapse:
 
     @property
     def frames(self) -> tuple[Image.Image, ...]:
-        """The kept frames in their order, and the latest one last."""
+        """Return the kept frames in order, with the latest one last."""
         kept = list(self._frames)
         if self._latest is not None and (not kept or kept[-1] is not self._latest):
             kept.append(self._latest)
         return tuple(kept)
 
     def add(self, frame: Image.Image) -> None:
-        """Take the next preview; when there are too many, every other one goes, and so does every other one to come."""
+        """Add the next preview; beyond `max_frames`, drop every other frame, past and future."""
         small = frame.convert("RGB")
         small.thumbnail((self._max_side_px, self._max_side_px), Image.Resampling.BICUBIC)
         if self._seen % self._every == 0:
@@ -61,10 +61,10 @@ class Timelapse:
         self._seen += 1
 
     def encode(self, file_format: str, recipe: str | None = None) -> bytes:
-        """The film so far as the bytes of a file; the last frame stays a while. WebP carries `recipe` as pictures do.
+        """Encode the film so far; the last frame is held longer. WebP carries `recipe` as pictures do.
 
         Raises:
-            InvalidRequest: for a format that is not one of FORMATS, and where there is no frame.
+            InvalidRequest: for a format that is not one of FORMATS, and if there is no frame.
             GeneratorError: for MP4 without PyAV.
         """
         if file_format not in FORMATS:
@@ -79,7 +79,7 @@ class Timelapse:
 
 
 def check_available(file_format: str) -> None:
-    """See, before anything is painted, that a film of this format can be written.
+    """Check, before the dream begins, that a film of this format can be written.
 
     Raises:
         GeneratorError: for MP4 without PyAV.
@@ -104,7 +104,7 @@ def _webp(frames: tuple[Image.Image, ...], recipe: str | None) -> bytes:
 
 
 def _mp4(frames: tuple[Image.Image, ...]) -> bytes:
-    """H.264 in yuv420p, which every browser plays and whose sides are even; one thread, so that bytes repeat."""
+    """Encode H.264 in yuv420p, which every browser plays; sides are even, and one thread makes the bytes repeatable."""
     av = _encoder()
     rate = min(_MP4_FRAMES_PER_SECOND, max(1, round(len(frames) / FILM_SECONDS)))
     frames = (*frames, *[frames[-1]] * round(rate * LAST_FRAME_SECONDS))
@@ -121,6 +121,6 @@ def _mp4(frames: tuple[Image.Image, ...]) -> bytes:
 
 def _encoder() -> ModuleType:
     try:
-        return import_module("av")  # by name, since most installations do without its 118 MB
+        return import_module("av")  # imported by name, since most installations lack its 118 MB
     except ImportError as exc:
         raise GeneratorError("MP4 needs the package 'av': pip install av==18.1.0, or make a WebP timelapse.") from exc

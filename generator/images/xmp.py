@@ -1,8 +1,8 @@
-"""XMP packets (ISO 16684-1): written with one property, and read as the RDF that other programs rewrite them to.
+"""XMP packets (ISO 16684-1): written with one property, read as RDF, since other programs rewrite them.
 
-Adobe's XMP core, Exiv2 and `exiftool -z` turn an element into an attribute, choose prefixes of their own or add a slash
-to a namespace; to RDF all of these say the same. A packet that is read comes from anywhere: document types, and with
-them entities, are refused, marks are counted before they are read, and nothing recurses.
+Adobe's XMP core, Exiv2 and `exiftool -z` turn an element into an attribute, choose their own prefixes or add a slash to
+a namespace; as RDF all of these are equal. Packets are untrusted: document types, and with them entities, are refused,
+marks are counted before they are parsed, and nothing recurses.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ MAX_MARKS = 200_000
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _AT_ONCE = 2**20
-"""So many bytes are read in one go, in which nothing else runs."""
+"""Bytes parsed in one call, during which no other thread runs."""
 
 
 def write(name: str, value: str, namespace: str = NAMESPACE, prefix: str = "reverie") -> bytes:
-    """A packet that holds a text without `<`, `>` and `&` as the property of that name."""
+    """Build a packet with `text`, which has no `<`, `>` or `&`, as the property of that name."""
     description = f'<rdf:Description rdf:about="" xmlns:{prefix}="{namespace}">'
     element = f"<{prefix}:{name}>{value}</{prefix}:{name}>"
     rdf = f'<rdf:RDF xmlns:rdf="{_RDF}">{description}{element}</rdf:Description></rdf:RDF>'
@@ -29,9 +29,9 @@ def write(name: str, value: str, namespace: str = NAMESPACE, prefix: str = "reve
 
 
 def read(packet: bytes) -> Mapping[tuple[str, str], str]:
-    """The plain properties of a packet, by namespace (without a slash at its end) and name; the first of each.
+    """Read the plain properties of a packet, by namespace (without a slash at its end) and name; the first of each.
 
-    A packet that breaks off, or is no XML, has those that stand before that.
+    From a packet that is cut off, or is not XML, the properties before the error are returned.
 
     Raises:
         ValueError: if it has more than MAX_MARKS elements, attributes and entities.
@@ -56,7 +56,7 @@ def read(packet: bytes) -> Mapping[tuple[str, str], str]:
 
 
 class _DocumentType(Exception):
-    """The packet declares a document type, as no XMP does."""
+    """The packet declares a document type, which XMP never does."""
 
 
 def _refuse(*_: object) -> None:

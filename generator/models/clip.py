@@ -1,7 +1,7 @@
-"""A perceptor: OpenAI's CLIP, which says how well pictures and words agree. The only module that imports clip.
+"""A perceptor: OpenAI's CLIP, which scores how well pictures and texts agree. The only module that imports clip.
 
-Runs on the thread that dreams. Source: Radford et al., "Learning Transferable Visual Models From Natural Language
-Supervision", arXiv 2103.00020. The network, the tokenizer and the constants are those of the installed package.
+Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", arXiv 2103.00020. The
+network, the tokenizer and the constants are those of the installed package.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from generator.models.vision import embed
 from generator.runtime.precision import Precision, store_in
 
 with warnings.catch_warnings():
-    # clip imports pkg_resources, which says at each import that it will go away.
+    # clip imports pkg_resources, which warns at each import that it is deprecated.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
     from clip.model import CLIP, ModifiedResNet, ResidualAttentionBlock, VisionTransformer
     from clip.simple_tokenizer import SimpleTokenizer, basic_clean, whitespace_clean
@@ -41,12 +41,12 @@ _START, _END = VOCABULARY_SIZE - 2, VOCABULARY_SIZE - 1
 
 @dataclass(frozen=True, kw_only=True)
 class ClipConfig:
-    """How a CLIP computes where its weights do not say.
+    """Configuration of a CLIP that its weights do not contain.
 
     Attributes:
-        vision_heads: of its vision tower's attention; None for heads 64 wide, as OpenAI's are.
-        text_heads: of its text tower's.
-        gelu: whether its activation is GELU, as in most CLIPs of others, and not OpenAI's QuickGELU.
+        vision_heads: attention heads of its vision tower; None for heads 64 wide, as OpenAI's are.
+        text_heads: the same for its text tower.
+        gelu: True for GELU, as in most CLIPs of others; False for OpenAI's QuickGELU.
     """
 
     vision_heads: int | None = None
@@ -61,11 +61,11 @@ class Perceptor:
     """A frozen CLIP with the conveniences that a dream needs.
 
     Attributes:
-        name: what people call it, such as `ViT-B/32`.
-        resolution: side, in pixels, of the square pictures that it sees.
+        name: display name, such as `ViT-B/32`.
+        resolution: side, in pixels, of its square input.
         dimension: D of its unit vectors.
-        device: where it lives.
-        precision: in which it computes; its vectors are float32 all the same.
+        device: device of its weights.
+        precision: number format of its arithmetic; its vectors are float32 regardless.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class Perceptor:
     ) -> None:
         """Freeze `model` in place.
 
-        `vocabulary` are the ids of the tokens that it has seen, where not all; `words` are the words, where somebody
-        kept a list: many a word that it has never seen is made of tokens that it has.
+        `vocabulary` holds the ids of the tokens it was trained on, if not all; `words` holds the words it was trained
+        on, if a list exists, since many an unknown word is made of known tokens.
         """
         self.name = name
         self.device = torch.device(device)
@@ -101,7 +101,7 @@ class Perceptor:
         words: Set[str] | None = None,
         config: ClipConfig = DEFAULT_CONFIG,
     ) -> Perceptor:
-        """Build the CLIP whose state dict this is: ViT or ResNet, fp16 or fp32, whole or with a pruned vocabulary.
+        """Build a CLIP from its state dict: ViT or ResNet, fp16 or fp32, whole or with a pruned vocabulary.
 
         `config` says what the weights do not. A pruned state dict has beside `token_embedding.weight [V, C]` the ids of
         its rows, `vocabulary [V] int64`.
@@ -132,7 +132,7 @@ class Perceptor:
         return cast(Tensor, network(images)) if isinstance(network, ModifiedResNet) else embed(network, images)
 
     def embed_images(self, images: Tensor) -> Tensor:
-        """Unit vectors `[N, D]` of pictures `[N, 3, resolution, resolution] float32 in 0..1`; differentiable."""
+        """Embed pictures `[N, 3, resolution, resolution] float32 in 0..1` as unit vectors `[N, D]`; differentiable."""
         normal = (images - self._mean) / self._deviation
         with self.precision.on(self.device):
             vectors = self._see(normal)
@@ -140,7 +140,7 @@ class Perceptor:
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors `[N, D]` of texts; what is over 77 tokens does not count (see `cut_off`)."""
+        """Embed texts as unit vectors `[N, D]`; tokens beyond 77 are ignored (see `cut_off`)."""
         tokens = torch.zeros(len(texts), self.model.context_length, dtype=torch.long)
         for row, text in zip(tokens, texts, strict=True):
             ids = [_START, *_token_ids(text)[: len(row) - 2], _END]
@@ -150,12 +150,12 @@ class Perceptor:
         return functional.normalize(vectors.float(), dim=-1)
 
     def compute_in(self, precision: Precision) -> None:
-        """Compute in another number format from now on."""
+        """Change the number format of the arithmetic."""
         self.precision = precision
         store_in(self.model, precision)
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
-        """The words of `text` that this perceptor has never seen, in order, each once; none where it knows all."""
+        """List the words of `text` unknown to this perceptor, in order, each once; none if it knows all."""
         known, words = self._known, self._known_words
         if words is not None:
             return tuple(word for word in _words(text) if words.isdisjoint((word, *singular(word))))
@@ -165,10 +165,10 @@ class Perceptor:
 
 
 def cut_off(text: str) -> str:
-    """The end of `text` that CLIP does not read, being over 77 tokens (two of which mark start and end), or ''.
+    """Return the end of `text` beyond 77 tokens (two of which mark start and end), which CLIP does not read, or ''.
 
-    It is as somebody typed it, from the word at which it is cut; in one as long as a sentence, as in scripts that put
-    no spaces between words, from the character.
+    The text is returned as typed, from the first word that does not fit entirely. In a word as long as a sentence, as
+    in scripts without spaces, it is cut at the character.
     """
     if _fits(text):
         return ""
@@ -192,19 +192,19 @@ def _tokenizer() -> Any:  # noqa: ANN401 - clip has no types
 
 
 def _token_ids(text: str) -> list[int]:
-    """Ids without start and end; a person who types the marks themselves would end the text early, so they go."""
+    """Encode without start and end; typed marks would end the text early, so they are removed."""
     return [token for token in _tokenizer().encode(text) if token < _START]
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """The words, numbers and symbols such as emoji that CLIP's tokenizer sees, each once, without punctuation."""
+    """Split into words, numbers and symbols such as emoji as CLIP's tokenizer does, each once, without punctuation."""
     tokens = _tokenizer().pat.findall(whitespace_clean(basic_clean(text)).lower())
     categories = ((token, unicodedata.category(token[0])) for token in tokens)
     return tuple(dict.fromkeys(token for token, category in categories if category[0] in "LN" or category == "So"))
 
 
 def _expanded(rows: Tensor, vocabulary: Tensor) -> Tensor:
-    """The full embedding table `[49408, C]` of a pruned one; rows that were never trained are zero."""
+    """Expand a pruned embedding table to `[49408, C]`; rows without training are zero."""
     ids = vocabulary.tolist()
     if (
         len(ids) != len(rows)
@@ -218,7 +218,7 @@ def _expanded(rows: Tensor, vocabulary: Tensor) -> Tensor:
 
 
 def _build(state: dict[str, Tensor], config: ClipConfig) -> CLIP:
-    """The model with its weights, without a look at the global random state; the shapes are read as clip reads them.
+    """Build the model with its weights, without the global random state; shapes are inferred as in clip.
 
     `clip.model.build_model` would first fill the network with random numbers and round its weights to fp16.
     """
@@ -228,7 +228,7 @@ def _build(state: dict[str, Tensor], config: ClipConfig) -> CLIP:
         arguments["transformer_heads"] = config.text_heads
     with torch.device("meta"):
         if heads is not None and arguments["vision_patch_size"] is not None:
-            # CLIP itself gives the vision tower heads 64 wide.
+            # By default, clip makes the heads of the vision tower 64 wide.
             model = CLIP(**{**arguments, "vision_width": 64, "vision_layers": 1})
             model.visual = VisionTransformer(
                 arguments["image_resolution"],
@@ -256,7 +256,7 @@ def _build(state: dict[str, Tensor], config: ClipConfig) -> CLIP:
 
 
 def _architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The arguments of `clip.model.CLIP` that fit a state dict, inferred as `clip.model.build_model` does it."""
+    """Infer the arguments of `clip.model.CLIP` from a state dict, as `clip.model.build_model` does."""
     if "visual.proj" in state:
         kernel = state["visual.conv1.weight"]
         grid = round((len(state["visual.positional_embedding"]) - 1) ** 0.5)

@@ -1,11 +1,10 @@
 """CLIP's vision transformer, frozen: `clip.model.VisionTransformer.forward` in fewer operations.
 
-Runs on the thread that dreams; the modules with the weights are clip's own. We differ in four things, none of which
-changes the result beyond rounding: patches are embedded by one product, whose way back is ten times as fast as the
-convolution's; of the last block only the class token is computed, since nothing else is read (a thirteenth less
-arithmetic with ViT-B); attention is torch's fused one, pictures first; and QuickGELU, which is `silu(1.702 x) / 1.702`,
-leaves its factors to the products around it, so that torch keeps one tensor in place of three. A model whose activation
-is GELU has that.
+The modules with the weights are clip's own. Four differences, none of which changes the result beyond rounding: patches
+are embedded by one product, whose backward pass is ten times as fast as the convolution's; the last block computes only
+the class token, the only one read (a thirteenth less arithmetic with ViT-B); attention is torch's fused one, pictures
+first; and QuickGELU, which is `silu(1.702 x) / 1.702`, moves its factors into the products around it, so that torch
+keeps one tensor in place of three. A model with GELU as its activation keeps it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _GELU_SLOPE = 1.702
 
 
 def embed(network: Any, images: Tensor) -> Tensor:  # noqa: ANN401 - clip has no types
-    """Unnormalised features `[N, D]` of normalised pictures `[N, 3, r, r]`."""
+    """Return unnormalised features `[N, D]` of normalised pictures `[N, 3, r, r]`."""
     patches = _patches(network.conv1, images)
     place = network.positional_embedding
     first = (network.class_embedding + place[0]).to(patches.dtype).expand(len(patches), 1, -1)

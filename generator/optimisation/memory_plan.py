@@ -26,10 +26,10 @@ class MemoryPlan:
     """Reductions made for one dream so that it fits into memory.
 
     Attributes:
-        size: of the picture, as painted.
-        group: how many cutouts are judged at a time.
-        widened: whether half precision was not enough for these models.
-        moved: whether it began on another kind of device, see `generator.optimisation.moving`.
+        size: size of the picture after reduction.
+        group: number of cutouts evaluated at a time.
+        widened: True if half precision was not enough for these models.
+        moved: True if it began on another kind of device, see `generator.optimisation.moving`.
     """
 
     def __init__(self, schedule: Schedule, group: int | None = None) -> None:
@@ -86,7 +86,7 @@ class MemoryPlan:
         Libraries below torch crash if an allocation fails in the middle of a step.
 
         Raises:
-            RuntimeError: torch's own, if it is not.
+            RuntimeError: torch's own error, if memory is not available.
         """
         claim = models.budget.claim
         if claim is not None:
@@ -118,7 +118,7 @@ class MemoryPlan:
         return replace(request, settings=replace(request.settings, size=self.size))
 
     def state(self) -> dict[str, Any]:
-        """What `restore` takes, as JSON can hold it."""
+        """Return the state that `restore` takes, as JSON can hold it."""
         state = {"group": self.group, "asked": str(self._asked), "narrowed": self._narrowed, "widened": self.widened}
         return state | ({"moved": True} if self.moved else {})
 

@@ -1,4 +1,4 @@
-"""A dream that goes on by other means: its snapshot, made ready for models on another kind of device."""
+"""Resume on another kind of device: convert a snapshot for its models."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from generator.recipe import request_from_json
 
 
 def moved_to(models: Models, snapshot: bytes) -> bytes:
-    """The snapshot for models on another kind of device than made it; as it is where the kind is the same.
+    """Convert the snapshot for models on another kind of device; unchanged if the kind is the same.
 
-    Latent, optimiser and average stay. Chance cannot be carried over, since each kind draws in a way of its own, so it
-    begins anew, from seed and step. The dream says among its warnings that it was moved.
+    Latent, optimiser and average stay. Random states cannot be carried over, since each kind draws numbers differently;
+    they begin anew, from seed and step. The dream warns that it was moved.
 
     Raises:
         CheckpointError: if it is damaged.

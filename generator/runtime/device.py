@@ -1,4 +1,4 @@
-"""The device that dreams: which one it is, and the conditions under which it works. Runs on the thread that dreams."""
+"""The compute device: its choice, its settings, and its errors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from generator.errors import DeviceFailed, GeneratorError, InvalidRequest, OutOf
 from generator.messages import Message
 from generator.provenance import MAX_THREADS
 
-# Libraries below torch say in their own ways that they got no memory, or that something broke.
+# Messages by which libraries below torch report that memory ran out, or that something failed.
 _GPU_IS_FULL = ("out of memory", "STATUS_ALLOC_FAILED", "CUSOLVER_STATUS_INTERNAL_ERROR")
-# torch's allocator, C++'s, NNPACK's and oneDNN's, which says no more than that.
+# From torch's allocator, C++, NNPACK and oneDNN, which says no more than that.
 _HOST_IS_FULL = (
     "can't allocate memory",
     "bad_alloc",
@@ -64,10 +64,10 @@ _Owner = TypeVar("_Owner", bound=_HasModels)
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; `auto` is the GPU where there is one, else the CPU.
+    """Return the device of that name; `auto` is the GPU if there is one, else the CPU.
 
-    A GPU comes with its number, which `cuda` alone leaves out: it is the first then. Some of torch's functions refuse
-    a device without one.
+    A GPU gets its number, which `cuda` alone lacks; it is then the first. Some functions of torch refuse a device
+    without a number.
 
     Raises:
         InvalidRequest: if this machine has no such device.
@@ -95,13 +95,13 @@ def choose_device(name: str = "auto") -> torch.device:
     if not 0 <= number < count:
         text = "This machine has no GPU {name} that torch can use; choose auto or cpu."
         raise InvalidRequest(Message(text, name=repr(name)), "device")
-    # cuBLAS reads this when it starts; without it no product is exact to the byte. See `working`.
+    # cuBLAS reads this when it starts; without it no product is exact to the byte. See `device_context`.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return torch.device("cuda", number)
 
 
 def _count_gpus() -> tuple[int, str]:
-    """How many GPUs torch can use, and its first sentence about a driver that it cannot use."""
+    """Count the GPUs that torch can use, with its first sentence about a driver that it cannot use."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -109,13 +109,13 @@ def _count_gpus() -> tuple[int, str]:
 
 
 def cap_memory(device: torch.device, share: float) -> None:
-    """Let this process use no more than a share of a GPU's memory; on a CPU there is no such cap."""
+    """Limit this process to a share of a GPU's memory; no effect on a CPU."""
     if device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(float(share), device)
 
 
 def release_unused(device: torch.device) -> None:
-    """Give back what nothing refers to any more, so that it can be had in other pieces."""
+    """Release cached memory that nothing refers to, so that it can be allocated in other sizes."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -123,10 +123,10 @@ def release_unused(device: torch.device) -> None:
 
 @contextmanager
 def as_many_threads(count: int) -> Iterator[None]:
-    """Compute on the CPU by so many threads, as long as it lasts; any other number than 1 to MAX_THREADS changes none.
+    """Compute on the CPU with this many threads inside the context; a number outside 1 to MAX_THREADS changes nothing.
 
-    Sums are split among threads, so their number is part of what makes a picture the same to the byte. It may be
-    larger than that of the cores; that takes longer.
+    Sums are split among threads, so their number is part of what makes a picture the same to the byte. It may exceed
+    the number of cores, at a cost in time.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count if 1 <= count <= MAX_THREADS else before)
@@ -138,14 +138,14 @@ def as_many_threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def device_context(device: torch.device, exact: bool) -> Iterator[None]:
-    """Work on `device`; with `exact`, on a GPU, only by operations that repeat to the byte.
+    """Work on `device`; with `exact`, on a GPU, use only operations that repeat to the byte.
 
-    The device is torch's own choice meanwhile, on this thread: events, streams and Triton's kernels go there, which
-    else went to the first GPU.
+    The device is torch's current device for the duration, on this thread: events, streams and Triton's kernels use it
+    instead of the first GPU.
 
-    torch knows that choice only for the whole process. It is made at the beginning and undone at the end, so that it
-    holds for this piece of work alone, provided that no other thread uses the GPU meanwhile. On a CPU every operation
-    of the dream repeats anyway, for a given number of threads (see `generator.optimisation.dream`).
+    torch keeps exactness only for the whole process. It is set at the beginning and restored at the end, so it holds
+    for this piece of work alone, provided that no other thread uses the GPU meanwhile. On a CPU every operation of the
+    dream repeats anyway, for a given number of threads (see `generator.optimisation.dream`).
 
     Raises:
         OutOfMemory: in place of torch's own error.
@@ -166,7 +166,7 @@ def device_context(device: torch.device, exact: bool) -> Iterator[None]:
 def on_its_device(
     method: Callable[Concatenate[_Owner, _Given], _Result],
 ) -> Callable[Concatenate[_Owner, _Given], _Result]:
-    """A method of something that has models, done as in `working`: a GPU that fails is noticed wherever it is read."""
+    """Run a method of an object with models in `device_context`, so that a GPU failure is noticed at every read."""
 
     @functools.wraps(method)
     def done(self: _Owner, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
@@ -177,12 +177,12 @@ def on_its_device(
 
 
 def check_products() -> None:
-    """See that torch still multiplies by oneDNN: where that gets no memory, torch gives it up without an error.
+    """Check that torch still multiplies by oneDNN: after a failed allocation, torch disables it without an error.
 
-    What was computed meanwhile, and all that came after, would be rounded in another way.
+    Everything computed since then would be rounded differently.
 
     Raises:
-        OutOfMemory: if it was given up; it is taken up again.
+        OutOfMemory: if it was disabled; it is enabled again.
     """
     if _BY_ONEDNN and not torch._C._get_mkldnn_enabled():
         torch._C._set_mkldnn_enabled(True)
@@ -190,7 +190,7 @@ def check_products() -> None:
 
 
 def run_or_oom(device: torch.device, exact: bool, work: Callable[[], None]) -> bool:
-    """Do some work as in `working`; False if memory ran out, after what the work held is given back.
+    """Run an operation in `device_context`; False if memory ran out, after its memory is released.
 
     Raises:
         DeviceFailed: if the GPU fails otherwise.
@@ -213,7 +213,7 @@ def reports_no_memory(exc: RuntimeError | MemoryError) -> bool:
 
 
 def _sentence_for(exc: RuntimeError | MemoryError) -> GeneratorError | None:
-    """Our error for one of torch's or Python's; None for those that say that our own code is wrong."""
+    """Convert an error of torch or Python to ours; None for errors that mean a bug in our own code."""
     text = str(exc)
     if isinstance(exc, torch.OutOfMemoryError) or any(mark in text for mark in _GPU_IS_FULL):
         return OutOfMemory(Message("The picture does not fit on the GPU; choose a smaller size or fewer cutouts."))

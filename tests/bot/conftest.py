@@ -1,4 +1,4 @@
-"""What the tests of the bot share."""
+"""Fixtures shared by the bot's tests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A dream without models: deterministic, quick, and it goes on from a snapshot as the real one does.
+"""A dream without models: deterministic, quick, and resumable from a snapshot like the real one.
 
-The picture is one colour that follows from the seed, the prompt and the number of steps, so that a test can tell
-whether the same picture came out.
+The picture has one colour, derived from the seed, the prompt and the number of steps, so that a test can tell if it is
+the same picture.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from generator import (
 
 
 class FakeDream:
-    """Each step takes the state one hash further; `hindrance(request, step)` may raise, wait or end the thread."""
+    """Each step hashes the state once more; `hindrance(request, step)` may raise, wait or end the thread."""
 
     def __init__(self, request: GenerationRequest, engine: FakeDreamer, parent: bytes | None = None) -> None:
         self.request, self._engine = request, engine
@@ -80,7 +80,7 @@ class FakeDream:
 
 
 class FakeDreamer:
-    """Begins fake dreams. It notes what was begun, and does to a step what a test wants done to it."""
+    """Begins fake dreams, records them, and applies a test's hindrance to their steps."""
 
     def __init__(self, step_s: float = 0.0) -> None:
         self.step_s = step_s
@@ -89,23 +89,23 @@ class FakeDreamer:
         self.threads: list[int] = []
         self.steps_made = 0
         self.open = threading.Event()
-        """While it is clear, steps wait."""
+        """Steps wait while it is clear."""
         self.open.set()
         self.faults: list[BaseException] = []
-        """Raised by the steps that come next, one each."""
+        """Errors raised by the next steps, one each."""
         self.renewed = 0
-        """How often it was told to load its models anew."""
+        """Number of reloads of its models."""
         self.unsafe = False
         self.starts: dict[str, dict[str, object]] = {}
         self.made_with = Provenance()
-        """By what it claims to make pictures."""
+        """Provenance of its pictures."""
         self.foresight: Exception | None = None
-        """Raised where a request is looked at before it is painted."""
+        """Error raised by the check of a request before it runs."""
         self.gpu: dict[str, int] = {}
-        """The memory of a GPU that the test wants there to be."""
+        """GPU memory for a test to set."""
 
     def request_warnings(self, request: GenerationRequest, made_with: Provenance | None = None) -> tuple[str, ...]:
-        """What stands behind three dots is not read; pictures made before are made otherwise now."""
+        """Text after three dots is ignored; a change alters later pictures."""
         rest = request.prompt.partition("...")[2].strip()
         if self.foresight is not None:
             raise self.foresight

@@ -1,4 +1,4 @@
-"""Real: service, database, files and thread. Fake: the dream. With words to drive them."""
+"""Real: service, database, files and thread. Fake: the dream. With methods to drive them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUICK = {"size": "64x64", "steps": 4, "cutouts": 4}
 
 
 class RealService:
-    """A service that can be stopped and started on the same data, and words to drive it."""
+    """A service that can be stopped and started on the same data, with methods to drive it."""
 
     def __init__(self, root: Path, config: Config) -> None:
         self.files, self.config = DataFolder(root), config
@@ -47,13 +47,13 @@ class RealService:
         return self.service
 
     async def restart(self) -> Service:
-        """A clean stop, then a start."""
+        """Stop cleanly, then start."""
         await self.service.close()
         return await self.start()
 
     async def crash(self) -> Service:
-        """Begin anew from what is on disk, as if the process had ended in the middle of everything."""
-        # Between two transactions: who is cancelled while one is committed cannot tell of it any more.
+        """Restart from the disk, as if the process had ended in the middle of everything."""
+        # Between two transactions: a task cancelled during a commit can no longer report it.
         async with self.service.store.transaction():
             self._end_tasks()
         await self.service.store.close()
@@ -69,7 +69,7 @@ class RealService:
         return (await self.service.submissions.submit(who or requester(), spec)).job
 
     async def reaches(self, job_id: int, *states: JobState) -> Job:
-        """The job, as soon as it is in one of these states."""
+        """Return the job, as soon as it is in one of these states."""
 
         async def in_state() -> Job | None:
             job = await self.service.store.jobs.get(job_id)

@@ -21,7 +21,7 @@ LONG = {"steps": 600}
 
 
 async def running(bench: RealService, job: Job) -> Job:
-    """The job, as soon as the painter made a step of it."""
+    """Return the job, as soon as it has made a step."""
 
     async def moves() -> Job | None:
         view = await bench.service.view(job.id)
@@ -256,7 +256,7 @@ async def test_a_timelapse_that_was_asked_for_is_posted_too(bench: RealService) 
     assert delivery is not None
     assert [file.name for file in delivery.files] == [f"reverie-{job.id}-1.png", f"reverie-timelapse-{job.id}-1.webp"]
     picture, film = delivery.files
-    # The limit holds for each file: beside a picture of the same size the film is still there.
+    # The limit applies to each file: beside a picture of the same size the timelapse is still attached.
     each = max(len(picture.data), len(film.data))
     whole = await bench.service.post.begin(job.id, limit_bytes=each)
     assert whole is not None and len(whole.files) == 2 and whole.left_out == ()

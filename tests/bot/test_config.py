@@ -1,4 +1,4 @@
-"""config.yaml, the token and the data folder: what is taken, and what is refused with which words."""
+"""config.yaml, the token and the data folder: valid values, and the messages for invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data folder: whole files or none, by ids only."""
+"""The data folder: complete files or none, addressed by ids only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the generator says reaches people in their language: every sentence of it that they may meet is translated."""
+"""Translations of the generator's messages: complete for all that people may see."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MEETS = {
     "models/lexicon", "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
     "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
 }  # fmt: skip
-"""The modules whose requests are refused to people in Discord; what others refuse concerns hosts and command lines."""
+"""Modules with messages shown in Discord; messages of others concern hosts and command lines."""
 SPEAKERS = {"Message", "_invalid", "_refuse"}
 
 
@@ -36,7 +36,7 @@ def calls(node: ast.AST) -> Iterator[tuple[str, ast.Call]]:
 
 
 def templates(path: Path) -> Iterator[str]:
-    """Every text that a module makes a message of: written where it is said, or given a name just before."""
+    """Find every text that a module makes a message of: written in the call, or named just before."""
     tree = ast.parse(path.read_text("utf-8"))
     named = [
         (target.id, part.value.value)

@@ -1,4 +1,4 @@
-"""Files to show: what fits, how large, in which form."""
+"""Files for display: which of them fit, their sizes, their formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""States and what may follow them."""
+"""States and their transitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole life of many jobs under random interference: nothing is lost, nothing is posted twice, nothing is left."""
+"""Random interference with many jobs over their whole life: none is lost, posted twice, or left behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GUILDS, USERS = (1, 2, 3), (1, 2, 3, 4)
 
 
 class Story:
-    """Random events on one bench, and a poster that works as the frontend would."""
+    """Random events on one service, and a sender that works as the frontend would."""
 
     def __init__(self, bench: RealService, seed: int) -> None:
         self.bench, self.chance = bench, random.Random(seed)
@@ -32,7 +32,7 @@ class Story:
         self.posts: Counter[int] = Counter()
 
     async def post_all(self) -> None:
-        """Post what waits for it; now and then the door is closed."""
+        """Post all waiting pictures; now and then access is denied."""
         post = self.bench.service.post
         for job in await post.unsettled():
             if job.state is not JobState.POSTING:
@@ -89,7 +89,7 @@ class Story:
         await self.bench.crash()
 
     async def end(self) -> None:
-        """Take all hindrances away and wait until nothing is under way."""
+        """Remove all faults and wait until no job is under way."""
         self.bench.engine.faults.clear()
         for guild_id in GUILDS:
             await self.bench.service.guilds.resume(requester(guild_id=guild_id, manages=True))

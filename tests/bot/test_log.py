@@ -1,4 +1,4 @@
-"""The log: one line an event, facts by name, no secret in any of it."""
+"""The log: one line per event, facts by name, no secret in any of it."""
 
 from __future__ import annotations
 

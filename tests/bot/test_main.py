@@ -1,4 +1,4 @@
-"""The command line: backup, invitation, health, and a sentence for whatever is wrong."""
+"""The command line: backup, invitation, health, and an error message for every fault."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOKEN = base64.b64encode(b"123456789012345678").decode().rstrip("=") + ".AAAAAA.
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working directory with an empty config.yaml, and the data folder that belongs to it."""
+    """A working directory with an empty config.yaml, and its data folder."""
     (tmp_path / "config.yaml").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REVERIE_DATA", str(tmp_path / "data"))

@@ -32,7 +32,7 @@ def draft(**values: object) -> Job:
 
 
 def anything(load: Load) -> None:
-    """Admit whatever comes."""
+    """Admit every job."""
 
 
 async def add(store: Store, **values: object) -> Job:

@@ -1,4 +1,4 @@
-"""All that the bot says: complete in every language, with the same placeholders, for every key that the code uses."""
+"""The bot's texts: complete in every language, with the same placeholders, for every key that the code uses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def placeholders(text: str) -> set[str]:
 
 
 def keys_in_the_code() -> Iterator[tuple[str, str]]:
-    """Every literal first argument of what says a text or raises one of our errors, with its file."""
+    """Find every literal first argument of a call that shows a text or raises one of our errors, with its file."""
     for path in BOT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call) or not node.args:
@@ -50,7 +50,7 @@ ERRORS = error_names()
 
 @pytest.mark.parametrize("language", LANGUAGES[1:])
 def test_every_text_is_there_in_every_language(language: str) -> None:
-    # What the generator says is English by itself; tests/bot/test_generator_texts.py looks after its translations.
+    # The generator's messages are in English; tests/bot/test_generator_texts.py checks their translations.
     translations = OmegaConf.load(BOT / "texts" / language / "generator.yaml")
     assert set(texts(language)) - set(translations) == set(texts(LANGUAGES[0]))
 

@@ -1,6 +1,6 @@
 """A fake of Discord on loopback: its HTTP interface and its gateway, for the real bot over a real network.
 
-It keeps all that it received, lets people type and click, and has things go wrong on demand:
+It records all calls, simulates people who type and click, and produces faults on demand:
 
     async with FakeDiscord() as fake:
         guild = fake.world.add_guild()
@@ -17,8 +17,7 @@ It keeps all that it received, lets people type and click, and has things go wro
         await bot.kill()
         assert not fake.problems()                  # every body is as Discord describes it
 
-What it cannot do: voice, anything that the bot does not call. A call that it does not know is
-a problem, not an empty answer.
+Not supported: voice, and all that the bot does not call. An unknown call is a problem, not an empty answer.
 """
 
 from tests.discord_fake.bot_process import BotProcess

@@ -1,4 +1,4 @@
-"""The real bot as a process of its own, connected to the fake: started, killed, stopped, its log read. Event loop."""
+"""The real bot as a process of its own, connected to the fake: start, kill, stop, read its log. Event loop."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tests.discord_fake.server import TOKEN, FakeDiscord
 
 ROOT = Path(__file__).parent.parent.parent
 START_S = 240.0
-"""Patience with a start: torch and the models are loaded, on a machine that may be busy."""
+"""Time limit of a start: torch and the models are loaded, on a machine that may be busy."""
 STOP_S = 90.0
 
 
 class BotProcess:
-    """`python -m bot` on a data folder of its own; the same folder again and again.
+    """`python -m bot` on a data folder of its own, the same one after each restart.
 
     Attributes:
-        lines: what it wrote to standard error, over all starts.
+        lines: its standard error, over all starts.
         folder: its data.
     """
 
     def __init__(
         self, fake: FakeDiscord, folder: Path, config: str = "", module: str = "tests.discord_fake.launch"
     ) -> None:
-        """`config` is the text of its config.yaml; `module` is what is run instead of `bot`."""
+        """`config` is the text of its config.yaml; `module` is run instead of `bot`."""
         self.fake, self.folder, self._module = fake, folder / "data", module
         self.lines: list[str] = []
         self._config = folder / "config.yaml"
@@ -45,7 +45,7 @@ class BotProcess:
         await self.connected()
 
     async def spawn(self, **environment: str) -> None:
-        """Start it, and wait for nothing."""
+        """Start it without waiting."""
         given = {"FAKE_DISCORD": self.fake.url, "DISCORD_TOKEN": TOKEN, "REVERIE_DATA": str(self.folder)}
         self.fake.gateway.forget()
         self._process = await asyncio.create_subprocess_exec(
@@ -67,15 +67,15 @@ class BotProcess:
         assert self.fake.gateway.ready.is_set(), "the bot did not start:\n" + "".join(self.lines[-40:])
 
     async def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it, like a power cut."""
         await self._end(signal.SIGKILL)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send it a signal and wait for its end; returns its exit status."""
+        """Send it a signal and wait for its end; return its exit status."""
         return await self._end(number)
 
     async def ended(self) -> int:
-        """Wait for its end; returns its exit status."""
+        """Wait for its end; return its exit status."""
         assert self._process is not None and self._reader is not None
         async with asyncio.timeout(STOP_S):
             status = await self._process.wait()
@@ -83,24 +83,24 @@ class BotProcess:
         return status
 
     async def close(self) -> None:
-        """Leave nothing running."""
+        """End it if it still runs."""
         if self.alive:
             await self.kill()
 
     @property
     def pid(self) -> int:
-        """The number of the process that was started last."""
+        """The id of the process started last."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
+        """True while it runs."""
         return self._process is not None and self._process.returncode is None
 
     @property
     def log(self) -> str:
-        """All that it wrote."""
+        """Its whole output."""
         return "".join(self.lines)
 
     async def _end(self, number: signal.Signals) -> int:

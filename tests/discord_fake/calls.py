@@ -1,4 +1,4 @@
-"""Calls that the bot made, with their bodies taken apart, and answers as HTTP. The fake's event loop."""
+"""Calls of the bot, with their bodies parsed, and answers as HTTP. The fake's event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIX = "/api/v10"
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """One file of a multipart body, as it came."""
+    """One file of a multipart body, unchanged."""
 
     field: str
     filename: str
@@ -24,7 +24,7 @@ class UploadedFile:
 
 @dataclass(eq=False)
 class Call:
-    """One request of the bot. `status` is the answer's; 0 until there is one, -1 where the connection was cut."""
+    """One request of the bot. `status` is the answer's; 0 until there is one, -1 if the connection was cut."""
 
     method: str
     path: str
@@ -37,12 +37,12 @@ class Call:
     status: int = 0
 
     def is_to(self, method: str, part: str) -> bool:
-        """Whether it is of that method and its path holds that part."""
+        """True for this method and a path that contains this part."""
         return self.method == method and part in self.path
 
 
 def begin_call(request: web.Request, token: str) -> Call:
-    """The call of a request whose body is still to be read."""
+    """Create the call of a request before its body is read."""
     return Call(
         method=request.method,
         path=request.path.removeprefix(PREFIX),
@@ -56,7 +56,7 @@ async def read_body(call: Call, request: web.Request) -> None:
     """Read the body of a request into its call.
 
     Raises:
-        ValueError: for JSON that is none.
+        ValueError: for invalid JSON.
     """
     if call.content_type == "multipart/form-data":
         files = []
@@ -76,5 +76,5 @@ async def read_body(call: Call, request: web.Request) -> None:
 
 
 def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401
-    """An answer in JSON; Discord names no character set, and discord.py depends on it."""
+    """Answer in JSON; Discord names no character set, and discord.py depends on it."""
     return web.Response(body=json.dumps(body).encode(), status=status, headers=headers, content_type="application/json")

@@ -1,4 +1,4 @@
-"""Discord's own description of its interface, and whether a call of the bot keeps to it. Any thread."""
+"""Discord's own description of its interface, and the check of the bot's calls against it. Any thread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _VARIABLE = re.compile(r"\{[^}]+\}")
 
 
 class Description:
-    """The description; `problems` says what of a call it does not allow."""
+    """The description; `problems` lists the violations of a call."""
 
     def __init__(self, file: Path = FILE) -> None:
         self._whole = json.loads(file.read_text("utf-8"))
@@ -33,13 +33,13 @@ class Description:
         self._registry = Registry().with_resource(_ROOT, resource)
         self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
         self._found: dict[tuple[str, str, str], list[str]] = {}
-        """What was found in bodies so far: many are sent again and again."""
+        """Problems of bodies so far: many are sent again and again."""
         # Fixed parts go before variables: /messages/@original before /messages/{message_id}.
         paths = sorted(self._whole["paths"], key=lambda path: path.count("{"))
         self._paths = [(path, re.compile(_VARIABLE.sub("[^/]+", path))) for path in paths]
 
     def problems(self, call: Call) -> list[str]:
-        """What is wrong with a call: an unknown path or method, a body where none belongs, or one of another shape."""
+        """List the problems of a call: an unknown path or method, a body where none belongs, or an invalid one."""
         template = self.template(call.path)
         if template is None or call.method.lower() not in self._whole["paths"][template]:
             return [f"{call.method} {call.path}: Discord knows no such call"]
@@ -57,7 +57,7 @@ class Description:
         return [f"{where}: {what}" for what in self._found[key]]
 
     def template(self, path: str) -> str | None:
-        """The described path that a path is one of."""
+        """Find the described path for a path."""
         return next((template for template, pattern in self._paths if pattern.fullmatch(path)), None)
 
     def _validator(self, template: str, method: str, content_type: str) -> Draft202012Validator | None:
@@ -76,12 +76,12 @@ class Description:
 
 @lru_cache(maxsize=1)
 def description() -> Description:
-    """The description, read once."""
+    """Load the description once."""
     return Description()
 
 
 def tolerated(value: Any, above: str = "") -> Any:  # noqa: ANN401 - JSON
-    """A body without the two things that discord.py does otherwise and Discord takes all the same.
+    """Remove two deviations of discord.py that Discord accepts.
 
     Ids as numbers; and media channels among the channel types of an option, which the documentation lists and the
     description does not.
@@ -94,7 +94,7 @@ def tolerated(value: Any, above: str = "") -> Any:  # noqa: ANN401 - JSON
 
 
 def beyond_limits(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """What the description does not say: limits of texts and custom ids; no message of ours mentions or masks."""
+    """List violations of rules missing in the description: limits of texts and custom ids; no mentions or masked links."""
     message = body.get("data", body) if isinstance(body, dict) else None
     if not isinstance(message, dict) or not {"content", "embeds", "components"} & message.keys():
         return
@@ -114,7 +114,7 @@ def beyond_limits(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
 
 
 def _read(embed: dict[str, Any]) -> list[str]:
-    """The texts of an embed that are read as markdown."""
+    """Yield the texts of an embed that are read as markdown."""
     fields = [text for item in embed.get("fields", []) for text in (item["name"], item["value"])]
     return [embed.get("title") or "", embed.get("description") or "", *fields]
 
@@ -136,7 +136,7 @@ def _said(error: ValidationError) -> str:
 
 
 def _cause(error: ValidationError) -> ValidationError:
-    """The innermost error: of alternatives, that of the one which the value seems to be meant as."""
+    """Return the innermost error; among alternatives, that of the closest one."""
     branches: dict[object, list[ValidationError]] = {}
     for below in error.context or ():
         branches.setdefault(below.schema_path[0], []).append(below)
@@ -147,5 +147,5 @@ def _cause(error: ValidationError) -> ValidationError:
 
 
 def _strangeness(errors: list[ValidationError]) -> tuple[bool, int]:
-    """How little a value is like an alternative: another `type`, then how many errors."""
+    """Distance of a value from an alternative: another `type`, then the number of errors."""
     return any(list(error.path) == ["type"] or error.validator == "type" for error in errors), len(errors)

@@ -1,4 +1,4 @@
-"""What goes wrong on demand: refusals, rate limits, slow answers, cut connections. The fake's event loop."""
+"""Faults on demand: refusals, rate limits, slow answers, cut connections. The fake's event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MULTIPART = "multipart/form-data"
 
 
 class Cut(Enum):
-    """Where a connection is cut."""
+    """Time at which a connection is cut."""
 
     BEFORE = auto()
     """Before anything of the body is read."""
@@ -28,9 +28,9 @@ class Cut(Enum):
 
 @dataclass(eq=False)
 class Fault:
-    """What happens to calls of `method` whose path matches `path` (with * for anything), so many times.
+    """A fault for calls of `method` with a path that matches `path` (with * for anything), a number of times.
 
-    `hits` counts how often it happened. Exactly one of `status` and `cut` is given, or only `delay_s`.
+    `hits` counts its uses. Exactly one of `status` and `cut` is given, or only `delay_s`.
     """
 
     method: str
@@ -44,13 +44,13 @@ class Fault:
     delay_s: float = 0.0
     times: int | None = 1
     skip: int = 0
-    """So many matching calls pass before it begins."""
+    """Matching calls that pass before it begins."""
     uploads: bool = False
     """Only calls that carry files."""
     hits: int = 0
 
     def takes(self, call: Call) -> bool:
-        """Whether it happens to this call; counted."""
+        """True if it applies to this call; counts the call."""
         if self.method not in (call.method, "*") or not fnmatchcase(call.path, self.path):
             return False
         if self.uploads and call.content_type != MULTIPART:
@@ -64,13 +64,13 @@ class Fault:
         return True
 
     def answer(self) -> web.Response:
-        """The refusal."""
+        """Build the refusal."""
         body = {"code": self.code, "message": self.message} | self.body
         return json_answer(body, status=self.status, headers=self.headers)
 
 
 class Faults:
-    """The faults of one fake; the first that takes a call has it."""
+    """The faults of one fake; the first that matches a call applies."""
 
     def __init__(self) -> None:
         self._all: list[Fault] = []
@@ -78,7 +78,7 @@ class Faults:
     def refuse(
         self, method: str, path: str, status: int, code: int = 0, *, times: int | None = 1, skip: int = 0
     ) -> Fault:
-        """Answer with an error of Discord's, without any effect; `times=None` is until `clear`."""
+        """Answer with an error of Discord's, without any effect; `times=None` lasts until `clear`."""
         return self._add(Fault(method, path, status=status, code=code, times=times, skip=skip))
 
     def limit(
@@ -112,16 +112,16 @@ class Faults:
         return self._add(Fault(method, path, cut=where, times=times, skip=skip, uploads=uploads))
 
     def remove(self, fault: Fault) -> None:
-        """Let it happen no more."""
+        """End one fault."""
         if fault in self._all:
             self._all.remove(fault)
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """End all faults."""
         self._all.clear()
 
     def taking(self, call: Call) -> Fault | None:
-        """The fault that happens to a call."""
+        """Find the fault for a call."""
         return next((fault for fault in self._all if fault.takes(call)), None)
 
     def _add(self, fault: Fault) -> Fault:

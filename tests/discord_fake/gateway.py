@@ -1,4 +1,4 @@
-"""The gateway of the fake: sessions that are identified, resumed, dropped and invalidated. The fake's event loop."""
+"""The gateway of the fake: sessions are identified, resumed, dropped and invalidated. The fake's event loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NotConnected(AssertionError):
 
 @dataclass(eq=False)
 class Session:
-    """One session; `log` holds what was dispatched, to be sent again after a resume."""
+    """One session; `log` holds the dispatched events, to be sent again after a resume."""
 
     shard: int
     shards: int
@@ -52,7 +52,7 @@ class Link:
         await self.send_text(json.dumps({"op": op, "d": data, "s": None, "t": None}))
 
     async def send_text(self, text: str) -> None:
-        """Send a payload, compressed where the bot asked for it; into a dead connection it goes nowhere."""
+        """Send a payload, compressed on the bot's request; to a dead connection nothing is sent."""
         try:
             if self._zlib is None:
                 await self.socket.send_str(text)
@@ -67,10 +67,10 @@ class Gateway:
     """All sessions of the bot.
 
     Attributes:
-        identifies, resumes: how often each was asked for.
+        identifies, resumes: number of requests of each kind.
         ready: set as soon as a session was told READY and of all its servers; cleared by `forget`.
-        heartbeats: the times (`time.monotonic`) at which heartbeats came.
-        pings_s: how long the bot took to answer each `ping`.
+        heartbeats: the times (`time.monotonic`) of the heartbeats.
+        pings_s: seconds until the bot answered each `ping`.
         silent: while it is True, heartbeats are not acknowledged.
         hidden: servers that an outage hides from new sessions.
     """
@@ -87,10 +87,10 @@ class Gateway:
         self._pinged_at: float | None = None
         self._ponged = asyncio.Event()
 
-    # What the bot does
+    # Actions of the bot
 
     async def connect(self, request: web.Request) -> web.WebSocketResponse:
-        """Speak with one connection until it ends."""
+        """Serve one connection until it ends."""
         socket = web.WebSocketResponse(max_msg_size=0)
         link = Link(socket, request)
         await socket.prepare(request)
@@ -151,10 +151,10 @@ class Gateway:
         await self._tell(session, "RESUMED", {})
         self.ready.set()
 
-    # What Discord does
+    # Actions of Discord
 
     async def dispatch(self, event: str, data: dict[str, Any], guild_id: int) -> None:
-        """Tell the bot of something in a server; where its connection is cut, after its next resume.
+        """Send the bot an event of a server; with its connection cut, after its next resume.
 
         Raises:
             NotConnected: if the bot never identified, or its session was invalidated.
@@ -173,7 +173,7 @@ class Gateway:
             await session.link.send_text(text)
 
     def refuse_resumes(self) -> None:
-        """Cut all connections; the bot may not resume, which it learns when it tries."""
+        """Cut all connections; the bot may not resume, and learns so when it tries."""
         for session in self.sessions.values():
             session.valid = False
         self.drop()
@@ -187,11 +187,11 @@ class Gateway:
                 session.link = None
 
     async def ask_to_reconnect(self) -> None:
-        """Ask the bot to connect anew and resume, as Discord does every few hours."""
+        """Ask the bot to reconnect and resume, as Discord does every few hours."""
         await self._send_all(RECONNECT, None)
 
     async def invalidate(self, *, resumable: bool = False) -> None:
-        """End all sessions; the bot has to identify again, or may resume."""
+        """End all sessions; the bot must identify again, or may resume."""
         links = [session.link for session in self.sessions.values() if session.link is not None]
         if not resumable:
             for session in self.sessions.values():
@@ -201,14 +201,14 @@ class Gateway:
             await link.send(INVALID, resumable)
 
     async def revoke(self) -> None:
-        """Let the token be worth nothing any more, as when it is reset in the developer portal."""
+        """Invalidate the token, as a reset in the developer portal does."""
         self._token = ""
         for session in self.sessions.values():
             if session.link is not None:
                 await session.link.socket.close(code=BAD_TOKEN, message=b"Authentication failed.")
 
     async def ping(self) -> float:
-        """Ask for a heartbeat, and say after how many seconds it came."""
+        """Ask for a heartbeat; return the seconds until it came."""
         self._pinged_at = time.monotonic()
         self._ponged.clear()
         await self._send_all(HEARTBEAT, None)

@@ -1,4 +1,4 @@
-"""Ids as Discord makes them: they hold the time of their making. Any thread."""
+"""Ids in Discord's format, which contain their creation time. Any thread."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ _counter = itertools.count()
 
 
 def new_id(age_s: float = 0.0) -> int:
-    """An id of something that was made `age_s` seconds ago."""
+    """Create an id of something that is `age_s` seconds old."""
     made_ms = int((time.time() - age_s - DISCORD_EPOCH_S) * 1_000)
     return (made_ms << 22) | (next(_counter) & 0x3FFFFF)

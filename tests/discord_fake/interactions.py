@@ -1,4 +1,4 @@
-"""What people do in the fake Discord: commands, buttons, menus, forms; and what the bot answered. Its event loop."""
+"""Actions of people in the fake Discord: commands, buttons, menus, forms; and the bot's answers. Its event loop."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.discord_fake.ids import new_id
 from tests.discord_fake.world import Attachment, Channel, Member, Message, Payload, World
 
 FILE_BYTES = 10 * 2**20
-"""The most that a file may have in a server without boosts."""
+"""Size limit of a file in a server without boosts."""
 REQUEST_BYTES = 25 * 2**20
-"""The most that all files of a request may have."""
+"""Size limit of all files of a request."""
 
 
 class Kind(IntEnum):
-    """What a person did."""
+    """The kind of an action."""
 
     COMMAND = 2
     COMPONENT = 3
@@ -28,7 +28,7 @@ class Kind(IntEnum):
 
 
 class Option(IntEnum):
-    """Types of options that are read otherwise than as they are."""
+    """Types of options that need conversion."""
 
     SUBCOMMAND = 1
     GROUP = 2
@@ -46,14 +46,14 @@ class Upload:
 
 @dataclass(eq=False)
 class Interaction:
-    """One deed of a person, and what came of it.
+    """One action of a person, and the bot's answers.
 
     Attributes:
         callback: the bot's first answer (`type`, `data`), once it came.
-        message: what `@original` is: the message that the answer made, or the one that was clicked.
-        followups: what came after that.
-        loading: whether the bot said that it is thinking, and nothing since.
-        dead: whether its token is expired.
+        message: the message of `@original`: the one that the answer made, or the one that was clicked.
+        followups: later messages.
+        loading: True if the bot said that it is thinking, and nothing since.
+        dead: True if its token is expired.
     """
 
     kind: Kind
@@ -69,16 +69,16 @@ class Interaction:
     loading: bool = False
     dead: bool = False
     refused: str = ""
-    """Why Discord did not take the answer."""
+    """The reason why Discord refused the answer."""
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def latency_s(self) -> float:
-        """Seconds until the answer arrived; without end where none did."""
+        """Seconds until the answer arrived; infinite without one."""
         return float("inf") if self.answered_at is None else self.answered_at - self.began_at
 
     async def answered(self, timeout_s: float = 20.0) -> Interaction:
-        """This, once the bot answered it.
+        """Return this, once the bot has answered it.
 
         Raises:
             AssertionError: if it did not.
@@ -92,7 +92,7 @@ class Interaction:
 
     @property
     def text(self) -> str:
-        """The words of the answer, its embeds included."""
+        """The text of the answer, its embeds included."""
         data: Payload = {} if self.callback is None else self.callback.get("data") or {}
         return "\n".join(
             [data.get("content") or "", *(embed.get("description", "") for embed in data.get("embeds", []))]
@@ -100,7 +100,7 @@ class Interaction:
 
     @property
     def ephemeral(self) -> bool:
-        """Whether only the person sees the answer."""
+        """True if only the person sees the answer."""
         data: Payload = {} if self.callback is None else self.callback.get("data") or {}
         return bool(int(data.get("flags") or 0) & 64)
 
@@ -112,18 +112,18 @@ class Desk:
         self._world = world
         self.all: dict[str, Interaction] = {}
         self.uploads: dict[int, Attachment] = {}
-        """Files that people attached, by id."""
+        """Attached files, by id."""
         self.file_bytes = FILE_BYTES
-        """The most that a file may have in an answer; what a person pays for counts too."""
+        """Size limit of a file in an answer; a person's paid limit counts too."""
 
     def begin(self, kind: Kind, member: Member, channel: Channel, age_s: float = 0.0) -> Interaction:
-        """A new interaction; with `age_s` its id says that it is older."""
+        """Create an interaction; with `age_s` its id says that it is older."""
         found = Interaction(kind, member, channel, new_id(age_s))
         self.all[found.token] = found
         return found
 
     def payload(self, interaction: Interaction, data: Payload, base: str) -> Payload:
-        """What INTERACTION_CREATE says."""
+        """Build the payload of INTERACTION_CREATE."""
         guild, channel = interaction.channel.guild, interaction.channel
         values: Payload = {
             "id": str(interaction.id), "application_id": str(self._world.application_id), "type": int(interaction.kind),
@@ -139,7 +139,7 @@ class Desk:
         return values
 
     def command_data(self, guild_id: int, name: str, given: dict[str, Any], base: str, focus: str = "") -> Payload:
-        """What a person typed, by the command that the bot registered; `name` may hold subcommands.
+        """Build the data of a typed command, from the bot's registration; `name` may hold subcommands.
 
         Raises:
             AssertionError: if there is no such command or option.
@@ -160,7 +160,7 @@ class Desk:
         return data | ({"resolved": resolved} if resolved else {})
 
     def command(self, guild_id: int, name: str) -> Payload:
-        """A command as the bot registered it."""
+        """Return a command as the bot registered it."""
         known = [*self._world.commands.get(guild_id, []), *self._world.commands.get(None, [])]
         return _named(known, name)
 
@@ -168,7 +168,7 @@ class Desk:
         self,
         command: Payload,
         name: str,
-        value: Any,  # noqa: ANN401 - whatever a person can give
+        value: Any,  # noqa: ANN401 - any value that a person can give
         resolved: Payload,
         base: str,
         focus: str,

@@ -1,8 +1,8 @@
 """`python -m tests.discord_fake.launch [arguments of python -m bot]`: the real bot, as a process, against the fake.
 
-`FAKE_DISCORD` holds the fake's address, such as `http://127.0.0.1:4711`. The two places where discord.py keeps
-Discord's addresses are set to it, then `python -m bot` begins as it always does. Nothing of the bot is changed. With
-`FAKE_NAMES` the process finds only the hosts that are named in that file.
+`FAKE_DISCORD` holds the fake's address, such as `http://127.0.0.1:4711`. The two places with Discord's addresses in
+discord.py are set to it, then `python -m bot` begins as usual. The bot itself is unchanged. With `FAKE_NAMES` the
+process can resolve only the hosts in that file.
 """
 
 from __future__ import annotations

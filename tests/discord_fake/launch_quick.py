@@ -1,7 +1,7 @@
 """`python -m tests.discord_fake.launch_quick --config FILE`: as `launch`, but with a dream without models.
 
-For what is not about the picture: it starts within seconds, since no torch is loaded. `FAKE_STEP_S` is how long a step
-takes. All else is the bot's own: it is put together and run as `python -m bot` does.
+For tests in which the picture does not matter: it starts within seconds, since no torch is loaded. `FAKE_STEP_S` is the
+duration of a step. The rest is the bot's own, built and run as in `python -m bot`.
 """
 
 from __future__ import annotations

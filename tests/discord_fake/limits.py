@@ -1,6 +1,6 @@
-"""Discord's rate limits as the fake keeps them, where it is told to. The fake's event loop.
+"""Discord's rate limits, enforced by the fake on request. The fake's event loop.
 
-The numbers are the documented 50 calls a second, and for channels and webhooks what is commonly observed.
+The numbers are the documented 50 calls a second, and for channels and webhooks commonly observed ones.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ RULES = (
 
 
 class Buckets:
-    """How many calls came in which bucket lately. `refused` counts the 429s."""
+    """Recent calls in each bucket. `refused` counts the 429s."""
 
     def __init__(self) -> None:
         self._taken: dict[str, deque[float]] = {}
         self.refused = 0
 
     def take(self, call: Call) -> tuple[dict[str, str], web.Response | None]:
-        """The headers that the answer gets, and a refusal where the bucket is empty."""
+        """Return the answer's headers, and a refusal if the bucket is empty."""
         now = time.monotonic()
         if call.path.startswith("/interactions/"):
             return {}, None
@@ -56,7 +56,7 @@ class Buckets:
         }, None
 
     def _wait_s(self, key: str, rule: tuple[int, float], now: float) -> float:
-        """Count a call; or seconds until there is room for one, where there is none."""
+        """Count a call; or return the seconds until there is room for it."""
         taken, (most, window_s) = self._taken.setdefault(key, deque()), rule
         while taken and taken[0] <= now - window_s:
             taken.popleft()

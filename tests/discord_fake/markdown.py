@@ -1,7 +1,7 @@
-"""A text as Discord's clients read it: which characters are shown, and which parts have an effect. Any thread.
+"""Text as Discord's clients read it: the characters shown, and the parts with an effect. Any thread.
 
-The rules are those of the clients in their order: an escape goes before all else, and the rest of a text is read from
-where the last part ended. What stands inside an effect is not read again: one is enough.
+The rules are those of the clients in their order: an escape takes precedence, and the rest of a text is read from the
+end of the last part. The inside of an effect is not read again: one is enough.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Effect:
 
 
 def read(text: str) -> tuple[str, list[Effect]]:
-    """The characters that are shown where nothing has an effect, and what has one."""
+    """Return the characters shown without an effect, and the parts with one."""
     shown, effects, at = "", list[Effect](), 0
     while at < len(text):
         begins = at == 0 or text[at - 1] == "\n"

@@ -1,4 +1,4 @@
-"""Points discord.py to the fake: the addresses of the HTTP interface, of files and of the gateway. Any thread."""
+"""Redirect discord.py to the fake: the addresses of the HTTP interface, of files and of the gateway. Any thread."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tests.discord_fake.calls import PREFIX
 
 
 def point_at(url: str) -> None:
-    """Point discord.py to the fake at `url` for the rest of this process."""
+    """Redirect discord.py to the fake at `url` for the rest of this process."""
     Route.BASE, discord.Asset.BASE = url + PREFIX, url
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url.replace("http", "ws", 1) + "/gateway/")
 
 
 def resolve_by(file: Path) -> None:
-    """Have this process find only such hosts as `file` names, for the rest of it; all of them are this machine.
+    """Let this process resolve only the hosts in `file`, for its remaining life; all of them are this machine.
 
-    It stands for the machine's own resolver: where a name is not in the file, the process meets the error that it would
-    meet with a name server that does not answer. Names are forgotten after a second instead of ten.
+    It replaces the machine's own resolver: for a name that is not in the file, the process gets the error of a name
+    server that does not answer. Names are cached for one second instead of ten.
     """
     find = socket.getaddrinfo
 
@@ -45,7 +45,7 @@ def resolve_by(file: Path) -> None:
 
 @contextmanager
 def pointed_at(url: str) -> Iterator[None]:
-    """Point discord.py to the fake for a while."""
+    """Redirect discord.py to the fake inside the context."""
     base, files, gateway = Route.BASE, discord.Asset.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     point_at(url)
     try:

@@ -1,4 +1,4 @@
-"""The calls that the bot makes, and what they do to the fake's world. The fake's event loop."""
+"""HTTP calls of the bot, and their effects on the fake's world. The fake's event loop."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ class Rest:
         return channel
 
     def _own(self, at: dict[str, str]) -> Message:
-        """A message that the bot's own token reaches; ephemeral ones are not."""
+        """Find a message that the bot's own token reaches; ephemeral ones are excluded."""
         message = self._open(at).messages.get(int(at["message"]))
         if message is None or message.deleted or message.ephemeral:
             raise writing.Refusal(writing.UNKNOWN_MESSAGE)
@@ -220,11 +220,11 @@ class Rest:
 
 
 def respond(answer: Answer) -> web.Response:
-    """An answer as HTTP."""
+    """Build an answer as HTTP."""
     return web.Response(status=204) if answer is None else json_answer(answer)
 
 
 def refuse(refusal: writing.Refusal) -> web.Response:
-    """A refusal as HTTP."""
+    """Build a refusal as HTTP."""
     body: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
     return json_answer(body, status=refusal.status)

@@ -1,4 +1,4 @@
-"""The fake Discord itself: a server on loopback, everything that it received, and people who do things. Event loop."""
+"""The fake Discord itself: a server on loopback, its record of all calls, and simulated people. Event loop."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.discord_fake.rest import Handler, Rest, refuse, respond
 from tests.discord_fake.world import Channel, Member, Message, Payload, World
 from tests.discord_fake.writing import UNAUTHORISED, Refusal
 
-TOKEN = "ZmFrZQ.fake.token-of-the-fake-discord"  # noqa: S105 - of a Discord that is none
+TOKEN = "ZmFrZQ.fake.token-of-the-fake-discord"  # noqa: S105 - of a fake Discord
 BODY_BYTES = 64 * 2**20
 OPEN_TO_ALL = ("/interactions/", "/webhooks/")
-"""What the interaction's token opens without the bot's."""
+"""Paths that an interaction's token opens without the bot's."""
 PATIENCE_S = 30.0
 
 
@@ -31,15 +31,15 @@ class FakeDiscord:
 
     Attributes:
         world: servers, channels, people, messages.
-        faults: what goes wrong on demand.
+        faults: faults on demand.
         gateway: the connections; `drop`, `ask_to_reconnect`, `invalidate`.
-        calls: every call that came, in order.
-        rest: what the calls do.
+        calls: every call, in order.
+        rest: handlers of the calls.
         desk: all interactions.
     """
 
     def __init__(self, *, heartbeat_s: float = 40.0, rate_limits: bool = False, host: str = "127.0.0.1") -> None:
-        """`rate_limits`: keep limits as Discord does, beside those that a test scripts. `host`: how it is called."""
+        """`rate_limits`: enforce Discord's limits, beside those that a test scripts. `host`: its host name."""
         self._host = host
         self.world, self.faults, self.calls = World(), Faults(), list[Call]()
         self.desk = Desk(self.world)
@@ -47,14 +47,14 @@ class FakeDiscord:
         self.gateway = Gateway(self.world, TOKEN, lambda: self.gateway_url, heartbeat_s)
         self.buckets = Buckets() if rate_limits else None
         self.faulty: list[str] = []
-        """Calls that the fake does not know, or that broke it."""
+        """Calls unknown to the fake, or that raised an error in it."""
         self.slow_files_s = 0.0
-        """How long files that people attached take to be fetched; below 0 they are gone."""
+        """Delay of downloads of attached files; below 0 they are gone."""
         self._checked = 0
         self._runner: web.AppRunner | None = None
         self._port = 0
 
-    # Life
+    # Start and stop
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=BODY_BYTES)
@@ -78,7 +78,7 @@ class FakeDiscord:
             await self._runner.cleanup()
 
     def cut_all(self) -> None:
-        """Cut every connection, the gateway's too, as a network that goes away does."""
+        """Cut every connection, the gateway's too, like a network failure."""
         server = None if self._runner is None else self._runner.server
         for connection in [] if server is None else server.connections:
             if (transport := connection.transport) is not None:
@@ -86,22 +86,22 @@ class FakeDiscord:
 
     @property
     def url(self) -> str:
-        """Where it is: `http://127.0.0.1:PORT`."""
+        """Its address: `http://127.0.0.1:PORT`."""
         return f"http://{self._host}:{self._port}"
 
     @property
     def gateway_url(self) -> str:
-        """Where its gateway is."""
+        """Its gateway's address."""
         return f"ws://{self._host}:{self._port}/gateway/"
 
-    # What people do
+    # Actions of people
 
     async def type_command(
         self, channel: Channel, member: Member, name: str, /, *, age_s: float = 0.0, **options: Any  # noqa: ANN401
     ) -> Interaction:  # fmt: skip
         """Type a slash command (`"host status"` for one within a group); files are given as `Upload`.
 
-        With `age_s` the interaction says that it began so long ago. Await `answered()` of what is returned.
+        With `age_s` the interaction says that it began so long ago. Await `answered()` of the result.
         """
         data = self.desk.command_data(channel.guild.id, name, options, self.url)
         return await self._begin(self.desk.begin(Kind.COMMAND, member, channel, age_s), data)
@@ -127,12 +127,12 @@ class FakeDiscord:
         return await (await self._begin(begun, data)).answered()
 
     async def complete(self, channel: Channel, member: Member, name: str, option: str, typed: str) -> Interaction:
-        """Begin to type an option that completes itself."""
+        """Begin to type an option with autocompletion."""
         data = self.desk.command_data(channel.guild.id, name, {option: typed}, self.url, focus=option)
         return await self._begin(self.desk.begin(Kind.AUTOCOMPLETE, member, channel), data)
 
     async def click(self, message: Message, custom_id: str, member: Member) -> Interaction:
-        """Press the button below a message whose custom id begins like that, and wait for the answer.
+        """Press the button below a message with a custom id that begins like that, and wait for the answer.
 
         Raises:
             AssertionError: if there is none.
@@ -148,7 +148,7 @@ class FakeDiscord:
         return await self._begin(interaction, {"component_type": 2, "custom_id": found})
 
     async def fill_in(self, form: Interaction, **texts: str | list[str]) -> Interaction:
-        """Send the form with which the bot answered, and wait for the answer; a list is what was chosen of a menu."""
+        """Send the form of the bot's answer, and wait for the answer; a list is a selection in a menu."""
         data = (form.callback or {})["data"]
         inputs = [item for row in data["components"] for item in row.get("components") or [row["component"]]]
         rows = [
@@ -162,7 +162,7 @@ class FakeDiscord:
         return await (await self._begin(sent, {"custom_id": data["custom_id"], "components": rows})).answered()
 
     def expire_tokens(self) -> None:
-        """Let all interactions so far be older than 15 minutes."""
+        """Make all interactions so far older than 15 minutes."""
         for interaction in self.desk.all.values():
             interaction.dead = True
 
@@ -171,20 +171,20 @@ class FakeDiscord:
         await self.gateway.dispatch("INTERACTION_CREATE", payload, interaction.channel.guild.id)
         return interaction
 
-    # What was received
+    # Received calls
 
     def sent(self, method: str, part: str = "") -> list[Call]:
-        """All calls of a method whose path holds that part, in order."""
+        """List all calls of a method with a path that contains this part, in order."""
         return [call for call in self.calls if call.is_to(method, part)]
 
     def problems(self) -> list[str]:
-        """What of all that the bot sent does not keep to Discord's description; each call is looked at once."""
+        """List violations of Discord's description in all calls; each call is checked once."""
         new, self._checked = self.calls[self._checked :], len(self.calls)
         self.faulty += [problem for call in new if call.status > 0 for problem in description().problems(call)]
         return self.faulty
 
     async def until(self, fulfilled: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
-        """Wait until something is so.
+        """Wait until a condition holds.
 
         Raises:
             AssertionError: if that takes too long.
@@ -211,7 +211,7 @@ class FakeDiscord:
         return handle
 
     async def _answer(self, request: web.Request, call: Call, handler: Handler) -> web.Response | None:
-        """What to answer; None where the connection is to be cut."""
+        """Return the answer; None if the connection is to be cut."""
         fault = self.faults.taking(call)
         if fault is not None and fault.cut is Cut.BEFORE:
             return None
@@ -240,7 +240,7 @@ class FakeDiscord:
             return respond(await handler(call, dict(request.match_info)))
         except Refusal as refusal:
             return refuse(refusal)
-        except Exception as exc:  # The bot sent what the fake did not expect: the test must know.
+        except Exception as exc:  # An unexpected call of the bot must fail the test.
             self.faulty.append(f"{call.method} {call.path} broke the fake: {exc!r}")
             return json_answer({"code": 0, "message": repr(exc)}, status=500)
 

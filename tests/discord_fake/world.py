@@ -1,4 +1,4 @@
-"""What there is in the fake Discord: servers, channels, people, messages. Plain values; the fake's event loop."""
+"""Contents of the fake Discord: servers, channels, people, messages. Plain values; the fake's event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.discord_fake.ids import new_id
 
 Payload = dict[str, Any]
 NONCE_S = 300.0
-"""For so long a repeated nonce gives the first message again."""
+"""Seconds in which a repeated nonce returns the first message again."""
 EVERYTHING = discord.Permissions.all().value
 MEMBER = discord.Permissions(
     view_channel=True, send_messages=True, embed_links=True, attach_files=True, use_application_commands=True,
@@ -26,7 +26,7 @@ IN_THREADS = MEMBER | discord.Permissions(send_messages_in_threads=True).value
 
 @dataclass(eq=False)
 class Member:
-    """A person in a server; `permissions` is what Discord says with each interaction."""
+    """A person in a server; `permissions` are sent with each interaction."""
 
     guild: Guild = field(repr=False)
     id: int
@@ -35,7 +35,7 @@ class Member:
     locale: str = "en-US"
 
     def user(self) -> Payload:
-        """As in a payload."""
+        """The person as in a payload."""
         return user_payload(self.id, self.name)
 
     def payload(self) -> Payload:
@@ -47,7 +47,7 @@ class Member:
 class Channel:
     """A text channel, or a thread in one, its `parent`.
 
-    `closed`: the bot may not write there; `gone`: it was deleted; `archived`: a thread that nobody writes in any more.
+    `closed`: the bot may not write there; `gone`: it was deleted; `archived`: a thread closed to new messages.
     """
 
     guild: Guild = field(repr=False)
@@ -62,7 +62,7 @@ class Channel:
     messages: dict[int, Message] = field(default_factory=dict, repr=False)
 
     def payload(self) -> Payload:
-        """As in a payload."""
+        """The channel as in a payload."""
         if self.parent is not None:
             since = "2026-01-01T00:00:00+00:00"
             times = {"archived": self.archived, "auto_archive_duration": 60, "archive_timestamp": since}
@@ -79,19 +79,19 @@ class Channel:
         }  # fmt: skip
 
     def write(self, member: Member, content: str = "", **parts: Any) -> Message:  # noqa: ANN401 - of a message
-        """A message of a person."""
+        """Write a message of a person."""
         message = Message(self, new_id(), content, author=member.user(), **parts)
         self.messages[message.id] = message
         return message
 
     def visible(self) -> list[Message]:
-        """What everybody sees there, oldest first."""
+        """List the messages visible to everybody, oldest first."""
         return [message for message in self.messages.values() if not message.ephemeral and not message.deleted]
 
 
 @dataclass(eq=False)
 class Attachment:
-    """A file of a message, with the very bytes that came."""
+    """A file of a message, byte for byte."""
 
     id: int
     filename: str
@@ -100,7 +100,7 @@ class Attachment:
     description: str | None = None
 
     def payload(self, base: str, channel_id: int) -> Payload:
-        """As in a payload; `base` is the address of the fake."""
+        """The file as in a payload; `base` is the address of the fake."""
         url = f"{base}/attachments/{channel_id}/{self.id}/{self.filename}"
         values: Payload = {
             "id": str(self.id), "filename": self.filename, "size": len(self.data), "url": url, "proxy_url": url,
@@ -111,7 +111,7 @@ class Attachment:
 
 @dataclass(eq=False)
 class Message:
-    """A message, as it is now; of the bot where `author` is None. `forwarded` is what it forwards."""
+    """A message in its current state; of the bot if `author` is None. `forwarded` is its forwarded message."""
 
     channel: Channel = field(repr=False)
     id: int
@@ -129,7 +129,7 @@ class Message:
 
     @property
     def ephemeral(self) -> bool:
-        """Whether only one person sees it; the bot's own token cannot reach it."""
+        """True if only one person sees it; the bot's own token cannot reach it."""
         return bool(self.flags & 64)
 
     def custom_ids(self) -> list[str]:
@@ -138,7 +138,7 @@ class Message:
         return [item["custom_id"] for item in rows if "custom_id" in item]
 
     def payload(self, base: str, author: Payload) -> Payload:
-        """As in a payload, with `author` where the message names nobody else."""
+        """The message as in a payload, with `author` if the message has none."""
         forwarded: Payload = {}
         if self.forwarded is not None:
             place = {"message_id": str(self.forwarded.id), "channel_id": str(self.forwarded.channel.id)}
@@ -152,9 +152,9 @@ class Message:
         } | ({} if self.nonce is None else {"nonce": self.nonce})  # fmt: skip
 
     def what_it_shows(self, base: str) -> Payload:
-        """Its words, embeds, components and files, as a forward of it holds them too.
+        """Its text, embeds, components and files, as a forward of it holds them too.
 
-        A file that an embed shows by `attachment://` has its address there, and stands among the attachments no more.
+        A file that an embed shows by `attachment://` has its address there, and is no longer among the attachments.
         """
         addresses = {item.filename: item.payload(base, self.channel.id)["url"] for item in self.attachments}
         used = set[str]()
@@ -170,7 +170,7 @@ class Message:
 
 
 def _addressed(part: Any, addresses: dict[str, str], used: set[str]) -> Any:  # noqa: ANN401 - JSON
-    """A part of a message with the addresses of its files in place of `attachment://`; `used` gets their names."""
+    """Replace `attachment://` in a part of a message by the addresses of its files; `used` collects their names."""
     if isinstance(part, list):
         return [_addressed(item, addresses, used) for item in part]
     if isinstance(part, dict):
@@ -194,22 +194,22 @@ class Guild:
     nsfw_level: int = 0
 
     def add_channel(self, name: str = "pictures", *, nsfw: bool = False) -> Channel:
-        """A text channel in which the bot may write."""
+        """Add a text channel in which the bot may write."""
         self.channels.append(Channel(self, new_id(), name, nsfw))
         return self.channels[-1]
 
     def add_thread(self, parent: Channel, name: str = "thread") -> Channel:
-        """A thread in which the bot may write."""
+        """Add a thread in which the bot may write."""
         self.channels.append(Channel(self, new_id(), name, parent=parent, bot_permissions=IN_THREADS))
         return self.channels[-1]
 
     def add_member(self, name: str, *, manages: bool = False, locale: str = "en-US") -> Member:
-        """A person; `manages` gives all permissions."""
+        """Add a person; `manages` gives all permissions."""
         self.members.append(Member(self, new_id(), name, EVERYTHING if manages else MEMBER, locale))
         return self.members[-1]
 
     def payload(self, bot: Payload) -> Payload:
-        """As GUILD_CREATE brings it."""
+        """The server as in GUILD_CREATE."""
         role = {
             "id": str(self.id), "name": "@everyone", "color": 0, "hoist": False, "position": 0, "flags": 0,
             "permissions": str(MEMBER), "managed": False, "mentionable": False,
@@ -231,7 +231,7 @@ class Guild:
 
 
 class World:
-    """All servers, and the bot among them."""
+    """All servers, and the bot in them."""
 
     def __init__(self) -> None:
         self.application_id = new_id()
@@ -239,16 +239,16 @@ class World:
         self.owner = user_payload(new_id(), "host")
         self.guilds: dict[int, Guild] = {}
         self.commands: dict[int | None, list[Payload]] = {}
-        """What the bot registered; under None what holds everywhere."""
+        """The bot's registered commands; under None the global ones."""
 
     def add_guild(self, name: str = "Test") -> Guild:
-        """A server without channels and people."""
+        """Add a server without channels and people."""
         guild = Guild(new_id(), name, new_id())
         self.guilds[guild.id] = guild
         return guild
 
     def channel(self, channel_id: int) -> Channel | None:
-        """A channel that was not deleted."""
+        """Find a channel that was not deleted."""
         return next((item for item in self.channels() if item.id == channel_id and not item.gone), None)
 
     def channels(self) -> Iterator[Channel]:
@@ -257,11 +257,11 @@ class World:
             yield from guild.channels
 
     def messages(self) -> list[Message]:
-        """All messages of all channels that are not deleted, ephemeral ones too."""
+        """List all messages of all channels that are not deleted, ephemeral ones too."""
         return [message for channel in self.channels() for message in channel.messages.values() if not message.deleted]
 
     def application(self) -> Payload:
-        """As `/oauth2/applications/@me` shows it."""
+        """The application as in `/oauth2/applications/@me`."""
         return {
             "id": str(self.application_id), "name": "Reverie", "description": "", "icon": None, "bot_public": True,
             "bot_require_code_grant": False, "owner": self.owner, "team": None, "verify_key": "0" * 64, "flags": 0,

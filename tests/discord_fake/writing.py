@@ -1,4 +1,4 @@
-"""How messages are written and changed by what the bot sends. The fake's event loop."""
+"""Creation and changes of messages by the bot's calls. The fake's event loop."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UNAUTHORISED = (401, 0, "401: Unauthorized")
 
 
 def create(channel: Channel, body: Payload, files: tuple[UploadedFile, ...], file_bytes: int = FILE_BYTES) -> Message:
-    """A new message; a nonce that came before gives the first message again.
+    """Create a message; a repeated nonce returns the first message again.
 
     Raises:
         Refusal: for an empty one, or one with a file that is too large.

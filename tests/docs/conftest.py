@@ -1,4 +1,4 @@
-"""The documents as the tests read them."""
+"""Fixtures: the documents, parsed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Document:
 
     @cached_property
     def text(self) -> str:
-        """All of it."""
+        """The whole text."""
         return self.path.read_text("utf-8")
 
     @cached_property
     def prose(self) -> str:
-        """What stands outside of code blocks."""
+        """The text outside of code blocks."""
         return _FENCE.sub("", self.text)
 
     def blocks(self, *languages: str) -> list[str]:
@@ -36,7 +36,7 @@ class Document:
         return [match[2] for match in _FENCE.finditer(self.text) if match[1] in languages]
 
     def spans(self) -> list[str]:
-        """What stands in backticks in the prose."""
+        """The names in backticks in the prose."""
         return [span.replace("\\|", "|") for span in re.findall(r"`([^`\n]+)`", self.prose)]
 
     def rows(self) -> Iterator[list[str]]:
@@ -48,7 +48,7 @@ class Document:
                 yield [cell.strip() for cell in _CELL.split(line)[1:-1]]
 
     def anchors(self) -> set[str]:
-        """Where links into this file may lead: its headings as GitHub names them."""
+        """Targets of links into this file: its headings as GitHub names them."""
         heads = re.findall(r"^#+ (.+)$", self.prose, re.MULTILINE)
         return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
 

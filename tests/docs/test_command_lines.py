@@ -1,4 +1,4 @@
-"""Command lines: every flag is documented, and every command line that is shown is one that our programs take."""
+"""Command lines: every flag is documented, and every command line shown is valid for our programs."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def all_parsers() -> list[argparse.ArgumentParser]:
 
 
 def shell_lines(document: Document) -> Iterator[str]:
-    """The lines of a document's shell blocks, continued ones joined, and command lines in backticks."""
+    """Return the lines of a document's shell blocks, continued ones joined, and command lines in backticks."""
     for block in document.blocks(*SHELL):
         yield from re.sub(r"\\\n\s*", " ", block).splitlines()
     yield from document.spans()
 
 
 def command_lines() -> list[tuple[str, str, str]]:
-    """File, module and arguments of every command line of ours that is shown."""
+    """Return file, module and arguments of every command line of ours in the documents."""
     found = []
     for document in DOCUMENTS:
         for line in shell_lines(document):
@@ -60,7 +60,7 @@ def command_lines() -> list[tuple[str, str, str]]:
 
 
 def words_of(text: str) -> list[str]:
-    """The arguments of a shell line, up to whatever comes after the command."""
+    """Return the arguments of a shell line, up to the end of the command."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars="&;|<>")
     lexer.whitespace_split, lexer.commenters = True, "#"
     words = list(lexer)
@@ -75,7 +75,7 @@ def commands() -> set[str]:
 
 
 def accepts(module: str, words: list[str]) -> bool:
-    """Whether the program would take these arguments."""
+    """True if the program accepts these arguments."""
     if module == "bot":
         parser = bot_program._parser()
     elif words[:1] == ["again"]:
@@ -110,7 +110,7 @@ def test_every_command_of_our_programs_is_documented(document: dict[str, Documen
 def test_every_command_line_that_is_shown_is_accepted(capsys: pytest.CaptureFixture[str]) -> None:
     shown = [line for line in command_lines() if line[1] in ("bot", "generator")]
     assert len(shown) > 20
-    # A command that is only spoken of may lack its arguments.
+    # A command mentioned in prose may lack its arguments.
     spoken_of = {*commands(), "again"}
     shown = [line for line in shown if line[2].strip() not in spoken_of]
     refused = [f"{name}: {module}{text}" for name, module, text in shown if not accepts(module, words_of(text))]

@@ -1,4 +1,4 @@
-"""Slash commands, their options, menus and buttons: all documented, and nothing documented that is not there."""
+"""Slash commands, their options, menus and buttons: all documented, and no others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Leaf = app_commands.Command[Any, ..., Any]
 
 
 def leaves() -> Iterator[Leaf]:
-    """Every slash command that can be typed."""
+    """List every slash command."""
     for item in (imagine.command(), *commands.COMMANDS):
         if isinstance(item, app_commands.Group):
             yield from (each for each in item.walk_commands() if isinstance(each, app_commands.Command))
@@ -34,7 +34,7 @@ def name_of(leaf: Leaf) -> str:
 
 
 def for_managers(leaf: Leaf) -> bool:
-    """Whether Discord shows it to those who manage the server only; styles are checked by the service."""
+    """True if Discord shows it only to those who manage the server; styles are checked by the service."""
     shown_to = (leaf.root_parent or leaf).default_permissions
     return shown_to is not None or name_of(leaf) in ("/styles add", "/styles remove")
 

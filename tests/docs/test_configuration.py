@@ -18,7 +18,7 @@ from tests.docs.conftest import ROOT, Document
 
 
 def documented(document: Document) -> dict[str, list[str]]:
-    """What is said of each key: allowed, default, meaning."""
+    """Columns of each key: allowed, default, meaning."""
     rows = [row for row in document.rows() if len(row) == 4]
     found = {row[0].strip("`"): row[1:] for row in rows}
     assert len(found) == len(rows), "a key stands there twice"
@@ -41,7 +41,7 @@ def plain(number: float) -> str:
 
 
 def schema() -> Mapping[str, tuple[str, str]]:
-    """What each key may hold and its default, of the bot's schema and the generator's settings."""
+    """Allowed values and default of each key, in the bot's schema and the generator's settings."""
     found = {}
     for key, item, value in values_of(Config()):
         text = allowed(item)

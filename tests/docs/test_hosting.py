@@ -1,4 +1,4 @@
-"""docs/hosting.md against what it describes: driver, files, the doctor's table."""
+"""docs/hosting.md against the facts: driver, files, the doctor's table."""
 
 from __future__ import annotations
 

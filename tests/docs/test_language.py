@@ -1,4 +1,4 @@
-"""Plain English: no sentence of the documents begins with a question word that asks nothing, or uses a private word."""
+"""Plain English in the documents: no statement begins with a question word, and no private words are used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def written_by_hand(text: str) -> str:
 
 
 def oddities(text: str) -> list[str]:
-    """Sentences and words to write in another way."""
+    """List sentences and words to rewrite."""
     found = [*BEGINNING.finditer(text), *PRIVATE.finditer(text)]
     return [text[match.start() : match.end() + 40].strip() for match in found]
 

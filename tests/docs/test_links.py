@@ -1,4 +1,4 @@
-"""Every relative link and picture of README and docs leads to a file that is in the repository, and to a heading."""
+"""Every relative link and picture of README and docs leads to a file in the repository, and to a heading."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOREIGN = re.compile(r"[a-z]+:", re.IGNORECASE)
 
 
 def dead_links(document: Document) -> list[str]:
-    """Links of a document that lead nowhere, with what is wrong."""
+    """List broken links of a document, with the reason."""
     found = []
     for link in LINK.findall(document.prose):
         if FOREIGN.match(link):

@@ -1,4 +1,4 @@
-"""Command lines that are shown are run, as far as they need no network and no large models."""
+"""Documented command lines run, if they need no network and no large models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.docs.conftest import ROOT
 from tests.docs.test_command_lines import command_lines, words_of
 
 QUICK = ("--steps", "4", "--candidates", "1", "--cutouts", "4")
-"""Put after the words of a line, so that it does not take long."""
+"""Options added to a line to make it quick."""
 
 
 def lines(document: str, module: str) -> list[list[str]]:
@@ -44,7 +44,7 @@ def test_the_examples_for_pictures_run_one_after_the_other(
 
 
 def stop_after_a_step(words: list[str]) -> None:
-    """Begin a picture as a person would, and press Ctrl-C: there is a dream to go on with."""
+    """Begin a picture from the command line and press Ctrl-C: the dream can be resumed."""
     command = [sys.executable, "-m", "generator", *words, *QUICK, "--json", "--preview-every", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:

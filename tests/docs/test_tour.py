@@ -1,4 +1,4 @@
-"""docs/tour.md leads to the lines of the code where its steps begin."""
+"""Links of docs/tour.md lead to the lines of the code where its steps begin."""
 
 import pytest
 

@@ -27,12 +27,12 @@ PATIENCE_S = 60.0
 
 
 class ClientOnLoopback:
-    """A server with a channel and people, and the bot that serves it.
+    """A server with a channel and people, and the bot in it.
 
     Attributes:
-        fake, guild, channel, ann, admin: the fake Discord and who is there.
-        dreamer: what is painted with; `dreamer.open.clear()` has steps wait.
-        client: the bot, as long as it is started.
+        fake, guild, channel, ann, admin: the fake Discord and its contents.
+        dreamer: the fake engine; `dreamer.open.clear()` makes steps wait.
+        client: the bot, while it is started.
     """
 
     def __init__(self, fake: FakeDiscord, folder: Path, config: Config) -> None:
@@ -66,7 +66,7 @@ class ClientOnLoopback:
             await self._run
 
     async def stop(self) -> None:
-        """End it as a signal does; nothing where it ended by itself."""
+        """Stop it as a signal does; no effect if it has ended."""
         self._stop.set()
         run, self._run = self._run, None
         if run is not None and not run.done():
@@ -74,7 +74,7 @@ class ClientOnLoopback:
         await asyncio.to_thread(_end_heartbeats)
 
     async def imagine(self, prompt: str = "a red apple", **options: object) -> Interaction:
-        """Ann types /imagine; returns it once it is answered, and its message shows the job where one was queued."""
+        """Ann types /imagine; return it once it is answered, and its message shows the job if one was queued."""
         answer = await self.fake.type_imagine(self.channel, self.ann, prompt, **options)
         message = answer.message
         if message is not None and not answer.ephemeral:
@@ -82,13 +82,13 @@ class ClientOnLoopback:
         return answer
 
     async def job(self, job_id: int = 1) -> Job:
-        """A job as it is in the database."""
+        """Read a job from the database."""
         job = await self.client.service.store.jobs.get(job_id)
         assert job is not None
         return job
 
     async def ended(self, job_id: int = 1, state: JobState = JobState.DONE) -> Job:
-        """The job, once it has come to that state and its message says so."""
+        """Return the job, once it has reached that state and its message says so."""
 
         async def look() -> Job | None:
             job = await self.client.service.store.jobs.get(job_id)
@@ -97,7 +97,7 @@ class ClientOnLoopback:
         return await until(look, PATIENCE_S)
 
     async def until(self, look: Callable[[], Awaitable[T | None]]) -> T:
-        """What is found, once it is there."""
+        """Return the result, once there is one."""
         return await until(look, PATIENCE_S)
 
 
@@ -106,9 +106,9 @@ L = TypeVar("L", bound=ClientOnLoopback)
 
 @asynccontextmanager
 async def on_a_fake(kind: type[L], folder: Path, config: Config, *, started: bool = True) -> AsyncIterator[L]:
-    """A bot with a fake Discord of its own, stopped at the end; whatever it sent must be as Discord describes it."""
+    """A bot with its own fake Discord, stopped at the end; all that it sent must match Discord's description."""
     async with FakeDiscord() as fake:
-        # The machines that run the tests are busy now and then.
+        # Test machines are busy now and then.
         fake.rest.answer_within_s = 30.0
         with pointed_at(fake.url):
             live = kind(fake, folder, config)
@@ -122,7 +122,7 @@ async def on_a_fake(kind: type[L], folder: Path, config: Config, *, started: boo
 
 
 def _end_heartbeats() -> None:
-    """Wait for discord.py's heartbeat threads, which would else wake to an event loop that is closed."""
+    """Wait for discord.py's heartbeat threads, which would otherwise wake on a closed event loop."""
     for thread in threading.enumerate():
         if isinstance(thread, KeepAliveHandler):
             thread.stop()

@@ -1,4 +1,4 @@
-"""The fake Discord for each test; whatever the bot sends must keep to Discord's description."""
+"""The fake Discord for each test; all that the bot sends must match Discord's description."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.discord_fake import FakeDiscord, pointed_at
 @pytest_asyncio.fixture
 async def fake() -> AsyncIterator[FakeDiscord]:
     async with FakeDiscord() as fake:
-        # The machines that run the tests are busy now and then.
+        # Test machines are busy now and then.
         fake.rest.answer_within_s = 30.0
         yield fake
     assert not fake.problems()

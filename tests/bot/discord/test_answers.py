@@ -1,4 +1,4 @@
-"""Answers to people over a real network: in time, once, and a job is never lost for want of one."""
+"""Answers over a real network: in time, once, and no job is lost because of a failed answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway: a connection that drops, is resumed or begun anew loses nothing and answers nobody twice."""
+"""The gateway: after a dropped, resumed or new connection nothing is lost and nobody is answered twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def reconnected(live: ClientOnLoopback) -> None:
 
 
 async def served(live: ClientOnLoopback, answer: Interaction) -> None:
-    """The job of an answer is painted and posted, once."""
+    """Check that the job of an answer is generated and posted, once."""
     await live.ended()
     (message,) = live.channel.visible()
     assert message is answer.message

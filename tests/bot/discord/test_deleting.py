@@ -1,4 +1,4 @@
-"""Who deletes what is just being answered, shown or posted: no message is left behind without its job."""
+"""Deletion of a message during answer, preview or posting: no message is left behind without its job."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_an_answer_that_comes_while_its_asker_is_forgotten_goes_too(live: 
     order = asyncio.create_task(live.fake.type_imagine(live.channel, live.ann, "a blue cat"))
     await under_way(live, 2)
     await live.fake.until(lambda: late.hits)
-    # The first message takes longer to be removed than the second answer takes to be noted.
+    # Removing the first message takes longer than recording the second answer.
     live.fake.faults.slow("DELETE", "/channels/*", 3.0)
     await live.fake.press(question, "reverie-own:sure", live.ann)
     await order

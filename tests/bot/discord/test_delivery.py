@@ -1,4 +1,4 @@
-"""Pictures on their way over a real network: they arrive whole, once, whatever Discord and the network do."""
+"""Delivery over a real network: pictures arrive complete and once, despite all faults of Discord and the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PICTURE = "reverie-1-1.png"
 
 
 def posted(live: ClientOnLoopback) -> Message:
-    """The one message of the job, which holds the picture as it was stored."""
+    """Return the job's only message, which holds the picture as it was stored."""
     (message,) = live.channel.visible()
     (file,) = message.attachments
     assert file.filename == PICTURE
@@ -23,7 +23,7 @@ def posted(live: ClientOnLoopback) -> Message:
 
 
 async def begin(live: ClientOnLoopback) -> None:
-    """A job of Ann's whose painting waits."""
+    """A running job of Ann's, with its steps held."""
     live.engine.open.clear()
     await live.imagine()
 

@@ -1,4 +1,4 @@
-"""What the fake finds wrong with a body, so that its silence means something."""
+"""Checks of bodies by the fake: it finds errors, so its silence means something."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def jpeg() -> bytes:
 
 
 async def like(live: ClientOnLoopback, message: Message, job_id: int, use: str = "init") -> tuple[int, int]:
-    """The size of the picture that a job began with, which *Imagine like this* made of a message."""
+    """Return the size of the job's first picture, which *Imagine like this* took from a message."""
     form = await live.fake.choose_menu(message, live.ann, LIKE)
     assert form.callback is not None and form.callback["type"] == 9, form.text
     answer = await live.fake.fill_in(form, prompt="a fox", use=[use])
@@ -49,7 +49,7 @@ def held(
 
 
 def address(live: ClientOnLoopback, data: bytes) -> str:
-    """Of a file on the fake's own host for files."""
+    """Address of a file on the fake's own host for files."""
     file = held(live, data)
     live.fake.desk.uploads[file.id] = file
     return str(file.payload(live.fake.url, live.channel.id)["url"])
@@ -61,7 +61,7 @@ async def test_a_finished_picture_of_the_bots_own_is_taken_from_its_file(live: C
     (message,) = live.channel.visible()
     shown = message.payload(live.fake.url, live.fake.world.bot)
     assert shown["attachments"] == [] and shown["embeds"][0]["image"]["url"].startswith(live.fake.url)
-    live.fake.slow_files_s = -1.0  # Nothing is fetched.
+    live.fake.slow_files_s = -1.0  # No file can be fetched.
     assert await like(live, message, 2) == (96, 64)
     assert await like(live, message, 3, use="prompt") == (96, 64)
 

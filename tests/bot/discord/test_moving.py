@@ -22,7 +22,7 @@ CONFIG = "timing: {preview_s: 0.2, snapshot_s: 0.1}\ndiscord: {edit_interval_s: 
 
 
 class Machines:
-    """One server of Discord's, and machines on which the bot is set up one after the other."""
+    """One Discord server, and machines on which the bot is set up one after the other."""
 
     def __init__(self, fake: FakeDiscord, folder: Path) -> None:
         self.fake, self.folder = fake, folder
@@ -60,7 +60,7 @@ async def machines(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Machines]
 
 
 def program(bot: BotProcess, *words: str) -> str:
-    """Run `python -m bot` on a machine's data; what it printed."""
+    """Run `python -m bot` on a machine's data; return its output."""
     command = [sys.executable, "-m", "bot", "--config", str(bot.folder.parent / "config.yaml"), *words]
     environment = os.environ | {"REVERIE_DATA": str(bot.folder)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -69,7 +69,7 @@ def program(bot: BotProcess, *words: str) -> str:
 
 
 def restore_lines() -> list[str]:
-    """The lines for systemd that empty the data folder and unpack the archive, as the document has them."""
+    """The document's lines for systemd that empty the data folder and unpack the archive."""
     text = (ROOT / "docs" / "hosting.md").read_text("utf-8").partition("To restore, stop the bot.")[2]
     lines = re.findall(r"^sudo (find /var/lib/reverie .*|python3 -m zipfile .*?)(?: && .*)?$", text, re.MULTILINE)
     assert len(lines) == 2
@@ -77,7 +77,7 @@ def restore_lines() -> list[str]:
 
 
 def restore(archive: Path, data: Path) -> None:
-    """Do what the document says, in a folder of the test's own."""
+    """Follow the document in a temporary folder."""
     data.mkdir(exist_ok=True)
     shell = shutil.which("sh")
     assert shell is not None

@@ -1,4 +1,4 @@
-"""The real process as a host observes it: its log as JSON, its metrics over a socket, a port that is taken."""
+"""The real process as a host observes it: its log as JSON, its metrics over a socket, an occupied port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where pictures may be asked for: age-restricted servers, servers that the bot is not in, places of the commands."""
+"""Allowed places for requests: age-restricted servers, servers without the bot, contexts of the commands."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ async def test_commands_are_added_to_servers_alone(live: ClientOnLoopback) -> No
     commands = {command["name"]: command for command in live.fake.world.commands[None]}
     assert all(command["integration_types"] == [SERVERS] for command in commands.values())
     assert commands["imagine"]["contexts"] == commands["Imagine like this"]["contexts"] == [SERVERS]
-    # Also in direct messages with the bot; nowhere else, by where they can be added.
+    # Also in direct messages with the bot; nowhere else, by their install contexts.
     assert commands["help"]["contexts"] is None

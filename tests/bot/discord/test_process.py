@@ -1,4 +1,4 @@
-"""The bot as a process: killed, stopped and started again, it loses nothing and posts nothing twice."""
+"""The bot as a process: killed, stopped and restarted, it loses nothing and posts nothing twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BY_TOKEN, AS_BOT = "/webhooks/*", "/channels/*/messages/*"
 
 
 class Scene:
-    """A server with a channel and Ann, and a bot that is a process of its own."""
+    """A server with a channel and Ann, and a bot in a process of its own."""
 
     def __init__(self, fake: FakeDiscord, folder: Path, module: str = QUICK) -> None:
         self.fake = fake
@@ -37,7 +37,7 @@ class Scene:
         return await self.fake.type_imagine(self.channel, self.ann, prompt, **options)
 
     async def painting(self, answer: Interaction) -> Message:
-        """The message of a job, once it shows a preview and there is a snapshot."""
+        """Return the message of a job, once it shows a preview and there is a snapshot."""
         message = answer.message
         assert message is not None
         await self.fake.until(lambda: message.attachments, 60)
@@ -45,21 +45,21 @@ class Scene:
         return message
 
     async def done(self, job_id: int = 1) -> list[Message]:
-        """The messages in the channel, once the job's picture is posted and its row says so."""
+        """Return the channel's messages, once the job's picture is posted and its row says so."""
         name = f"reverie-{job_id}-1.png"
         await self.fake.until(lambda: any(name in names(message) for message in self.channel.visible()), 90)
         await self.fake.until(lambda: self.state(job_id) == "done")
         return self.channel.visible()
 
     def state(self, job_id: int = 1) -> str:
-        """The job's state in the database."""
+        """Read the job's state from the database."""
         with sqlite3.connect(f"file:{self.bot.folder / 'reverie.db'}?mode=ro", uri=True) as db:
             (state,) = db.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
         db.close()
         return str(state)
 
     def picture(self, job_id: int = 1) -> bytes | None:
-        """The picture as it is stored."""
+        """Read the stored picture."""
         return DataFolder(self.bot.folder).read(Kind.PICTURE, job_id, 1)
 
 

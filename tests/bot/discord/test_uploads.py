@@ -1,4 +1,4 @@
-"""Every upload has room where it goes; what is left out for that is said."""
+"""Upload limits: every upload fits, and omitted files are mentioned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def grainy(side_px: int = 300) -> bytes:
 
 
 async def posted(live: ClientOnLoopback, **options: object) -> Message:
-    """The message of a job that came near to a grainy picture."""
+    """The message of a job with a grainy picture, close to the limit."""
     await live.imagine(image_prompt=Upload("grain.png", grainy()), **options)
     await live.ended(1)
     (message,) = live.channel.visible()

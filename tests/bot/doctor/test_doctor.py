@@ -1,4 +1,4 @@
-"""The doctor: what it says of things that are really broken, and that it changes nothing."""
+"""The doctor: its findings about real faults, and that it changes nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Path:
-    """A folder in which this user cannot make files; root is kept out by the kernel's own folder alone."""
+    """A folder in which this user cannot make files; for root, only the kernel's own folder refuses."""
     if os.geteuid() == 0:
         return Path("/proc/self")
     folder = tmp_path / "locked"

@@ -1,4 +1,4 @@
-"""The doctor's judgement of machines: drivers, GPUs and memory of all sorts."""
+"""The doctor's checks of machines: drivers, GPUs and memory of all sorts."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
 
 
 class Waits:
-    """The application's waits, told to whatever simulated Discord there is."""
+    """Forwards the application's waits to the current simulated Discord."""
 
     env: simcord.Env | None = None
 
@@ -45,14 +45,14 @@ class ClientInSimcord:
         self.engine, self.waits = FakeDreamer(), Waits()
 
     def make_client(self) -> Reverie:
-        """A client with everything behind it, on the same data folder each time."""
+        """A client with everything behind it, on the same data folder after each restart."""
         self.client = build(self.config, self.folder, self.engine, SETTINGS, external_wait=self.waits, shard_count=1)
         client = self.client
         client.fetch = lambda address: client.http.get_from_cdn(address)
         return client
 
     def furnish(self, env: simcord.Env) -> None:
-        """Put people and a channel there."""
+        """Create people and a channel."""
         self.env = env
         self.guild = env.create_guild("Test")
         self.channel = self.guild.create_text_channel("pictures")
@@ -66,7 +66,7 @@ class ClientInSimcord:
         return self.client.service
 
     async def until(self, fulfilled: Callable[[], Awaitable[T | None]]) -> T:
-        """Let time pass until something is so."""
+        """Advance time until a condition holds."""
         end = time.perf_counter() + PATIENCE_S
         while time.perf_counter() < end:
             value = await fulfilled()
@@ -77,13 +77,13 @@ class ClientInSimcord:
         raise AssertionError("it did not come to pass")
 
     async def job(self, job_id: int = 1) -> Job:
-        """A job as it is in the database."""
+        """Read a job from the database."""
         job = await self.service.store.jobs.get(job_id)
         assert job is not None
         return job
 
     async def ended(self, job_id: int = 1, state: JobState = JobState.DONE) -> Job:
-        """The job, once it has come to that state and its message says so."""
+        """Return the job, once it has reached that state and its message says so."""
 
         async def look() -> Job | None:
             job = await self.job(job_id)
@@ -92,26 +92,26 @@ class ClientInSimcord:
         return await self.until(look)
 
     def message(self, index: int = -1) -> discord.Message:
-        """A message in the channel."""
+        """Read a message from the channel."""
         return self.channel.history()[index]
 
     def requester(self, member: simcord.MemberActor) -> Requester:
-        """The member as the service sees it."""
+        """Return the member as the service sees it."""
         manages = member is self.admin
         return Requester(guild_id=self.guild.id, channel_id=self.channel.id, user_id=member.id, manages=manages)
 
     async def open_command(self, name: str, member: simcord.MemberActor) -> None:
-        """The server's admins let a member see a command."""
+        """Let a member see a command, as the server's admins can."""
         found = next(item for item in await self.client.tree.fetch_commands() if item.name == name.split()[0])
         self.guild.set_command_permissions(found, {member: True})
 
     async def restart(self) -> None:
-        """The process ends properly and begins again."""
+        """Stop the process properly and start it again."""
         await self.client.close()
         await self.env.restart_bot(self.make_client())
 
     async def painted(self, prompt: str = "a red apple", **options: object) -> discord.Message:
-        """The message of a finished picture of Ann's."""
+        """Return the message of a finished picture of Ann's."""
         await self.ann.slash(self.channel, "imagine", prompt=prompt, **options)
         jobs = await self.service.store.jobs.under_way()
         job_id = jobs[-1].id if jobs else 1
@@ -120,7 +120,7 @@ class ClientInSimcord:
 
 
 def reply_of(answer: InteractionResult) -> ResponseMessage:
-    """What only the person who asked sees."""
+    """Return the texts visible only to the requester."""
     reply = answer.response or answer.followups[0]
     assert reply.ephemeral
     return reply

@@ -23,14 +23,14 @@ def built(tmp_path: Path, config: Config) -> Iterator[ClientInSimcord]:
 
 @pytest_asyncio.fixture
 async def env(built: ClientInSimcord) -> AsyncIterator[simcord.Env]:
-    """The simulated Discord; simcord's plugin finds it here and has the test use its clock."""
+    """The simulated Discord; simcord's plugin finds it here and makes the test use its clock."""
     env = built.waits.env = simcord.Env(built.make_client(), settle_timeout=30.0)
     await env.start()
     yield env
     built.engine.open.set()
     await built.client.close()
     await env.shutdown()
-    # simcord also gathers what was told to the person, and what a test brought about.
+    # simcord also collects the messages to the person and the effects of a test.
     errors = [getattr(error, "original", error) for error in env.errors]
     unexpected = [error for error in errors if not isinstance(error, BotError) and error is not built.engine.foresight]
     assert not unexpected, unexpected
@@ -38,7 +38,7 @@ async def env(built: ClientInSimcord) -> AsyncIterator[simcord.Env]:
 
 
 def problems_in(env: simcord.Env) -> list[str]:
-    """What of all that the bot sent is not as Discord describes it."""
+    """Find everything the bot sent that differs from Discord's description."""
     calls = [
         Call(sent.method, sent.path, {}, True, "" if sent.json is None else "application/json", sent.json)
         for sent in env.http_requests

@@ -1,4 +1,4 @@
-"""The client's start and stop over the network as it really is."""
+"""The client's start and stop over a real network."""
 
 from __future__ import annotations
 

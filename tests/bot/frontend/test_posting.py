@@ -1,4 +1,4 @@
-"""The ways to a message when Discord refuses one: the end of a job is never lost and never told twice."""
+"""Fallbacks for messages that Discord refuses: the end of a job is never lost and never told twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BY_TOKEN, AS_BOT, NEW = "/webhooks/*", "/channels/*/messages/*", "/channels/*/me
 
 
 async def begin(stage: ClientInSimcord) -> None:
-    """A job of Ann's whose painting waits."""
+    """A running job of Ann's, with its steps held."""
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
 

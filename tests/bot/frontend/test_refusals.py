@@ -1,4 +1,4 @@
-"""Places and times at which nothing is taken on, and what people hear at once of that which is."""
+"""Refused places and times, and the immediate notices on accepted requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_there_are_no_pictures_in_direct_messages(stage: ClientInSimcord) 
     user = stage.env.create_user("eve")
     assert "help" in user.available_commands()
     assert "imagine" not in user.available_commands()
-    # Should Discord let it pass all the same, the command itself says so.
+    # If Discord lets it pass anyway, the command itself says so.
     sentence, unexpected = sentence_for(app_commands.NoPrivateMessage(), "")
     assert sentence.said() == "Pictures are painted in servers only, not in direct messages."
     assert not unexpected
@@ -107,7 +107,7 @@ async def test_what_is_not_read_is_told_at_once_while_it_is_painted_and_afterwar
 
     growing = (await stage.until(grown)).embeds[0].description or ""
     assert growing.count(said) == 1
-    assert "This is a fake." in growing  # What only the dream itself can know.
+    assert "This is a fake." in growing  # Only the dream itself can know this.
     stage.engine.step_s = 0.0
     await stage.ended()
     assert (stage.message().embeds[0].description or "").count(said) == 1

@@ -1,4 +1,4 @@
-"""A person's words have no effect in Discord, wherever they are shown."""
+"""User text has no effect in Discord, wherever it is shown."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_nothing_that_the_bot_sends_gives_a_persons_words_an_effect(stage:
 
 
 def texts_of(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """What of a message is read as markdown: its content and the parts of its embeds."""
+    """Yield the parts of a message read as markdown: its content and the parts of its embeds."""
     message = body.get("data", body) if isinstance(body, dict) else {}
     if not isinstance(message, dict):
         return

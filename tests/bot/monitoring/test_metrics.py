@@ -1,4 +1,4 @@
-"""The metrics: counted as jobs live, served over a real socket, the same as /host status shows."""
+"""The metrics: counted during the jobs, served over a real socket, equal to /host status."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.bot.real_service import CHANNEL, RealService, requester
 
 HOST = requester(hosts=True)
 Samples = dict[tuple[str, str], float]
-"""Values by name and by the value of the label, empty where there is none."""
+"""Return values by name and by the value of the label, empty without one."""
 
 
 @dataclass
 class Scraper:
-    """Asks an endpoint as Prometheus does."""
+    """Requests an endpoint as Prometheus does."""
 
     url: str
 
@@ -46,7 +46,7 @@ class Scraper:
 
 
 def samples(text: str) -> Samples:
-    """What a scrape holds, but for the buckets of histograms."""
+    """Return a scrape without the buckets of histograms."""
     found = {}
     for family in text_string_to_metric_families(text):
         for name, labels, value, *_ in family.samples:
@@ -57,7 +57,7 @@ def samples(text: str) -> Samples:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """A port that is free."""
+    """Find a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         found: int = probe.getsockname()[1]
@@ -169,7 +169,7 @@ async def test_reasons_that_nobody_foresaw_share_one_label(bench: RealService, s
 
 
 async def test_scrapes_do_not_hold_the_bot_up(bench: RealService, scrape: Scraper) -> None:
-    """Twenty at once, one that never reads its answer, and painting goes on meanwhile."""
+    """Scrape with twenty clients, one of which never reads its answer, while a job runs."""
     host, port = scrape.url.removeprefix("http://").split(":")
     _, lazy = await asyncio.open_connection(host, int(port))
     lazy.write(b"GET /metrics HTTP/1.1\r\n")
@@ -182,7 +182,7 @@ async def test_scrapes_do_not_hold_the_bot_up(bench: RealService, scrape: Scrape
 
 async def test_the_lag_of_the_event_loop_is_seen(bench: RealService, scrape: Scraper) -> None:
     await asyncio.sleep(0)
-    time.sleep(1.3)  # What must never happen: the loop stands still.
+    time.sleep(1.3)  # The loop is blocked, which must never happen.
     await asyncio.sleep(0.05)
     found = await scrape()
     assert found["reverie_loop_lag_seconds_sum", ""] > 0.2

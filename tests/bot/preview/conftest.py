@@ -1,4 +1,4 @@
-"""One preview and one browser for all tests of a module, since both take a while to begin.
+"""One preview and one browser for all tests of a module, since both start slowly.
 
 No wider scope: while Playwright is open, this thread counts as running an event loop, so that no other could run.
 """

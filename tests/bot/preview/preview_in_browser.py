@@ -22,26 +22,26 @@ ROOT = Path(__file__).parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BEGIN_S = 600.0
 PATIENCE_S = 90.0
-"""How long something on the page may take; pictures are painted meanwhile."""
+"""Time limit for something to appear on the page; jobs run meanwhile."""
 PICTURE = "img.embed-image, .message-media img"
 COMMANDS_S = 10.0
-"""How long a command that was typed may take to be offered, before it is typed anew."""
+"""Time limit for a typed command to be offered, before it is typed again."""
 SENT_S = 5.0
-"""How long a click may take to send a command, before it is repeated."""
+"""Time limit for a click to send a command, before it is repeated."""
 OFFER_S = 1.5
-"""How long choices for an option may take to appear."""
+"""Time limit for choices of an option to appear."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*")
 
 
 def find_browser() -> str | None:
-    """A Chromium on this machine: the one that CHROME names, else one that is installed; None if there is none."""
+    """Find a Chromium on this machine: that of CHROME, else an installed one; None if there is none."""
     names = (os.environ["CHROME"],) if os.environ.get("CHROME") else BROWSERS
     return next((path for name in names if (path := shutil.which(name)) is not None), None)
 
 
 @contextmanager
 def preview(data: Path, config: Path) -> Iterator[str]:
-    """`python -m bot` without a token, on any free port; gives the address of its page."""
+    """Run `python -m bot` without a token, on any free port; yield the address of its page."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DISCORD_")}
     environment["REVERIE_DATA"] = str(data)
     log = data.with_name("preview.log")
@@ -68,7 +68,7 @@ def preview(data: Path, config: Path) -> Iterator[str]:
 
 @contextmanager
 def browsing(executable: str) -> Iterator[Browser]:
-    """A headless browser; without its sandbox, which containers do not let it have, since it only opens our page."""
+    """A headless browser, without its sandbox, which containers forbid; it opens only our page."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
         try:
@@ -78,7 +78,7 @@ def browsing(executable: str) -> Iterator[Browser]:
 
 
 class PreviewPage:
-    """The page of the preview, as somebody at the keyboard uses it."""
+    """The preview's page, as used from the keyboard."""
 
     def __init__(self, browser: Browser, url: str, width_px: int = 1000, height_px: int = 760) -> None:
         self.page: Page = browser.new_page(viewport={"width": width_px, "height": height_px})
@@ -94,7 +94,7 @@ class PreviewPage:
         )
         end = time.monotonic() + PATIENCE_S
         while not offered.count() and time.monotonic() < end:
-            # The page may be drawn anew under what is typed, as when somebody else's view just came.
+            # The page may redraw during typing, for example when another person's view arrives.
             composer.fill("")
             composer.click()
             page.keyboard.type(f"/{name}")
@@ -107,21 +107,21 @@ class PreviewPage:
         sent = False
         while not sent:
             assert time.monotonic() < end, f"/{name} could not be sent"
-            # The page ignores a click while it is at something else, such as the choices of an option.
+            # The page ignores a click while it is busy, for example with the choices of an option.
             with suppress(TimeoutError):
                 with page.expect_request(_sends_command, timeout=SENT_S * 1000):
                     page.locator("#send-message").click(timeout=SENT_S * 1000)
                 sent = True
 
     def message(self, *texts: str | re.Pattern[str]) -> Locator:
-        """The newest message that shows all of these texts, in whatever case, and fits all patterns."""
+        """The newest message that shows all of these texts, in any case, and matches all patterns."""
         found = self.page.locator("#channel-message-list article.channel-message")
         for text in texts:
             found = found.filter(has_text=text)
         return found.last
 
     def wait(self, *texts: str | re.Pattern[str], timeout_s: float = PATIENCE_S) -> Locator:
-        """That message, as soon as it is there; if it never comes, the error says what is there."""
+        """Return that message, as soon as it appears; otherwise the error lists the messages on the page."""
         message = self.message(*texts)
         try:
             message.wait_for(timeout=timeout_s * 1000)
@@ -131,7 +131,7 @@ class PreviewPage:
         return message
 
     def picture_width(self, message: Locator) -> int:
-        """The width in pixels of the picture that a message shows, as soon as it is loaded."""
+        """Return the width in pixels of a message's picture, as soon as it is loaded."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             pictures = message.locator(PICTURE)
@@ -145,13 +145,13 @@ class PreviewPage:
         message.locator("button.component-button").filter(has_text=re.compile(rf"{re.escape(label)}$")).click()
 
     def view_as(self, name: str) -> None:
-        """Become the other person, and wait until the page is drawn for them."""
+        """Switch to the other person, and wait until the page is drawn for them."""
         (chosen,) = self.page.locator("#viewer-picker").select_option(label=name)
         self.page.wait_for_function("viewer => window.simcordPreview.viewerId === viewer", arg=chosen)
         self.page.locator("#channel-composer-input").wait_for()
 
     def take(self, path: Path, message: Locator | None = None) -> None:
-        """A picture of the channel's end, or scrolled to a message."""
+        """Take a screenshot of the channel's end, or of a message."""
         shown = self.message() if message is None else message
         shown.scroll_into_view_if_needed()
         self.page.mouse.move(0, 0)
@@ -171,17 +171,17 @@ class PreviewPage:
         field.fill(value)
         if field.get_attribute("role") == "combobox":
             offered = page.locator('.command-popup [role="option"]').filter(has_text=value).first
-            with suppress(TimeoutError):  # What is not offered may be typed all the same.
+            with suppress(TimeoutError):  # A command that is not offered may still be typed.
                 offered.click(timeout=OFFER_S * 1000)
 
 
 def _sends_command(request: Request) -> bool:
-    """Whether the page hands a command on to the bot."""
+    """True if the page sends a command to the bot."""
     return request.method == "POST" and b'"run_command"' in (request.post_data_buffer or b"")
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """What the preview prints when it is open."""
+    """Read the address that the preview prints when it is open."""
     end, output = time.monotonic() + BEGIN_S, b""
     stream = process.stdout
     while stream is not None and time.monotonic() < end and process.poll() is None:

@@ -1,4 +1,4 @@
-"""The preview as somebody sees it who types and clicks in a browser: real page, real bot, real starter models."""
+"""The preview in a browser, by typing and clicking: real page, real bot, real starter models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that go on from a finished picture."""
+"""Follow-up requests based on a finished picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the admins of a server decide, and that nobody else does."""
+"""Decisions of a server's admins, and their refusal to everybody else."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ def test_beyond_it_there_is_a_sentence(name: str, value: int, kind: type[Excepti
 
 
 class HeldTable(GuildTable):
-    """Hands out the rules that it read only when it may."""
+    """Returns the rules that it has read only when a test allows it."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)

@@ -1,4 +1,4 @@
-"""The log tells each change of where a job stands in one line: compared with what the database itself noted down."""
+"""The log has one line for each change of a job's state, compared with changes that the database recorded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CREATE TRIGGER told_delete AFTER DELETE ON jobs WHEN old.state IN ('queued', 'ru
 """
 LINE = re.compile(r"(?:INFO|WARNING) bot\.service\.job_log: job ([a-z ]+?) job=(\d+) guild=(\d+)(?: was=(\w+))?")
 Told = tuple[int, int, str | None, str]
-"""Job, server, where it stood, the word for what happened."""
+"""Job, server, earlier state, the word for the event."""
 
 
 @dataclass
@@ -46,12 +46,12 @@ class Written:
     json: StringIO
 
     def lines(self) -> list[Told]:
-        """What the text tells of jobs."""
+        """Read the job events from the text log."""
         found = (LINE.search(line) for line in self.text.getvalue().splitlines())
         return [(int(m[2]), int(m[3]), m[4], m[1]) for m in found if m]
 
     def objects(self) -> list[Told]:
-        """What the JSON tells of jobs."""
+        """Read the job events from the JSON log."""
         entries = [json.loads(line) for line in self.json.getvalue().splitlines()]
         return [
             (entry["job"], entry["guild"], entry.get("was"), entry["message"].removeprefix("job "))
@@ -78,7 +78,7 @@ def written() -> Iterator[Written]:
 
 
 async def note_history(bench: RealService) -> None:
-    """Have SQLite itself write down every change of a state."""
+    """Make SQLite itself record every change of a state."""
     async with bench.service.store.transaction() as db:
         for statement in re.split(r"\n(?=CREATE)", HISTORY.strip()):
             await db.execute(statement)
@@ -205,7 +205,7 @@ async def test_the_number_that_a_person_reads_leads_to_the_trace(bench: RealServ
         assert not re.search(r"ZeroDivision|inner matter|Traceback|\.py|/", said)
 
     async def in_log() -> list[dict[str, object]] | None:
-        # The row says so a moment before the log does.
+        # The row changes a moment before the log.
         entries = [json.loads(line) for line in written.json.getvalue().splitlines()]
         found = [entry for entry in entries if entry.get("error_id") == number]
         return found if found[1:] else None

@@ -1,4 +1,4 @@
-"""Words that no prompt may hold; however the rule, no search is long."""
+"""Blocked words in prompts; no search takes long, for any rule."""
 
 from __future__ import annotations
 
@@ -105,5 +105,5 @@ def test_nearest_places_find_what_a_search_of_all_places_finds(rule: str, text: 
     ids=["stars", "signs", "words"],
 )
 def test_no_rule_of_an_admin_makes_the_search_endless(rule: str, text: str) -> None:
-    # A search that tries places again would not come back before the run gives it up.
+    # A search with backtracking would not return before the run is given up.
     assert first_hit([rule], text) is None

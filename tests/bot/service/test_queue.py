@@ -1,4 +1,4 @@
-"""The queue: places asked for by many at once, and the news of a job under the painter."""
+"""The queue: concurrent requests for places, and updates of a running job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JOBS = 200
 
 
 class CountingSpeeds(Estimates):
-    """Counts how often it is asked for the time of a picture: once for each waiting job in each forecast."""
+    """Counts its calls for the time of a picture: one for each waiting job in each forecast."""
 
     asked = 0
 

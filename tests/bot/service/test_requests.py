@@ -1,4 +1,4 @@
-"""From what a person typed to a request, or to the sentence that says what is wrong."""
+"""Conversion of typed text to a request, or to an error message."""
 
 from __future__ import annotations
 

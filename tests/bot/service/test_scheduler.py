@@ -1,4 +1,4 @@
-"""Who is next: by example, and by random stories of a queue."""
+"""The choice of the next job: by example, and by random sequences."""
 
 from __future__ import annotations
 
@@ -115,13 +115,13 @@ def test_a_forecast_is_not_changed_by_what_comes_later() -> None:
     assert [item.job_id for item in forecast] == [1, 2]
 
 
-# A story of the queue: jobs come (server, person, priority) and are taken, in any order.
+# A random sequence: jobs come (server, person, priority) and are taken, in any order.
 arrivals = st.tuples(st.integers(1, 4), st.integers(1, 3), st.sampled_from([0, 0, 0, 1, 2]))
 stories = st.lists(st.one_of(arrivals, st.none()), max_size=60)
 
 
 def told(story: list[tuple[int, int, int] | None], scheduler: Scheduler) -> Iterator[tuple[Entry | None, Entry | None]]:
-    """Play a story; each event as (what came, what was taken)."""
+    """Play a sequence; each event as (job that came, job that was taken)."""
     for number, event in enumerate([*story, *[None] * len(story)]):
         if event is None:
             yield None, scheduler.take()
@@ -158,7 +158,7 @@ def test_no_server_waits_longer_than_one_turn_of_each_that_is_or_comes_before_it
             if taken.guild_id in still:
                 waiting[taken.guild_id] = Counter()
         waiting = {guild_id: others for guild_id, others in waiting.items() if guild_id in still}
-        # Of one other server at most one turn, and one more where that one left the ring and came back in between.
+        # One turn of another server at most, and one more if that server left the ring and came back in between.
         assert all(count <= 2 for others in waiting.values() for count in others.values())
 
 

@@ -1,4 +1,4 @@
-"""The gate that every job passes: queue lengths, quota, cooldown."""
+"""Checks of every submission: queue lengths, quota, cooldown."""
 
 from __future__ import annotations
 

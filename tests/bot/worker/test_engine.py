@@ -27,7 +27,7 @@ TINY = {"size": "64x64", "steps": 6, "cutouts": 4, "start": "random", "seed": 3}
 
 
 class TinyDreamer(GeneratorEngine):
-    """Dreams with models that are at hand instead of loading any."""
+    """Dreams with given models instead of loading any."""
 
     def __init__(self, models: Models) -> None:
         super().__init__(models.name, "cpu", unsafe_from=1.1)
@@ -41,7 +41,7 @@ def config() -> Config:
 
 @pytest_asyncio.fixture
 async def begin(tmp_path: Path, config: Config, models: Models) -> AsyncIterator[Callable[[], Awaitable[Service]]]:
-    """Starts a service on the same data; the one before is stopped."""
+    """Starts a service on the same data; stops the earlier one."""
     begun: list[Service] = []
 
     async def start() -> Service:
@@ -90,7 +90,7 @@ async def test_a_wish_becomes_a_picture_and_its_child_goes_on_from_the_saved_lat
     first = await paint(service, JobSpec(prompt="a red apple | fog:-0.5", settings=TINY))
     saved = (await service.submissions.go_on(requester(), first, 1, FollowUp(kind=Origin.CONTINUE, steps=3))).job
     await painted(service, saved.id)
-    # The same request without the saved latent: the parent is dreamt first, to the same bytes.
+    # The same request without the saved latent: the parent is generated first, to the same bytes.
     DataFolder(tmp_path / "data").remove(Kind.LATENT, first, 1)
     recipe = await service.archive.recipe(requester(), saved.id)
     anew = (await service.submissions.again_from_file(requester(), recipe.encode())).job
@@ -146,7 +146,7 @@ def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
 
 
 class FailingDreamer(TinyDreamer):
-    """Its GPU failed; loading anew there ends as `then`."""
+    """Fails its GPU; the reload there ends as `then`."""
 
     def __init__(self, models: Models, then: Exception | None, *, fall_back: bool = False) -> None:
         super().__init__(models)
@@ -186,7 +186,7 @@ def test_a_gpu_that_stays_away_is_a_sentence_for_every_picture(models: Models, t
     with pytest.raises(DeviceFailed, match="The GPU failed; start the program again"):
         engine.begin(A_PICTURE, None)
     assert engine.loaded == [("cuda:0", "auto")]
-    engine.begin(A_PICTURE, None)  # the next picture finds out for itself
+    engine.begin(A_PICTURE, None)  # the next picture finds the failure by itself
     assert engine.loaded == [("cuda:0", "auto")] * 2
 
 

@@ -1,4 +1,4 @@
-"""The mailbox between the thread that paints, the event loop and the task that follows a job."""
+"""The mailbox between the worker thread, the event loop and the task that follows a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread that paints, with dreams that do what a test wants: obey, break, stand still, die."""
+"""The worker thread, with dreams that obey, fail, hang or end the thread."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SlowToBegin(FakeDreamer):
 
 
 def ignore(news: ProgressUpdate) -> None:
-    """Hear nothing."""
+    """Ignore all events."""
 
 
 async def painted(executor: LocalExecutor, item: Work) -> GeneratedPicture:
@@ -88,7 +88,7 @@ async def test_only_the_newest_is_told_where_the_loop_is_busy(engine: FakeDreame
     while engine.steps_made < 50:
         time.sleep(0.01)  # The loop is busy.
     await task
-    # All that came meanwhile is one report; the last step may have come after it.
+    # All reports so far are merged into one; the last step may have come after it.
     assert len(heard) <= earlier + 2
     assert heard[-1].progress.step == 50
 
@@ -248,11 +248,11 @@ async def test_a_finished_picture_is_examined_only_where_asked_for(
 
 
 class Heavy:
-    """What a step works on."""
+    """The object that a step holds."""
 
 
 class Breaks(FakeDreamer):
-    """Steps that break while they hold something, and note what it was."""
+    """Steps that fail while they hold an object, and record it."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What admins and the host decide, and that nobody else can."""
+"""Decisions of admins and the host, and their refusal to everybody else."""
 
 from __future__ import annotations
 

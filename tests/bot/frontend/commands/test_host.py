@@ -1,4 +1,4 @@
-"""What the host sees in Discord: the bot's state and figures, and numbers that lead to the log."""
+"""The host's view in Discord: the bot's state and figures, and error numbers that lead to the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 
 @dataclass
 class Found:
-    """What the log has under a number."""
+    """Find the log entries with a number."""
 
     entries: list[dict[str, object]]
 
@@ -26,7 +26,7 @@ class Found:
 
 
 def under(number: str, caplog: pytest.LogCaptureFixture) -> Found:
-    """The lines with this number, as they are written."""
+    """Return the lines with this number, as written."""
     lines = [json.loads(JsonLines().format(record)) for record in caplog.records]
     return Found([line for line in lines if line.get("error_id") == number])
 

@@ -1,4 +1,4 @@
-"""/imagine: answers, refusals, and the message of a job from its first word to its picture."""
+"""/imagine: answers, refusals, and the message of a job from its first text to its picture."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def png(width: int = 32, height: int = 32) -> bytes:
 
 
 async def refusal(stage: ClientInSimcord, **options: object) -> str:
-    """What /imagine says when it refuses; nothing was queued."""
+    """Return the refusal of /imagine; nothing was queued."""
     answer = await stage.ann.slash(stage.channel, "imagine", **{"prompt": "a red apple", **options})
     reply = answer.response or answer.followups[0]
     assert reply.ephemeral
@@ -35,7 +35,7 @@ async def refusal(stage: ClientInSimcord, **options: object) -> str:
 
 
 def due(message: discord.Message) -> int:
-    """When a message says that its picture will be done."""
+    """Return the completion time shown by a message."""
     found = re.search(r"done <t:(\d+):R>", message.content)
     assert found is not None, message.content
     return int(found[1])
@@ -100,14 +100,14 @@ async def test_who_waits_hears_that_the_picture_before_takes_another_time_than_w
     await stage.bob.slash(stage.channel, "imagine", prompt="two")
 
     async def told_again() -> bool:
-        """Once the picture before has begun, and nothing of it is known yet."""
+        """Check the estimate once the earlier picture has begun and has no measurement yet."""
         return stage.message().edited_at is not None
 
     await stage.until(told_again)
     thought, told_at = due(stage.message()), stage.message().edited_at
     stage.engine.step_s = 0.05  # a quarter of the guess
     stage.engine.open.set()
-    await asyncio.sleep(0.5)  # while it is painted, and no simulated time passes
+    await asyncio.sleep(0.5)  # while it runs, and no simulated time passes
 
     async def corrected() -> bool:
         return due(stage.message()) < thought - 30

@@ -1,4 +1,4 @@
-"""Queue, gallery, recipes, blending, styles, help and privacy; and that Discord learns the commands only once."""
+"""Queue, gallery, recipes, blending, styles, help and privacy; and single registration of the commands."""
 
 from __future__ import annotations
 
