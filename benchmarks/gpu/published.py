@@ -13,6 +13,7 @@ from clip.model import CLIP, convert_weights
 from omegaconf import OmegaConf
 
 from benchmarks.cases import F16, VIT_B_32, tiny_clip, tiny_vqgan_config, vqgan_config
+from generator.checkpoints.clip_config import config_beside
 from generator.models.vqgan import VQGAN
 
 _FACTS = ("input_resolution", "context_length", "vocab_size")
@@ -44,6 +45,10 @@ def write(folder: Path, tiny: bool) -> Files:
     torch.save(checkpoint, files.vqgan)
     _write_archive(tiny_clip() if tiny else CLIP(**VIT_B_32), files.vit)
     torch.save(tiny_clip(vision_layers=(1, 1, 1, 1), vision_width=8).half().state_dict(), files.resnet)
+    # No published CLIP is as small, so each says how many heads it has.
+    config_beside(files.resnet).write_text("vision_heads: 4\ntext_heads: 1\n", "utf-8")
+    if tiny:
+        config_beside(files.vit).write_text("vision_heads: 1\ntext_heads: 1\n", "utf-8")
     return files
 
 

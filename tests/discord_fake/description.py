@@ -94,7 +94,7 @@ def tolerated(value: Any, above: str = "") -> Any:  # noqa: ANN401 - JSON
 
 
 def beyond_limits(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """List violations of rules missing in the description: limits of texts and custom ids; no mentions or masked links."""
+    """List violations of rules missing in the description: text and custom id limits, mentions, masked links."""
     message = body.get("data", body) if isinstance(body, dict) else None
     if not isinstance(message, dict) or not {"content", "embeds", "components"} & message.keys():
         return
