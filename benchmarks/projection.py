@@ -119,7 +119,9 @@ def cost_of(case: Case, side: str) -> Cost:
         if side == "ours":
             step: Callable[[], object] = dream_of(case, models).step
         else:
-            step = plain_loop_of(case, models, request_of(case, models), one_crop_per_call=side == "singly").step
+            step = plain_loop_of(
+                case, models, request_of(case, models), one_crop_per_call=side == "one_crop_per_call"
+            ).step
         with Meter() as meter:
             step()
     return meter.cost
@@ -134,7 +136,7 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(given.threads)
     figures, rows = {}, []
     for name in given.cases or ("256-real", "512-real"):
-        costs = {side: cost_of(CASES[name], side) for side in ("ours", "plain", "singly")}
+        costs = {side: cost_of(CASES[name], side) for side in ("ours", "plain", "one_crop_per_call")}
         figures[name] = {side: {**vars(cost), "eager_s": cost.eager_s} for side, cost in costs.items()}
         for side, cost in costs.items():
             ours = side == "ours"

@@ -25,7 +25,7 @@ import torch
 from benchmarks.cases import CASES, Case, dream_of, models_of, plain_loop_of, request_of
 from benchmarks.report import conditions, on_gpu, options, spread, tell, wait_for
 
-SIDES = ("ours", "plain", "singly")
+SIDES = ("ours", "plain", "one_crop_per_call")
 """Our dream; the plain loop; the plain loop that shows the networks one crop a call."""
 _SPINS = "300000"
 """Rounds that an OpenMP thread looks for work before it sleeps, by default."""
@@ -106,7 +106,9 @@ def _beginner(case: Case, side: str, device: str) -> Callable[[], Callable[[], o
     models = models_of(case, device, "auto" if side == "ours" else "fp32")
     if side == "ours":
         return lambda: dream_of(case, models).step
-    return lambda: plain_loop_of(case, models, request_of(case, models), one_crop_per_call=side == "singly").step
+    return lambda: (
+        plain_loop_of(case, models, request_of(case, models), one_crop_per_call=side == "one_crop_per_call").step
+    )
 
 
 def _status_mib(key: str) -> float:
@@ -180,7 +182,9 @@ def main(arguments: list[str]) -> int:
     parser = options(__doc__, "steps.json")
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; by default those for the device")
     parser.add_argument("--rounds", type=int, help="in place of each case's own number")
-    parser.add_argument("--singly", action="store_true", help="also against a plain loop of one call a crop")
+    parser.add_argument(
+        "--one-crop-per-call", action="store_true", help="also against a plain loop with one call per crop"
+    )
     args: argparse.Namespace = parser.parse_args(arguments)
     about = conditions(args.threads, args.device)
     sides = list(SIDES if args.one_crop_per_call else SIDES[:2])

@@ -1,6 +1,7 @@
 """The Makefile: a prompt is never executed as code, and setup runs only if necessary."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-train.txt")
 HOSTILE_PROMPTS = [
     "a red apple",
@@ -109,3 +111,19 @@ def test_help_lists_every_target() -> None:
     listed = make(ROOT, "help").stdout
     for target in ("setup", "run", "imagine", "test", "check", "format", "bench", "pins", "clean"):
         assert f"\n  {target} " in listed
+
+
+BENCHMARKS = re.findall(r"^\t@\$\(BIN\)/python -m (benchmarks\.\w+)(.*)$", MAKEFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("module", "words"), BENCHMARKS)
+def test_the_benchmarks_know_the_flags_that_they_are_run_with(module: str, words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    flags = re.findall(r"--[\w-]+", words)
+    assert [flag for flag in flags if flag not in done.stdout] == []
+
+
+def test_the_makefile_runs_benchmarks() -> None:
+    assert {"benchmarks.steps", "benchmarks.service", "benchmarks.gpu"} <= {module for module, _ in BENCHMARKS}
