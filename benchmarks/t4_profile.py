@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     device = str(choose_device(given.device))
     about = conditions(torch.get_num_threads(), device) | {"tiny": given.tiny, "cutouts": given.cutouts}
-    models = tiny_models(device) if given.tiny else models_of(CASES["512-real"], device)
+    models = tiny_models(device) if given.tiny else models_of(CASES["512-real"], device, "fp32")
     with _as_on_a_t4():
         figures = [_measure(models, size, given.cutouts, given.steps) for size in given.sizes]
     head = ("size", "picture off by", "loss off by", "estimated MiB", "peak MiB", "s/step", "cutouts at once", "right")

@@ -42,11 +42,7 @@ def share(here: Here) -> list[Figure]:
     }
     figures = []
     for name, count in steps.items():
-        with _within(models, int(count / MARGIN)) as capped:
-            dream = Dream(request, capped)
-            for _ in range(3):
-                dream.step()
-            as_asked, at_once = dream.request == request, dream.made_with.cutouts_at_once or cutouts
+        as_asked, at_once = _generated_within(models, int(count / MARGIN), request)
         found = "smaller" if not as_asked else "in groups" if at_once < cutouts else "all at once"
         hold(found == name, f"with room for {name} it was painted {found}")
         figures.append(Figure(name=f"{name}: crops at a time", value=at_once))
@@ -54,6 +50,15 @@ def share(here: Here) -> list[Figure]:
         with _within(models, 8 * MIB) as capped:
             _paint_or_say(request, capped if known else replace(capped, budget=MemoryBudget()))
     return figures
+
+
+def _generated_within(models: Models, beyond_models: int, request: GenerationRequest) -> tuple[bool, int]:
+    """Return whether the picture has the size asked for, and the cutouts at a time; nothing of it stays in memory."""
+    with _within(models, beyond_models) as capped:
+        dream = Dream(request, capped)
+        for _ in range(3):
+            dream.step()
+        return dream.request == request, dream.made_with.cutouts_at_once or request.settings.cutouts
 
 
 @contextmanager

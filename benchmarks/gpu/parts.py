@@ -17,7 +17,7 @@ PARTS = {
         Part(name="training", work=training.commands, on_a_cpu=False),  # tests/training runs it on a CPU
         Part(name="command-line", work=doors.starter),
         Part(name="own-files", work=doors.own_files),
-        Part(name="memory-jobs", work=memory.many_jobs),
+        Part(name="memory-jobs", work=memory.many_jobs, limit_s=150),
         Part(name="memory-share", work=memory.share),
         Part(name="repeating-starter", work=repeating.part_of("starter"), on_a_cpu=False),
         Part(name="repeating-real", work=repeating.part_of("real")),

@@ -46,6 +46,8 @@ class _Convolution(torch.autograd.Function):
             turned = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=order)
             return _convolved(gradient, turned, None), None, None
         padding = weight.shape[2] // 2
+        if gradient.is_cuda:  # the same operation as below, in the gradient's own order in memory
+            return functional.conv_transpose2d(gradient, weight, padding=padding), None, None
         widened = conv2d_input(ctx.shape, weight, gradient, padding=padding)  # type: ignore[no-untyped-call]
         return widened, None, None
 

@@ -114,15 +114,16 @@ class PriorNetwork(nn.Module):
             at: the newest position, `[1] int64`.
         """
         gpt: Any = self.gpt
-        visible = (torch.arange(seen.shape[4], device=at.device) <= at)[None]
+        places = torch.arange(seen.shape[4], device=at.device)
+        here, visible = places == at, (places <= at)[None]
         for block, (keys, values) in zip(gpt.blocks, seen, strict=True):
             normal, attention = block.ln1(tokens), block.attn
             query, key, value = (
                 part(normal).unflatten(1, (attention.n_head, -1))[:, :, None]
                 for part in (attention.query, attention.key, attention.value)
             )
-            keys.index_copy_(2, at, key)
-            values.index_copy_(2, at, value)
+            keys.copy_(torch.where(here[:, None], key, keys))
+            values.copy_(torch.where(here[:, None], value, values))
             mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=visible)
             tokens = tokens + attention.proj(mixed.flatten(1))
             tokens = tokens + block.mlp(block.ln2(tokens))
@@ -192,7 +193,8 @@ class CodeSampler:
         best = (scores / self._temperature).topk(self._top_k, dim=-1)
         race = best.values.softmax(dim=-1) / self._noise.index_select(0, self._at)[0]
         codes = best.indices.gather(1, race.argmax(dim=-1, keepdim=True))
-        self._codes.index_copy_(1, self._at, codes)
+        here = torch.arange(self._codes.shape[1], device=codes.device) == self._at
+        self._codes.copy_(torch.where(here, codes, self._codes))
         self._before.copy_(gpt.tok_emb(codes[:, 0]))
         self._at.add_(1)
 

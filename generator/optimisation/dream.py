@@ -185,7 +185,8 @@ class Dream:
         result = self._run(self._targets[self._schedule.scene(number)], values)
         self._latent.count_update()
         self._tracker.measure(result.metrics)
-        self._image = result.image
+        # Another captured step may use the memory of this one's picture.
+        self._image = result.image if self._captured is None else result.image.clone()
 
     def _run(self, targets: Targets, values: StepValues) -> StepResult:
         """Run the step: captured where possible, otherwise directly."""
@@ -210,7 +211,6 @@ class Dream:
         if self._captured is None:
             return
         self._state = replace(self._state.copy(), targets=self._scene)
-        self._image = None if self._image is None else self._image.clone()
         if keep:
             self._graphs.give_back(self._captured)
         self._captured = None

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.models.clip import Perceptor
+from generator.models.kernels import norm_kernels
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.guidance import ClipGuidance
@@ -54,6 +55,7 @@ def memory_model_of(models: Models) -> MemoryModel:
 
 def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device) -> MemoryModel:
     """Measure the footprint of one step, in about the time of one small step."""
+    norm_kernels(device)  # its trial keeps tensors too, which are not part of a step
     modules: list[nn.Module] = [vqgan, *(perceptor.model for perceptor in perceptors)]
     own = {parameter.untyped_storage().data_ptr() for module in modules for parameter in module.parameters()}
 

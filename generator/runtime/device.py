@@ -18,7 +18,13 @@ from generator.messages import Message
 from generator.provenance import MAX_THREADS
 
 # Messages by which libraries below torch report that memory ran out, or that something failed.
-_GPU_IS_FULL = ("out of memory", "STATUS_ALLOC_FAILED", "CUSOLVER_STATUS_INTERNAL_ERROR")
+_GPU_IS_FULL = (
+    "out of memory",
+    "STATUS_ALLOC_FAILED",
+    "CUSOLVER_STATUS_INTERNAL_ERROR",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "CUDNN_STATUS_NOT_INITIALIZED",
+)
 # From torch's allocator, C++, NNPACK and oneDNN, which says no more than that.
 _HOST_IS_FULL = (
     "can't allocate memory",

@@ -69,14 +69,18 @@ class CudaRecorder:
             graph = torch.cuda.CUDAGraph()
             if generator is not None:
                 graph.register_generator_state(generator)
-            # Other threads may query the GPU's memory meanwhile.
-            with (
-                _without_collection(),
-                torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
-            ):
-                before = torch.cuda.memory_reserved()
-                result = work()
-                self.held_bytes += torch.cuda.memory_reserved() - before
+            stream = torch.cuda.current_stream()
+            try:
+                # Other threads may query the GPU's memory meanwhile.
+                with (
+                    _without_collection(),
+                    torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
+                ):
+                    before = torch.cuda.memory_reserved()
+                    result = work()
+                    self.held_bytes += torch.cuda.memory_reserved() - before
+            finally:
+                torch.cuda.set_stream(stream)  # a capture that fails leaves the thread on the recorder's
 
         def replay() -> T:
             graph.replay()

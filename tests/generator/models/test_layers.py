@@ -191,3 +191,16 @@ def test_winograd_repeats_to_the_byte() -> None:
     first, second = (with_gradient(lambda seen: convolve(seen, plain), images) for _ in range(2))
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], second[1])
+
+
+@pytest.mark.parametrize("side", [1, 3])
+def test_the_gradient_that_a_gpu_takes_is_that_of_the_convolution(side: int) -> None:
+    """On a GPU a transposed convolution is used, which keeps the order of the gradient in memory."""
+    weight = torch.randn(20, 6, side, side, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(2, 6, 7, 9, generator=torch.Generator().manual_seed(2)).requires_grad_(True)
+    result = torch.nn.functional.conv2d(images, weight, padding=side // 2)
+    gradient = torch.randn(result.shape, generator=torch.Generator().manual_seed(3))
+    (expected,) = torch.autograd.grad(result, images, gradient)
+    assert torch.allclose(
+        torch.nn.functional.conv_transpose2d(gradient, weight, padding=side // 2), expected, atol=1e-4
+    )

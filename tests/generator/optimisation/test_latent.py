@@ -101,3 +101,15 @@ def test_a_restored_latent_goes_on_to_the_byte(name: str, steps: int, fused: boo
     assert torch.equal(first.value, second.value)
     assert torch.equal(first.average, second.average)
     assert all(torch.equal(value, second.tensors()[key]) for key, value in first.tensors().items())
+
+
+def test_a_step_on_the_cpu_asks_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failed() -> bool:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", failed)
+    ours = latent()
+    before = ours.value.detach().clone()
+    ours.update(loss_of(ours.value), 0.1)
+    assert not torch.equal(ours.value, before)
