@@ -51,7 +51,7 @@ class Latent:
         options = {"fused": True} if self._fused else {}
         self._optimiser = make([self.value], lr=settings.learning_rate, **options)
         if not start.is_cuda:
-            # torch asks the GPU before each step, even one on the CPU, if it captures; after a failed GPU that fails too.
+            # Before each step torch asks the GPU if it captures, even for a step on the CPU; a failed GPU fails then.
             self._optimiser._cuda_graph_capture_health_check = lambda: None
         self._codebook, self._settings, self._decay = codebook, settings, settings.ema
         self._sum = torch.zeros_like(self.value)
