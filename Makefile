@@ -51,11 +51,12 @@ imagine: $(STAMP) ## paint PROMPT="a red apple" with the starter models, on the 
 test: $(STAMP) ## run the tests, two at a time; ARGS="-m 'not slow'" leaves out the slow ones
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
-check: $(STAMP) ## lint, formatting, types, import contracts, known vulnerabilities
+check: $(STAMP) ## lint, formatting, types, import contracts, size of packages, known vulnerabilities
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest --quiet --no-header tests/test_layout.py -k twenty_things
 	@$(BIN)/python .ci/audit.py
 	@echo 'All checks passed.'
 
