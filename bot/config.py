@@ -38,7 +38,7 @@ class Limits:
 
     queue_server: int = _number(100, 1, 10_000, "jobs of one server that may wait")
     queue_user: int = _number(5, 1, 1_000, "jobs of one person that may wait")
-    running: int = _number(1, 1, 16, "jobs of one person that are painted at once, where there are several painters")
+    running: int = _number(1, 1, 16, "jobs of one person that run at the same time; matters only with several workers")
     steps: int = _number(600, 1, 5_000, "most steps of a picture")
     size_px: int = _number(768, 32, 2_048, "longest side of a picture, in pixels")
     cutouts: int = _number(64, 1, 256, "most crops in a step")
@@ -84,7 +84,7 @@ class Timing:
 
     preview_s: float = _number(1.5, 0.05, 60.0, "between two previews of the picture that is painted")
     snapshot_s: float = _number(5.0, 0.05, 600.0, "between two snapshots, from which it goes on after a crash")
-    stall_s: float = _number(900.0, 1.0, 86_400.0, "without any step, after which the painter counts as dead")
+    stall_s: float = _number(900.0, 1.0, 86_400.0, "without any step, after which the worker counts as dead")
     access_s: float = _number(300.0, 1.0, 86_400.0, "between two tries to post where the channel was closed to the bot")
     access_give_up_s: float = _number(604_800.0, 60.0, 31_536_000.0, "after which such a post is given up")
     retention_s: float = _number(3_600.0, 1.0, 86_400.0, "between two looks for pictures that are too old")

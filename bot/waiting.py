@@ -10,8 +10,8 @@ from collections.abc import Awaitable
 from typing import Protocol, TypeVar
 
 FOR_A_JOB = "the dispatcher waits for a job"
-FOR_THE_PAINTER = "a job waits for the painter"
-FOR_NEWS = "a job waits for news from the painter"
+FOR_THE_WORKER = "a job waits for the worker"
+FOR_NEWS = "a job waits for progress from the worker"
 FOR_A_TIME = "a task waits for its next time"
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 
 from bot.errors import emptied
 from bot.log import about
-from bot.waiting import FOR_THE_PAINTER, ExternalWait, identity
+from bot.waiting import FOR_THE_WORKER, ExternalWait, identity
 from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import (
     Dream,
@@ -108,7 +108,7 @@ class LocalExecutor:
         self._worker.tasks.put(task)
         timer = loop.call_later(self._stall_s, self._check, task)
         try:
-            return await self._external_wait(task.done, FOR_THE_PAINTER)
+            return await self._external_wait(task.done, FOR_THE_WORKER)
         finally:
             # Only matters if the caller stopped waiting: then the picture is not needed.
             task.order = StopMode.CANCEL
