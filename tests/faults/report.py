@@ -1,4 +1,4 @@
-"""What campaigns tell: rows of tables in Markdown, and plain values for JSON. Pure."""
+"""Reports of campaigns: rows of tables in Markdown, and plain values for JSON. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ordeal_rows(campaign: network.Campaign) -> Rows:
 
 
 def outcome_rows(account: Account) -> Rows:
-    """How jobs ended: those that were acknowledged, and those whose answer did not reach Discord."""
+    """Count the outcomes of jobs: those that were acknowledged, and those whose answer did not reach Discord."""
     sides = {"acknowledged": account.outcomes, "answer lost on the way": account.unacknowledged}
     return [[name, *(str(ends[end]) for end in ENDS), str(ends.total())] for name, ends in sides.items()]
 

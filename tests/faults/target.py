@@ -1,4 +1,4 @@
-"""What a fuzzer aims at: something that reads bytes, with what may come of it."""
+"""A fuzzer's target: something that reads bytes, with its permitted outcomes."""
 
 from __future__ import annotations
 

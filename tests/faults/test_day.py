@@ -78,7 +78,7 @@ class SlowDreamer(FakeDreamer):
 
 @dataclass
 class Day:
-    """What happens, and what was seen of it."""
+    """A simulated day: its events, and the observations made of them."""
 
     bench: RealService
     clock: Clock
@@ -120,7 +120,7 @@ class Day:
             await asyncio.sleep(0.002)
 
     async def serve(self) -> bool:
-        """Post what is painted, as the frontend would; whether anything is under way."""
+        """Post finished pictures, as the frontend would; return true while anything is under way."""
         service = self.bench.service
         while self.changed:
             job = await service.store.jobs.get(self.changed.pop())

@@ -45,7 +45,7 @@ class World(ClientOnLoopback):
         return message
 
     async def look(self) -> str:
-        """What Ben sees in /queue."""
+        """Return the text that Ben sees in /queue."""
         return (await (await self.fake.type_command(self.elsewhere, self.ben, "queue")).answered()).text
 
     async def row(self, job_id: int = JOB) -> Job | None:
@@ -92,7 +92,7 @@ async def while_waiting(world: World, change: Deed) -> Message:
 
 
 async def while_painting(world: World, change: Deed) -> Message:
-    """It happens while the job is painted."""
+    """Make the change while the job is running."""
     await world.ask(world.elsewhere)
     await world.ended(1)
     world.engine.open.clear()

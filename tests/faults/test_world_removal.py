@@ -35,7 +35,7 @@ async def painted_in_both(live: ClientOnLoopback) -> Guild:
 
 
 def asked(live: ClientOnLoopback, guild: Guild) -> int:
-    """How often the bot asked Discord for a server by itself."""
+    """Number of times that the bot asked Discord for a server by itself."""
     return sum(call.path == f"/guilds/{guild.id}" for call in live.fake.calls)
 
 
