@@ -1,6 +1,6 @@
 """`python .ci/audit.py`: are the pinned requirements free of known vulnerabilities that a newer version mends?
 
-pip-audit looks each of them up. What is found is printed. The exit status is 1 where a finding has a mended version and
+pip-audit looks each of them up. Findings are printed. The exit status is 1 where a finding has a mended version and
 is not named in IGNORED. Where the database cannot be reached, nothing was checked: that is said, and is no failure,
 since everything else here works without a network too.
 """

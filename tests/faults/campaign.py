@@ -79,7 +79,7 @@ class Scene:
 
     @asynccontextmanager
     async def busy(self, at_once: int = 1) -> AsyncIterator[None]:
-        """Have people do things meanwhile, so many at once."""
+        """Have people act in the meantime, `at_once` at a time."""
         living = [asyncio.create_task(self.people.live()) for _ in range(at_once)]
         try:
             yield

@@ -17,7 +17,7 @@ from typing import Any
 from tests.discord_fake import FakeDiscord, Guild, Interaction, Member, Message, NotConnected
 
 PATIENCE_S = 4.0
-"""After so long a person believes that no answer will come."""
+"""Time after which a person believes that no answer will come."""
 WORDS = ("a red apple", "a blue cat", "a castle at night | fog:0.5", "a green tree", "two yellow stars")
 _BUTTON = re.compile(r"reverie:([a-z]+):(\d+):\d")
 _FOOTER = re.compile(r"#(\d+)$")

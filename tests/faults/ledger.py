@@ -39,7 +39,7 @@ class Account:
         unanswered: orders without an answer; `thinking` are those of them that were answered with a sign of thinking.
         outcomes: how the acknowledged jobs ended; `deleted` at their owner's wish.
         unacknowledged: how jobs ended that were taken on, while their answer did not reach Discord.
-        interrupted: jobs that a start took up while they were painted.
+        interrupted: running jobs that a start took up again.
         pictures: finished pictures that were compared with the undisturbed ones; `interrupted_pictures` of them are of
             interrupted jobs.
         broken: promises that were not kept, in words.

@@ -18,7 +18,7 @@ from tests.faults.ledger import Account
 HOST = "discord.fake"
 """The name that the process must resolve."""
 HIT_S, ANY_S = 3.0, 60.0
-"""Longest wait of a fault for a call of its own kind, and after that for any call."""
+"""Longest wait of a fault for a call of the chosen kind, and after that for any call."""
 BACK_S = 90.0
 """Longest time for the bot to connect again."""
 

@@ -81,7 +81,7 @@ class SmallDisk:
         return told.f_bavail * told.f_frsize
 
     def leave(self, free_bytes: int) -> None:
-        """Fill it until about so much is free: whole blocks."""
+        """Fill it until about `free_bytes` are free, in whole blocks."""
         self.clear()
         wanted = self.free_bytes - free_bytes // BLOCK * BLOCK
         with self._ballast.open("wb") as file:

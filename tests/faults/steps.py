@@ -1,7 +1,7 @@
 """Work of the event loop's thread in one step: as long as that is little, the bot answers everybody.
 
 It is counted and not timed, so that it is the same on every machine: lines of our own code that run between two turns
-of the loop, and whether anything runs on its thread that reads foreign bytes or compares hundreds of rules. What runs
+of the loop, and whether anything runs on its thread that reads foreign bytes or compares hundreds of rules. Work
 on other threads is not counted.
 """
 

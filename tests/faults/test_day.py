@@ -1,6 +1,6 @@
 """A day and three hours of five servers by a virtual clock: turns are fair, limits hold by the day, old pictures go.
 
-Service, database, files and painting thread are real; each step of the fake dream takes 90 seconds of the virtual
+Service, database, files and worker thread are real; each step of the fake dream takes 90 seconds of the virtual
 clock, and where nobody waits for anything the clock skips to the next person.
 """
 

@@ -1,4 +1,4 @@
-"""The thread that paints dies, stands still, or finds no memory: the picture comes once all the same, or a reason."""
+"""The worker thread dies, hangs, or finds no memory: the picture comes once all the same, or a reason."""
 
 from __future__ import annotations
 

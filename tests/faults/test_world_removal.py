@@ -21,7 +21,7 @@ async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
 
 
 async def painted_in_both(live: ClientOnLoopback) -> Guild:
-    """Start, paint a picture in the server and one in another, stop; returns the other."""
+    """Start, make a picture in the server and one in another, stop; returns the other."""
     other = live.fake.world.add_guild("Other")
     channel, ben = other.add_channel(), other.add_member("ben")
     await live.start()

@@ -1,4 +1,4 @@
-"""Paints a finished picture once more, without any interruption, from the recipe in it. Blocking; any thread."""
+"""Makes a finished picture once more, without any interruption, from the recipe in it. Blocking; any thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Undisturbed:
         return {self.painted(request, latent)[0] for latent in self._latents(request.parent)}
 
     def _latents(self, request: GenerationRequest | None) -> set[bytes | None]:
-        """Return the possible starts of a child: None if its parent was deleted before the child's turn.
+        """Return the possible starts of a child; None is one, as its parent may be deleted before the child's turn.
 
         Only the quick fake engine tells these cases apart; the starter's makes the parent anew, to the same bytes.
         """

@@ -1,4 +1,4 @@
-"""Buttons pressed from a browser reach a real kernel while it paints."""
+"""Buttons pressed from a browser reach a real kernel while it is at work."""
 
 import os
 from pathlib import Path

@@ -57,7 +57,7 @@ def the_starter(real: Models, device: torch.device) -> Models:
 
 
 def step(models: Models, request: GenerationRequest, exact: bool) -> None:
-    """Decode, cut, augment, embed, lose; what comes out must lie on the GPU."""
+    """Decode, cut, augment, embed, lose; the results must lie on the GPU."""
     device, settings, vqgan = models.device, request.settings, models.vqgan
     targets = targets_of(request, models.perceptors)[0]
     side = (settings.size.height // vqgan.factor, settings.size.width // vqgan.factor)
