@@ -1,6 +1,6 @@
 """`python .ci/audit.py`: are the pinned requirements free of known vulnerabilities that a newer version mends?
 
-pip-audit looks each of them up. What is found is printed. The exit status is 1 where a finding has a mended version and
+pip-audit looks each of them up. Findings are printed. The exit status is 1 where a finding has a mended version and
 is not named in IGNORED. Where the database cannot be reached, nothing was checked: that is said, and is no failure,
 since everything else here works without a network too.
 """
@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def look_up(files: Sequence[str]) -> list[Mapping[str, Any]]:
-    """What pip-audit says of each requirement; nothing where it reaches no database."""
+    """Return pip-audit's entry for each requirement; the list is empty if it cannot reach the database."""
     command = [sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "--progress-spinner", "off"]
     command += ["--format", "json", "--desc", "off", "--timeout", str(SOCKET_S)]
     command += [part for name in files for part in ("--requirement", name)]
@@ -44,7 +44,7 @@ def look_up(files: Sequence[str]) -> list[Mapping[str, Any]]:
 
 
 def report(found: Sequence[Mapping[str, Any]], ignored: Mapping[str, str]) -> tuple[list[str], bool]:
-    """What to print, and whether a vulnerability has to be mended."""
+    """Return the lines to print, and true if a vulnerability must be fixed."""
     names = {item["name"] for item in found}
     checked = {item["name"] for item in found if "vulns" in item}
     if not checked:

@@ -47,7 +47,7 @@ def conditions(threads: int, device: str) -> dict[str, Any]:
 
 
 def on_gpu(device: str) -> bool:
-    """Whether a device of that name, such as `cuda:0`, is a GPU."""
+    """Return true if the device of this name, such as `cuda:0`, is a GPU."""
     return torch.device(device).type == "cuda"
 
 

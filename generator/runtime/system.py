@@ -82,7 +82,7 @@ def _gpu(number: int) -> GPU:
 
 
 def _free_bytes(number: int) -> int:
-    """What no program holds; none where there is not even room to ask."""
+    """Return the bytes that no program holds; 0 if there is not even enough memory to ask."""
     import torch
 
     try:

@@ -1,4 +1,4 @@
-"""What all campaigns share: the Discord with its crowd, the process and its configuration, coming to rest. Event loop.
+"""Shared parts of all campaigns: Discord with its crowd, the process, its configuration, coming to rest. Event loop.
 
 A campaign does something bad again and again while people go on asking for pictures; then everything comes to rest, the
 process is stopped, and the ledger is asked.
@@ -28,14 +28,14 @@ log: {level: info}
 """
 QUICK, STARTER = "tests.discord_fake.launch_quick", "tests.discord_fake.launch"
 NETWORK_ERRORS = ("socket.gaierror", "aiohttp.", "discord.", "ConnectionResetError", "TimeoutError", "OSError")
-"""What discord.py writes of into the log by itself, and what an interaction meets that cannot be answered."""
+"""Errors that discord.py logs by itself, and those raised by an interaction that cannot be answered."""
 REST_S = 300.0
-"""So long everything may take to come to rest."""
+"""Longest time for everything to come to rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a campaign is run. `starter`: with the starter models instead of the quick dream."""
+    """Settings of a campaign. `starter`: use the starter models instead of the quick fake engine."""
 
     seed: int = 1
     starter: bool = False
@@ -43,19 +43,19 @@ class Plan:
 
     @property
     def life_s(self) -> float:
-        """So long, at most, people are let alone before a moment is waited for: pictures need time to be painted."""
+        """Longest time that people act freely before a moment is awaited: pictures take time to generate."""
         return 4.0 if self.starter else 0.5
 
     @property
     def taste(self) -> Taste:
-        """What the crowd asks for."""
+        """The requests that the crowd makes."""
         if self.starter:
             return Taste(options={"size": "64x64", "cutouts": 4, "start": "random"}, steps=(6, 20), most_waiting=4)
         return Taste(options={"size": "64x64", "start": "random"})
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the process finds in its environment."""
+        """Environment variables of the process."""
         return {"OMP_NUM_THREADS": "1", "FAKE_STEP_S": "0.01"}
 
 
@@ -69,7 +69,7 @@ class Scene:
     plan: Plan
     chance: random.Random
     environment: dict[str, str] = field(default_factory=dict)
-    """What the process finds in its environment, beside what the plan says."""
+    """Environment variables of the process, in addition to those of the plan."""
 
     async def start(self) -> float:
         """Start the process; returns after how many seconds it was connected."""
@@ -79,7 +79,7 @@ class Scene:
 
     @asynccontextmanager
     async def busy(self, at_once: int = 1) -> AsyncIterator[None]:
-        """Have people do things meanwhile, so many at once."""
+        """Have people act in the meantime, `at_once` at a time."""
         living = [asyncio.create_task(self.people.live()) for _ in range(at_once)]
         try:
             yield
@@ -108,7 +108,7 @@ class Scene:
         return self.select("SELECT id, state FROM jobs WHERE state IN ('queued', 'running', 'posting') OR told = 0")
 
     def select(self, sql: str) -> list[tuple[int, str]]:
-        """What the database says; nothing as long as there is none."""
+        """Return the rows that a query finds; none while there is no database."""
         path = self.bot.folder / "reverie.db"
         if not path.exists():
             return []

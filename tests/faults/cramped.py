@@ -56,7 +56,7 @@ class Dreamer(GeneratorEngine):
 
 
 async def main() -> None:
-    """Paint, deny, paint, give back, paint."""
+    """Make a picture, deny memory, make one, give memory back, make one."""
     executor = LocalExecutor(Dreamer("starter", "cpu", unsafe_from=1.1))
     for number in range(1, 5):
         if number == 4:

@@ -17,14 +17,14 @@ from typing import Any
 from tests.discord_fake import FakeDiscord, Guild, Interaction, Member, Message, NotConnected
 
 PATIENCE_S = 4.0
-"""After so long a person believes that no answer will come."""
+"""Time after which a person believes that no answer will come."""
 WORDS = ("a red apple", "a blue cat", "a castle at night | fog:0.5", "a green tree", "two yellow stars")
 _BUTTON = re.compile(r"reverie:([a-z]+):(\d+):\d")
 _FOOTER = re.compile(r"#(\d+)$")
 
 
 class Kind(StrEnum):
-    """What people do."""
+    """Kinds of action that people take."""
 
     IMAGINE = "imagine"
     AGAIN = "again"
@@ -38,7 +38,7 @@ class Kind(StrEnum):
 
 
 ORDERS = (Kind.IMAGINE, Kind.AGAIN, Kind.VARY, Kind.CONTINUE)
-"""What makes a new job."""
+"""The actions that create a new job."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Deed:
 
 @dataclass(frozen=True, kw_only=True)
 class Taste:
-    """What people ask for, and how often they do what.
+    """The requests that people make, and the frequency of each action.
 
     Attributes:
         options: of every /imagine.
         steps: from, to.
-        most_waiting: so many pictures may wait or be painted before they ask for no more.
+        most_waiting: largest number of unfinished pictures; at that number they ask for no more.
         pause_s: between two deeds, from, to.
         token_dies: how often an interaction's token ends right after its answer.
     """
@@ -130,7 +130,7 @@ class Crowd:
         return {deed.member.id for deed in self.deeds if deed.kind is Kind.FORGET}
 
     def waiting(self) -> list[Message]:
-        """The messages of jobs that wait or are painted, as people see it."""
+        """The messages of jobs that are waiting or running, as people see it."""
         return [item for item in self.messages() if _has(item, Kind.CANCEL)]
 
     def messages(self) -> list[Message]:

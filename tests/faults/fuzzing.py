@@ -1,4 +1,4 @@
-"""What a fuzzer gives its bytes to, and what may come of them: our own readers of what strangers send.
+"""Fuzzing targets and their permitted outcomes: our own readers of data that strangers send.
 
 Each target returns where all went as it should, and raises where it did not.
 """

@@ -62,7 +62,7 @@ def behind_start(file_format: str, start: int, junk: bytes) -> bytes:
 
 
 def gif_start() -> int:
-    """Where the parts of a GIF file begin: behind its header and palette."""
+    """Return the offset of the first block in a GIF file, after its header and palette."""
     data = saved("P", (10, 10), "GIF")
     return 13 + (3 * 2 ** ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
 

@@ -74,7 +74,7 @@ def in_jpeg(text: bytes) -> bytes:
 
 
 def keys(count: int) -> dict[str, int]:
-    """So many names."""
+    """Return an object with this number of keys."""
     return {str(number): 1 for number in range(count)}
 
 

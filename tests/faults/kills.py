@@ -22,12 +22,12 @@ from tests.faults.crowd import ORDERS, Kind
 from tests.faults.ledger import Account, posted_jobs
 
 REACH_S = 8.0
-"""So long a moment is waited for."""
+"""Longest wait for a moment."""
 LOOK_S = 0.002
 
 
 class Moment(StrEnum):
-    """What the process is doing when it is killed."""
+    """The process's activity when it is killed."""
 
     ACCEPTING = "accepting an order"
     QUEUEING = "answering with the place in the queue"
@@ -49,7 +49,7 @@ class Kill:
 
     Attributes:
         states: jobs under way by state.
-        snapshots: how many jobs that were painted have a snapshot.
+        snapshots: number of running jobs that have a snapshot.
         unnoted: jobs whose picture Discord has and the database does not know to be there.
         half_written: files of which only a part was written.
         unanswered: orders without an answer at that time.
@@ -65,7 +65,7 @@ class Kill:
 
 @dataclass
 class Campaign:
-    """What came of it."""
+    """Results of a campaign of kills."""
 
     kills: list[Kill] = field(default_factory=list)
     account: Account = field(default_factory=Account)
@@ -78,7 +78,7 @@ class Campaign:
 
 
 def moments(count: int, chance: random.Random) -> list[Moment]:
-    """So many moments, each kind as often as the others, in random order; the first is none of a start."""
+    """Draw this number of moments, all kinds equally often, in random order; the first is not part of a start."""
     all_of_them = list(Moment)
     drawn = [all_of_them[number % len(all_of_them)] for number in range(count)]
     chance.shuffle(drawn)
@@ -198,7 +198,7 @@ def _names(folder: Path) -> set[tuple[str, int]]:
 
 
 def _seen(here: Scene, moment: Moment) -> Kill:
-    """What the kill left."""
+    """Return the state of jobs, files and messages after a kill."""
     states = dict(here.select("SELECT id, state FROM jobs WHERE state IN ('queued', 'running', 'posting')"))
     painted = {job_id for job_id, state in states.items() if state == "running"}
     kept = {int(path.name.partition("-")[0]) for path in (here.bot.folder / "snapshots").glob("*/*-?.safetensors")}

@@ -30,7 +30,7 @@ _WENT_ON = re.compile(r"job interrupted job=(\d+)")
 
 @dataclass
 class Account:
-    """What the ledger found.
+    """Findings of the ledger.
 
     Attributes:
         asked: orders that people gave.
@@ -39,7 +39,7 @@ class Account:
         unanswered: orders without an answer; `thinking` are those of them that were answered with a sign of thinking.
         outcomes: how the acknowledged jobs ended; `deleted` at their owner's wish.
         unacknowledged: how jobs ended that were taken on, while their answer did not reach Discord.
-        interrupted: jobs that a start took up while they were painted.
+        interrupted: running jobs that a start took up again.
         pictures: finished pictures that were compared with the undisturbed ones; `interrupted_pictures` of them are of
             interrupted jobs.
         broken: promises that were not kept, in words.
@@ -124,7 +124,7 @@ class Ledger:
         yield from (f"files of job {job_id} are left without it" for job_id in self._files.job_ids() - self.jobs.keys())
 
     def _job(self, job: Job, acknowledged: bool, unwanted: bool) -> Iterator[str]:
-        """What is wrong with a job that is in the database, and its messages.
+        """Yield the faults of a job in the database and of its messages.
 
         `unwanted`: somebody began to delete it, which takes the message first; it need not have come further.
         """
@@ -152,7 +152,7 @@ class Ledger:
                 yield f"{name} has another picture posted than stored"
 
     def _compared(self, job: Job, undisturbed: Undisturbed, found: Account) -> Iterator[str]:
-        """What is wrong with a job's stored pictures."""
+        """Yield the faults of a job's stored pictures."""
         request = request_from_json(self._recipes[job.id])
         for picture in self._pictures[job.id]:
             name = f"picture {picture.number} of job {job.id}"

@@ -58,13 +58,13 @@ class Machine:
         return next(iter(self.rows("SELECT * FROM jobs WHERE id = ?", job_id)), None)
 
     def rows(self, sql: str, *values: object) -> list[Mapping[str, object]]:
-        """What a query finds."""
+        """Return the rows that a query finds."""
         if self.disk is not None:
             return self.disk.rows("reverie.db", sql, *values)
         return ask(self.data / "reverie.db", sql, values)
 
     def state(self, job_id: int) -> str:
-        """In which state a job is; empty where it is not."""
+        """Return the state of a job; empty if the job does not exist."""
         row = self.row(job_id)
         return "" if row is None else str(row["state"])
 
@@ -92,7 +92,7 @@ class Machine:
 
 
 def shown(answer: Interaction) -> str:
-    """What a person sees of an answer by now, followed by nothing where it is still thinking."""
+    """Return the text that a person sees of an answer by now; empty while it is still thinking."""
     message = answer.message
     words = [item.content for item in answer.followups] + ([message.content] if message is not None else [])
     return next((text for text in words if text), answer.text.strip())

@@ -18,13 +18,13 @@ from tests.faults.ledger import Account
 HOST = "discord.fake"
 """The name that the process must resolve."""
 HIT_S, ANY_S = 3.0, 60.0
-"""So long a fault waits for a call that it happens to, then so long for any call."""
+"""Longest wait of a fault for a call of the chosen kind, and after that for any call."""
 BACK_S = 90.0
-"""So long the bot may take to be connected again."""
+"""Longest time for the bot to connect again."""
 
 
 class Ordeal(StrEnum):
-    """What goes wrong."""
+    """Kinds of network fault."""
 
     LIMITED = "429 with Retry-After"
     LIMITED_BLINDLY = "429 without Retry-After"
@@ -54,7 +54,7 @@ WHERE = (
 
 @dataclass
 class Campaign:
-    """What came of it. `away_s`: how long the bot was without a gateway, each time."""
+    """Results of a campaign of network faults. `away_s`: duration of each time without a gateway."""
 
     happened: Counter[Ordeal] = field(default_factory=Counter)
     calls: Counter[Ordeal] = field(default_factory=Counter)
@@ -64,7 +64,7 @@ class Campaign:
 
 
 def ordeals(each: int, chance: random.Random) -> list[Ordeal]:
-    """So many of each, in random order."""
+    """Draw each kind of fault `each` times, in random order."""
     drawn = [ordeal for ordeal in Ordeal for _ in range(each)]
     chance.shuffle(drawn)
     return drawn

@@ -1,4 +1,4 @@
-"""Targets with a defect that nobody finds by chance: what the fuzzer has to find, so that it is known to search."""
+"""Targets with a defect that nobody finds by chance: the fuzzer has to find them, so that it is known to search."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ async def forge(
 
 
 async def outcome(sent: Interaction) -> str:
-    """What came of it, in a word: `done`, `form`, `unknown`, `not theirs`, `not now`, `silence`."""
+    """Return the outcome in a word: `done`, `form`, `unknown`, `not theirs`, `not now`, `silence`."""
     if sent.callback is None:
         return "silence"
     if sent.callback["type"] == MODAL:

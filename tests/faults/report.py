@@ -1,4 +1,4 @@
-"""What campaigns tell: rows of tables in Markdown, and plain values for JSON. Pure."""
+"""Reports of campaigns: rows of tables in Markdown, and plain values for JSON. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENDS = ("done", "cancelled", "failed", "deleted")
 
 
 def kill_rows(campaign: kills.Campaign) -> Rows:
-    """One row a moment: what the kills found under way, summed."""
+    """One row a moment: sums of the work that the kills found under way."""
     rows = []
     for moment, found in campaign.by_moment().items():
         states = [sum(kill.states.get(state, 0) for kill in found) for state in ("queued", "running", "posting")]
@@ -41,7 +41,7 @@ def ordeal_rows(campaign: network.Campaign) -> Rows:
 
 
 def outcome_rows(account: Account) -> Rows:
-    """How jobs ended: those that were acknowledged, and those whose answer did not reach Discord."""
+    """Rows of the outcomes of jobs: those that were acknowledged, and those whose answer did not reach Discord."""
     sides = {"acknowledged": account.outcomes, "answer lost on the way": account.unacknowledged}
     return [[name, *(str(ends[end]) for end in ENDS), str(ends.total())] for name, ends in sides.items()]
 

@@ -1,4 +1,4 @@
-"""What a fuzzer begins with: small good and bad examples of everything that our readers take, and words of theirs."""
+"""Seeds for a fuzzer: small valid and invalid examples of all that our readers accept, and words of these formats."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class SmallDisk:
         return {"SMALL_DISK_HOLDER": str(self._holder.pid), "SMALL_DISK_RUNS": module}
 
     def rows(self, file: str, sql: str, *values: object) -> list[Mapping[str, object]]:
-        """What a query finds in a database on it. The holder asks: SQLite follows the way through `/proc` outside."""
+        """Return the rows of a query in a database on it. The holder asks: SQLite would resolve `/proc` outside."""
         assert self._holder is not None and self._holder.stdin is not None and self._holder.stdout is not None
         asked = {"file": str(self._folder / file), "sql": sql, "values": values}
         self._holder.stdin.write(json.dumps(asked).encode() + b"\n")
@@ -76,12 +76,12 @@ class SmallDisk:
 
     @property
     def free_bytes(self) -> int:
-        """What can still be written."""
+        """Number of bytes that can still be written."""
         told = os.statvfs(self.inside)
         return told.f_bavail * told.f_frsize
 
     def leave(self, free_bytes: int) -> None:
-        """Fill it until about so much is free: whole blocks."""
+        """Fill it until about `free_bytes` are free, in whole blocks."""
         self.clear()
         wanted = self.free_bytes - free_bytes // BLOCK * BLOCK
         with self._ballast.open("wb") as file:
@@ -103,7 +103,7 @@ def _call(name: str, *values: object) -> None:
 
 
 def ask(file: Path, sql: str, values: Iterable[object]) -> list[Mapping[str, object]]:
-    """What a query finds."""
+    """Return the rows that a query finds."""
     db = sqlite3.connect(file, timeout=30)
     db.row_factory = sqlite3.Row
     try:

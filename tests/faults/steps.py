@@ -1,7 +1,7 @@
-"""How much the thread of the event loop does in one step: where that is little, the bot answers everybody.
+"""Work of the event loop's thread in one step: as long as that is little, the bot answers everybody.
 
 It is counted and not timed, so that it is the same on every machine: lines of our own code that run between two turns
-of the loop, and whether anything runs on its thread that reads foreign bytes or compares hundreds of rules. What runs
+of the loop, and whether anything runs on its thread that reads foreign bytes or compares hundreds of rules. Work
 on other threads is not counted.
 """
 
@@ -18,7 +18,7 @@ MOST_LINES = 40_000
 """Lines of Python between two turns of the loop: about 10 ms of an ordinary core."""
 OURS = ("bot", "generator", "discord", "PIL")
 ELSEWHERE = ("PIL.ImageFile", "generator.images", "generator.recipe", "bot.service.blocklist")
-"""What takes long in one call, so that it belongs on another thread."""
+"""Modules with calls that take long, so that they belong on another thread."""
 _STEP = asyncio.Handle._run.__code__  # type: ignore[attr-defined]
 
 
@@ -70,7 +70,7 @@ class LoopSteps:
 
 
 async def in_short_steps(work: Awaitable[T]) -> T:
-    """What came of the work.
+    """Return the result of the work.
 
     Raises:
         AssertionError: if the loop was kept from others meanwhile.

@@ -1,4 +1,4 @@
-"""What a fuzzer aims at: something that reads bytes, with what may come of it."""
+"""A fuzzer's target: something that reads bytes, with its permitted outcomes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Target:
     """Something that reads bytes.
 
     Attributes:
-        allowed: what may come of any bytes.
+        allowed: permitted outcomes of any bytes.
         read: reads them, and raises where anything else came of them.
-        seeds: what a fuzzer begins with.
-        words: what is worth putting into an input.
+        seeds: first inputs of a fuzzer.
+        words: texts that are worth putting into an input.
         longest: bytes of an input.
     """
 

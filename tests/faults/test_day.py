@@ -1,6 +1,6 @@
 """A day and three hours of five servers by a virtual clock: turns are fair, limits hold by the day, old pictures go.
 
-Service, database, files and painting thread are real; each step of the fake dream takes 90 seconds of the virtual
+Service, database, files and worker thread are real; each step of the fake dream takes 90 seconds of the virtual
 clock, and where nobody waits for anything the clock skips to the next person.
 """
 
@@ -78,7 +78,7 @@ class SlowDreamer(FakeDreamer):
 
 @dataclass
 class Day:
-    """What happens, and what was seen of it."""
+    """A simulated day: its events, and the observations made of them."""
 
     bench: RealService
     clock: Clock
@@ -120,7 +120,7 @@ class Day:
             await asyncio.sleep(0.002)
 
     async def serve(self) -> bool:
-        """Post what is painted, as the frontend would; whether anything is under way."""
+        """Post finished pictures, as the frontend would; return true while anything is under way."""
         service = self.bench.service
         while self.changed:
             job = await service.store.jobs.get(self.changed.pop())

@@ -1,4 +1,4 @@
-"""Hostile pictures, given to the whole service: refused or painted, and nobody else notices."""
+"""Hostile pictures, given to the whole service: refused or used, and nobody else notices."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOOD = {
     "jpeg turned in an unknown way",
     "gif of 16 megapixels", "gif animated", "webp animated", "webp of 49 megapixels",
 }  # fmt: skip
-"""What can be painted all the same."""
+"""Hostile pictures that can be used all the same."""
 
 
 @pytest.mark.parametrize("name", FILES)

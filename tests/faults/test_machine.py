@@ -40,7 +40,7 @@ async def machine(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Machine]:
 
 
 async def paints(machine: Machine, job_id: int = 1) -> None:
-    """Wait until a job is painted and has a snapshot."""
+    """Wait until a job is running and has a snapshot."""
     await machine.fake.until(lambda: machine.state(job_id) == "running", 60)
     await machine.fake.until(lambda: list(machine.data.rglob("*-1.safetensors")))
 

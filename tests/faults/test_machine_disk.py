@@ -1,7 +1,7 @@
 """A disk without room, at every write of a job's life: the bot says so and waits, and goes on once there is room.
 
 A round empties the log of the database, leaves so many blocks free, and asks for a picture: each block more lets one
-write more through before the next finds no room. What is refused was never queued; what was queued is done in the end.
+write more through before the next finds no room. A refused job was never queued; a queued one is done in the end.
 """
 
 from __future__ import annotations

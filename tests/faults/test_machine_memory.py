@@ -1,4 +1,4 @@
-"""Memory that is denied in the middle of a picture: that one has failed and says why, and the next one is painted."""
+"""Memory that is denied in the middle of a picture: that job fails and says why, and the next one is generated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread that paints dies, stands still, or finds no memory: the picture comes once all the same, or a reason."""
+"""The worker thread dies, hangs, or finds no memory: the picture comes once all the same, or a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
 
 
 async def painting(live: ClientOnLoopback, *faults: BaseException) -> Message:
-    """A job that is painted and has a snapshot; these faults are what its next steps meet, one after the other."""
+    """Start a job and wait for its snapshot; its next steps meet these faults, one after the other."""
     live.engine.step_s = 0.05
     answer = await live.imagine(steps=30)
     message = answer.message

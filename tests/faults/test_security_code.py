@@ -1,4 +1,4 @@
-"""What holds for every line of the code: SQL takes values as parameters only, and nothing from outside is run."""
+"""Rules for every line of the code: SQL takes values as parameters only, and nothing from outside is run."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ ARGUED: Mapping[tuple[str, str], str] = {
     ("pictures.py", "ours"): "the columns of a job, constants",
     ("pictures.py", "query"): "from a mapping of constants in the lines above",
 }
-"""What stands in an SQL text beside constants, by file, each with why no person can write it."""
+"""Parts of SQL texts other than constants, by file, each with the reason why no person can write it."""
 
 
 def variable_parts(text: ast.expr) -> Iterator[str]:
-    """What an SQL text is made of beside constants and names in capitals."""
+    """Yield the parts of an SQL text other than constants and names in capitals."""
     if isinstance(text, ast.Constant):
         return
     if isinstance(text, ast.JoinedStr):

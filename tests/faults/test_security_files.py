@@ -241,7 +241,7 @@ async def _enter(room: attachments.AttachmentSlots, files: int) -> None:
 
 
 async def _enters_at_once(room: attachments.AttachmentSlots, files: int) -> bool:
-    """Whether somebody enters within a few turns of the loop."""
+    """Return true if somebody enters within a few turns of the loop."""
     entering = asyncio.create_task(_enter(room, files))
     for _ in range(5):
         await asyncio.sleep(0)

@@ -51,7 +51,7 @@ class Cast:
         return await forge(self.live, member, self.channel(who), custom_id)
 
     def channel(self, who: str) -> Channel:
-        """Where they are."""
+        """The channel that this person is in."""
         return self.elsewhere if who in OUTSIDERS else self.live.channel
 
     def rows(self) -> list[tuple[object, ...]]:
@@ -62,7 +62,7 @@ class Cast:
         return found
 
     def jobs(self) -> int:
-        """How many jobs there are."""
+        """Number of jobs in the database."""
         with sqlite3.connect(self.live.folder / "reverie.db") as db:
             (count,) = db.execute("SELECT count(*) FROM jobs").fetchone()
         db.close()
@@ -81,7 +81,7 @@ async def cast(tmp_path: Path, config: Config) -> AsyncIterator[Cast]:
 
 
 def expected(who: str, action: str, job_id: int) -> str:
-    """What must come of it."""
+    """Return the outcome that the rules demand."""
     if who in OUTSIDERS:
         return "unknown"
     if action in STOPS:

@@ -45,7 +45,7 @@ class World(ClientOnLoopback):
         return message
 
     async def look(self) -> str:
-        """What Ben sees in /queue."""
+        """Return the text that Ben sees in /queue."""
         return (await (await self.fake.type_command(self.elsewhere, self.ben, "queue")).answered()).text
 
     async def row(self, job_id: int = JOB) -> Job | None:
@@ -82,7 +82,7 @@ Deed = Callable[[], Awaitable[None]]
 
 
 async def while_waiting(world: World, change: Deed) -> Message:
-    """It happens while the job waits behind another one."""
+    """Make the change while the job waits behind another one."""
     world.engine.open.clear()
     await world.ask(world.elsewhere)
     message = await world.ask()
@@ -92,7 +92,7 @@ async def while_waiting(world: World, change: Deed) -> Message:
 
 
 async def while_painting(world: World, change: Deed) -> Message:
-    """It happens while the job is painted."""
+    """Make the change while the job is running."""
     await world.ask(world.elsewhere)
     await world.ended(1)
     world.engine.open.clear()
@@ -104,7 +104,7 @@ async def while_painting(world: World, change: Deed) -> Message:
 
 
 async def while_posting(world: World, change: Deed) -> Message:
-    """It happens while the picture is on its way to Discord."""
+    """Make the change while the picture is on its way to Discord."""
     await world.ask(world.elsewhere)
     await world.ended(1)
     world.engine.open.clear()

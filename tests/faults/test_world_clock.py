@@ -1,4 +1,4 @@
-"""Clocks that jump, forward and back, while jobs wait, are painted, wait for access, and lie in the gallery."""
+"""Clocks that jump, forward and back, while jobs wait, run, wait for access, and lie in the gallery."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Shifted(Machine):
         await self.start(SHIFT_FILE=str(self._file), **environment)
 
     def keeps(self, job_id: int) -> bool:
-        """Whether the picture of a job is still there, its row too."""
+        """Return true if a job's picture and its row are both still there."""
         return DataFolder(self.data).read(Kind.PICTURE, job_id, 1) is not None and bool(self.state(job_id))
 
 

@@ -21,7 +21,7 @@ async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
 
 
 def told(live: ClientOnLoopback) -> int:
-    """How often the bot told its commands."""
+    """Number of times that the bot registered its commands."""
     return len(live.fake.sent("PUT", "/commands"))
 
 

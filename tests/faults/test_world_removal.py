@@ -21,7 +21,7 @@ async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
 
 
 async def painted_in_both(live: ClientOnLoopback) -> Guild:
-    """Start, paint a picture in the server and one in another, stop; returns the other."""
+    """Start, make a picture in the server and one in another, stop; returns the other."""
     other = live.fake.world.add_guild("Other")
     channel, ben = other.add_channel(), other.add_member("ben")
     await live.start()
@@ -35,7 +35,7 @@ async def painted_in_both(live: ClientOnLoopback) -> Guild:
 
 
 def asked(live: ClientOnLoopback, guild: Guild) -> int:
-    """How often the bot asked Discord for a server by itself."""
+    """Number of times that the bot asked Discord for a server by itself."""
     return sum(call.path == f"/guilds/{guild.id}" for call in live.fake.calls)
 
 

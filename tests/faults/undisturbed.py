@@ -1,4 +1,4 @@
-"""Paints a finished picture once more, without any interruption, from the recipe in it. Blocking; any thread."""
+"""Makes a finished picture once more, without any interruption, from the recipe in it. Blocking; any thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bot.fake_dream import FakeDreamer
 
 
 class Undisturbed:
-    """What the same request gives when nothing comes in between."""
+    """Results of the same requests without any disturbance."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -23,9 +23,9 @@ class Undisturbed:
         return {self.painted(request, latent)[0] for latent in self._latents(request.parent)}
 
     def _latents(self, request: GenerationRequest | None) -> set[bytes | None]:
-        """What a child may begin from: nothing, where its parent was deleted before the child was painted.
+        """Return the possible starts of a child; None is one, as its parent may be deleted before the child's turn.
 
-        Only the quick dream tells these cases apart; the starter's makes the parent anew, to the same bytes.
+        Only the quick fake engine tells these cases apart; the starter's makes the parent anew, to the same bytes.
         """
         if request is None or not isinstance(self._engine, FakeDreamer):
             return {None}

@@ -1,4 +1,4 @@
-"""What happens to the world around a job: messages, channels, threads, servers, rights, names. The fake's event loop.
+"""Changes of the world around a job: messages, channels, threads, servers, rights, names. The fake's event loop.
 
 Each change does to the fake's world what somebody does to a server, and has the gateway tell the bot what Discord tells
 a bot with the intents that ours has (deleted messages are not among it).
@@ -17,7 +17,7 @@ ROLE = 4_711
 
 
 class Outcome(Enum):
-    """What becomes of a job."""
+    """Outcomes of a job after a change."""
 
     SAME = auto()
     """Done, in the message that was there."""

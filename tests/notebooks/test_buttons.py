@@ -1,4 +1,4 @@
-"""Buttons pressed from a browser reach a real kernel while it paints."""
+"""Buttons pressed from a browser reach a real kernel while it is at work."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ def ask(client: Any, expression: str) -> str:  # noqa: ANN401 - jupyter_client h
 
 
 def press(client: Any, comm_id: str) -> None:  # noqa: ANN401
-    """What a browser sends when a button is pressed."""
+    """Send the message that a browser sends when a button is pressed."""
     data = {"method": "custom", "content": {"event": "click"}}
     client.shell_channel.send(client.session.msg("comm_msg", {"comm_id": comm_id, "data": data}))
 

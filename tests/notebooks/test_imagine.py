@@ -23,7 +23,7 @@ def committed() -> NotebookNode:
 
 
 def outputs(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
-    """What each cell shows, with the cell's id."""
+    """Yield each output of the cells, with the cell's id."""
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             yield cell.id, output
@@ -110,7 +110,7 @@ def test_only_public_names_of_the_generator_are_used(name: str, source: str) -> 
 
 
 def run_install_cell(folder: Path, *packages: str) -> subprocess.CompletedProcess[str]:
-    """What the first cell says where nothing is installed but these empty packages; pip only writes down its words."""
+    """Run the first cell with only these empty packages installed; pip merely prints its arguments."""
     for name in ("generator", *(path.name for path in ROOT.glob("requirements*.txt"))):
         (folder / name).symlink_to(ROOT / name)
     site = folder / "site"

@@ -1,4 +1,4 @@
-"""The easel and the studio: what is painted, stopped, taken up again, compared and saved. Real widgets, no kernel."""
+"""The easel and the studio: pictures are made, stopped, resumed, compared and saved. Real widgets, no kernel."""
 
 import asyncio
 from collections.abc import Callable

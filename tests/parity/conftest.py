@@ -1,4 +1,4 @@
-"""The models that painted the recorded pictures: the tiny ones of the generator's own tests, and the starter."""
+"""The models of the recorded pictures: the tiny ones of the generator's own tests, and the starter."""
 
 from pathlib import Path
 

@@ -17,7 +17,7 @@ PICTURE = ("number", "seed", "width", "height", "similarity", "steps", "stopped_
 
 
 def keeps(now: object, then: object) -> bool:
-    """Whether a value of JSON is the one of then; objects may have got more keys, such as a new setting."""
+    """Return true if a JSON value equals the recorded one; objects may have more keys now, such as a new setting."""
     if isinstance(now, dict) and isinstance(then, dict):
         return all(key in now and keeps(now[key], then[key]) for key in then)
     if isinstance(now, list) and isinstance(then, list):

@@ -40,9 +40,9 @@ from tests.parity.tiny_dreamer import TinyDreamer
 
 DATA = Path(__file__).parent / "data"
 SNAPSHOTS = {"tiny-story": 4, "starter-apple": 3}
-"""After how many steps a snapshot is taken, by picture."""
+"""Number of steps after which a snapshot is taken, by picture."""
 GROUP = {"ensemble-groups": 3}
-"""How many cutouts are judged at a time, by picture; all elsewhere."""
+"""Number of cutouts that are judged at a time, by picture; all for other pictures."""
 RUNNING, REMARKS = "a tower in the mist", "every message"
 
 Png = Callable[..., bytes]
@@ -135,7 +135,7 @@ async def test_record_what_a_bot_leaves_behind(tmp_path: Path, models: Models, p
 
 
 async def decide(bench: RealService) -> None:
-    """What admins of two servers set."""
+    """Apply the settings that admins of two servers make."""
     admin, guilds, words = requester(BEN, manages=True), bench.service.guilds, bench.service.words
     await guilds.set_limit(admin, "steps", 300)
     await guilds.set_limit(admin, "count", 2)
@@ -197,7 +197,7 @@ async def paint(bench: RealService, png: Png) -> None:
 
 
 async def leave_under_way(bench: RealService) -> None:
-    """Jobs that are posted, painted and queued when the process ends."""
+    """Jobs that are posted, running and queued when the process ends."""
     service, engine = bench.service, bench.engine
     posting, closed = (
         await order(bench, JobSpec(prompt="a letter")),

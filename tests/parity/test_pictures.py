@@ -23,7 +23,7 @@ from tests.parity.machine import this_machine
 
 DATA = Path(__file__).parent / "data"
 MODELS = {"tiny": "models", "ensemble": "ensemble", "starter": "starter"}
-"""The fixture of the models that painted a picture, by the first word of its name."""
+"""The fixture with the models of a picture, by the first word of the picture's name."""
 PICTURES = sorted((DATA / "pictures").glob("*.png"))
 SNAPSHOTS = sorted((DATA / "snapshots").glob("*.safetensors"))
 RECIPES = sorted((DATA / "recipes").glob("recipe.*"))
@@ -45,7 +45,7 @@ def name_of(path: Path) -> str:
 
 @pytest.fixture
 def workers(request: pytest.FixtureRequest) -> Models:
-    """The models that painted the picture which the test is about."""
+    """The models of the picture under test."""
     path: Path = request.getfixturevalue("path")
     models: Models = request.getfixturevalue(MODELS[path.stem.partition("-")[0]])
     return models

@@ -122,7 +122,7 @@ class Tiling:
 
 
 def choose_tiling(pixels: int, channels: int, channels_last: bool) -> Tiling:
-    """The tiling for pictures of so many pixels and channels, such that a tile's rows lie in one piece in memory.
+    """The tiling for pictures of a given number of pixels and channels, with the rows of a tile in one piece in memory.
 
     It does not depend on the number of pictures, so that a picture's bytes do not depend on its batch.
     """

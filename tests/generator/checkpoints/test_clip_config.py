@@ -1,4 +1,4 @@
-"""What a CLIP's weights do not say: heads and activation come from a yaml beside it, or are asked for."""
+"""Settings that a CLIP's weights lack: heads and activation come from a yaml beside it, or are asked for."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def the_starter(real: Models, device: torch.device) -> Models:
 
 
 def step(models: Models, request: GenerationRequest, exact: bool) -> None:
-    """Decode, cut, augment, embed, lose; what comes out must lie on the GPU."""
+    """Decode, cut, augment, embed, lose; the results must lie on the GPU."""
     device, settings, vqgan = models.device, request.settings, models.vqgan
     targets = targets_of(request, models.perceptors)[0]
     side = (settings.size.height // vqgan.factor, settings.size.width // vqgan.factor)
@@ -113,14 +113,14 @@ def a_dream(case: str, mode: FakeTensorMode) -> None:
 
 
 def mixed(mode: FakeTensorMode) -> None:
-    """What this is for: crops on the CPU, the picture on the GPU. It must not pass."""
+    """Mix devices, the error to detect: crops on the CPU, the picture on the GPU. It must not pass."""
     with mode, gpus():
         image = torch.empty(1, 3, 64, 64, device="cuda:0")
         cut(image, draw(Settings(cutouts=4), 1, 64, 64, torch.Generator()), 32)
 
 
 def the_training(mode: FakeTensorMode) -> None:
-    """What its commands do to pictures that lie on the GPU already."""
+    """Apply the steps of the training commands to pictures that are on the GPU already."""
     with mode, gpus() as driver:
         pictures = torch.empty(6, 3, 64, 64, device="cuda:0")
         on_the_gpu("mush", mush(pictures), pictures.device)
