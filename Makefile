@@ -48,8 +48,8 @@ endif
 imagine: $(STAMP) ## paint PROMPT="a red apple" with the starter models, on the CPU if need be
 	@$(BIN)/python -m generator $(ARGS) -- "$$REVERIE_PROMPT"
 
-test: $(STAMP) ## run the tests, two at a time; ARGS="-m 'not slow'" leaves out the slow ones
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+test: $(STAMP) ## run the tests, three at a time; ARGS="-m 'not slow'" leaves out the slow ones
+	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
 
 check: $(STAMP) ## lint, formatting, types, import contracts, size of packages, known vulnerabilities
 	@$(BIN)/ruff check --quiet

@@ -22,4 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes run the tests, let each begin with its share of the slow ones."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
-        items[:] = dealt(items, workers, lambda item: item.get_closest_marker("slow") is not None)
+        items[:] = dealt(items, workers, _slow, lambda item: item.path)
+
+
+def _slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None

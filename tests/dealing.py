@@ -7,22 +7,22 @@ over tests from the end of another's part.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def dealt(tests: Sequence[T], workers: int, slow: Callable[[T], bool]) -> list[T]:
-    """Return the tests with the slow ones dealt in turn to the fronts of the workers' parts.
+def dealt(tests: Sequence[T], workers: int, slow: Callable[[T], bool], module: Callable[[T], object]) -> list[T]:
+    """Return the tests with the slow ones, module by module, dealt to the fronts of the workers' parts in turn.
 
-    The others stay next to their neighbours, with which they share fixtures.
+    Tests of a module stay together, for they share fixtures.
     """
-    first = [test for test in tests if slow(test)]
+    first = [list(group) for _, group in groupby(filter(slow, tests), module)]
     rest = iter([test for test in tests if not slow(test)])
     found: list[T] = []
     for number in range(workers):
-        share = first[number::workers]
+        share = [test for group in first[number::workers] for test in group]
         size = (len(tests) - len(found)) // (workers - number)
         found += share
         found += islice(rest, max(0, size - len(share)))

@@ -74,11 +74,11 @@ def test_run_does_not_take_the_prompt_of_somebodys_shell_for_ours(clone: Path) -
     assert not (clone / "harm").exists()
 
 
-def test_tests_run_in_two_processes_and_arguments_reach_them(clone: Path) -> None:
+def test_tests_run_in_three_processes_and_arguments_reach_them(clone: Path) -> None:
     (clone / "pytest").mkdir()
     (clone / "pytest" / "__init__.py").touch()
     (clone / "pytest" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n", "utf-8")
-    given = ["--numprocesses", "2", "--dist", "worksteal", "-m", "not slow"]
+    given = ["--numprocesses", "3", "--dist", "worksteal", "-m", "not slow"]
     assert make(clone, "test", "ARGS=-m 'not slow'").stdout == f"{given}\n"
 
 

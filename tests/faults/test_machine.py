@@ -39,6 +39,14 @@ async def machine(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Machine]:
     await machine.bot.close()
 
 
+@pytest_asyncio.fixture
+async def hurried(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Machine]:
+    """A machine where the waits for another program take a fraction of their time."""
+    machine = Machine(fake, tmp_path, HINDERED, rate=5.0)
+    yield machine
+    await machine.bot.close()
+
+
 async def paints(machine: Machine, job_id: int = 1) -> None:
     """Wait until a job is running and has a snapshot."""
     await machine.fake.until(lambda: machine.state(job_id) == "running", 60)
@@ -59,37 +67,37 @@ class Lock:
         self._db.close()
 
 
-async def test_a_database_that_another_program_locks_delays_pictures_and_loses_none(machine: Machine) -> None:
-    await machine.start(FAKE_STEP_S="0.05")
-    await machine.imagine(steps=40)
-    await paints(machine)
-    with Lock(machine):
+async def test_a_database_that_another_program_locks_delays_pictures_and_loses_none(hurried: Machine) -> None:
+    await hurried.start(FAKE_STEP_S="0.05")
+    await hurried.imagine(steps=40)
+    await paints(hurried)
+    with Lock(hurried):
         # Longer than SQLite itself waits: the picture is painted meanwhile, and cannot be noted.
-        refused = await machine.imagine("a green tree")
+        refused = await hurried.imagine("a green tree")
         assert refused.ephemeral or refused.followups
         assert "cannot read or write" in shown(refused)
-        await machine.fake.until(lambda: "it has to wait" in machine.bot.log)
-    await machine.done(1)
-    await machine.imagine("a blue bird", steps=40)
-    await paints(machine, 2)
-    with Lock(machine):
-        await machine.fake.until(lambda: machine.bot.log.count("it has to wait") >= 2)
-    await machine.done(2)
-    assert len(machine.channel.visible()) == 2
-    assert await machine.bot.stop() == 0
+        await hurried.fake.until(lambda: "it has to wait" in hurried.bot.log)
+    await hurried.done(1)
+    await hurried.imagine("a blue bird", steps=40)
+    await paints(hurried, 2)
+    with Lock(hurried):
+        await hurried.fake.until(lambda: hurried.bot.log.count("it has to wait") >= 2)
+    await hurried.done(2)
+    assert len(hurried.channel.visible()) == 2
+    assert await hurried.bot.stop() == 0
 
 
-async def test_a_post_that_cannot_be_noted_is_not_made_twice(machine: Machine) -> None:
-    await machine.start()
-    machine.fake.faults.slow("PATCH", "/webhooks/*", 1.0)
-    await machine.imagine()
-    await machine.fake.until(lambda: machine.state(1) == "posting")
-    await machine.fake.until(lambda: machine.rows("SELECT post_tries FROM jobs")[0]["post_tries"])
-    with Lock(machine):
-        await machine.fake.until(lambda: machine.channel.visible()[0].attachments)
-        await machine.fake.until(lambda: "locked by another program" in machine.bot.log)
-    await machine.done(1)
-    assert len(machine.channel.visible()) == 1
+async def test_a_post_that_cannot_be_noted_is_not_made_twice(hurried: Machine) -> None:
+    await hurried.start()
+    hurried.fake.faults.slow("PATCH", "/webhooks/*", 1.0)
+    await hurried.imagine()
+    await hurried.fake.until(lambda: hurried.state(1) == "posting")
+    await hurried.fake.until(lambda: hurried.rows("SELECT post_tries FROM jobs")[0]["post_tries"])
+    with Lock(hurried):
+        await hurried.fake.until(lambda: hurried.channel.visible()[0].attachments)
+        await hurried.fake.until(lambda: "locked by another program" in hurried.bot.log)
+    await hurried.done(1)
+    assert len(hurried.channel.visible()) == 1
 
 
 async def test_a_data_folder_without_rights_delays_the_picture(machine: Machine) -> None:

@@ -23,6 +23,7 @@ from tests.discord_fake import FakeDiscord
 from tests.faults.machine import Machine, shown
 from tests.faults.small_disk import BLOCK, ME, ROOT, SmallDisk
 
+RATE = 5.0
 DISK_BYTES = 16 * 2**20
 STEP_S = "0.03"
 _FILE = re.compile(r"data/(latents|timelapses|pictures|snapshots|reverie\.db)")
@@ -47,7 +48,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest_asyncio.fixture
 async def machine(fake: FakeDiscord, tmp_path: Path, disk: SmallDisk) -> AsyncIterator[Machine]:
-    machine = Machine(fake, tmp_path, disk=disk)
+    machine = Machine(fake, tmp_path, disk=disk, rate=RATE)
     await machine.start(FAKE_STEP_S=STEP_S)
     yield machine
     await machine.bot.close()
@@ -79,7 +80,7 @@ class Sweep:
         answer = await machine.imagine(steps=8, **options)
         await machine.fake.until(lambda: answer.ephemeral or self._full(seen) or machine.state(job_id) == "done", 60)
         # So that another try finds the disk full as well, now and then.
-        await asyncio.sleep(0.7 if self._full(seen) and blocks % 3 == 0 else 0.0)
+        await asyncio.sleep(0.7 / RATE if self._full(seen) and blocks % 3 == 0 else 0.0)
         self._disk.clear()
         full = self._full(seen)
         self.hit |= full

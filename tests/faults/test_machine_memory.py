@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="denies memory as Linux does")
 async def test_the_starter_survives_without_any_memory_and_paints_the_same_when_it_is_there_again() -> None:
     process = await asyncio.create_subprocess_exec(
