@@ -7,6 +7,9 @@ from hypothesis import settings
 
 from tests.dealing import dealt
 
+HANGS_S = 1_500
+"""Seconds after which a slow test counts as hanging, on a machine that is busy with other work."""
+
 # Test machines are busy now and then, so a slow example says nothing about the code.
 settings.register_profile("reverie", deadline=None)
 settings.load_profile("reverie")
@@ -19,7 +22,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run the tests, let each begin with its share of the slow ones."""
+    """Give slow tests more time; where several processes run the tests, let each begin with its share of them."""
+    for item in filter(_slow, items):
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(HANGS_S))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
         items[:] = dealt(items, workers, _slow, lambda item: item.path)

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError, s
 ROOT = Path(__file__).parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BEGIN_S = 600.0
-PATIENCE_S = 90.0
+PATIENCE_S = 600.0
 """Time limit for something to appear on the page; jobs run meanwhile."""
 PICTURE = "img.embed-image, .message-media img"
 COMMANDS_S = 10.0
