@@ -32,7 +32,7 @@ HANGS_S, MEMORY_MIB = 20, 2048
 """Limits at which libFuzzer ends the process: time of one input, and memory of the process."""
 MISSING = (
     "Nothing was fuzzed: that needs atheris, of which there are packages for Linux on x86-64 alone; there "
-    "`make setup` installs it."
+    "`make test` installs it."
 )
 _HEAD = [
     "target",

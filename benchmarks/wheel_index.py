@@ -57,7 +57,7 @@ class _Page(SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the base class gives it
+    def log_message(self, format: str, *args: object) -> None:
         """Keep the terminal quiet."""
 
 

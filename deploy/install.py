@@ -2,10 +2,10 @@
 
     .venv/bin/python deploy/install.py requirements.txt requirements-preview.txt
 
-uv installs: it takes less than half of the time that pip takes, which gets it. The files pin every package, so nothing is
-resolved. REVERIE_TORCH_INDEX may hold the address of a package index: torch then comes from there, built without CUDA,
-and the packages that only CUDA needs are left out. The address is remembered in the environment for later calls; an
-empty one takes torch from where everything else comes from again.
+pip gets uv, which installs the rest in less than half of the time. The files pin every package, so nothing is resolved.
+REVERIE_TORCH_INDEX may hold the address of a package index: torch then comes from there, built without CUDA, and the
+packages that only CUDA needs are left out. The address is remembered in the environment for later calls; an empty one
+takes torch from where everything else comes from again.
 """
 
 from __future__ import annotations
@@ -119,7 +119,16 @@ def _get_uv() -> None:
     pinned = pins((ROOT / "requirements-setup.txt").read_text("utf-8"))
     if pinned == [f"uv=={_installed().get('uv')}"]:
         return
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pinned]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+        *pinned,
+    ]
     if subprocess.run(command, check=False).returncode:  # noqa: S603 - our own words
         raise InstallFailed("pip could not install uv, which installs the rest: is the network there? Then try again.")
 
@@ -142,7 +151,7 @@ def _uv(command: str, *words: str, **environment: str) -> None:
 
 
 def _settings_of_pip() -> Mapping[str, str]:
-    """Hand the index and the certificates that this machine's pip is set to on to uv, which has other names for them."""
+    """Return the index and the certificates that pip is set to, by the names that uv has for them."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own words
     found = dict(re.findall(r"^(?:global|install|:env:)\.([\w-]+)='(.*)'$", listed, re.MULTILINE))

@@ -58,7 +58,7 @@ def test_the_linter_finds_nothing_in_the_dockerfile() -> None:
         ("python:3.11.14-slim-bookworm", "python", "DL3006"),
         ("python:3.11.14-slim-bookworm", "python:latest", "DL3007"),
         ("WORKDIR /app", "WORKDIR app", "DL3000"),
-        ("RUN python -m venv /opt/venv", "RUN pip install x==1", "DL3042"),
+        ("RUN python -m venv /opt/venv", "RUN pip install x==1 && python -m venv /opt/venv", "DL3042"),
         ("USER 10001:10001", "USER root", "DL3002"),
     ],
 )

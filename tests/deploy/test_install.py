@@ -104,7 +104,9 @@ def clone(tmp_path: Path) -> Iterator[Clone]:
     write_wheel(tmp_path / "for-cuda", "torch", "2.0+cu126", needs="nvidia-cublas-cu12==1.0")
     write_wheel(tmp_path / "for-cuda", "torchvision", "1.0+cu126")
     with ExitStack() as stack:
-        addresses = [stack.enter_context(serve_wheels(tmp_path / name)) for name in ("everything", "without", "for-cuda")]
+        addresses = [
+            stack.enter_context(serve_wheels(tmp_path / name)) for name in ("everything", "without", "for-cuda")
+        ]
         yield Clone(folder, *addresses)
 
 
