@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.wheel_index import serve_wheels
 from deploy.install import NVIDIA, PAGE, may_do_without_cuda
+from deploy.wheel_index import serve_wheels
 from tests.test_makefile import make
 
 ROOT = Path(__file__).parents[2]

@@ -52,7 +52,7 @@ def command_lines() -> list[tuple[str, str, str]]:
             for part in line.split("&&"):
                 if match := RUNS.search(part):
                     found.append((document.path.name, match[1], match[2]))
-                elif match := re.search(r"docker compose run --rm bot (.+)", part):
+                elif match := re.search(r"(?:docker compose run --rm bot|deploy/as_service\.py) (.+)", part):
                     found.append((document.path.name, "bot", match[1]))
                 elif match := re.search(r"docker compose run .*--entrypoint python bot -m generator (.+)", part):
                     found.append((document.path.name, "generator", match[1]))
