@@ -74,6 +74,12 @@ def test_every_stage_has_one_base_pinned_by_its_tag_with_a_python_that_reverie_r
     assert tag is not None and (int(tag[1]), int(tag[2])) in PYTHONS
 
 
+def test_the_packages_are_on_the_disk_once_and_no_cache_stays() -> None:
+    assert len(values("FROM")) == 1 and "type=cache" not in DOCKERFILE
+    (step,) = [text for text in values("RUN") if "install.py" in text]
+    assert "pip uninstall" in step  # What a later step removes stays in the layer below it.
+
+
 def test_the_image_runs_as_nobody_in_particular_and_stops_and_is_watched_as_promised() -> None:
     assert values("USER") == ["10001:10001"] and "--uid 10001" in DOCKERFILE
     assert values("VOLUME") == ["/data"] and "REVERIE_DATA=/data" in DOCKERFILE
