@@ -56,10 +56,10 @@ def install(wanted: Sequence[str]) -> None:
     address = os.environ.get(ADDRESS, before).strip()
     torch = [pin for pin in wanted if TORCH.match(pin)]
     if torch:
-        _say(f"Installing the pinned packages ({'1.4' if address else '7.1'} GB on disk the first time).")
+        _say(f"Installing the pinned packages ({'1.1' if address else '7.5'} GB on disk the first time).")
         if not address and may_do_without_cuda():
             _say(
-                "No NVIDIA card is seen here. A torch without CUDA saves 5.6 GB: stop this with Ctrl+C, then make run "
+                "No NVIDIA card is seen here. A torch without CUDA saves 6.4 GB: stop this with Ctrl+C, then make run "
                 f"TORCH_INDEX=ADDRESS, with the address that {PAGE} shows for Pip and CPU."
             )
     _get_uv()
