@@ -228,7 +228,7 @@ def test_ones_own_files_are_looked_at_in_place_of_a_set(tmp_path: Path, monkeypa
     (tmp_path / "my.yaml").write_text("model: {}", "utf-8")
     named = {"vqgan": str(tmp_path / "my.ckpt"), "vqgan_config": str(tmp_path / "my.yaml")}
     finding = check_models(Config(**named, perceptors=["RN50"]))
-    assert finding.state is State.FAIL and finding.found == "own-my: not there: RN50.pt"
+    assert finding.state is State.FAIL and finding.found == "own-my: missing files: RN50.pt"
     finding = check_models(Config(vqgan=str(tmp_path / "other.ckpt"), vqgan_config=named["vqgan_config"]))
     assert finding.state is State.FAIL and "other.ckpt' is no file" in finding.found
 
@@ -285,7 +285,7 @@ async def test_no_network_is_a_failure_with_a_sentence() -> None:
         address = fake.url
     with pointed_at(address):
         finding = await asyncio.to_thread(check_login, TOKEN, True)
-    assert finding.state is State.FAIL and "Discord cannot be reached" in finding.found
+    assert finding.state is State.FAIL and "Cannot reach Discord" in finding.found
 
 
 def test_without_being_asked_to_nobody_logs_in() -> None:
@@ -306,7 +306,7 @@ def test_everything_broken_at_once_still_ends_in_a_table(
     monkeypatch.delenv("DISCORD_TOKEN", raising=False)
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
-    assert "3 things keep the bot from working." in out
+    assert "3 problems keep the bot from working." in out
     for part in ("limits.steps", "damaged", "DISCORD_TOKEN_FILE", "torch", "memory"):
         assert part in out
     assert max(map(len, out.splitlines())) <= 120
@@ -319,7 +319,7 @@ def test_a_healthy_machine_ends_with_zero(
     monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
     assert main(["--config", str(ROOT / "config.yaml"), "doctor"]) == 0
     out = capsys.readouterr().out
-    assert "Everything that the bot needs is there." in out and TOKEN not in out
+    assert "Everything the bot needs is in place." in out and TOKEN not in out
 
 
 def test_a_missing_file_of_the_starter_is_named(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_a_missing_file_of_the_starter_is_named(tmp_path: Path) -> None:
         [sys.executable, "-m", "bot", "doctor"], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1, done.stderr
-    assert "clip.safetensors" in done.stdout.replace("\n", "") and "One thing keeps the bot" in done.stdout
+    assert "clip.safetensors" in done.stdout.replace("\n", "") and "One problem keeps the bot" in done.stdout
 
 
 def test_the_table_is_there_in_german_too() -> None:

@@ -72,7 +72,7 @@ def test_vary_and_recipe(page: PreviewPage) -> None:
     page.press(message, "Vary")
     page.wait("a yellow moon", "start parent", DONE)
     page.press(message, "Recipe")
-    reply = page.wait("Recipe of job", "The attached file makes the same picture again")
+    reply = page.wait("Recipe of job", "To make the same picture again")
     assert "Only you can see this" in reply.inner_text()
 
 

@@ -36,7 +36,7 @@ async def test_admin_commands_check_for_themselves_who_asks(
     assert name not in stage.ann.available_commands(stage.channel)
     await stage.open_command(name, stage.ann)
     refused = await stage.ann.slash(stage.channel, name, **options)
-    assert reply_of(refused).content == "Only somebody who manages the server can do this."
+    assert reply_of(refused).content == "Only someone who manages the server can do this."
 
 
 async def test_limits_are_set_for_the_server_and_for_a_role(stage: ClientInSimcord) -> None:
@@ -104,10 +104,10 @@ async def test_stats_and_retention(stage: ClientInSimcord) -> None:
     shown = reply_of(await stage.admin.slash(stage.channel, "stats"))
     assert "**2** pictures" in (shown.embeds[0].description or "")
     set_to = reply_of(await stage.admin.slash(stage.channel, "retention", days=3))
-    assert set_to.content == "Pictures and what belongs to them are deleted after 3 days."
+    assert set_to.content == "Pictures and everything that belongs to them are deleted after 3 days."
     assert reply_of(await stage.admin.slash(stage.channel, "retention")).content == set_to.content
     longer = reply_of(await stage.admin.slash(stage.channel, "retention", days=400))
-    assert longer.content.endswith("after 90 days. The host of this bot keeps nothing longer.")
+    assert longer.content.endswith("after 90 days. The host of this bot keeps nothing longer than that.")
 
 
 async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: ClientInSimcord) -> None:
@@ -122,7 +122,7 @@ async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: C
     shown = reply_of(await stage.admin.slash(stage.channel, "stats", days=1)).embeds[0]
     assert shown.title == "Today"
     text = shown.description or ""
-    assert "**1** pictures in" in text
+    assert "**1** pictures, " in text
     assert "1 jobs cancelled, 1 failed" in text
     assert "1 waiting now" in text
 
@@ -130,9 +130,9 @@ async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: C
 async def test_the_blocklist_is_tested_and_says_which_rule_hit(stage: ClientInSimcord) -> None:
     await stage.admin.slash(stage.channel, "blocklist add", rule="ass")
     hit = reply_of(await stage.admin.slash(stage.channel, "blocklist test", text="what an ASS"))
-    assert hit.content == "Refused: it breaks the rule “ass”."
+    assert hit.content == "Refused: the text breaks the rule “ass”."
     free = reply_of(await stage.admin.slash(stage.channel, "blocklist test", text="green grass"))
-    assert free.content == "Allowed: it breaks no rule."
+    assert free.content == "Allowed: the text breaks no rule."
     assert reply_of(await stage.admin.slash(stage.channel, "blocklist list")).content == "ass"
     await stage.admin.slash(stage.channel, "blocklist remove", rule="ass")
     unknown = await stage.admin.slash(stage.channel, "blocklist remove", rule="ass")

@@ -13,7 +13,7 @@ from tests.bot.frontend.commands.test_imagine import png
 
 async def test_queue_shows_what_is_painted_and_what_waits(stage: ClientInSimcord) -> None:
     reply = reply_of(await stage.ann.slash(stage.channel, "queue"))
-    assert reply.content == "Nothing is painted and nothing waits in this server."
+    assert reply.content == "No jobs are running or waiting in this server."
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="a **red** apple")
     await stage.bob.slash(stage.channel, "imagine", prompt="a secret", private=True)
@@ -58,7 +58,7 @@ async def test_a_gallery_shows_the_rest_where_a_file_is_missing(stage: ClientInS
     picture.unlink()
     page = reply_of(await stage.ann.slash(stage.channel, "gallery"))
     lines = (page.embeds[0].description or "").splitlines()
-    assert sorted(line.endswith("*its file is missing*") for line in lines) == [False, True]
+    assert sorted(line.endswith("*file missing*") for line in lines) == [False, True]
     assert len(page.attachments) == 1
 
 
@@ -114,7 +114,7 @@ async def test_blend_comes_near_to_several_pictures(stage: ClientInSimcord) -> N
 
 async def test_styles_are_listed_for_all_and_changed_by_admins(stage: ClientInSimcord) -> None:
     refused = await stage.ann.slash(stage.channel, "styles add", name="night", text="at night")
-    assert "Only somebody who manages the server" in reply_of(refused).content
+    assert "Only someone who manages the server" in reply_of(refused).content
     await stage.admin.slash(stage.channel, "styles add", name="night", text="at night:0.5")
     listed = reply_of(await stage.ann.slash(stage.channel, "styles list"))
     assert "**night**: at night\\:0.5" in (listed.embeds[0].description or "")
@@ -137,11 +137,11 @@ async def test_privacy_hands_out_and_deletes(stage: ClientInSimcord) -> None:
     await stage.painted("a red apple")
     reply = reply_of(await stage.ann.slash(stage.channel, "privacy"))
     assert "deleted after 90 days" in reply.content
-    exported = reply_of(await stage.ann.click(reply, label="Export mine"))
+    exported = reply_of(await stage.ann.click(reply, label="Export my data"))
     with zipfile.ZipFile(io.BytesIO(await exported.attachments[0].read())) as archive:
         assert "pictures/1-1.png" in archive.namelist()
         assert json.loads(archive.read("data.json"))["jobs"][0]["prompt"] == "a red apple"
-    asked = reply_of(await stage.ann.click(reply, label="Delete mine"))
+    asked = reply_of(await stage.ann.click(reply, label="Delete my data"))
     await stage.ann.click(asked, label="Delete all of mine for good")
     assert await stage.service.store.jobs.get(1) is None
 
@@ -170,7 +170,7 @@ async def test_an_interrupted_picture_goes_on_after_a_restart_in_the_same_messag
 
     await stage.until(painting)
     await stage.client.close()
-    assert stage.message().content.startswith("**Interrupted**: the bot restarts")
+    assert stage.message().content.startswith("**Interrupted**: the bot is restarting")
     await stage.restart()
     job = await stage.ended(1)
     assert job.state is JobState.DONE

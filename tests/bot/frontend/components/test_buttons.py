@@ -39,7 +39,7 @@ async def test_u_and_v_go_on_from_the_picture_of_their_number(stage: ClientInSim
 async def test_upscale_beyond_the_limit_is_refused(stage: ClientInSimcord) -> None:
     message = await stage.painted(size="512x512")
     answer = await stage.ann.click(message, label="Upscale")
-    assert "Twice as large would be 1024x1024" in reply_of(answer).content
+    assert "Upscaled, the picture would be 1024x1024" in reply_of(answer).content
 
 
 async def test_remix_asks_for_the_prompt_and_goes_on_with_it(stage: ClientInSimcord) -> None:
@@ -100,7 +100,7 @@ async def test_recipe_comes_as_words_and_as_a_file(stage: ClientInSimcord) -> No
 async def test_delete_asks_once_more_and_takes_the_message_too(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     asked = reply_of(await stage.ann.click(message, label="Delete"))
-    await stage.ann.click(asked, label="Delete for good")
+    await stage.ann.click(asked, label="Delete permanently")
     assert await stage.service.store.jobs.get(1) is None
     assert stage.channel.history() == []
 
