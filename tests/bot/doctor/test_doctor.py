@@ -74,11 +74,11 @@ def test_a_valid_config_file_is_read(tmp_path: Path) -> None:
     ("content", "says"),
     [
         ("limits: {steps: 0}", "limits.steps in the config file must be a whole number from 1 to 5000."),
-        ("colour: red", "There is no key colour"),
+        ("colour: red", "Unknown key colour"),
         ("models: [", "not valid YAML: line 1"),
-        ("- models", "must hold keys and values"),
+        ("- models", "must contain keys and values"),
         ("\0\1\2", "not valid YAML"),
-        (None, "There is no config file"),
+        (None, "does not exist"),
     ],
 )
 def test_a_config_file_that_cannot_be_used_is_named_with_its_fault(
@@ -276,7 +276,7 @@ async def test_a_token_that_discord_does_not_take_is_a_failure() -> None:
     async with FakeDiscord() as fake:
         with pointed_at(fake.url):
             finding = await asyncio.to_thread(check_login, TOKEN, True)
-    assert finding.state is State.FAIL and "does not take this token" in finding.found
+    assert finding.state is State.FAIL and "rejected the token" in finding.found
     assert TOKEN not in f"{finding}" and finding.advice
 
 

@@ -87,7 +87,7 @@ class TestDay:
         asked = reply_of(await stage.ann.slash(stage.channel, "privacy"))
         assert "A count of your pictures, for the daily limit, is deleted after two days" in asked.content
         sure = reply_of(await stage.ann.click(asked, label="Delete my data"))
-        await stage.ann.click(sure, label="Delete all of mine for good")
+        await stage.ann.click(sure, label="Delete all my data permanently")
         assert "you have 0 left" in await refusal(stage)
 
 

@@ -47,7 +47,7 @@ def test_who_waits_sees_the_place_and_a_countdown(page: PreviewPage) -> None:
     page.press(message, "Cancel")
     page.wait("a blue cat", "Cancelled")
     page.press(page.message("a long way"), "Cancel")
-    page.wait("a long way", "Cancelled by the person who asked for it.")
+    page.wait("a long way", "Cancelled by the person who requested it.")
 
 
 def test_finish_now_keeps_the_picture_so_far(page: PreviewPage) -> None:

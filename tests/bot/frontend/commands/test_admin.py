@@ -55,11 +55,11 @@ async def test_denied_channels_refuse_and_allowed_ones_are_named(stage: ClientIn
     other = stage.guild.create_text_channel("other")
     await stage.admin.slash(stage.channel, "channels deny", channel=other)
     refused = await stage.ann.slash(other, "imagine", prompt="a red apple")
-    assert reply_of(refused).content == "Pictures cannot be asked for in this channel."
+    assert reply_of(refused).content == "Pictures cannot be requested in this channel."
     await stage.admin.slash(stage.channel, "channels allow", channel=stage.channel)
     await stage.admin.slash(stage.channel, "channels reset", channel=other)
     refused = await stage.ann.slash(other, "imagine", prompt="a red apple")
-    assert f"but in <#{stage.channel.id}>" in reply_of(refused).content
+    assert f"Use <#{stage.channel.id}>" in reply_of(refused).content
 
 
 async def test_a_paused_queue_keeps_what_is_asked_for(stage: ClientInSimcord) -> None:
@@ -84,19 +84,19 @@ async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage:
     message = await stage.painted()
     assert message.attachments[0].is_spoiler() and message.embeds[0].image.url is None
     reply = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="refuse", report_channel=stage.channel))
-    assert "thrown away" in reply.content and f"<#{stage.channel.id}>" in reply.content
+    assert "discarded" in reply.content and f"<#{stage.channel.id}>" in reply.content
     await stage.ann.slash(stage.channel, "imagine", prompt="another")
     await stage.ended(2, JobState.FAILED)
-    assert "thrown away" in stage.message().content
+    assert "discarded" in stage.message().content
 
 
 async def test_a_channel_for_reports_is_named_and_taken_away(stage: ClientInSimcord) -> None:
     named = reply_of(await stage.admin.slash(stage.channel, "safety set", report_channel=stage.channel))
-    assert f"Reports are told in <#{stage.channel.id}>" in named.content
+    assert f"Reports are posted in <#{stage.channel.id}>" in named.content
     kept = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="off"))
     assert f"<#{stage.channel.id}>" in kept.content
     taken = reply_of(await stage.admin.slash(stage.channel, "safety set", reports=False))
-    assert "told nowhere" in taken.content and "not checked" in taken.content
+    assert "not posted" in taken.content and "not checked" in taken.content
 
 
 async def test_stats_and_retention(stage: ClientInSimcord) -> None:
@@ -165,4 +165,4 @@ class TestReload:
         stage.client.config_path = path
         await stage.open_command("host", stage.admin)
         reply = reply_of(await stage.admin.slash(stage.channel, "host reload-styles"))
-        assert reply.content == "There is one style of the host now."
+        assert reply.content == "Styles reloaded. The config file has one style."

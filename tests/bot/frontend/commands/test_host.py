@@ -52,9 +52,9 @@ async def test_status_shows_queue_times_ends_reasons_and_memory(stage: ClientInS
     stage.client.hosts.add(stage.ann.id)
     text = reply_of(await stage.ann.slash(stage.channel, "host status")).content
     assert "Since the start: 2 accepted, 1 done (1 pictures), 1 failed, 0 cancelled" in text
-    assert re.search(r"On average \d+ s until its turn, 0\.\d\d s a step", text)
+    assert re.search(r"On average: \d+ s of waiting, 0\.\d\d s per step", text)
     assert "Reasons for failures: unexpected 1" in text
-    assert "Memory of the GPU: 1024 MiB used by the bot, 3072 free, 4096 in all" in text
+    assert "GPU memory: 1024 MiB used by the bot, 3072 MiB free, 4096 MiB in total" in text
     assert len(text) < 2_000
 
 

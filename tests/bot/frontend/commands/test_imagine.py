@@ -193,7 +193,7 @@ async def test_a_channel_that_the_bot_cannot_write_to_is_refused_naming_what_is_
         "shut", overwrites={stage.guild.roles["TestBot"]: discord.PermissionOverwrite(attach_files=False)}
     )
     stage.channel = shut
-    assert "It lacks: Attach Files." in await refusal(stage)
+    assert "Missing permissions: Attach Files." in await refusal(stage)
 
 
 async def test_a_blocked_word_names_its_rule(stage: ClientInSimcord) -> None:
@@ -241,7 +241,7 @@ async def test_a_german_person_gets_german_words(stage: ClientInSimcord) -> None
     view = await stage.service.view(submitted.job.id)
     assert view is not None
     look = shown(view)
-    assert look.content.startswith(("**In der Warteschlange**", "**Platz", "**Das Malen** beginnt"))
+    assert look.content.startswith(("**In der Warteschlange**", "**Platz", "**Wird gemalt**"))
     assert look.alt_text == "KI-generiertes Bild zum Prompt: ein roter Apfel"
     stage.engine.open.set()
     await stage.ended()

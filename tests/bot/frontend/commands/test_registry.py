@@ -24,7 +24,7 @@ async def test_queue_shows_what_is_painted_and_what_waits(stage: ClientInSimcord
 
 
 async def test_cancel_takes_the_newest_job_or_the_one_that_is_named(stage: ClientInSimcord) -> None:
-    assert "No job of yours" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
+    assert "You have no unfinished jobs" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
     stage.engine.open.clear()
     for prompt in ("one", "two", "three"):
         await stage.ann.slash(stage.channel, "imagine", prompt=prompt)
@@ -33,7 +33,7 @@ async def test_cancel_takes_the_newest_job_or_the_one_that_is_named(stage: Clien
     assert "Cancelled job 3" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
     assert "Cancelled job 2" in reply_of(await stage.ann.slash(stage.channel, "cancel", job=2)).content
     refused = await stage.bob.slash(stage.channel, "cancel", job=1)
-    assert "Only the person who asked for it" in reply_of(refused).content
+    assert "Only the person who requested it" in reply_of(refused).content
 
 
 async def test_gallery_turns_pages_and_opens_pictures(stage: ClientInSimcord) -> None:
@@ -102,7 +102,7 @@ async def test_imagine_like_a_picture_in_a_message(stage: ClientInSimcord) -> No
     assert stage.engine.begun[1].settings.start == "init"
     plain = await stage.ann.send(stage.channel, "no picture")
     refused = await stage.bob.context_menu(stage.channel, "Imagine like this", plain)
-    assert "holds no PNG" in reply_of(refused).content
+    assert "has no PNG" in reply_of(refused).content
 
 
 async def test_blend_comes_near_to_several_pictures(stage: ClientInSimcord) -> None:
@@ -142,7 +142,7 @@ async def test_privacy_hands_out_and_deletes(stage: ClientInSimcord) -> None:
         assert "pictures/1-1.png" in archive.namelist()
         assert json.loads(archive.read("data.json"))["jobs"][0]["prompt"] == "a red apple"
     asked = reply_of(await stage.ann.click(reply, label="Delete my data"))
-    await stage.ann.click(asked, label="Delete all of mine for good")
+    await stage.ann.click(asked, label="Delete all my data permanently")
     assert await stage.service.store.jobs.get(1) is None
 
 
@@ -155,7 +155,7 @@ async def test_commands_are_synced_only_when_they_changed(stage: ClientInSimcord
 async def test_commands_come_in_german_too(stage: ClientInSimcord) -> None:
     (put,) = [request for request in stage.env.http_requests if request.method == "PUT"]
     imagine = next(command for command in put.json if command["name"] == "imagine")
-    assert imagine["description_localizations"]["de"] == "Male ein Bild aus Worten"
+    assert imagine["description_localizations"]["de"] == "Malt ein Bild aus Worten"
     steps = next(option for option in imagine["options"] if option["name"] == "steps")
     assert (steps["min_value"], steps["max_value"]) == (1, 5_000)
     assert len(imagine["options"]) <= 25

@@ -74,7 +74,7 @@ async def test_only_owner_and_admins_cancel_and_finish(stage: ClientInSimcord) -
     await stage.until(lambda: _begun(stage))
     for label in ("Cancel", "Finish now"):
         answer = await stage.bob.click(stage.message(), label=label)
-        assert "Only the person who asked for it" in reply_of(answer).content
+        assert "Only the person who requested it" in reply_of(answer).content
     await stage.admin.click(stage.message(), label="Cancel")
     job = await stage.job()
     assert job.state is JobState.CANCELLED
@@ -108,7 +108,7 @@ async def test_delete_asks_once_more_and_takes_the_message_too(stage: ClientInSi
 async def test_somebody_elses_job_cannot_be_deleted(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     reply = reply_of(await stage.bob.click(message, label="Delete"))
-    assert "Only the person who asked for it" in reply.content
+    assert "Only the person who requested it" in reply.content
 
 
 async def test_a_report_is_written_down_and_told_to_the_servers_channel(stage: ClientInSimcord) -> None:
@@ -117,7 +117,7 @@ async def test_a_report_is_written_down_and_told_to_the_servers_channel(stage: C
     message = await stage.painted()
     modal = await stage.bob.click(message, label="Report")
     answer = await stage.bob.submit_modal(modal, {"reason": ["hateful"], "details": "@everyone look"})
-    assert "Your report is saved" in reply_of(answer).content
+    assert "Your report was saved" in reply_of(answer).content
     told = reports.history()[-1]
     assert "**Hateful**" in told.content and "\\@everyone" in told.content
     assert str(message.id) in told.content
