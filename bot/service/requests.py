@@ -29,6 +29,7 @@ from generator import (
     normalise_apart,
     parse_story,
     read_setting,
+    wanted_words,
 )
 
 NEGATIVE_WEIGHT = -0.5
@@ -57,7 +58,8 @@ def build(
         InvalidJobSpec: with a sentence about the error.
         OverLimit: if the server does not allow it.
     """
-    settings = _settings(spec, limits, settings, starts)
+    prompt = compose(spec.prompt, style, spec.negative)
+    settings = _settings(spec, limits, _possible(settings, prompt), starts)
     check_count(spec.count, limits)
     init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
     prompts = tuple(
@@ -66,7 +68,7 @@ def build(
     )
     request: GenerationRequest = _checked(
         GenerationRequest,
-        prompt=compose(spec.prompt, style, spec.negative),
+        prompt=prompt,
         image_prompts=prompts,
         init_image=init_image,
         settings=settings,
@@ -175,6 +177,21 @@ def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str
     return settings
 
 
+def _possible(base: Settings, prompt: str) -> Settings:
+    """The defaults for a prompt: without words to come near to, the prior cannot propose a start."""
+    if base.start != "prior" or wanted_words(_scenes(prompt)):
+        return base
+    return base.merged({"start": "random"})
+
+
+def _scenes(prompt: str) -> tuple[Scene, ...]:
+    """The scenes of a composed prompt; the request itself checks if they need a picture beside them."""
+    try:
+        return parse_story(prompt, beside_pictures=True)
+    except InvalidRequest as exc:
+        raise said(exc) from exc
+
+
 def _merged(base: Settings, given: Mapping[str, object]) -> Settings:
     try:
         return base.merged(given)
@@ -236,10 +253,7 @@ def texts_of_spec(spec: JobSpec, style: str) -> list[str]:
         InvalidJobSpec: for a prompt that cannot be read.
     """
     prompt = compose(spec.prompt, style, spec.negative)
-    try:
-        scenes = parse_story(prompt, beside_pictures=True)
-    except InvalidRequest as exc:
-        raise said(exc) from exc
+    scenes = _scenes(prompt)
     # After the longest prompt there can only be spaces, or the prompt would have been refused.
     typed = [text[:MAX_PROMPT_CHARACTERS] for text in (spec.prompt, spec.negative)]
     return list(dict.fromkeys([*typed, prompt, _words(scenes)]))

@@ -29,7 +29,7 @@ from generator.cli.outputs import Outputs, free, plan_outputs
 from generator.cli.run import Console, paint
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.files import format_of
-from generator.prompts import explain_story, is_plain
+from generator.prompts import explain_story, is_plain, wanted_words
 from generator.provenance import Provenance, differences
 from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
 from generator.request import GenerationRequest
@@ -89,7 +89,7 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
         remarks.append(explain_story(request.scenes))
     models = load(request.models, options.device or host.device or "auto")
     settings = resolve_settings(models.defaults, host.settings, given, models.starts)
-    if settings.start == "prior" and "start" not in given and not _has_words(request):
+    if settings.start == "prior" and "start" not in given and not wanted_words(request.scenes):
         settings = resolve_settings(models.defaults, host.settings, {**given, "start": "random"}, models.starts)
     return _dream(replace(request, settings=settings), models, outputs, Console.of(options), remarks)
 
@@ -198,10 +198,6 @@ def _recipe(path: Path) -> Recipe:
 
 def _outputs(options: argparse.Namespace, prompt: str) -> Outputs:
     return plan_outputs(options.output, options.format, options.timelapse, options.preview_every, prompt)
-
-
-def _has_words(request: GenerationRequest) -> bool:
-    return any(prompt.weight > 0 for scene in request.scenes[:1] for prompt in scene.prompts)
 
 
 def _fail(sentence: str, code: int) -> int:
