@@ -218,7 +218,7 @@ def _port(text: str) -> int:
 
 
 def _application(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{15,20}", text.strip()):
+    if not re.fullmatch(r"[0-9]{1,20}", text.strip()):
         raise argparse.ArgumentTypeError(say("application_malformed", given=repr(text[:40])))
     return int(text)
 
