@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from generator import __version__
 from generator.checkpoints.sources import add_flags
+from generator.cli.config import read_suggestions
 from generator.errors import InvalidRequest
 from generator.images import files as images
 from generator.images import timelapse
@@ -35,7 +36,7 @@ Other commands:
   {program} models             list the models, and fetch them
 """
 _AFTER = """\
-Settings hold in this order, the last one wins: the defaults here, what the models suggest, config.yaml, the flags.
+Settings hold in this order, the last one wins: the defaults above, config.yaml, the flags.
 Exit codes: 0 done; 2 wrong input; 130 stopped by Ctrl-C, after the picture so far was saved; 1 anything else.
 """
 
@@ -63,7 +64,10 @@ def imagine_parser() -> SentenceParser:
     source.add_argument(
         "--parent", type=Path, metavar="FILE", help="go on from where a picture of ours ended (start: parent)"
     )
-    source.add_argument("--resume", type=Path, metavar="FILE", help="go on with a dream that Ctrl-C stopped")
+    source.add_argument(
+        "--resume", type=Path, metavar="FILE",
+        help="go on with a dream that Ctrl-C stopped; the picture beside FILE becomes the finished one",
+    )  # fmt: skip
     source.add_argument("--config", type=Path, metavar="FILE", help="a config.yaml with models, device and settings")
     add_flags(parser)
     _add_settings(parser)
@@ -171,7 +175,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _range(item: Field[Any]) -> str:
     metadata: Mapping[str, Any] = item.metadata
-    default = "drawn by lot" if item.name == "seed" else str(item.default)
+    default = "drawn by lot" if item.name == "seed" else _default(item)
     if "choices" in metadata:
         return f"one of {', '.join(metadata['choices'])}; default: {default}"
     if "low" in metadata:
@@ -179,9 +183,25 @@ def _range(item: Field[Any]) -> str:
     return f"default: {'yes' if item.default else 'no'}"
 
 
+def _default(item: Field[Any]) -> str:
+    """The default of a setting by model set, and for the starter by start."""
+    suggested, starts = read_suggestions()
+    first, otherwise = suggested.get(item.name, item.default), str(item.default)
+    by_value: dict[str, list[str]] = {}
+    for start, changes in starts.items():
+        if (value := changes.get(item.name, first)) != first:
+            by_value.setdefault(str(value), []).append(start)
+    exceptions = "; ".join(f"{value} with start {', '.join(names)}" for value, names in by_value.items())
+    starter = f"{first} ({exceptions})" if exceptions else str(first)
+    return starter if starter == otherwise else f"{starter}, with other models {otherwise}"
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what comes out")
-    group.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to save (default: named by the prompt)")
+    group.add_argument(
+        "-o", "--output", type=_place, metavar="FILE",
+        help="the file, or a folder for it, to save the picture in (default: here, named by the prompt)",
+    )  # fmt: skip
     group.add_argument("--format", metavar="NAME", help=f"{_listed(images.FORMATS)} (default: by the file's name)")
     group.add_argument(
         "--preview-every", metavar="N", default="0", help="save the picture so far every N steps (default: 0, never)"
@@ -199,6 +219,13 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--json", action="store_true", help="one line of JSON for each preview and one at the end")
     group.add_argument("-q", "--quiet", action="store_true", help="say nothing but where the file is, and warnings")
+
+
+def _place(text: str) -> Path:
+    """A file, or a folder that is there: a name that ends in a slash names no file."""
+    if text.endswith("/") and not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"the folder {text[-80:]!r} is not there; make it first")
+    return Path(text)
 
 
 def _listed(names: Sequence[str]) -> str:

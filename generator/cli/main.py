@@ -25,7 +25,7 @@ from generator.cli.arguments import (
     read_picture,
 )
 from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
-from generator.cli.outputs import Outputs, free, plan_outputs
+from generator.cli.outputs import Outputs, free, picture_beside, plan_outputs
 from generator.cli.run import Console, paint
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.files import format_of
@@ -75,7 +75,11 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     host = HostDefaults() if options.config is None else read_host_defaults(options.config)
     own = _own(options, host)
     load = given_load or partial(
-        _load_models, own=own, precision=options.precision or host.precision, memory_share=host.memory_share
+        _load_models,
+        voice=Console.of(options),
+        own=own,
+        precision=options.precision or host.precision,
+        memory_share=host.memory_share,
     )
     if options.resume is not None:
         return _resume(options, load)
@@ -126,7 +130,7 @@ def _again(options: argparse.Namespace, given_load: Load | None) -> int:
     then = recipe.made_with or Provenance()
     # The recipe's half precision would be very slow if this device does not support it.
     precision = options.precision or ("fp32" if then.precision == "fp32" else "auto")
-    load = given_load or partial(_load_models, own=own, precision=precision)
+    load = given_load or partial(_load_models, voice=Console.of(options), own=own, precision=precision)
     models = load(recipe.request.models, options.device or "auto")
     from generator.optimisation.dream import Dream
     from generator.runtime.device import as_many_threads
@@ -148,6 +152,8 @@ def _resume(options: argparse.Namespace, load: Load) -> int:
     from generator.optimisation.snapshot import unpack
 
     request = request_from_json(unpack(data).recipe)
+    if options.output is None:
+        options.output = picture_beside(options.resume, options.format)
     outputs = _outputs(options, request.prompt)
     models = load(request.models, options.device or "auto")
     return _paint(Dream.resume(data, models), outputs, Console.of(options))
@@ -181,8 +187,15 @@ def _own(options: argparse.Namespace, host: HostDefaults) -> OwnModels | None:
 
 
 def _load_models(
-    name: str, device: str, *, own: OwnModels | None, precision: str | None, memory_share: float | None = None
+    name: str,
+    device: str,
+    *,
+    voice: Console,
+    own: OwnModels | None,
+    precision: str | None,
+    memory_share: float | None = None,
 ) -> Models:
+    voice.remark(f"Loading the models {name}.")  # before torch, which alone takes seconds to import
     from generator.loading import load_models
 
     return load_models(name, device, own=own, precision=precision or "auto", memory_share=memory_share or 1.0)
