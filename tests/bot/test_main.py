@@ -133,7 +133,7 @@ def test_invite_prints_the_address_by_id_or_by_token(
 
 def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["health"]) == 1
-    assert "does not run" in capsys.readouterr().err
+    assert "No bot is running" in capsys.readouterr().err
     folder.mkdir()
     Heartbeat(folder).write(True)
     assert main(["health"]) == 0
@@ -142,14 +142,14 @@ def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.
     assert "not connected" in capsys.readouterr().err
     (folder / "pulse.json").write_text(json.dumps({"at": time.time() - 300, "ready": True}), "utf-8")
     assert main(["health"]) == 1
-    assert "no sign of life for 300 seconds" in capsys.readouterr().err
+    assert "not responded for 300 seconds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("limits: {steps: 0}", "limits.steps in the config file must be a whole number from 1 to 5000."),
-        ("colour: red", "There is no key colour in the config file"),
+        ("colour: red", "Unknown key colour in the config file"),
         ("discord: {token: abc}", "the token does not belong in the config file"),
     ],
 )
@@ -167,17 +167,17 @@ def test_a_token_that_can_be_none_is_refused_without_being_shown(
     monkeypatch.setenv("DISCORD_TOKEN", "not a token!")
     assert main([]) == 1
     err = capsys.readouterr().err
-    assert "cannot be a bot's token" in err and "not a token!" not in err
+    assert "cannot be a bot token" in err and "not a token!" not in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--port", "99999"), "Argument --port: '99999' is no port; give a number from 0 to 65535"),
-        (("--port", "-1"), "Argument --port: '-1' is no port"),
-        (("--port", "web"), "Argument --port: 'web' is no port"),
-        (("invite", "--application", "abc"), "Argument --application: 'abc' is no application's ID"),
-        (("invite", "--application", "-5"), "Argument --application: '-5' is no application's ID"),
+        (("--port", "99999"), "Argument --port: '99999' is not a port; give a number from 0 to 65535"),
+        (("--port", "-1"), "Argument --port: '-1' is not a port"),
+        (("--port", "web"), "Argument --port: 'web' is not a port"),
+        (("invite", "--application", "abc"), "Argument --application: 'abc' is not the ID of an application"),
+        (("invite", "--application", "-5"), "Argument --application: '-5' is not the ID of an application"),
         (("paint",), "Argument {backup,doctor,health,invite}: invalid choice: 'paint'"),
     ],
 )
@@ -246,5 +246,5 @@ def test_a_clock_from_long_ago_is_told_at_the_start(folder: Path, tmp_path: Path
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "this machine's clock says 20" in done.stderr and "timedatectl" in done.stderr
+    assert "the clock of this machine says 20" in done.stderr and "timedatectl" in done.stderr
     assert "Traceback" not in done.stderr

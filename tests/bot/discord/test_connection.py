@@ -92,7 +92,7 @@ async def test_a_token_that_is_reset_while_it_is_used_ends_the_bot_with_a_senten
 async def test_a_discord_out_of_order_at_the_start_is_told_in_a_sentence(live: ClientOnLoopback) -> None:
     await live.stop()
     live.fake.faults.refuse("GET", "/users/@me", 503, times=None)
-    with pytest.raises(BotError, match="Discord cannot be reached"):
+    with pytest.raises(BotError, match="Cannot reach Discord"):
         await live.start()
 
 
@@ -116,5 +116,5 @@ async def test_a_bot_in_no_server_logs_the_link_that_adds_it_to_one(
         live.fake.world.guilds.clear()
         with caplog.at_level(logging.WARNING, "bot"):
             await live.start()
-            await live.fake.until(lambda: "in no server yet" in caplog.text)
+            await live.fake.until(lambda: "not in any server yet" in caplog.text)
         assert f"client_id={live.fake.world.application_id}" in caplog.text

@@ -25,7 +25,7 @@ async def test_a_discord_that_cannot_be_reached_is_told_in_a_sentence(
 ) -> None:
     monkeypatch.setattr(discord.http.Route, "BASE", "http://127.0.0.1:9/api")
     client = build(config, tmp_path / "data", FakeDreamer(), SETTINGS)
-    with pytest.raises(BotError, match="Discord cannot be reached"):
+    with pytest.raises(BotError, match="Cannot reach Discord"):
         await run(client, "a.b.c", asyncio.Event(), Heartbeat(tmp_path))
     assert client.is_closed()
 
@@ -49,11 +49,11 @@ def expired() -> ssl.SSLCertVerificationError:
 @pytest.mark.parametrize(
     ("error", "sentences"),
     [
-        (discord.LoginFailure("no"), ("Discord does not take this token.", PORTAL)),
-        (discord.PrivilegedIntentsRequired(None), ("Discord refuses the intents of this bot", PORTAL)),
-        (expired(), ("This machine's clock says ", "certificate has expired", "timedatectl")),
-        (aiohttp.ClientConnectorCertificateError(None, expired()), ("This machine's clock says ", "timedatectl")),  # type: ignore[arg-type]
-        (OSError("no route"), ("Discord cannot be reached: no route.",)),
+        (discord.LoginFailure("no"), ("Discord rejected the token.", PORTAL)),
+        (discord.PrivilegedIntentsRequired(None), ("Discord rejected the intents of this bot", PORTAL)),
+        (expired(), ("The clock of this machine says ", "certificate has expired", "timedatectl")),
+        (aiohttp.ClientConnectorCertificateError(None, expired()), ("The clock of this machine says ", "timedatectl")),  # type: ignore[arg-type]
+        (OSError("no route"), ("Cannot reach Discord: no route.",)),
     ],
     ids=lambda value: type(value).__name__,
 )
