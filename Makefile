@@ -10,7 +10,7 @@ unexport PROMPT
 export REVERIE_PROMPT := $(value PROMPT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run imagine test check format bench gpu faults pins clean
+.PHONY: help setup run imagine notebook test check format bench gpu faults pins clean
 
 help: ## list the targets
 	@echo 'make TARGET [PROMPT="..."] [ARGS="..."]'
@@ -48,6 +48,16 @@ endif
 imagine: $(STAMP) ## paint PROMPT="a red apple" with the starter models, on the CPU if need be
 	@$(BIN)/python -m generator $(ARGS) -- "$$REVERIE_PROMPT"
 
+NOTEBOOK := $(VENV)/.installed-notebook
+
+notebook: $(NOTEBOOK) ## open notebooks/imagine.ipynb in Jupyter, in your browser
+	@$(BIN)/python -m jupyterlab notebooks/imagine.ipynb $(ARGS)
+
+$(NOTEBOOK): requirements-notebook.txt | $(STAMP)
+	@echo 'Adding Jupyter.'
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements-notebook.txt
+	@touch $@
+
 test: $(STAMP) ## run the tests, two at a time; ARGS="-m 'not slow'" leaves out the slow ones
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
@@ -80,7 +90,7 @@ faults: $(STAMP) ## kill and cut off the real process again and again, soak it, 
 	@$(BIN)/python -m benchmarks.fuzz
 
 pins: $(STAMP) ## compile requirements*.in to requirements*.txt (needs the network)
-	@set -e; for name in requirements requirements-dev requirements-train; do \
+	@set -e; for name in requirements requirements-dev requirements-train requirements-notebook; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make pins' \
 			--output-file "$$name.txt" "$$name.in"; \
 	done

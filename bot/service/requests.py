@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import Field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -172,7 +172,7 @@ def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str
         raise InvalidJobSpec("start_parent", field="start")
     if spec.init_image is not None and given["start"] != "init":
         raise InvalidJobSpec("start_not_init", field="start")
-    settings = _merged(base, given)
+    settings = _merged(base, given, limits)
     check_limits(settings, limits)
     return settings
 
@@ -192,7 +192,8 @@ def _scenes(prompt: str) -> tuple[Scene, ...]:
         raise said(exc) from exc
 
 
-def _merged(base: Settings, given: Mapping[str, object]) -> Settings:
+def _merged(base: Settings, given: Mapping[str, object], limits: Limits) -> Settings:
+    """The settings changed by the given values; a value out of range is refused with what this server allows."""
     try:
         return base.merged(given)
     except InvalidRequest as exc:
@@ -203,15 +204,18 @@ def _merged(base: Settings, given: Mapping[str, object]) -> Settings:
             choices = ", ".join(item.metadata["choices"])
             raise InvalidJobSpec("not_a_choice", field=item.name, name=item.name, choices=choices) from exc
         if item.name == "size":
-            raise InvalidJobSpec("not_a_size", field="size", **_range(item.metadata)) from exc
+            raise InvalidJobSpec("not_a_size", field="size", **_range(item, limits.size_px)) from exc
         if "low" in item.metadata:
             key = "out_of_range_whole" if item.type == "int" else "out_of_range"
-            raise InvalidJobSpec(key, field=item.name, name=item.name, **_range(item.metadata)) from exc
+            raise InvalidJobSpec(
+                key, field=item.name, name=item.name, **_range(item, getattr(limits, item.name, None))
+            ) from exc
         raise InvalidJobSpec("not_yes_or_no", field=item.name, name=item.name) from exc
 
 
-def _range(metadata: Mapping[Any, Any]) -> dict[str, int | float]:
-    return {"low": metadata["low"], "high": metadata["high"]}
+def _range(item: Field[Any], most: int | None) -> dict[str, int | float]:
+    low, high = item.metadata["low"], item.metadata["high"]
+    return {"low": low, "high": high if most is None else min(high, most)}
 
 
 def _typed(name: str, value: object) -> object:
