@@ -207,9 +207,8 @@ def _merged(base: Settings, given: Mapping[str, object], limits: Limits) -> Sett
             raise InvalidJobSpec("not_a_size", field="size", **_range(item, limits.size_px)) from exc
         if "low" in item.metadata:
             key = "out_of_range_whole" if item.type == "int" else "out_of_range"
-            raise InvalidJobSpec(
-                key, field=item.name, name=item.name, **_range(item, getattr(limits, item.name, None))
-            ) from exc
+            bounds = _range(item, getattr(limits, item.name, None))
+            raise InvalidJobSpec(key, field=item.name, name=item.name, **bounds) from exc
         raise InvalidJobSpec("not_yes_or_no", field=item.name, name=item.name) from exc
 
 
