@@ -138,5 +138,5 @@ async def test_a_list_of_many_styles_is_cut_short(bench: RealService) -> None:
 
 async def test_without_any_style_only_that_is_said(bench: RealService) -> None:
     bench.service.words.host_styles = {}
-    with pytest.raises(NotFound, match="^There is no style “zzz”.$"):
+    with pytest.raises(NotFound, match=r"^There is no style “zzz”\.$"):
         await bench.service.words.style(GUILD, "zzz")
