@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.config import Config, Limits
-from bot.errors import Refused
+from bot.errors import InvalidJobSpec, Refused
 from bot.files import DataFolder
 from bot.frontend.commands import blend, imagine, recipe
 from bot.frontend.components.modals import TEXT
@@ -34,6 +34,8 @@ STARTS: dict[str, dict[str, object]] = {"random": {"steps": 4}, "init": {"steps"
 STYLES = {"oil": "oil on canvas", "clear": "fog:-1 | haze:-0.5", "nothing": "paint:0", "two": "ink | dots:0.3"}
 EXAMPLES = 40
 
+NextOrder = Callable[[Service, Requester, int], Coroutine[Any, Any, SubmittedJob]]
+"""An order that follows up the first picture of a job."""
 Order = Callable[[Service, Requester], Coroutine[Any, Any, SubmittedJob]]
 
 
@@ -71,7 +73,7 @@ class Story:
 
     what: str
     order: Order = field(repr=False)
-    followups: tuple[FollowUp, ...] = ()
+    followups: tuple[tuple[str, NextOrder], ...] = ()
 
 
 def values(option: app_commands.Parameter) -> st.SearchStrategy[Any]:
@@ -121,9 +123,23 @@ def alike(picture: bytes, prompt: str, use: str, private: bool) -> Order:
     return submitted(recipe.spec_of(picture, prompt, use, private))
 
 
+def going_on(change: FollowUp) -> tuple[str, NextOrder]:
+    return str(change), lambda service, who, job_id: service.submissions.go_on(who, job_id, 1, change)
+
+
+def from_the_recipe(new_seed: bool) -> tuple[str, NextOrder]:
+    async def order(service: Service, who: Requester, job_id: int) -> SubmittedJob:
+        data = (await service.archive.recipe(who, job_id)).encode()
+        return await service.submissions.again_from_file(who, data, new_seed=new_seed)
+
+    return f"/again {new_seed}", order
+
+
+BUTTONS = [FollowUp(kind=kind) for kind in (Origin.AGAIN, Origin.VARY, Origin.CONTINUE, Origin.UPSCALE)]
 FOLLOWUPS = st.one_of(
-    st.sampled_from([FollowUp(kind=kind) for kind in (Origin.AGAIN, Origin.VARY, Origin.CONTINUE, Origin.UPSCALE)]),
-    st.builds(FollowUp, kind=st.just(Origin.REMIX), prompt=st.one_of(PROMPTS, st.just("x" * TEXT))),
+    st.sampled_from(BUTTONS).map(going_on),
+    st.builds(FollowUp, kind=st.just(Origin.REMIX), prompt=st.one_of(PROMPTS, st.just("x" * TEXT))).map(going_on),
+    st.booleans().map(from_the_recipe),
 )
 ORDERS = st.one_of(
     given_options(imagine.command()).map(lambda options: (f"/imagine {options}", imagined(options))),
@@ -145,12 +161,14 @@ PRIOR = Story("imagine", imagined(LEFT_OUT | {"prompt": "a castle", "start": "pr
 
 async def carried_out(service: Service, story: Story) -> None:
     """Run the story to its end; each of its orders is painted, or refused with nothing queued."""
-    orders = [story.order]
-    for change in story.followups:
-        orders.append(lambda service, who, change=change: service.submissions.go_on(who, job_id, 1, change))
+    job_id = 0
+    orders: list[NextOrder] = [
+        lambda service, who, _: story.order(service, who),
+        *(each for _, each in story.followups),
+    ]
     for order in orders:
         try:
-            job_id = (await order(service, requester())).job.id
+            job_id = (await order(service, requester(), job_id)).job.id
         except Refused as refusal:
             assert "{" not in str(refusal.sentence.said()) or "{" in story.what
             assert await service.store.jobs.under_way() == []
@@ -176,7 +194,7 @@ class TinyDreamer(GeneratorEngine):
 
 
 def service_with(models: Models, folder: Path) -> Service:
-    engine, config = TinyDreamer(models), Config(models="tiny", limits=LIMITS, styles=STYLES)
+    engine, config = TinyDreamer(models), Config(models=models.name, limits=LIMITS, styles=STYLES)
     defaults = DEFAULTS if models.prior is not None else DEFAULTS | {"start": "random"}
     return Service(
         config, DataFolder(folder), LocalExecutor(engine), settings=Settings().merged(defaults), starts=STARTS,
@@ -204,3 +222,21 @@ def test_every_order_is_painted_or_refused_before_it_is_queued(
             check()
         finally:
             runner.run(service.close())
+
+
+async def test_a_button_on_a_picture_of_other_models_is_refused_before_it_is_queued(
+    models: Models, tmp_path: Path
+) -> None:
+    service = service_with(models, tmp_path)
+    await service.start()
+    await carried_out(service, Story("imagine", imagined(LEFT_OUT | {"prompt": "a castle"})))
+    await service.close()
+    service = service_with(replace(models, name="others"), tmp_path)
+    await service.start()
+    try:
+        for change in BUTTONS:
+            with pytest.raises(InvalidJobSpec, match="This picture needs the models 'tiny'"):
+                await service.submissions.go_on(requester(), 1, 1, change)
+        assert await service.store.jobs.under_way() == []
+    finally:
+        await service.close()
