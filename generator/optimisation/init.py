@@ -6,7 +6,7 @@ nerdyrodent/VQGAN-CLIP; the fractal is a sum of octaves of value noise (Perlin, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as functional
@@ -17,6 +17,7 @@ from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.request_warnings import prior_for
 from generator.optimisation.targets import Targets
+from generator.prompts import Scene
 from generator.request import GenerationRequest
 from generator.settings import Size
 
@@ -32,15 +33,18 @@ def start_latent(
     targets: Targets,
     parent_latent: Tensor | None,
     generator: torch.Generator,
+    scenes: Sequence[Scene] | None = None,
 ) -> Tensor:
     """Create the first latent `[1, C, h, w]` for a picture of `size`, a multiple of the model's factor.
+
+    `scenes`: those of the request with the texts to read; by default the typed ones.
 
     Raises:
         InvalidRequest: if the models or the prompt do not support the start.
     """
     vqgan, start = models.vqgan, request.settings.start
     if start == "prior":
-        return _proposed(request, models, size, targets, generator)
+        return _proposed(request, models, size, targets, generator, request.scenes if scenes is None else scenes)
     if start == "parent" and parent_latent is not None:
         latent = at_size(vqgan, parent_latent.to(models.device), size)
         return _varied(vqgan, latent, request.settings.variation, generator)
@@ -84,14 +88,19 @@ def _varied(vqgan: VQGAN, latent: Tensor, share: float, generator: torch.Generat
 
 
 def _proposed(
-    request: GenerationRequest, models: Models, size: Size, targets: Targets, generator: torch.Generator
+    request: GenerationRequest,
+    models: Models,
+    size: Size,
+    targets: Targets,
+    generator: torch.Generator,
+    scenes: Sequence[Scene],
 ) -> Tensor:
     """Choose the best of the prior's proposals, as scored by the perceptors.
 
     The prior gets all positively weighted words of the first scene, as the first perceptor reads them; all prompts
     count when the proposals are scored.
     """
-    prior, words = prior_for(request, models)
+    prior, words = prior_for(models, scenes)
     alone = targets.vectors[0] if targets.labels == (words,) else None  # these words are already embedded
     features = models.perceptors[0].embed_texts([words]) if alone is None else alone
     places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
