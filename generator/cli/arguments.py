@@ -185,20 +185,24 @@ def _range(item: Field[Any]) -> str:
         return f"one of {', '.join(metadata['choices'])}; default: {default}"
     if "low" in metadata:
         return f"{metadata['low']} to {metadata['high']}; default: {default}"
-    return f"default: {'yes' if item.default else 'no'}"
+    return f"default: {default}"
 
 
 def _default(item: Field[Any]) -> str:
     """The default of a setting by model set, and for the starter by start."""
     suggested, starts = read_suggestions()
-    first, otherwise = suggested.get(item.name, item.default), str(item.default)
+    first, otherwise = _shown(suggested.get(item.name, item.default)), _shown(item.default)
     by_value: dict[str, list[str]] = {}
     for start, changes in starts.items():
-        if (value := changes.get(item.name, first)) != first:
-            by_value.setdefault(str(value), []).append(start)
+        if item.name in changes and (value := _shown(changes[item.name])) != first:
+            by_value.setdefault(value, []).append(start)
     exceptions = "; ".join(f"{value} with start {', '.join(names)}" for value, names in by_value.items())
-    starter = f"{first} ({exceptions})" if exceptions else str(first)
+    starter = f"{first} ({exceptions})" if exceptions else first
     return starter if starter == otherwise else f"{starter}, with other models {otherwise}"
+
+
+def _shown(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

@@ -306,7 +306,8 @@ def test_the_help_shows_the_defaults_that_will_be_used(capsys: pytest.CaptureFix
     assert "default: 16 (60 with start random, pixels, gradient, fractal; 40 with start init), with other" in text
     assert "default: prior, with other models random" in text
     for name, value in load_models("starter", "cpu").defaults.items():
-        assert f"default: {value}" in text, name
+        shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+        assert f"default: {shown}" in text, name
 
 
 def test_a_line_is_printed_before_the_models_are_loaded(tmp_path: Path) -> None:
