@@ -21,7 +21,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run imagine test check format bench gpu faults pins clean
+.PHONY: help setup run imagine notebook test check format bench gpu faults pins clean
 
 help: ## list the targets
 	@echo 'make TARGET [PROMPT="..."] [ARGS="..."]'
@@ -62,6 +62,16 @@ endif
 imagine: $(RUNS) ## paint PROMPT="a red apple" with the starter models, on the CPU if need be
 	@$(BIN)/python -m generator $(ARGS) -- "$$REVERIE_PROMPT"
 
+NOTEBOOK := $(VENV)/.installed-notebook
+
+notebook: $(NOTEBOOK) ## open notebooks/imagine.ipynb in Jupyter, in your browser
+	@$(BIN)/python -m jupyterlab notebooks/imagine.ipynb $(ARGS)
+
+$(NOTEBOOK): requirements-notebook.txt | $(RUNS)
+	@echo 'Adding Jupyter.'
+	@$(INSTALL) requirements-notebook.txt
+	@touch $@
+
 test: $(TESTS) ## run the tests, two at a time; ARGS="-m 'not slow'" leaves out the slow ones
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
@@ -94,7 +104,8 @@ faults: $(TESTS) ## kill and cut off the real process again and again, soak it, 
 	@$(BIN)/python -m benchmarks.fuzz
 
 pins: $(TESTS) ## compile requirements*.in to requirements*.txt (needs the network)
-	@set -e; for name in requirements requirements-preview requirements-dev requirements-train; do \
+	@set -e; for name in requirements requirements-preview requirements-dev requirements-train \
+		requirements-notebook; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make pins' \
 			--output-file "$$name.txt" "$$name.in"; \
 	done

@@ -87,6 +87,16 @@ def test_tests_run_in_two_processes_and_arguments_reach_them(clone: Path) -> Non
     assert make(clone, "test", "ARGS=-m 'not slow'").stdout == f"{given}\n"
 
 
+def test_notebook_brings_jupyter_along_and_opens_the_notebook(clone: Path) -> None:
+    (clone / "requirements-notebook.txt").write_text("", "utf-8")
+    (clone / "jupyterlab").mkdir()
+    (clone / "jupyterlab" / "__init__.py").touch()
+    (clone / "jupyterlab" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n", "utf-8")
+    opened = "['notebooks/imagine.ipynb', '--no-browser']\n"
+    assert make(clone, "notebook", "ARGS=--no-browser").stdout == f"Adding Jupyter.\n{opened}"
+    assert make(clone, "notebook", "ARGS=--no-browser").stdout == opened
+
+
 def test_a_failing_generator_fails_make(clone: Path) -> None:
     (clone / "generator" / "__main__.py").write_text("raise SystemExit(2)\n", "utf-8")
     assert make(clone, "imagine", "PROMPT=x").returncode != 0
@@ -131,7 +141,7 @@ def test_setup_without_a_fitting_python_says_so_in_one_sentence(clone: Path) -> 
 
 def test_help_lists_every_target() -> None:
     listed = make(ROOT, "help").stdout
-    for target in ("setup", "run", "imagine", "test", "check", "format", "bench", "pins", "clean"):
+    for target in ("setup", "run", "imagine", "notebook", "test", "check", "format", "bench", "pins", "clean"):
         assert f"\n  {target} " in listed
 
 

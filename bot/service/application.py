@@ -71,7 +71,7 @@ class Service:
         """Create the parts; nothing is opened or started yet.
 
         `settings` are the defaults where config.yaml says nothing; without it, the generator's own. `starts` overrides
-        them by start. `request_warnings` returns warnings about a request before it is generated; it is called on a
+        them by start. `request_warnings` checks a request before it is queued and returns warnings; it is called on a
         thread, and so is `gpu_bytes`, which returns GPU memory as `bot.worker.protocol.Engine` does. `external_wait` is
         explained in bot.waiting.
         """

@@ -25,6 +25,7 @@ from generator import (
     OwnModels,
     Provenance,
     Settings,
+    check_request,
     differences,
     gpu_memory,
     latent_of,
@@ -76,8 +77,13 @@ class GeneratorEngine:
         """Sentences about ignored or unknown words, unsuitable sizes and scenes. Any thread.
 
         To generate a picture again, pass its provenance as `made_with`: differences from today are reported too.
+
+        Raises:
+            InvalidRequest: if these models cannot generate it.
         """
         models = self._loaded()
+        _check_models(request, models)
+        check_request(request, models)
         return (*differences(made_with, models.made_with()), *request_warnings(request, models))
 
     def describe(self) -> str:
@@ -126,9 +132,7 @@ class GeneratorEngine:
             # Until they are loaded, other threads see the old ones, and use nothing of them that computes.
             self._models, self._device_failed = self._loaded_anew(self._models), False
         models = self._loaded()
-        if request.models != models.name:
-            text = "This picture needs the models {wanted}, and this bot paints with {ours} now; ask for it anew."
-            raise InvalidRequest(Message(text, wanted=repr(request.models), ours=repr(models.name)), "models")
+        _check_models(request, models)
         return models
 
     def _loaded(self) -> Models:
@@ -157,3 +161,9 @@ class GeneratorEngine:
         seconds = round(time.monotonic() - began, 2)
         _log.info("models loaded", extra=about(models=models.name, device=str(models.device), seconds=seconds))
         return models
+
+
+def _check_models(request: GenerationRequest, models: Models) -> None:
+    if request.models != models.name:
+        text = "This picture needs the models {wanted}, and this bot paints with {ours} now; ask for it anew."
+        raise InvalidRequest(Message(text, wanted=repr(request.models), ours=repr(models.name)), "models")

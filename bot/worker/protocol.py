@@ -70,6 +70,9 @@ class Engine(Protocol):
         """Warnings about a request before it is generated: sentences for the requester. Any thread.
 
         To generate a picture again, pass its provenance as `made_with`.
+
+        Raises:
+            InvalidRequest: if the models cannot generate it.
         """
 
     def describe(self) -> str:

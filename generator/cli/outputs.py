@@ -70,10 +70,23 @@ def free(path: Path) -> Path:
     return candidate
 
 
+def picture_beside(snapshot: Path, file_format: str | None) -> Path:
+    """The picture that was saved with the snapshot of a stopped dream, which the finished one replaces."""
+    for path in sorted(snapshot.parent.iterdir()):
+        kind = images.format_of(path) if path.stem == snapshot.stem else None
+        if kind is not None and file_format in (None, kind):
+            return path
+    return snapshot.with_suffix(_suffix(file_format))
+
+
+def _suffix(file_format: str | None) -> str:
+    return {None: ".png", "jpeg": ".jpg"}.get(file_format, f".{file_format}")
+
+
 def _picture(output: Path | None, file_format: str | None, title: str) -> Path:
-    suffix = {"jpeg": ".jpg"}.get(file_format or "png", f".{file_format or 'png'}")
-    if output is None:
-        return free(Path(f"{name_for(title)}{suffix}"))
+    suffix = _suffix(file_format)
+    if output is None or output.is_dir():
+        return free((output or Path()) / f"{name_for(title)}{suffix}")
     if not output.name.strip("."):
         raise InvalidRequest(f"{str(output)!r} is no name of a file.", "output")
     if not output.suffix:

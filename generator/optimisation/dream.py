@@ -33,7 +33,7 @@ from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.memory_plan import MemoryPlan
 from generator.optimisation.progress import ProgressTracker
-from generator.optimisation.request_warnings import request_warnings
+from generator.optimisation.request_warnings import check_request, request_warnings
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
 from generator.optimisation.step import Step, StepResult, StepState, StepValues
@@ -69,6 +69,7 @@ class Dream:
         """
         self.request, self._models, self._parent_latent = request, models, parent_latent
         self._graphs = graphs_of(models) if graphs is None else graphs
+        check_request(request, models, with_parents=parent_latent is None)
         with device_context(models.device, exact=False):
             self._plan = MemoryPlan.planned(request.settings, models, self._graphs, cutouts_at_once)
         self._start(request)
@@ -326,9 +327,6 @@ class Dream:
 
 def _generated(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:
     """Final latent of a request, generated from its start."""
-    if request.models != models.name:
-        text = "The parent was painted by the models {models}; load those."
-        raise InvalidRequest(Message(text, models=repr(request.models)), "models")
     dream = Dream(request, models, cutouts_at_once=cutouts_at_once)
     while not dream.finished:
         dream.step()

@@ -124,6 +124,9 @@ class Rest:
 
     async def _follow_up(self, call: Call, at: dict[str, str]) -> Answer:
         interaction = self._living(at["token"])
+        if interaction.loading and interaction.message is None:
+            # Until the "thinking" is finished, a follow-up is its edit: there is nothing left to edit.
+            raise writing.Refusal(writing.UNKNOWN_MESSAGE)
         if interaction.loading and interaction.message is not None:
             interaction.loading = False
             interaction.message.flags &= ~LOADING
@@ -147,7 +150,7 @@ class Rest:
         interaction, message = self._by_token(at)
         message.deleted = True
         if message is interaction.message:
-            interaction.message, interaction.loading = None, False
+            interaction.message = None
         return None
 
     def _living(self, token: str) -> Interaction:

@@ -134,6 +134,22 @@ async def test_a_picture_that_is_gone_is_refused_with_a_sentence(live: ClientOnL
     assert not await live.client.service.store.jobs.under_way()
 
 
+@pytest.mark.parametrize("command", ["imagine init_image", "imagine image_prompt", "blend", "again"])
+async def test_a_refusal_after_a_deferral_is_said_to_the_person_only(live: ClientOnLoopback, command: str) -> None:
+    live.fake.slow_files_s = 1.0
+    broken = Upload("apple.png", png()[:60])
+    options: dict[str, object] = {"blend": {"first": broken, "second": broken}, "again": {"file": broken}}.get(
+        command, {"prompt": "a red apple", command.partition(" ")[2]: broken}
+    )
+    answer = await live.fake.type_command(live.channel, live.ann, command.partition(" ")[0], **options)
+    await answer.answered()
+    assert answer.callback is not None and answer.callback["type"] == 5 and not answer.ephemeral
+    await live.fake.until(lambda: answer.followups and not live.channel.visible())
+    (said,) = answer.followups
+    assert said.ephemeral and "picture" in said.content
+    assert not await live.client.service.store.jobs.under_way()
+
+
 async def test_a_crowd_is_answered_and_the_limits_hold(live: ClientOnLoopback) -> None:
     live.engine.open.clear()
     people = [live.guild.add_member(f"person {number}") for number in range(20)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from pathlib import Path
 
 import discord
 import pytest
 
+from bot.config import Config
 from bot.errors import BotError, ConfigError
-from tests.bot.discord.client_on_loopback import ClientOnLoopback
+from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.discord_fake import Interaction
 
 PATIENCE_S = 40.0
@@ -104,3 +107,14 @@ async def test_after_a_long_outage_the_bot_is_back_within_half_a_minute(live: Cl
     delays = [shard._parent._backoff.delay() for _ in range(200)]
     assert max(delays) <= 30.0
     assert max(delays[:2]) < 5.0, "the first tries come soon"
+
+
+async def test_a_bot_in_no_server_logs_the_link_that_adds_it_to_one(
+    tmp_path: Path, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with on_a_fake(ClientOnLoopback, tmp_path, config, started=False) as live:
+        live.fake.world.guilds.clear()
+        with caplog.at_level(logging.WARNING, "bot"):
+            await live.start()
+            await live.fake.until(lambda: "not in any server yet" in caplog.text)
+        assert f"client_id={live.fake.world.application_id}" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import discord
@@ -10,6 +11,7 @@ from discord import app_commands
 
 from bot.config import Config, Limits
 from bot.errors import InvalidJobSpec
+from bot.frontend.answering import PATIENCE_S
 from bot.frontend.errors import sentence_for
 from bot.service import ImageInput, JobSpec
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
@@ -148,3 +150,20 @@ async def test_a_german_person_is_refused_in_german(stage: ClientInSimcord, spec
     with pytest.raises(InvalidJobSpec) as caught:
         await stage.service.submissions.submit(replace(stage.requester(stage.ann), locale="de"), spec)
     assert sentence in caught.value.sentence.said("de")
+
+
+@pytest.mark.parametrize("option", ["init_image", "image_prompt"])
+async def test_a_refusal_after_a_deferral_reaches_the_person_and_leaves_nothing_behind(
+    stage: ClientInSimcord, option: str
+) -> None:
+    fetch = stage.client.fetch
+
+    async def slowly(address: str) -> bytes:
+        await asyncio.sleep(PATIENCE_S + 0.5)
+        return await fetch(address)
+
+    stage.client.fetch = slowly
+    asked = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", **{option: ("half.png", png()[:60])})
+    (said,) = asked.followups
+    assert said.ephemeral and "broken or incomplete" in said.content
+    assert [message.id for message in stage.channel.history()] in ([], [said.id])

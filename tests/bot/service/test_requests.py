@@ -57,6 +57,34 @@ def test_defaults_give_way_to_the_servers_limits() -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "bounds"),
+    [
+        ({"size": "99999"}, "each from 32 to 640,"),
+        ({"size": "0"}, "each from 32 to 640,"),
+        ({"steps": "99999"}, "from 1 to 50."),
+        ({"cutouts": 0}, "from 1 to 16."),
+        ({"learning_rate": 9.0}, "from 0.0001 to 2.0."),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_the_bounds_of_this_server(
+    settings: dict[str, object], bounds: str
+) -> None:
+    assert bounds in str(refused(spec(settings=settings), Limits(size_px=640, steps=50, cutouts=16)))
+
+
+def test_a_default_start_that_needs_words_gives_way_where_there_are_none() -> None:
+    base, starts = BASE.merged({"start": "prior"}), {"random": {"steps": 80}}
+    seen = (ImageInput(data=picture()),)
+    for prompt in ("", "fog:-1", "fog:-1 ^ a castle"):
+        made = built(spec(prompt, image_prompts=seen), settings=base, starts=starts).settings
+        assert (made.start, made.steps) == ("random", 80), prompt
+    for prompt in ("a castle", "a castle ^ fog:-1"):
+        assert built(spec(prompt, image_prompts=seen), settings=base, starts=starts).settings.start == "prior", prompt
+    asked = spec("", image_prompts=seen, settings={"start": "prior"})
+    assert built(asked, settings=base).settings.start == "prior", "what was asked for is left to the models' check"
+
+
+@pytest.mark.parametrize(
     ("settings", "field"),
     [
         ({"steps": 0}, "steps"),

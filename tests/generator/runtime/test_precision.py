@@ -54,10 +54,18 @@ def test_a_cpu_that_multiplies_bfloat16_gets_it() -> None:
 
 
 def test_a_person_may_choose_the_format_and_not_a_strange_one() -> None:
-    assert choose_precision("fp16", CPU) is Precision.FP16
+    assert choose_precision("bf16", CPU) is Precision.BF16
+    assert choose_precision("fp16", torch.device("cuda", 0)) is Precision.FP16
     with pytest.raises(InvalidRequest, match="choose one of auto, fp32, bf16, fp16") as caught:
         choose_precision("fp8", CPU)
     assert caught.value.field == "precision"
+
+
+def test_fp16_on_a_cpu_is_taken_as_fp32_with_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    assert choose_precision("fp16", CPU) is Precision.FP32
+    assert [record.getMessage() for record in caplog.records] == [
+        "A CPU takes hundreds of times longer in fp16, so it computes in fp32."
+    ]
 
 
 @pytest.mark.parametrize("precision", HALVES)

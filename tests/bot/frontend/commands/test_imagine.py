@@ -156,7 +156,7 @@ async def test_attached_pictures_reach_the_generator(stage: ClientInSimcord) -> 
         ({"prompt": "x" * 6_000}, "The prompt has 6000 characters; at most 2000 are allowed."),
         ({"prompt": " | "}, "prompt"),
         ({"size": "64x"}, "size must be width and height in pixels"),
-        ({"size": "4096x4096"}, "size must be width and height in pixels, each from 32 to 2048"),
+        ({"size": "4096x4096"}, "size must be width and height in pixels, each from 32 to 768"),
         ({"size": "800x800"}, "This server allows pictures of at most 768 pixels a side."),
         ({"steps": 601}, "This server allows at most 600 steps."),
         ({"cutouts": 65}, "This server allows at most 64 cutouts."),
