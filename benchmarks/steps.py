@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.cases import CASES, Case, dream_of, models_of, plain_loop_of, request_of
-from benchmarks.report import conditions, on_gpu, options, spread, tell, wait_for
+from benchmarks.report import conditions, on_gpu, options, spread, wait_for, write_report
 
 SIDES = ("ours", "plain", "one_crop_per_call")
 """Our dream; the plain loop; the plain loop that shows the networks one crop a call."""
@@ -195,7 +195,7 @@ def main(arguments: list[str]) -> int:
         rows += rows_of(case, figures[name])
     head = ["case", "against", "s a step, ours / theirs", "times as fast", "by CPU time", "peak MiB, ours / theirs",
             "peak", "above the models"]  # fmt: skip
-    tell(args.json, about, head, rows, figures)
+    write_report(args.json, about, head, rows, figures)
     return 0
 
 

@@ -33,7 +33,7 @@ PICTURES: Mapping[str, Cell] = {
 }
 """The pictures of README, at the size that the models suggest."""
 
-FILM = ("timelapse", Cell("a castle at night", "a castle at night", {"seed": 1, "steps": 40}))
+TIMELAPSE = ("timelapse", Cell("a castle at night", "a castle at night", {"seed": 1, "steps": 40}))
 """The timelapse of README: its file name and its request."""
 
 

@@ -65,9 +65,9 @@ def look_at_set(
             text = "The starter has a perceptor of its own; name another set with --models (in config.yaml: models)."
             raise InvalidRequest(Message(text), "models")
         return [_look_at_starter()]
-    painter, usual = (vqgan, (DEFAULT_PERCEPTOR,)) if vqgan is not None else _parts(name)
-    judges = [PERCEPTORS[each] if each in PERCEPTORS else Path(each) for each in perceptors or usual]
-    return [look_at(file, folder, digests) for file in (painter, *judges)]
+    vqgan_file, usual = (vqgan, (DEFAULT_PERCEPTOR,)) if vqgan is not None else _parts(name)
+    clips = [PERCEPTORS[each] if each in PERCEPTORS else Path(each) for each in perceptors or usual]
+    return [look_at(file, folder, digests) for file in (vqgan_file, *clips)]
 
 
 def look_at(file: SourceFile | Path, folder: Path | None = None, digests: Mapping[str, str] | None = None) -> ModelFile:

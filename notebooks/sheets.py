@@ -86,9 +86,9 @@ def jpeg(image: Image.Image, quality: int = 85) -> bytes:
     return out.getvalue()
 
 
-def film_tag(film: bytes, alt: str) -> str:
+def timelapse_tag(timelapse: bytes, alt: str) -> str:
     """Build an HTML element that holds an animated WebP; `alt` is plain text without quotes."""
-    return f'<img alt="{alt}" src="data:image/webp;base64,{b64encode(film).decode()}">'
+    return f'<img alt="{alt}" src="data:image/webp;base64,{b64encode(timelapse).decode()}">'
 
 
 def _within(picture: Image.Image, side_px: int) -> Image.Image:

@@ -25,7 +25,7 @@ import torch
 from benchmarks.gpu.figures import Figure, Here, Part
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.processes import Job, Result, run_all
-from benchmarks.report import conditions, tell
+from benchmarks.report import conditions, write_report
 from generator import InvalidRequest
 from generator.runtime.device import choose_device
 
@@ -78,7 +78,9 @@ def _run(given: argparse.Namespace, device: str, parts: Sequence[Part]) -> int:
         results = run_all(jobs, at_once=max(1, min(MOST_AT_ONCE, room)), deadline=began + given.seconds, show=_show)
     about["seconds"] = round(time.monotonic() - began, 1)
     rows = [row for result in results for row in _rows(result)]
-    tell(given.json, about, ("part", "figure", "value", "bar", ""), rows, [asdict(result) for result in results])
+    write_report(
+        given.json, about, ("part", "figure", "value", "bar", ""), rows, [asdict(result) for result in results]
+    )
     failed = [result for result in results if result.failure]
     for result in failed:
         print(f"{result.name} FAILED: {result.failure}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.cases import CASES
-from benchmarks.gpu import doors, memory, painting_thread, repeating, speed, training
+from benchmarks.gpu import doors, memory, repeating, speed, training, worker_thread
 from benchmarks.gpu.figures import Part
 
 PARTS = {
@@ -11,7 +11,7 @@ PARTS = {
     for part in (
         *(Part(name=f"speed-{name}", work=speed.case_part(name), alone=True) for name in CASES if name in speed.LEAST),
         Part(name="picture", work=speed.picture, alone=True),
-        Part(name="service", work=painting_thread.service, alone=True),
+        Part(name="service", work=worker_thread.service, alone=True),
         Part(name="memory-filled", work=memory.filled, alone=True, on_a_cpu=False),
         # The longest come first, since they run beside each other.
         Part(name="training", work=training.commands, on_a_cpu=False),  # tests/training runs it on a CPU
@@ -21,7 +21,7 @@ PARTS = {
         Part(name="memory-share", work=memory.share),
         Part(name="repeating-starter", work=repeating.part_of("starter"), on_a_cpu=False),
         Part(name="repeating-real", work=repeating.part_of("real")),
-        Part(name="painting-thread", work=painting_thread.stopped),
+        Part(name="painting-thread", work=worker_thread.stopped),
         Part(name="other-benchmarks", work=doors.other_benchmarks),
         Part(name="t4-profile", work=doors.t4),
         Part(name="no-compiler", work=doors.no_compiler, on_a_cpu=False),

@@ -42,7 +42,7 @@ def sentence_for(error: BaseException, error_id: str) -> tuple[Sentence, bool]:
 
 
 @asynccontextmanager
-async def told(interaction: Interaction) -> AsyncIterator[None]:
+async def errors_shown(interaction: Interaction) -> AsyncIterator[None]:
     """Report any error inside to the person; discord.py would only log it."""
     try:
         yield
@@ -60,7 +60,7 @@ async def explain(interaction: Interaction, error: BaseException) -> None:
     try:
         await say_privately(interaction, said_plainly(sentence, interaction.locale.value))
     except TROUBLE as exc:
-        _log.info("nobody could be told: %r", exc)
+        _log.info("the answer could not be sent: %r", exc)
 
 
 async def say_privately(interaction: Interaction, text: str) -> None:

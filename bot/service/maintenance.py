@@ -114,15 +114,15 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self.known_at, self._heard = time.time(), time.monotonic()
+        self.known_at, self._known_monotonic = time.time(), time.monotonic()
 
     def on_event(self, at: float) -> None:
         """Record the time that Discord reported (seconds since 1970)."""
-        self.known_at, self._heard = at, time.monotonic()
+        self.known_at, self._known_monotonic = at, time.monotonic()
 
     def is_right(self) -> bool:
         """Return True if this machine's clock is right within a day; log it if not."""
-        drift_s = time.time() - self.known_at - (time.monotonic() - self._heard)
+        drift_s = time.time() - self.known_at - (time.monotonic() - self._known_monotonic)
         if abs(drift_s) <= DAY_S:
             return True
         _log.error("the clock is wrong; nothing is deleted or given up", extra=about(drift_s=round(drift_s)))

@@ -129,7 +129,7 @@ class GeneratedPicture:
 
     picture: Picture
     snapshot: bytes = field(repr=False)
-    film: Timelapse = field(repr=False)
+    timelapse: Timelapse = field(repr=False)
     """Timelapse; of a resumed picture, from the resumption on."""
     paint_s: float
     step_s: float
@@ -154,8 +154,8 @@ class Executor(Protocol):
     workers: int
     """Number of pictures generated at once."""
 
-    async def paint(self, work: Work, on_news: Callable[[ProgressUpdate], None]) -> Outcome:
-        """Generate one picture; `on_news` is called on the event loop.
+    async def generate(self, work: Work, on_progress: Callable[[ProgressUpdate], None]) -> Outcome:
+        """Generate one picture; `on_progress` is called on the event loop.
 
         Raises:
             GeneratorError: raised by the dream.

@@ -36,8 +36,8 @@ def files_of(name: str, perceptors: Sequence[str] | None = None) -> tuple[Source
     if name in PERCEPTORS:
         return (PERCEPTORS[name],)
     entry = find_set(name)
-    judges = entry.perceptors if perceptors is None else perceptors
-    return (entry.vqgan, *(find_perceptor(evaluate) for evaluate in judges))
+    clips = entry.perceptors if perceptors is None else perceptors
+    return (entry.vqgan, *(find_perceptor(clip) for clip in clips))
 
 
 def fetch(

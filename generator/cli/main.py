@@ -26,7 +26,7 @@ from generator.cli.arguments import (
 )
 from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
 from generator.cli.outputs import Outputs, free, plan_outputs
-from generator.cli.run import Console, paint
+from generator.cli.run import Console, run
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.files import format_of
 from generator.prompts import explain_story, is_plain
@@ -133,10 +133,10 @@ def _again(options: argparse.Namespace, given_load: Load | None) -> int:
 
     with as_many_threads(then.threads if models.device.type == "cpu" else 0):
         dream = Dream(recipe.request, models, cutouts_at_once=then.cutouts_at_once or None)
-        voice = Console.of(options)
+        console = Console.of(options)
         for text in differences(recipe.made_with, dream.made_with):
-            voice.warn(text)
-        return _paint(dream, outputs, voice)
+            console.warn(text)
+        return _run(dream, outputs, console)
 
 
 def _resume(options: argparse.Namespace, load: Load) -> int:
@@ -150,14 +150,14 @@ def _resume(options: argparse.Namespace, load: Load) -> int:
     request = request_from_json(unpack(data).recipe)
     outputs = _outputs(options, request.prompt)
     models = load(request.models, options.device or "auto")
-    return _paint(Dream.resume(data, models), outputs, Console.of(options))
+    return _run(Dream.resume(data, models), outputs, Console.of(options))
 
 
 def _dream(
     request: GenerationRequest,
     models: Models,
     outputs: Outputs,
-    voice: Console,
+    console: Console,
     remarks: Sequence[str],
 ) -> int:
     """Start a dream and run it; remarks are shown only once no input error is possible any more."""
@@ -165,14 +165,14 @@ def _dream(
 
     dream = Dream(request, models)
     for text in remarks:
-        voice.remark(text)
-    return _paint(dream, outputs, voice)
+        console.remark(text)
+    return _run(dream, outputs, console)
 
 
-def _paint(dream: Dream, outputs: Outputs, voice: Console) -> int:
+def _run(dream: Dream, outputs: Outputs, console: Console) -> int:
     for text in dream.warnings:
-        voice.warn(text)
-    return DONE if paint(dream, outputs, voice) else STOPPED
+        console.warn(text)
+    return DONE if run(dream, outputs, console) else STOPPED
 
 
 def _own(options: argparse.Namespace, host: HostDefaults) -> OwnModels | None:

@@ -120,8 +120,8 @@ def channels_last_strides(weight: Tensor) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attention `[N, heads, L, C]` of queries `[N, heads, L, C]` to `M` keys and values `[N, heads, M, C]`."""
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
-        chances = (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)).softmax(dim=-1)
-        return cast(Tensor, chances.to(value.dtype) @ value)
+        attention = (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)).softmax(dim=-1)
+        return cast(Tensor, attention.to(value.dtype) @ value)
     return functional.scaled_dot_product_attention(query, key, value)
 
 

@@ -155,16 +155,16 @@ class Dream:
         if self.finished:
             return self.progress
         started = time.perf_counter()
-        chance = self._state.generator.get_state()
+        random_state = self._state.generator.get_state()
         while not run_or_oom(self._models.device, self._exact, self._improve):
             self._leave_graph()
-            self._state.generator.set_state(chance)
+            self._state.generator.set_state(random_state)
             if self._graphs.clear():
                 release_unused(self._models.device)
             elif not self._plan.narrow():
                 self._plan.shrink()
                 self._start(self.request)
-                chance = self._state.generator.get_state()
+                random_state = self._state.generator.get_state()
         self._ended_here = None
         if not self._tracker.advance(time.perf_counter() - started):
             self._go_full()

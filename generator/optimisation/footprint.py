@@ -65,7 +65,7 @@ def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device)
 
     targets = Targets.of_one([torch.eye(1, perceptor.dimension, device=device) for perceptor in perceptors])
 
-    def judged(count: int) -> int:
+    def held_for(count: int) -> int:
         image = torch.zeros(1, 3, 2 * vqgan.factor, 2 * vqgan.factor, device=device, requires_grad=True)
         guidance = ClipGuidance(perceptors, Settings(cutouts=count))
         cutouts = guidance.draw(0, image, torch.Generator(device).manual_seed(0))
@@ -74,7 +74,7 @@ def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device)
     fixed, per_pixel, per_square = _parabola(
         [height * width * vqgan.factor**2 for height, width in _GRIDS], [decoded(grid) for grid in _GRIDS]
     )
-    few, many = (judged(count) for count in _COUNTS)
+    few, many = (held_for(count) for count in _COUNTS)
     per_cutout = (many - few) / (_COUNTS[1] - _COUNTS[0])
     fixed += max(0.0, few - per_cutout * _COUNTS[0]) + (_GPU_WORKSPACE_BYTES if device.type == "cuda" else 0)
     return MemoryModel(fixed, per_pixel, per_square, per_cutout)

@@ -50,7 +50,7 @@ def start_latent(
         return _varied(vqgan, latent, request.settings.variation, generator)
     if start == "random":
         return _random_codes(vqgan, size.height // vqgan.factor, size.width // vqgan.factor, generator)
-    return vqgan.encode(_PAINTERS[start](size, generator))
+    return vqgan.encode(_PATTERNS[start](size, generator))
 
 
 @torch.no_grad()
@@ -142,7 +142,7 @@ def _fractal(size: Size, generator: torch.Generator) -> Tensor:
     return total / total.amax(dim=(2, 3), keepdim=True)
 
 
-_PAINTERS: Mapping[str, Callable[[Size, torch.Generator], Tensor]] = {
+_PATTERNS: Mapping[str, Callable[[Size, torch.Generator], Tensor]] = {
     "pixels": _pixel_noise,
     "gradient": _gradient,
     "fractal": _fractal,

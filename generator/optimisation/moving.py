@@ -25,7 +25,7 @@ def moved_to(models: Models, snapshot: bytes) -> bytes:
         return snapshot
     try:
         seed = request_from_json(data.recipe).settings.seed + int(data.facts["step"])
-        chance = torch.Generator(device).manual_seed(seed).get_state()
+        random_state = torch.Generator(device).manual_seed(seed).get_state()
         changes: dict[str, Any] = {
             "device": device.type,
             "fitting": {**data.facts["fitting"], "moved": True},
@@ -33,5 +33,5 @@ def moved_to(models: Models, snapshot: bytes) -> bytes:
         }
     except (KeyError, ValueError, TypeError) as exc:
         raise damaged(exc) from exc
-    facts, tensors = {**data.facts, **changes}, {**data.tensors, "random": chance}
+    facts, tensors = {**data.facts, **changes}, {**data.tensors, "random": random_state}
     return pack(data._replace(facts=facts, tensors=tensors))

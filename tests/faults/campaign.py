@@ -67,7 +67,7 @@ class Scene:
     bot: BotProcess
     people: Crowd
     plan: Plan
-    chance: random.Random
+    rng: random.Random
     environment: dict[str, str] = field(default_factory=dict)
     """Environment variables of the process, in addition to those of the plan."""
 
@@ -123,9 +123,9 @@ class Scene:
     async def account(self) -> Account:
         """Stop the process and ask the ledger."""
         status = await self.bot.stop()
-        painter = undisturbed.starter if self.plan.starter else undisturbed.quick
+        expected = undisturbed.starter if self.plan.starter else undisturbed.quick
         ledger = Ledger(self.people, self.bot.folder, self.bot.log)
-        found = await asyncio.to_thread(lambda: ledger.account(painter()))
+        found = await asyncio.to_thread(lambda: ledger.account(expected()))
         if status != 0:
             found.broken.append(f"the exit status was {status}")
         found.broken += self.fake.problems()
@@ -150,11 +150,11 @@ def unexpected(lines: list[str]) -> list[str]:
 async def scene(plan: Plan, folder: Path, *, host: str = "127.0.0.1") -> AsyncIterator[Scene]:
     """A world with people, and a process that is not started yet; at the end nothing is left running."""
     folder.mkdir(parents=True, exist_ok=True)
-    chance = random.Random(plan.seed)
+    rng = random.Random(plan.seed)
     async with FakeDiscord(host=host) as fake:
         bot = BotProcess(fake, folder, CONFIG, STARTER if plan.starter else QUICK)
         people = Crowd(fake, plan.taste, random.Random(plan.seed + 1), guilds=plan.guilds)
         try:
-            yield Scene(fake, bot, people, plan, chance)
+            yield Scene(fake, bot, people, plan, rng)
         finally:
             await bot.close()

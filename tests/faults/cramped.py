@@ -63,12 +63,12 @@ async def main() -> None:
             resource.setrlimit(resource.RLIMIT_AS, FREE)
         try:
             work = Work(job_id=number, request=REQUEST, parent=None, snapshot=None)
-            painted = await executor.paint(work, lambda _: None)
-            assert isinstance(painted, GeneratedPicture)
-            outcome = hashlib.sha256(painted.picture.image.tobytes()).hexdigest()
+            outcome = await executor.generate(work, lambda _: None)
+            assert isinstance(outcome, GeneratedPicture)
+            reported = hashlib.sha256(outcome.picture.image.tobytes()).hexdigest()
         except GeneratorError as exc:
-            outcome = f"{type(exc).__name__}: {exc}"
-        sys.stdout.write(json.dumps(outcome) + "\n")
+            reported = f"{type(exc).__name__}: {exc}"
+        sys.stdout.write(json.dumps(reported) + "\n")
     sys.stdout.write(json.dumps(executor.deaths) + "\n")
     await executor.close()
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.discord_fake import FakeDiscord, Guild, Interaction, Member, Message, NotConnected
 
-PATIENCE_S = 4.0
+TIMEOUT_S = 4.0
 """Time after which a person believes that no answer will come."""
 WORDS = ("a red apple", "a blue cat", "a castle at night | fog:0.5", "a green tree", "two yellow stars")
 _BUTTON = re.compile(r"reverie:([a-z]+):(\d+):\d")
@@ -42,7 +42,7 @@ ORDERS = (Kind.IMAGINE, Kind.AGAIN, Kind.VARY, Kind.CONTINUE)
 
 
 @dataclass(frozen=True)
-class Deed:
+class Action:
     """One thing that a person did; `job_id` is the job that it was done to, where there is one."""
 
     kind: Kind
@@ -90,16 +90,16 @@ class Crowd:
         deeds: all that they did, in order.
     """
 
-    def __init__(self, fake: FakeDiscord, taste: Taste, chance: random.Random, *, guilds: int = 3) -> None:
-        self._fake, self._taste, self._chance = fake, taste, chance
-        self.deeds: list[Deed] = []
+    def __init__(self, fake: FakeDiscord, taste: Taste, rng: random.Random, *, guilds: int = 3) -> None:
+        self._fake, self._taste, self._rng = fake, taste, rng
+        self.actions: list[Action] = []
         self.guilds: list[Guild] = []
         for number in range(guilds):
             guild = fake.world.add_guild(f"server {number}")
             for name in ("pictures", "elsewhere"):
                 guild.add_channel(name)
             for name in ("ann", "ben", "cleo"):
-                guild.add_member(f"{name}-{number}", locale=chance.choice(["en-US", "de"]))
+                guild.add_member(f"{name}-{number}", locale=rng.choice(["en-US", "de"]))
             self.guilds.append(guild)
 
     async def live(self) -> None:
@@ -107,27 +107,27 @@ class Crowd:
         while True:
             with suppress(NotConnected):
                 await self.act()
-            await asyncio.sleep(self._chance.uniform(*self._taste.pause_s))
+            await asyncio.sleep(self._rng.uniform(*self._taste.pause_s))
 
-    async def act(self, kind: Kind | None = None) -> Deed | None:
+    async def act(self, kind: Kind | None = None) -> Action | None:
         """Do one thing, of that kind where it is given; None where there is nothing to do it to."""
         if kind is None:
-            kind = self._chance.choices(list(self._taste.weights), list(self._taste.weights.values()))[0]
-        guild = self._chance.choice(self.guilds)
-        member = self._chance.choice(guild.members)
+            kind = self._rng.choices(list(self._taste.weights), list(self._taste.weights.values()))[0]
+        guild = self._rng.choice(self.guilds)
+        member = self._rng.choice(guild.members)
         if kind in ORDERS and len(self.waiting()) >= self._taste.most_waiting:
             return None
-        deeds: dict[Kind, Callable[[Guild, Member], Awaitable[Deed | None]]] = {
+        actions: dict[Kind, Callable[[Guild, Member], Awaitable[Action | None]]] = {
             Kind.IMAGINE: self._imagine, Kind.DELETE: self._delete, Kind.FORGET: self._forget, Kind.LOOK: self._look,
         }  # fmt: skip
-        if kind in deeds:
-            return await deeds[kind](guild, member)
+        if kind in actions:
+            return await actions[kind](guild, member)
         return await self._press(kind)
 
     @property
     def forgotten(self) -> set[int]:
         """The people who wanted all of theirs deleted."""
-        return {deed.member.id for deed in self.deeds if deed.kind is Kind.FORGET}
+        return {action.member.id for action in self.actions if action.kind is Kind.FORGET}
 
     def waiting(self) -> list[Message]:
         """The messages of jobs that are waiting or running, as people see it."""
@@ -137,45 +137,45 @@ class Crowd:
         """All that everybody sees, in all channels."""
         return [item for guild in self.guilds for channel in guild.channels for item in channel.visible()]
 
-    async def _imagine(self, guild: Guild, member: Member) -> Deed:
-        chance, taste = self._chance, self._taste
+    async def _imagine(self, guild: Guild, member: Member) -> Action:
+        rng, taste = self._rng, self._taste
         options: dict[str, Any] = dict(taste.options) | {
-            "steps": chance.randint(*taste.steps),
-            "seed": chance.randrange(2**31),
+            "steps": rng.randint(*taste.steps),
+            "seed": rng.randrange(2**31),
         }
-        if chance.random() < 0.3:
-            options["count"] = chance.randint(2, 4)
-        if chance.random() < 0.15:
+        if rng.random() < 0.3:
+            options["count"] = rng.randint(2, 4)
+        if rng.random() < 0.15:
             options["timelapse"] = True
-        channel = chance.choice(guild.channels)
-        prompt = chance.choice(WORDS)
+        channel = rng.choice(guild.channels)
+        prompt = rng.choice(WORDS)
         typed = await self._fake.type_command(channel, member, "imagine", prompt=prompt, **options)
-        return await self._noted(Deed(Kind.IMAGINE, member, typed))
+        return await self._noted(Action(Kind.IMAGINE, member, typed))
 
-    async def _press(self, kind: Kind) -> Deed | None:
+    async def _press(self, kind: Kind) -> Action | None:
         """Press that button below some message that has one; whoever asked for the picture presses it."""
         found = [item for item in self.messages() if _has(item, kind)]
         if not found:
             return None
-        message = self._chance.choice(found)
+        message = self._rng.choice(found)
         member = self._owner(message)
         pressed = await self._fake.press(message, f"reverie:{kind.value}", member)
-        return await self._noted(Deed(kind, member, pressed, job_of(message)))
+        return await self._noted(Action(kind, member, pressed, job_of(message)))
 
-    async def _delete(self, guild: Guild, member: Member) -> Deed | None:
+    async def _delete(self, guild: Guild, member: Member) -> Action | None:
         found = [item for item in self.messages() if _has(item, Kind.DELETE)]
         if not found:
             return None
-        message = self._chance.choice(found)
+        message = self._rng.choice(found)
         member = self._owner(message)
         asked = await self._answered(await self._fake.press(message, "reverie:delete", member))
         sure = None if asked is None else asked.message
         if sure is None or not any(item.startswith("reverie:erase") for item in sure.custom_ids()):
             return None
         pressed = await self._fake.press(sure, "reverie:erase", member)
-        return await self._noted(Deed(Kind.DELETE, member, pressed, job_of(message)))
+        return await self._noted(Action(Kind.DELETE, member, pressed, job_of(message)))
 
-    async def _forget(self, guild: Guild, member: Member) -> Deed | None:
+    async def _forget(self, guild: Guild, member: Member) -> Action | None:
         member = guild.members[-1]
         asked = await self._answered(await self._fake.type_command(guild.channels[0], member, "privacy"))
         for button in ("reverie-own:forget", "reverie-own:sure"):
@@ -184,27 +184,27 @@ class Crowd:
                 return None
             pressed = await self._fake.press(message, button, member)
             if button.endswith("sure"):
-                return await self._noted(Deed(Kind.FORGET, member, pressed))
+                return await self._noted(Action(Kind.FORGET, member, pressed))
             asked = await self._answered(pressed)
         return None
 
-    async def _look(self, guild: Guild, member: Member) -> Deed:
-        command = self._chance.choice(["queue", "gallery", "about"])
+    async def _look(self, guild: Guild, member: Member) -> Action:
+        command = self._rng.choice(["queue", "gallery", "about"])
         return await self._noted(
-            Deed(Kind.LOOK, member, await self._fake.type_command(guild.channels[0], member, command))
+            Action(Kind.LOOK, member, await self._fake.type_command(guild.channels[0], member, command))
         )
 
-    async def _noted(self, deed: Deed) -> Deed:
+    async def _noted(self, action: Action) -> Action:
         """Keep a deed, then wait for its answer as long as a person would."""
-        self.deeds.append(deed)
-        answered = await self._answered(deed.interaction)
-        if answered is not None and deed.kind in ORDERS and self._chance.random() < self._taste.token_dies:
-            deed.interaction.dead = True
-        return deed
+        self.actions.append(action)
+        answered = await self._answered(action.interaction)
+        if answered is not None and action.kind in ORDERS and self._rng.random() < self._taste.token_dies:
+            action.interaction.dead = True
+        return action
 
     async def _answered(self, interaction: Interaction) -> Interaction | None:
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 await interaction.done.wait()
         except TimeoutError:
             return None

@@ -31,7 +31,7 @@ class Moment(StrEnum):
 
     ACCEPTING = "accepting an order"
     QUEUEING = "answering with the place in the queue"
-    PAINTING = "painting"
+    GENERATING = "painting"
     SNAPSHOTTING = "writing a snapshot"
     SAVING = "saving a picture"
     POSTING = "uploading a picture"
@@ -77,11 +77,11 @@ class Campaign:
         return {moment: [kill for kill in self.kills if kill.moment is moment] for moment in Moment}
 
 
-def moments(count: int, chance: random.Random) -> list[Moment]:
+def moments(count: int, rng: random.Random) -> list[Moment]:
     """Draw this number of moments, all kinds equally often, in random order; the first is not part of a start."""
     all_of_them = list(Moment)
     drawn = [all_of_them[number % len(all_of_them)] for number in range(count)]
-    chance.shuffle(drawn)
+    rng.shuffle(drawn)
     first = next(place for place, moment in enumerate(drawn) if moment not in (Moment.STARTING, Moment.MIGRATING))
     drawn[0], drawn[first] = drawn[first], drawn[0]
     return drawn
@@ -91,7 +91,7 @@ async def run(plan: Plan, count: int, folder: Path, tell: Callable[[str], None] 
     """Kill the process so often, let everything come to rest, and ask the ledger."""
     done, began = Campaign(), time.monotonic()
     async with scene(plan, folder) as here:
-        for number, moment in enumerate(moments(count, here.chance), start=1):
+        for number, moment in enumerate(moments(count, here.rng), start=1):
             if moment in (Moment.STARTING, Moment.MIGRATING):
                 await _kill_start(here, moment, done)
             else:
@@ -120,23 +120,23 @@ async def _kill_start(here: Scene, moment: Moment, done: Campaign) -> None:
         # Its first sign of life in the database; the migration follows at once.
         log = database.with_name("reverie.db-wal")
         await _until(here, log.exists)
-        await asyncio.sleep(here.chance.uniform(0.0, 0.03))
+        await asyncio.sleep(here.rng.uniform(0.0, 0.03))
     else:
-        await asyncio.sleep(here.chance.uniform(0.3, 1.1) * usual_s)
+        await asyncio.sleep(here.rng.uniform(0.3, 1.1) * usual_s)
     assert here.bot.alive, f"the bot ended by itself:\n{''.join(here.bot.lines[-40:])}"
     await here.bot.kill()
 
 
 async def _reach(here: Scene, moment: Moment) -> None:
     """Wait until the process is about to do that, and a random little while longer."""
-    await asyncio.sleep(here.chance.uniform(0.0, here.plan.life_s))
-    lines, calls, deeds = len(here.bot.lines), len(here.fake.calls), len(here.people.deeds)
+    await asyncio.sleep(here.rng.uniform(0.0, here.plan.life_s))
+    lines, calls, actions = len(here.bot.lines), len(here.fake.calls), len(here.people.actions)
 
     def logged(text: str) -> bool:
         return any(text in line for line in here.bot.lines[lines:])
 
     def done(kinds: tuple[Kind, ...]) -> bool:
-        return any(deed.kind in kinds for deed in here.people.deeds[deeds:])
+        return any(action.kind in kinds for action in here.people.actions[actions:])
 
     def uploading() -> bool:
         return any(call.content_type == "multipart/form-data" for call in here.fake.calls[calls:])
@@ -152,7 +152,7 @@ async def _reach(here: Scene, moment: Moment) -> None:
     signs: dict[Moment, tuple[Callable[[], bool], float]] = {
         Moment.ACCEPTING: (lambda: done(ORDERS), 0.06),
         Moment.QUEUEING: (lambda: logged("job queued"), 0.03),
-        Moment.PAINTING: (lambda: logged("job running"), 1.0),
+        Moment.GENERATING: (lambda: logged("job running"), 1.0),
         Moment.SNAPSHOTTING: (fresh("snapshots"), 0.01),
         Moment.SAVING: (fresh("latents"), 0.02),
         Moment.POSTING: (lambda: logged("job posting") and uploading(), 0.03),
@@ -166,7 +166,7 @@ async def _reach(here: Scene, moment: Moment) -> None:
     provoking = asyncio.create_task(_provoke(here, provoked.get(moment, (Kind.IMAGINE,))))
     try:
         await _until(here, sign)
-        await asyncio.sleep(here.chance.uniform(0.0, jitter_s))
+        await asyncio.sleep(here.rng.uniform(0.0, jitter_s))
     finally:
         provoking.cancel()
         await asyncio.gather(provoking, return_exceptions=True)
@@ -174,7 +174,7 @@ async def _reach(here: Scene, moment: Moment) -> None:
 
 async def _provoke(here: Scene, kinds: tuple[Kind, ...]) -> None:
     """Have somebody do what the moment needs, as soon as it can be done; orders again and again."""
-    while await here.people.act(here.chance.choice(kinds)) is None or Kind.IMAGINE in kinds:
+    while await here.people.act(here.rng.choice(kinds)) is None or Kind.IMAGINE in kinds:
         await asyncio.sleep(0.05)
 
 
@@ -202,14 +202,14 @@ def _seen(here: Scene, moment: Moment) -> Kill:
     states = dict(here.select("SELECT id, state FROM jobs WHERE state IN ('queued', 'running', 'posting')"))
     painted = {job_id for job_id, state in states.items() if state == "running"}
     kept = {int(path.name.partition("-")[0]) for path in (here.bot.folder / "snapshots").glob("*/*-?.safetensors")}
-    orders = [deed for deed in here.people.deeds if deed.kind in ORDERS]
+    orders = [action for action in here.people.actions if action.kind in ORDERS]
     return Kill(
         moment=moment,
         states=dict(Counter(states.values())),
         snapshots=len(painted & kept),
         unnoted=len(posted_jobs(here.people) & states.keys()),
         half_written=len(list(here.bot.folder.rglob(".*.part"))),
-        unanswered=sum(deed.interaction.callback is None for deed in orders[-2:]),
+        unanswered=sum(action.interaction.callback is None for action in orders[-2:]),
     )
 
 

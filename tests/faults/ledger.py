@@ -20,7 +20,7 @@ from bot.store.rows import SELECT_JOB, SELECT_PICTURE, job_of, picture_of
 from generator import read_recipe, request_from_json
 from tests.discord_fake import Message
 from tests.faults import crowd
-from tests.faults.crowd import ORDERS, Crowd, Deed
+from tests.faults.crowd import ORDERS, Action, Crowd
 from tests.faults.undisturbed import Undisturbed
 
 LOADING = 128
@@ -69,13 +69,13 @@ class Ledger:
         for message in people.messages():
             if (job_id := crowd.job_of(message)) is not None:
                 self._shown[job_id].append(message)
-        self._orders: dict[int, Deed] = {}
+        self._orders: dict[int, Action] = {}
         self._interrupted = {int(found) for found in _WENT_ON.findall(log)}
 
     def account(self, undisturbed: Undisturbed) -> Account:
         """Everything, compared."""
         found = Account(interrupted=len(self._interrupted))
-        orders = [deed for deed in self._people.deeds if deed.kind in ORDERS]
+        orders = [action for action in self._people.actions if action.kind in ORDERS]
         acknowledged = self._acknowledged(orders, found)
         for job_id in sorted(acknowledged | self.jobs.keys()):
             ends = found.outcomes if job_id in acknowledged else found.unacknowledged
@@ -89,18 +89,18 @@ class Ledger:
             found.broken += self._compared(job, undisturbed, found)
         return found
 
-    def _acknowledged(self, orders: Iterable[Deed], found: Account) -> set[int]:
+    def _acknowledged(self, orders: Iterable[Action], found: Account) -> set[int]:
         """The jobs of orders whose answer reached Discord."""
         jobs: set[int] = set()
-        for deed in orders:
+        for action in orders:
             found.asked += 1
-            message = deed.interaction.message
-            job_id = None if message is None or deed.interaction.callback is None else crowd.job_of(message)
-            pressed = message is not None and deed.job_id == job_id
-            if job_id is not None and not pressed and not deed.interaction.ephemeral:
+            message = action.interaction.message
+            job_id = None if message is None or action.interaction.callback is None else crowd.job_of(message)
+            pressed = message is not None and action.job_id == job_id
+            if job_id is not None and not pressed and not action.interaction.ephemeral:
                 jobs.add(job_id)
-                self._orders[job_id] = deed
-            elif deed.interaction.ephemeral or deed.interaction.followups:
+                self._orders[job_id] = action
+            elif action.interaction.ephemeral or action.interaction.followups:
                 found.refused += 1
             else:
                 found.unanswered += 1
@@ -110,9 +110,9 @@ class Ledger:
 
     def _broken(self, acknowledged: set[int]) -> Iterator[str]:
         """The promises about jobs and messages that were not kept."""
-        deleted = {deed.job_id for deed in self._people.deeds if deed.kind is crowd.Kind.DELETE}
+        deleted = {action.job_id for action in self._people.actions if action.kind is crowd.Kind.DELETE}
         forgotten = self._people.forgotten
-        owners = {job_id: deed.member.id for job_id, deed in self._orders.items()}
+        owners = {job_id: action.member.id for job_id, action in self._orders.items()}
         for job in self.jobs.values():
             yield from self._job(job, job.id in acknowledged, job.id in deleted)
         for job_id in acknowledged - self.jobs.keys() - deleted:

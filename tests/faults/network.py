@@ -63,10 +63,10 @@ class Campaign:
     seconds: float = 0.0
 
 
-def ordeals(each: int, chance: random.Random) -> list[Ordeal]:
+def ordeals(each: int, rng: random.Random) -> list[Ordeal]:
     """Draw each kind of fault `each` times, in random order."""
     drawn = [ordeal for ordeal in Ordeal for _ in range(each)]
-    chance.shuffle(drawn)
+    rng.shuffle(drawn)
     return drawn
 
 
@@ -82,7 +82,7 @@ async def run(
         await here.start()
         async with here.busy(at_once=3):
             for number, ordeal in enumerate(drawn, start=1):
-                await asyncio.sleep(here.chance.uniform(0.0, 0.3))
+                await asyncio.sleep(here.rng.uniform(0.0, 0.3))
                 done.calls[ordeal] += await _inflict(here, ordeal, names, done)
                 done.happened[ordeal] += 1
                 tell(f"{number}/{len(drawn)} {ordeal.value}")
@@ -105,7 +105,7 @@ async def _inflict(here: Scene, ordeal: Ordeal, names: Path, done: Campaign) -> 
         names.write_text("", "utf-8")
         gateway.forget()
         here.fake.cut_all()
-        await asyncio.sleep(here.chance.uniform(0.5, 3.0))
+        await asyncio.sleep(here.rng.uniform(0.5, 3.0))
         names.write_text(HOST, "utf-8")
     elif ordeal is Ordeal.DROPPED:
         gateway.drop()
@@ -123,7 +123,7 @@ async def _inflict(here: Scene, ordeal: Ordeal, names: Path, done: Campaign) -> 
 
 async def _happen(here: Scene, ordeal: Ordeal) -> int:
     """Let something happen to the next call of some kind, or of any kind where none comes."""
-    for (method, path), patience_s in ((here.chance.choice(WHERE), HIT_S), (("*", "*"), ANY_S)):
+    for (method, path), patience_s in ((here.rng.choice(WHERE), HIT_S), (("*", "*"), ANY_S)):
         fault = _fault(here, ordeal, method, path)
         began = time.monotonic()
         while time.monotonic() < began + (HIT_S if fault.hits else patience_s) and fault.hits < (fault.times or 1):
@@ -136,14 +136,14 @@ async def _happen(here: Scene, ordeal: Ordeal) -> int:
 
 
 def _fault(here: Scene, ordeal: Ordeal, method: str, path: str) -> Fault:
-    faults, chance = here.fake.faults, here.chance
-    times = chance.randint(1, 3)
+    faults, rng = here.fake.faults, here.rng
+    times = rng.randint(1, 3)
     if ordeal in STATUSES:
         return faults.refuse(method, path, STATUSES[ordeal], times=times)
     if ordeal is Ordeal.SLOW:
-        return faults.slow(method, path, chance.uniform(0.5, 5.0), times=times)
+        return faults.slow(method, path, rng.uniform(0.5, 5.0), times=times)
     if ordeal is Ordeal.LIMITED:
-        return faults.limit(method, path, round(chance.uniform(0.2, 2.0), 2), times=times)
+        return faults.limit(method, path, round(rng.uniform(0.2, 2.0), 2), times=times)
     if ordeal is Ordeal.LIMITED_BLINDLY:
         return faults.limit(method, path, None, by_proxy=True, times=times)
     return faults.cut(method, path, CUTS[ordeal], uploads=ordeal is Ordeal.CUT_DURING)

@@ -65,7 +65,7 @@ class SlowDreamer(FakeDreamer):
         super().__init__()
         self._clock, self._until, self._changed = clock, BEGIN, threading.Condition()
 
-    def paint_until(self, at: float) -> None:
+    def generate_until(self, at: float) -> None:
         with self._changed:
             self._until = at
             self._changed.notify_all()
@@ -108,14 +108,14 @@ class Day:
 
     async def run(self) -> None:
         for at, guild, person in self.arrivals():
-            self.engine.paint_until(at)
+            self.engine.generate_until(at)
             while self.clock.time() < at:
                 if await self.serve():
                     await asyncio.sleep(0.002)
                 else:
                     self.clock.skip(at - self.clock.time())
             await self.ask(requester(10 * guild + person, guild_id=guild))
-        self.engine.paint_until(math.inf)
+        self.engine.generate_until(math.inf)
         while await self.serve():
             await asyncio.sleep(0.002)
 
@@ -168,7 +168,7 @@ async def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     await bench.start()
     await bench.service.guilds.set_retention(requester(guild_id=BUSY, manages=True), 1)
     yield Day(bench, clock, engine, random.Random(4))
-    engine.paint_until(math.inf)
+    engine.generate_until(math.inf)
     await bench.service.close()
 
 

@@ -65,7 +65,7 @@ SPOILT: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", SPOILT)
-def test_a_spoilt_configuration_is_refused_with_a_sentence(
+def test_an_invalid_configuration_is_refused_with_a_message(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "a-secret-that-nobody-may-read")
@@ -141,7 +141,7 @@ def test_no_flipped_bit_of_a_snapshot_goes_unnoticed_and_no_cut() -> None:
             unpack(whole[:end])
 
 
-async def test_a_job_whose_snapshot_is_spoilt_is_painted_from_its_beginning(bench: RealService) -> None:
+async def test_a_job_with_a_corrupt_snapshot_starts_again(bench: RealService) -> None:
     bench.engine.step_s = 0.01
     job = await bench.imagine(steps=200)
 

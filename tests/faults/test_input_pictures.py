@@ -29,7 +29,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench: RealService, name: str) -> None:
+async def test_a_hostile_picture_is_used_or_refused_and_blocks_no_one(bench: RealService, name: str) -> None:
     data = FILES[name]()
 
     async def attach() -> str:
@@ -81,7 +81,7 @@ def test_a_file_that_ends_anywhere_is_read_or_refused(file_format: str) -> None:
     assert sum(outcomes.values()) == len(data)
 
 
-def test_whatever_is_read_is_small_afterwards() -> None:
+def test_every_accepted_picture_is_small_afterwards() -> None:
     with Image.open(BytesIO(normalise(FILES["jpeg of 16 megapixels"]()))) as picture:
         assert picture.width * picture.height <= KEPT_PIXELS
 

@@ -124,7 +124,7 @@ async def test_a_full_disk_at_every_single_write_loses_nothing(machine: Machine,
     await settled(machine, sweep)
 
 
-async def test_the_sign_of_life_comes_back_when_there_is_room_again(machine: Machine, disk: SmallDisk) -> None:
+async def test_the_heartbeat_returns_once_the_disk_has_space(machine: Machine, disk: SmallDisk) -> None:
     pulse = disk.inside / "pulse.json"
     await machine.fake.until(pulse.is_file)
     disk.leave(0)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="denies memory as Linux does")
-async def test_the_starter_survives_without_any_memory_and_paints_the_same_when_it_is_there_again() -> None:
+async def test_the_starter_survives_lack_of_memory_and_gives_the_same_picture_afterwards() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.faults.cramped"),
         cwd=ROOT,

@@ -32,7 +32,7 @@ def test_faults_of_the_network_are_counted_by_kind() -> None:
     assert figures["happened"] == {"DNS fails, all connections cut": 2} and figures["account"]["asked"] == 3
 
 
-def test_a_broken_promise_is_told() -> None:
+def test_a_broken_promise_is_reported() -> None:
     assert report.in_words(Account())[-1] == "Every promise was kept."
     assert report.in_words(Account(broken=["job 1 never ended"]))[-1] == "BROKEN: job 1 never ended"
     ends = report.outcome_rows(Account(outcomes=Counter(done=2, failed=1)))

@@ -127,7 +127,7 @@ async def test_no_command_reaches_a_job_of_another_server(cast: Cast, who: str) 
 
 
 @pytest.mark.parametrize("who", ["bob", "eve", "host", "ann elsewhere"])
-async def test_what_admins_decide_nobody_else_does(cast: Cast, who: str) -> None:
+async def test_only_admins_can_use_admin_commands(cast: Cast, who: str) -> None:
     commands: dict[str, dict[str, object]] = {
         "pause": {}, "resume": {}, "clear": {}, "limits set": {"name": "steps", "value": 1},
         "blocklist list": {}, "blocklist add": {"rule": "a"}, "blocklist remove": {"rule": "a"},
@@ -181,7 +181,7 @@ async def test_odd_custom_ids_end_in_a_sentence_or_in_nothing(cast: Cast) -> Non
 
 @given(st.text(max_size=100) | st.from_regex(r"reverie:[a-z]{1,14}:\d{0,20}:\d{0,2}", fullmatch=True))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-def test_what_a_custom_id_says_fits_the_database_or_is_not_ours(custom_id: str) -> None:
+def test_a_custom_id_has_valid_numbers_or_is_ignored(custom_id: str) -> None:
     found = JobButton.__discord_ui_compiled_template__.fullmatch(custom_id)
     if found is not None:
         assert 0 <= int(found["job"]) < 2**63 and 0 <= int(found["number"]) <= 9

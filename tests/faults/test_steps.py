@@ -36,7 +36,7 @@ async def test_a_step_of_many_lines_is_found() -> None:
         await in_short_steps(work())
 
 
-async def test_the_same_on_other_threads_or_in_many_steps_keeps_nobody() -> None:
+async def test_the_same_on_other_threads_or_in_many_steps_blocks_no_one() -> None:
     assert await in_short_steps(asyncio.to_thread(normalise, PICTURE))
     await in_short_steps(asyncio.to_thread(long))
 

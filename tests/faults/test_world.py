@@ -78,10 +78,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-Deed = Callable[[], Awaitable[None]]
+Action = Callable[[], Awaitable[None]]
 
 
-async def while_waiting(world: World, change: Deed) -> Message:
+async def while_waiting(world: World, change: Action) -> Message:
     """Make the change while the job waits behind another one."""
     world.engine.open.clear()
     await world.ask(world.elsewhere)
@@ -91,7 +91,7 @@ async def while_waiting(world: World, change: Deed) -> Message:
     return message
 
 
-async def while_painting(world: World, change: Deed) -> Message:
+async def while_running(world: World, change: Action) -> Message:
     """Make the change while the job is running."""
     await world.ask(world.elsewhere)
     await world.ended(1)
@@ -103,7 +103,7 @@ async def while_painting(world: World, change: Deed) -> Message:
     return message
 
 
-async def while_posting(world: World, change: Deed) -> Message:
+async def while_posting(world: World, change: Action) -> Message:
     """Make the change while the picture is on its way to Discord."""
     await world.ask(world.elsewhere)
     await world.ended(1)
@@ -116,13 +116,13 @@ async def while_posting(world: World, change: Deed) -> Message:
     return message
 
 
-PHASES = (while_waiting, while_painting, while_posting)
+PHASES = (while_waiting, while_running, while_posting)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.__name__)
 async def test_a_job_ends_with_a_reason_or_is_delivered_once(
-    world: World, phase: Callable[[World, Deed], Awaitable[Message]], change: Change
+    world: World, phase: Callable[[World, Action], Awaitable[Message]], change: Change
 ) -> None:
     if change.in_thread:
         world.use_thread()

@@ -20,7 +20,7 @@ async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
         yield live
 
 
-async def painted_in_both(live: ClientOnLoopback) -> Guild:
+async def job_in_both(live: ClientOnLoopback) -> Guild:
     """Start, make a picture in the server and one in another, stop; returns the other."""
     other = live.fake.world.add_guild("Other")
     channel, ben = other.add_channel(), other.add_member("ben")
@@ -47,7 +47,7 @@ async def known(live: ClientOnLoopback) -> set[int]:
 async def test_a_server_that_removed_the_bot_while_it_was_off_is_forgotten_at_the_next_start(
     live: ClientOnLoopback,
 ) -> None:
-    other = await painted_in_both(live)
+    other = await job_in_both(live)
     del live.fake.world.guilds[other.id]
     await live.start()
 
@@ -63,7 +63,7 @@ async def test_a_server_that_removed_the_bot_while_it_was_off_is_forgotten_at_th
 
 
 async def test_a_server_that_discord_cannot_say_anything_of_is_kept(live: ClientOnLoopback) -> None:
-    other = await painted_in_both(live)
+    other = await job_in_both(live)
     del live.fake.world.guilds[other.id]
     refused = live.fake.faults.refuse("GET", f"/guilds/{other.id}", 503, times=None)
     await live.start()
@@ -74,7 +74,7 @@ async def test_a_server_that_discord_cannot_say_anything_of_is_kept(live: Client
 
 
 async def test_servers_that_an_outage_hides_are_neither_asked_for_nor_forgotten(live: ClientOnLoopback) -> None:
-    other = await painted_in_both(live)
+    other = await job_in_both(live)
     live.fake.gateway.hidden.add(other.id)
     await live.start()
     await live.fake.until(lambda: live.client.is_ready())
@@ -85,7 +85,7 @@ async def test_servers_that_an_outage_hides_are_neither_asked_for_nor_forgotten(
 
 
 async def test_with_the_token_of_another_application_nothing_is_forgotten(live: ClientOnLoopback) -> None:
-    other = await painted_in_both(live)
+    other = await job_in_both(live)
     del live.fake.world.guilds[other.id]
     live.fake.world.application_id += 1
     await live.start()

@@ -15,12 +15,12 @@ class Undisturbed:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.painted = lru_cache(maxsize=None)(self._painted)
+        self.generated = lru_cache(maxsize=None)(self._generate)
         """The file of a request's picture and its last snapshot, given that of its parent."""
 
     def files(self, request: GenerationRequest) -> set[bytes]:
         """The files that may come out."""
-        return {self.painted(request, latent)[0] for latent in self._latents(request.parent)}
+        return {self.generated(request, latent)[0] for latent in self._latents(request.parent)}
 
     def _latents(self, request: GenerationRequest | None) -> set[bytes | None]:
         """Return the possible starts of a child; None is one, as its parent may be deleted before the child's turn.
@@ -29,9 +29,9 @@ class Undisturbed:
         """
         if request is None or not isinstance(self._engine, FakeDreamer):
             return {None}
-        return {None, *(self.painted(request, latent)[1] for latent in self._latents(request.parent))}
+        return {None, *(self.generated(request, latent)[1] for latent in self._latents(request.parent))}
 
-    def _painted(self, request: GenerationRequest, parent: bytes | None) -> tuple[bytes, bytes]:
+    def _generate(self, request: GenerationRequest, parent: bytes | None) -> tuple[bytes, bytes]:
         dream = self._engine.begin(request, parent)
         while not dream.finished:
             dream.step()

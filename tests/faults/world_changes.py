@@ -31,7 +31,7 @@ class Outcome(Enum):
     """Nothing is kept of it, as the bot was removed from the server."""
 
 
-Deed = Callable[[ClientOnLoopback, Channel], Awaitable[None]]
+Action = Callable[[ClientOnLoopback, Channel], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Change:
 
     name: str
     outcome: Outcome
-    do: Deed
-    undo: Deed | None = None
+    do: Action
+    undo: Action | None = None
     in_thread: bool = False
 
 

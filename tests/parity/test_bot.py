@@ -106,7 +106,7 @@ def test_every_stored_message_of_the_generator_is_still_translated() -> None:
     assert [message.key for message in SAID_BY_GENERATOR if PLACEHOLDER.search(message.said("de"))] == []
 
 
-async def test_what_was_under_way_is_taken_up_and_finished(bench: RealService) -> None:
+async def test_unfinished_jobs_are_resumed_and_finished(bench: RealService) -> None:
     service = bench.service
     for job_id in (RUNNING, UPSCALED, AGAIN):
         await bench.reaches(job_id, JobState.POSTING)
@@ -136,7 +136,7 @@ async def test_finished_pictures_are_shown_gone_on_from_and_deleted(bench: RealS
         await service.archive.file(requester(), 1, 1, limit_bytes=10**7)
 
 
-async def test_what_admins_set_still_holds(bench: RealService) -> None:
+async def test_admin_settings_still_apply(bench: RealService) -> None:
     service = bench.service
     own = await service.guilds.limits(GUILD)
     assert (own.steps, own.count, own.priority, own.cutouts) == (300, 2, 1, 48)
@@ -158,7 +158,7 @@ def test_every_key_of_config_yaml_is_read() -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_a_button_below_an_old_message_finds_its_job_and_its_deed(action: str) -> None:
+async def test_a_button_below_an_old_message_finds_its_job_and_action(action: str) -> None:
     custom_id = f"reverie:{action}:123456789012345678:4"
     match = JobButton.__discord_ui_compiled_template__.fullmatch(custom_id)
     assert match is not None

@@ -41,7 +41,7 @@ async def blend(
     settings = {name: value for name, value in (("size", size), ("steps", steps)) if value is not None}
 
     async def order(requester: Requester) -> SubmittedJob:
-        async with interaction.client.room.hold(len(given)):
+        async with interaction.client.slots.hold(len(given)):
             images = [ImageInput(data=await read(interaction, item, "picture")) for item in given]
             spec = JobSpec(prompt=prompt, settings=settings, image_prompts=tuple(images), origin=Origin.BLEND)
             return await interaction.client.service.submissions.submit(requester, spec)

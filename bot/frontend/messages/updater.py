@@ -68,7 +68,7 @@ class TrackedMessage:
     marks: tuple[object, ...] | None = None
     wrong: bool = False
     """While waiting: the time shown is known to be wrong and will be corrected soon."""
-    told_end_at: float = _NEVER
+    shown_end_at: float = _NEVER
     """While running: the expected end (`time.time`) last shown to the waiting jobs."""
 
     @property
@@ -185,7 +185,7 @@ class MessageUpdater:
             elif view.job.state is JobState.POSTING:
                 await self._deliver(track, view.job)
             elif view.job.state.ended:
-                await self._tell(track, view)
+                await self._show_end(track, view)
             else:
                 await self._progress(track, view, hurry)
         except Exception as exc:  # An editor must survive any error of one message.
@@ -195,8 +195,8 @@ class MessageUpdater:
 
     async def _progress(self, track: TrackedMessage, view: JobView, hurry: bool) -> None:
         begun = track.waits and view.job.state is not JobState.QUEUED
-        if begun or (view.due_at is not None and _shifted(track.told_end_at, view.due_at)):
-            track.waits, track.told_end_at = False, view.due_at or _NEVER
+        if begun or (view.due_at is not None and _shifted(track.shown_end_at, view.due_at)):
+            track.waits, track.shown_end_at = False, view.due_at or _NEVER
             self._places_moved(wrong=not begun)
         if not hurry and not self._is_time(track, view):
             return
@@ -243,7 +243,7 @@ class MessageUpdater:
             if done:
                 self._forget(track)
 
-    async def _tell(self, track: TrackedMessage, view: JobView) -> None:
+    async def _show_end(self, track: TrackedMessage, view: JobView) -> None:
         """Show in the job's message that it ended without a picture, and why."""
         job = view.job
         if not job.told:
@@ -253,8 +253,8 @@ class MessageUpdater:
                 if fault_of(exc) is Fault.PASSING and track.tries < MAX_TRIES:
                     self._later(track, exc)
                     return
-                _log.info("nobody can be told: %r", exc, extra=about(job=job.id))
-            await self._app.service.post.told(job.id)
+                _log.info("the end of a job could not be shown: %r", exc, extra=about(job=job.id))
+            await self._app.service.post.mark_told(job.id)
         self._forget(track)
 
     def _places_moved(self, *, wrong: bool = False) -> None:
@@ -285,9 +285,9 @@ class MessageUpdater:
         return track.interaction
 
 
-def _shifted(told_at: float, end_at: float) -> bool:
+def _shifted(shown_at: float, end_at: float) -> bool:
     """True if a job's end moved far enough from the time shown to update the waiting jobs."""
-    return abs(end_at - told_at) > max(SHIFT_S, SHIFT * (end_at - time.time()))
+    return abs(end_at - shown_at) > max(SHIFT_S, SHIFT * (end_at - time.time()))
 
 
 async def _happens(event: asyncio.Event, within_s: float) -> bool:

@@ -48,7 +48,7 @@ async def test_a_picture_goes_without_its_attached_pictures_where_they_are_too_l
         read_recipe(file.data)
 
 
-async def test_a_whole_recipe_goes_where_there_is_room_and_nothing_is_said(live: ClientOnLoopback) -> None:
+async def test_a_full_recipe_that_fits_is_posted_without_a_note(live: ClientOnLoopback) -> None:
     message = await posted(live)
     assert len(read_recipe(message.attachments[0].data).request.images) == 1
     assert "too large" not in text_of(message)
@@ -67,7 +67,7 @@ async def test_recipe_gives_a_smaller_form_and_says_so(live: ClientOnLoopback) -
         assert recipe["images"] == {} and recipe["request"]["prompt"] == "a red apple"
 
 
-async def test_a_film_carries_no_attached_pictures_and_goes_beside_the_picture(live: ClientOnLoopback) -> None:
+async def test_a_timelapse_has_no_attached_pictures_and_is_saved_next_to_the_picture(live: ClientOnLoopback) -> None:
     live.engine.step_s = 0.05
     message = await posted(live, timelapse=True, steps=12)
     picture, film = message.attachments
@@ -76,7 +76,7 @@ async def test_a_film_carries_no_attached_pictures_and_goes_beside_the_picture(l
         read_recipe(film.data)
 
 
-async def test_a_timelapse_that_has_no_room_is_refused_with_a_sentence(live: ClientOnLoopback) -> None:
+async def test_a_timelapse_that_is_too_large_is_refused_with_a_message(live: ClientOnLoopback) -> None:
     await live.imagine(timelapse=True)
     await live.ended(1)
     (message,) = live.channel.visible()
@@ -107,7 +107,7 @@ async def test_a_persons_larger_limit_holds_for_what_answers_them(live: ClientOn
     assert "too large" not in text_of(message)
 
 
-async def test_where_the_persons_limit_ends_the_servers_holds(live: ClientOnLoopback) -> None:
+async def test_the_servers_limit_applies_where_the_persons_ends(live: ClientOnLoopback) -> None:
     live.fake.desk.file_bytes = 20 * 2**20
     live.engine.open.clear()
     given = {name: Upload("grain.png", grainy(1_000)) for name in ("first", "second", "third", "fourth")}
@@ -121,7 +121,7 @@ async def test_where_the_persons_limit_ends_the_servers_holds(live: ClientOnLoop
     assert "leaves out the attached pictures" in text_of(message)
 
 
-async def test_an_export_says_how_many_files_had_no_room(live: ClientOnLoopback) -> None:
+async def test_an_export_says_how_many_files_did_not_fit(live: ClientOnLoopback) -> None:
     live.fake.desk.file_bytes = SMALL
     await posted(live)
     begun = await (await live.fake.type_command(live.channel, live.ann, "privacy")).answered()

@@ -101,7 +101,7 @@ def test_a_recorded_pass_gives_the_scores_of_the_whole(prior: Prior) -> None:
     assert (recorder.recorded, recorder.replayed) == (1, 64)
 
 
-def test_recorded_draws_have_the_chances_of_the_scores(prior: Prior) -> None:
+def test_recorded_draws_follow_the_probabilities_of_the_scores(prior: Prior) -> None:
     network = prior.network
     condition = condition_of(network, 1).expand(4096, -1, -1)
     sampler = CodeSampler(network, 4096, 1.0, 4, Repeating())

@@ -37,10 +37,10 @@ def test_more_cutouts_keep_what_was_estimated(ensemble: Models, make_request: ob
     image = torch.zeros(1, 3, 32, 32, requires_grad=True)
     peaks = []
     for count in (4, 12):
-        judges = ClipGuidance(ensemble.perceptors, Settings(cutouts=count))
-        chances = judges.draw(1, image, torch.Generator())
+        guidance = ClipGuidance(ensemble.perceptors, Settings(cutouts=count))
+        cutouts = guidance.draw(1, image, torch.Generator())
         targets = targets_of(make_request(), ensemble.perceptors)[0]  # type: ignore[operator]
-        peaks.append(kept_by(lambda: judges.evaluate(image, chances, targets).loss, own(ensemble)).peak)  # noqa: B023
+        peaks.append(kept_by(lambda: guidance.evaluate(image, cutouts, targets).loss, own(ensemble)).peak)  # noqa: B023
     assert (peaks[1] - peaks[0]) / 8 == pytest.approx(estimate.per_cutout, rel=0.1)
 
 

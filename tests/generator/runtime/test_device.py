@@ -90,7 +90,7 @@ def test_libraries_below_torch_run_out_of_memory_in_their_own_words(said: str) -
     ],
     ids=str,
 )
-def test_a_machine_without_memory_is_told_in_one_sentence(error: Exception) -> None:
+def test_a_machine_without_memory_gets_one_message(error: Exception) -> None:
     with pytest.raises(OutOfMemory, match="does not fit in memory"), device_context(CPU, exact=False):
         raise error
 
