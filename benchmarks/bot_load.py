@@ -1,6 +1,6 @@
 """`python -m benchmarks.bot_load`: 1,000 /imagine from 200 servers within ten seconds, with Discord on loopback.
 
-The bot is a process of its own with the starter models; Discord, with its rate limits, and the users are simulated in
+The bot is a separate process with the starter models; Discord, with its rate limits, and the users are simulated in
 this one. Measured are each user's wait for the first answer, the fairness of the worker's time between the servers, the
 lag of the bot's event loop while it generated, and its response time to the gateway's heartbeat requests. A table goes
 to standard output, all figures to a JSON file. The exit status is 1 if a limit is missed.

@@ -1,6 +1,6 @@
 """`python -m benchmarks.soak`: run thousands of jobs through the real process and measure its growth.
 
-The bot is a process of its own; Discord and its users are simulated in this one. At regular intervals the process's
+The bot is a separate process; Discord and its users are simulated in this one. At regular intervals the process's
 memory, file handles and threads and its database's size are recorded. A table goes to standard output, all samples to a
 JSON file; the growth is that of the second half, by least squares, per thousand jobs.
 """

@@ -1,6 +1,6 @@
 """Steps per second and peak memory, our dream against the plain loop: `python -m benchmarks.steps`.
 
-Each side has a process of its own, so that each has its own peak of memory and its own allocator settings. Only one
+Each side has a separate process, so that each has its own peak of memory and its own allocator settings. Only one
 works at a time: they alternate, round by round, and the ratio is taken within each round. Beside the wall time the CPU
 time of the process is measured, which other programs on a busy machine disturb less.
 """
@@ -50,7 +50,7 @@ class Memory:
 
 
 class Side:
-    """One side in a process of its own."""
+    """One side in a separate process."""
 
     def __init__(self, case: Case, side: str, threads: int, device: str) -> None:
         context = multiprocessing.get_context("spawn")

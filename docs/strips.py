@@ -19,7 +19,7 @@ OFF: Mapping[str, object] = dict.fromkeys(AUGMENTATIONS, 0.0)
 
 
 class Cell(NamedTuple):
-    """One picture: its label, its prompt, and its settings beside the defaults."""
+    """One picture: its label, its prompt, and its settings that differ from the defaults."""
 
     label: str
     prompt: str

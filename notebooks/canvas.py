@@ -147,7 +147,7 @@ class Canvas:
         return self._timelapse.encode("webp", self._recipe())
 
     def save(self, folder: Path) -> Path:
-        """Save the current picture with its recipe, and its timelapse beside it; return the picture's path.
+        """Save the current picture with its recipe, and its timelapse next to it; return the picture's path.
 
         Raises:
             InvalidRequest: if nothing was begun.

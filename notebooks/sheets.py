@@ -68,7 +68,7 @@ def loss_curve(losses: Sequence[float], steps: int, width_px: int = 320, height_
 
 
 def code_map(codes: NDArray[np.integer], side_px: int = 192) -> Image.Image:
-    """Draw the numbers `[h, w]` of a picture's codes, each number in a colour of its own."""
+    """Draw the numbers `[h, w]` of a picture's codes, each number in its own colour."""
     turns = codes.astype(np.float64) * _GOLDEN_TURN % 1
     value = 140 + codes.astype(np.int64) * 37 % 116
     layers = np.stack([turns * 255, np.full(codes.shape, 170.0), value], axis=-1).astype(np.uint8)

@@ -103,7 +103,7 @@ class Studio:
         self._say(f"{self.canvas.models.name} is ready on {self.canvas.models.device.type}.")
 
     def press(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None] | None:
-        """Run a button's task beside the kernel's other work; None while another one runs."""
+        """Run a button's task alongside the kernel's other work; None while another one runs."""
         if self._task is not None and not self._task.done():
             work.close()
             self._say(_BUSY)
@@ -112,7 +112,7 @@ class Studio:
         return self._task
 
     async def _show_errors(self, work: Coroutine[Any, Any, object]) -> None:
-        """Show errors in the view, since nobody awaits a button's task."""
+        """Show errors in the view, since no code awaits a button's task."""
         try:
             await work
         except (GeneratorError, OSError) as exc:

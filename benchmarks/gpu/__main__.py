@@ -1,6 +1,6 @@
 """GPU test and benchmark of all of Reverie, in at most four minutes: `python -m benchmarks.gpu`.
 
-Each part is a process of its own, so that one failure does not hide the next: first those that measure time and memory,
+Each part is a separate process, so that one failure does not hide the next: first those that measure time and memory,
 one by one, then the others side by side. A table of figures and targets goes to standard output, everything to a JSON
 file, and the output of each part to a log beside its pictures. The exit status is 0 if every part ran, even if targets
 were missed, 1 if one failed, and 2 if there is no GPU. `--try` runs the same parts in this process, on the CPU with
@@ -103,7 +103,7 @@ def _job(part: Part, device: str, folder: Path) -> Job:
 
 
 def _work(part: Part, here: Here, out: Path) -> int:
-    """Start a part in a process of its own."""
+    """Start a part in a separate process."""
     figures = part.work(here)
     out.write_text(json.dumps([asdict(figure) for figure in figures]), "utf-8")
     return 0

@@ -29,7 +29,7 @@ def case_part(name: str) -> Callable[[Here], list[Figure]]:
 
 
 def measure(case: Case, here: Here) -> list[Figure]:
-    """Measure a step of ours and of the plain loop, with the same weights."""
+    """Measure a step of our dream and of the plain loop, with the same weights."""
     if here.tiny:
         case = replace(case, models="tiny", settings={**case.settings, "size": 32, "cutouts": 4})
     models = tiny_models() if here.tiny else models_of(case, here.device, "fp32")

@@ -13,7 +13,7 @@ SpeedKey = tuple[str, int, int, int]
 
 UNKNOWN_STEP_S = 0.2
 BEGIN_S = 1.0
-"""Time of a picture beside its steps: prompts, the start, saving."""
+"""Time of a picture besides its steps: prompts, the start, saving."""
 _WEIGHT = 0.3
 
 

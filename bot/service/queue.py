@@ -51,7 +51,7 @@ class Running:
 
     @property
     def finishing(self) -> bool:
-        """True if somebody asked to finish the job now."""
+        """True if someone asked to finish the job early."""
         return self.job.finish_after is not None
 
     @property

@@ -103,7 +103,7 @@ class Work:
     request: GenerationRequest
     parent: bytes | None = field(default=None, repr=False)
     snapshot: bytes | None = field(default=None, repr=False)
-    """Snapshot to continue from; an unusable one is ignored and the picture begins anew."""
+    """Snapshot to continue from; an unusable one is ignored and the picture starts again."""
     examine: bool = False
     """Run the safety check on the finished picture."""
 

@@ -181,7 +181,7 @@ class _Worker:
             while (task := self.tasks.get()) is not None:
                 self._call(_settle, task, self._attempt(task))
                 task = None  # The next task may take long to come, and this one's picture is large.
-        except BaseException as exc:  # The task must not wait for ever, whatever ends the thread.
+        except BaseException as exc:  # The task must not wait forever, whatever ends the thread.
             _log.exception("the worker ended", extra=about(job=None if task is None else task.work.job_id))
             if task is not None:
                 self._call(self._lost, task, exc)
@@ -193,7 +193,7 @@ class _Worker:
             error = OutOfMemory("The memory of this machine is used up.")
             error.__cause__ = exc
             return emptied(error)
-        except DeviceFailed as exc:  # Nothing on the device is usable any more: another thread starts afresh.
+        except DeviceFailed as exc:  # The device is unusable on this thread: a new thread takes over.
             self._engine.renew()
             emptied(exc)
             raise
@@ -254,7 +254,7 @@ class _Worker:
         try:
             self._loop.call_soon_threadsafe(function, *values)
         except RuntimeError:
-            # The loop is closed: nobody is left to notify.
+            # The loop is closed: no caller is left to notify.
             _log.debug("the event loop is gone")
 
 

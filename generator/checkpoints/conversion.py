@@ -1,6 +1,6 @@
 """Conversion of published model files to safetensors, once; afterwards only those are read, mapped into memory.
 
-Each converted file has a manifest beside it: the source file (name, size, modification time, SHA-256), the yaml, and
+Each converted file has a manifest next to it: the source file (name, size, modification time, SHA-256), the yaml, and
 the version of this converter.
 """
 

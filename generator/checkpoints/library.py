@@ -120,7 +120,7 @@ def _open(
 def _opened_perceptor(
     given: str | Path, folder: Path | None, digests: Mapping[str, str] | None
 ) -> tuple[str, Converted, ClipConfig]:
-    """Open a perceptor by its name or file; without a config beside its file, OpenAI's applies."""
+    """Open a perceptor by its name or file; without a config next to its file, OpenAI's applies."""
     label, file = _perceptor(given)
     beside = config_beside(file) if isinstance(file, Path) else None
     if beside is not None and beside.is_file():

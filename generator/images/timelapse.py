@@ -33,7 +33,7 @@ class Timelapse:
 
     def __init__(self, max_frames: int = MAX_FRAMES, max_side_px: int = MAX_SIDE_PX) -> None:
         if max_frames < 2 or max_side_px < 2:
-            raise ValueError("a film has at least two frames of at least two pixels a side")
+            raise ValueError("a timelapse has at least two frames of at least two pixels a side")
         self._max_frames, self._max_side_px = max_frames, max_side_px
         self._frames: list[Image.Image] = []
         self._latest: Image.Image | None = None
@@ -61,7 +61,7 @@ class Timelapse:
         self._seen += 1
 
     def encode(self, file_format: str, recipe: str | None = None) -> bytes:
-        """Encode the film so far; the last frame is held longer. WebP carries `recipe` as pictures do.
+        """Encode the timelapse so far; the last frame is held longer. WebP carries `recipe` as pictures do.
 
         Raises:
             InvalidRequest: for a format that is not one of FORMATS, and if there is no frame.
@@ -79,7 +79,7 @@ class Timelapse:
 
 
 def check_available(file_format: str) -> None:
-    """Check, before the dream begins, that a film of this format can be written.
+    """Check, before the dream begins, that a timelapse of this format can be written.
 
     Raises:
         GeneratorError: for MP4 without PyAV.

@@ -67,7 +67,7 @@ class PriorNetwork(nn.Module):
         self.text = nn.Sequential(nn.Linear(text_width, n_embd * 2), nn.GELU(), nn.Linear(n_embd * 2, n_embd))
 
     def condition(self, features: Tensor, sketch: Tensor) -> Tensor:
-        """Condition of each position beside the codes before it, `[N, grid * grid, E]`.
+        """Condition of each position, without the codes before it, `[N, grid * grid, E]`.
 
         Args:
             features: unit text features `[N, D]`.

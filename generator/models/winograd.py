@@ -85,7 +85,7 @@ def _together(threads: int, function: Callable[[int, int], None], parts: list[tu
 
 @functools.cache
 def _helpers(threads: int) -> ThreadPoolExecutor:
-    """Threads beside the caller's, each with single-threaded torch operations."""
+    """Threads in addition to the caller's, each with single-threaded torch operations."""
     started = Barrier(threads)
     helpers = ThreadPoolExecutor(threads - 1, "convolution", _work_alone, (started,))
     for _ in range(threads - 1):

@@ -23,7 +23,7 @@ from generator.optimisation.targets import Targets
 from generator.settings import Settings
 
 _PASSING = 5
-"""Tensors of the largest size that exist briefly beside the kept ones: gradients, and norms computed again."""
+"""Tensors of the largest size that exist briefly in addition to the kept ones: gradients, and norms computed again."""
 _GRIDS = ((1, 2), (2, 2), (2, 4))
 """Heights and widths, in codes, of the pictures decoded for the measurement."""
 _COUNTS = (1, 2)

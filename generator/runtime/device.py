@@ -144,7 +144,7 @@ def as_many_threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def device_context(device: torch.device, exact: bool) -> Iterator[None]:
-    """Work on `device`; with `exact`, on a GPU, use only operations that repeat to the byte.
+    """Work on `device`; with `exact`, on a GPU, use only operations with byte-for-byte reproducible results.
 
     The device is torch's current device for the duration, on this thread: events, streams and Triton's kernels use it
     instead of the first GPU.

@@ -38,7 +38,7 @@ async def test_a_request_is_queued_generated_saved_and_posted(bench: RealService
     job = await bench.imagine()
     assert job.state is JobState.QUEUED
     done = await bench.post(job.id)
-    assert (done.state, done.message_id, done.mark_told) == (JobState.DONE, 9, True)
+    assert (done.state, done.message_id, done.told) == (JobState.DONE, 9, True)
     assert files_of(bench, job.id) == {"pictures", "latents", "timelapses"}
     assert job.id in bench.changes
 
@@ -130,7 +130,7 @@ async def test_a_cancelled_queued_job_never_runs(bench: RealService) -> None:
     second = await bench.imagine("second")
     await bench.reaches(first.id, JobState.RUNNING)
     cancelled = await bench.service.cancel(requester(), second.id)
-    assert (cancelled.state, cancelled.mark_told) == (JobState.CANCELLED, False)
+    assert (cancelled.state, cancelled.told) == (JobState.CANCELLED, False)
     bench.engine.open.set()
     await bench.reaches(first.id, JobState.POSTING)
     assert [request.prompt for request in bench.engine.begun] == ["first"]
@@ -424,7 +424,7 @@ async def test_again_warns_beforehand_about_possible_differences(bench: RealServ
         "The number of CPU threads was 4, here it is 2; the picture may differ a little.",
     ]
     german = [note.said("de") for note in (await bench.service.submissions.again_from_file(requester(), file)).notes]
-    assert german[1] == "Die Zahl der CPU-Threads war 4, hier ist sie 2; das Bild kann ein wenig abweichen."
+    assert german[1] == "Die Zahl der CPU-Threads war 4, hier ist sie 2; das Bild kann leicht abweichen."
     assert (await bench.service.submissions.again_from_file(requester(), file, new_seed=True)).notes == ()
 
 

@@ -45,7 +45,7 @@ def shell_lines(document: Document) -> Iterator[str]:
 
 
 def command_lines() -> list[tuple[str, str, str]]:
-    """Return file, module and arguments of every command line of ours in the documents."""
+    """Return file, module and arguments of every Reverie command line in the documents."""
     found = []
     for document in DOCUMENTS:
         for line in shell_lines(document):

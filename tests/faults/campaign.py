@@ -1,6 +1,6 @@
 """Shared parts of all campaigns: Discord with its crowd, the process, its configuration, coming to rest. Event loop.
 
-A campaign does something bad again and again while people go on asking for pictures; then everything comes to rest, the
+A campaign repeats a fault while people continue to request pictures; then everything comes to rest, the
 process is stopped, and the ledger is asked.
 """
 
@@ -104,7 +104,7 @@ class Scene:
         assert not left, f"these jobs did not come to an end within {REST_S} s: {left}"
 
     def unsettled(self) -> list[tuple[int, str]]:
-        """The jobs that have not ended or of whose end nobody was told, with their states."""
+        """Jobs that have not ended, or whose end was not reported, with their states."""
         return self.select("SELECT id, state FROM jobs WHERE state IN ('queued', 'running', 'posting') OR told = 0")
 
     def select(self, sql: str) -> list[tuple[int, str]]:
@@ -129,7 +129,7 @@ class Scene:
         if status != 0:
             found.broken.append(f"the exit status was {status}")
         found.broken += self.fake.problems()
-        if TOKEN in self.bot.log or any(token in self.bot.log for token in self.fake.desk.all):
+        if TOKEN in self.bot.log or any(token in self.bot.log for token in self.fake.interactions.all):
             found.broken.append("a secret is in the log")
         found.broken += [f"the bot broke: {line}" for line in unexpected(self.bot.lines)]
         return found

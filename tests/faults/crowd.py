@@ -103,7 +103,7 @@ class Crowd:
             self.guilds.append(guild)
 
     async def live(self) -> None:
-        """Do one thing after the other, for ever; where the bot has no session, Discord offers nothing to do."""
+        """Do one thing after another, forever; without a session of the bot, Discord offers nothing to do."""
         while True:
             with suppress(NotConnected):
                 await self.act()
@@ -134,7 +134,7 @@ class Crowd:
         return [item for item in self.messages() if _has(item, Kind.CANCEL)]
 
     def messages(self) -> list[Message]:
-        """All that everybody sees, in all channels."""
+        """All messages in all channels that everyone can see."""
         return [item for guild in self.guilds for channel in guild.channels for item in channel.visible()]
 
     async def _imagine(self, guild: Guild, member: Member) -> Action:
@@ -153,7 +153,7 @@ class Crowd:
         return await self._noted(Action(Kind.IMAGINE, member, typed))
 
     async def _press(self, kind: Kind) -> Action | None:
-        """Press that button below some message that has one; whoever asked for the picture presses it."""
+        """Press a button of this kind below a random message that has one, as the requester of its picture."""
         found = [item for item in self.messages() if _has(item, kind)]
         if not found:
             return None

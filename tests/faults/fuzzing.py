@@ -125,7 +125,7 @@ def _check_fault(exc: Fault) -> None:
 
 @contextmanager
 def _file(data: bytes) -> Iterator[Path]:
-    """The bytes as a file that lies in memory."""
+    """The bytes as a file in memory."""
     handle = os.memfd_create("fuzzed")
     try:
         os.write(handle, data)

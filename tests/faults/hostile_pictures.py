@@ -1,4 +1,4 @@
-"""Files that somebody might attach to break the bot, by name; each is made when it is asked for."""
+"""Attachments that could break the bot, by name; each is made on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes that somebody might send to break the bot, by name; each is made when it is asked for."""
+"""Recipes that could break the bot, by name; each is made on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.faults.hostile_pictures import MEGA, chunk, header
 HUGE = 19 * MEGA
 
 
-def recipe(**request: Any) -> bytes:  # noqa: ANN401 - whatever a person can write
+def recipe(**request: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """A recipe's file with some of its request changed."""
     content = json.loads(recipe_to_json(Recipe(request=GenerationRequest(prompt="a"))))
     content["request"] |= request

@@ -173,7 +173,7 @@ async def _reach(here: Scene, moment: Moment) -> None:
 
 
 async def _provoke(here: Scene, kinds: tuple[Kind, ...]) -> None:
-    """Have somebody do what the moment needs, as soon as it can be done; orders again and again."""
+    """Let a person trigger the moment as soon as possible, with repeated orders if needed."""
     while await here.people.act(here.rng.choice(kinds)) is None or Kind.IMAGINE in kinds:
         await asyncio.sleep(0.05)
 
@@ -186,14 +186,14 @@ async def _until(here: Scene, sign: Callable[[], bool]) -> None:
 
 
 def _names(folder: Path) -> set[tuple[str, int]]:
-    """Every file below a folder, half-written ones too, with the time of its last change."""
+    """All files below a folder, partial ones included, with the times of their last change."""
     found = set()
     for below, _, names in os.walk(folder):
         for name in names:
             try:
                 found.add((name, os.stat(os.path.join(below, name)).st_mtime_ns))
             except FileNotFoundError:
-                continue  # It was renamed meanwhile.
+                continue  # Renamed meanwhile.
     return found
 
 

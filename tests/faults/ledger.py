@@ -84,7 +84,7 @@ class Ledger:
             if job is not None and job.state is JobState.FAILED and job.reason is not None:
                 found.reasons[job.reason.said("en")] += 1
         found.broken += self._broken(acknowledged)
-        # A cancelled job's files go at once; its rows only count what was painted.
+        # A cancelled job's files go at once; its rows only count generated pictures.
         for job in (item for item in self.jobs.values() if item.state is not JobState.CANCELLED):
             found.broken += self._compared(job, undisturbed, found)
         return found
@@ -126,7 +126,7 @@ class Ledger:
     def _job(self, job: Job, acknowledged: bool, unwanted: bool) -> Iterator[str]:
         """Yield the faults of a job in the database and of its messages.
 
-        `unwanted`: somebody began to delete it, which takes the message first; it need not have come further.
+        `unwanted`: its deletion began, which removes the message first; the rest need not have happened.
         """
         shown, name = self._shown[job.id], f"job {job.id} ({job.state.value}, {job.count} pictures)"
         if not job.state.ended:
@@ -185,7 +185,7 @@ def stored(folder: Path) -> tuple[dict[int, Job], dict[int, list[StoredPicture]]
 
 
 def posted_jobs(people: Crowd) -> set[int]:
-    """The jobs whose finished picture lies in a channel."""
+    """Jobs with a finished picture in a channel."""
     names = [file.filename for message in people.messages() for file in message.attachments]
     return {int(found[1]) for name in names if (found := _PICTURE.fullmatch(name)) is not None}
 

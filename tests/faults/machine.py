@@ -1,4 +1,4 @@
-"""A bot that is a process of its own, one server, Ann, and what a test must know to say that nothing was lost."""
+"""A bot in a separate process, one server, Ann, and the facts that show whether anything was lost."""
 
 from __future__ import annotations
 

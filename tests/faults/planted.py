@@ -1,4 +1,4 @@
-"""Targets with a defect that nobody finds by chance: the fuzzer has to find them, so that it is known to search."""
+"""Targets with defects that random input does not reach: the fuzzer must find them, which proves that it searches."""
 
 from __future__ import annotations
 

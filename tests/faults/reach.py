@@ -24,13 +24,13 @@ async def forge(
 ) -> Interaction:
     """Press a button, or choose in a menu, that claims to be below a message of the bot's."""
     fake = live.fake
-    sent = fake.desk.begin(Kind.COMPONENT, member, channel)
+    sent = fake.interactions.begin(Kind.COMPONENT, member, channel)
     item: dict[str, Any] = {"type": BUTTON, "style": 2, "label": "x", "custom_id": custom_id}
     if values is not None:
         options = [{"label": "x", "value": value} for value in values] or [{"label": "x", "value": "x"}]
         item = {"type": SELECT, "custom_id": custom_id, "options": options}
     data: dict[str, Any] = {"component_type": item["type"], "custom_id": custom_id}
-    payload = fake.desk.payload(sent, data | ({} if values is None else {"values": values}), fake.url)
+    payload = fake.interactions.payload(sent, data | ({} if values is None else {"values": values}), fake.url)
     below = Message(channel, 1) if not channel.messages else next(iter(channel.messages.values()))
     sent.message = below
     payload["message"] = below.payload(fake.url, fake.world.bot)

@@ -58,7 +58,7 @@ def in_words(account: Account) -> list[str]:
     return lines + ([f"BROKEN: {text}" for text in account.broken] or ["Every promise was kept."])
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a campaign holds
+def plain(value: Any) -> Any:  # noqa: ANN401 - any value of a campaign
     """A campaign for JSON; `asdict` cannot copy a Counter."""
     if is_dataclass(value):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}

@@ -113,7 +113,7 @@ def ask(file: Path, sql: str, values: Iterable[object]) -> list[Mapping[str, obj
 
 
 def hold(folder: Path, size_bytes: int) -> None:
-    """Mount it where nobody else sees it, say so, keep it and answer queries until standard input ends."""
+    """Mount the disk for this process only, report it, and answer queries until standard input ends."""
     user, group = os.getuid(), os.getgid()
     try:
         _call("unshare", _CLONE_NEWUSER | _CLONE_NEWNS)

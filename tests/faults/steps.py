@@ -1,4 +1,4 @@
-"""Work of the event loop's thread in one step: as long as that is little, the bot answers everybody.
+"""Work of the event loop's thread in one step: while steps are short, the bot can answer everyone.
 
 It is counted and not timed, so that it is the same on every machine: lines of our own code that run between two turns
 of the loop, and whether anything runs on its thread that reads foreign bytes or compares hundreds of rules. Work
@@ -73,7 +73,7 @@ async def in_short_steps(work: Awaitable[T]) -> T:
     """Return the result of the work.
 
     Raises:
-        AssertionError: if the loop was kept from others meanwhile.
+        AssertionError: if a step blocked the loop.
     """
     with LoopSteps() as steps:
         result = await work

@@ -1,4 +1,4 @@
-"""A day and three hours of five servers by a virtual clock: turns are fair, limits hold by the day, old pictures go.
+"""A day and three hours of five servers on a virtual clock: fair turns, daily limits, deletion of old pictures.
 
 Service, database, files and worker thread are real; each step of the fake dream takes 90 seconds of the virtual
 clock, and where nobody waits for anything the clock skips to the next person.
@@ -59,7 +59,7 @@ class Clock:
 
 
 class SlowDreamer(FakeDreamer):
-    """Each step takes STEP_S of the virtual clock, and waits for whoever asks before it begins."""
+    """Each step takes STEP_S of the virtual clock, and waits for earlier requests."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Day:
     bench: RealService
     clock: Clock
     engine: SlowDreamer
-    chance: random.Random
+    rng: random.Random
 
     def __post_init__(self) -> None:
         self.accepted: list[tuple[int, Job]] = []
@@ -95,15 +95,15 @@ class Day:
         self.looked_at = BEGIN
 
     def arrivals(self) -> list[tuple[float, int, int]]:
-        """When somebody asks: time, server, person; three times as many in the evening as at night."""
+        """Requests: time, server, person; three times as many in the evening as at night."""
         found = []
         for guild in GUILDS:
             rate = 40.0 if guild == BUSY else 4.0
             at = BEGIN
-            while (at := at + self.chance.expovariate(1.5 * rate / HOUR_S)) < BEGIN + HOURS * HOUR_S:
+            while (at := at + self.rng.expovariate(1.5 * rate / HOUR_S)) < BEGIN + HOURS * HOUR_S:
                 awake = 1.0 if 17 <= datetime.fromtimestamp(at, UTC).hour <= 23 else 1 / 3
-                if self.chance.random() < awake:
-                    found.append((at, guild, self.chance.choice(PEOPLE)))
+                if self.rng.random() < awake:
+                    found.append((at, guild, self.rng.choice(PEOPLE)))
         return sorted(found)
 
     async def run(self) -> None:
@@ -146,7 +146,7 @@ class Day:
         assert len(waiting) <= WAITING
 
     async def check_retention(self) -> None:
-        """Server 1 keeps nothing longer than a day, and an hour until somebody looks; the others keep all."""
+        """Server 1 keeps nothing longer than a day plus an hour until the next check; the others keep everything."""
         kept = await self.bench.service.store.jobs.existing(job.id for _, job in self.accepted)
         for _, job in self.accepted:
             if job.guild_id != BUSY:
@@ -192,7 +192,7 @@ async def test_a_day_of_five_servers_is_fair_and_keeps_its_limits(day: Day) -> N
 
 
 def longest_waits(starts: list[Job]) -> list[int]:
-    """For each turn for which some server waited: the most that one other server was served meanwhile."""
+    """For each turn for which a server waited: the largest number of turns of one other server meanwhile."""
     found = []
     for guild in GUILDS:
         own = [job for job in starts if job.guild_id == guild]

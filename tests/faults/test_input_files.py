@@ -1,4 +1,4 @@
-"""Files that the bot reads from its own folder, spoilt: configuration, snapshots, databases of other versions."""
+"""Corrupt files in the bot's own folder: configuration, snapshots, databases of other versions."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_no_flipped_bit_of_a_snapshot_goes_unnoticed_and_no_cut() -> None:
             found = unpack(bytes(changed))
         except CheckpointError:
             continue
-        # A bit in the header's padding, or the case of a letter nobody reads, may change nothing.
+        # A bit in the header's padding, or the case of an unused letter, may change nothing.
         assert pack(found) == whole, f"bit {at} was changed and not noticed"
     for end in range(len(whole)):
         with pytest.raises(CheckpointError):

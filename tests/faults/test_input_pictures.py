@@ -1,4 +1,4 @@
-"""Hostile pictures, given to the whole service: refused or used, and nobody else notices."""
+"""Hostile pictures, given to the whole service, are refused or used without effect on other people."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_many_bombs_at_once_leave_the_bot_to_the_others(bench: RealService
     attached = [
         asyncio.create_task(bench.service.submissions.submit(requester(10 + number), spec)) for number in range(5)
     ]
-    # Whoever asks for a picture meanwhile need not wait for the five.
+    # A request meanwhile does not wait for the five.
     job = await bench.imagine(who=requester(9))
     assert not all(task.done() for task in attached)
     assert {submitted.job.state for submitted in await asyncio.gather(*attached)} == {JobState.QUEUED}

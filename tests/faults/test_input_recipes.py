@@ -1,4 +1,4 @@
-"""Hostile recipes, given to the whole service as /again gets them: refused with a sentence, and nobody else notices."""
+"""Hostile recipes, given to the whole service as by /again, are refused with a message and affect no one else."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ async def test_a_database_that_another_program_locks_delays_pictures_and_loses_n
     await machine.imagine(steps=40)
     await finishes_a_picture(machine)
     with Lock(machine):
-        # Longer than SQLite itself waits: the picture is painted meanwhile, and cannot be noted.
+        # Longer than SQLite itself waits: the picture is finished meanwhile and cannot be recorded.
         refused = await machine.imagine("a green tree")
         assert refused.ephemeral or refused.followups
         assert "cannot read or write" in shown(refused)

@@ -18,7 +18,7 @@ async def test_the_starter_survives_lack_of_memory_and_gives_the_same_picture_af
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.faults.cramped"),
         cwd=ROOT,
-        # What the first picture gave back goes back to the system, so that nothing is at hand for the others.
+        # Memory freed by the first picture returns to the system, so that the others cannot reuse it.
         env=os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"},
         stdout=asyncio.subprocess.PIPE,
     )

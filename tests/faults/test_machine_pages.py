@@ -1,4 +1,4 @@
-"""Every page of the database damaged, one after the other: the start refuses, or what it finds is whole."""
+"""Damage to each page of the database in turn: the start refuses it, or all data is intact."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ async def _enter(slots: attachments.AttachmentSlots, files: int) -> None:
 
 
 async def _enters_at_once(slots: attachments.AttachmentSlots, files: int) -> bool:
-    """Return true if somebody enters within a few turns of the loop."""
+    """Return True if the slots are granted within a few turns of the loop."""
     entering = asyncio.create_task(_enter(slots, files))
     for _ in range(5):
         await asyncio.sleep(0)

@@ -46,7 +46,7 @@ class Cast:
         }  # fmt: skip
 
     async def press(self, who: str, custom_id: str) -> Interaction:
-        """As one of them."""
+        """Press a button as one of these people, with any custom id."""
         member = self.people[who]
         return await forge(self.live, member, self.channel(who), custom_id)
 

@@ -1,4 +1,4 @@
-"""The count of the loop's steps finds what keeps the loop, on whatever machine, and lets pass what does not."""
+"""The count of the loop's steps finds blocking work on any machine, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PICTURE = flat_png(40, 40)
 
 
 def long() -> None:
-    """Some lines of ours, again and again, in one step."""
+    """Many lines of our code in one step."""
     for _ in range(MOST_LINES):
         as_typed("a red apple", 50)
 

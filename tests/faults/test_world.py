@@ -1,4 +1,4 @@
-"""Whatever happens around a job, at whatever point of its life: it ends with a reason, or is delivered, once."""
+"""Changes around a job at any point of its life: it ends with a reason, or is delivered, exactly once."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ async def failed(world: World, message: Message, change: Change) -> None:
 
 
 async def forgotten(world: World, message: Message, change: Change) -> None:
-    """Nothing is kept of the job, and the server begins anew when the bot is invited again."""
+    """All data of the job is gone, and the server starts empty when the bot is invited again."""
     await world.when(lambda job: job is None)
     assert change.undo is not None
     await change.undo(world, world.place)
@@ -209,7 +209,7 @@ async def test_after_the_end_it_changes_nothing_and_buttons_say_what_is_so(world
         answer = await world.fake.click(message, "reverie:recipe", world.ann)
         assert f"{JOB}" in answer.text and answer.ephemeral, answer.text
     elif not message.deleted:
-        # An old button is an interaction of its own: it is answered whatever the bot may write there.
+        # An old button is a separate interaction: it is answered even if the bot cannot write there.
         answer = await world.fake.click(message, "reverie:recipe", world.ann)
         assert answer.callback is not None and answer.ephemeral
     assert len(world.shows()) <= 1

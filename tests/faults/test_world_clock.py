@@ -94,7 +94,7 @@ async def test_a_start_with_the_wrong_date_deletes_no_young_picture(machine: Shi
     await asyncio.sleep(ROUNDS_S)
     assert machine.keeps(1) and machine.keeps(2)
     assert "the clock is wrong" in machine.bot.log
-    # Now somebody sets it right, and starts again.
+    # Set the clock right and start again.
     machine.set(0)
     await machine.bot.stop()
     await machine.begin()

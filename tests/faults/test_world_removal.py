@@ -35,7 +35,7 @@ async def job_in_both(live: ClientOnLoopback) -> Guild:
 
 
 def asked(live: ClientOnLoopback, guild: Guild) -> int:
-    """Number of times that the bot asked Discord for a server by itself."""
+    """Number of the bot's own requests for a server."""
     return sum(call.path == f"/guilds/{guild.id}" for call in live.fake.calls)
 
 

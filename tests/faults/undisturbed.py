@@ -25,7 +25,7 @@ class Undisturbed:
     def _latents(self, request: GenerationRequest | None) -> set[bytes | None]:
         """Return the possible starts of a child; None is one, as its parent may be deleted before the child's turn.
 
-        Only the quick fake engine tells these cases apart; the starter's makes the parent anew, to the same bytes.
+        Only the quick fake engine tells these cases apart; the starter's makes the parent again, to the same bytes.
         """
         if request is None or not isinstance(self._engine, FakeDreamer):
             return {None}

@@ -1,6 +1,6 @@
-"""Changes of the world around a job: messages, channels, threads, servers, rights, names. The fake's event loop.
+"""Changes around a job: messages, channels, threads, servers, permissions, names. The fake's event loop.
 
-Each change does to the fake's world what somebody does to a server, and has the gateway tell the bot what Discord tells
+Each change does to the fake's world what a person does to a server, and has the gateway tell the bot what Discord tells
 a bot with the intents that ours has (deleted messages are not among it).
 """
 

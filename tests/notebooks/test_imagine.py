@@ -35,7 +35,7 @@ def pictures(notebook: NotebookNode) -> set[str]:
 
 
 def sources() -> dict[str, str]:
-    """The code of the notebook and of the modules beside it."""
+    """The code of the notebook and of the modules in its folder."""
     cells = nbformat.read(NOTEBOOK, as_version=4).cells
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     return {path.name: path.read_text("utf-8") for path in NOTEBOOK.parent.glob("*.py")} | {NOTEBOOK.name: code}

@@ -239,7 +239,7 @@ def shrink(database: Path) -> None:
 
 
 def every_message() -> list[Message]:
-    """All that the generator says to people in Discord, each placeholder filled with a number."""
+    """All messages of the generator for Discord, each placeholder filled with a number."""
     templates = sorted(texts("de").keys() - texts("en").keys())
     assert len(templates) > 50
     return [

@@ -1,4 +1,4 @@
-"""The data folder of an earlier version: read, taken up and finished by the bot as it is now."""
+"""The data folder of an earlier version: today's bot reads it and finishes its jobs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def store(folder: DataFolder) -> AsyncIterator[Store]:
 
 
 def stored(column: str, table: str) -> list[str]:
-    """All that a column of the recorded database holds."""
+    """All values of a column of the recorded database."""
     with closing(sqlite3.connect(f"{RECORD.as_uri()}/reverie.db?immutable=1", uri=True)) as db:
         return [value for (value,) in db.execute(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")]  # noqa: S608
 

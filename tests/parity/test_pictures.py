@@ -62,7 +62,7 @@ def recorded(name: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def assert_ends_as_recorded(dream: Dream, name: str) -> None:
-    """The dream ends with the recorded picture and had its losses: equal on the machine of the record, else near.
+    """Check a dream's picture and losses against the record: equal on the machine of the record, else near.
 
     A picture is made of the codes nearest to the latent, so a small change shows in the losses first.
     """

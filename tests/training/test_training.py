@@ -1,4 +1,4 @@
-"""Each training command runs for a few steps on drawings made here, and what comes out loads and paints."""
+"""Each training command runs for a few steps on drawings made here; its models load and generate."""
 
 from __future__ import annotations
 

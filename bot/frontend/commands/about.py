@@ -109,7 +109,7 @@ async def _ask(interaction: Interaction) -> None:
 async def _forget(interaction: Interaction) -> None:
     requester, people = requester_of(interaction), interaction.client.service.personal_data
     await interaction.response.defer()
-    # Messages of unfinished jobs would otherwise look unfinished for ever; finished pictures stay posted.
+    # Messages of unfinished jobs would otherwise look unfinished forever; finished pictures stay posted.
     messages = {}
     for job in await people.unsettled(requester):
         await remove_message(interaction.client, job)

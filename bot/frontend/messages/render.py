@@ -152,7 +152,7 @@ def duration(seconds: float, locale: str) -> str:
 
 
 def when(at: float | None) -> str | None:
-    """A Discord timestamp that counts down by itself, rounded to five seconds."""
+    """A Discord timestamp that clients show as a countdown, rounded to five seconds."""
     return None if at is None else f"<t:{5 * round(at / 5)}:R>"
 
 

@@ -564,7 +564,7 @@ def _empty(images: Tensor, shape: tuple[int, ...]) -> Tensor:
 def _passes_trial(device: torch.device) -> bool:
     try:
         _try_on(device)
-    except Exception as exc:  # whatever is amiss with compiler, driver or card, torch's own kernels remain
+    except Exception as exc:  # if compiler, driver or card fail in any way, torch's own kernels remain
         reason = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
         _LOG.warning("Group norms on %s use torch's kernels; a step takes up to twice as long (%s)", device, reason)
         return False

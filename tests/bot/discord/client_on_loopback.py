@@ -60,7 +60,7 @@ class ClientOnLoopback:
         assert self.fake.gateway.ready.is_set(), "the bot did not connect"
 
     async def over(self) -> None:
-        """Wait until it ends by itself."""
+        """Wait until the client ends."""
         assert self._run is not None
         async with asyncio.timeout(TIMEOUT_S):
             await self._run

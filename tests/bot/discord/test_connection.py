@@ -1,4 +1,4 @@
-"""The gateway: after a dropped, resumed or new connection nothing is lost and nobody is answered twice."""
+"""The gateway: after a dropped, resumed or new connection no request is lost or answered twice."""
 
 from __future__ import annotations
 

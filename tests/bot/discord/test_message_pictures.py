@@ -51,7 +51,7 @@ def held(
 def address(live: ClientOnLoopback, data: bytes) -> str:
     """Address of a file on the fake's own host for files."""
     file = held(live, data)
-    live.fake.desk.uploads[file.id] = file
+    live.fake.interactions.uploads[file.id] = file
     return str(file.payload(live.fake.url, live.channel.id)["url"])
 
 

@@ -24,7 +24,7 @@ BY_TOKEN, AS_BOT = "/webhooks/*", "/channels/*/messages/*"
 
 
 class Scene:
-    """A server with a channel and Ann, and a bot in a process of its own."""
+    """A server with a channel and Ann, and a bot in a separate process."""
 
     def __init__(self, fake: FakeDiscord, folder: Path, module: str = QUICK) -> None:
         self.fake = fake
@@ -73,7 +73,7 @@ async def scene(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Scene]:
     yield scene
     await scene.bot.close()
     assert TOKEN not in scene.bot.log
-    assert not [token for token in fake.desk.all if token in scene.bot.log]
+    assert not [token for token in fake.interactions.all if token in scene.bot.log]
     assert "Traceback" not in scene.bot.log, scene.bot.log
 
 

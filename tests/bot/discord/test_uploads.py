@@ -39,7 +39,7 @@ def text_of(message: Message) -> str:
 async def test_a_picture_goes_without_its_attached_pictures_where_they_are_too_large_and_says_so(
     live: ClientOnLoopback,
 ) -> None:
-    live.fake.desk.file_bytes = SMALL
+    live.fake.interactions.file_bytes = SMALL
     message = await posted(live)
     (file,) = message.attachments
     assert file.filename.endswith(".png") and len(file.data) <= SMALL
@@ -55,7 +55,7 @@ async def test_a_full_recipe_that_fits_is_posted_without_a_note(live: ClientOnLo
 
 
 async def test_recipe_gives_a_smaller_form_and_says_so(live: ClientOnLoopback) -> None:
-    live.fake.desk.file_bytes = SMALL
+    live.fake.interactions.file_bytes = SMALL
     message = await posted(live)
     answers = [await live.fake.click(message, "reverie:recipe", live.ann)]
     answers.append(await (await live.fake.type_command(live.channel, live.ann, "recipe", job=1)).answered())
@@ -80,7 +80,7 @@ async def test_a_timelapse_that_is_too_large_is_refused_with_a_message(live: Cli
     await live.imagine(timelapse=True)
     await live.ended(1)
     (message,) = live.channel.visible()
-    live.fake.desk.file_bytes = 100
+    live.fake.interactions.file_bytes = 100
     refused = await live.fake.click(message, "reverie:timelapse", live.ann)
     assert refused.ephemeral and "timelapse is too large" in refused.text
 
@@ -97,7 +97,7 @@ async def test_a_refusal_for_size_has_a_sentence(live: ClientOnLoopback) -> None
 
 
 async def test_a_persons_larger_limit_holds_for_what_answers_them(live: ClientOnLoopback) -> None:
-    live.fake.desk.file_bytes = 20 * 2**20
+    live.fake.interactions.file_bytes = 20 * 2**20
     given = {name: Upload("grain.png", grainy(1_000)) for name in ("first", "second", "third", "fourth")}
     await (await live.fake.type_command(live.channel, live.ann, "blend", **given)).answered()
     await live.ended(1)
@@ -107,8 +107,8 @@ async def test_a_persons_larger_limit_holds_for_what_answers_them(live: ClientOn
     assert "too large" not in text_of(message)
 
 
-async def test_the_servers_limit_applies_where_the_persons_ends(live: ClientOnLoopback) -> None:
-    live.fake.desk.file_bytes = 20 * 2**20
+async def test_the_servers_upload_limit_applies_once_the_token_expired(live: ClientOnLoopback) -> None:
+    live.fake.interactions.file_bytes = 20 * 2**20
     live.engine.open.clear()
     given = {name: Upload("grain.png", grainy(1_000)) for name in ("first", "second", "third", "fourth")}
     await (await live.fake.type_command(live.channel, live.ann, "blend", **given)).answered()
@@ -122,7 +122,7 @@ async def test_the_servers_limit_applies_where_the_persons_ends(live: ClientOnLo
 
 
 async def test_an_export_says_how_many_files_did_not_fit(live: ClientOnLoopback) -> None:
-    live.fake.desk.file_bytes = SMALL
+    live.fake.interactions.file_bytes = SMALL
     await posted(live)
     begun = await (await live.fake.type_command(live.channel, live.ann, "privacy")).answered()
     assert begun.message is not None

@@ -1,6 +1,6 @@
-"""The real preview in a process of its own, and a real browser that types and clicks in its page.
+"""The real preview in a separate process, and a real browser that types and clicks in its page.
 
-Used by the tests beside it and by docs/make_screenshots.py. Any one thread; everything blocks.
+Used by the tests in this folder and by docs/make_screenshots.py. Any one thread; everything blocks.
 """
 
 from __future__ import annotations

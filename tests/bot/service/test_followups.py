@@ -48,7 +48,7 @@ def test_again_of_a_child_goes_on_from_the_same_latent() -> None:
 
 
 @pytest.mark.parametrize("kind", [Origin.VARY, Origin.CONTINUE, Origin.REMIX, Origin.UPSCALE])
-def test_waiting_jobs_move_up_when_a_picture_ends(kind: Origin) -> None:
+def test_other_follow_ups_start_from_the_finished_picture(kind: Origin) -> None:
     made = child(FollowUp(kind=kind, prompt="a sea"))
     assert parent_of(job(), 2, kind) == (5, 2)
     assert count_of(job(count=4), FollowUp(kind=kind)) == 1

@@ -180,7 +180,7 @@ def test_a_plain_prompt_needs_no_explanation_and_weights_get_one() -> None:
     assert "castle" in said[1]
     assert "75 %" in said[1]
     assert "away" in said[2]
-    assert "nothing" in said[4]
+    assert "no effect" in said[4]
 
 
 def test_a_long_story_is_explained_in_few_lines() -> None:
@@ -211,7 +211,7 @@ def test_the_blocklist_checks_the_prompt_as_typed_with_its_style_and_as_parsed()
 
 
 @pytest.mark.parametrize("prompt", ["a castle", "a castle:2 | fog:-1 ^ a sea", "```a\\:b```", " a  castle "])
-def test_a_job_spec_has_every_field_of_its_request(prompt: str) -> None:
+def test_the_texts_of_a_job_spec_include_those_of_its_request(prompt: str) -> None:
     asked = spec(prompt, negative="text | 10:30")
     assert set(texts_of(built(asked, style="ink"))) <= set(texts_of_spec(asked, "ink"))
 

@@ -186,7 +186,7 @@ def test_with_a_lost_gpu_every_picture_fails_with_a_message(models: Models, then
     with pytest.raises(DeviceFailed, match="The GPU failed; start the program again"):
         engine.begin(A_PICTURE, None)
     assert engine.loaded == [("cuda:0", "auto")]
-    engine.begin(A_PICTURE, None)  # the next picture finds the failure by itself
+    engine.begin(A_PICTURE, None)  # the next picture detects the failure
     assert engine.loaded == [("cuda:0", "auto")] * 2
 
 

@@ -1,4 +1,4 @@
-"""Settings that a CLIP's weights lack: heads and activation come from a yaml beside it, or are asked for."""
+"""Settings that a CLIP's weights lack: heads and activation come from a yaml next to it, or from the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m tests.generator.optimisation.fake_gpu_step CASE`: a step's way forward on a GPU that is not there.
+"""`python -m tests.generator.optimisation.fake_gpu_step CASE`: the forward pass of a step on a GPU that does not exist.
 
 Tensors have shape, type and device and no numbers, so torch itself finds whatever mixes devices. It is a process of its
 own since torch may end one that asks too much of such tensors. The loop's last half, backward and update, wants a GPU.
@@ -89,7 +89,7 @@ def on_the_gpu(name: str, tensor: Tensor, device: torch.device) -> None:
 
 
 def a_dream(case: str, mode: FakeTensorMode) -> None:
-    """Every number format, sampled and gathered; squares and others."""
+    """All number formats, sampled and gathered, square and other sizes."""
     real = load_models("starter", "cpu", precision="fp32")
     for capability, expected in PRECISIONS.items():
         with mode, patch.object(nn.Module, "_apply", converted), gpus(2, capability=capability) as driver:

@@ -1,4 +1,4 @@
-"""A dream that runs out of memory: fewer cutouts at a time, then a smaller size, and the requester is told."""
+"""A dream that runs out of memory: fewer cutouts at a time, then a smaller size, with a note to the requester."""
 
 from __future__ import annotations
 

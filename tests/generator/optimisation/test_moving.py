@@ -1,4 +1,4 @@
-"""A dream whose GPU failed goes on from its snapshot on another kind of device, and says so."""
+"""A dream continues from its snapshot on another kind of device after its GPU failed, with a note."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOTE = "The device that began this picture failed"
 
 
 def as_from_a_gpu(snapshot: bytes, **facts: Any) -> bytes:  # noqa: ANN401 - any fact that a snapshot may hold
-    """As a GPU leaves it: random state of another size, float16's scale, the last two readings not read yet."""
+    """Snapshot of a GPU: random state of another size, float16's scale, two unread metrics."""
     data = unpack(snapshot)
     losses = data.tensors["losses"][:-2]
     waiting = [data.facts["last"]] * (len(data.tensors["losses"]) - len(losses))
