@@ -78,8 +78,8 @@ class Database:
         Raises:
             StoreError: as `open`.
         """
-        # Without a log next to it no process writes to the file. Then SQLite need not create files, which would belong to
-        # the user who runs this check.
+        # Without a log next to it no process writes to the file. Then SQLite need not create files, which would
+        # belong to the user who runs this check.
         in_use = self.path.with_name(f"{self.path.name}-wal").exists()
         try:
             with _as_store_error(self.path):

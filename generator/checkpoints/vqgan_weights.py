@@ -1,8 +1,8 @@
 """Selection of the VQGAN's tensors in a checkpoint, and a check against its yaml.
 
-Checkpoints wrap the weights in different ways: Lightning's `state_dict` next to optimisers, a loss network
+Checkpoints wrap the weights in different ways: Lightning's `state_dict` with optimisers and callbacks, a loss network
 under `loss.`, the VQGAN inside a transformer (`first_stage_model.`, as in faceshq and sflckr), running averages of the
-weights (`model_ema.` with the dots left out, a prefix or a dict of their own). Averages are used if there are any.
+weights (`model_ema.` with the dots left out, a prefix or a separate dict). Averages are used if there are any.
 """
 
 from __future__ import annotations
