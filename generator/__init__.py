@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from generator.models.model_set import Models
     from generator.models.safety import unsafe_share
     from generator.optimisation.dream import Dream
-    from generator.optimisation.moving import moved_to
+    from generator.optimisation.moving import moved_snapshot
     from generator.optimisation.request_warnings import request_warnings
     from generator.optimisation.snapshot import latent_of
     from generator.prompts import MAX_PROMPT_CHARACTERS, MAX_WEIGHT, Scene, TextPrompt, explain_story, parse_story
@@ -66,7 +66,7 @@ _MODULES = {
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
     "runtime.memory": ("gpu_memory",),
-    "optimisation.moving": ("moved_to",),
+    "optimisation.moving": ("moved_snapshot",),
     "loading": ("load_models",),
     "models.model_set": ("Models",),
     "optimisation.request_warnings": ("request_warnings",),
@@ -131,7 +131,7 @@ __all__ = [
     "look_at_memory",
     "look_at_set",
     "model_names",
-    "moved_to",
+    "moved_snapshot",
     "normalise",
     "normalise_apart",
     "parse_story",

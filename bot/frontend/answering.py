@@ -46,7 +46,7 @@ async def take_on(interaction: Interaction, order: Callable[[Requester], Corouti
         else:
             kept = await service.set_message(job.id, requester.channel_id, message_id)
     if not kept:
-        await _take_back(interaction)
+        await _remove_answer(interaction)
 
 
 async def in_time(interaction: Interaction, work: Coroutine[Any, Any, T], *, private: bool = False) -> T:
@@ -91,7 +91,7 @@ async def change_answer(interaction: Interaction, text: str) -> None:
         _log.info("the answer could not be sent: %r", exc, extra=about(guild=interaction.guild_id))
 
 
-async def _take_back(interaction: Interaction) -> None:
+async def _remove_answer(interaction: Interaction) -> None:
     """Remove the answer of a job that was deleted while it was being answered."""
     for pause_s in TAKE_BACK_S:
         await asyncio.sleep(pause_s)

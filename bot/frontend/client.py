@@ -183,7 +183,7 @@ async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat
         BotError: if Discord cannot be reached at the start, or the service cannot start.
     """
     service = client.service
-    async with Endpoint(client.config.metrics, service.host.exposition, service.metrics.lagged):
+    async with Endpoint(client.config.metrics, service.host.exposition, service.metrics.note_lag):
         await _connected(client, token, stop, pulse)
 
 

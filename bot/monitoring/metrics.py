@@ -86,7 +86,7 @@ class Metrics:
         self._picture_times.observe(paint_s)
         self._steps.observe(step_s)
 
-    def lagged(self, lag_s: float) -> None:
+    def note_lag(self, lag_s: float) -> None:
         """Record by how many seconds the event loop ran a task late."""
         self._lags.observe(lag_s)
 

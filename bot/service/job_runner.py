@@ -147,7 +147,7 @@ class JobRunner:
         job, progress = running.job, update.progress
         if progress.seconds_left > 0:
             step_s = progress.seconds_left / (progress.steps - progress.step)
-            self._queue.speeds.glimpse(job.models, job.settings, step_s)
+            self._queue.speeds.note_unfinished(job.models, job.settings, step_s)
         if running.order is not None:
             self._executor.send(job.id, running.order)
 
@@ -159,12 +159,12 @@ class JobRunner:
             if update is None:
                 continue
             try:
-                await self._take_in(running, running.number, update)
+                await self._apply(running, running.number, update)
             except Exception:  # Without a preview or snapshot the picture is still generated.
                 _log.exception("progress of a job was lost", extra=about(job=running.job.id))
             self._notify(running.job.id)
 
-    async def _take_in(self, running: Running, number: int, update: ProgressUpdate) -> None:
+    async def _apply(self, running: Running, number: int, update: ProgressUpdate) -> None:
         job = running.job
         if update.snapshot is not None and await self._keep_snapshot(job, number, update.snapshot) and job.attempts:
             running.job = await self._store.jobs.change(job.id, attempts=0) or job
@@ -251,7 +251,7 @@ class JobRunner:
             raise IllegalTransition(JobState.CANCELLED, JobState.POSTING)
         if outcome.snapshot is not None:
             await self._keep_snapshot(job, running.number, outcome.snapshot)
-        return await self._back(job, attempts=0)
+        return await self._requeue(job, attempts=0)
 
     async def _died(self, running: Running, exc: WorkerDied) -> Job | None:
         """Retry the job after the worker thread died under it, but only once."""
@@ -261,9 +261,9 @@ class JobRunner:
             del self._deaths[job.id]
             raise exc
         _log.warning("worker died; trying once more", extra=about(job=job.id, guild=job.guild_id))
-        return await self._back(job, attempts=job.attempts)
+        return await self._requeue(job, attempts=job.attempts)
 
-    async def _back(self, job: Job, *, attempts: int) -> Job:
+    async def _requeue(self, job: Job, *, attempts: int) -> Job:
         move = partial(self._store.jobs.move, job.id, JobState.QUEUED, attempts=attempts)
         back = await retry_io(move, self._wait, job=job.id, guild=job.guild_id)
         self._notify(job.id)

@@ -54,8 +54,8 @@ class Maintenance:
         """Remove files without a row, then start."""
         await self.sweep()
         self._tasks = [
-            asyncio.create_task(self._again_and_again(self._timing.retention_s, self.retain), name="retention"),
-            asyncio.create_task(self._again_and_again(self._timing.access_s, self.retry_posts), name="closed doors"),
+            asyncio.create_task(self._repeat(self._timing.retention_s, self.retain), name="retention"),
+            asyncio.create_task(self._repeat(self._timing.access_s, self.retry_posts), name="closed doors"),
         ]
 
     async def close(self) -> None:
@@ -97,7 +97,7 @@ class Maintenance:
                 else:
                     self._notify(job.id)
 
-    async def _again_and_again(self, interval_s: float, task: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, interval_s: float, task: Callable[[], Awaitable[None]]) -> None:
         while True:
             await self._wait(asyncio.sleep(interval_s), FOR_A_TIME)
             try:

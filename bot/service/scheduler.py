@@ -231,12 +231,14 @@ class Scheduler:
         if resumed:
             entry: Entry | None = self._resumed[min(resumed)]
         else:
-            entry = self._ring.first(lambda guild_id: None if guild_id in paused else self._offer(guild_id, at_work))
+            entry = self._ring.first(
+                lambda guild_id: None if guild_id in paused else self._next_of_guild(guild_id, at_work)
+            )
         if entry is not None:
             self._serve(entry)
         return entry
 
-    def _offer(self, guild_id: int, at_work: Mapping[tuple[int, int], int]) -> Entry | None:
+    def _next_of_guild(self, guild_id: int, at_work: Mapping[tuple[int, int], int]) -> Entry | None:
         """Next entry of a server; each person's own jobs go in order of arrival."""
         guild = self._guilds[guild_id]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from bot.errors import emptied
+from bot.errors import without_locals
 from bot.log import about
 from bot.waiting import FOR_THE_WORKER, ExternalWait, identity
 from bot.worker.mailbox import Mailbox
@@ -192,13 +192,13 @@ class _Worker:
         except MemoryError as exc:
             error = OutOfMemory("The memory of this machine is used up.")
             error.__cause__ = exc
-            return emptied(error)
+            return without_locals(error)
         except DeviceFailed as exc:  # The device is unusable on this thread: a new thread takes over.
             self._engine.renew()
-            emptied(exc)
+            without_locals(exc)
             raise
         except Exception as exc:  # Raised to the caller that waits for the picture.
-            return emptied(exc)
+            return without_locals(exc)
 
     def _generate(self, task: _Task) -> Outcome:
         if task.has_order(StopMode.CANCEL):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
-from generator.checkpoints.trees import below, find_tensors, split_prefixes, without_average
+from generator.checkpoints.trees import find_tensors, split_prefixes, with_prefix, without_average
 from generator.models.vqgan import VQGAN
 
 _LANDMARK = "decoder.conv_in.weight"
@@ -87,7 +87,7 @@ def _unwrapped(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
     rest = known or averaged or plain
     if len(rest) > 1 and not known:
         raise Fault("holds several VQGANs; save the one you want, its state_dict() alone.")
-    return {name: tensor for prefix in rest for name, tensor in below(tensors, prefix).items()}
+    return {name: tensor for prefix in rest for name, tensor in with_prefix(tensors, prefix).items()}
 
 
 def _averaged(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:

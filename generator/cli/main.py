@@ -129,9 +129,9 @@ def _again(options: argparse.Namespace, given_load: Load | None) -> int:
     load = given_load or partial(_load_models, own=own, precision=precision)
     models = load(recipe.request.models, options.device or "auto")
     from generator.optimisation.dream import Dream
-    from generator.runtime.device import as_many_threads
+    from generator.runtime.device import cpu_threads
 
-    with as_many_threads(then.threads if models.device.type == "cpu" else 0):
+    with cpu_threads(then.threads if models.device.type == "cpu" else 0):
         dream = Dream(recipe.request, models, cutouts_at_once=then.cutouts_at_once or None)
         console = Console.of(options)
         for text in differences(recipe.made_with, dream.made_with):

@@ -92,7 +92,7 @@ class GraphCache:
         captured.state.load(state)
         return captured
 
-    def give_back(self, captured: CapturedStep) -> None:
+    def release(self, captured: CapturedStep) -> None:
         """Keep a captured step for later; its user no longer reads it."""
         self._kept[captured.key] = captured
         while len(self._kept) > self._most:

@@ -41,7 +41,7 @@ def start_latent(
     """
     vqgan, start = models.vqgan, request.settings.start
     if start == "prior":
-        return _proposed(request, models, size, targets, generator)
+        return _best_proposal(request, models, size, targets, generator)
     if start == "parent" and parent_latent is not None:
         latent = at_size(vqgan, parent_latent.to(models.device), size)
         return _varied(vqgan, latent, request.settings.variation, generator)
@@ -84,7 +84,7 @@ def _varied(vqgan: VQGAN, latent: Tensor, share: float, generator: torch.Generat
     return latent.lerp(_random_codes(vqgan, latent.shape[2], latent.shape[3], generator), share)
 
 
-def _proposed(
+def _best_proposal(
     request: GenerationRequest, models: Models, size: Size, targets: Targets, generator: torch.Generator
 ) -> Tensor:
     """Choose the best of the prior's proposals, as scored by the perceptors.

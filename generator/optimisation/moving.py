@@ -11,7 +11,7 @@ from generator.optimisation.snapshot import damaged, pack, unpack
 from generator.recipe import request_from_json
 
 
-def moved_to(models: Models, snapshot: bytes) -> bytes:
+def moved_snapshot(models: Models, snapshot: bytes) -> bytes:
     """Convert the snapshot for models on another kind of device; unchanged if the kind is the same.
 
     Latent, optimiser and average stay. Random states cannot be carried over, since each kind draws numbers differently;

@@ -128,7 +128,7 @@ def release_unused(device: torch.device) -> None:
 
 
 @contextmanager
-def as_many_threads(count: int) -> Iterator[None]:
+def cpu_threads(count: int) -> Iterator[None]:
     """Compute on the CPU with this many threads inside the context; a number outside 1 to MAX_THREADS changes nothing.
 
     Sums are split among threads, so their number is part of what makes a picture the same to the byte. It may exceed

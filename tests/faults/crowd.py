@@ -150,7 +150,7 @@ class Crowd:
         channel = rng.choice(guild.channels)
         prompt = rng.choice(WORDS)
         typed = await self._fake.type_command(channel, member, "imagine", prompt=prompt, **options)
-        return await self._noted(Action(Kind.IMAGINE, member, typed))
+        return await self._record(Action(Kind.IMAGINE, member, typed))
 
     async def _press(self, kind: Kind) -> Action | None:
         """Press a button of this kind below a random message that has one, as the requester of its picture."""
@@ -160,7 +160,7 @@ class Crowd:
         message = self._rng.choice(found)
         member = self._owner(message)
         pressed = await self._fake.press(message, f"reverie:{kind.value}", member)
-        return await self._noted(Action(kind, member, pressed, job_of(message)))
+        return await self._record(Action(kind, member, pressed, job_of(message)))
 
     async def _delete(self, guild: Guild, member: Member) -> Action | None:
         found = [item for item in self.messages() if _has(item, Kind.DELETE)]
@@ -173,7 +173,7 @@ class Crowd:
         if sure is None or not any(item.startswith("reverie:erase") for item in sure.custom_ids()):
             return None
         pressed = await self._fake.press(sure, "reverie:erase", member)
-        return await self._noted(Action(Kind.DELETE, member, pressed, job_of(message)))
+        return await self._record(Action(Kind.DELETE, member, pressed, job_of(message)))
 
     async def _forget(self, guild: Guild, member: Member) -> Action | None:
         member = guild.members[-1]
@@ -184,17 +184,17 @@ class Crowd:
                 return None
             pressed = await self._fake.press(message, button, member)
             if button.endswith("sure"):
-                return await self._noted(Action(Kind.FORGET, member, pressed))
+                return await self._record(Action(Kind.FORGET, member, pressed))
             asked = await self._answered(pressed)
         return None
 
     async def _look(self, guild: Guild, member: Member) -> Action:
         command = self._rng.choice(["queue", "gallery", "about"])
-        return await self._noted(
+        return await self._record(
             Action(Kind.LOOK, member, await self._fake.type_command(guild.channels[0], member, command))
         )
 
-    async def _noted(self, action: Action) -> Action:
+    async def _record(self, action: Action) -> Action:
         """Keep a deed, then wait for its answer as long as a person would."""
         self.actions.append(action)
         answered = await self._answered(action.interaction)

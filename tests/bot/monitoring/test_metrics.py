@@ -67,7 +67,7 @@ def port() -> Iterator[int]:
 @pytest_asyncio.fixture
 async def scrape(bench: RealService, port: int) -> AsyncIterator[Scraper]:
     service = bench.service
-    async with Endpoint(MetricsConfig(port=port), service.host.exposition, service.metrics.lagged):
+    async with Endpoint(MetricsConfig(port=port), service.host.exposition, service.metrics.note_lag):
         yield Scraper(f"http://127.0.0.1:{port}")
 
 
@@ -202,7 +202,7 @@ async def test_before_the_start_and_after_the_end_there_are_no_figures(bench: Re
 
 async def test_a_taken_port_is_reported(bench: RealService, scrape: Scraper, port: int) -> None:
     with pytest.raises(ConfigError) as caught:
-        async with Endpoint(MetricsConfig(port=port), bench.service.host.exposition, bench.service.metrics.lagged):
+        async with Endpoint(MetricsConfig(port=port), bench.service.host.exposition, bench.service.metrics.note_lag):
             pass
     said = str(caught.value)
     assert said.startswith(f"Metrics cannot be served at 127.0.0.1:{port} (") and "metrics.port" in said
@@ -218,9 +218,9 @@ async def test_a_foreign_address_is_reported(bench: RealService, port: int, host
 
 async def test_it_is_off_by_default_and_leaves_nothing_behind(bench: RealService, port: int) -> None:
     before = asyncio.all_tasks()
-    async with Endpoint(MetricsConfig(), bench.service.host.exposition, bench.service.metrics.lagged):
+    async with Endpoint(MetricsConfig(), bench.service.host.exposition, bench.service.metrics.note_lag):
         assert asyncio.all_tasks() == before
-    async with Endpoint(MetricsConfig(port=port), bench.service.host.exposition, bench.service.metrics.lagged):
+    async with Endpoint(MetricsConfig(port=port), bench.service.host.exposition, bench.service.metrics.note_lag):
         pass
     with pytest.raises(OSError, match=r"refused|Connect"):
         await asyncio.open_connection("127.0.0.1", port)

@@ -49,9 +49,9 @@ def test_the_estimate_of_a_size_distinguishes_coarse_steps() -> None:
 
 def test_a_running_picture_is_a_better_estimate_than_a_guess_and_worse_than_a_measurement() -> None:
     speeds = Estimates()
-    speeds.glimpse("tiny", SMALL, 3.0)
+    speeds.note_unfinished("tiny", SMALL, 3.0)
     assert speeds.step_s("tiny", SMALL) == pytest.approx(3.0)
     assert speeds.step_s("tiny", LARGE) > 3.0
     speeds.note("tiny", SMALL, 0.5)
-    speeds.glimpse("tiny", SMALL, 9.0)
+    speeds.note_unfinished("tiny", SMALL, 9.0)
     assert speeds.step_s("tiny", SMALL) == 0.5

@@ -56,7 +56,7 @@ def test_a_prompt_becomes_a_picture_and_again_gives_the_same_bytes(
     assert recipe_of("apple.png").items() >= {"prompt": "a red apple", "seed": 7, "steps": 4, "size": "32x32"}.items()
 
 
-def test_again_computes_by_as_many_threads_as_then(run: Run, paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_again_uses_the_recorded_number_of_threads(run: Run, paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(before + 2)
     try:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from generator.models.prior import LAYOUTS, MAX_SAMPLERS, CodeSampler, Prior, PriorNetwork
 from generator.models.vqgan import VQGAN
-from generator.runtime.device import as_many_threads
+from generator.runtime.device import cpu_threads
 from tests.generator.recording import Repeating
 
 
@@ -31,9 +31,9 @@ def test_the_generator_alone_decides_what_is_proposed(prior: Prior) -> None:
 
 
 def test_the_number_of_threads_does_not_matter(prior: Prior) -> None:
-    with as_many_threads(1):
+    with cpu_threads(1):
         alone = propose(prior)
-    with as_many_threads(3):
+    with cpu_threads(3):
         assert torch.equal(propose(prior), alone)
         assert torch.get_num_threads() == 3
 

@@ -294,5 +294,5 @@ def test_a_step_reads_nothing_back_from_the_device(ensemble: Models, make_reques
     with HostReads() as by_the_optimiser:  # its step count is on the host
         dream._latent.update(dream._latent.value.square().sum(), 0.1)
     with HostReads() as in_all:
-        dream._improve()
+        dream._run_step()
     assert in_all.count == by_the_optimiser.count > 0
