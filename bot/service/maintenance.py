@@ -55,7 +55,7 @@ class Maintenance:
         await self.sweep()
         self._tasks = [
             asyncio.create_task(self._repeat(self._timing.retention_s, self.retain), name="retention"),
-            asyncio.create_task(self._repeat(self._timing.access_s, self.retry_posts), name="closed doors"),
+            asyncio.create_task(self._repeat(self._timing.access_s, self.retry_posts), name="access retries"),
         ]
 
     async def close(self) -> None:

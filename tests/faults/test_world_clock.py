@@ -22,7 +22,7 @@ retention_days: 2
 log: {level: debug}
 """
 ROUNDS_S = 2.5
-"""Time for retention and closed doors to be looked after twice."""
+"""Time for two rounds of retention and of access retries."""
 
 
 class Shifted(Machine):
