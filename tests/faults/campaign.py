@@ -1,4 +1,4 @@
-"""Shared parts of all campaigns: Discord with its crowd, the process, its configuration, coming to rest. Event loop.
+"""Shared parts of all campaigns: Discord with its crowd, the process, its configuration, the final wait. Event loop.
 
 A campaign repeats a fault while people continue to request pictures; then everything comes to rest, the
 process is stopped, and the ledger is asked.
@@ -43,7 +43,7 @@ class Plan:
 
     @property
     def life_s(self) -> float:
-        """Longest time that people act freely before a moment is awaited: pictures take time to generate."""
+        """Maximum time that people act freely before a moment is awaited: pictures take time to generate."""
         return 4.0 if self.starter else 0.5
 
     @property
@@ -61,7 +61,7 @@ class Plan:
 
 @dataclass
 class Scene:
-    """One campaign's world, process and chance."""
+    """World, process and random numbers of one campaign."""
 
     fake: FakeDiscord
     bot: BotProcess
@@ -72,7 +72,7 @@ class Scene:
     """Environment variables of the process, in addition to those of the plan."""
 
     async def start(self) -> float:
-        """Start the process; returns after how many seconds it was connected."""
+        """Start the process; return the seconds until it was connected."""
         began = time.monotonic()
         await self.bot.start(**self.plan.environment | self.environment)
         return time.monotonic() - began
@@ -92,7 +92,7 @@ class Scene:
                 raise RuntimeError("the crowd broke") from end
 
     async def rest(self) -> None:
-        """Wait until no job is under way and everybody was told.
+        """Wait until no job is unfinished and every end was reported.
 
         Raises:
             AssertionError: if that does not come to pass.
@@ -108,7 +108,7 @@ class Scene:
         return self.select("SELECT id, state FROM jobs WHERE state IN ('queued', 'running', 'posting') OR told = 0")
 
     def select(self, sql: str) -> list[tuple[int, str]]:
-        """Return the rows that a query finds; none while there is no database."""
+        """Rows of a query; none while there is no database."""
         path = self.bot.folder / "reverie.db"
         if not path.exists():
             return []
@@ -136,7 +136,7 @@ class Scene:
 
 
 def unexpected(lines: list[str]) -> list[str]:
-    """The last lines of the tracebacks in a log, but for those of a network that does what networks do."""
+    """Last lines of the tracebacks in a log, without those of ordinary network errors."""
     found, within = [], False
     for line in lines:
         within = within or line.startswith("Traceback (most recent call last)")
@@ -148,7 +148,7 @@ def unexpected(lines: list[str]) -> list[str]:
 
 @asynccontextmanager
 async def scene(plan: Plan, folder: Path, *, host: str = "127.0.0.1") -> AsyncIterator[Scene]:
-    """A world with people, and a process that is not started yet; at the end nothing is left running."""
+    """A world with people, and a process that is not started yet; everything is stopped at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(plan.seed)
     async with FakeDiscord(host=host) as fake:

@@ -1,4 +1,4 @@
-"""A service on a real database, and a bot connected to the fake Discord, for those who attack them in this process."""
+"""A service on a real database, and a bot connected to the fake Discord, for attacks within this process."""
 
 from __future__ import annotations
 

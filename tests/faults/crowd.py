@@ -1,4 +1,4 @@
-"""People who ask for pictures, press buttons and change their minds at random, in several servers. Event loop.
+"""People who request pictures, press buttons and change their minds at random, in several servers. Event loop.
 
 All that they did is kept, with the answer that came or did not come, so that the ledger can hold the bot to it.
 """
@@ -24,7 +24,7 @@ _FOOTER = re.compile(r"#(\d+)$")
 
 
 class Kind(StrEnum):
-    """Kinds of action that people take."""
+    """Kinds of people's actions."""
 
     IMAGINE = "imagine"
     AGAIN = "again"
@@ -43,7 +43,7 @@ ORDERS = (Kind.IMAGINE, Kind.AGAIN, Kind.VARY, Kind.CONTINUE)
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that a person did; `job_id` is the job that it was done to, where there is one."""
+    """One action of a person; `job_id` is the job concerned, if any."""
 
     kind: Kind
     member: Member
@@ -110,7 +110,7 @@ class Crowd:
             await asyncio.sleep(self._rng.uniform(*self._taste.pause_s))
 
     async def act(self, kind: Kind | None = None) -> Action | None:
-        """Do one thing, of that kind where it is given; None where there is nothing to do it to."""
+        """Do one random action, or one of `kind`; None if it has no possible target."""
         if kind is None:
             kind = self._rng.choices(list(self._taste.weights), list(self._taste.weights.values()))[0]
         guild = self._rng.choice(self.guilds)
@@ -126,11 +126,11 @@ class Crowd:
 
     @property
     def forgotten(self) -> set[int]:
-        """The people who wanted all of theirs deleted."""
+        """The people who deleted all their data."""
         return {action.member.id for action in self.actions if action.kind is Kind.FORGET}
 
     def waiting(self) -> list[Message]:
-        """The messages of jobs that are waiting or running, as people see it."""
+        """The messages that show waiting or running jobs."""
         return [item for item in self.messages() if _has(item, Kind.CANCEL)]
 
     def messages(self) -> list[Message]:
@@ -195,7 +195,7 @@ class Crowd:
         )
 
     async def _record(self, action: Action) -> Action:
-        """Keep a deed, then wait for its answer as long as a person would."""
+        """Record an action, then wait for its answer as long as a person would."""
         self.actions.append(action)
         answered = await self._answered(action.interaction)
         if answered is not None and action.kind in ORDERS and self._rng.random() < self._taste.token_dies:
@@ -211,13 +211,13 @@ class Crowd:
         return interaction if interaction.callback is not None else None
 
     def _owner(self, message: Message) -> Member:
-        """Whom a message names first: who asked for the picture."""
+        """The first person named in a message: the requester of its picture."""
         members: list[Member] = message.channel.guild.members
         return next((item for item in members if f"<@{item.id}>" in message.content), members[0])
 
 
 def job_of(message: Message) -> int | None:
-    """The job that a message shows, by its buttons, else by the last line of its embed."""
+    """The job of a message, by its buttons, else by the last line of its embed."""
     for custom_id in message.custom_ids():
         if (found := _BUTTON.fullmatch(custom_id)) is not None:
             return int(found[2])

@@ -24,7 +24,7 @@ def recipe(**request: Any) -> bytes:  # noqa: ANN401 - any JSON value
 
 
 def nested(depth: int, **request: Any) -> bytes:  # noqa: ANN401
-    """A line of parents."""
+    """A chain of parents."""
     one = json.loads(recipe(**request))["request"]
     whole = dict(one)
     for _ in range(depth):
@@ -79,7 +79,7 @@ def keys(count: int) -> dict[str, int]:
 
 
 def with_image(encoded: str) -> bytes:
-    """A recipe whose start is the picture with that base64."""
+    """A recipe with this base64 as its start picture."""
     content = json.loads(recipe(init_image="x", settings={"start": "init"}))
     content["images"] = {"x": encoded}
     return json.dumps(content).encode()

@@ -1,4 +1,4 @@
-"""The campaign of kills: the process is ended without warning at random moments of what it does, and started again.
+"""The campaign of kills: the process is killed at random moments of its work, and started again.
 
 Event loop.
 """
@@ -27,7 +27,7 @@ LOOK_S = 0.002
 
 
 class Moment(StrEnum):
-    """The process's activity when it is killed."""
+    """Activity of the process when it is killed."""
 
     ACCEPTING = "accepting an order"
     QUEUEING = "answering with the place in the queue"
@@ -45,7 +45,7 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Kill:
-    """One kill and what it left on the disk and in Discord.
+    """One kill, and the state of disk and Discord after it.
 
     Attributes:
         states: jobs under way by state.
@@ -73,7 +73,7 @@ class Campaign:
     seconds: float = 0.0
 
     def by_moment(self) -> dict[Moment, list[Kill]]:
-        """The kills by what was going on."""
+        """Number of kills by moment."""
         return {moment: [kill for kill in self.kills if kill.moment is moment] for moment in Moment}
 
 
@@ -88,7 +88,7 @@ def moments(count: int, rng: random.Random) -> list[Moment]:
 
 
 async def run(plan: Plan, count: int, folder: Path, tell: Callable[[str], None] = lambda text: None) -> Campaign:
-    """Kill the process so often, let everything come to rest, and ask the ledger."""
+    """Kill the process `count` times, wait until everything has ended, and ask the ledger."""
     done, began = Campaign(), time.monotonic()
     async with scene(plan, folder) as here:
         for number, moment in enumerate(moments(count, here.rng), start=1):
@@ -110,7 +110,7 @@ async def run(plan: Plan, count: int, folder: Path, tell: Callable[[str], None] 
 
 
 async def _kill_start(here: Scene, moment: Moment, done: Campaign) -> None:
-    """Kill the process while it starts; for MIGRATING on a database as the first version left it."""
+    """Kill the process while it starts; for MIGRATING with a database of the first version."""
     database = here.bot.folder / "reverie.db"
     if moment is Moment.MIGRATING and database.exists():
         set_back(database)
@@ -128,7 +128,7 @@ async def _kill_start(here: Scene, moment: Moment, done: Campaign) -> None:
 
 
 async def _reach(here: Scene, moment: Moment) -> None:
-    """Wait until the process is about to do that, and a random little while longer."""
+    """Wait until the process reaches this moment, plus a short random time."""
     await asyncio.sleep(here.rng.uniform(0.0, here.plan.life_s))
     lines, calls, actions = len(here.bot.lines), len(here.fake.calls), len(here.people.actions)
 
@@ -179,7 +179,7 @@ async def _provoke(here: Scene, kinds: tuple[Kind, ...]) -> None:
 
 
 async def _until(here: Scene, sign: Callable[[], bool]) -> None:
-    """Wait for a sign, or for REACH_S: then it is killed at some other moment, which is as good."""
+    """Wait for a sign, at most REACH_S: the kill then happens at another moment, which is just as good."""
     end = time.monotonic() + REACH_S
     while here.bot.alive and not sign() and time.monotonic() < end:
         await asyncio.sleep(LOOK_S)
@@ -214,7 +214,7 @@ def _seen(here: Scene, moment: Moment) -> Kill:
 
 
 def set_back(database: Path) -> None:
-    """Make of a database what the first version of the bot would have left, with all rows that it could hold."""
+    """Turn a database into one of the bot's first version, with all rows that it could hold."""
     old = database.with_name("old.db")
     db = sqlite3.connect(old)
     for statement in statements(migrations()[0]):

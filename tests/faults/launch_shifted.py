@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def shift(file: Path) -> None:
-    """Have `time.time` be wrong from now on, by as much as the file says at that moment."""
+    """Shift `time.time` by the seconds that the file holds at each call."""
     right = time.time
 
     def wrong() -> float:

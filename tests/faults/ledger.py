@@ -1,4 +1,4 @@
-"""Holds the bot to what it promised: compares what people were shown, what the channels hold and what is stored.
+"""The ledger: checks the bot's promises by comparing answers, channels and stored data.
 
 Blocking; to be asked when the process has ended.
 """
@@ -73,7 +73,7 @@ class Ledger:
         self._interrupted = {int(found) for found in _WENT_ON.findall(log)}
 
     def account(self, undisturbed: Undisturbed) -> Account:
-        """Everything, compared."""
+        """Compare everything."""
         found = Account(interrupted=len(self._interrupted))
         orders = [action for action in self._people.actions if action.kind in ORDERS]
         acknowledged = self._acknowledged(orders, found)
@@ -90,7 +90,7 @@ class Ledger:
         return found
 
     def _acknowledged(self, orders: Iterable[Action], found: Account) -> set[int]:
-        """The jobs of orders whose answer reached Discord."""
+        """Jobs of requests whose answer reached Discord."""
         jobs: set[int] = set()
         for action in orders:
             found.asked += 1
@@ -109,7 +109,7 @@ class Ledger:
         return jobs
 
     def _broken(self, acknowledged: set[int]) -> Iterator[str]:
-        """The promises about jobs and messages that were not kept."""
+        """Broken promises about jobs and messages."""
         deleted = {action.job_id for action in self._people.actions if action.kind is crowd.Kind.DELETE}
         forgotten = self._people.forgotten
         owners = {job_id: action.member.id for job_id, action in self._orders.items()}

@@ -1,4 +1,4 @@
-"""The campaign against the network: refusals, limits, cuts, a resolver that fails, a gateway that goes. Event loop."""
+"""The campaign of network faults: refusals, limits, cuts, a failing resolver, a lost gateway. Event loop."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def ordeals(each: int, rng: random.Random) -> list[Ordeal]:
 async def run(
     plan: Plan, drawn: Sequence[Ordeal], folder: Path, tell: Callable[[str], None] = lambda text: None
 ) -> Campaign:
-    """Let all of that happen while people ask for pictures, then let everything come to rest and ask the ledger."""
+    """Cause all these faults while people request pictures, wait until everything has ended, and ask the ledger."""
     done, began = Campaign(), time.monotonic()
     async with scene(plan, folder, host=HOST) as here:
         names = folder / "names.txt"
@@ -96,7 +96,7 @@ async def run(
 
 
 async def _inflict(here: Scene, ordeal: Ordeal, names: Path, done: Campaign) -> int:
-    """Let one thing go wrong until it is over; returns how many calls of the bot it happened to."""
+    """Cause one fault until it is over; return the number of the bot's calls that it affected."""
     if ordeal is not Ordeal.DNS and ordeal not in GATEWAY:
         return await _happen(here, ordeal)
     began = time.monotonic()
@@ -122,7 +122,7 @@ async def _inflict(here: Scene, ordeal: Ordeal, names: Path, done: Campaign) -> 
 
 
 async def _happen(here: Scene, ordeal: Ordeal) -> int:
-    """Let something happen to the next call of some kind, or of any kind where none comes."""
+    """Cause a fault in the next call of a random kind, or in any call if none of that kind comes."""
     for (method, path), patience_s in ((here.rng.choice(WHERE), HIT_S), (("*", "*"), ANY_S)):
         fault = _fault(here, ordeal, method, path)
         began = time.monotonic()

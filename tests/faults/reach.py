@@ -1,4 +1,4 @@
-"""People who press what they were never shown: custom ids made up, of other servers, of other people's jobs."""
+"""Forged presses: custom ids that were invented, or belong to other servers or other people's jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def forge(
     values: list[str] | None = None,
     wait_s: float = 30.0,
 ) -> Interaction:
-    """Press a button, or choose in a menu, that claims to be below a message of the bot's."""
+    """Press a button or choose in a menu that claims to be below one of the bot's messages."""
     fake = live.fake
     sent = fake.interactions.begin(Kind.COMPONENT, member, channel)
     item: dict[str, Any] = {"type": BUTTON, "style": 2, "label": "x", "custom_id": custom_id}

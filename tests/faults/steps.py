@@ -23,7 +23,7 @@ _STEP = asyncio.Handle._run.__code__  # type: ignore[attr-defined]
 
 
 class LoopSteps:
-    """Counts while it is entered, on the thread that entered it.
+    """Counts inside its context, on the thread that entered it.
 
     Attributes:
         most_lines: of our code in one step.
@@ -43,7 +43,7 @@ class LoopSteps:
         sys.settrace(self._before)
 
     def check(self) -> None:
-        """See that the loop was never kept.
+        """Check that no step blocked the loop.
 
         Raises:
             AssertionError: if it was.

@@ -38,7 +38,7 @@ DAY_S, HOUR_S = 86_400.0, 3_600.0
 
 
 class Clock:
-    """The clocks of this process, which can skip ahead; both of them, so that no jump is seen. Any thread."""
+    """Both clocks of this process, which can skip ahead together, so that no jump is noticed. Any thread."""
 
     def __init__(self, begin: float) -> None:
         self._time, self._monotonic = time.time, time.monotonic
@@ -78,7 +78,7 @@ class SlowDreamer(FakeDreamer):
 
 @dataclass
 class Day:
-    """A simulated day: its events, and the observations made of them."""
+    """A simulated day: its events and the observations."""
 
     bench: RealService
     clock: Clock
@@ -120,7 +120,7 @@ class Day:
             await asyncio.sleep(0.002)
 
     async def serve(self) -> bool:
-        """Post finished pictures, as the frontend would; return true while anything is under way."""
+        """Post finished pictures like the frontend; return True while any job is unfinished."""
         service = self.bench.service
         while self.changed:
             job = await service.store.jobs.get(self.changed.pop())

@@ -160,7 +160,7 @@ async def test_a_job_with_a_corrupt_snapshot_starts_again(bench: RealService) ->
 
 
 def older(path: Path, version: int) -> None:
-    """A database as an earlier version left it, with a row in every table."""
+    """A database of an earlier version, with a row in every table."""
     with sqlite3.connect(path) as db:
         for script in migrations()[:version]:
             for statement in statements(script):

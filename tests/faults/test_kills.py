@@ -1,4 +1,4 @@
-"""Killed at any moment, the real process loses no job and no picture, and posts nothing twice."""
+"""The real process, killed at any moment, loses no job or picture and posts none twice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_ten_kills_lose_no_picture(tmp_path: Path) -> None:
 
 
 async def test_an_unrecorded_answer_shows_the_job_to_its_end(here: Scene) -> None:
-    """The process ends after Discord took the first answer and before it could say so."""
+    """Kill the process after Discord received the first answer and before its confirmation."""
     await here.start()
     here.fake.faults.cut("POST", "/interactions/*", Cut.AFTER)
     here.fake.faults.slow("GET", "/webhooks/*", 60.0)

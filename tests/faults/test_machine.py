@@ -1,4 +1,4 @@
-"""The machine goes wrong under the bot, as a process: a locked or damaged database, no rights, a second bot, a stop."""
+"""Faults of the machine under the bot's process: a locked or damaged database, missing rights, a second bot, a stop."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ async def machine(fake: FakeDiscord, tmp_path: Path, disk: SmallDisk) -> AsyncIt
 
 
 class Sweep:
-    """Rounds with more and more room.
+    """Rounds with increasing free space.
 
     Attributes:
         outcomes: how often a picture was `refused`, came `late`, came `undisturbed`.
@@ -90,7 +90,7 @@ class Sweep:
         return "late" if full else "undisturbed"
 
     def _full(self, seen: int) -> set[str]:
-        """The files for which there was no room, of what the log said since then."""
+        """Files that did not fit, from the log's new lines."""
         lines = [line for line in self._machine.bot.lines[seen:] if "disk is full" in line]
         return {found[1] for line in lines if (found := _FILE.search(line)) is not None}
 

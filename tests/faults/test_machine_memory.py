@@ -1,4 +1,4 @@
-"""Memory that is denied in the middle of a picture: that job fails and says why, and the next one is generated."""
+"""Lack of memory in the middle of a picture: the job fails with a reason, and the next one works."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ async def make(path: Path) -> None:
 
 
 async def read_all(path: Path) -> None:
-    """Open it and read all that the bot reads at a start.
+    """Open it and read everything that the bot reads at a start.
 
     Raises:
         StoreError: with a sentence.

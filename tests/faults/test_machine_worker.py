@@ -1,4 +1,4 @@
-"""The worker thread dies, hangs, or finds no memory: the picture comes once all the same, or a reason."""
+"""The worker thread dies, hangs, or runs out of memory: the picture is still posted once, or a reason is shown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
 
 
 async def running(live: ClientOnLoopback, *faults: BaseException) -> Message:
-    """Start a job and wait for its snapshot; its next steps meet these faults, one after the other."""
+    """Start a job and wait for its snapshot; its next steps raise these faults in order."""
     live.engine.step_s = 0.05
     answer = await live.imagine(steps=30)
     message = answer.message
@@ -34,7 +34,7 @@ async def running(live: ClientOnLoopback, *faults: BaseException) -> Message:
 
 
 async def goes_on(live: ClientOnLoopback, job_id: int) -> None:
-    """The next picture comes."""
+    """Check that the next picture is posted."""
     await live.imagine("a green tree")
     await live.ended(job_id)
 

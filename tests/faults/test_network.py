@@ -1,4 +1,4 @@
-"""Whatever the network does, the real process loses no job and no picture, and posts nothing twice."""
+"""The real process loses no job or picture and posts none twice, for every network fault."""
 
 from __future__ import annotations
 

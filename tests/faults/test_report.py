@@ -1,4 +1,4 @@
-"""The campaigns' figures: every moment and every ordeal has its row, and all of it can be written as JSON."""
+"""Figures of the campaigns: every moment and every ordeal has a row, and all of them can be written as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attached files come from Discord's own addresses and from nowhere else, and a server that lies gets nowhere."""
+"""Attachments are fetched from Discord's addresses only, and a malicious server has no effect."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_all_other_addresses_are_not(address: str) -> None:
 
 
 class Liar:
-    """A server in the place of Discord's that does what none should."""
+    """A misbehaving server in the place of Discord's."""
 
     def __init__(self) -> None:
         self.asked: list[web.Request] = []

@@ -1,4 +1,4 @@
-"""Nobody reaches a job that is not theirs: every button and command, tried by everybody, on public and private jobs."""
+"""Access to jobs: every button and command, tried by every kind of person, on public and private jobs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def cast(tmp_path: Path, config: Config) -> AsyncIterator[Cast]:
 
 
 def expected(who: str, action: str, job_id: int) -> str:
-    """Return the outcome that the rules demand."""
+    """The outcome required by the rules."""
     if who in OUTSIDERS:
         return "unknown"
     if action in STOPS:

@@ -19,7 +19,7 @@ JOB = 2
 
 
 class World(ClientOnLoopback):
-    """The bot, one channel that something happens to, and one where people look on.
+    """The bot, the channel that changes, and a channel from which people watch.
 
     Attributes:
         place: where the job was asked for.
@@ -33,11 +33,11 @@ class World(ClientOnLoopback):
         self.ben = self.guild.add_member("ben")
 
     def use_thread(self) -> None:
-        """Have the job asked for in a thread."""
+        """Request the job in a thread."""
         self.place = self.guild.add_thread(self.channel)
 
     async def ask(self, channel: Channel | None = None, prompt: str = "a red apple") -> Message:
-        """Ann asks for a picture; the message that shows the job."""
+        """Request a picture as Ann; return the job's message."""
         answer = await self.fake.type_imagine(channel or self.place, self.ann, prompt)
         message = answer.message
         assert message is not None and not answer.ephemeral, answer.text
@@ -45,7 +45,7 @@ class World(ClientOnLoopback):
         return message
 
     async def look(self) -> str:
-        """Return the text that Ben sees in /queue."""
+        """The text of /queue for Ben."""
         return (await (await self.fake.type_command(self.elsewhere, self.ben, "queue")).answered()).text
 
     async def row(self, job_id: int = JOB) -> Job | None:
@@ -53,7 +53,7 @@ class World(ClientOnLoopback):
         return await self.client.service.store.jobs.get(job_id)
 
     async def when(self, fulfilled: Callable[[Job | None], bool], job_id: int = JOB) -> Job | None:
-        """The job, as soon as that is so of it."""
+        """The job, once the condition holds for it."""
 
         async def look() -> tuple[Job | None] | None:
             job = await self.row(job_id)
@@ -104,7 +104,7 @@ async def while_running(world: World, change: Action) -> Message:
 
 
 async def while_posting(world: World, change: Action) -> Message:
-    """Make the change while the picture is on its way to Discord."""
+    """Make the change while the picture is being sent to Discord."""
     await world.ask(world.elsewhere)
     await world.ended(1)
     world.engine.open.clear()
@@ -135,7 +135,7 @@ async def test_a_job_ends_with_a_reason_or_is_delivered_once(
 
 
 async def delivered(world: World, message: Message, change: Change) -> None:
-    """The picture comes in the message that was there."""
+    """The picture appears in the existing message."""
     await world.ended(JOB)
     assert world.shows() == [message]
     if change.undo is not None:
@@ -143,14 +143,14 @@ async def delivered(world: World, message: Message, change: Change) -> None:
 
 
 async def delivered_anew(world: World, message: Message, change: Change) -> None:
-    """The picture comes in one new message."""
+    """The picture appears in one new message."""
     await world.ended(JOB)
     (shown,) = world.shows()
     assert shown is not message
 
 
 async def delivered_later(world: World, message: Message, change: Change) -> None:
-    """The picture waits, /queue says so, and comes once when the door is open."""
+    """The picture waits, /queue shows that, and it is posted once when the bot may write again."""
     await world.when(lambda job: job is not None and job.waiting_for_access)
     assert "waiting for permission to post" in await world.look()
     assert not world.shows()
@@ -161,7 +161,7 @@ async def delivered_later(world: World, message: Message, change: Change) -> Non
 
 
 async def failed(world: World, message: Message, change: Change) -> None:
-    """The job has failed for a reason that is written down, its picture is kept, and /queue does not show it."""
+    """The job failed with a recorded reason, its picture is kept, and /queue does not show it."""
     job = await world.when(lambda job: job is not None and job.state is JobState.FAILED and job.told)
     assert job is not None and job.reason is not None and job.reason.key == "channel_gone"
     assert len(await world.client.service.archive.pictures(JOB)) == 1
@@ -186,7 +186,7 @@ OUTCOMES = {
 
 
 async def nothing_is_wrong(world: World) -> None:
-    """The queue is empty and says so, and the next picture comes."""
+    """/queue is empty, and the next picture is posted."""
     assert "empty" in (await world.look()).lower() or f"#{JOB}" not in await world.look()
     await world.ask(world.elsewhere, "a green tree")
     await world.ended(JOB + 1)

@@ -1,4 +1,4 @@
-"""Clocks that jump, forward and back, while jobs wait, run, wait for access, and lie in the gallery."""
+"""Clocks that jump forward and back while jobs wait, run, wait for access, or are finished."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROUNDS_S = 2.5
 
 
 class Shifted(Machine):
-    """A bot whose clock can be set."""
+    """A bot with an adjustable clock."""
 
     def __init__(self, fake: FakeDiscord, folder: Path) -> None:
         super().__init__(fake, folder, "tests.faults.launch_shifted", config=CONFIG)
@@ -34,7 +34,7 @@ class Shifted(Machine):
         self.set(0)
 
     def set(self, shift_s: float) -> None:
-        """Set its clock so far from the truth."""
+        """Set the error of its clock."""
         beside = self._file.with_suffix(".part")
         beside.write_text(str(shift_s))
         beside.replace(self._file)
@@ -44,7 +44,7 @@ class Shifted(Machine):
         await self.start(SHIFT_FILE=str(self._file), **environment)
 
     def keeps(self, job_id: int) -> bool:
-        """Return true if a job's picture and its row are both still there."""
+        """True if a job's picture and row both still exist."""
         return DataFolder(self.data).read(Kind.PICTURE, job_id, 1) is not None and bool(self.state(job_id))
 
 

@@ -1,4 +1,4 @@
-"""Commands that Discord lost, and a bot that was removed and is invited again: people type what they could before."""
+"""Commands that Discord lost, and a bot that was removed and invited again: all commands work as before."""
 
 from __future__ import annotations
 

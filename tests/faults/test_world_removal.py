@@ -1,4 +1,4 @@
-"""The bot is removed from servers while it is off: nothing is kept of them after the next start, and all of others."""
+"""Servers that removed the bot while it was off: the next start deletes their data and keeps that of others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
 
 
 async def job_in_both(live: ClientOnLoopback) -> Guild:
-    """Start, make a picture in the server and one in another, stop; returns the other."""
+    """Start, make a picture in this server and in another one, stop; return the other server."""
     other = live.fake.world.add_guild("Other")
     channel, ben = other.add_channel(), other.add_member("ben")
     await live.start()
@@ -40,7 +40,7 @@ def asked(live: ClientOnLoopback, guild: Guild) -> int:
 
 
 async def known(live: ClientOnLoopback) -> set[int]:
-    """The servers that something is kept of."""
+    """Servers with stored data."""
     return await live.client.service.store.guilds.known()
 
 

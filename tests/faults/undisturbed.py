@@ -1,4 +1,4 @@
-"""Makes a finished picture once more, without any interruption, from the recipe in it. Blocking; any thread."""
+"""Finished pictures made again from their recipes, without any interruption. Blocking; any thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.bot.fake_dream import FakeDreamer
 
 
 class Undisturbed:
-    """Results of the same requests without any disturbance."""
+    """Results of the same requests without faults."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -19,7 +19,7 @@ class Undisturbed:
         """The file of a request's picture and its last snapshot, given that of its parent."""
 
     def files(self, request: GenerationRequest) -> set[bytes]:
-        """The files that may come out."""
+        """The possible files."""
         return {self.generated(request, latent)[0] for latent in self._latents(request.parent)}
 
     def _latents(self, request: GenerationRequest | None) -> set[bytes | None]:
@@ -46,7 +46,7 @@ def quick() -> Undisturbed:
 
 
 def starter() -> Undisturbed:
-    """For the starter models, on one thread of a CPU, as the process has it under OMP_NUM_THREADS=1."""
+    """For the starter models on one CPU thread, like the process with OMP_NUM_THREADS=1."""
     import torch
 
     torch.set_num_threads(1)
