@@ -11,7 +11,7 @@ from tests.faults.ledger import Account
 
 def test_kills_are_summed_by_moment() -> None:
     kill = kills.Kill(
-        moment=kills.Moment.PAINTING, states={"running": 1, "queued": 2}, snapshots=1, unnoted=0, half_written=3,
+        moment=kills.Moment.GENERATING, states={"running": 1, "queued": 2}, snapshots=1, unnoted=0, half_written=3,
         unanswered=0,
     )  # fmt: skip
     campaign = kills.Campaign(kills=[kill, kill])

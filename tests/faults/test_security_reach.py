@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.config import Config
-from bot.frontend.components.buttons import DEEDS
+from bot.frontend.components.buttons import ACTIONS
 from bot.frontend.messages.job_buttons import JobButton
 from bot.jobs import JobState
 from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
@@ -96,7 +96,7 @@ def expected(who: str, action: str, job_id: int) -> str:
 @pytest.mark.parametrize("who", ["bob", "admin", *OUTSIDERS, "ann"])
 async def test_every_button_does_what_it_may_for_each_person(cast: Cast, who: str) -> None:
     before, table = cast.rows(), {}
-    for action in sorted(DEEDS, key=lambda name: name == "erase"):
+    for action in sorted(ACTIONS, key=lambda name: name == "erase"):
         for job_id in (PUBLIC, PRIVATE):
             sent = await cast.press(who, f"reverie:{action}:{job_id}:1")
             found = await outcome(sent)

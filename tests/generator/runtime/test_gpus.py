@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import report
 from bot.doctor import State
-from bot.doctor.machine import check_gpu, check_painting
+from bot.doctor.machine import check_gpu, check_gpu_support
 from generator import DeviceFailed, InvalidRequest, OutOfMemory, load_models, look_at_machine
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
@@ -84,7 +84,7 @@ def test_a_gpu_filled_by_other_programs_is_reported(error: Exception | int, free
     with gpus(free_bytes=error, capability=(7, 5)):
         (gpu,) = look_at_machine().gpus
         assert (gpu.name, gpu.architecture, gpu.supported, gpu.free_bytes) == ("Stand-in 0", "sm_75", True, free_bytes)
-        assert [finding.state for finding in check_painting("auto", "999.1")] == [State.OK, State.OK, State.WARN]
+        assert [finding.state for finding in check_gpu_support("auto", "999.1")] == [State.OK, State.OK, State.WARN]
 
 
 def test_a_gpu_that_fails_when_it_is_asked_is_a_complaint() -> None:
