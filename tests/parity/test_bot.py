@@ -19,7 +19,7 @@ from bot.environment import load_config
 from bot.errors import NotFound
 from bot.files import DataFolder, Kind
 from bot.frontend.commands.registry import DYNAMIC_ITEMS
-from bot.frontend.components.buttons import ACTIONS
+from bot.frontend.components.buttons import ACTIONS as BUTTON_ACTIONS
 from bot.frontend.messages.job_buttons import JobButton, job_button
 from bot.jobs import JobState, Origin
 from bot.service import FollowUp
@@ -165,7 +165,7 @@ async def test_a_button_below_an_old_message_finds_its_job_and_action(action: st
     made = job_button(action, 123456789012345678, "en", 4)
     button = await JobButton.from_custom_id(None, made.item, match)
     assert (button.action, button.job_id, button.number) == (action, 123456789012345678, 4)
-    assert action in ACTIONS
+    assert action in BUTTON_ACTIONS
     assert made.custom_id == custom_id
 
 
