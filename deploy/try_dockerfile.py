@@ -1,4 +1,4 @@
-"""Follow the Dockerfile without a container engine: its steps run in a folder, which stands for the image's root.
+"""Follow the Dockerfile without a container engine: run its steps in a folder that represents the image's root.
 
     python deploy/try_dockerfile.py build/image
     debootstrap --variant=minbase --include=ca-certificates,python3-venv,python3-dev bookworm build/debian
@@ -50,10 +50,10 @@ class StepFailed(Exception):
 
 @dataclass
 class Image:
-    """A folder that is filled as an image would be.
+    """A folder with the contents of an image.
 
     Attributes:
-        root: stands for `/`.
+        root: represents `/`.
         context: source folder of COPY.
         env: variables set by ENV, paths moved below root.
         folder: working folder of the next step.
@@ -102,7 +102,7 @@ class Image:
             raise StepFailed(f"{name} is not known here.")
 
     def moved(self, text: str) -> str:
-        """Move every path of the image in a text below the folder that stands for its root."""
+        """Move every path of the image in a text below the folder that represents its root."""
         return _PATH.sub(f"{self.root}/", text)
 
     def place(self, path: str) -> Path:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from generator.models.model_set import Models
     from generator.models.safety import unsafe_share
     from generator.optimisation.dream import Dream
-    from generator.optimisation.moving import moved_to
+    from generator.optimisation.moving import moved_snapshot
     from generator.optimisation.request_warnings import check_request, request_warnings
     from generator.optimisation.snapshot import latent_of
     from generator.prompts import (
@@ -74,7 +74,7 @@ _MODULES = {
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
     "runtime.memory": ("gpu_memory",),
-    "optimisation.moving": ("moved_to",),
+    "optimisation.moving": ("moved_snapshot",),
     "loading": ("load_models",),
     "models.model_set": ("Models",),
     "optimisation.request_warnings": ("check_request", "request_warnings"),
@@ -148,7 +148,7 @@ __all__ = [
     "look_at_memory",
     "look_at_set",
     "model_names",
-    "moved_to",
+    "moved_snapshot",
     "normalise",
     "normalise_apart",
     "parse_story",

@@ -74,7 +74,7 @@ def test_run_without_a_prompt_starts_the_bot(clone: Path) -> None:
     assert make(clone, "run").stdout == "bot []\n"
 
 
-def test_run_does_not_take_the_prompt_of_somebodys_shell_for_ours(clone: Path) -> None:
+def test_run_ignores_a_prompt_variable_of_the_shell(clone: Path) -> None:
     assert make(clone, "run", PROMPT="$(shell touch harm)").stdout == "bot []\n"
     assert not (clone / "harm").exists()
 
@@ -127,7 +127,7 @@ def test_tests_need_what_running_needs_and_running_does_not_need_what_tests_do(c
     assert make(clone, "test").stdout.count("Installing") == 2
 
 
-def test_setup_without_a_fitting_python_says_so_in_one_sentence(clone: Path) -> None:
+def test_setup_without_a_suitable_python_prints_one_message(clone: Path) -> None:
     shutil.rmtree(clone / ".venv")
     tools = clone / "tools"
     tools.mkdir()

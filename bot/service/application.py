@@ -171,7 +171,8 @@ class Service:
         """
         views = [await self._view(job) for job in await self.store.jobs.under_way(guild_id=requester.guild_id)]
         views = [
-            _veiled(view) if view.job.private and view.job.user_id != requester.user_id else view for view in views
+            _without_content(view) if view.job.private and view.job.user_id != requester.user_id else view
+            for view in views
         ]
         return sorted(views, key=lambda view: (view.place.place if view.place is not None else 0, view.job.id))
 
@@ -257,5 +258,5 @@ class Service:
                 _log.exception("a listener broke", extra=about(job=job_id))
 
 
-def _veiled(view: JobView) -> JobView:
+def _without_content(view: JobView) -> JobView:
     return replace(view, job=replace(view.job, prompt=""), preview=None, progress=None)

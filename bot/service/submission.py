@@ -87,7 +87,7 @@ class Submissions:
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
         """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale.
 
-        Allowed to anyone in the same server, except with a private job of somebody else.
+        Allowed to anyone in the same server, except for another person's private job.
 
         Raises:
             Refused: as `submit`; NotFound for a job of another server or one that was deleted.

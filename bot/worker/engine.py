@@ -30,7 +30,7 @@ from generator import (
     gpu_memory,
     latent_of,
     load_models,
-    moved_to,
+    moved_snapshot,
     request_warnings,
     unsafe_share,
 )
@@ -112,7 +112,7 @@ class GeneratorEngine:
             CheckpointError: if the snapshot cannot be used.
         """
         models = self._models_for(request)
-        dream = Dream.resume(moved_to(models, snapshot) if self._fall_back_to_cpu else snapshot, models)
+        dream = Dream.resume(moved_snapshot(models, snapshot) if self._fall_back_to_cpu else snapshot, models)
         # With too little memory, the picture is smaller than requested.
         painted = dream.request.settings.merged({"size": request.settings.size})
         if replace(dream.request, settings=painted) != request:
@@ -130,7 +130,7 @@ class GeneratorEngine:
     def _models_for(self, request: GenerationRequest) -> Models:
         if self._device_failed and self._models is not None:
             # Until they are loaded, other threads see the old ones, and use nothing of them that computes.
-            self._models, self._device_failed = self._loaded_anew(self._models), False
+            self._models, self._device_failed = self._reload(self._models), False
         models = self._loaded()
         _check_models(request, models)
         return models
@@ -140,7 +140,7 @@ class GeneratorEngine:
             self._models = self._load(self._device, self._precision)
         return self._models
 
-    def _loaded_anew(self, failed: Models) -> Models:
+    def _reload(self, failed: Models) -> Models:
         """Reload the models on the failed device, or on the CPU if the host allows that.
 
         Raises:

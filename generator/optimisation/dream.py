@@ -159,29 +159,29 @@ class Dream:
         if self.finished:
             return self.progress
         started = time.perf_counter()
-        chance = self._state.generator.get_state()
-        while not run_or_oom(self._models.device, self._exact, self._improve):
+        random_state = self._state.generator.get_state()
+        while not run_or_oom(self._models.device, self._exact, self._run_step):
             self._leave_graph()
-            self._state.generator.set_state(chance)
+            self._state.generator.set_state(random_state)
             if self._graphs.clear():
                 release_unused(self._models.device)
             elif not self._plan.narrow():
                 self._plan.shrink()
                 self._start(self.request)
-                chance = self._state.generator.get_state()
+                random_state = self._state.generator.get_state()
         self._ended_here = None
         if not self._tracker.advance(time.perf_counter() - started):
-            self._go_full()
+            self._leave_half_precision()
         elif self._state.scale.look(self._tracker.step):
             self._leave_graph()  # captured with the old scale
         if self._tracker.finished:
             self._leave_graph(keep=True)
         return self.progress
 
-    def _improve(self) -> None:
+    def _run_step(self) -> None:
         """Run one step (`generator.optimisation.step`) with its scheduled values."""
         self._plan.claim(self._models, self._plan.group)
-        self._go_fine()
+        self._leave_coarse_steps()
         number = self._tracker.step
         values = StepValues(
             self._schedule.learning_rate(number), self._schedule.pull(number), self._schedule.overviews(number)
@@ -216,10 +216,10 @@ class Dream:
             return
         self._state = replace(self._state.copy(), targets=self._scene)
         if keep:
-            self._graphs.give_back(self._captured)
+            self._graphs.release(self._captured)
         self._captured = None
 
-    def _go_fine(self) -> None:
+    def _leave_coarse_steps(self) -> None:
         """After the coarse steps: decode, resize, encode, and continue with a fresh optimiser."""
         if self._tracker.step != self._schedule.coarse_steps or self._tracker.step == 0:
             return
@@ -229,7 +229,7 @@ class Dream:
         anchor = at_size(vqgan, self._latent.anchor, size) if self._settings.init_weight else start
         self._begin(start, anchor, self._state.generator, self._state.scale)
 
-    def _go_full(self) -> None:
+    def _leave_half_precision(self) -> None:
         """Handle a loss that is not finite: if half precision may be the cause, restart without it."""
         if self._models.precision is Precision.FP32:
             raise GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))

@@ -44,7 +44,7 @@ def start_latent(
     """
     vqgan, start = models.vqgan, request.settings.start
     if start == "prior":
-        return _proposed(request, models, size, targets, generator, request.scenes if scenes is None else scenes)
+        return _best_proposal(request, models, size, targets, generator, request.scenes if scenes is None else scenes)
     if start == "parent" and parent_latent is not None:
         latent = at_size(vqgan, parent_latent.to(models.device), size)
         return _varied(vqgan, latent, request.settings.variation, generator)
@@ -53,7 +53,7 @@ def start_latent(
         return _varied(vqgan, latent, request.settings.variation, generator)
     if start == "random":
         return _random_codes(vqgan, size.height // vqgan.factor, size.width // vqgan.factor, generator)
-    return vqgan.encode(_PAINTERS[start](size, generator))
+    return vqgan.encode(_PATTERNS[start](size, generator))
 
 
 @torch.no_grad()
@@ -87,7 +87,7 @@ def _varied(vqgan: VQGAN, latent: Tensor, share: float, generator: torch.Generat
     return latent.lerp(_random_codes(vqgan, latent.shape[2], latent.shape[3], generator), share)
 
 
-def _proposed(
+def _best_proposal(
     request: GenerationRequest,
     models: Models,
     size: Size,
@@ -143,7 +143,7 @@ def _fractal(size: Size, generator: torch.Generator) -> Tensor:
     return total / total.amax(dim=(2, 3), keepdim=True)
 
 
-_PAINTERS: Mapping[str, Callable[[Size, torch.Generator], Tensor]] = {
+_PATTERNS: Mapping[str, Callable[[Size, torch.Generator], Tensor]] = {
     "pixels": _pixel_noise,
     "gradient": _gradient,
     "fractal": _fractal,

@@ -62,7 +62,7 @@ def test_backup_copies_the_database(folder: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("pictures", [(), ("--pictures",)])
-def test_a_backup_can_be_read_by_whoever_made_it_and_nobody_else(folder: Path, pictures: tuple[str, ...]) -> None:
+def test_a_backup_is_readable_only_by_the_user_who_made_it(folder: Path, pictures: tuple[str, ...]) -> None:
     asyncio.run(make_database(folder))
     target = folder.parent / "copy"
     assert main(["backup", *pictures, str(target)]) == 0
@@ -70,7 +70,7 @@ def test_a_backup_can_be_read_by_whoever_made_it_and_nobody_else(folder: Path, p
 
 
 @pytest.mark.parametrize("place", ["", "preview"])
-def test_where_another_process_has_the_data_no_models_are_loaded(
+def test_no_models_are_loaded_if_another_process_uses_the_data(
     folder: Path, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
@@ -131,7 +131,7 @@ def test_invite_prints_the_address_by_id_or_by_token(
     assert "--application ID" in capsys.readouterr().err
 
 
-def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_health_distinguishes_a_running_bot_from_a_dead_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["health"]) == 1
     assert "No bot is running" in capsys.readouterr().err
     folder.mkdir()

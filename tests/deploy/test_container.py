@@ -80,7 +80,7 @@ def test_the_packages_are_on_the_disk_once_and_no_cache_stays() -> None:
     assert "pip uninstall" in step  # What a later step removes stays in the layer below it.
 
 
-def test_the_image_runs_as_nobody_in_particular_and_stops_and_is_watched_as_promised() -> None:
+def test_the_image_has_an_unprivileged_user_a_stop_signal_and_a_health_check() -> None:
     assert values("USER") == ["10001:10001"] and "--uid 10001" in DOCKERFILE
     assert values("VOLUME") == ["/data"] and "REVERIE_DATA=/data" in DOCKERFILE
     assert values("STOPSIGNAL") == ["SIGTERM"]
@@ -92,7 +92,7 @@ def test_no_secret_is_part_of_the_image() -> None:
     assert not any("token" in text.lower() for name, text in STEPS if name in ("ENV", "ARG", "COPY", "RUN"))
 
 
-def test_what_is_copied_is_there_and_is_let_into_the_context() -> None:
+def test_copied_files_exist_and_are_in_the_build_context() -> None:
     rules = [line for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line and line[0] != "#"]
     assert rules[0] == "*"
     sources = [name for text in values("COPY") if "--from" not in text for name in text.split()[:-1]]
@@ -109,7 +109,7 @@ def test_the_only_weights_in_the_image_are_those_of_the_starter() -> None:
     assert weights and all(fnmatch.fnmatch(name, "generator/starter/*.safetensors") for name in weights)
 
 
-def test_what_the_image_leaves_out_is_imported_by_nothing_of_ours() -> None:
+def test_packages_left_out_of_the_image_are_not_imported() -> None:
     packages = re.search(r"pip uninstall --yes --quiet ([^\\]+)", DOCKERFILE)
     assert packages is not None and "pytorch-lightning" in packages[1]
     names = packages[1].split()

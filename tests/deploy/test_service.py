@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 import shutil
 import subprocess
 import sys
@@ -33,12 +34,12 @@ def directives(section: str) -> list[tuple[str, str]]:
     """Name and value of each line of a section, in order; a name may come more than once."""
     found: list[tuple[str, str]] = []
     current = ""
-    for line in UNIT.read_text("utf-8").splitlines():
-        if head := re.fullmatch(r"\[(\w+)\]", line):
+    for row in UNIT.read_text("utf-8").splitlines():
+        if head := re.fullmatch(r"\[(\w+)\]", row):
             current = head[1]
-        elif line and not line.startswith("#"):
-            name, sign, value = line.partition("=")
-            assert sign and re.fullmatch(r"[A-Z]\w+", name), line
+        elif row and not row.startswith("#"):
+            name, sign, value = row.partition("=")
+            assert sign and re.fullmatch(r"[A-Z]\w+", name), row
             if current == section:
                 found.append((name, value))
     return found
@@ -77,7 +78,7 @@ def test_the_token_comes_as_a_credential_and_the_data_have_a_folder() -> None:
 def test_a_command_runs_with_all_settings_of_the_service_but_those_of_a_process_that_stays() -> None:
     unit = UNIT.read_text("utf-8") + "\n# a drop-in\n[Service]\nEnvironment=HTTPS_PROXY=http://proxy\n"
     command = line(unit, ["doctor", "--online"])
-    given = [after for before, after in zip(command, command[1:], strict=False) if before == "--property"]
+    given = [after for before, after in pairwise(command) if before == "--property"]
     left_out = {"Type", "ExecStartPre", "ExecStart", "Restart", "RestartSec", "KillMode", "TimeoutStopSec"}
     assert {each.partition("=")[0] for each in given} == {name for name, _ in directives("Service")} - left_out
     assert "User=reverie" in given and "Environment=HTTPS_PROXY=http://proxy" in given

@@ -96,7 +96,7 @@ async def complete_style(interaction: Interaction, typed: str) -> list[app_comma
 
 async def _order(interaction: Interaction, requester: Requester, given: Mapping[str, Any]) -> SubmittedJob:
     files = {name: given[name] for name in ("init_image", "image_prompt") if given[name] is not None}
-    async with interaction.client.room.hold(len(files)):
+    async with interaction.client.slots.hold(len(files)):
         data = {name: await read(interaction, file, name) for name, file in files.items()}
         return await interaction.client.service.submissions.submit(requester, spec_of(given, data))
 

@@ -92,7 +92,7 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
     client.forgetful_discord, client.fetch = True, lambda address: client.http.get_from_cdn(address)
     env = waits.env = simcord.Env(client, check_errors=False, settle_timeout=SETTLE_S)
     # Ids derive from the simulated time, which starts afresh: they are the same at every start.
-    channel, viewers = _furnish(env)
+    channel, viewers = _set_up(env)
     real = RealTime(env)
     env.backend.clock.advance(real.behind_s())
     try:
@@ -118,7 +118,7 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
         await env.shutdown()
 
 
-def _furnish(env: simcord.Env) -> tuple[simcord.ChannelHandle, list[simcord.MemberActor]]:
+def _set_up(env: simcord.Env) -> tuple[simcord.ChannelHandle, list[simcord.MemberActor]]:
     env.backend.edit_bot_profile("Reverie")
     guild = env.create_guild("Reverie", id=GUILD_ID)
     channel = guild.create_text_channel("pictures")
