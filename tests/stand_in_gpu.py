@@ -114,7 +114,7 @@ class Driver:
     stream: Stream = field(default_factory=Stream)
     pools: Pools = field(default_factory=Pools)
 
-    def told(self, name: str) -> list[tuple[Any, ...]]:
+    def calls_of(self, name: str) -> list[tuple[Any, ...]]:
         """Return the arguments of each call of that name."""
         return [call[1:] for call in self.calls if call[0] == name]
 

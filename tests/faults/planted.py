@@ -1,4 +1,4 @@
-"""Targets with a defect that nobody finds by chance: the fuzzer has to find them, so that it is known to search."""
+"""Targets with defects that random input does not reach: the fuzzer must find them, which proves that it searches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.faults.target import Broken, Target
 
 
 def _careless(data: bytes) -> None:
-    """Breaks where four bytes after a header are right, one after the other."""
+    """Fails if the four bytes after a header are right, checked one by one."""
     if len(data) < 8 or data[:2] != b"RV":
         return
     if data[2] == 0xF0 and data[3] == 0x9F and data[4] == 0x8D and data[5] == 0x8E:
@@ -14,7 +14,7 @@ def _careless(data: bytes) -> None:
 
 
 def _sound(data: bytes) -> None:
-    """Has nothing wrong with it, and something to reach."""
+    """Has no defect, but branches to reach."""
     for letter in data:
         if letter == 0x52:
             return

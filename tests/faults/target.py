@@ -1,4 +1,4 @@
-"""A fuzzer's target: something that reads bytes, with its permitted outcomes."""
+"""A fuzzer's target: a function that reads bytes, with its permitted outcomes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 
 class Broken(Exception):
-    """A promise that was not kept."""
+    """A broken promise."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something that reads bytes.
+    """A function that reads bytes.
 
     Attributes:
         allowed: permitted outcomes of any bytes.
@@ -29,5 +29,5 @@ class Target:
     longest: int = 8192
 
     def corpus(self) -> list[bytes]:
-        """The seeds that are not too long, each once."""
+        """Distinct seeds of permitted length."""
         return sorted({data for data in self.seeds() if len(data) <= self.longest})
