@@ -129,8 +129,8 @@ async def test_no_command_reaches_a_job_of_another_server(cast: Cast, who: str) 
 @pytest.mark.parametrize("who", ["bob", "eve", "host", "ann elsewhere"])
 async def test_what_admins_decide_nobody_else_does(cast: Cast, who: str) -> None:
     commands: dict[str, dict[str, object]] = {
-        "pause": {}, "resume": {}, "clear": {}, "limits set": {"name": "steps", "value": 1}, "reports": {}, "server": {},
-        "limits reset": {"name": "steps"}, "people list": {},
+        "pause": {}, "resume": {}, "clear": {}, "limits set": {"name": "steps", "value": 1},
+        "limits reset": {"name": "steps"}, "reports": {}, "server": {}, "people list": {},
         "blocklist list": {}, "blocklist add": {"rule": "a"}, "blocklist remove": {"rule": "a"},
         "safety set": {"mode": "off"}, "retention": {"days": 1}, "styles add": {"name": "x", "text": "y"},
         "styles remove": {"name": "x"},
@@ -159,14 +159,16 @@ ODD = [
                      "reverie-case:keep", "reverie-case:word", "reverie-case:yesdelete", "reverie-cases")
         for value in ("0", "1", "999999999")
     ),
-    "reverie-sure:person:8999999999999999999", "reverie-sure:rule:0123456789abcdef", "reverie-case:hide:999999999999999999",
+    "reverie-sure:person:8999999999999999999", "reverie-sure:rule:0123456789abcdef",
+    "reverie-case:hide:999999999999999999",
     *(f"reverie-server:{what}" for what in ("pause", "resume", "retention", "word", "inbox", "refresh")),
 ]  # fmt: skip
 SILENT = [
     "", "reverie", "reverie:", "reverie:show:1", "reverie:show:1:1:1", "reverie:show:-1:1", "reverie:show:1:10",
     "reverie:show:1; DROP TABLE jobs:1", "reverie:show:../../etc/passwd:1", "reverie:SHOW:1:1",
-    "reverie:show:9999999999999999999:1", "reverie-gallery:others:1", "reverie-sure:person:abc",
-    "reverie-sure:rule:12", "reverie-sure:person:9999999999999999999", "reverie-case:yesword2:1", "reverie-server:nothing", "\ud800", "reverie:show:1:1\n", "x" * 100,
+    "reverie:show:9999999999999999999:1", "reverie-gallery:others:1",
+    "reverie-sure:person:abc", "reverie-sure:rule:12", "reverie-sure:person:9999999999999999999",
+    "reverie-case:yeskeep:1", "reverie-server:nothing", "\ud800", "reverie:show:1:1\n", "x" * 100,
 ]  # fmt: skip
 
 

@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 class CaseButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"reverie-case:(?P<action>(yes)?(keep|hide|delete|person|word)):(?P<report>\d{1,18})",
+    template=r"reverie-case:(?P<action>keep|word|(yes)?(hide|delete|person)):(?P<report>\d{1,18})",
 ):
     """Button that resolves a report, or asks about that; with `yes` before the action, the answer to the question."""
 
