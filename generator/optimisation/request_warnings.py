@@ -11,4 +11,5 @@ from generator.request import GenerationRequest
 def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, ...]:
     """Warnings for the requester: words that are cut off or unknown, sizes and scenes that do not fit."""
     schedule = Schedule(request.settings, models.vqgan.factor, max(1, len(request.scenes)))
-    return (*warnings_of(request, models.perceptors), *schedule.warnings())
+    read = models.read(request)
+    return (*read.notes, *warnings_of(read, models.perceptors), *schedule.warnings())

@@ -19,7 +19,7 @@ async def reported(
     person = by or stage.bob
     modal = await person.click(message, label="Report")
     answer = await person.submit_modal(modal, {"reason": ["hateful"], "details": "@everyone look", **values})
-    assert "Your report is saved" in reply_of(answer).content
+    assert "Your report was saved" in reply_of(answer).content
     return message
 
 
@@ -42,7 +42,7 @@ async def test_a_report_is_listed_and_opened_where_no_channel_is_set(stage: Clie
     await reported(stage, by=stage.ann)
     page = reply_of(await stage.admin.slash(stage.channel, "reports"))
     text = page.embeds[0].description or ""
-    assert "**#1** · Hateful" in text and "a red apple" in text and "posted in no channel" in text
+    assert "**#1** · Hateful" in text and "a red apple" in text and "not posted" in text
     case = await opened(stage)
     assert "2 people reported a picture" in case.content and str(message.id) in case.content
     assert "**Hateful** · \\@everyone look" in case.content
@@ -118,7 +118,7 @@ async def test_blocking_the_owner_cancels_what_waits_and_is_lifted_again(stage: 
 
 async def test_a_person_is_blocked_without_a_report_after_a_question(stage: ClientInSimcord) -> None:
     blocked = reply_of(await stage.admin.slash(stage.channel, "people block", person=stage.bob))
-    assert f"<@{stage.bob.id}> can ask for no pictures" in blocked.content
+    assert f"<@{stage.bob.id}> can no longer request pictures" in blocked.content
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     asked = reply_of(await stage.admin.slash(stage.channel, "people block", person=stage.ann))

@@ -66,7 +66,7 @@ async def test_forms_of_server_take_values_and_name_what_is_allowed(stage: Clien
     assert await guilds.retention_days(guild_id) == 7
     modal = await stage.admin.click(page, label="Forbid a word")
     added = await stage.admin.submit_modal(modal, {"value": "cat"})
-    assert "“cat” are refused" in reply_of(added).content
+    assert "“cat” are now refused" in reply_of(added).content
     await stage.admin.click(page, label="Refresh")
     assert "after 7 days" in text_of(page) and "1 forbidden words" in text_of(page)
     listed = reply_of(await stage.admin.click(page, label="Open reports"))
