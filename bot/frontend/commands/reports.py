@@ -12,7 +12,7 @@ from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.components import cases
-from bot.frontend.errors import told
+from bot.frontend.errors import errors_shown
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed
 from bot.service import ReportedPicture, ReportPage, Requester
@@ -38,7 +38,7 @@ class CasePage(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"reveri
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Replace the current page."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             await interaction.response.edit_message(**await _page(interaction, self.page))
 
 
@@ -54,7 +54,7 @@ class CaseSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"reve
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the report with its buttons."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             chosen = re.fullmatch(r"\d{1,18}", next(iter(self.item.values), ""))
             requester = requester_of(interaction)
             picture_id = int(chosen[0]) if chosen else 0

@@ -22,7 +22,7 @@ from bot.frontend.commands import reports
 from bot.frontend.commands.admin import channels_text, limit_value, manager_of, role_lines, safety_text
 from bot.frontend.components import confirm
 from bot.frontend.components.modals import LABEL, Form
-from bot.frontend.errors import told
+from bot.frontend.errors import errors_shown
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed, within
 from bot.service import Requester, Safety
@@ -54,7 +54,7 @@ class ServerButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Change the setting, or open its form."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             await PRESSED[self.what](interaction, manager_of(interaction))
 
 
@@ -77,7 +77,7 @@ class ServerMenu(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Change the setting, or open its form."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             chosen = [str(value) for value in (interaction.data or {}).get("values", ())]  # type: ignore[union-attr]
             await CHOSEN[self.what](interaction, manager_of(interaction), chosen)
 

@@ -21,7 +21,7 @@ from bot.frontend.app import App, Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.components.confirm import block_and_cancel, digest_of, sure_button, whose
 from bot.frontend.components.modals import LABEL, Form
-from bot.frontend.errors import told
+from bot.frontend.errors import errors_shown
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE
 from bot.frontend.messages.sender import replace_message
@@ -64,9 +64,9 @@ class CaseButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Do it."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             reported = await interaction.client.service.reports.get(requester_of(interaction), self.picture_id)
-            await DEEDS[self.action](interaction, reported)
+            await ACTIONS[self.action](interaction, reported)
 
 
 def case_button(action: str, picture_id: int, locale: str) -> CaseButton:
@@ -290,7 +290,7 @@ async def _tell(app: App, user_id: int, text: str) -> None:
         _log.info("a reporter could not be told: %r", exc)
 
 
-DEEDS: Mapping[str, Callable[[Interaction, ReportedPicture], Awaitable[None]]] = {
+ACTIONS: Mapping[str, Callable[[Interaction, ReportedPicture], Awaitable[None]]] = {
     "keep": _keep,
     "hide": _ask_to_hide,
     "delete": _ask_to_delete,

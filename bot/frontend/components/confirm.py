@@ -19,7 +19,7 @@ from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import App, Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.components.modals import LABEL, Form
-from bot.frontend.errors import told
+from bot.frontend.errors import errors_shown
 from bot.frontend.words import as_typed, within
 from bot.jobs import Job, JobState
 from bot.service import Requester
@@ -51,8 +51,8 @@ class SureButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Do it."""
-        async with told(interaction):
-            await DEEDS[self.action](interaction, self.value)
+        async with errors_shown(interaction):
+            await ACTIONS[self.action](interaction, self.value)
 
 
 def sure_button(action: str, value: str, label: str) -> SureButton:
@@ -252,7 +252,7 @@ async def block_and_cancel(interaction: Interaction, requester: Requester, user_
     return len(await service.waiting.cancel(requester, jobs, Sentence.of("cancelled_by_block")))
 
 
-DEEDS: Mapping[str, Callable[[Interaction, str], Awaitable[None]]] = {
+ACTIONS: Mapping[str, Callable[[Interaction, str], Awaitable[None]]] = {
     "clear": _clear,
     "retention": _retain,
     "rule": _cancel_by_rule,

@@ -120,7 +120,7 @@ async def test_clear_asked_by_an_admin_is_not_answered_by_somebody_else(stage: C
 
 async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage: ClientInSimcord) -> None:
     stage.engine.unsafe = True
-    message = await stage.painted()
+    message = await stage.finished_job()
     assert message.attachments[0].is_spoiler() and message.embeds[0].image.url is None
     reply = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="refuse", report_channel=stage.channel))
     assert "discarded" in reply.content and f"<#{stage.channel.id}>" in reply.content
@@ -147,7 +147,7 @@ async def test_safety_says_what_the_models_in_use_can_see(stage: ClientInSimcord
 
 
 async def test_stats_and_retention(stage: ClientInSimcord) -> None:
-    await stage.painted(count=2)
+    await stage.finished_job(count=2)
     shown = reply_of(await stage.admin.slash(stage.channel, "stats"))
     assert "**2** pictures" in (shown.embeds[0].description or "")
     set_to = reply_of(await stage.admin.slash(stage.channel, "retention", days=3))
@@ -160,7 +160,7 @@ async def test_stats_and_retention(stage: ClientInSimcord) -> None:
 
 
 async def test_retention_counts_what_goes_and_asks_first(stage: ClientInSimcord) -> None:
-    await stage.painted(count=2)
+    await stage.finished_job(count=2)
     await stage.service.store.jobs.change(1, ended_at=(await stage.job()).created_at - 5 * 86_400)
     # The message's own time counts too, and simcord's clock stands in another year.
     await stage.service.store.jobs.change(1, message_id=None)
@@ -188,8 +188,8 @@ async def test_a_new_rule_asks_about_the_waiting_jobs_that_break_it(stage: Clien
     assert reply_of(gone).content == "Prompts that contain “cherry” are now refused."
 
 
-async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: ClientInSimcord) -> None:
-    await stage.painted()
+async def test_stats_count_cancelled_failed_and_waiting_jobs(stage: ClientInSimcord) -> None:
+    await stage.finished_job()
     stage.engine.faults.append(MemoryError())
     await stage.ann.slash(stage.channel, "imagine", prompt="too large")
     await stage.ended(2, JobState.FAILED)
@@ -228,7 +228,7 @@ async def test_host_commands_are_for_the_host_only(stage: ClientInSimcord) -> No
     busy = await stage.bob.slash(stage.channel, "imagine", prompt="a red apple")
     assert "about to restart" in reply_of(busy).content
     await stage.ann.slash(stage.channel, "host drain", on=False)
-    await stage.painted()
+    await stage.finished_job()
 
 
 class TestReload:

@@ -15,7 +15,7 @@ async def reported(
     stage: ClientInSimcord, *, by: simcord.MemberActor | None = None, **values: object
 ) -> discord.Message:
     """Paint a picture of Ann's and report it."""
-    message = stage.message() if stage.channel.history() else await stage.painted("a red apple")
+    message = stage.message() if stage.channel.history() else await stage.finished_job("a red apple")
     person = by or stage.bob
     modal = await person.click(message, label="Report")
     answer = await person.submit_modal(modal, {"reason": ["hateful"], "details": "@everyone look", **values})
@@ -184,8 +184,8 @@ async def test_a_reporter_who_takes_no_direct_messages_is_not_told(stage: Client
 
 async def test_pages_of_reports_turn(stage: ClientInSimcord, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.frontend.commands.reports.PER_PAGE", 1)
-    first = await stage.painted("one")
-    second = await stage.painted("two")
+    first = await stage.finished_job("one")
+    second = await stage.finished_job("two")
     for message in (first, second):
         modal = await stage.bob.click(message, label="Report")
         await stage.bob.submit_modal(modal, {"reason": ["other"]})
