@@ -78,7 +78,8 @@ class ServerMenu(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Change the setting, or open its form."""
         async with errors_shown(interaction):
-            chosen = [str(value) for value in (interaction.data or {}).get("values", ())]  # type: ignore[union-attr]
+            data = cast("Mapping[str, Any]", interaction.data or {})
+            chosen = [str(value) for value in data.get("values", ())]
             await CHOSEN[self.what](interaction, manager_of(interaction), chosen)
 
 
