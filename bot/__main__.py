@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bot.frontend.client import Reverie
 
 PREVIEW_PORT = 8765
+PREVIEW = "preview"
+"""Folder of the preview in the data folder."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.configure(config.log.level, config.log.format, token)
         folder = data_folder(config, os.environ)
         if given.command == "backup":
-            asyncio.run(back_up(DataFolder(folder), given.file, pictures=given.pictures))
+            asyncio.run(back_up(_backed_up(folder, given.preview), given.file, pictures=given.pictures))
             print(say("backup_with_pictures" if given.pictures else "backup_done", file=str(given.file)))
         elif given.command == "invite":
             print(_invitation(token, given.application))
@@ -86,13 +88,16 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     from bot import wiring as building
     from bot.frontend.preview import server as preview
 
-    stop, own = stop_on_signals(), folder / "preview"
-    engine, settings = await _load(config, own)
+    stop, own = stop_on_signals(), folder / PREVIEW
+    with preview.listen(port) as listener:
+        engine, settings = await _load(config, own)
 
-    def build(wait: ExternalWait) -> Reverie:
-        return building.build(config, own, engine, settings, config_path=config_path, external_wait=wait, shard_count=1)
+        def build(wait: ExternalWait) -> Reverie:
+            return building.build(
+                config, own, engine, settings, config_path=config_path, external_wait=wait, shard_count=1
+            )
 
-    await preview.show(build, port, stop)
+        await preview.show(build, listener, stop, own)
 
 
 async def _load(config: Config, folder: Path) -> tuple[Engine, Settings]:
@@ -114,6 +119,12 @@ async def _load(config: Config, folder: Path) -> tuple[Engine, Settings]:
     )
     suggested = await asyncio.to_thread(engine.load)
     return engine, suggested.merged({str(name): value for name, value in config.generator.items()})
+
+
+def _backed_up(folder: Path, preview: bool) -> DataFolder:
+    """The data to back up: those of the bot, or of the preview if it is asked for or has run alone."""
+    files, tried = DataFolder(folder), DataFolder(folder / PREVIEW)
+    return tried if preview or (tried.database.is_file() and not files.database.is_file()) else files
 
 
 def _doctor(config: Path, online: bool) -> int:
@@ -138,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         "connects to Discord, without it opens a preview in the browser.",
     )
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the config file (config.yaml)")
-    parser.add_argument("--preview", action="store_true", help="open the local preview although there is a token")
+    parser.add_argument("--preview", action="store_true", help="the local preview, although there is a token")
     parser.add_argument("--port", type=int, default=PREVIEW_PORT, help=f"port of the preview ({PREVIEW_PORT}; 0: any)")
     commands = parser.add_subparsers(dest="command", metavar="{backup,doctor,health,invite}")
     copy = commands.add_parser("backup", help="copy the database to a file, also while the bot runs")
