@@ -99,7 +99,7 @@ def refusals() -> Iterator[GeneratorError]:
 def test_parts_of_a_sentence_are_translated_too() -> None:
     said = [Sentence.of_generator(error.message) for error in refusals()]
     assert said[0].said("de") == "Ein Prompt in Szene 2 ist leer; schreibe Text vor und hinter jedes |."
-    assert said[2].said("de") == "steps muss eine ganze Zahl von 1 bis 5000 sein, nicht eine Zahl von absurder Länge."
+    assert said[2].said("de") == "steps muss eine ganze Zahl von 1 bis 5000 sein, nicht eine viel zu lange Zahl."
     assert "einem Bild-Prompt" in said[4].said("de")
     for sentence, error in zip(said, refusals(), strict=True):
         assert sentence.said() == str(error)

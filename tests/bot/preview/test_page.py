@@ -131,7 +131,7 @@ def test_who_waits_sees_the_place_and_a_countdown(page: PreviewPage) -> None:
     page.press(message, "Cancel")
     page.wait("a blue dog", "Cancelled")
     page.press(page.message("a very long way"), "Cancel")
-    page.wait("a very long way", "Cancelled by the person who asked for it.")
+    page.wait("a very long way", "Cancelled by the person who requested it.")
     page.press(page.message("a blue cat"), "Cancel")
 
 
