@@ -24,6 +24,8 @@ from bot.waiting import ExternalWait
 if TYPE_CHECKING:
     from bot.frontend.preview.web import Page
 
+MOST_PORTS = 65_535
+
 
 def listen(port: int) -> socket.socket:
     """A socket at a port of this machine only; port 0 is any.
@@ -31,12 +33,12 @@ def listen(port: int) -> socket.socket:
     Raises:
         BotError: if it cannot be had.
     """
+    if not 0 <= port <= MOST_PORTS:
+        raise BotError("preview_port", port=port, why=say("preview_no_port"))
     try:
         return socket.create_server(("127.0.0.1", port))
     except OSError as exc:
         raise BotError("preview_port", port=port, why=os.strerror(exc.errno or 0)) from exc
-    except OverflowError as exc:
-        raise BotError("preview_port", port=port, why=say("preview_no_port")) from exc
 
 
 async def show(

@@ -194,10 +194,14 @@ class PreviewPage:
                 self.page.keyboard.press("ArrowDown")
             self.page.keyboard.press("Enter")
 
+    def person(self, name: str) -> str:
+        """The id of one of the people."""
+        option = self.page.locator("#viewer option").filter(has_text=re.compile(rf"^{re.escape(name)} "))
+        return option.get_attribute("value") or ""
+
     def view_as(self, name: str) -> None:
         """Switch to another person, and wait until the page is drawn for them."""
-        option = self.page.locator("#viewer option").filter(has_text=re.compile(rf"^{re.escape(name)} "))
-        (chosen,) = self.page.locator("#viewer").select_option(value=option.get_attribute("value"))
+        (chosen,) = self.page.locator("#viewer").select_option(value=self.person(name))
         self.page.wait_for_function("viewer => location.search.includes(`as=${viewer}`)", arg=chosen)
         self.page.locator("li.message").first.wait_for()
 

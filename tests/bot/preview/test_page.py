@@ -20,6 +20,8 @@ LEFT = re.compile(r"in (\d+ \w+|a \w+)")
 DONE = re.compile("Done in")
 FOX = str(EXAMPLES / "fox.webp")
 BOATS = str(EXAMPLES / "boats.webp")
+SOMEBODY_ELSE = """as => import("/static/api.js").then(
+    api => api.act({ as, kind: "slash", name: "imagine", options: { prompt: "a friend's picture" } }))"""
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "imagine": (
         "you",
@@ -259,8 +261,7 @@ def test_a_picture_opens_large_and_closes_by_escape(page: PreviewPage) -> None:
 def test_a_timelapse_is_shown_and_can_be_saved(page: PreviewPage) -> None:
     message = painted(page, "a growing tree", steps="60")
     page.press(message, "Timelapse")
-    reply = page.wait("Only you can see this", re.compile("timelapse", re.IGNORECASE))
-    assert page.picture_width(reply) == 64
+    assert page.picture_width(page.wait("Only you can see this")) == 64
 
 
 def test_the_newest_message_stays_in_sight_but_a_reader_is_left_alone(page: PreviewPage) -> None:
@@ -271,13 +272,14 @@ def test_the_newest_message_stays_in_sight_but_a_reader_is_left_alone(page: Prev
     expect(page.message("used /help")).to_be_in_viewport()
     scroll.evaluate("node => { node.scrollTop = 0; }")
     page.page.wait_for_timeout(100)
-    page.page.evaluate(
-        "() => import('/static/api.js').then(api => api.act({ kind: 'slash', name: 'about', options: {} }))"
-    )
+    page.page.evaluate(SOMEBODY_ELSE, page.person("friend"))
     page.page.locator("#newest").wait_for()
     assert scroll.evaluate("node => node.scrollTop") == 0
     page.page.locator("#newest").click()
-    expect(page.message("used /about")).to_be_in_viewport()
+    expect(page.message("a friend's picture")).to_be_in_viewport()
+    scroll.evaluate("node => { node.scrollTop = 0; }")
+    page.press(page.page.locator("li.message").first, "Recipe 1")
+    expect(page.wait("Recipe of job")).to_be_in_viewport()
 
 
 def test_it_ends_by_ctrl_c_in_the_middle_of_a_picture(browser: Browser, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ function blocks(text, names) {
       else out.push(el("blockquote", {}, inline(quote[1], names)));
     } else if (item) {
       flush();
-      if (list?.tagName !== (item[1] ? "OL" : "UL")) out.push(list = el(item[1] ? "ol" : "ul", item[1] ? { start: Number(item[1]) } : {}));
+      if (list?.tagName !== (item[1] ? "OL" : "UL")) out.push(list = el(item[1] ? "ol" : "ul", item[1] && item[1] !== "1" ? { start: Number(item[1]) } : {}));
       list.append(el("li", {}, inline(item[2], names)));
     } else lines.push(line);
   }

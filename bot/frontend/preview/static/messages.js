@@ -34,6 +34,7 @@ export function update({ messages, gone }) {
   }
   for (const message of messages) {
     const before = known.get(message.id);
+    if (!before && message.interaction_metadata?.user.id === server.me) atEnd = true;
     const entry = before ?? { node: null, turn: 0 };
     known.set(message.id, entry);
     announce(message, entry.message);
