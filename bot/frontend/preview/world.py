@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, TypeVar
 
 import discord
@@ -36,16 +37,20 @@ T = TypeVar("T")
 
 
 class RealClock(Clock):
-    """simcord's clock, on the real time."""
+    """simcord's clock, on the real time. simcord lets the bot read `elapsed` as `time.monotonic`."""
 
     @property
     def elapsed(self) -> float:
-        """Seconds since simcord's epoch."""
-        return (datetime.now(UTC) - self._epoch).total_seconds()
+        """The real `time.monotonic`."""
+        return monotonic()
 
     @elapsed.setter
     def elapsed(self, value: float) -> None:
         pass
+
+    def now(self) -> datetime:
+        """The real time."""
+        return datetime.now(UTC)
 
 
 class World(simcord.Env):

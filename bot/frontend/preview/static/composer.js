@@ -10,8 +10,8 @@ const form = byId("composer"), fields = byId("fields"), hint = byId("hint"), pic
 const PAINT = "imagine", WORDS = "prompt", FILE = 11;
 let command = null, shown = [], all = [];
 
-const words = el("textarea", { id: "words", rows: 1, maxLength: 6000, placeholder: "Describe a picture, or type / for all commands",
-  "aria-label": "Describe a picture, or type / for all commands", autocomplete: "off", spellcheck: true, enterKeyHint: "send" });
+const words = el("textarea", { id: "words", rows: 1, maxLength: 6000, placeholder: "Describe a picture, or type /",
+  "aria-label": "Describe a picture, or type /", autocomplete: "off", spellcheck: true, enterKeyHint: "send" });
 
 /** Begin with an empty prompt; with `keep`, only where nothing is being written. */
 export async function reset({ keep = false } = {}) {

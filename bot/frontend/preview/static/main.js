@@ -5,7 +5,7 @@ import { byId, el } from "./dom.js";
 import { begin, update } from "./messages.js";
 import { remember } from "./server.js";
 
-const ROLES = { member: "a member", admin: "an admin of the server", host: "the host of the bot" };
+const ROLES = { member: "a member", admin: "manages the server", host: "runs the bot" };
 const viewer = byId("viewer"), channels = byId("channels"), drawer = byId("drawer");
 
 function hear(news) {

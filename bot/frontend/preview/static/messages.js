@@ -43,8 +43,8 @@ export function update({ messages, gone }) {
   }
   // A single long message, the welcome, is read from its beginning.
   if (quiet) atEnd = list.children.length > 1;
+  if (!atEnd && !quiet && messages.some((message) => known.get(message.id).turn === 1)) newest.hidden = false;
   quiet = false;
-  if (!atEnd && messages.some((message) => known.get(message.id).turn === 1)) newest.hidden = false;
   follow();
 }
 

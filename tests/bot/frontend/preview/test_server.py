@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -156,6 +157,7 @@ async def test_the_hosts_commands_work_for_the_host_only(tmp_path: Path, config:
         assert await visitor.slash("host status", "host") == {"state": "done"}
         answer = (await visitor.messages("host"))[-1]
         assert answer["flags"] & 64
+        assert re.search(r"up \d\d? s", answer["content"])
         assert await visitor.slash("host status", "you") == {"state": "refused"}
         assert answer["id"] not in [message["id"] for message in await visitor.messages("you")]
 
