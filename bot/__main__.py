@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from bot import log
 from bot.backup import back_up
@@ -88,9 +89,12 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     from bot import wiring as building
     from bot.frontend.preview import server as preview
 
-    stop, own = stop_on_signals(), folder / PREVIEW
+    own = folder / PREVIEW
+    # While models are read, Ctrl-C ends the process at once: nothing is written yet, and that thread cannot be stopped.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with preview.listen(port) as listener:
         engine, settings = await _load(config, own)
+        stop = stop_on_signals()
 
         def build(wait: ExternalWait) -> Reverie:
             return building.build(
@@ -165,5 +169,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _leave(code: int) -> NoReturn:
+    """End the process at once: nothing is open any more, and to tear torch down takes seconds on a busy machine."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())
