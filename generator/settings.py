@@ -104,6 +104,11 @@ class Settings:
         metadata={"help": "on a GPU, use only operations with reproducible results, byte for byte; slower"},
     )
 
+    translate: bool = field(
+        default=False,
+        metadata={"help": "read other languages, emoji and typing mistakes, if the models have dictionaries for it"},
+    )
+
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.errors import BotError
+from bot.errors import BotError, ConfigError
 from bot.frontend.client import Reverie
 from bot.texts import say
 from bot.waiting import ExternalWait
@@ -24,21 +24,21 @@ from bot.waiting import ExternalWait
 if TYPE_CHECKING:
     from bot.frontend.preview.web import Page
 
-MOST_PORTS = 65_535
+MAX_PORT = 65_535
 
 
 def listen(port: int) -> socket.socket:
     """A socket at a port of this machine only; port 0 is any.
 
     Raises:
-        BotError: if it cannot be had.
+        ConfigError: if it cannot be had.
     """
-    if not 0 <= port <= MOST_PORTS:
-        raise BotError("preview_port", port=port, why=say("preview_no_port"))
     try:
         return socket.create_server(("127.0.0.1", port))
     except OSError as exc:
-        raise BotError("preview_port", port=port, why=os.strerror(exc.errno or 0)) from exc
+        another = port + 1 if port < MAX_PORT else 0
+        why = os.strerror(exc.errno or 0)
+        raise ConfigError("preview_port", port=str(port), why=why, another=str(another)) from exc
 
 
 async def show(

@@ -12,7 +12,7 @@ import contextvars
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ TICK_S = 0.02
 TURN_S = 0.1
 """Interval at which simcord's own timers are run, and changes are looked for."""
 BUSY_S = 60.0
+LAST = datetime(2080, 1, 1, tzinfo=UTC)
 GUILD_ID = 1_000_000_000_000_000_001
 """Constant, so that the server's gallery and settings persist."""
 KEPT_FILES = 400
@@ -37,7 +38,15 @@ T = TypeVar("T")
 
 
 class RealClock(Clock):
-    """simcord's clock, on the real time. simcord lets the bot read `elapsed` as `time.monotonic`."""
+    """simcord's clock, on the real time. simcord lets the bot read `elapsed` as `time.monotonic`.
+
+    Ids derive from the time, and those before Discord's first year or after LAST are no ids that a database can hold.
+    So a clock that is wrong by years is not believed at the start, and the time is counted on from there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._start, self._began_s = max(self._epoch, min(datetime.now(UTC), LAST)), monotonic()
 
     @property
     def elapsed(self) -> float:
@@ -50,7 +59,7 @@ class RealClock(Clock):
 
     def now(self) -> datetime:
         """The real time."""
-        return datetime.now(UTC)
+        return self._start + timedelta(seconds=monotonic() - self._began_s)
 
 
 class World(simcord.Env):

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playw
 ROOT = Path(__file__).parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BEGIN_S = 600.0
-PATIENCE_S = 90.0
+TIMEOUT_S = 90.0
 """Time limit for something to appear on the page; jobs run meanwhile."""
 PICTURE = ".body .picture img"
 OFFER_S = 5.0
@@ -86,7 +86,7 @@ class PreviewPage:
 
     def __init__(self, browser: Browser, url: str, width_px: int = 1000, height_px: int = 760) -> None:
         self.page: Page = browser.new_page(viewport={"width": width_px, "height": height_px})
-        self.page.set_default_timeout(PATIENCE_S * 1000)
+        self.page.set_default_timeout(TIMEOUT_S * 1000)
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
@@ -157,7 +157,7 @@ class PreviewPage:
             found = found.filter(has_text=text)
         return found.last
 
-    def wait(self, *texts: str | re.Pattern[str], timeout_s: float = PATIENCE_S) -> Locator:
+    def wait(self, *texts: str | re.Pattern[str], timeout_s: float = TIMEOUT_S) -> Locator:
         """Return that message, as soon as it appears; otherwise the error lists the messages on the page."""
         message = self.message(*texts)
         try:
@@ -169,7 +169,7 @@ class PreviewPage:
 
     def picture_width(self, message: Locator) -> int:
         """Return the width in pixels of a message's picture, as soon as it is loaded."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + TIMEOUT_S
         while time.monotonic() < end:
             pictures = message.locator(PICTURE)
             if pictures.count() and (width := pictures.first.evaluate("image => image.naturalWidth")):

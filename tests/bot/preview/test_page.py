@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from bot.frontend.preview.welcome import EXAMPLES
-from tests.bot.preview.preview_in_browser import PATIENCE_S, PreviewPage, running
+from tests.bot.preview.preview_in_browser import TIMEOUT_S, PreviewPage, running
 
 pytestmark = pytest.mark.timeout(600)
 STEP = re.compile(r"step (\d+) of \d+")
@@ -96,8 +96,8 @@ def test_each_command_is_answered(shared: PreviewPage, name: str, mouse: bool) -
     before = shared.page.locator("#messages > li").count()
     shared.command(name, mouse=mouse, **options)
     answer = shared.page.locator("#messages > li:not(.pending)").nth(before)
-    expect(answer).to_contain_text(f"used /{name.split()[0]}", timeout=PATIENCE_S * 1000)
-    expect(answer.locator(".thinking")).to_have_count(0, timeout=PATIENCE_S * 1000)
+    expect(answer).to_contain_text(f"used /{name.split()[0]}", timeout=TIMEOUT_S * 1000)
+    expect(answer.locator(".thinking")).to_have_count(0, timeout=TIMEOUT_S * 1000)
     assert answer.locator(".wrong").count() == 0
     assert len(answer.locator(".body").inner_text()) > 5
     expect(answer).to_be_in_viewport()
@@ -109,7 +109,7 @@ def test_words_and_enter_paint_and_the_picture_grows(page: PreviewPage) -> None:
     page.page.keyboard.press("Enter")
     message, seen = page.wait("a red apple"), set[str]()
     page.command("imagine", prompt="a long way", steps="300")
-    message, end = page.wait("a long way"), time.monotonic() + PATIENCE_S
+    message, end = page.wait("a long way"), time.monotonic() + TIMEOUT_S
     while not re.search("Done in|Failed", text := message.inner_text()) and time.monotonic() < end:
         seen.update(STEP.findall(text))
         time.sleep(0.1)
@@ -125,7 +125,7 @@ def test_who_waits_sees_the_place_and_a_countdown(page: PreviewPage) -> None:
     page.command("imagine", prompt="a blue cat", steps="300")
     page.command("imagine", prompt="a blue dog", steps="2")
     message, seen = page.wait("a blue dog", "Queued #2"), set[str]()
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while len(seen) < 2 and time.monotonic() < end:
         seen.update(LEFT.findall(message.inner_text()))
         time.sleep(0.2)
