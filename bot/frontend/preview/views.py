@@ -7,6 +7,7 @@ from typing import Any
 
 from simcord.backend import serializers
 from simcord.backend.access import channel_accessible
+from simcord.backend.models import Message
 from simcord.enums import AppCommandType
 from simcord.interactions import command_leaves
 
@@ -69,20 +70,23 @@ class Feed:
 
     def news(self) -> dict[str, Any] | None:
         """New and changed messages, and ids of those that are gone; None if nothing changed."""
-        backend, viewer_id = self._place.world.backend, self._place.person.actor.id
+        viewer_id = self._place.person.actor.id
         there = [
             message
             for message in messages(self._place.world, self._place.channel.id)
             if message.visible_to(viewer_id) and message.id not in self._hidden
         ][-SHOWN:]
-        payloads = {
-            message.id: json.dumps(serializers.message_payload(backend, message, for_user=viewer_id))
-            for message in there
-        }
+        payloads = {message.id: json.dumps(self._payload(message)) for message in there}
         changed = [json.loads(text) for key, text in payloads.items() if self._sent.get(key) != text]
         gone = [str(key) for key in self._sent if key not in payloads]
         self._sent = payloads
         return {"messages": changed, "gone": gone} if changed or gone else None
+
+    def _payload(self, message: Message) -> dict[str, Any]:
+        """The message in Discord's form; `pinged` is true if it notifies the person."""
+        viewer_id = self._place.person.actor.id
+        payload = serializers.message_payload(self._place.world.backend, message, for_user=viewer_id)
+        return {**payload, "pinged": viewer_id in message.ping_user_ids}
 
 
 def _named(key: int, name: str) -> dict[str, str]:

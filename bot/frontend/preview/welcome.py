@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from PIL import Image
 from bot.errors import NotFound
 from bot.frontend.client import Reverie
 from bot.frontend.messages.job_buttons import job_button
-from bot.frontend.messages.render import MessageContent, final
+from bot.frontend.messages.render import ALT_TEXT, MessageContent, final
 from bot.frontend.preview.world import Scene
 from bot.jobs import Job
 from bot.service import PictureFile, Requester
@@ -102,15 +102,18 @@ async def _file(client: Reverie, requester: Requester, job: Job) -> PictureFile:
 async def _post(
     client: Reverie, scene: Scene, channel_id: int, shown: MessageContent, at: float, jobs: Sequence[Job]
 ) -> None:
-    """Post a message that dates from `at` and shows `jobs`."""
+    """Post a message that dates from `at` and shows `jobs`; each file is described by the words of its job."""
+    files = shown.uploads()
+    for file, job in zip(files, jobs, strict=False):
+        file.description = job.prompt[:ALT_TEXT]
     sent = await client.get_partial_messageable(channel_id, guild_id=scene.guild.id).send(
         shown.content,
         embed=shown.embed or discord.utils.MISSING,
-        files=shown.uploads(),
+        files=files,
         view=shown.buttons or discord.utils.MISSING,
     )
     stored = scene.world.backend.get_message(channel_id, sent.id)
-    stored.timestamp = (datetime.fromtimestamp(0, UTC) + timedelta(seconds=at)).isoformat()
+    stored.timestamp = datetime.fromtimestamp(at, UTC).isoformat()
     for job in jobs:
         await client.service.set_message(job.id, channel_id, sent.id)
 

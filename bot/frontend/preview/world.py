@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -35,6 +35,7 @@ GUILD_ID = 1_000_000_000_000_000_001
 KEPT_FILES = 400
 """Number of files of replaced messages that stay available for pages that still show them."""
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 class RealClock(Clock):
@@ -101,8 +102,12 @@ class World(simcord.Env):
         """Run the bot's timers that simcord stops while nobody acts, and forget its own records, for ever."""
         while True:
             await asyncio.sleep(TURN_S)
-            with suppress(TimeoutError):
+            try:
                 await super()._settle_internal(timeout=0.01)
+            except TimeoutError:
+                pass  # The bot is busy.
+            except Exception:  # One timer's error must not stop the others.
+                _log.exception("a timer of the bot failed")
             if self.backend.transcript:
                 self.revision += 1
                 self._forget()

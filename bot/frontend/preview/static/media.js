@@ -4,7 +4,7 @@ import { el, fileUrl } from "./dom.js";
 /** A picture that opens large. Its `context.group` are all pictures of the same message. */
 export function picture(url, alt, context) {
   const image = el("img", { src: fileUrl(url), alt, decoding: "async", draggable: false });
-  const button = el("button", { type: "button", className: "picture", "aria-label": alt ? `Open large: ${alt}` : "Open large" }, image);
+  const button = el("button", { type: "button", className: "picture", title: alt, "aria-label": alt ? `Open large: ${alt}` : "Open large" }, image);
   button.addEventListener("click", () => large(button));
   return button;
 }

@@ -98,7 +98,7 @@ function build(message) {
   const mine = Boolean(message.flags & EPHEMERAL), loading = Boolean(message.flags & LOADING);
   const context = { names, server, press: (node, action) => press(message, node, action) };
   const author = el("button", { type: "button", className: "author" }, message.author.username);
-  const node = el("li", { className: `message${mine ? " private" : ""}`, tabIndex: -1,
+  const node = el("li", { className: `message${mine ? " private" : message.pinged ? " pinged" : ""}`, tabIndex: -1,
     data: { id: message.id, at: message.timestamp } },
     origin(message),
     el("div", { className: `avatar${message.author.bot ? " bot" : ""}`, "aria-hidden": "true",

@@ -24,6 +24,7 @@ from bot.frontend.preview import world
 from bot.frontend.preview.server import listen, staged
 from bot.waiting import ExternalWait
 from bot.wiring import build
+from docs.strips import EXAMPLES
 from tests.bot.fake_dream import FakeDreamer
 from tests.bot.frontend.client_in_simcord import SETTINGS
 
@@ -111,7 +112,7 @@ async def test_the_first_message_shows_four_pictures_whose_buttons_work(tmp_path
     async with visiting(tmp_path, config) as visitor:
         (welcome,) = await visitor.messages()
         assert len(welcome["content"].split("\n")) == 3
-        assert len(welcome["attachments"]) == 4
+        assert [item["description"] for item in welcome["attachments"]] == list(EXAMPLES.values())
         buttons = [item["custom_id"] for row in welcome["components"] for item in row["components"]]
         assert len(buttons) == 12
         for button in [*buttons[8:], buttons[0], buttons[4]]:
