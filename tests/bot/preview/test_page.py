@@ -117,7 +117,7 @@ def test_words_and_enter_paint_and_the_picture_grows(page: PreviewPage) -> None:
     assert len(seen) > 1, seen
     assert page.picture_width(message) == 64
     for label in ("Again", "Vary", "Continue", "Remix", "Upscale", "Timelapse", "Recipe", "Delete", "Report"):
-        assert message.get_by_text(label, exact=True).is_visible()
+        expect(message.get_by_role("button", name=label, exact=True)).to_be_visible()
 
 
 def test_who_waits_sees_the_place_and_a_countdown(page: PreviewPage) -> None:
@@ -189,13 +189,13 @@ def test_a_refusal_is_seen_by_nobody_else(page: PreviewPage) -> None:
 def test_the_admins_limits_hold_for_the_member(page: PreviewPage) -> None:
     page.view_as("admin")
     page.command("limits set", name="count", value="2")
-    page.wait("count is 2 now")
+    page.wait("count is now 2")
     page.view_as("you")
     page.command("imagine", prompt="three pears", count="3")
     page.wait("This server allows at most 2 pictures at a time.")
     page.view_as("admin")
     page.command("limits set", name="count")
-    page.wait("count is 4 now")
+    page.wait("count is now 4")
 
 
 def test_the_gallery_turns_its_pages_and_opens_a_picture(page: PreviewPage) -> None:

@@ -217,15 +217,21 @@ function take(files) {
     if (!field) return tell(`/${command.name} takes no more files.`, true);
     field.put(file);
   }
-  const rest = shown.find((one) => one.option.required && one.empty());
-  rest?.focus();
+  goOn();
+}
+
+/** After a file: to what is missing, else to where Enter sends. */
+function goOn() {
+  const next = shown.find((one) => one.option.required && one.empty()) ?? shown.find((one) => one.option.type !== FILE);
+  if (next) next.focus();
+  else byId("send").focus();
 }
 
 function pick(field) {
   picker.onchange = () => {
     if (picker.files.length) field ? field.put(picker.files[0]) : take([...picker.files]);
     picker.value = "";
-    field?.focus();
+    goOn();
   };
   picker.click();
 }
