@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -165,6 +166,36 @@ class Archive:
         if hidden is None:
             raise NotFound("job_unknown", job=job_id)
         return hidden
+
+    async def adopt(self, requester: Requester, request: GenerationRequest, picture: bytes, similarity: float) -> Job:
+        """Add a picture that was painted elsewhere, a PNG file with its recipe, as a finished job of the requester."""
+        settings, now = request.settings, time.time()
+        job = Job(
+            guild_id=requester.guild_id,
+            channel_id=requester.channel_id,
+            user_id=requester.user_id,
+            prompt=request.prompt,
+            settings=settings,
+            models=request.models,
+            locale=requester.locale,
+            state=JobState.DONE,
+            told=True,
+            ended_at=now,
+        )
+        job = await self._store.jobs.add(job, request_to_json(request), admit=lambda load: None)
+        await asyncio.to_thread(self._files.write, Kind.PICTURE, job.id, 1, picture)
+        width, height = imaging.size_of(picture)
+        stored = StoredPicture(
+            job_id=job.id,
+            number=1,
+            seed=settings.seed,
+            width=width,
+            height=height,
+            similarity=similarity,
+            steps=request.stopped_at or settings.steps,
+        )
+        await self._store.jobs.save_picture(stored, 0.0)
+        return job
 
     async def purge(self, jobs: Sequence[Job]) -> list[Job]:
         """Delete jobs in any state: first the rows, which are authoritative, then the files.

@@ -111,6 +111,22 @@ def test_a_backup_with_pictures_to_nowhere_is_refused(folder: Path, capsys: pyte
     assert "copy.zip" in capsys.readouterr().err
 
 
+def test_the_preview_is_backed_up_if_it_ran_alone_or_is_asked_for(folder: Path) -> None:
+    asyncio.run(make_database(folder / "preview"))
+    target = folder.parent / "copy.db"
+    assert main(["backup", str(target)]) == 0
+    assert target.is_file()
+    asyncio.run(make_database(folder))
+    with sqlite3.connect(folder / "preview" / "reverie.db") as database:
+        database.execute("UPDATE notes SET value = 'of the preview'")
+    database.close()
+    for arguments, expected in ((["--preview", "backup"], "of the preview"), (["backup"], "red")):
+        assert main([*arguments, str(target)]) == 0
+        with sqlite3.connect(target) as copy:
+            assert copy.execute("SELECT value FROM notes").fetchall() == [(expected,)]
+        copy.close()
+
+
 def test_a_backup_of_nothing_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backup", "copy.db"]) == 1
     assert "There is no database to back up" in capsys.readouterr().err
