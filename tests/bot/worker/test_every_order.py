@@ -169,8 +169,7 @@ async def carried_out(service: Service, story: Story) -> None:
     for order in orders:
         try:
             job_id = (await order(service, requester(), job_id)).job.id
-        except Refused as refusal:
-            assert "{" not in str(refusal.sentence.said()) or "{" in story.what
+        except Refused:
             assert await service.store.jobs.under_way() == []
             return
 
