@@ -96,7 +96,7 @@ async def test_clear_cancels_what_waits(stage: ClientInSimcord) -> None:
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     await stage.bob.slash(stage.channel, "imagine", prompt="a green pear")
     asked = reply_of(await stage.admin.slash(stage.channel, "clear", person=stage.ann))
-    assert "One waiting job would be cancelled" in asked.content and f"<@{stage.ann.id}> 1" in asked.content
+    assert "One waiting job will be cancelled" in asked.content and f"<@{stage.ann.id}> 1" in asked.content
     await stage.restart()
     modal = await stage.admin.click(asked, label="Cancel one job")
     await stage.admin.submit_modal(modal, {"reason": "**too** many apples"})
@@ -105,7 +105,7 @@ async def test_clear_cancels_what_waits(stage: ClientInSimcord) -> None:
     assert "cleared the queue. Reason: \\*\\*too\\*\\* many apples" in message.content
     assert (await stage.job(2)).state is JobState.QUEUED
     nothing = await stage.admin.slash(stage.channel, "clear", person=stage.ann)
-    assert reply_of(nothing).content == "Nothing waits."
+    assert reply_of(nothing).content == "No jobs are waiting."
 
 
 async def test_clear_asked_by_an_admin_is_not_answered_by_somebody_else(stage: ClientInSimcord) -> None:
@@ -114,7 +114,7 @@ async def test_clear_asked_by_an_admin_is_not_answered_by_somebody_else(stage: C
     asked = reply_of(await stage.admin.slash(stage.channel, "clear"))
     stage.demote_admin()
     refused = await stage.admin.click(asked, label="Cancel one job")
-    assert reply_of(refused).content == "Only somebody who manages the server can do this."
+    assert reply_of(refused).content == "Only someone who manages the server can do this."
     assert (await stage.job()).state is JobState.QUEUED
 
 
@@ -165,7 +165,7 @@ async def test_retention_counts_what_goes_and_asks_first(stage: ClientInSimcord)
     # The message's own time counts too, and simcord's clock stands in another year.
     await stage.service.store.jobs.change(1, message_id=None)
     asked = reply_of(await stage.admin.slash(stage.channel, "retention", days=3))
-    assert "2 pictures of 1 jobs are older and are deleted for good, within 1 h" in asked.content
+    assert "2 older pictures of 1 jobs will be deleted permanently within 1 h" in asked.content
     assert await stage.service.guilds.retention_days(stage.guild.id) == 90
     await stage.admin.click(asked, label="Keep 3 days, delete 2 pictures")
     assert "deleted after 3 days" in asked.content

@@ -37,7 +37,7 @@ async def report_channel(stage: ClientInSimcord) -> simcord.ChannelHandle:
 
 async def test_a_report_is_listed_and_opened_where_no_channel_is_set(stage: ClientInSimcord) -> None:
     empty = reply_of(await stage.admin.slash(stage.channel, "reports"))
-    assert "No report is open" in (empty.embeds[0].description or "")
+    assert "There are no open reports" in (empty.embeds[0].description or "")
     message = await reported(stage)
     await reported(stage, by=stage.ann)
     page = reply_of(await stage.admin.slash(stage.channel, "reports"))
@@ -52,9 +52,9 @@ async def test_a_report_is_listed_and_opened_where_no_channel_is_set(stage: Clie
 async def test_an_opened_report_shows_picture_and_words_after_the_owner_deleted_them(stage: ClientInSimcord) -> None:
     message = await reported(stage)
     asked = reply_of(await stage.ann.click(message, label="Delete"))
-    await stage.ann.click(asked, label="Delete for good")
+    await stage.ann.click(asked, label="Delete permanently")
     case = await opened(stage)
-    assert "a red apple" in case.content and "deleted since then" in case.content
+    assert "a red apple" in case.content and "deleted meanwhile" in case.content
     assert (await case.attachments[0].read()).startswith(b"\xff\xd8")
     labels = [button["label"] for row in case.components for button in row["components"]]
     assert labels == ["Keep it", "Block person", "Forbid a word"]
@@ -68,11 +68,11 @@ async def test_keeping_a_picture_closes_the_report_and_tells_who_wants_to_know(s
     await stage.admin.click(case, label="Keep it")
     assert case.content.startswith("✅ Report about job 1") and not case.components
     (told,) = stage.bob.user.dm_channel.history()
-    assert told.content.startswith("You reported a picture of job 1 in Test.") and "let it stay" in told.content
+    assert told.content.startswith("You reported a picture of job 1 in Test.") and "kept it" in told.content
     assert await stage.service.store.jobs.get(1) is not None
     assert stage.message().id == message.id
     page = reply_of(await stage.admin.slash(stage.channel, "reports"))
-    assert "No report is open" in (page.embeds[0].description or "")
+    assert "There are no open reports" in (page.embeds[0].description or "")
 
 
 async def test_a_hidden_picture_leaves_its_message_and_only_its_owner_sees_it(stage: ClientInSimcord) -> None:
@@ -102,7 +102,7 @@ async def test_blocking_the_owner_cancels_what_waits_and_is_lifted_again(stage: 
     await stage.admin.slash(stage.channel, "pause")
     await stage.ann.slash(stage.channel, "imagine", prompt="two")
     asked = reply_of(await stage.admin.click(await opened(stage), label="Block person"))
-    assert "One unfinished job of this person is cancelled" in asked.content
+    assert "One unfinished job of this person will be cancelled" in asked.content
     await stage.admin.click(asked, label="Block person")
     await stage.ended(2, JobState.CANCELLED)
     assert "no longer accept requests from this person" in stage.message().content
@@ -159,7 +159,7 @@ async def test_the_report_channels_message_has_the_same_buttons_and_shows_the_re
     await stage.restart()
     for label in ("Keep it", "Delete picture", "Forbid a word"):
         refused = await stage.bob.click(notice, label=label)
-        assert reply_of(refused).content == "Only somebody who manages the server can do this."
+        assert reply_of(refused).content == "Only someone who manages the server can do this."
     asked = reply_of(await stage.admin.click(notice, label="Delete picture"))
     await stage.admin.click(asked, label="Delete picture")
     (notice,) = channel.history()

@@ -70,7 +70,7 @@ async def test_forms_of_server_take_values_and_name_what_is_allowed(stage: Clien
     await stage.admin.click(page, label="Refresh")
     assert "after 7 days" in text_of(page) and "1 forbidden words" in text_of(page)
     listed = reply_of(await stage.admin.click(page, label="Open reports"))
-    assert "No report is open" in (listed.embeds[0].description or "")
+    assert "There are no open reports" in (listed.embeds[0].description or "")
 
 
 async def test_the_message_of_server_serves_nobody_who_does_not_manage_it(stage: ClientInSimcord) -> None:
@@ -83,5 +83,5 @@ async def test_the_message_of_server_serves_nobody_who_does_not_manage_it(stage:
     answers.append(await stage.admin.select(page, ["steps"], custom_id="reverie-server:limit"))
     answers.append(await stage.admin.select(page, ["off"], custom_id="reverie-server:safety"))
     for answer in answers:
-        assert reply_of(answer).content == "Only somebody who manages the server can do this."
+        assert reply_of(answer).content == "Only someone who manages the server can do this."
     assert not await stage.service.guilds.paused(stage.guild.id)
