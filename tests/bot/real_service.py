@@ -94,7 +94,7 @@ def requester(user_id: int = ANN, **values: object) -> Requester:
 T = TypeVar("T")
 
 
-async def until(check: Callable[[], Awaitable[T | None]], timeout_s: float = 20.0) -> T:
+async def until(check: Callable[[], Awaitable[T | None]], timeout_s: float = 120.0) -> T:
     async with asyncio.timeout(timeout_s):
         while (found := await check()) is None:
             await asyncio.sleep(0.005)

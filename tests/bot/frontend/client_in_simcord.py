@@ -21,7 +21,7 @@ from generator import Settings
 from tests.bot.fake_dream import FakeDreamer
 
 T = TypeVar("T")
-TIMEOUT_S = 20.0
+TIMEOUT_S = 120.0
 SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
 
 
