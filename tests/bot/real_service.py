@@ -41,6 +41,7 @@ class RealService:
             self.executor,
             request_warnings=self.engine.request_warnings,
             gpu_bytes=self.engine.gpu_bytes,
+            checked_by=self.engine.checked_by,
         )
         self.service.watch(self.changes.append)
         await self.service.start()
