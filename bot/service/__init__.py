@@ -1,9 +1,10 @@
 """The application without Discord: submit jobs, queue them fairly, generate them, deliver them. Event loop.
 
-The frontend uses `Service`, its parts `submissions`, `archive`, `personal_data`, `guilds`, `words`, `host` and
-`post`, and the values named here.
+The frontend uses `Service`, its parts `submissions`, `archive`, `personal_data`, `guilds`, `words`, `reports`,
+`waiting`, `host` and `post`, and the values named here.
 """
 
+from bot.jobs import Report, ReportedPicture, ReportReason
 from bot.service.application import Service
 from bot.service.job_runner import GRID
 from bot.service.operator import HostStatus
@@ -15,12 +16,13 @@ from bot.service.values import (
     ImageInput,
     JobSpec,
     JobView,
+    Outcome,
     PictureFile,
     Place,
     Preview,
-    Report,
-    ReportReason,
+    ReportPage,
     Requester,
+    RetentionPlan,
     Safety,
     Statistics,
     Style,
@@ -37,12 +39,16 @@ __all__ = [
     "ImageInput",
     "JobSpec",
     "JobView",
+    "Outcome",
     "PictureFile",
     "Place",
     "Preview",
     "Report",
+    "ReportPage",
     "ReportReason",
+    "ReportedPicture",
     "Requester",
+    "RetentionPlan",
     "Safety",
     "Service",
     "Statistics",

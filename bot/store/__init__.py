@@ -12,6 +12,7 @@ from bot.store.figures import FigureTable, SpeedKey, Sums
 from bot.store.guilds import GuildTable
 from bot.store.jobs import JobTable, Load
 from bot.store.pictures import PictureTable
+from bot.store.reports import ReportTable
 
 __all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums"]
 
@@ -22,7 +23,8 @@ class Store:
     Attributes:
         jobs: jobs with their recipes and pictures.
         guilds: settings of servers.
-        pictures: galleries, reports, retention, people.
+        pictures: galleries, retention, people.
+        reports: reports, with copies of the reported pictures.
         figures: sums, speeds, notes.
     """
 
@@ -31,6 +33,7 @@ class Store:
         self.jobs = JobTable(self._database)
         self.guilds = GuildTable(self._database)
         self.pictures = PictureTable(self._database)
+        self.reports = ReportTable(self._database)
         self.figures = FigureTable(self._database)
 
     async def open(self, *, sole: bool = True) -> None:

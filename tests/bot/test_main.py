@@ -198,7 +198,7 @@ def test_a_token_that_can_be_none_is_refused_without_being_shown(
         (("paint",), "Argument {backup,doctor,health,invite}: invalid choice: 'paint'"),
     ],
 )
-def test_wrong_arguments_are_told_in_one_sentence(
+def test_wrong_arguments_get_one_message(
     arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -209,7 +209,7 @@ def test_wrong_arguments_are_told_in_one_sentence(
     assert ("https://discord.com/developers/applications" in said.err) is (arguments[0] == "invite")
 
 
-def test_a_port_in_use_is_told_before_models_are_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported_before_models_are_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -222,7 +222,7 @@ def test_a_port_in_use_is_told_before_models_are_loaded(folder: Path, capsys: py
 
 
 @pytest.mark.parametrize("token", [False, True])
-def test_a_data_folder_that_cannot_be_written_is_told_before_models_are_loaded(
+def test_an_unwritable_data_folder_is_reported_before_models_are_loaded(
     token: bool, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
@@ -243,7 +243,7 @@ def test_blanks_around_a_token_do_not_matter(
 
 
 @pytest.mark.parametrize("token", [TOKEN.replace(".", " ", 1), f'"{TOKEN}"'])
-def test_a_malformed_token_is_told_with_the_page_where_to_get_one(
+def test_a_malformed_token_is_reported_with_the_page_for_a_new_one(
     token: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", token)
@@ -252,7 +252,7 @@ def test_a_malformed_token_is_told_with_the_page_where_to_get_one(
     assert "https://discord.com/developers/applications" in said and TOKEN not in said
 
 
-def test_a_clock_from_long_ago_is_told_at_the_start(folder: Path, tmp_path: Path) -> None:
+def test_a_clock_far_in_the_past_is_reported_at_the_start(folder: Path, tmp_path: Path) -> None:
     (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
     shift = tmp_path / "shift"
     shift.write_text(str(-20 * 365 * 86_400))

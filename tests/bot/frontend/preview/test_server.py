@@ -268,7 +268,7 @@ def test_a_port_in_use_is_told_in_words() -> None:
 
 
 @pytest.mark.parametrize("year", [1971, 2004, 2300])
-async def test_pictures_are_painted_although_the_clock_is_wrong_by_years(
+async def test_pictures_are_generated_with_a_clock_that_is_wrong_by_years(
     year: int, tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shift_s = datetime(year, 1, 1, tzinfo=UTC).timestamp() - time.time()
