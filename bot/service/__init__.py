@@ -1,12 +1,14 @@
 """The application without Discord: submit jobs, queue them fairly, generate them, deliver them. Event loop.
 
-The frontend uses `Service`, its parts `submissions`, `archive`, `personal_data`, `guilds`, `words`, `host` and
-`post`, and the values named here.
+The frontend uses `Service`, its parts `submissions`, `archive`, `personal_settings`, `personal_data`, `guilds`,
+`words`, `host` and `post`, and the values named here.
 """
 
 from bot.service.application import Service
 from bot.service.job_runner import GRID
 from bot.service.operator import HostStatus
+from bot.service.people.settings import CHOICES as PERSONAL_CHOICES
+from bot.service.people.settings import Ping, Preferences
 from bot.service.values import (
     Delivery,
     FollowUp,
@@ -22,13 +24,16 @@ from bot.service.values import (
     ReportReason,
     Requester,
     Safety,
+    Sheet,
     Statistics,
     Style,
     SubmittedJob,
+    Whose,
 )
 
 __all__ = [
     "GRID",
+    "PERSONAL_CHOICES",
     "Delivery",
     "FollowUp",
     "GalleryEntry",
@@ -38,14 +43,18 @@ __all__ = [
     "JobSpec",
     "JobView",
     "PictureFile",
+    "Ping",
     "Place",
+    "Preferences",
     "Preview",
     "Report",
     "ReportReason",
     "Requester",
     "Safety",
     "Service",
+    "Sheet",
     "Statistics",
     "Style",
     "SubmittedJob",
+    "Whose",
 ]

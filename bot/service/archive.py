@@ -21,6 +21,8 @@ from bot.service.values import (
     Report,
     ReportReason,
     Requester,
+    Sheet,
+    Whose,
 )
 from bot.store import Store
 from generator import GenerationRequest, request_from_json, request_to_json
@@ -125,17 +127,42 @@ class Archive:
         request = await self.request(requester, job_id, number)
         return await asyncio.to_thread(request_to_json, request, pictures=pictures)
 
-    async def gallery(self, requester: Requester, *, mine: bool, page: int = 1, per_page: int = 9) -> GalleryPage:
-        """Pictures of the requester, or all of the server except others' private ones; newest first."""
-        table = self._store.pictures
-        total = await table.count(requester.guild_id, requester.user_id, mine=mine)
+    async def gallery(
+        self, requester: Requester, whose: Whose, search: str = "", *, page: int = 1, per_page: int = 9
+    ) -> GalleryPage:
+        """A page of pictures whose prompts contain all words of `search`; newest first."""
+        table, words = self._store.pictures, search.split()
+        total = await table.count(requester.guild_id, requester.user_id, whose, words)
         pages = max(1, -(-total // per_page))
         page = min(max(1, page), pages)
         found = await table.page(
-            requester.guild_id, requester.user_id, mine=mine, start=(page - 1) * per_page, length=per_page
+            requester.guild_id, requester.user_id, whose, words, start=(page - 1) * per_page, length=per_page
         )
         entries = tuple(GalleryEntry(job=job, picture=picture) for job, picture in found)
         return GalleryPage(entries=entries, page=page, pages=pages, total=total)
+
+    async def turn_favourite(self, requester: Requester, job_id: int, number: int) -> bool:
+        """Add a picture to the requester's favourites, or remove it from them; return True if it was added.
+
+        Raises:
+            NotFound
+        """
+        await self.job(requester, job_id)
+        if number not in {picture.number for picture in await self.pictures(job_id)}:
+            raise NotFound("picture_unknown", job=job_id)
+        return await self._store.people.turn_favourite(requester.user_id, job_id, number)
+
+    async def sheet(self, requester: Requester, entries: Sequence[GalleryEntry]) -> Sheet:
+        """The pictures of a gallery's page as one file; flagged ones are blurred outside age-restricted channels."""
+
+        def compose() -> Sheet:
+            data = [self._files.read(Kind.PICTURE, entry.job.id, entry.picture.number) for entry in entries]
+            blurred = [entry.picture.flagged and not requester.age_restricted for entry in entries]
+            made = imaging.sheet(data, blurred)
+            file = PictureFile(name="gallery.jpg", data=made.data, width=made.width, height=made.height)
+            return Sheet(file=file, lost=tuple(number for number, item in enumerate(data, 1) if item is None))
+
+        return await asyncio.to_thread(compose)
 
     async def own(self, requester: Requester, job_id: int) -> Job:
         """A job that the requester may cancel, finish or delete.
@@ -200,7 +227,10 @@ class Archive:
             await asyncio.to_thread(self._files.remove_job, job.id)
             self._notify(job.id)
         there = ((job, *messages[job.id]) for job in jobs if job.id in messages)
-        return [replace(job, channel_id=channel_id, message_id=message_id) for job, channel_id, message_id in there]
+        return [
+            replace(job, channel_id=channel_id, message_id=message_id, ping_id=ping_id)
+            for job, channel_id, message_id, ping_id in there
+        ]
 
     async def purge_guild(self, guild_id: int) -> int:
         """Delete every job of a server; return their number."""

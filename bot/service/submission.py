@@ -81,6 +81,8 @@ class Submissions:
             count=spec.count,
             private=spec.private,
             timelapse=spec.timelapse,
+            source_id=None if spec.source is None else spec.source[0],
+            source_number=None if spec.source is None else spec.source[1],
         )
         return await self._add(job, request, limits)
 
@@ -109,6 +111,8 @@ class Submissions:
             private=before.private,
             parent_id=parent_id,
             parent_number=parent_number,
+            source_id=job_id,
+            source_number=number,
         )
         return await self._add(job, request, limits)
 

@@ -75,6 +75,8 @@ class JobSpec:
     private: bool = False
     timelapse: bool = False
     origin: Origin = Origin.IMAGINE
+    source: tuple[int, int] | None = None
+    """Job and number of the picture that it was made from, if it is one of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,8 @@ class JobView:
     job: Job
     place: Place | None = None
     """For a queued job: its place."""
+    source: Job | None = None
+    """The job that it was made from, if that one still exists."""
     progress: Progress | None = None
     """For a running job: progress of the current picture."""
     number: int = 1
@@ -169,7 +173,7 @@ class Delivery:
 
     `left_out`: parts left out to fit the upload, and the file missing for that reason. `spoiler`: hide it behind a
     click. `repeated`: an earlier attempt may have reached Discord; the nonce protects for some minutes, then look for a
-    message with this job's buttons first.
+    message with this job's buttons first. `source`: the job that it was made from, if that one still exists.
     """
 
     job: Job
@@ -179,6 +183,7 @@ class Delivery:
     spoiler: bool
     repeated: bool
     left_out: tuple[Sentence, ...] = ()
+    source: Job | None = None
 
 
 class ReportReason(StrEnum):
@@ -204,6 +209,14 @@ class Report:
     channel_id: int | None
 
 
+class Whose(StrEnum):
+    """A gallery: the requester's own pictures, all of the server except others' private ones, or favourites."""
+
+    MINE = "mine"
+    SERVER = "server"
+    FAVOURITES = "favourites"
+
+
 @dataclass(frozen=True, kw_only=True)
 class GalleryEntry:
     """One finished picture in a gallery, with its job."""
@@ -220,6 +233,14 @@ class GalleryPage:
     page: int
     pages: int
     total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """Small numbered pictures in one file; `lost` are the numbers of those without a file."""
+
+    file: PictureFile
+    lost: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

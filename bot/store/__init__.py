@@ -11,6 +11,7 @@ from bot.store.connection import Database
 from bot.store.figures import FigureTable, SpeedKey, Sums
 from bot.store.guilds import GuildTable
 from bot.store.jobs import JobTable, Load
+from bot.store.people import PeopleTable
 from bot.store.pictures import PictureTable
 
 __all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums"]
@@ -22,7 +23,8 @@ class Store:
     Attributes:
         jobs: jobs with their recipes and pictures.
         guilds: settings of servers.
-        pictures: galleries, reports, retention, people.
+        pictures: galleries, reports, retention, personal data.
+        people: settings and favourites of people.
         figures: sums, speeds, notes.
     """
 
@@ -31,6 +33,7 @@ class Store:
         self.jobs = JobTable(self._database)
         self.guilds = GuildTable(self._database)
         self.pictures = PictureTable(self._database)
+        self.people = PeopleTable(self._database)
         self.figures = FigureTable(self._database)
 
     async def open(self, *, sole: bool = True) -> None:

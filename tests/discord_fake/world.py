@@ -126,6 +126,10 @@ class Message:
     deleted: bool = False
     author: Payload | None = None
     forwarded: Message | None = field(default=None, repr=False)
+    answers: int | None = None
+    """The message that it is a reply to."""
+    pings: tuple[int, ...] = ()
+    """The people whom it pings."""
 
     @property
     def ephemeral(self) -> bool:
@@ -145,6 +149,9 @@ class Message:
             place["guild_id"] = str(self.forwarded.channel.guild.id)
             snapshot = self.forwarded.what_it_shows(base)
             forwarded = {"message_snapshots": [{"message": snapshot}], "message_reference": place | {"type": 1}}
+        if self.answers is not None:
+            place = {"message_id": str(self.answers), "channel_id": str(self.channel.id)}
+            forwarded = {"message_reference": place | {"guild_id": str(self.channel.guild.id), "type": 0}}
         return self.what_it_shows(base) | forwarded | {
             "id": str(self.id), "channel_id": str(self.channel.id), "guild_id": str(self.channel.guild.id),
             "author": self.author or author, "tts": False, "mention_everyone": False, "mention_roles": [],

@@ -222,10 +222,14 @@ class MessageSender:
 
 
 async def remove_message(app: App, job: Job) -> None:
-    """Delete a job's message from its channel; it stays if Discord does not allow that."""
-    if job.message_id is None:
-        return
-    message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(job.message_id)
+    """Delete a job's message and its ping from their channel; they stay if Discord does not allow that."""
+    for message_id in (job.message_id, job.ping_id):
+        if message_id is not None:
+            await _remove(app, job, message_id)
+
+
+async def _remove(app: App, job: Job, message_id: int) -> None:
+    message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(message_id)
     for tries in range(REMOVAL_TRIES):
         try:
             await message.delete()

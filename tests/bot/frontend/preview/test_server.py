@@ -12,7 +12,7 @@ import pytest
 
 from bot.config import Config, Discord, Timing
 from bot.frontend.preview.server import GUILD_ID, Waits, staged
-from bot.service import Requester
+from bot.service import Requester, Whose
 from bot.wiring import build
 from tests.bot.fake_dream import FakeDreamer
 from tests.bot.frontend.client_in_simcord import SETTINGS
@@ -61,4 +61,4 @@ async def test_a_second_start_knows_the_commands_and_whose_pictures_there_are(tm
                     await asyncio.sleep(0.05)
             else:
                 requester = Requester(guild_id=GUILD_ID, channel_id=scene.channel.id, user_id=member.id)
-                assert (await client.service.archive.gallery(requester, mine=True)).total == 1
+                assert (await client.service.archive.gallery(requester, whose=Whose.MINE)).total == 1
