@@ -127,7 +127,7 @@ class Message:
     author: Payload | None = None
     forwarded: Message | None = field(default=None, repr=False)
     answers: int | None = None
-    """The message that it is a reply to."""
+    """The id of the message that it replies to."""
     pings: tuple[int, ...] = ()
     """The people whom it pings."""
 

@@ -93,8 +93,13 @@ class LikeForm(Form):
         async def order(requester: Requester) -> SubmittedJob:
             async with interaction.client.room.hold(1):
                 data = await self.held.read(interaction, "picture")
-                private = self.held.job is not None and self.held.job.private
-                spec = JobSpec(prompt=self.prompt.value, init_image=data, private=private)
+                like = self.held.job
+                spec = JobSpec(
+                    prompt=self.prompt.value,
+                    init_image=data,
+                    private=like is not None and like.private,
+                    source=None if like is None else (like.id, 1),
+                )
                 if self.use.values[0] == "prompt":
                     spec = replace(spec, init_image=None, image_prompts=(ImageInput(data=data),))
                 return await interaction.client.service.submissions.submit(requester, spec)

@@ -183,8 +183,8 @@ def _made_from(job: Job, source: Job | None) -> str:
     if source is None or job.private:
         return ""
     link = link_to(source)
-    name = f"#{source.id}" if link is None else f"[#{source.id}]({link})"
-    return "\n" + say("made_from", job.locale, source=name, owner=f"<@{source.user_id}>")
+    text = say("made_from", job.locale, source=source.id, owner=f"<@{source.user_id}>")
+    return f"\n{text}" if link is None else f"\n{text}: {link}"
 
 
 def _waiting(view: JobView, user: str) -> str:

@@ -66,7 +66,8 @@ async def test_the_picture_grows_in_its_message(stage: ClientInSimcord) -> None:
         return message if message.attachments else None
 
     message = await stage.until(grown)
-    assert re.search(r"█*░+` step \d+ of 400 · similarity [\d.]+ · ", message.content)
+    assert re.search(r"█*░+` step \d+ of 400 · similarity [\d.]+$", message.content)
+    assert message.content.count("<t:") == 1 and "left" not in message.content
     assert re.search(r"done <t:\d+:R>", message.content)
     assert message.attachments[0].filename == "preview-1.jpg"
     await stage.ann.click(message, label="Finish now")
