@@ -93,6 +93,8 @@ class FollowUp:
     """Continue and remix: number of steps; None is the server's default."""
     strength: float = 0.4
     """Vary: share of the latent that becomes noise, above 0 to 1."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Remix: settings that differ from those of the picture, as typed."""
     count: int | None = None
     """None: as many as the job before (again), else 1."""
 

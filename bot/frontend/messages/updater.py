@@ -201,7 +201,7 @@ class MessageUpdater:
             self._places_moved(wrong=not begun)
         if not hurry and not self._is_time(track, view):
             return
-        shown = message.shown(view, track.notes if view.job.state is JobState.QUEUED else ())
+        shown = message.shown(view, track.notes)
         if shown.marks == track.marks:
             return
         try:

@@ -51,6 +51,17 @@ async def test_remix_asks_for_the_prompt_and_goes_on_with_it(stage: ClientInSimc
     assert (job.prompt, job.origin) == ("a green pear", Origin.REMIX)
 
 
+async def test_a_remix_takes_options_from_its_prompt_and_keeps_the_size(stage: ClientInSimcord) -> None:
+    message = await stage.painted()
+    modal = await stage.bob.click(message, label="Remix")
+    refused = await stage.bob.submit_modal(modal, {"prompt": "a green pear --ar 2:1"})
+    assert "A remix keeps the size of its picture" in reply_of(refused).content
+    modal = await stage.bob.click(message, label="Remix")
+    await stage.bob.submit_modal(modal, {"prompt": "a green pear --steps 2 --no fog --count 2"})
+    job = await stage.ended(2)
+    assert (job.prompt, job.settings.steps, job.count) == ("a green pear | fog:-0.5", 2, 2)
+
+
 async def test_a_remix_without_words_is_refused(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     modal = await stage.bob.click(message, label="Remix")
