@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -33,6 +33,8 @@ class Models:
         files: SHA-256 of each source file by name, for recipes.
         budget: memory that their dreams may use.
         graphs: capture steps as CUDA graphs if the device is a GPU.
+        things: words for things that they know, to suggest in place of unknown ones; empty where they know most words.
+        examples: prompts that they paint well.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Models:
     starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     budget: MemoryBudget = field(default_factory=MemoryBudget)
     graphs: bool = True
+    things: Set[str] = frozenset()
+    examples: tuple[str, ...] = ()
 
     @property
     def precision(self) -> Precision:

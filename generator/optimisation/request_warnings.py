@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from generator.models.model_set import Models
+from generator.models.suggestions import suggestions
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.targets import warnings_of
 from generator.request import GenerationRequest
 
 
 def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, ...]:
-    """Warnings for the requester: words that are cut off or unknown, sizes and scenes that do not fit."""
+    """Warnings for the requester: cut off or unknown words, with suggestions, and sizes and scenes that do not fit."""
     schedule = Schedule(request.settings, models.vqgan.factor, max(1, len(request.scenes)))
-    return (*warnings_of(request, models.perceptors), *schedule.warnings())
+    texts = [prompt.text for scene in request.scenes for prompt in scene.prompts]
+    unknown = [word for text in texts for perceptor in models.perceptors for word in perceptor.unknown_words(text)]
+    suggested = suggestions(unknown, models.things, models.examples)
+    return (*warnings_of(request, models.perceptors), *suggested, *schedule.warnings())
