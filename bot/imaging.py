@@ -78,8 +78,8 @@ def thumbnail(data: bytes, side_px: int) -> ImageFile:
 
 
 def open_ours(data: bytes) -> Image.Image:
-    """The RGB picture in one of our PNG files."""
-    with Image.open(BytesIO(data), formats=["PNG"]) as image:
+    """The RGB picture in one of our PNG or WebP files."""
+    with Image.open(BytesIO(data), formats=["PNG", "WEBP"]) as image:
         return image.convert("RGB")
 
 

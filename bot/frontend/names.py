@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from bot.frontend.app import App, Interaction
 from bot.frontend.messages.discord_errors import TROUBLE
 
-KEPT = 1_000
+KEPT, KEPT_S = 1_000, 3_600.0
+"""Number of names in memory, and the age from which they are asked for again."""
 
 
 class Names:
     """Display names that were asked for lately."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[int, int], str] = OrderedDict()
+        self._known: OrderedDict[tuple[int, int], tuple[str, float]] = OrderedDict()
 
     async def of(self, interaction: Interaction, user_ids: Iterable[int]) -> Mapping[int, str]:
         """Names of the members of an interaction's server, by id; without those who left it."""
         guild_id, person = interaction.guild_id or 0, interaction.user
         self._keep(guild_id, person.id, person.display_name)
-        wanted = {user_id: (guild_id, user_id) for user_id in user_ids}
-        missing = [key for key in wanted.values() if key not in self._known]
+        wanted, young = {user_id: (guild_id, user_id) for user_id in user_ids}, time.monotonic() - KEPT_S
+        missing = [key for key in wanted.values() if self._known.get(key, ("", -KEPT_S))[1] <= young]
         await asyncio.gather(*(self._ask(interaction.client, *key) for key in missing))
-        return {user_id: self._known[key] for user_id, key in wanted.items() if key in self._known}
+        return {user_id: self._known[key][0] for user_id, key in wanted.items() if key in self._known}
 
     async def _ask(self, app: App, guild_id: int, user_id: int) -> None:
         guild = app.get_guild(guild_id)
@@ -38,7 +40,7 @@ class Names:
         self._keep(guild_id, user_id, member.display_name)
 
     def _keep(self, guild_id: int, user_id: int, name: str) -> None:
-        self._known[guild_id, user_id] = name
+        self._known[guild_id, user_id] = name, time.monotonic()
         self._known.move_to_end((guild_id, user_id))
         # More than one page holds, so that no name is dropped before it is shown.
         while len(self._known) > KEPT:

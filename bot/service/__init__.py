@@ -5,6 +5,7 @@ The frontend uses `Service`, its parts `submissions`, `archive`, `personal_setti
 """
 
 from bot.service.application import Service
+from bot.service.archive import style_picture
 from bot.service.job_runner import GRID
 from bot.service.operator import HostStatus
 from bot.service.people.settings import CHOICES as PERSONAL_CHOICES
@@ -57,4 +58,5 @@ __all__ = [
     "Style",
     "SubmittedJob",
     "Whose",
+    "style_picture",
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from bot import imaging
 from bot.errors import NotFound, NotOwner
@@ -22,6 +24,7 @@ from bot.service.values import (
     ReportReason,
     Requester,
     Sheet,
+    Style,
     Whose,
 )
 from bot.store import Store
@@ -157,10 +160,21 @@ class Archive:
 
         def compose() -> Sheet:
             data = [self._files.read(Kind.PICTURE, entry.job.id, entry.picture.number) for entry in entries]
-            blurred = [entry.picture.flagged and not requester.age_restricted for entry in entries]
-            made = imaging.sheet(data, blurred)
-            file = PictureFile(name="gallery.jpg", data=made.data, width=made.width, height=made.height)
-            return Sheet(file=file, lost=tuple(number for number, item in enumerate(data, 1) if item is None))
+            return _sheet(data, [entry.picture.flagged and not requester.age_restricted for entry in entries])
+
+        return await asyncio.to_thread(compose)
+
+    async def style_sheet(self, requester: Requester, styles: Sequence[Style], *, starter: bool) -> Sheet:
+        """A picture of each style: the one that comes with Reverie for the starter models, else the server's newest."""
+        found = [await self._store.pictures.newest_with(requester.guild_id, style.text) for style in styles]
+
+        def compose() -> Sheet:
+            data: list[bytes | None] = []
+            for style, newest in zip(styles, found, strict=True):
+                path = style_picture(style.text)
+                ours = None if newest is None else self._files.read(Kind.PICTURE, *newest)
+                data.append(path.read_bytes() if starter and path.is_file() else ours)
+            return _sheet(data, [False] * len(data))
 
         return await asyncio.to_thread(compose)
 
@@ -244,6 +258,18 @@ class Archive:
         if data is None:
             raise NotFound("picture_unknown", job=job_id)
         return data
+
+
+def style_picture(text: str) -> Path:
+    """Path of the picture that comes with Reverie for a style's text, if there is one."""
+    name = re.sub(r"[^a-z0-9.]+", "-", text.casefold())
+    return Path(__file__).parent / "style_pictures" / f"{name}.webp"
+
+
+def _sheet(data: Sequence[bytes | None], blurred: Sequence[bool]) -> Sheet:
+    made = imaging.sheet(data, blurred)
+    file = PictureFile(name="sheet.jpg", data=made.data, width=made.width, height=made.height)
+    return Sheet(file=file, lost=tuple(number for number, item in enumerate(data, 1) if item is None))
 
 
 def picture_file(job_id: int, number: int, shown: imaging.ImageFile, prefix: str = "") -> PictureFile:

@@ -53,6 +53,16 @@ class PictureTable:
         )
         return [(job_of(row), picture_of(row, "picture_")) for row in found]
 
+    async def newest_with(self, guild_id: int, text: str) -> tuple[int, int] | None:
+        """Job and number of the newest picture of a server that everybody may see and whose prompt holds a text."""
+        row = await self._database.row(
+            "SELECT job_id, number FROM pictures JOIN jobs ON jobs.id = job_id WHERE guild_id = ? AND state = 'done'"
+            " AND private = 0 AND age_restricted = 0 AND flagged = 0 AND instr(prompt, ?) > 0"
+            " ORDER BY job_id DESC, number LIMIT 1",
+            (guild_id, text),
+        )
+        return None if row is None else (row["job_id"], row["number"])
+
     async def add_report(self, job_id: int, number: int, user_id: int, reason: str, details: str) -> int:
         """Write a report, replacing an earlier one of the same person for the same picture; return its id."""
         async with self._database.transaction() as db:

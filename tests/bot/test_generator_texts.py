@@ -23,7 +23,8 @@ MEETS = {
     "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
     "optimisation/cutouts", "optimisation/losses", "models/clip", "models/vqgan", "models/prior", "models/safety",
     "models/lexicon", "models/suggestions", "optimisation/request_warnings", "optimisation/autograd",
-    "optimisation/memory_plan", "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
+    "optimisation/memory_plan", "runtime/device", "loading", "checkpoints/sources", "runtime/precision",
+    "images/sandbox", "provenance",
 }  # fmt: skip
 """Modules with messages shown in Discord; messages of others concern hosts and command lines."""
 SPEAKERS = {"Message", "_invalid", "_refuse"}

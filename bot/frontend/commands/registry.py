@@ -35,7 +35,15 @@ MOST = 2**63 - 1
 """The largest whole number of an option."""
 INSTALLS = app_commands.AppInstallationType(guild=True, user=False)
 """Servers only: the bot cannot post for commands that are installed for a person."""
-DYNAMIC_ITEMS = (JobButton, gallery.PageButton, gallery.PictureSelect, about.OwnButton, settings.SettingSelect)
+DYNAMIC_ITEMS = (
+    JobButton,
+    gallery.PageButton,
+    gallery.PictureSelect,
+    about.OwnButton,
+    settings.SettingSelect,
+    styles.StylePageButton,
+    styles.StyleSelect,
+)
 """Buttons and menus that work after a restart."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
     queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
