@@ -7,6 +7,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
+import discord
+
 from bot.frontend.app import App, Interaction
 from bot.frontend.messages.discord_errors import TROUBLE
 
@@ -35,6 +37,9 @@ class Names:
             return
         try:
             member = guild.get_member(user_id) or await guild.fetch_member(user_id)
+        except discord.NotFound:
+            self._known.pop((guild_id, user_id), None)
+            return
         except TROUBLE:
             return
         self._keep(guild_id, user_id, member.display_name)
