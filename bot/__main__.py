@@ -137,20 +137,20 @@ def _parser() -> argparse.ArgumentParser:
         description="Reverie, a Discord bot that dreams pictures. With DISCORD_TOKEN (or DISCORD_TOKEN_FILE) set it "
         "connects to Discord, without it opens a preview in the browser.",
     )
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the config file (config.yaml)")
-    parser.add_argument("--preview", action="store_true", help="open the local preview although there is a token")
-    parser.add_argument("--port", type=int, default=PREVIEW_PORT, help=f"port of the preview ({PREVIEW_PORT}; 0: any)")
-    commands = parser.add_subparsers(dest="command", metavar="{backup,doctor,health,invite}")
-    copy = commands.add_parser("backup", help="copy the database to a file, also while the bot runs")
-    copy.add_argument("file", type=Path, help="where to")
-    copy.add_argument("--pictures", action="store_true", help="a zip archive of database, pictures and snapshots")
-    doctor = commands.add_parser(
-        "doctor", help="look at all that the bot needs, and say what to do about what is not right"
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="config file (default: config.yaml)")
+    parser.add_argument("--preview", action="store_true", help="open the local preview even if a token is set")
+    parser.add_argument(
+        "--port", type=int, default=PREVIEW_PORT, help=f"port of the preview (default: {PREVIEW_PORT}; 0: any)"
     )
-    doctor.add_argument("--online", action="store_true", help="try the token with Discord as well")
-    invite = commands.add_parser("invite", help="print the address by which the bot is added to a server")
-    invite.add_argument("--application", type=int, help="the application's id, where no token is set")
-    commands.add_parser("health", help="exit with 0 if the bot runs here and is connected")
+    commands = parser.add_subparsers(dest="command", metavar="{backup,doctor,health,invite}")
+    copy = commands.add_parser("backup", help="copy the database to a file; the bot may be running")
+    copy.add_argument("file", type=Path, help="the file to write")
+    copy.add_argument("--pictures", action="store_true", help="write a zip archive of database, pictures and snapshots")
+    doctor = commands.add_parser("doctor", help="check everything that the bot needs, and say how to fix problems")
+    doctor.add_argument("--online", action="store_true", help="also test the token with Discord")
+    invite = commands.add_parser("invite", help="print the link that adds the bot to a server")
+    invite.add_argument("--application", type=int, help="ID of the application, if no token is set")
+    commands.add_parser("health", help="exit with 0 if the bot runs with this data folder and is connected")
     return parser
 
 

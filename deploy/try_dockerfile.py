@@ -181,7 +181,7 @@ def try_out(image: Image) -> None:
     """
     before = _files(image.root)
     status, said = image.call(image.health, may_fail=True)
-    if status != 1 or "does not run" not in said:
+    if status != 1 or "No bot is running" not in said:
         raise StepFailed(f"The health check of an image without a bot ended with {status}: {said}")
     living = subprocess.Popen(  # noqa: S603 - our own code
         [image.root / "opt/venv/bin/python", "-c", BEATING], cwd=image.folder, env=image.environment()

@@ -186,6 +186,11 @@ def _fits(text: str) -> bool:
     return len(_token_ids(text)) <= CONTEXT_TOKENS - 2
 
 
+def is_one_token(word: str) -> bool:
+    """True if CLIP's tokenizer holds the whole lower-case word, as it does common English words."""
+    return len(_token_ids(word)) == 1
+
+
 @functools.cache
 def _tokenizer() -> Any:  # noqa: ANN401 - clip has no types
     return SimpleTokenizer()

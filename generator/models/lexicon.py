@@ -35,6 +35,7 @@ class Lexicon:
     Attributes:
         words: all words of all the above.
         things: single words that are a concept's own name, an everyday meaning or a place.
+        everyday: single words that are a concept's own name or an everyday meaning, and words of places and colours.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Lexicon:
         self.words = frozenset(word for phrase in phrases for word in phrase.split()) | COUNTS.keys() | PREPOSITIONS
         own = (*(aliases[0] for aliases in names), *self._common, *places)
         self.things = frozenset(name for name in own if " " not in name)
+        self.everyday = frozenset([*(aliases[0] for aliases in names), *self._common, *ignored, *places])
         self._own: dict[str, list[int]] = {}
         self._shared: dict[str, list[int]] = {}
         self._part: dict[str, list[int]] = {}

@@ -85,7 +85,9 @@ class Dream:
             self._parent_latent = _generated(request.parent, self._models, self._plan.group)
         size = self._schedule.size_at(0)
         generator = self._new_generator()
-        start = start_latent(request, self._models, size, self._targets[0], self._parent_latent, generator)
+        start = start_latent(
+            request, self._models, size, self._targets[0], self._parent_latent, generator, self._scenes
+        )
         self._begin(start, start, generator, LossScale(self._models.precision, self._models.device))
 
     def _prepare(self, request: GenerationRequest) -> None:
@@ -93,7 +95,8 @@ class Dream:
         models = self._models
         self.request, self._settings = request, request.settings
         with device_context(models.device, self._exact):
-            self._targets = targets_of(request, models.perceptors)
+            self._scenes = models.read(request).scenes
+            self._targets = targets_of(request, models.perceptors, self._scenes)
         self._schedule = Schedule(self._settings, models.vqgan.factor, len(self._targets))
         self._foreseen = request_warnings(request, models)
         self._guidance = ClipGuidance(models.perceptors, self._settings, self._exact)

@@ -6,7 +6,7 @@ nerdyrodent/VQGAN-CLIP; the fractal is a sum of octaves of value noise (Perlin, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as functional
@@ -18,6 +18,7 @@ from generator.messages import Message
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.targets import Targets
+from generator.prompts import Scene
 from generator.request import GenerationRequest
 from generator.settings import Size
 
@@ -33,15 +34,18 @@ def start_latent(
     targets: Targets,
     parent_latent: Tensor | None,
     generator: torch.Generator,
+    scenes: Sequence[Scene] | None = None,
 ) -> Tensor:
     """Create the first latent `[1, C, h, w]` for a picture of `size`, a multiple of the model's factor.
+
+    `scenes`: those of the request with the texts to read; by default the typed ones.
 
     Raises:
         InvalidRequest: if the models or the prompt do not support the start.
     """
     vqgan, start = models.vqgan, request.settings.start
     if start == "prior":
-        return _proposed(request, models, size, targets, generator)
+        return _proposed(request, models, size, targets, generator, request.scenes if scenes is None else scenes)
     if start == "parent" and parent_latent is not None:
         latent = at_size(vqgan, parent_latent.to(models.device), size)
         return _varied(vqgan, latent, request.settings.variation, generator)
@@ -85,7 +89,12 @@ def _varied(vqgan: VQGAN, latent: Tensor, share: float, generator: torch.Generat
 
 
 def _proposed(
-    request: GenerationRequest, models: Models, size: Size, targets: Targets, generator: torch.Generator
+    request: GenerationRequest,
+    models: Models,
+    size: Size,
+    targets: Targets,
+    generator: torch.Generator,
+    scenes: Sequence[Scene],
 ) -> Tensor:
     """Choose the best of the prior's proposals, as scored by the perceptors.
 
@@ -95,7 +104,7 @@ def _proposed(
     if models.prior is None:
         text = "The models {models} have no prior; choose another start, such as 'random'."
         raise InvalidRequest(Message(text, models=repr(models.name)), "start")
-    prompts = request.scenes[0].prompts if request.scenes else ()
+    prompts = scenes[0].prompts if scenes else ()
     words = " ".join(prompt.text for prompt in prompts if prompt.weight > 0)
     if not words:
         text = "start 'prior' needs words to come near to; add some or choose another start."

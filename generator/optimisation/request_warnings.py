@@ -12,7 +12,8 @@ from generator.request import GenerationRequest
 def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, ...]:
     """Warnings for the requester: cut off or unknown words, with suggestions, and sizes and scenes that do not fit."""
     schedule = Schedule(request.settings, models.vqgan.factor, max(1, len(request.scenes)))
-    texts = [prompt.text for scene in request.scenes for prompt in scene.prompts]
+    read = models.read(request)
+    texts = [prompt.text for scene in read.scenes for prompt in scene.prompts]
     unknown = [word for text in texts for perceptor in models.perceptors for word in perceptor.unknown_words(text)]
-    suggested = suggestions(unknown, models.things, models.examples)
-    return (*warnings_of(request, models.perceptors), *suggested, *schedule.warnings())
+    suggested = suggestions([*unknown, *read.unknown], models.things, models.examples)
+    return (*read.notes, *warnings_of(read, models.perceptors), *suggested, *schedule.warnings())

@@ -103,7 +103,7 @@ def test_whatever_a_key_holds_it_is_taken_or_refused_with_a_sentence(key: str, v
     [
         (b"a: [", "not valid YAML"),
         (b"- a\n- b\n", "keys and values"),
-        (b"just text", "There is no key"),
+        (b"just text", "Unknown key"),
         (b"a: 1\na: 2\n", "not valid YAML"),
         (b"\xff\xfe\x00", "not valid YAML"),
         (b"models: ${nothing}", "models"),
@@ -119,7 +119,7 @@ def test_a_broken_file_is_refused_with_its_name(tmp_path: Path, content: bytes, 
 
 
 def test_a_file_that_is_missing_or_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="There is no config file"):
+    with pytest.raises(ConfigError, match="does not exist"):
         load_config(tmp_path / "nowhere.yaml")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(tmp_path)

@@ -22,9 +22,9 @@ MEETS = {
     "prompts", "request", "images/files", "images/metadata", "recipe", "settings", "optimisation/init",
     "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
     "optimisation/cutouts", "optimisation/losses", "models/clip", "models/vqgan", "models/prior", "models/safety",
-    "models/lexicon", "models/suggestions", "optimisation/request_warnings", "optimisation/autograd",
-    "optimisation/memory_plan", "runtime/device", "loading", "checkpoints/sources", "runtime/precision",
-    "images/sandbox", "provenance",
+    "models/lexicon", "models/reading", "models/suggestions",
+    "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
+    "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
 }  # fmt: skip
 """Modules with messages shown in Discord; messages of others concern hosts and command lines."""
 SPEAKERS = {"Message", "_invalid", "_refuse"}
@@ -100,7 +100,7 @@ def refusals() -> Iterator[GeneratorError]:
 def test_parts_of_a_sentence_are_translated_too() -> None:
     said = [Sentence.of_generator(error.message) for error in refusals()]
     assert said[0].said("de") == "Ein Prompt in Szene 2 ist leer; schreibe Text vor und hinter jedes |."
-    assert said[2].said("de") == "steps muss eine ganze Zahl von 1 bis 5000 sein, nicht eine Zahl von absurder Länge."
+    assert said[2].said("de") == "steps muss eine ganze Zahl von 1 bis 5000 sein, nicht eine viel zu lange Zahl."
     assert "einem Bild-Prompt" in said[4].said("de")
     for sentence, error in zip(said, refusals(), strict=True):
         assert sentence.said() == str(error)

@@ -128,7 +128,7 @@ def test_invite_prints_the_address_by_id_or_by_token(
 
 def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["health"]) == 1
-    assert "does not run" in capsys.readouterr().err
+    assert "No bot is running" in capsys.readouterr().err
     folder.mkdir()
     Heartbeat(folder).write(True)
     assert main(["health"]) == 0
@@ -137,14 +137,14 @@ def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.
     assert "not connected" in capsys.readouterr().err
     (folder / "pulse.json").write_text(json.dumps({"at": time.time() - 300, "ready": True}), "utf-8")
     assert main(["health"]) == 1
-    assert "no sign of life for 300 seconds" in capsys.readouterr().err
+    assert "not responded for 300 seconds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("limits: {steps: 0}", "limits.steps in the config file must be a whole number from 1 to 5000."),
-        ("colour: red", "There is no key colour in the config file"),
+        ("colour: red", "Unknown key colour in the config file"),
         ("discord: {token: abc}", "the token does not belong in the config file"),
     ],
 )
@@ -162,4 +162,4 @@ def test_a_token_that_can_be_none_is_refused_without_being_shown(
     monkeypatch.setenv("DISCORD_TOKEN", "not a token!")
     assert main([]) == 1
     err = capsys.readouterr().err
-    assert "cannot be a bot's token" in err and "not a token!" not in err
+    assert "cannot be a bot token" in err and "not a token!" not in err

@@ -57,4 +57,4 @@ async def outcome(sent: Interaction) -> str:
         return "unknown"
     if "Only " in said and " can do this" in said:
         return "not theirs"
-    return "not now" if sent.ephemeral and ("too late" in said or "not being painted" in said) else "done"
+    return "not now" if sent.ephemeral and ("too late" in said or "not running at the moment" in said) else "done"

@@ -87,7 +87,7 @@ async def test_a_post_that_cannot_be_noted_is_not_made_twice(machine: Machine) -
     await machine.fake.until(lambda: machine.rows("SELECT post_tries FROM jobs")[0]["post_tries"])
     with Lock(machine):
         await machine.fake.until(lambda: machine.channel.visible()[0].attachments)
-        await machine.fake.until(lambda: "locked by another program" in machine.bot.log)
+        await machine.fake.until(lambda: "Another program has locked" in machine.bot.log)
     await machine.done(1)
     assert len(machine.channel.visible()) == 1
 

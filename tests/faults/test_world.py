@@ -152,7 +152,7 @@ async def delivered_anew(world: World, message: Message, change: Change) -> None
 async def delivered_later(world: World, message: Message, change: Change) -> None:
     """The picture waits, /queue says so, and comes once when the door is open."""
     await world.when(lambda job: job is not None and job.waiting_for_access)
-    assert "waits until the bot may write" in await world.look()
+    assert "waiting for permission to post" in await world.look()
     assert not world.shows()
     assert change.undo is not None
     await change.undo(world, world.place)

@@ -93,7 +93,7 @@ def test_without_the_address_of_a_repository_the_first_cell_says_so(committed: N
         [sys.executable, "-c", committed.cells[1].source], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("Write the address of your copy of Reverie")
+    assert done.stderr.startswith("Replace OWNER in REPOSITORY above")
     assert not list(tmp_path.iterdir())
 
 

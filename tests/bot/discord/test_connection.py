@@ -89,7 +89,7 @@ async def test_a_token_that_is_reset_while_it_is_used_ends_the_bot_with_a_senten
 async def test_a_discord_out_of_order_at_the_start_is_told_in_a_sentence(live: ClientOnLoopback) -> None:
     await live.stop()
     live.fake.faults.refuse("GET", "/users/@me", 503, times=None)
-    with pytest.raises(BotError, match="Discord cannot be reached"):
+    with pytest.raises(BotError, match="Cannot reach Discord"):
         await live.start()
 
 

@@ -174,7 +174,7 @@ async def test_a_channel_that_is_closed_is_tried_again_until_it_is_open(live: Cl
 
     await live.until(waits)
     queue = await (await live.fake.type_command(live.channel, live.admin, "queue")).answered()
-    assert "waits until the bot may write" in queue.text
+    assert "waiting for permission to post" in queue.text
     for fault in faults:
         live.fake.faults.remove(fault)
     await live.ended()

@@ -103,7 +103,7 @@ async def test_a_bot_that_is_moved_goes_on_where_it_stood(machines: Machines, st
     new = machines.another()
     restore(archive, new.folder)
     if stopped:
-        assert "Everything that the bot needs is there." in program(new, "doctor")
+        assert "Everything the bot needs is in place." in program(new, "doctor")
     await new.start(FAKE_STEP_S="0")
     await machines.posted(2, 3)
     assert "job running job=2" in new.log

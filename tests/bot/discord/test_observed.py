@@ -71,5 +71,5 @@ async def test_a_taken_port_ends_the_start_before_discord_hears_of_it(
         else:
             raise AssertionError("it started")
     assert await bot.ended() == 1
-    assert f"The metrics cannot be served at 127.0.0.1:{port}" in told and "set metrics.port to 0" in told
+    assert f"Metrics cannot be served at 127.0.0.1:{port}" in told and "set metrics.port to 0" in told
     assert not fake.sent("GET", "/gateway")

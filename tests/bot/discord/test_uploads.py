@@ -43,7 +43,7 @@ async def test_a_picture_goes_without_its_attached_pictures_where_they_are_too_l
     message = await posted(live)
     (file,) = message.attachments
     assert file.filename.endswith(".png") and len(file.data) <= SMALL
-    assert "lacks the attached pictures" in text_of(message)
+    assert "leaves out the attached pictures" in text_of(message)
     with pytest.raises(InvalidRequest, match=r"picture .* is missing"):
         read_recipe(file.data)
 
@@ -62,7 +62,7 @@ async def test_recipe_gives_a_smaller_form_and_says_so(live: ClientOnLoopback) -
     for answer in answers:
         await live.fake.until(lambda answer=answer: answer.followups or (answer.message and answer.message.attachments))
         sent = answer.followups[-1] if answer.followups else answer.message
-        assert sent is not None and "has all but those" in text_of(sent)
+        assert sent is not None and "leaves them out" in text_of(sent)
         recipe = json.loads(sent.attachments[0].data)
         assert recipe["images"] == {} and recipe["request"]["prompt"] == "a red apple"
 
@@ -118,7 +118,7 @@ async def test_where_the_persons_limit_ends_the_servers_holds(live: ClientOnLoop
     await live.ended(1)
     (message,) = live.channel.visible()
     assert message.attachments[0].filename.endswith(".png") and len(message.attachments[0].data) < 10 * 2**20
-    assert "lacks the attached pictures" in text_of(message)
+    assert "leaves out the attached pictures" in text_of(message)
 
 
 async def test_an_export_says_how_many_files_had_no_room(live: ClientOnLoopback) -> None:

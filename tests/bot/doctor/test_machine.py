@@ -85,7 +85,7 @@ def test_the_advice_names_the_driver_that_is_needed() -> None:
         (Machine("2.10.0", "12.8", (BUSY,), ""), "auto", "535.183.01", State.WARN, "2.0 GB free"),
         (OLD_DRIVER, "auto", "470.256.02", State.WARN, "too old"),
         (OLD_DRIVER, "cuda", "470.256.02", State.FAIL, "too old"),
-        (WITHOUT, "cpu", None, State.OK, "none is asked for"),
+        (WITHOUT, "cpu", None, State.OK, "none is needed"),
         (WITHOUT, "cuda", None, State.FAIL, "none that torch can use"),
     ],
 )

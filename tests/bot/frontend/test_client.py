@@ -22,7 +22,7 @@ async def test_a_discord_that_cannot_be_reached_is_told_in_a_sentence(
 ) -> None:
     monkeypatch.setattr(discord.http.Route, "BASE", "http://127.0.0.1:9/api")
     client = build(config, tmp_path / "data", FakeDreamer(), SETTINGS)
-    with pytest.raises(BotError, match="Discord cannot be reached"):
+    with pytest.raises(BotError, match="Cannot reach Discord"):
         await run(client, "a.b.c", asyncio.Event(), Heartbeat(tmp_path))
     assert client.is_closed()
 

@@ -64,7 +64,7 @@ async def test_a_closed_channel_is_waited_for_and_the_queue_shows_it(stage: Clie
 
     await stage.until(waits)
     queue = reply_of(await stage.bob.slash(stage.channel, "queue"))
-    assert "waits until the bot may write" in (queue.embeds[0].description or "")
+    assert "waiting for permission to post" in (queue.embeds[0].description or "")
     await stage.ended()
     assert stage.message().attachments[0].filename == "reverie-1-1.png"
 

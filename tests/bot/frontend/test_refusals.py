@@ -23,8 +23,7 @@ async def test_an_archived_or_locked_thread_is_refused_and_an_open_one_is_not(st
     stage.channel = next(item for item in stage.channel.threads if item.id == thread.id)
     await thread.edit(archived=True)
     assert await refusal(stage) == (
-        "This thread is archived or locked, so the bot could not show the picture here. "
-        "Open it again, or ask elsewhere."
+        "This thread is archived or locked, so the bot cannot post here. Reopen the thread or use another channel."
     )
     await thread.edit(archived=False)
     await stage.painted()
@@ -36,7 +35,7 @@ async def test_there_are_no_pictures_in_direct_messages(stage: ClientInSimcord) 
     assert "imagine" not in user.available_commands()
     # If Discord lets it pass anyway, the command itself says so.
     sentence, unexpected = sentence_for(app_commands.NoPrivateMessage(), "")
-    assert sentence.said() == "Pictures are painted in servers only, not in direct messages."
+    assert sentence.said() == "This works only in servers, not in direct messages."
     assert not unexpected
 
 
@@ -48,7 +47,7 @@ class TestPause:
     async def test_a_pause_between_two_pictures_is_told_with_a_countdown(self, stage: ClientInSimcord) -> None:
         await stage.painted()
         text = await refusal(stage)
-        assert text.startswith("This server asks for a pause between two pictures. You can ask again <t:")
+        assert text.startswith("This server requires a pause between two pictures. You can request the next one <t:")
         assert text.endswith(":R>.")
 
 
@@ -60,9 +59,7 @@ class TestDay:
     async def test_a_days_quota_counts_pictures_and_says_how_many_are_left(self, stage: ClientInSimcord) -> None:
         await stage.painted(count=2)
         text = await refusal(stage, count=2)
-        assert text.startswith(
-            "This server allows 3 pictures a day for each person; you have 1 left. It begins anew <t:"
-        )
+        assert text.startswith("This server allows each person 3 pictures a day; you have 1 left. The count resets <t:")
         await stage.painted()
         await stage.bob.slash(stage.channel, "imagine", prompt="another person's")
 
@@ -89,8 +86,8 @@ class TestDay:
         await stage.painted(count=3)
         asked = reply_of(await stage.ann.slash(stage.channel, "privacy"))
         assert "A count of your pictures, for the daily limit, is deleted after two days" in asked.content
-        sure = reply_of(await stage.ann.click(asked, label="Delete mine"))
-        await stage.ann.click(sure, label="Delete all of mine for good")
+        sure = reply_of(await stage.ann.click(asked, label="Delete my data"))
+        await stage.ann.click(sure, label="Delete all my data permanently")
         assert "you have 0 left" in await refusal(stage)
 
 

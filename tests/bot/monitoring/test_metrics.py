@@ -205,7 +205,7 @@ async def test_a_port_that_is_taken_is_told_in_a_sentence(bench: RealService, sc
         async with Endpoint(MetricsConfig(port=port), bench.service.host.exposition, bench.service.metrics.lagged):
             pass
     said = str(caught.value)
-    assert said.startswith(f"The metrics cannot be served at 127.0.0.1:{port} (") and "metrics.port" in said
+    assert said.startswith(f"Metrics cannot be served at 127.0.0.1:{port} (") and "metrics.port" in said
     assert "reverie_jobs" in (await scrape.answer())[2]
 
 

@@ -47,7 +47,7 @@ def test_who_waits_sees_the_place_and_a_countdown(page: PreviewPage) -> None:
     page.press(message, "Cancel")
     page.wait("a blue cat", "Cancelled")
     page.press(page.message("a long way"), "Cancel")
-    page.wait("a long way", "Cancelled by the person who asked for it.")
+    page.wait("a long way", "Cancelled by the person who requested it.")
 
 
 def test_finish_now_keeps_the_picture_so_far(page: PreviewPage) -> None:
@@ -72,7 +72,7 @@ def test_vary_and_recipe(page: PreviewPage) -> None:
     page.press(message, "Vary")
     page.wait("a yellow moon", "start parent", DONE)
     page.press(message, "Recipe")
-    reply = page.wait("Recipe of job", "The attached file makes the same picture again")
+    reply = page.wait("Recipe of job", "To make the same picture again")
     assert "Only you can see this" in reply.inner_text()
 
 

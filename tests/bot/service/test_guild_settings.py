@@ -151,7 +151,7 @@ async def test_styles_are_the_servers_and_the_hosts(bench: RealService) -> None:
     assert (await bench.service.submissions.submit(requester(), spec)).job.prompt == "an apple | blue ink:0.5"
     await words.remove_style(ADMIN, "INK")
     assert (await words.style(GUILD, "ink")).text == "black ink"
-    with pytest.raises(NotFound, match="is the host's and stays"):
+    with pytest.raises(NotFound, match="belongs to the host of this bot"):
         await words.remove_style(ADMIN, "ink")
     with pytest.raises(NotFound):
         await bench.service.submissions.submit(requester(), JobSpec(prompt="an apple", style="nothing"))

@@ -200,7 +200,7 @@ def test_where_the_host_allows_it_the_cpu_goes_on_from_the_gpus_snapshot(models:
     resumed = engine.resume(A_PICTURE, as_from_a_gpu(dream.snapshot()))
     assert engine.loaded == [("cuda:0", "auto"), ("cpu", "auto")]
     assert resumed.progress.step == 3
-    assert Sentence.of_generator(resumed.warnings[-1]).said("de").startswith("Das Gerät, das dieses Bild begann")
+    assert Sentence.of_generator(resumed.warnings[-1]).said("de").startswith("Das Gerät, auf dem dieses Bild begann")
     while not resumed.finished:
         resumed.step()
     assert "on cpu" in engine.describe()

@@ -53,7 +53,7 @@ async def test_a_wish_is_answered_at_once_and_ends_as_a_picture_in_the_same_mess
     assert posted.id == first
     assert posted.content.startswith("**Done**")
     assert [file.filename for file in posted.attachments] == ["reverie-1-1.png"]
-    assert posted.attachments[0].description == "A picture painted by an AI for the prompt: a red apple"
+    assert posted.attachments[0].description == "AI-generated picture for the prompt: a red apple"
     assert re.search(r"64x64 · 4 steps · seed \d+", posted.embeds[0].footer.text or "")
 
 
@@ -224,13 +224,13 @@ async def test_a_channel_that_the_bot_cannot_write_to_is_refused_naming_what_is_
         "shut", overwrites={stage.guild.roles["TestBot"]: discord.PermissionOverwrite(attach_files=False)}
     )
     stage.channel = shut
-    assert "It lacks: Attach Files." in await refusal(stage)
+    assert "Missing permissions: Attach Files." in await refusal(stage)
 
 
 async def test_a_blocked_word_names_its_rule(stage: ClientInSimcord) -> None:
     requester = Requester(guild_id=stage.guild.id, channel_id=stage.channel.id, user_id=stage.admin.id, manages=True)
     await stage.service.words.add_block(requester, "apple*")
-    assert await refusal(stage) == "The prompt breaks the rule “apple\\*” of the blocklist."
+    assert await refusal(stage) == "The prompt breaks the blocklist rule “apple\\*”."
 
 
 async def test_sizes_are_offered_by_aspect_ratio_up_to_what_the_server_allows(stage: ClientInSimcord) -> None:
@@ -272,8 +272,8 @@ async def test_a_german_person_gets_german_words(stage: ClientInSimcord) -> None
     view = await stage.service.view(submitted.job.id)
     assert view is not None
     look = shown(view)
-    assert look.content.startswith(("**In der Warteschlange**", "**Platz", "**Das Malen** beginnt"))
-    assert look.alt_text == "Ein von einer KI gemaltes Bild zum Prompt: ein roter Apfel"
+    assert look.content.startswith(("**In der Warteschlange**", "**Platz", "**Wird gemalt**"))
+    assert look.alt_text == "KI-generiertes Bild zum Prompt: ein roter Apfel"
     stage.engine.open.set()
     await stage.ended()
     assert stage.message().content.startswith("**Fertig**")

@@ -40,7 +40,7 @@ async def test_u_and_v_go_on_from_the_picture_of_their_number(stage: ClientInSim
 async def test_upscale_beyond_the_limit_is_refused(stage: ClientInSimcord) -> None:
     message = await stage.painted(size="512x512")
     answer = await stage.ann.click(message, label="Upscale")
-    assert "Twice as large would be 1024x1024" in reply_of(answer).content
+    assert "Upscaled, the picture would be 1024x1024" in reply_of(answer).content
 
 
 async def test_remix_asks_for_the_prompt_and_goes_on_with_it(stage: ClientInSimcord) -> None:
@@ -86,7 +86,7 @@ async def test_only_owner_and_admins_cancel_and_finish(stage: ClientInSimcord) -
     await stage.until(lambda: _begun(stage))
     for label in ("Cancel", "Finish now"):
         answer = await stage.bob.click(stage.message(), label=label)
-        assert "Only the person who asked for it" in reply_of(answer).content
+        assert "Only the person who requested it" in reply_of(answer).content
     await stage.admin.click(stage.message(), label="Cancel")
     job = await stage.job()
     assert job.state is JobState.CANCELLED
@@ -142,7 +142,7 @@ async def test_a_private_picture_does_not_say_what_it_was_made_from(stage: Clien
 async def test_delete_asks_once_more_and_takes_the_message_too(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     asked = reply_of(await stage.ann.click(message, label="Delete"))
-    await stage.ann.click(asked, label="Delete for good")
+    await stage.ann.click(asked, label="Delete permanently")
     assert await stage.service.store.jobs.get(1) is None
     assert stage.channel.history() == []
 
@@ -150,7 +150,7 @@ async def test_delete_asks_once_more_and_takes_the_message_too(stage: ClientInSi
 async def test_somebody_elses_job_cannot_be_deleted(stage: ClientInSimcord) -> None:
     message = await stage.painted()
     reply = reply_of(await stage.bob.click(message, label="Delete"))
-    assert "Only the person who asked for it" in reply.content
+    assert "Only the person who requested it" in reply.content
 
 
 async def test_a_report_is_written_down_and_told_to_the_servers_channel(stage: ClientInSimcord) -> None:
@@ -159,7 +159,7 @@ async def test_a_report_is_written_down_and_told_to_the_servers_channel(stage: C
     message = await stage.painted()
     modal = await stage.bob.click(message, label="Report")
     answer = await stage.bob.submit_modal(modal, {"reason": ["hateful"], "details": "@everyone look"})
-    assert "Your report is saved" in reply_of(answer).content
+    assert "Your report was saved" in reply_of(answer).content
     told = reports.history()[-1]
     assert "**Hateful**" in told.content and "\\@everyone" in told.content
     assert str(message.id) in told.content
