@@ -262,7 +262,7 @@ class Archive:
 
 def style_picture(text: str) -> Path:
     """Path of the picture that comes with Reverie for a style's text, if there is one."""
-    name = re.sub(r"[^a-z0-9.]+", "-", text.casefold())
+    name = re.sub(r"[^a-z0-9.]+", "-", text.casefold())[:100]
     return Path(__file__).parent / "style_pictures" / f"{name}.webp"
 
 

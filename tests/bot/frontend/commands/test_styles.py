@@ -55,9 +55,11 @@ async def test_the_menu_asks_what_to_paint_and_paints_it_in_the_style(stage: Cli
 
 async def test_many_styles_have_pages(stage: ClientInSimcord) -> None:
     for number in range(10):
-        await stage.service.words.add_style(stage.requester(stage.admin), f"style {number}", f"colour {number}")
+        await stage.service.words.add_style(
+            stage.requester(stage.admin), f"style {number}", f"colour {number}" + " x" * 140
+        )
     reply = reply_of(await stage.bob.slash(stage.channel, "styles list"))
     assert not reply.attachments
     await stage.bob.click(reply, label="▶")
-    assert reply.embeds[0].description == "**1.** **style 9**: colour 9"
+    assert reply.embeds[0].description == f"**1.** **style 9**: colour 9{' x' * 35}…"
     assert reply.embeds[0].footer.text == "Page 2 of 2 · 10 in all"
