@@ -32,13 +32,13 @@ async def test_settings_and_favourites_are_exported_and_deleted(stage: ClientInS
     await stage.bob.click(message, label="Favourite")
     await stage.bob.slash(stage.channel, "settings", ping="never")
     privacy = reply_of(await stage.bob.slash(stage.channel, "privacy"))
-    exported = reply_of(await stage.bob.click(privacy, label="Export mine"))
+    exported = reply_of(await stage.bob.click(privacy, label="Export my data"))
     with zipfile.ZipFile(io.BytesIO(await exported.attachments[0].read())) as archive:
         facts = json.loads(archive.read("data.json"))
     assert facts["settings"] == [{"name": "ping", "value": "never"}]
     assert [(item["job_id"], item["number"]) for item in facts["favourites"]] == [(1, 1)]
-    asked = reply_of(await stage.bob.click(privacy, label="Delete mine"))
-    await stage.bob.click(asked, label="Delete all of mine for good")
+    asked = reply_of(await stage.bob.click(privacy, label="Delete my data"))
+    await stage.bob.click(asked, label="Delete all my data permanently")
     facts = await stage.service.store.pictures.person_facts(stage.bob.id)
     assert (facts["settings"], facts["favourites"]) == ([], [])
 
