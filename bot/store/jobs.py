@@ -89,7 +89,7 @@ class JobTable:
             {"guild": guild_id, "user": user_id},
         )
 
-    async def untold(self) -> list[Job]:
+    async def ended_untold(self) -> list[Job]:
         """Cancelled or failed jobs whose message does not say so yet, and finished ones whose owner is to be pinged."""
         return await self._find("(told = 0 AND state IN ('cancelled', 'failed')) OR ping_due = 1")
 
@@ -154,7 +154,7 @@ class JobTable:
                     moved.append(await _move(db, job_id, state, {"reason": reason}))
                     if state is JobState.CANCELLED and row.started_at is None:
                         await _give_back(db, row)
-        self._tell(moved)
+        self._publish(moved)
         return [event.job for event in moved]
 
     async def recover(self, most_attempts: int, reason: Sentence) -> list[int]:
@@ -170,7 +170,7 @@ class JobTable:
                     moved.append(await _move(db, job.id, JobState.FAILED, {"reason": reason}))
                 else:
                     moved.append(await _move(db, job.id, JobState.QUEUED, {}))
-        self._tell(moved)
+        self._publish(moved)
         return [event.job.id for event in moved]
 
     async def delete(self, job_ids: Iterable[int]) -> dict[int, tuple[int, int | None, int | None]]:
@@ -194,7 +194,7 @@ class JobTable:
             jobs = [job_of(row) for row in under_way if row["id"] in ids]
             gone = [Event(job, job, deleted=True) for job in jobs]
             await db.executemany("DELETE FROM jobs WHERE id = ?", [(job_id,) for job_id in ids])
-        self._tell(gone)
+        self._publish(gone)
         return messages
 
     async def existing(self, job_ids: Iterable[int]) -> set[int]:
@@ -205,7 +205,7 @@ class JobTable:
             found |= {row["id"] for row in rows}
         return found
 
-    def _tell(self, events: Iterable[Event]) -> None:
+    def _publish(self, events: Iterable[Event]) -> None:
         for event in events:
             self.on_event(event)
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from generator import __version__
 from generator.checkpoints.sources import add_flags
+from generator.cli.config import read_suggestions
 from generator.errors import InvalidRequest
 from generator.images import files as images
 from generator.images import timelapse
@@ -35,7 +36,7 @@ Other commands:
   {program} models             list and download models
 """
 _AFTER = """\
-Settings apply in this order, the last one wins: the defaults here, the models' suggestions, config.yaml, the flags.
+Settings apply in this order, the last one wins: the defaults above, config.yaml, the flags.
 Exit status: 0 success; 2 wrong input; 130 stopped by Ctrl-C, with the current picture saved; 1 any other error.
 """
 
@@ -66,7 +67,10 @@ def imagine_parser() -> SentenceParser:
         metavar="FILE",
         help="continue from the final state of a picture made by Reverie (start: parent)",
     )
-    source.add_argument("--resume", type=Path, metavar="FILE", help="resume a run that Ctrl-C stopped")
+    source.add_argument(
+        "--resume", type=Path, metavar="FILE",
+        help="resume a run that Ctrl-C stopped; the finished picture replaces the one beside FILE",
+    )  # fmt: skip
     source.add_argument("--config", type=Path, metavar="FILE", help="a config.yaml with models, device and settings")
     add_flags(parser)
     _add_settings(parser)
@@ -176,19 +180,37 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _range(item: Field[Any]) -> str:
     metadata: Mapping[str, Any] = item.metadata
-    default = "random" if item.name == "seed" else str(item.default)
+    default = "random" if item.name == "seed" else _default(item)
     if "choices" in metadata:
         return f"one of {', '.join(metadata['choices'])}; default: {default}"
     if "low" in metadata:
         return f"{metadata['low']} to {metadata['high']}; default: {default}"
-    return f"default: {'yes' if item.default else 'no'}"
+    return f"default: {default}"
+
+
+def _default(item: Field[Any]) -> str:
+    """The default of a setting by model set, and for the starter by start."""
+    suggested, starts = read_suggestions()
+    first, otherwise = _shown(suggested.get(item.name, item.default)), _shown(item.default)
+    by_value: dict[str, list[str]] = {}
+    for start, changes in starts.items():
+        if item.name in changes and (value := _shown(changes[item.name])) != first:
+            by_value.setdefault(value, []).append(start)
+    exceptions = "; ".join(f"{value} with start {', '.join(names)}" for value, names in by_value.items())
+    starter = f"{first} ({exceptions})" if exceptions else first
+    return starter if starter == otherwise else f"{starter}, with other models {otherwise}"
+
+
+def _shown(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="where to save the picture (default: named after the prompt)"
-    )
+        "-o", "--output", type=_place, metavar="FILE",
+        help="where to save the picture: a file or a folder (default: here, named after the prompt)",
+    )  # fmt: skip
     group.add_argument("--format", metavar="NAME", help=f"{_listed(images.FORMATS)} (default: from the file name)")
     group.add_argument(
         "--preview-every", metavar="N", default="0", help="save the current picture every N steps (default: 0, never)"
@@ -206,6 +228,13 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--json", action="store_true", help="print one line of JSON for each preview and one at the end")
     group.add_argument("-q", "--quiet", action="store_true", help="print only the path of the file, and warnings")
+
+
+def _place(text: str) -> Path:
+    """A file, or a folder that is there: a name that ends in a slash names no file."""
+    if text.endswith("/") and not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"the folder {text[-80:]!r} is not there; make it first")
+    return Path(text)
 
 
 def _listed(names: Sequence[str]) -> str:

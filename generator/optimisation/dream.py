@@ -33,7 +33,7 @@ from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.memory_plan import MemoryPlan
 from generator.optimisation.progress import ProgressTracker
-from generator.optimisation.request_warnings import request_warnings
+from generator.optimisation.request_warnings import check_request, request_warnings
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
 from generator.optimisation.step import Step, StepResult, StepState, StepValues
@@ -69,6 +69,7 @@ class Dream:
         """
         self.request, self._models, self._parent_latent = request, models, parent_latent
         self._graphs = graphs_of(models) if graphs is None else graphs
+        check_request(request, models, with_parents=parent_latent is None)
         with device_context(models.device, exact=False):
             self._plan = MemoryPlan.planned(request.settings, models, self._graphs, cutouts_at_once)
         self._start(request)
@@ -158,29 +159,29 @@ class Dream:
         if self.finished:
             return self.progress
         started = time.perf_counter()
-        chance = self._state.generator.get_state()
-        while not run_or_oom(self._models.device, self._exact, self._improve):
+        random_state = self._state.generator.get_state()
+        while not run_or_oom(self._models.device, self._exact, self._run_step):
             self._leave_graph()
-            self._state.generator.set_state(chance)
+            self._state.generator.set_state(random_state)
             if self._graphs.clear():
                 release_unused(self._models.device)
             elif not self._plan.narrow():
                 self._plan.shrink()
                 self._start(self.request)
-                chance = self._state.generator.get_state()
+                random_state = self._state.generator.get_state()
         self._ended_here = None
         if not self._tracker.advance(time.perf_counter() - started):
-            self._go_full()
+            self._leave_half_precision()
         elif self._state.scale.look(self._tracker.step):
             self._leave_graph()  # captured with the old scale
         if self._tracker.finished:
             self._leave_graph(keep=True)
         return self.progress
 
-    def _improve(self) -> None:
+    def _run_step(self) -> None:
         """Run one step (`generator.optimisation.step`) with its scheduled values."""
         self._plan.claim(self._models, self._plan.group)
-        self._go_fine()
+        self._leave_coarse_steps()
         number = self._tracker.step
         values = StepValues(
             self._schedule.learning_rate(number), self._schedule.pull(number), self._schedule.overviews(number)
@@ -215,10 +216,10 @@ class Dream:
             return
         self._state = replace(self._state.copy(), targets=self._scene)
         if keep:
-            self._graphs.give_back(self._captured)
+            self._graphs.release(self._captured)
         self._captured = None
 
-    def _go_fine(self) -> None:
+    def _leave_coarse_steps(self) -> None:
         """After the coarse steps: decode, resize, encode, and continue with a fresh optimiser."""
         if self._tracker.step != self._schedule.coarse_steps or self._tracker.step == 0:
             return
@@ -228,7 +229,7 @@ class Dream:
         anchor = at_size(vqgan, self._latent.anchor, size) if self._settings.init_weight else start
         self._begin(start, anchor, self._state.generator, self._state.scale)
 
-    def _go_full(self) -> None:
+    def _leave_half_precision(self) -> None:
         """Handle a loss that is not finite: if half precision may be the cause, restart without it."""
         if self._models.precision is Precision.FP32:
             raise GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))
@@ -326,9 +327,6 @@ class Dream:
 
 def _generated(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:
     """Final latent of a request, generated from its start."""
-    if request.models != models.name:
-        text = "The parent was painted by the models {models}; load those."
-        raise InvalidRequest(Message(text, models=repr(request.models)), "models")
     dream = Dream(request, models, cutouts_at_once=cutouts_at_once)
     while not dream.finished:
         dream.step()

@@ -12,11 +12,10 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
-from generator.messages import Message
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
+from generator.optimisation.request_warnings import prior_for
 from generator.optimisation.targets import Targets
 from generator.prompts import Scene
 from generator.request import GenerationRequest
@@ -45,7 +44,7 @@ def start_latent(
     """
     vqgan, start = models.vqgan, request.settings.start
     if start == "prior":
-        return _proposed(request, models, size, targets, generator, request.scenes if scenes is None else scenes)
+        return _best_proposal(request, models, size, targets, generator, request.scenes if scenes is None else scenes)
     if start == "parent" and parent_latent is not None:
         latent = at_size(vqgan, parent_latent.to(models.device), size)
         return _varied(vqgan, latent, request.settings.variation, generator)
@@ -54,7 +53,7 @@ def start_latent(
         return _varied(vqgan, latent, request.settings.variation, generator)
     if start == "random":
         return _random_codes(vqgan, size.height // vqgan.factor, size.width // vqgan.factor, generator)
-    return vqgan.encode(_PAINTERS[start](size, generator))
+    return vqgan.encode(_PATTERNS[start](size, generator))
 
 
 @torch.no_grad()
@@ -88,7 +87,7 @@ def _varied(vqgan: VQGAN, latent: Tensor, share: float, generator: torch.Generat
     return latent.lerp(_random_codes(vqgan, latent.shape[2], latent.shape[3], generator), share)
 
 
-def _proposed(
+def _best_proposal(
     request: GenerationRequest,
     models: Models,
     size: Size,
@@ -101,20 +100,13 @@ def _proposed(
     The prior gets all positively weighted words of the first scene, as the first perceptor reads them; all prompts
     count when the proposals are scored.
     """
-    if models.prior is None:
-        text = "The models {models} have no prior; choose another start, such as 'random'."
-        raise InvalidRequest(Message(text, models=repr(models.name)), "start")
-    prompts = scenes[0].prompts if scenes else ()
-    words = " ".join(prompt.text for prompt in prompts if prompt.weight > 0)
-    if not words:
-        text = "start 'prior' needs words to come near to; add some or choose another start."
-        raise InvalidRequest(Message(text), "start")
+    prior, words = prior_for(models, scenes)
     alone = targets.vectors[0] if targets.labels == (words,) else None  # these words are already embedded
     features = models.perceptors[0].embed_texts([words]) if alone is None else alone
     places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
     if generator.device.type != "cpu":
         generator = torch.Generator().manual_seed(request.settings.seed)  # the prior draws on the CPU
-    codes = models.prior.propose(words, features, request.settings.candidates, places, generator).to(models.device)
+    codes = prior.propose(words, features, request.settings.candidates, places, generator).to(models.device)
     group = max(1, _DECODED_AT_ONCE_PX // (size.width * size.height))
     scores = [targets.scores(_pictures(models.vqgan, some), models.perceptors) for some in torch.split(codes, group)]
     return models.vqgan.lookup(codes[torch.cat(scores).argmax()][None])
@@ -151,7 +143,7 @@ def _fractal(size: Size, generator: torch.Generator) -> Tensor:
     return total / total.amax(dim=(2, 3), keepdim=True)
 
 
-_PAINTERS: Mapping[str, Callable[[Size, torch.Generator], Tensor]] = {
+_PATTERNS: Mapping[str, Callable[[Size, torch.Generator], Tensor]] = {
     "pixels": _pixel_noise,
     "gradient": _gradient,
     "fractal": _fractal,

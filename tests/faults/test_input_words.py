@@ -1,4 +1,4 @@
-"""Words and options that somebody might type to break the bot, over sockets: each is answered, and all goes on."""
+"""Words and options that could break the bot, over sockets: each is answered, and the bot continues."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from discord import app_commands
 from bot.frontend.answering import in_time
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
-from bot.frontend.errors import told
+from bot.frontend.errors import errors_shown
 from bot.frontend.messages.render import ALT_TEXT, DESCRIPTION
 from bot.frontend.pictures import show_finished
 from bot.frontend.uploads import check
@@ -48,7 +48,7 @@ class PageButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Replace the current page."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             await interaction.response.defer()
             values = await _page(interaction, Whose(self.whose), self.search, self.page)
             await interaction.edit_original_response(attachments=values.pop("files"), **values)
@@ -66,7 +66,7 @@ class PictureSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"r
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the chosen picture."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             chosen = re.fullmatch(r"(\d{1,18}):(\d)", next(iter(self.item.values), ""))
             job_id, number = (int(chosen[1]), int(chosen[2])) if chosen else (0, 1)
             archive = interaction.client.service.archive

@@ -9,7 +9,7 @@ import discord
 from discord import app_commands
 
 from bot.frontend.app import Interaction
-from bot.frontend.errors import told
+from bot.frontend.errors import errors_shown
 from bot.frontend.wording import described
 from bot.service import PERSONAL_CHOICES, Preferences
 from bot.texts import say
@@ -31,7 +31,7 @@ class SettingSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"r
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Change the setting and show the result in the same answer."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             value = next(iter(self.item.values), "")
             changed = await interaction.client.service.personal_settings.change(interaction.user.id, self.name, value)
             await interaction.response.edit_message(**_shown(changed, interaction.locale.value))

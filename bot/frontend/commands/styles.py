@@ -17,7 +17,7 @@ from bot.frontend.asking import check_place, requester_of
 from bot.frontend.commands.imagine import complete_style
 from bot.frontend.components.modals import TEXT as MODAL_TEXT
 from bot.frontend.components.modals import Form
-from bot.frontend.errors import told
+from bot.frontend.errors import errors_shown
 from bot.frontend.messages.render import DESCRIPTION
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed, within
@@ -45,7 +45,7 @@ class StylePageButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Replace the current page."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             await interaction.response.defer()
             values = await _page(interaction, self.page)
             await interaction.edit_original_response(attachments=values.pop("files"), **values)
@@ -63,7 +63,7 @@ class StyleSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"rev
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the modal."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             requester = requester_of(interaction)
             check_place(interaction)
             name = next(iter(self.item.values), "")

@@ -81,7 +81,7 @@ async def test_clear_cancels_what_waits(stage: ClientInSimcord) -> None:
 
 async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage: ClientInSimcord) -> None:
     stage.engine.unsafe = True
-    message = await stage.painted()
+    message = await stage.finished_job()
     assert message.attachments[0].is_spoiler() and message.embeds[0].image.url is None
     reply = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="refuse", report_channel=stage.channel))
     assert "discarded" in reply.content and f"<#{stage.channel.id}>" in reply.content
@@ -100,7 +100,7 @@ async def test_a_channel_for_reports_is_named_and_taken_away(stage: ClientInSimc
 
 
 async def test_stats_and_retention(stage: ClientInSimcord) -> None:
-    await stage.painted(count=2)
+    await stage.finished_job(count=2)
     shown = reply_of(await stage.admin.slash(stage.channel, "stats"))
     assert "**2** pictures" in (shown.embeds[0].description or "")
     set_to = reply_of(await stage.admin.slash(stage.channel, "retention", days=3))
@@ -110,8 +110,8 @@ async def test_stats_and_retention(stage: ClientInSimcord) -> None:
     assert longer.content.endswith("after 90 days. The host of this bot keeps nothing longer than that.")
 
 
-async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: ClientInSimcord) -> None:
-    await stage.painted()
+async def test_stats_count_cancelled_failed_and_waiting_jobs(stage: ClientInSimcord) -> None:
+    await stage.finished_job()
     stage.engine.faults.append(MemoryError())
     await stage.ann.slash(stage.channel, "imagine", prompt="too large")
     await stage.ended(2, JobState.FAILED)
@@ -150,7 +150,7 @@ async def test_host_commands_are_for_the_host_only(stage: ClientInSimcord) -> No
     busy = await stage.bob.slash(stage.channel, "imagine", prompt="a red apple")
     assert "about to restart" in reply_of(busy).content
     await stage.ann.slash(stage.channel, "host drain", on=False)
-    await stage.painted()
+    await stage.finished_job()
 
 
 class TestReload:

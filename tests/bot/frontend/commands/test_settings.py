@@ -28,7 +28,7 @@ async def test_settings_are_shown_and_changed_by_option_and_by_menu(stage: Clien
 
 
 async def test_settings_and_favourites_are_exported_and_deleted(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     await stage.bob.click(message, label="Favourite")
     await stage.bob.slash(stage.channel, "settings", ping="never")
     privacy = reply_of(await stage.bob.slash(stage.channel, "privacy"))

@@ -39,9 +39,9 @@ async def test_a_style_is_shown_by_its_own_picture_or_the_servers_newest_that_ev
     words, admin = stage.service.words, stage.requester(stage.admin)
     for name, text in (("a shipped", "at sunset:0.5"), ("b used", "blue ink:0.6"), ("c secret", "red chalk:0.6")):
         await words.add_style(admin, name, text)
-    await stage.painted("a cat", style="c secret", private=True)
+    await stage.finished_job("a cat", style="c secret", private=True)
     assert await cells(reply_of(await stage.ann.slash(stage.channel, "styles list"))) == [True, False, False]
-    await stage.painted("a cat", style="b used")
+    await stage.finished_job("a cat", style="b used")
     assert await cells(reply_of(await stage.ann.slash(stage.channel, "styles list"))) == [True, True, False]
 
 
