@@ -88,6 +88,10 @@ class Channel:
         """List the messages visible to everybody, oldest first."""
         return [message for message in self.messages.values() if not message.ephemeral and not message.deleted]
 
+    def posts(self) -> list[Message]:
+        """List the visible messages beside pings, which come after long waits only."""
+        return [message for message in self.visible() if not message.pings]
+
 
 @dataclass(eq=False)
 class Attachment:
