@@ -64,7 +64,7 @@ class TooSoon(Refused):
 
 
 class Blocked(Refused):
-    """The blocklist forbids the prompt; the sentence names the matching rule."""
+    """The blocklist forbids the prompt, or the person is blocked in this server; the sentence says which."""
 
 
 class WrongChannel(Refused):

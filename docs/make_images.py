@@ -1,11 +1,14 @@
 """Generate the pictures of README and docs/using.md: `python -m docs.make_images`, or only some by their names.
 
+`python -m docs.make_images examples` generates those of the preview's first message, with their recipes inside.
+
 Each generated strip is shown in docs/using.md below its mark, `<!-- strip NAME -->`. All are generated on the CPU, with
 the starter models and given seeds, so that the same machine makes the same files again.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from io import BytesIO
@@ -13,11 +16,22 @@ from pathlib import Path
 
 from PIL import Image
 
-from docs.strips import CELL_PX, PICTURES, STRIPS, TIMELAPSE, Cell, shown
-from generator import Dream, GenerationRequest, Models, Settings, Timelapse, load_models
+from docs.strips import CELL_PX, EXAMPLES, PICTURES, STRIPS, TIMELAPSE, Cell, shown
+from generator import (
+    Dream,
+    GenerationRequest,
+    Models,
+    Recipe,
+    Settings,
+    Timelapse,
+    encode,
+    load_models,
+    recipe_to_json,
+)
 from notebooks.sheets import contact_sheet
 
 FOLDER = Path(__file__).parent / "images"
+PREVIEW = Path(__file__).parents[1] / "bot" / "frontend" / "preview" / "examples"
 USING = Path(__file__).parent / "using.md"
 TIMELAPSE_PX = 256
 QUALITY = 88
@@ -27,6 +41,8 @@ Done = dict[GenerationRequest, Image.Image]
 
 def main(names: Sequence[str]) -> None:
     """Generate the named pictures, or all of them."""
+    if list(names) == ["examples"]:
+        return _examples()
     known = [*PICTURES, TIMELAPSE[0], *STRIPS]
     if unknown := set(names) - set(known):
         sys.exit(f"There is no picture {', '.join(sorted(unknown))}, only {', '.join(known)}.")
@@ -40,6 +56,18 @@ def main(names: Sequence[str]) -> None:
         USING.write_text(shown(USING.read_text("utf-8"), name), "utf-8")
         sys.stdout.write(f"{path.name}: {len(data) / 1000:.0f} kB\n")
         sys.stdout.flush()
+
+
+def _examples() -> None:
+    """Generate the examples of the preview, with a list of their similarities."""
+    models, similarities = load_models("starter", "cpu"), {}
+    for name, prompt in EXAMPLES.items():
+        dream = Dream(request_of(Cell(prompt, prompt, {"seed": 1}), models), models)
+        image, picture = _generate(dream), dream.picture()
+        recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
+        (PREVIEW / f"{name}.webp").write_bytes(encode(image, "webp", recipe))
+        similarities[f"{name}.webp"] = round(picture.progress.similarity, 3)
+    (PREVIEW / "examples.json").write_text(json.dumps(similarities, indent=2) + "\n", "utf-8")
 
 
 def request_of(cell: Cell, models: Models) -> GenerationRequest:

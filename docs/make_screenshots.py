@@ -52,7 +52,7 @@ def _play(page: PreviewPage) -> None:
     _take(page, "refused")
     page.view_as("admin")
     page.command("limits set", name="daily", value="20")
-    page.wait("is 20 now")
+    page.wait("is now 20")
     page.command("limits show")
     page.wait("Limits of")
     _take(page, "admin")

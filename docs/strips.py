@@ -47,6 +47,14 @@ def _prompts(*prompts: str) -> list[Cell]:
     return [Cell(prompt, prompt, {**SMALL, "seed": 1}) for prompt in prompts]
 
 
+EXAMPLES: Mapping[str, str] = {
+    "boats": "a sailing boat on the sea at sunset",
+    "fox": "a red fox in the snow",
+    "sunflower": "a sunflower",
+    "castle": "a castle at night",
+}
+"""The pictures of the preview's first message, at the settings that the models suggest and with seed 1."""
+
 STRIPS: Mapping[str, list[Cell]] = {
     "prompts": _prompts("a dog in the snow", "two red apples", "a yellow car", "a cat and a dog", "a pink flower"),
     "weights": _prompts("a castle", "a castle | at night", "a castle | at night:3", "a castle | blue:-0.5"),

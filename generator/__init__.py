@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from generator.loading import load_models
     from generator.messages import Message
     from generator.models.model_set import Models
-    from generator.models.safety import unsafe_share
+    from generator.models.safety import safety_perceptors, unsafe_share
     from generator.optimisation.dream import Dream
     from generator.optimisation.moving import moved_snapshot
     from generator.optimisation.request_warnings import check_request, request_warnings
@@ -98,7 +98,7 @@ _MODULES = {
         "request_to_json",
     ),
     "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
-    "models.safety": ("unsafe_share",),
+    "models.safety": ("safety_perceptors", "unsafe_share"),
     "messages": ("Message",),
     "settings": ("Settings", "Size", "read_setting"),
     "optimisation.snapshot": ("latent_of",),
@@ -159,6 +159,7 @@ __all__ = [
     "request_from_json",
     "request_to_json",
     "request_warnings",
+    "safety_perceptors",
     "unsafe_share",
     "wanted_words",
     "write_file",

@@ -79,11 +79,11 @@ def test_run_ignores_a_prompt_variable_of_the_shell(clone: Path) -> None:
     assert not (clone / "harm").exists()
 
 
-def test_tests_run_in_two_processes_and_arguments_reach_them(clone: Path) -> None:
+def test_tests_run_in_three_processes_and_arguments_reach_them(clone: Path) -> None:
     (clone / "pytest").mkdir()
     (clone / "pytest" / "__init__.py").touch()
     (clone / "pytest" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n", "utf-8")
-    given = ["--numprocesses", "2", "--dist", "worksteal", "-m", "not slow"]
+    given = ["--numprocesses", "3", "--dist", "worksteal", "-m", "not slow"]
     assert make(clone, "test", "ARGS=-m 'not slow'").stdout == f"{given}\n"
 
 

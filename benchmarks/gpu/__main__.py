@@ -25,7 +25,7 @@ import torch
 from benchmarks.gpu.figures import Figure, Here, Part
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.processes import Job, Result, run_all
-from benchmarks.report import conditions, write_report
+from benchmarks.report import conditions, leave_out_kernels, write_report
 from generator import InvalidRequest
 from generator.runtime.device import choose_device
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"all of them by default: {', '.join(PARTS)}")
     parser.add_argument("--device", default="cuda", help="which GPU: cuda, cuda:1 and so on (cuda)")
     parser.add_argument("--try", dest="tried", action="store_true", help="on the CPU with tiny models, in this process")
+    leave_out_kernels(parser)
     parser.add_argument("--seconds", type=float, default=LIMIT_S, help=f"for all of it ({LIMIT_S:g})")
     parser.add_argument("--folder", type=Path, default=Path("build/gpu"), help="pictures and logs; emptied first")
     parser.add_argument("--json", type=Path, default=Path("build/bench/gpu.json"), help="where the figures go")

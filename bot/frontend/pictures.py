@@ -139,12 +139,23 @@ async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> N
 
 
 async def delete(interaction: Interaction, job_id: int, number: int) -> None:
-    """Delete a job's message, then the job: an interruption in the other order leaves a message nobody can delete."""
+    """Delete a job with its message."""
+    requester, archive = requester_of(interaction), interaction.client.service.archive
+    await archive.own(requester, job_id)
+    await interaction.response.defer()
+    await delete_with_message(interaction, job_id)
+    await change_answer(interaction, say("deleted", requester.locale, job=job_id))
+
+
+async def delete_with_message(interaction: Interaction, job_id: int) -> None:
+    """Delete a job's message, then the job: an interruption in the other order leaves a message nobody can delete.
+
+    Raises:
+        NotFound, NotOwner
+    """
     requester, archive = requester_of(interaction), interaction.client.service.archive
     job = await archive.own(requester, job_id)
-    await interaction.response.defer()
     await remove_message(interaction.client, job)
     deleted = await archive.delete(requester, job_id)
     if (deleted.message_id, deleted.ping_id) != (job.message_id, job.ping_id):
         await remove_message(interaction.client, deleted)
-    await change_answer(interaction, say("deleted", requester.locale, job=job_id))

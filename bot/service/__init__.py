@@ -1,9 +1,10 @@
 """The application without Discord: submit jobs, queue them fairly, generate them, deliver them. Event loop.
 
 The frontend uses `Service`, its parts `submissions`, `archive`, `personal_settings`, `personal_data`, `guilds`,
-`words`, `host` and `post`, and the values named here.
+`words`, `reports`, `waiting`, `host` and `post`, and the values named here.
 """
 
+from bot.jobs import Report, ReportedPicture, ReportReason
 from bot.service.application import Service
 from bot.service.archive import style_picture
 from bot.service.job_runner import GRID
@@ -18,12 +19,13 @@ from bot.service.values import (
     ImageInput,
     JobSpec,
     JobView,
+    Outcome,
     PictureFile,
     Place,
     Preview,
-    Report,
-    ReportReason,
+    ReportPage,
     Requester,
+    RetentionPlan,
     Safety,
     Sheet,
     Statistics,
@@ -43,14 +45,18 @@ __all__ = [
     "ImageInput",
     "JobSpec",
     "JobView",
+    "Outcome",
     "PictureFile",
     "Ping",
     "Place",
     "Preferences",
     "Preview",
     "Report",
+    "ReportPage",
     "ReportReason",
+    "ReportedPicture",
     "Requester",
+    "RetentionPlan",
     "Safety",
     "Service",
     "Sheet",

@@ -1,9 +1,10 @@
-"""Finished pictures: galleries, recipes, files, deletion, reports. Event loop; file work runs on threads."""
+"""Finished pictures: galleries, recipes, files, deletion. Event loop; file work runs on threads."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,25 +13,12 @@ from bot import imaging
 from bot.errors import NotFound, NotOwner
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
-from bot.service.guild_settings import GuildSettings
 from bot.service.job_runner import GRID
 from bot.service.requests import picture_request
 from bot.service.uploads import fitted
-from bot.service.values import (
-    GalleryEntry,
-    GalleryPage,
-    PictureFile,
-    Report,
-    ReportReason,
-    Requester,
-    Sheet,
-    Style,
-    Whose,
-)
+from bot.service.values import GalleryEntry, GalleryPage, PictureFile, Requester, Sheet, Style, Whose
 from bot.store import Store
 from generator import GenerationRequest, request_from_json, request_to_json
-
-MAX_DETAILS = 1_000
 
 
 class Archive:
@@ -40,12 +28,11 @@ class Archive:
         self,
         store: Store,
         files: DataFolder,
-        guilds: GuildSettings,
         stop: Callable[[Job], Awaitable[None]],
         notify: Callable[[int], None],
     ) -> None:
         """`stop` ends a job that is still under way, so that it can be deleted; `notify` notifies the listeners."""
-        self._store, self._files, self._guilds, self._stop, self._notify = store, files, guilds, stop, notify
+        self._store, self._files, self._stop, self._notify = store, files, stop, notify
 
     async def job(self, requester: Requester, job_id: int) -> Job:
         """A job of the requester's server.
@@ -193,7 +180,7 @@ class Archive:
         return job
 
     async def delete(self, requester: Requester, job_id: int) -> Job:
-        """Delete a job with its pictures, request and reports; return its last state.
+        """Delete a job with its pictures and request; return its last state.
 
         The caller removes its message, and before this call: if the process ended after it, the message would be
         unknown. Afterwards the caller removes a message that the job got meanwhile.
@@ -204,29 +191,49 @@ class Archive:
         job = await self.own(requester, job_id)
         return (await self.purge([job]) or [job])[0]
 
-    async def report(
-        self, requester: Requester, job_id: int, number: int, reason: ReportReason, details: str = ""
-    ) -> Report:
-        """Record a report about a picture; a second one by the same person replaces the first.
+    async def hide(self, requester: Requester, job_id: int) -> Job:
+        """Make a job private: from now on only its owner sees its pictures. The caller changes its message.
 
         Raises:
             NotFound
+            NotOwner: unless the requester manages the server.
         """
-        job = await self.job(requester, job_id)
-        if number not in {picture.number for picture in await self.pictures(job_id)}:
-            raise NotFound("picture_unknown", job=job_id)
-        details = details.strip()[:MAX_DETAILS]
-        report_id = await self._store.pictures.add_report(job_id, number, requester.user_id, reason.value, details)
-        _, channel_id = await self._guilds.safety(requester.guild_id)
-        return Report(
-            id=report_id,
-            job=job,
-            number=number,
+        requester.must_manage()
+        await self.own(requester, job_id)
+        hidden = await self._store.jobs.change(job_id, private=True)
+        if hidden is None:
+            raise NotFound("job_unknown", job=job_id)
+        return hidden
+
+    async def adopt(self, requester: Requester, request: GenerationRequest, picture: bytes, similarity: float) -> Job:
+        """Add a picture that was painted elsewhere, a PNG file with its recipe, as a finished job of the requester."""
+        settings, now = request.settings, time.time()
+        job = Job(
+            guild_id=requester.guild_id,
+            channel_id=requester.channel_id,
             user_id=requester.user_id,
-            reason=reason,
-            details=details,
-            channel_id=channel_id,
+            prompt=request.prompt,
+            settings=settings,
+            models=request.models,
+            locale=requester.locale,
+            state=JobState.DONE,
+            told=True,
+            ended_at=now,
         )
+        job = await self._store.jobs.add(job, request_to_json(request), admit=lambda load: None)
+        await asyncio.to_thread(self._files.write, Kind.PICTURE, job.id, 1, picture)
+        width, height = imaging.size_of(picture)
+        stored = StoredPicture(
+            job_id=job.id,
+            number=1,
+            seed=settings.seed,
+            width=width,
+            height=height,
+            similarity=similarity,
+            steps=request.stopped_at or settings.steps,
+        )
+        await self._store.jobs.save_picture(stored, 0.0)
+        return job
 
     async def purge(self, jobs: Sequence[Job]) -> list[Job]:
         """Delete jobs in any state: first the rows, which are authoritative, then the files.

@@ -9,10 +9,10 @@ import asyncio
 import logging
 
 from bot.jobs import Job, JobState
+from bot.retry import retry_io
 from bot.service.guild_settings import GuildSettings
 from bot.service.job_runner import JobRunner
 from bot.service.queue import JobQueue, Running
-from bot.service.retry import retry_io
 from bot.service.values import Safety
 from bot.store import Store
 from bot.texts import Sentence

@@ -18,9 +18,9 @@ from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
 from bot.log import about, new_error_id
 from bot.monitoring.metrics import Metrics
+from bot.retry import retry_io
 from bot.service.queue import JobQueue, Running
 from bot.service.requests import picture_request
-from bot.service.retry import retry_io
 from bot.service.values import Preview
 from bot.store import Store
 from bot.texts import Sentence

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from bot.jobs import Job, JobState
+from bot.jobs import Job
 from bot.service.estimates import Estimates
 from bot.service.scheduler import Entry, Forecast, Scheduler
 from bot.service.values import Place, Preview
 from bot.store import Store
-from bot.texts import Sentence
 from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import ProgressUpdate, StopMode
 from generator import Progress
@@ -166,16 +165,6 @@ class JobQueue:
         for job in list(self._waiting.values()):
             if job.guild_id == guild_id:
                 self._notify(job.id)
-
-    async def clear(self, guild_id: int) -> int:
-        """Cancel every waiting job of a server; return their number."""
-        ids = [job.id for job in self._waiting.values() if job.guild_id == guild_id]
-        reason = Sentence.of("queue_cleared")
-        moved = await self._store.jobs.move_all(ids, JobState.CANCELLED, reason, only=JobState.QUEUED)
-        for job in moved:
-            self.remove(job.id)
-            self._notify(job.id)
-        return len(moved)
 
     def length(self, guild_id: int | None = None) -> int:
         """Number of waiting jobs, of one server or of all."""

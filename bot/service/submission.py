@@ -155,6 +155,8 @@ class Submissions:
     async def _admit(self, requester: Requester) -> Limits:
         if self.closed:
             raise ShuttingDown("shutting_down")
+        if requester.user_id in await self._guilds.blocked_people(requester.guild_id):
+            raise Blocked("person_blocked")
         await check_channel(self._guilds, requester)
         return await self._guilds.limits(requester.guild_id, requester.role_ids)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.errors import NotOwner
-from bot.jobs import Job, Origin, StoredPicture
+from bot.jobs import Job, Origin, ReportedPicture, StoredPicture
 from bot.texts import Sentence
 from generator import Progress
 
@@ -188,27 +188,26 @@ class Delivery:
     source: Job | None = None
 
 
-class ReportReason(StrEnum):
-    """Reason for a report about a picture."""
+class Outcome(StrEnum):
+    """Result of a report, decided by somebody who manages the server."""
 
-    ADULT = "adult"
-    VIOLENT = "violent"
-    HATEFUL = "hateful"
+    KEEP = "keep"
+    HIDE = "hide"
+    DELETE = "delete"
     PERSON = "person"
-    OTHER = "other"
+    """The picture is deleted and its owner blocked."""
+    WORD = "word"
+    """The picture is deleted and a word of its prompt forbidden."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """A recorded report; `channel_id` is the server's channel for reports, if any."""
+class ReportPage:
+    """A page of a server's open reports, oldest first; `page` counts from 1 and lies within 1 to `pages`."""
 
-    id: int
-    job: Job
-    number: int
-    user_id: int
-    reason: ReportReason
-    details: str
-    channel_id: int | None
+    reported: tuple[ReportedPicture, ...]
+    page: int
+    pages: int
+    total: int
 
 
 class Whose(StrEnum):
@@ -235,6 +234,20 @@ class GalleryPage:
     page: int
     pages: int
     total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetentionPlan:
+    """Effect of a retention period on a server's pictures."""
+
+    days: int
+    """The effective period, which never exceeds the host's; 0 is for ever."""
+    jobs: int
+    """Jobs that it deletes at once."""
+    pictures: int
+    """Their pictures."""
+    next_at: float | None
+    """Time when the oldest job that it leaves is deleted, in seconds since 1970; None if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from bot.store.guilds import GuildTable
 from bot.store.jobs import JobTable, Load
 from bot.store.people import PeopleTable
 from bot.store.pictures import PictureTable
+from bot.store.reports import ReportTable
 
 __all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums"]
 
@@ -23,7 +24,8 @@ class Store:
     Attributes:
         jobs: jobs with their recipes and pictures.
         guilds: settings of servers.
-        pictures: galleries, reports, retention, personal data.
+        pictures: galleries, retention, personal data.
+        reports: reports, with copies of the reported pictures.
         people: settings and favourites of people.
         figures: sums, speeds, notes.
     """
@@ -34,6 +36,7 @@ class Store:
         self.guilds = GuildTable(self._database)
         self.pictures = PictureTable(self._database)
         self.people = PeopleTable(self._database)
+        self.reports = ReportTable(self._database)
         self.figures = FigureTable(self._database)
 
     async def open(self, *, sole: bool = True) -> None:

@@ -35,3 +35,9 @@ class PeopleTable:
                 return False
             await db.execute("INSERT INTO favourites VALUES (?, ?, ?, ?)", (*key, time.time()))
         return True
+
+    async def forget(self, user_id: int) -> None:
+        """Delete a person's settings and favourites."""
+        async with self._database.transaction() as db:
+            for table in ("person_settings", "favourites"):
+                await db.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))  # noqa: S608 - our own names

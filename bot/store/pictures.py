@@ -1,4 +1,4 @@
-"""Finished pictures in the database: galleries, reports, retention, and personal data. Event loop."""
+"""Finished pictures in the database: galleries, retention, and personal data. Event loop."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _VISIBLE = (
 _SAID_AT = "(message_id >> 22) / 1000 + 1420070400"
 """Time when Discord received a job's message, by Discord's clock, from the message id."""
 _ENDED_BEFORE = f"ended_at IS NOT NULL AND ended_at < :before AND (message_id IS NULL OR {_SAID_AT} < :before)"
+
+_COUNT = "(SELECT count(*) FROM pictures WHERE job_id = jobs.id)"
 
 
 class PictureTable:
@@ -63,16 +65,6 @@ class PictureTable:
         )
         return None if row is None else (row["job_id"], row["number"])
 
-    async def add_report(self, job_id: int, number: int, user_id: int, reason: str, details: str) -> int:
-        """Write a report, replacing an earlier one of the same person for the same picture; return its id."""
-        async with self._database.transaction() as db:
-            cursor = await db.execute(
-                "INSERT OR REPLACE INTO reports (job_id, number, user_id, reason, details, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (job_id, number, user_id, reason, details, time.time()),
-            )
-            return cursor.lastrowid or 0
-
     async def too_old(self, guild_id: int, before: float) -> list[int]:
         """Jobs of a server that ended before a time (seconds since 1970)."""
         found = await self._database.rows(
@@ -80,6 +72,21 @@ class PictureTable:
             {"guild": guild_id, "before": before},
         )
         return [row["id"] for row in found]
+
+    async def count_old(self, guild_id: int, before: float) -> tuple[int, int]:
+        """Number of jobs of a server that ended before a time (seconds since 1970), and of their pictures."""
+        row = await self._database.row(
+            f"SELECT count(*) AS n, total({_COUNT}) AS pictures FROM jobs WHERE guild_id = :guild AND {_ENDED_BEFORE}",  # noqa: S608
+            {"guild": guild_id, "before": before},
+        )
+        return (0, 0) if row is None else (int(row["n"]), int(row["pictures"]))
+
+    async def oldest_end(self, guild_id: int, *, since: float) -> float | None:
+        """Time when the oldest job of a server ended that did not end before `since`; None if there is none."""
+        row = await self._database.row(
+            "SELECT min(ended_at) AS at FROM jobs WHERE guild_id = ? AND ended_at >= ?", (guild_id, since)
+        )
+        return None if row is None else row["at"]
 
     async def guilds(self) -> list[int]:
         """Every server that has jobs."""
@@ -102,7 +109,11 @@ class PictureTable:
     async def person_facts(self, user_id: int) -> dict[str, list[dict[str, object]]]:
         """Data kept about a person beside their jobs, by table."""
         queries = {
-            "reports": "SELECT job_id, number, reason, details, created_at FROM reports WHERE user_id = ?",
+            "reports": "SELECT job_id, number, reason, details, reports.created_at, wants_result"
+            " FROM reports JOIN reported_pictures ON reported_pictures.id = picture_id WHERE reports.user_id = ?",
+            "reported": "SELECT id, guild_id, channel_id, job_id, number, prompt, created_at FROM reported_pictures"
+            " WHERE user_id = ?",
+            "blocked": "SELECT guild_id, created_at FROM blocked_people WHERE user_id = ?",
             "settings": "SELECT name, value FROM person_settings WHERE user_id = ?",
             "favourites": "SELECT job_id, number, added_at FROM favourites WHERE user_id = ?",
             "usage": "SELECT guild_id, day, pictures, last_at FROM usage WHERE user_id = ?",
@@ -110,15 +121,6 @@ class PictureTable:
         return {
             name: [dict(row) for row in await self._database.rows(query, (user_id,))] for name, query in queries.items()
         }
-
-    async def forget_person(self, user_id: int) -> None:
-        """Delete a person's reports, settings and favourites; jobs have files and are deleted by their ids.
-
-        Today's count of pictures stays until it is two days old: else deleting would bypass the quota.
-        """
-        async with self._database.transaction() as db:
-            for table in ("reports", "person_settings", "favourites"):
-                await db.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))  # noqa: S608 - our own names
 
 
 def _in_gallery(guild_id: int, user_id: int, whose: str, words: Sequence[str]) -> tuple[str, dict[str, object]]:

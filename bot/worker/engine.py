@@ -1,4 +1,4 @@
-"""The generator behind the `Engine` protocol. Worker thread, except `load`, `request_warnings` and `gpu_bytes`.
+"""The generator behind the `Engine` protocol. Worker thread, except `load` and the methods marked "Any thread".
 
 Models are loaded once and kept; `begin` and `resume` alone decide which.
 """
@@ -32,6 +32,7 @@ from generator import (
     load_models,
     moved_snapshot,
     request_warnings,
+    safety_perceptors,
     unsafe_share,
 )
 
@@ -95,6 +96,10 @@ class GeneratorEngine:
     def gpu_bytes(self) -> Mapping[str, int]:
         """GPU memory: `used` by this process, `free` to all, `total`; empty without a GPU. Any thread."""
         return {} if self._models is None else gpu_memory(self._models.device)
+
+    def checked_by(self) -> tuple[str, ...]:
+        """Names of the perceptors that know the words of the safety check; without one it finds nothing. Any thread."""
+        return safety_perceptors(self._loaded())
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
         """Begin a new dream; `parent` is the last snapshot of the dream that it continues.

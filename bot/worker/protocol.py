@@ -5,7 +5,7 @@ The values here are frozen. `Executor` is used on the event loop; `Dream` and `E
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
@@ -60,7 +60,7 @@ class Dream(Protocol):
 
 
 class Engine(Protocol):
-    """Begins dreams: the generator and its models. Worker thread, except `request_warnings` and `gpu_bytes`."""
+    """Begins dreams: the generator and its models. Worker thread, except the methods marked "Any thread"."""
 
     @property
     def starts(self) -> Mapping[str, Mapping[str, object]]:
@@ -80,6 +80,9 @@ class Engine(Protocol):
 
     def gpu_bytes(self) -> Mapping[str, int]:
         """GPU memory: `used` by this process, `free` to all, `total`; empty without a GPU. Any thread."""
+
+    def checked_by(self) -> Sequence[str]:
+        """Names of the perceptors that know the words of the safety check; without one it finds nothing. Any thread."""
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
         """Begin a new dream; `parent` is the last snapshot of the dream that it continues."""

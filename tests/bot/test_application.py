@@ -367,9 +367,11 @@ async def test_clearing_cancels_what_waits_in_this_server_only(bench: RealServic
     await bench.reaches(first.id, JobState.RUNNING)
     mine, other = await bench.imagine(), await bench.imagine(who=requester(guild_id=7))
     with pytest.raises(NotOwner):
-        await bench.service.guilds.clear(requester())
-    assert await bench.service.guilds.clear(requester(manages=True)) == 1
-    assert (await bench.reaches(mine.id, JobState.CANCELLED)).reason is not None
+        await bench.service.waiting.of_server(requester())
+    admin = requester(manages=True)
+    waiting = await bench.service.waiting.of_server(admin)
+    assert await bench.service.waiting.cancel(admin, waiting, Sentence.of("queue_cleared")) != []
+    assert (await bench.reaches(mine.id, JobState.CANCELLED)).reason == Sentence.of("queue_cleared")
     bench.engine.open.set()
     await bench.reaches(other.id, JobState.POSTING)
 

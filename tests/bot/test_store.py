@@ -130,12 +130,10 @@ async def test_deleting_a_job_takes_all_that_belongs_to_it_and_leaves_its_childr
     job = await add(store)
     child = await add(store, parent_id=job.id, parent_number=1)
     await store.jobs.save_picture(picture(job.id), 1.0)
-    await store.pictures.add_report(job.id, 1, 8, "other", "")
     await store.jobs.delete([job.id])
     assert await store.jobs.get(job.id) is None
     assert await store.jobs.recipe(job.id) is None
     assert await store.jobs.pictures(job.id) == ()
-    assert (await store.pictures.person_facts(8))["reports"] == []
     assert (await get(store, child.id)).parent_id is None
 
 

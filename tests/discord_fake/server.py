@@ -23,7 +23,7 @@ TOKEN = "ZmFrZQ.fake.token-of-the-fake-discord"  # noqa: S105 - of a fake Discor
 BODY_BYTES = 64 * 2**20
 OPEN_TO_ALL = ("/interactions/", "/webhooks/")
 """Paths that an interaction's token opens without the bot's."""
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0
 
 
 class FakeDiscord:

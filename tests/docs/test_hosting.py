@@ -38,7 +38,6 @@ def test_files_that_are_named_are_there(document: dict[str, Document]) -> None:
     for name in (
         "compose.yaml",
         "config.yaml",
-        "requirements.txt",
         "deploy/reverie.service",
         "deploy/try_dockerfile.py",
         "deploy/as_service.py",

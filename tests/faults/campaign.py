@@ -35,11 +35,17 @@ REST_S = 300.0
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Settings of a campaign. `starter`: use the starter models instead of the quick fake engine."""
+    """Settings of a campaign.
+
+    Attributes:
+        starter: use the starter models instead of the quick fake engine.
+        rate: number of times as fast that time passes for the process.
+    """
 
     seed: int = 1
     starter: bool = False
     guilds: int = 3
+    rate: float = 1.0
 
     @property
     def life_s(self) -> float:
@@ -56,7 +62,7 @@ class Plan:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables of the process."""
-        return {"OMP_NUM_THREADS": "1", "FAKE_STEP_S": "0.01"}
+        return {"OMP_NUM_THREADS": "1", "FAKE_STEP_S": "0.01", "FAKE_RATE": str(self.rate)}
 
 
 @dataclass

@@ -34,9 +34,10 @@ class Machine:
         *,
         config: str = CONFIG,
         disk: SmallDisk | None = None,
+        rate: float = 1.0,
     ) -> None:
-        """`disk` is the disk mounted at the data folder, if any."""
-        self.fake, self.disk, self._module = fake, disk, module
+        """`disk` is the disk mounted at the data folder, if any; the bot waits `rate` times less."""
+        self.fake, self.disk, self._module, self._rate = fake, disk, module, rate
         guild = fake.world.add_guild()
         self.channel: Channel = guild.add_channel()
         self.ann: Member = guild.add_member("ann")
@@ -45,6 +46,7 @@ class Machine:
 
     async def start(self, **environment: str) -> None:
         """Start the bot and wait until it is connected."""
+        environment |= {"FAKE_RATE": str(self._rate)}
         await self.bot.start(**environment | ({} if self.disk is None else self.disk.runs(self._module)))
 
     async def imagine(self, prompt: str = "a red apple", **options: object) -> Interaction:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.faults.target import Broken, Target
 
 
@@ -22,16 +20,7 @@ def _sound(data: bytes) -> None:
             return
 
 
-def _slow(data: bytes) -> None:
-    """Takes too long if the second byte is a letter."""
-    if data[1:2].isalpha():
-        end = time.process_time() + 2.5
-        while time.process_time() < end:
-            pass
-
-
 TARGETS = {
     "careless": Target("nothing", _careless, lambda: [b"RV" + bytes(6)], longest=64),
     "sound": Target("nothing", _sound, lambda: [b"ab"], words=("R",), longest=8),
-    "slow": Target("nothing", _slow, lambda: [b"12"], longest=8),
 }

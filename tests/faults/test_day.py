@@ -172,6 +172,7 @@ async def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     await bench.service.close()
 
 
+@pytest.mark.slow
 async def test_a_day_of_five_servers_is_fair_and_keeps_its_limits(day: Day) -> None:
     await day.run()
     assert len(day.started) == len(day.accepted) > 150, "all that was accepted was painted"

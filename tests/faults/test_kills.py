@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from tests.discord_fake import Cut
@@ -26,6 +27,7 @@ async def here(tmp_path: Path) -> AsyncIterator[Scene]:
         assert not account.broken, account.broken
 
 
+@pytest.mark.slow
 async def test_ten_kills_lose_no_picture(tmp_path: Path) -> None:
     found = await run(Plan(seed=3, guilds=2), 10, tmp_path)
     assert found.account.broken == []

@@ -32,11 +32,19 @@ async def fake() -> AsyncIterator[FakeDiscord]:
     assert not fake.problems()
 
 
+@pytest.fixture
+def rate() -> float:
+    return 1.0
+
+
 @pytest_asyncio.fixture
-async def machine(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Machine]:
-    machine = Machine(fake, tmp_path, HINDERED)
+async def machine(fake: FakeDiscord, tmp_path: Path, rate: float) -> AsyncIterator[Machine]:
+    machine = Machine(fake, tmp_path, HINDERED, rate=rate)
     yield machine
     await machine.bot.close()
+
+
+waits_less = pytest.mark.parametrize("rate", [5.0])
 
 
 async def finishes_a_picture(machine: Machine, job_id: int = 1) -> None:
@@ -59,6 +67,7 @@ class Lock:
         self._db.close()
 
 
+@waits_less
 async def test_a_database_that_another_program_locks_delays_pictures_and_loses_none(machine: Machine) -> None:
     await machine.start(FAKE_STEP_S="0.05")
     await machine.imagine(steps=40)
@@ -79,6 +88,7 @@ async def test_a_database_that_another_program_locks_delays_pictures_and_loses_n
     assert await machine.bot.stop() == 0
 
 
+@waits_less
 async def test_a_post_that_cannot_be_noted_is_not_made_twice(machine: Machine) -> None:
     await machine.start()
     machine.fake.faults.slow("PATCH", "/webhooks/*", 1.0)

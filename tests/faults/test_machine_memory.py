@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="denies memory as Linux does")
 async def test_the_starter_survives_lack_of_memory_and_gives_the_same_picture_afterwards() -> None:
     process = await asyncio.create_subprocess_exec(

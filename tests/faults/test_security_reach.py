@@ -130,6 +130,7 @@ async def test_no_command_reaches_a_job_of_another_server(cast: Cast, who: str) 
 async def test_only_admins_can_use_admin_commands(cast: Cast, who: str) -> None:
     commands: dict[str, dict[str, object]] = {
         "pause": {}, "resume": {}, "clear": {}, "limits set": {"name": "steps", "value": 1},
+        "limits reset": {"name": "steps"}, "reports": {}, "server": {}, "people list": {},
         "blocklist list": {}, "blocklist add": {"rule": "a"}, "blocklist remove": {"rule": "a"},
         "safety set": {"mode": "off"}, "retention": {"days": 1}, "styles add": {"name": "x", "text": "y"},
         "styles remove": {"name": "x"},
@@ -152,12 +153,22 @@ async def test_an_admin_decides_for_one_server_only(cast: Cast, who: str) -> Non
 ODD = [
     "reverie:cancel:0:1", "reverie:cancel:999999999999999999:1", "reverie:show:999999999999999999:9",
     "reverie:vary:1:0", "reverie:vary:1:9", "reverie:recipe:1:0", "reverie:timelapse:1:9", "reverie:nonsense:1:1",
-    "reverie:show:\u0661:\u0661", "reverie-gallery:server:999999999", "reverie-gallery:mine:0",
+    "reverie:show:\u0661:\u0661", "reverie-gallery:server:999999999", "reverie-gallery:mine:0", *(
+        f"{name}:{value}"
+        for name in ("reverie-sure:clear", "reverie-sure:retention", "reverie-sure:person", "reverie-case:yesperson",
+                     "reverie-case:keep", "reverie-case:word", "reverie-case:yesdelete", "reverie-cases")
+        for value in ("0", "1", "999999999")
+    ),
+    "reverie-sure:person:8999999999999999999", "reverie-sure:rule:0123456789abcdef",
+    "reverie-case:hide:999999999999999999",
+    *(f"reverie-server:{what}" for what in ("pause", "resume", "retention", "word", "inbox", "refresh")),
 ]  # fmt: skip
 SILENT = [
     "", "reverie", "reverie:", "reverie:show:1", "reverie:show:1:1:1", "reverie:show:-1:1", "reverie:show:1:10",
     "reverie:show:1; DROP TABLE jobs:1", "reverie:show:../../etc/passwd:1", "reverie:SHOW:1:1",
-    "reverie:show:9999999999999999999:1", "reverie-gallery:others:1", "\ud800", "reverie:show:1:1\n", "x" * 100,
+    "reverie:show:9999999999999999999:1", "reverie-gallery:others:1",
+    "reverie-sure:person:abc", "reverie-sure:rule:12", "reverie-sure:person:9999999999999999999",
+    "reverie-case:yeskeep:1", "reverie-server:nothing", "\ud800", "reverie:show:1:1\n", "x" * 100,
 ]  # fmt: skip
 
 

@@ -21,15 +21,16 @@ limits: {queue_user: 50, cooldown_s: 1, daily: 100}
 retention_days: 2
 log: {level: debug}
 """
-ROUNDS_S = 2.5
-"""Time for two rounds of retention and of access retries."""
+RATE = 5.0
+COOL_S, ROUNDS_S = 1.1, 2.5 / RATE
+"""Time for a cooldown, which goes by the date, and for two rounds of retention and of access retries."""
 
 
 class Shifted(Machine):
     """A bot with an adjustable clock."""
 
     def __init__(self, fake: FakeDiscord, folder: Path) -> None:
-        super().__init__(fake, folder, "tests.faults.launch_shifted", config=CONFIG)
+        super().__init__(fake, folder, "tests.faults.launch_shifted", config=CONFIG, rate=RATE)
         self._file = folder / "shift"
         self.set(0)
 
@@ -64,10 +65,10 @@ async def test_a_clock_that_jumps_and_comes_back_loses_nothing(machine: Shifted,
     await machine.begin(FAKE_STEP_S="0.05")
     await machine.imagine()
     await machine.done(1)
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(COOL_S)
     await machine.imagine(steps=30)
     machine.set(hours * 3_600)
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(COOL_S)
     await machine.imagine("a green tree")
     await machine.done(2)
     await machine.done(3)

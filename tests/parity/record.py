@@ -178,7 +178,7 @@ async def paint(bench: RealService, png: Png) -> None:
         timelapse=True,
     )
     await bench.post((await order(bench, pictured)).id, 904)
-    await service.archive.report(requester(BEN), first.id, 1, ReportReason.OTHER, "not an apple")
+    await service.reports.add(requester(BEN), first.id, 1, ReportReason.OTHER, "not an apple")
 
     engine.faults = [GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))]
     await bench.reaches((await order(bench, JobSpec(prompt="a runaway"))).id, JobState.FAILED)

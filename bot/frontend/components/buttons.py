@@ -9,7 +9,7 @@ from bot.frontend import pictures
 from bot.frontend.answering import take_on
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
-from bot.frontend.components import remix, report
+from bot.frontend.components import confirm, remix, report
 from bot.frontend.errors import errors_shown
 from bot.jobs import Origin
 from bot.service import FollowUp
@@ -43,12 +43,6 @@ async def finish(interaction: Interaction, job_id: int, number: int) -> None:
     await interaction.response.defer()
 
 
-async def cancel(interaction: Interaction, job_id: int, number: int) -> None:
-    """Cancel the job; its message shows the result."""
-    await interaction.client.service.cancel(requester_of(interaction), job_id)
-    await interaction.response.defer()
-
-
 ACTIONS: Mapping[str, Action] = {
     "again": go_on(Origin.AGAIN),
     "vary": go_on(Origin.VARY),
@@ -56,7 +50,7 @@ ACTIONS: Mapping[str, Action] = {
     "upscale": go_on(Origin.UPSCALE),
     "remix": remix.ask,
     "finish": finish,
-    "cancel": cancel,
+    "cancel": confirm.cancel_job,
     "show": pictures.show,
     "timelapse": pictures.timelapse,
     "heart": pictures.heart,

@@ -73,12 +73,16 @@ def finished(delivery: Delivery) -> MessageContent:
     """Content of the message with a job's finished pictures."""
     job, pictures = delivery.job, delivery.pictures
     if job.private:
-        locale = job.locale
-        buttons = discord.ui.View(timeout=None)
-        buttons.add_item(job_button("show", job.id, locale))
-        buttons.add_item(job_button("delete", job.id, locale))
-        return MessageContent(say("state_private_done", locale, user=f"<@{job.user_id}>"), None, buttons)
+        return concealed(job, "state_private_done")
     return final(job, pictures, delivery.files, delivery.left_out, spoiler=delivery.spoiler, source=delivery.source)
+
+
+def concealed(job: Job, key: str) -> MessageContent:
+    """A text and the buttons for the owner, in place of finished pictures that only the owner may see."""
+    buttons = discord.ui.View(timeout=None)
+    buttons.add_item(job_button("show", job.id, job.locale))
+    buttons.add_item(job_button("delete", job.id, job.locale))
+    return MessageContent(say(key, job.locale, user=f"<@{job.user_id}>"), None, buttons)
 
 
 def final(

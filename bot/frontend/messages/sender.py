@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import discord
 
@@ -32,7 +34,7 @@ SKEW_S = 60.0
 TOKEN_CALL_S = 20.0
 """Time limit of an edit by the token, including rate limits, for which discord.py would wait indefinitely."""
 REMOVAL_TRIES = 4
-"""Attempts to remove the message of a deleted job."""
+"""Attempts to remove the message of a deleted job, or to hide a picture."""
 _REACHED = (Fault.OTHER, Fault.CLOSED)
 _log = logging.getLogger(__name__)
 
@@ -223,19 +225,33 @@ class MessageSender:
 
 async def remove_message(app: App, job: Job) -> None:
     """Delete a job's message and its ping from their channel; they stay if Discord does not allow that."""
-    for message_id in (job.message_id, job.ping_id):
-        if message_id is not None:
-            await _remove(app, job, message_id)
+    await _change_message(app, job, lambda found: found.delete())
+    await _change_message(app, replace(job, message_id=job.ping_id), lambda found: found.delete())
 
 
-async def _remove(app: App, job: Job, message_id: int) -> None:
-    message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(message_id)
+async def replace_message(app: App, job: Job, shown: MessageContent) -> None:
+    """Replace the content and all files of a finished job's message; it stays if Discord does not allow that."""
+    await _change_message(
+        app,
+        job,
+        lambda found: found.edit(
+            content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
+        ),
+    )
+
+
+async def _change_message(
+    app: App, job: Job, change: Callable[[discord.PartialMessage], Coroutine[Any, Any, object]]
+) -> None:
+    if job.message_id is None:
+        return
+    message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(job.message_id)
     for tries in range(REMOVAL_TRIES):
         try:
-            await message.delete()
+            await change(message)
             return
         except TROUBLE as exc:
             if fault_of(exc) is not Fault.PASSING or tries == REMOVAL_TRIES - 1:
-                _log.info("the message of a deleted job stays: %r", exc, extra=about(job=job.id, guild=job.guild_id))
+                _log.info("a message stays as it is: %r", exc, extra=about(job=job.id, guild=job.guild_id))
                 return
             await asyncio.sleep(wait_s(exc, tries))

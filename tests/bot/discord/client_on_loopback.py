@@ -23,7 +23,7 @@ from tests.discord_fake import TOKEN, FakeDiscord, Interaction, pointed_at
 
 T = TypeVar("T")
 SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
 
 
 class ClientOnLoopback:

@@ -14,7 +14,7 @@ from bot.errors import BotError, ConfigError
 from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.discord_fake import Interaction
 
-TIMEOUT_S = 40.0
+TIMEOUT_S = 120.0
 
 
 async def reconnected(live: ClientOnLoopback) -> None:

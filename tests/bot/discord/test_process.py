@@ -123,7 +123,7 @@ async def test_a_signal_is_shown_in_the_message_and_the_next_start_continues(
 
 
 async def test_a_stop_ends_although_discord_does_not_answer(scene: Scene) -> None:
-    await scene.bot.start(FAKE_STEP_S="0.1")
+    await scene.bot.start(FAKE_STEP_S="0.1", FAKE_RATE="5")
     await scene.running(await scene.imagine(steps=60))
     scene.fake.faults.slow("PATCH", "*", 120.0, times=None)
     assert await scene.bot.stop() == 0

@@ -57,6 +57,6 @@ def expired() -> ssl.SSLCertVerificationError:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_end_of_a_connection_is_told_with_what_to_do(error: Exception, sentences: tuple[str, ...]) -> None:
+def test_the_end_of_a_connection_is_reported_with_advice(error: Exception, sentences: tuple[str, ...]) -> None:
     said = str(explained(error))
     assert all(sentence in said for sentence in sentences), said

@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.config import Config, Limits
 from bot.errors import InvalidJobSpec
-from bot.frontend.answering import PATIENCE_S
+from bot.frontend.answering import DEFER_AFTER_S
 from bot.frontend.errors import sentence_for
 from bot.service import ImageInput, JobSpec
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
@@ -159,7 +159,7 @@ async def test_a_refusal_after_a_deferral_reaches_the_person_and_leaves_nothing_
     fetch = stage.client.fetch
 
     async def slowly(address: str) -> bytes:
-        await asyncio.sleep(PATIENCE_S + 0.5)
+        await asyncio.sleep(DEFER_AFTER_S + 0.5)
         return await fetch(address)
 
     stage.client.fetch = slowly

@@ -15,6 +15,7 @@ from bot.service import FollowUp, JobSpec, Requester, Safety, Service
 from bot.service.guild_settings import GuildRecords, check_limit, effective_limits, shortest_retention
 from bot.store import GuildTable
 from bot.store.connection import Database
+from bot.texts import Sentence
 from tests.bot.real_service import CHANNEL, GUILD, QUICK, RealService, requester
 
 ADMIN = requester(manages=True)
@@ -25,7 +26,14 @@ CHANGES: list[AdminCall] = [
     lambda service, who: service.guilds.set_channel(who, 1, True),
     lambda service, who: service.guilds.pause(who),
     lambda service, who: service.guilds.resume(who),
-    lambda service, who: service.guilds.clear(who),
+    lambda service, who: service.guilds.block_person(who, 5),
+    lambda service, who: service.guilds.unblock_person(who, 5),
+    lambda service, who: service.guilds.retention_plan(who, 3),
+    lambda service, who: service.waiting.of_server(who),
+    lambda service, who: service.waiting.cancel(who, [], Sentence.of("queue_cleared")),
+    lambda service, who: service.reports.page(who, page=1, per_page=5),
+    lambda service, who: service.reports.get(who, 1),
+    lambda service, who: service.reports.close(who, 1),
     lambda service, who: service.guilds.set_safety(who, mode=Safety.OFF),
     lambda service, who: service.guilds.set_retention(who, 3),
     lambda service, who: service.words.add_style(who, "ink", "ink"),

@@ -57,7 +57,7 @@ async def test_another_server_sees_nothing(bench: RealService) -> None:
         archive.job(elsewhere, job_id),
         archive.file(elsewhere, job_id, 1, limit_bytes=10**7),
         archive.recipe(elsewhere, job_id),
-        archive.report(elsewhere, job_id, 1, ReportReason.OTHER),
+        bench.service.reports.add(elsewhere, job_id, 1, ReportReason.OTHER),
         archive.delete(elsewhere, job_id),
     ):
         with pytest.raises(NotFound):
@@ -70,13 +70,12 @@ async def test_another_server_sees_nothing(bench: RealService) -> None:
 
 async def test_a_report_is_written_down_once_for_each_person(bench: RealService) -> None:
     job_id = await posted(bench)
-    archive = bench.service.archive
-    await bench.service.guilds.set_safety(ADMIN, report_channel_id=4)
-    await archive.report(requester(BEN), job_id, 1, ReportReason.OTHER)
-    report = await archive.report(requester(BEN), job_id, 1, ReportReason.ADULT, "  look " * 400)
-    assert (report.channel_id, len(report.details)) == (4, 1000)
+    reports = bench.service.reports
+    await reports.add(requester(BEN), job_id, 1, ReportReason.OTHER)
+    (report,) = (await reports.add(requester(BEN), job_id, 1, ReportReason.ADULT, "  look " * 400)).reports
+    assert len(report.details) == 1000
     with pytest.raises(NotFound):
-        await archive.report(requester(BEN), job_id, 2, ReportReason.OTHER)
+        await reports.add(requester(BEN), job_id, 2, ReportReason.OTHER)
     facts = await bench.service.store.pictures.person_facts(BEN)
     assert [item["reason"] for item in facts["reports"]] == ["adult"]
 
@@ -109,7 +108,7 @@ async def test_an_export_that_would_be_too_large_says_what_it_leaves_out(bench: 
 
 async def test_deleting_mine_takes_all_of_mine_everywhere(bench: RealService) -> None:
     bens = await posted(bench, who=requester(BEN))
-    await bench.service.archive.report(requester(), bens, 1, ReportReason.OTHER)
+    await bench.service.reports.add(requester(), bens, 1, ReportReason.OTHER)
     await posted(bench)
     await posted(bench, who=requester(guild_id=7))
     bench.engine.open.clear()

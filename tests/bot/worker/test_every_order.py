@@ -169,8 +169,7 @@ async def carried_out(service: Service, story: Story) -> None:
     for order in orders:
         try:
             job_id = (await order(service, requester(), job_id)).job.id
-        except Refused as refusal:
-            assert "{" not in str(refusal.sentence.said()) or "{" in story.what
+        except Refused:
             assert await service.store.jobs.under_way() == []
             return
 
@@ -203,7 +202,7 @@ def service_with(models: Models, folder: Path) -> Service:
 
 
 @pytest.mark.parametrize("kind", ["models", "ensemble"])
-def test_every_order_is_painted_or_refused_before_it_is_queued(
+def test_every_request_works_or_is_refused_before_it_is_queued(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     service = service_with(request.getfixturevalue(kind), tmp_path)

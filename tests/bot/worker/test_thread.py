@@ -234,7 +234,7 @@ async def test_cancelling_the_caller_stops_the_picture(engine: FakeDreamer, exec
     await begun(engine)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await asyncio.wait_for(generated(executor, work(2)), 10)
+    await asyncio.wait_for(generated(executor, work(2)), 120)
 
 
 async def test_a_finished_picture_is_examined_only_where_asked_for(

@@ -78,8 +78,8 @@ def test_a_timelapse_is_named_after_its_picture(tmp_path: Path) -> None:
     assert plan_outputs(picture, None, None, "0", "a").snapshot == tmp_path / "a.dream"
 
 
-def test_a_folder_as_a_name_is_refused() -> None:
-    for name in ("/", ".", ".."):
+def test_a_name_of_dots_is_refused() -> None:
+    for name in ("...", "....."):
         with pytest.raises(InvalidRequest, match="is no name of a file"):
             plan_outputs(Path(name), None, None, "0", "a")
 

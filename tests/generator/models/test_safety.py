@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from generator.loading import load_models
 from generator.models.model_set import Models
-from generator.models.safety import HARMLESS, UNSAFE, unsafe_share
+from generator.models.safety import HARMLESS, UNSAFE, safety_perceptors, unsafe_share
 
 RED, BLUE = Image.new("RGB", (64, 48), "red"), Image.new("RGB", (64, 48), "blue")
 
@@ -20,6 +21,7 @@ class KnowsRed:
     """A perceptor that considers red pictures unsafe. It knows only the words that it was given."""
 
     resolution = 8
+    name = "knows red"
     device = torch.device("cpu")
 
     def __init__(self, known: Sequence[str]) -> None:
@@ -60,3 +62,13 @@ def test_models_without_the_words_flag_nothing(models: Models) -> None:
 
 def test_a_real_perceptor_gives_a_share(models: Models) -> None:
     assert 0.0 <= unsafe_share(RED, models) <= 1.0
+
+
+def test_only_perceptors_that_know_words_of_both_kinds_check_pictures(models: Models) -> None:
+    blind = KnowsRed(HARMLESS)
+    assert safety_perceptors(unsafe_by(models, KnowsRed([UNSAFE[0], HARMLESS[0]]), blind)) == ("knows red",)
+    assert safety_perceptors(unsafe_by(models, blind)) == ()
+
+
+def test_the_starter_checks_nothing() -> None:
+    assert safety_perceptors(load_models("starter", "cpu")) == ()

@@ -19,7 +19,7 @@ from generator.runtime.processor import multiplies_bfloat16
 
 CPU = torch.device("cpu")
 HALVES = [Precision.BF16, Precision.FP16]
-SERVER = "processor : 0\nflags : fpu avx512f avx512_bf16 amx_tile\n"
+SERVER = "processor : 0\nflags : fpu avx512f avx512_bf16 amx_bf16 amx_tile\n"
 
 
 def cosine(first: Tensor, second: Tensor) -> float:
@@ -38,7 +38,8 @@ def test_a_t4_gets_float16_and_later_gpus_bfloat16(capability: tuple[int, int], 
     ("facts", "machine", "expected"),
     [
         (SERVER, "x86_64", True),
-        (SERVER.replace("avx512_bf16", "avx2"), "x86_64", False),
+        (SERVER.replace("amx_bf16 ", ""), "x86_64", False),
+        (SERVER.replace("avx512_bf16 amx_bf16", "avx2"), "x86_64", False),
         ("flags : fpu amx_bf16", "AMD64", True),
         (SERVER, "aarch64", False),
         ("", "x86_64", False),
