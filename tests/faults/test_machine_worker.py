@@ -54,7 +54,7 @@ async def test_a_thread_that_dies_is_replaced_and_the_picture_goes_on(
     assert live.client.service._executor.deaths == 1
     assert len(set(live.engine.threads)) == 1 and live.engine.resumed[-1] > 0, "it began anew"
     await goes_on(live, 2)
-    assert len(live.channel.visible()) == 2
+    assert len(live.channel.posts()) == 2
 
 
 async def test_a_picture_under_which_the_thread_dies_twice_has_failed_and_says_why(live: ClientOnLoopback) -> None:
