@@ -52,7 +52,7 @@ async def test_a_report_is_listed_and_opened_where_no_channel_is_set(stage: Clie
 async def test_an_opened_report_shows_picture_and_words_after_the_owner_deleted_them(stage: ClientInSimcord) -> None:
     message = await reported(stage)
     asked = reply_of(await stage.ann.click(message, label="Delete"))
-    await stage.ann.click(asked, label="Delete for good")
+    await stage.ann.click(asked, label="Delete permanently")
     case = await opened(stage)
     assert "a red apple" in case.content and "deleted since then" in case.content
     assert (await case.attachments[0].read()).startswith(b"\xff\xd8")
@@ -144,7 +144,7 @@ async def test_forbidding_a_word_deletes_the_picture_and_asks_about_what_waits(s
     await stage.admin.click(asked, label="Cancel one job")
     await stage.ended(2, JobState.CANCELLED)
     refused = await stage.ann.slash(stage.channel, "imagine", prompt="an apple")
-    assert "breaks the rule “apple”" in reply_of(refused).content
+    assert "breaks the blocklist rule “apple”" in reply_of(refused).content
 
 
 async def test_the_report_channels_message_has_the_same_buttons_and_shows_the_result(stage: ClientInSimcord) -> None:
@@ -159,7 +159,7 @@ async def test_the_report_channels_message_has_the_same_buttons_and_shows_the_re
     await stage.restart()
     for label in ("Keep it", "Delete picture", "Forbid a word"):
         refused = await stage.bob.click(notice, label=label)
-        assert reply_of(refused).content == "Only somebody who manages the server can do this."
+        assert reply_of(refused).content == "Only someone who manages the server can do this."
     asked = reply_of(await stage.admin.click(notice, label="Delete picture"))
     await stage.admin.click(asked, label="Delete picture")
     (notice,) = channel.history()

@@ -83,5 +83,5 @@ async def test_the_message_of_server_serves_nobody_who_does_not_manage_it(stage:
     answers.append(await stage.admin.select(page, ["steps"], custom_id="reverie-server:limit"))
     answers.append(await stage.admin.select(page, ["off"], custom_id="reverie-server:safety"))
     for answer in answers:
-        assert reply_of(answer).content == "Only somebody who manages the server can do this."
+        assert reply_of(answer).content == "Only someone who manages the server can do this."
     assert not await stage.service.guilds.paused(stage.guild.id)
