@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from generator.errors import InvalidRequest
 from generator.messages import Message
 
+COMPOSITIONS = ("fixed", "posed")
 STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
 OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")
 MAX_SEED = 2**32 - 1
@@ -71,6 +72,9 @@ class Settings:
     seed: int = _number(0, 0, MAX_SEED, "the same seed makes the same picture")
     start: str = _choice("random", STARTS, "where the dream begins")
     candidates: int = _number(8, 1, 64, "proposals of the prior, of which the best is taken")
+    composition: str = _choice(
+        "fixed", COMPOSITIONS, "how the prior lays out its drawings: fixed, or posed by the seed, with children redrawn"
+    )
     init_weight: float = _number(0.0, 0.0, 10.0, "pull towards where the dream began")
     cutouts: int = _number(32, 1, 256, "crops that the perceptor sees in each step")
     cut_power: float = _number(1.0, 0.0, 4.0, "higher makes the inner crops smaller")

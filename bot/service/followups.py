@@ -12,6 +12,7 @@ from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
 UPSCALE = 2
+_OF_THE_PRIOR = ("composition", "candidates", "learning_rate", "init_weight", "ema")
 
 
 def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
@@ -55,12 +56,16 @@ def _onwards(picture: GenerationRequest, change: FollowUp, base: Settings, limit
         "coarse": 0.0,
         "steps": change.steps or min(base.steps, limits.steps),
     }
+    posed = base.composition == "posed"
+    if posed:  # the prior paints children as well as first pictures, whatever the parent began with
+        changes |= {name: getattr(base, name) for name in _OF_THE_PRIOR}
     prompt = picture.prompt
     if change.kind is Origin.VARY:
         if not 0 < change.strength <= 1:
             raise InvalidJobSpec("out_of_range", field="strength", name="strength", low=0, high=1)
         changes["variation"] = change.strength
-        changes["steps"] = min(old.steps, limits.steps)
+        if not posed:
+            changes["steps"] = min(old.steps, limits.steps)
     elif change.kind is Origin.REMIX:
         prompt = compose(change.prompt or "", "", "")
     elif change.kind is Origin.UPSCALE:

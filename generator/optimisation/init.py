@@ -17,6 +17,7 @@ from generator.images.tensors import read_image
 from generator.messages import Message
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
+from generator.optimisation.composing import Painter
 from generator.optimisation.targets import Targets
 from generator.request import GenerationRequest
 from generator.settings import Size
@@ -40,10 +41,15 @@ def start_latent(
         InvalidRequest: if the models or the prompt do not support the start.
     """
     vqgan, start = models.vqgan, request.settings.start
+    painter = painter_of(request, models, generator)
+    if painter is not None and start == "prior":
+        return painter.first(size, targets)
     if start == "prior":
         return _proposed(request, models, size, targets, generator)
     if start == "parent" and parent_latent is not None:
         latent = at_size(vqgan, parent_latent.to(models.device), size)
+        if painter is not None and request.parent is not None and _changes(request, request.parent):
+            return painter.child(request.parent, latent, size, targets)
         return _varied(vqgan, latent, request.settings.variation, generator)
     if start == "init" and request.init_image is not None:
         latent = vqgan.encode(read_image(request.init_image, size).to(models.device))
@@ -51,6 +57,20 @@ def start_latent(
     if start == "random":
         return _random_codes(vqgan, size.height // vqgan.factor, size.width // vqgan.factor, generator)
     return vqgan.encode(_PAINTERS[start](size, generator))
+
+
+def painter_of(request: GenerationRequest, models: Models, generator: torch.Generator) -> Painter | None:
+    """The painter of a request that asks for posed compositions, if the models have a prior."""
+    if request.settings.composition != "posed" or models.prior is None:
+        return None
+    if generator.device.type != "cpu":  # the prior draws on the CPU
+        generator = torch.Generator().manual_seed(request.settings.seed)
+    return Painter(request, models, models.prior, generator)
+
+
+def _changes(request: GenerationRequest, parent: GenerationRequest) -> bool:
+    """True for a varied or remixed picture, false for one that is continued or upscaled."""
+    return request.settings.variation > 0 or request.prompt != parent.prompt
 
 
 @torch.no_grad()
