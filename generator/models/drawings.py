@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.models.wording import PALETTE
 
 _PAPER = 0.9
 """Lightness from which a pixel that joins the border belongs to the ground of a drawing."""
+_EVEN, _UNLIKE = 0.2, 0.2
+"""Largest difference between the ends of a row of an even ground, and least difference of a thing from its ground."""
 _BLEED_PX = 6
 _LIGHTNESS = (0.299, 0.587, 0.114)
 
@@ -44,11 +46,54 @@ class Box:
 def cut_out(image: Tensor) -> Cut:
     """Cut a drawing `[3, h, w]` out of its white ground: everything but the light pixels that join the border."""
     light = (image.amin(dim=0) > _PAPER)[None, None].float()
-    outside = F.pad(torch.zeros_like(light)[..., 1:-1, 1:-1], (1, 1, 1, 1), value=1.0) * light
-    while not torch.equal(grown := F.max_pool2d(outside, 3, 1, 1) * light, outside):
+    outside = functional.pad(torch.zeros_like(light)[..., 1:-1, 1:-1], (1, 1, 1, 1), value=1.0) * light
+    while not torch.equal(grown := functional.max_pool2d(outside, 3, 1, 1) * light, outside):
         outside = grown
-    inside = F.max_pool2d(-F.max_pool2d(outside - 1, 3, 1, 1), 3, 1, 1)  # drops specks of a pixel
+    inside = functional.max_pool2d(-functional.max_pool2d(outside - 1, 3, 1, 1), 3, 1, 1)  # drops specks of a pixel
     return trimmed(image, inside[0])
+
+
+def foreground(image: Tensor) -> Tensor | None:
+    """The thing that a picture `[3, H, W]` shows before an even ground: a mask `[1, H, W]`; None if it shows none.
+
+    A ground is even where each row is alike at both of its ends, so a horizon is no thing.
+    """
+    edge = max(2, image.shape[-1] // 32)
+    ends = torch.stack([image[..., :edge].median(dim=-1).values, image[..., -edge:].median(dim=-1).values])
+    even = ((ends[0] - ends[1]).abs().amax(dim=0) < _EVEN).float().mean()
+    unlike = (image - ends.mean(dim=0)[..., None]).abs().amax(dim=0)
+    mask = (unlike > _UNLIKE)[None, None].float()
+    mask = functional.max_pool2d(-functional.max_pool2d(-mask, 3, 1, 1), 3, 1, 1)
+    mask = -functional.max_pool2d(-functional.max_pool2d(mask, 7, 1, 3), 7, 1, 3)[0]
+    border = torch.cat([mask[0, :edge].flatten(), mask[0, :, :edge].flatten(), mask[0, :, -edge:].flatten()])
+    share = float(mask.mean())
+    return mask if even > 0.8 and 0.02 < share < 0.7 and border.mean() < 0.15 else None
+
+
+def filled(image: Tensor, hidden: Tensor) -> Tensor:
+    """An image `[3, H, W]` whose hidden part, `[1, H, W]` in 0..1, continues what is around it, smoothly.
+
+    Pull and push: each coarser level is the mean of the pixels that are known, and fills those that are not.
+    Source: Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4.
+    """
+    known = (hidden < 0.01).float()
+    return _filled((image * known)[None], known[None])[0]
+
+
+def _filled(image: Tensor, weight: Tensor) -> Tensor:
+    """Fill `[1, 3, h, w]`, already multiplied by its weights `[1, 1, h, w]`."""
+    if min(image.shape[2:]) <= 1 or bool((weight > 0).all()):
+        return image / weight.clamp(min=1e-6)
+    size = -(-image.shape[2] // 2), -(-image.shape[3] // 2)
+    coarse = _filled(functional.adaptive_avg_pool2d(image, size), functional.adaptive_avg_pool2d(weight, size))
+    below = functional.interpolate(coarse, image.shape[2:], mode="bilinear")
+    return torch.where(weight > 0, image / weight.clamp(min=1e-6), below)
+
+
+def mean_colour(image: Tensor, mask: Tensor) -> tuple[float, float, float]:
+    """Median red, green and blue of the part of an image `[3, H, W]` that a mask `[1, H, W]` shows."""
+    red, green, blue = image[:, mask[0] > 0.5].median(dim=1).values.tolist()
+    return red, green, blue
 
 
 def trimmed(image: Tensor, mask: Tensor) -> Cut:
@@ -63,11 +108,11 @@ def trimmed(image: Tensor, mask: Tensor) -> Cut:
 
 def _bled(image: Tensor, mask: Tensor) -> Tensor:
     """Continue the colours of the drawing's inside over its edge, whose pixels are mixed with the ground."""
-    inner = -F.max_pool2d(-F.pad(mask[None], (1, 1, 1, 1)), 3, 1)[0]
+    inner = -functional.max_pool2d(-functional.pad(mask[None], (1, 1, 1, 1)), 3, 1)[0]
     colours, known, around = image * inner, inner, torch.ones(1, 1, 3, 3)
     for _ in range(_BLEED_PX):
-        near = F.conv2d(F.pad(colours[:, None], (1, 1, 1, 1)), around)[:, 0]
-        count = F.conv2d(F.pad(known[:, None], (1, 1, 1, 1)), around)[:, 0]
+        near = functional.conv2d(functional.pad(colours[:, None], (1, 1, 1, 1)), around)[:, 0]
+        count = functional.conv2d(functional.pad(known[:, None], (1, 1, 1, 1)), around)[:, 0]
         new = (known < 0.5) & (count > 0.5)
         colours = torch.where(new, near / count.clamp(min=1), colours)
         known = torch.where(new, 1.0, known)
@@ -95,7 +140,9 @@ def paste(canvas: Tensor, mask: Tensor, cut: Cut, box: Box, mirrored: bool) -> N
     high, wide = cut.image.shape[1:]
     share = min(box.height / high, box.width / wide)
     size = max(2, round(high * share)), max(2, round(wide * share))
-    both = F.interpolate(torch.cat([cut.image, cut.mask])[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+    both = functional.interpolate(torch.cat([cut.image, cut.mask])[None], size, mode="bicubic", antialias=True)[
+        0
+    ].clamp(0, 1)
     if mirrored:
         both = both.flip(-1)
     top = round(box.y - box.height / 2 + (box.height - size[0]) * box.rise)
@@ -105,8 +152,9 @@ def paste(canvas: Tensor, mask: Tensor, cut: Cut, box: Box, mirrored: bool) -> N
     if below <= above or behind <= before:
         return
     image = both[:3, above:below, before:behind]
-    # Half a pixel narrower and steeper than the mask, whose pixels are all or nothing.
-    seen = (both[3:, above:below, before:behind] * 2 - 0.6).clamp(0, 1)
+    # Half a pixel narrower than the mask, whose pixels are all or nothing, and as steep at any size.
+    steep = max(2.0, share)
+    seen = ((both[3:, above:below, before:behind] - 0.5) * steep + 0.4).clamp(0, 1)
     area = slice(top + above, top + below), slice(left + before, left + behind)
     canvas[:, area[0], area[1]] = canvas[:, area[0], area[1]].lerp(image, seen)
     mask[:, area[0], area[1]] = torch.maximum(mask[:, area[0], area[1]], seen)

@@ -270,30 +270,20 @@ class Prior:
     def paint(
         self, text_features: Tensor, sketch: Tensor, known: Tensor, generator: torch.Generator, count: int = 1
     ) -> Tensor:
-        """Draw codes `[count, h, w]` for a sketch of any shape whose sides are at least the network's grid.
-
-        A larger grid is drawn in overlapping windows, from the bottom up and from the middle to the sides; each window
-        continues those before it.
+        """Draw codes `[count, grid, grid]` for a sketch.
 
         Args:
             text_features: as `propose`.
-            sketch: codes `[h, w]`; n_codes where nothing is sketched.
-            known: codes to keep `[h, w]`; negative where codes are drawn.
+            sketch: codes `[grid, grid]`; n_codes where nothing is sketched.
+            known: codes to keep `[grid, grid]`; negative where codes are drawn.
             generator: as `propose`.
             count: number of paintings.
         """
-        grid, device = self.network.grid, text_features.device
+        device, grid = text_features.device, self.network.grid
         features = text_features.expand(count, -1).float()
-        codes = known.to(device).expand(count, -1, -1).clone()
-        sketch = sketch.to(device).expand(count, -1, -1)
-        for top in _windows(sketch.shape[1], grid, first=sketch.shape[1] - grid):
-            for left in _windows(sketch.shape[2], grid, first=(sketch.shape[2] - grid) // 2):
-                area = slice(None), slice(top, top + grid), slice(left, left + grid)
-                if (codes[area] < 0).any():
-                    condition = self.network.condition(features, sketch[area])
-                    drawn = self._sample(condition, generator, codes[area].flatten(1))
-                    codes[area] = drawn.reshape(count, grid, grid)
-        return codes
+        condition = self.network.condition(features, sketch.to(device).expand(count, -1, -1))
+        codes = self._sample(condition, generator, known.to(device).flatten().expand(count, -1))
+        return codes.reshape(count, grid, grid)
 
     def _sample(self, condition: Tensor, generator: torch.Generator, known: Tensor | None = None) -> Tensor:
         if self._recorder is not None:
@@ -367,11 +357,3 @@ def _mirrored(image: Tensor, height: int, width: int) -> Tensor:
         left, top = grow_x // 2, grow_y // 2
         image = F.pad(image, (left, grow_x - left, top, grow_y - top), mode="reflect")
     return image
-
-
-def _windows(length: int, window: int, first: int) -> list[int]:
-    """Starts of windows that cover a length: the first, then those before it and after it, half a window apart."""
-    step = max(1, window // 2)
-    after = [min(start, length - window) for start in range(first + step, length - window + step, step)]
-    before = [max(start, 0) for start in range(first - step, -step, -step)]
-    return [first, *after, *before]

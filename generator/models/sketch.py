@@ -111,6 +111,18 @@ class Pose:
         shift, scale = side * chance.uniform(0.06, 0.1), chance.uniform(0.8, 0.92)
         return cls(turn % 2, True, shift, chance.uniform(-0.04, 0.08), scale)
 
+    @classmethod
+    def over(cls, mask: Tensor, drawing: int) -> Pose:
+        """The pose of one thing in the place of what a mask `[1, H, W]` shows."""
+        rows, columns = (torch.nonzero(mask[0].amax(dim=axis) > 0.5)[:, 0] for axis in (1, 0))
+        height, width = mask.shape[1:]
+        side = min(height, width)
+        edge = max(int(rows[-1] - rows[0]), int(columns[-1] - columns[0])) + 1
+        scale = min(1.3, max(0.35, edge / (OWN.width * side)))
+        right = float(columns[0] + columns[-1]) / 2 - width / 2
+        down = float(rows[0] + rows[-1]) / 2 - height / 2 - (OWN.y - 0.5) * height * scale
+        return cls(drawing, False, right / side, down / side, scale)
+
     def varied(self, strength: float, seed: int) -> Pose:
         """Another pose of the same things: moved (below .34), mirrored and scaled (below .67), or another drawing."""
         chance = random.Random(seed)  # noqa: S311
@@ -266,14 +278,14 @@ def _arranged(things: Sequence[Thing], height: int, width: int) -> list[tuple[Th
     if at and things[at].relation == "right":
         things = [*things[at:], *things[:at]]
     single = _each(things)
-    return list(zip(single, _side_by_side(len(single), height, width), strict=True))
+    return list(zip(single, side_by_side(len(single), height, width), strict=True))
 
 
 def _each(things: Sequence[Thing]) -> list[Thing]:
     return [thing for thing in things for _ in range(thing.count)]
 
 
-def _side_by_side(count: int, height: int, width: int) -> list[Box]:
+def side_by_side(count: int, height: int, width: int) -> list[Box]:
     """Boxes in rows that make them as large as they can be; a short last row is centred."""
     if count == 1:
         side = OWN.width * min(width, height)

@@ -140,3 +140,15 @@ def carried(new: str, old: str, thing: str) -> str:
 def _coloured(hit: re.Match[str], colour: str, thing: str) -> str:
     article = "" if hit[1] is None else "an " if colour[0] in "aeiou" else "a "
     return f"{article}{colour} {thing}"
+
+
+def nearest_colour(rgb: Sequence[float]) -> str:
+    """The name of the nearest colour to red, green and blue in 0..1; "" for one without a clear hue."""
+    if max(rgb) - min(rgb) < 0.2:
+        return ""
+    distances = {
+        name: sum((255 * value - other) ** 2 for value, other in zip(rgb, colour, strict=True))
+        for name, colour in PALETTE.items()
+        if name not in ("black", "white", "grey")
+    }
+    return min(distances, key=lambda name: distances[name])

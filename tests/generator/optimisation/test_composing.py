@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from generator.models.model_set import Models
-from generator.optimisation.composing import composition_of
 from generator.optimisation.dream import Dream
+from generator.optimisation.starts.composing import composition_of
 from generator.recipe import request_from_json, request_to_json
 from generator.request import GenerationRequest
 from generator.settings import Settings

@@ -17,13 +17,14 @@ from generator.images.tensors import read_image
 from generator.messages import Message
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
-from generator.optimisation.composing import Painter
+from generator.optimisation.starts.painter import NEEDS_WORDS, Painter
 from generator.optimisation.targets import Targets
 from generator.request import GenerationRequest
 from generator.settings import Size
 
 # Decode proposals in groups of about this many pixels, to bound the memory.
 _DECODED_AT_ONCE_PX = 512 * 512
+_PAINTED = ("prior", "init", "parent")
 
 
 @torch.no_grad()
@@ -42,7 +43,7 @@ def start_latent(
     """
     vqgan, start = models.vqgan, request.settings.start
     painter = painter_of(request, models, generator)
-    if painter is not None and start == "prior":
+    if painter is not None and (start == "prior" or (start == "init" and not request.settings.variation)):
         return painter.first(size, targets)
     if start == "prior":
         return _proposed(request, models, size, targets, generator)
@@ -59,18 +60,41 @@ def start_latent(
     return vqgan.encode(_PAINTERS[start](size, generator))
 
 
-def painter_of(request: GenerationRequest, models: Models, generator: torch.Generator) -> Painter | None:
+@torch.no_grad()
+def next_scene(
+    request: GenerationRequest,
+    models: Models,
+    number: int,
+    latent: Tensor,
+    targets: Targets,
+    generator: torch.Generator,
+) -> Tensor | None:
+    """The latent that scene `number` of a story begins with, upon that of the scene before; None goes on with it."""
+    told_before = request.parent is not None and request.prompt == request.parent.prompt
+    if request.settings.start not in _PAINTED or told_before:
+        return None
+    painter = painter_of(request, models, generator, number)
+    if painter is None:
+        return None
+    height, width = (side * models.vqgan.factor for side in latent.shape[2:])
+    return painter.scene(number, latent, Size(width, height), targets)
+
+
+def painter_of(
+    request: GenerationRequest, models: Models, generator: torch.Generator, scene: int = 0
+) -> Painter | None:
     """The painter of a request that asks for posed compositions, if the models have a prior."""
     if request.settings.composition != "posed" or models.prior is None:
         return None
     if generator.device.type != "cpu":  # the prior draws on the CPU
-        generator = torch.Generator().manual_seed(request.settings.seed)
+        generator = torch.Generator().manual_seed(request.settings.seed + scene)
     return Painter(request, models, models.prior, generator)
 
 
 def _changes(request: GenerationRequest, parent: GenerationRequest) -> bool:
-    """True for a varied or remixed picture, false for one that is continued or upscaled."""
-    return request.settings.variation > 0 or request.prompt != parent.prompt
+    """True for a varied, remixed or larger picture, false for one that is continued."""
+    settings = request.settings
+    return settings.variation > 0 or request.prompt != parent.prompt or settings.size != parent.settings.size
 
 
 @torch.no_grad()
@@ -118,8 +142,7 @@ def _proposed(
     prompts = request.scenes[0].prompts if request.scenes else ()
     words = " ".join(prompt.text for prompt in prompts if prompt.weight > 0)
     if not words:
-        text = "start 'prior' needs words to come near to; add some or choose another start."
-        raise InvalidRequest(Message(text), "start")
+        raise InvalidRequest(Message(NEEDS_WORDS), "start")
     alone = targets.vectors[0] if targets.labels == (words,) else None  # these words are already embedded
     features = models.perceptors[0].embed_texts([words]) if alone is None else alone
     places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
