@@ -73,6 +73,8 @@ def _onwards(picture: GenerationRequest, change: FollowUp, base: Settings, limit
         if max(size) > limits.size_px:
             raise OverLimit("over_upscale", most=limits.size_px, size=str(size))
         changes["size"] = size
+        if posed:  # its drawings are drawn anew at that size: a step is for the preview, and costs as much as four
+            changes["steps"] = change.steps or 1
     elif change.kind is not Origin.CONTINUE:
         raise ValueError(f"{change.kind} does not go on from a picture")
     return replace(
