@@ -66,7 +66,7 @@ def spread(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def tell(
+def write_report(
     path: Path, about: dict[str, Any], head: Sequence[str], rows: Sequence[Sequence[str]], figures: object
 ) -> None:
     """Print the table, in Markdown, and write the JSON."""

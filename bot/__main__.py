@@ -5,20 +5,30 @@ With a token it connects to Discord, without one it opens the local preview.
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets a sentence, not a trace from the imports below
+    have = "{}.{}".format(*sys.version_info)
+    sys.exit(f"Reverie needs Python 3.11 or 3.12, and this is {have}. See docs/hosting.md.")
+
 import argparse
 import asyncio
+import logging
 import os
+import re
 import signal
-import sys
+import socket
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from bot import log
 from bot.backup import back_up
 from bot.config import Config
 from bot.environment import data_folder, load_config, read_token
-from bot.errors import BotError
+from bot.errors import BotError, ConfigError
 from bot.files import DataFolder
 from bot.monitoring.heartbeat import Heartbeat
 from bot.store import Store
@@ -30,11 +40,23 @@ from generator import GeneratorError, Settings
 if TYPE_CHECKING:
     from bot.frontend.client import Reverie
 
-PREVIEW_PORT = 8765
+PREVIEW_PORT, MAX_PORT = 8765, 65_535
+MADE_AT = datetime(2026, 1, 1, tzinfo=UTC)
+"""A clock that is before this is wrong: the program is younger."""
+WRONG_USE = 2
+_log = logging.getLogger(__name__)
+
+
+class SentenceParser(argparse.ArgumentParser):
+    """Argument parser that explains an error in one sentence, without a usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the sentence and exit."""
+        self.exit(WRONG_USE, f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; return 0, or 1 after a message on standard error."""
+    """Run a subcommand; return 0, or 1 after a message on standard error. Wrong arguments exit with 2."""
     given = _parser().parse_args(arguments)
     try:
         if given.command == "doctor":
@@ -52,8 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Heartbeat(folder).check()
             print(say("health_good"))
         elif token is None or given.preview:
+            _check_clock()
             asyncio.run(_show_preview(config, folder, given.config, given.port))
         else:
+            _check_clock()
             asyncio.run(_serve(config, folder, token, given.config))
     except (BotError, GeneratorError) as exc:
         print(exc, file=sys.stderr)
@@ -76,7 +100,8 @@ async def _serve(config: Config, folder: Path, token: str, config_path: Path) ->
     from bot.frontend import client
 
     stop = stop_on_signals()
-    engine, settings = await _load(config, folder)
+    await _check_folder(folder)
+    engine, settings = await _load(config)
     bot = building.build(config, folder, engine, settings, config_path=config_path)
     await client.run(bot, token, stop, Heartbeat(folder))
 
@@ -87,7 +112,9 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     from bot.frontend.preview import server as preview
 
     stop, own = stop_on_signals(), folder / "preview"
-    engine, settings = await _load(config, own)
+    await _check_folder(own)
+    _check_port(port)
+    engine, settings = await _load(config)
 
     def build(wait: ExternalWait) -> Reverie:
         return building.build(config, own, engine, settings, config_path=config_path, external_wait=wait, shard_count=1)
@@ -95,14 +122,42 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     await preview.show(build, port, stop)
 
 
-async def _load(config: Config, folder: Path) -> tuple[Engine, Settings]:
-    """Load the models and the default settings, from the models' suggestions and config.yaml.
+async def _check_folder(folder: Path) -> None:
+    """Check, before models are loaded, that the data folder can be used and no other process uses it.
 
-    Models are not loaded if another process uses the data folder: both sets might not fit in memory.
+    Two sets of models might not fit in memory.
     """
+    files = DataFolder(folder)
+    await Store(files.database).see_free()
+    await asyncio.to_thread(files.prepare)
+
+
+def _check_port(port: int) -> None:
+    """Check, before models are loaded, that the preview's port is free.
+
+    Raises:
+        ConfigError: if it is not.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as exc:
+            another = port + 1 if port < MAX_PORT else 0
+            raise ConfigError("preview_port", port=str(port), why=exc.strerror or "?", another=str(another)) from exc
+
+
+def _check_clock() -> None:
+    now = datetime.fromtimestamp(time.time(), UTC)
+    if now < MADE_AT:
+        _log.warning(say("clock_behind", date=now.date().isoformat()))
+
+
+async def _load(config: Config) -> tuple[Engine, Settings]:
+    """Load the models and the default settings, from the models' suggestions and config.yaml."""
+    _log.info("loading the models", extra=log.about(models=config.model_name))
     from bot.worker.engine import GeneratorEngine
 
-    await Store(DataFolder(folder).database).see_free()
     engine = GeneratorEngine(
         config.models,
         config.device,
@@ -132,26 +187,38 @@ def _invitation(token: str | None, application_id: int | None) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = SentenceParser(
         prog="python -m bot",
         description="Reverie, a Discord bot that dreams pictures. With DISCORD_TOKEN (or DISCORD_TOKEN_FILE) set it "
         "connects to Discord, without it opens a preview in the browser.",
     )
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the config file (config.yaml)")
-    parser.add_argument("--preview", action="store_true", help="open the local preview although there is a token")
-    parser.add_argument("--port", type=int, default=PREVIEW_PORT, help=f"port of the preview ({PREVIEW_PORT}; 0: any)")
-    commands = parser.add_subparsers(dest="command", metavar="{backup,doctor,health,invite}")
-    copy = commands.add_parser("backup", help="copy the database to a file, also while the bot runs")
-    copy.add_argument("file", type=Path, help="where to")
-    copy.add_argument("--pictures", action="store_true", help="a zip archive of database, pictures and snapshots")
-    doctor = commands.add_parser(
-        "doctor", help="look at all that the bot needs, and say what to do about what is not right"
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="config file (default: config.yaml)")
+    parser.add_argument("--preview", action="store_true", help="open the local preview even if a token is set")
+    parser.add_argument(
+        "--port", type=_port, default=PREVIEW_PORT, help=f"port of the preview (default: {PREVIEW_PORT}; 0: any)"
     )
-    doctor.add_argument("--online", action="store_true", help="try the token with Discord as well")
-    invite = commands.add_parser("invite", help="print the address by which the bot is added to a server")
-    invite.add_argument("--application", type=int, help="the application's id, where no token is set")
-    commands.add_parser("health", help="exit with 0 if the bot runs here and is connected")
+    commands = parser.add_subparsers(dest="command", metavar="{backup,doctor,health,invite}")
+    copy = commands.add_parser("backup", help="copy the database to a file; the bot may be running")
+    copy.add_argument("file", type=Path, help="the file to write")
+    copy.add_argument("--pictures", action="store_true", help="write a zip archive of database, pictures and snapshots")
+    doctor = commands.add_parser("doctor", help="check everything that the bot needs, and say how to fix problems")
+    doctor.add_argument("--online", action="store_true", help="also test the token with Discord")
+    invite = commands.add_parser("invite", help="print the link that adds the bot to a server")
+    invite.add_argument("--application", type=_application, help="ID of the application, if no token is set")
+    commands.add_parser("health", help="exit with 0 if the bot runs with this data folder and is connected")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text[:9]) > MAX_PORT:
+        raise argparse.ArgumentTypeError(say("port_malformed", given=repr(text[:20]), most=str(MAX_PORT)))
+    return int(text)
+
+
+def _application(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,20}", text.strip()):
+        raise argparse.ArgumentTypeError(say("application_malformed", given=repr(text[:40])))
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -36,31 +36,31 @@ def _text(default: str, help_text: str) -> Any:  # noqa: ANN401
 class Limits:
     """Limits of a request; admins change them with /limits, roles can override them, `caps` bounds them."""
 
-    queue_server: int = _number(100, 1, 10_000, "jobs of one server that may wait")
-    queue_user: int = _number(5, 1, 1_000, "jobs of one person that may wait")
+    queue_server: int = _number(100, 1, 10_000, "waiting jobs in one server")
+    queue_user: int = _number(5, 1, 1_000, "unfinished jobs of one person in a server")
     running: int = _number(1, 1, 16, "jobs of one person that run at the same time; matters only with several workers")
-    steps: int = _number(600, 1, 5_000, "most steps of a picture")
+    steps: int = _number(600, 1, 5_000, "maximum number of steps of a picture")
     size_px: int = _number(768, 32, 2_048, "longest side of a picture, in pixels")
-    cutouts: int = _number(64, 1, 256, "most crops in a step")
-    count: int = _number(4, 1, 4, "pictures in one go")
+    cutouts: int = _number(64, 1, 256, "maximum number of cutouts in a step")
+    count: int = _number(4, 1, 4, "maximum number of pictures in one job")
     cooldown_s: int = _number(0, 0, 86_400, "seconds between two jobs of one person")
-    daily: int = _number(200, 0, 100_000, "pictures of one person in a day (UTC); 0 is without end")
-    priority: int = _number(0, 0, 9, "above 0: ahead of ordinary jobs of the same server; meant for roles")
+    daily: int = _number(200, 0, 100_000, "pictures of one person in a day (UTC); 0 means no limit")
+    priority: int = _number(0, 0, 9, "above 0, jobs go before ordinary jobs of the same server; meant for roles")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caps:
     """Upper bounds for every server, regardless of its admins' settings."""
 
-    queue_server: int = _number(1_000, 1, 10_000, "jobs of one server that may wait")
-    queue_user: int = _number(100, 1, 1_000, "jobs of one person that may wait")
-    queue_bot: int = _number(5_000, 1, 100_000, "jobs of all servers together that may wait")
-    running: int = _number(4, 1, 16, "jobs of one person that are painted at once")
-    steps: int = _number(2_000, 1, 5_000, "most steps of a picture")
+    queue_server: int = _number(1_000, 1, 10_000, "waiting jobs in one server")
+    queue_user: int = _number(100, 1, 1_000, "unfinished jobs of one person in a server")
+    queue_bot: int = _number(5_000, 1, 100_000, "waiting jobs in all servers together")
+    running: int = _number(4, 1, 16, "jobs of one person that run at the same time")
+    steps: int = _number(2_000, 1, 5_000, "maximum number of steps of a picture")
     size_px: int = _number(1_024, 32, 2_048, "longest side of a picture, in pixels")
-    cutouts: int = _number(128, 1, 256, "most crops in a step")
-    count: int = _number(4, 1, 4, "pictures in one go")
-    daily: int = _number(0, 0, 100_000, "pictures of one person in a day (UTC); 0 is without end")
+    cutouts: int = _number(128, 1, 256, "maximum number of cutouts in a step")
+    count: int = _number(4, 1, 4, "maximum number of pictures in one job")
+    daily: int = _number(0, 0, 100_000, "pictures of one person in a day (UTC); 0 means no limit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,96 +69,106 @@ class Discord:
 
     owners: list[int] = field(
         default_factory=list,
-        metadata={"help": "ids of people who may use /host; the application's owner always may"},
+        metadata={"help": "ids of people who may use /host; the application's owner, or its whole team, always may"},
     )
     command_guilds: list[int] = field(
-        default_factory=list, metadata={"help": "ids of servers that alone get the commands; empty: all servers"}
+        default_factory=list,
+        metadata={"help": "ids of the only servers that get the commands; empty means all servers"},
     )
-    edit_interval_s: float = _number(4.0, 1.0, 60.0, "seconds between two edits of one message")
-    shards: int = _number(0, 0, 1_000, "connections to Discord; 0 lets Discord decide")
+    edit_interval_s: float = _number(4.0, 1.0, 60.0, "minimum seconds between two edits of one message")
+    shards: int = _number(0, 0, 1_000, "number of connections (shards) to Discord; 0 lets Discord decide")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
     """Intervals of recurring work, in seconds."""
 
-    preview_s: float = _number(1.5, 0.05, 60.0, "between two previews of the picture that is painted")
-    snapshot_s: float = _number(5.0, 0.05, 600.0, "between two snapshots, from which it goes on after a crash")
-    stall_s: float = _number(900.0, 1.0, 86_400.0, "without any step, after which the worker counts as dead")
-    access_s: float = _number(300.0, 1.0, 86_400.0, "between two tries to post where the channel was closed to the bot")
-    access_give_up_s: float = _number(604_800.0, 60.0, 31_536_000.0, "after which such a post is given up")
-    retention_s: float = _number(3_600.0, 1.0, 86_400.0, "between two looks for pictures that are too old")
+    preview_s: float = _number(1.5, 0.05, 60.0, "interval between previews of the running picture")
+    snapshot_s: float = _number(
+        5.0, 0.05, 600.0, "interval between snapshots, from which the picture resumes after a crash"
+    )
+    stall_s: float = _number(900.0, 1.0, 86_400.0, "time without a step after which the worker counts as dead")
+    access_s: float = _number(
+        300.0, 1.0, 86_400.0, "interval between attempts to post in a channel that the bot cannot write to"
+    )
+    access_give_up_s: float = _number(604_800.0, 60.0, 31_536_000.0, "time after which the bot gives up such a post")
+    retention_s: float = _number(3_600.0, 1.0, 86_400.0, "interval between checks for expired pictures")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Safety:
     """Treatment of unsafe pictures outside age-restricted channels."""
 
-    mode: str = _choice("spoiler", ("off", "spoiler", "refuse"), "what servers begin with; /safety changes it")
-    threshold: float = _number(0.6, 0.0, 1.0, "share of the check's certainty from which a picture counts as found")
+    mode: str = _choice(
+        "spoiler",
+        ("off", "spoiler", "refuse"),
+        "initial handling of flagged pictures in every server; /safety changes it",
+    )
+    threshold: float = _number(0.6, 0.0, 1.0, "certainty of the check from which a picture is flagged")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Log:
     """Logging to standard error."""
 
-    level: str = _choice("info", ("debug", "info", "warning", "error"), "the least important lines that are written")
-    format: str = _choice("text", ("text", "json"), "lines for people, or one JSON object a line")
+    level: str = _choice("info", ("debug", "info", "warning", "error"), "lowest level of messages that are logged")
+    format: str = _choice("text", ("text", "json"), "plain lines, or one JSON object per line")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
     """Prometheus metrics."""
 
-    host: str = _text("127.0.0.1", "the address at which they are served, to whoever reaches it")
-    port: int = _number(0, 0, 65_535, "the port; 0 is off")
+    host: str = _text("127.0.0.1", "address to serve them at; everyone who can reach it can read them")
+    port: int = _number(0, 0, 65_535, "port; 0 turns metrics off")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Validated config.yaml: every instance has values of the right type and in range."""
 
-    models: str = _text("starter", "the model set that paints; `python -m generator models` lists them")
+    models: str = _text("starter", "the model set; `python -m generator models` lists them")
     device: str = _choice(
         "auto",
         ("auto", "cpu", "cuda"),
-        "where it is painted; cuda:1 is the second GPU",
+        "the device to run on; cuda:1 is the second GPU",
         {"cuda:N": r"cuda:(0|[1-9]\d?)"},
     )
     precision: str = _choice(
-        "auto", ("auto", "fp32", "bf16", "fp16"), "number format of the networks; auto is the best that the device has"
+        "auto",
+        ("auto", "fp32", "bf16", "fp16"),
+        "number format of the networks; auto is the best that the device supports",
     )
-    gpu_memory_share: float = _number(1.0, 0.1, 1.0, "share of a GPU's memory that may be used")
+    gpu_memory_share: float = _number(1.0, 0.1, 1.0, "share of the GPU's memory that Reverie may use")
     gpu_fall_back_to_cpu: bool = field(
-        default=False, metadata={"help": "whether the CPU goes on where the GPU fails while the bot runs"}
+        default=False, metadata={"help": "continue on the CPU if the GPU fails while the bot runs"}
     )
-    vqgan: str = _text("", "checkpoint of a VQGAN of your own in place of a model set; goes with vqgan_config")
-    vqgan_config: str = _text("", "the yaml of that VQGAN, in the form of taming-transformers")
+    vqgan: str = _text("", "checkpoint of your own VQGAN, instead of a model set; requires vqgan_config")
+    vqgan_config: str = _text("", "the yaml file of that VQGAN, in the format of taming-transformers")
     perceptors: list[str] = field(
-        default_factory=list, metadata={"help": "CLIP models, by name or file, in place of those of the model set"}
+        default_factory=list, metadata={"help": "CLIP models, by name or file, instead of those of the model set"}
     )
     digests: dict[str, str] = field(
-        default_factory=dict, metadata={"help": "SHA-256 that model files of these names must have"}
+        default_factory=dict, metadata={"help": "required SHA-256 of model files, by file name"}
     )
-    data: str = _text("data", "folder of all that the bot writes; the variable REVERIE_DATA goes before it")
-    language: str = _choice("en", ("en", "de"), "the language of messages that are meant for a whole server")
+    data: str = _text("data", "folder for everything the bot writes; the variable REVERIE_DATA takes precedence")
+    language: str = _choice("en", ("en", "de"), "language of messages for a whole server")
     generator: dict[str, Any] = field(
-        default_factory=dict, metadata={"help": "settings that every picture begins with, by the generator's names"}
+        default_factory=dict, metadata={"help": "default settings of every picture, by the generator's names"}
     )
-    limits: Limits = field(default_factory=Limits, metadata={"help": "what every server begins with"})
-    caps: Caps = field(default_factory=Caps, metadata={"help": "what no server can go beyond"})
-    discord: Discord = field(default_factory=Discord, metadata={"help": "the side of Discord"})
-    timing: Timing = field(default_factory=Timing, metadata={"help": "how often things are done"})
-    safety: Safety = field(default_factory=Safety, metadata={"help": "pictures that should not be shown openly"})
-    retention_days: int = _number(90, 0, 3_650, "after how many days pictures are deleted; 0 is never")
-    styles: dict[str, str] = field(
-        default_factory=dict, metadata={"help": "named pieces of prompt that every server can choose from"}
-    )
+    limits: Limits = field(default_factory=Limits, metadata={"help": "initial limits of every server"})
+    caps: Caps = field(default_factory=Caps, metadata={"help": "upper bounds that no server can exceed"})
+    discord: Discord = field(default_factory=Discord, metadata={"help": "Discord settings"})
+    timing: Timing = field(default_factory=Timing, metadata={"help": "intervals and timeouts, in seconds"})
+    safety: Safety = field(default_factory=Safety, metadata={"help": "handling of flagged pictures"})
+    retention_days: int = _number(90, 0, 3_650, "days after which pictures are deleted; 0 means never")
+    styles: dict[str, str] = field(default_factory=dict, metadata={"help": "named prompt snippets for every server"})
     blocklist: list[str] = field(
-        default_factory=list, metadata={"help": "words and phrases that no prompt may hold; * stands for a word's rest"}
+        default_factory=list,
+        metadata={"help": "words and phrases forbidden in prompts; * matches any letters within the same word"},
     )
-    log: Log = field(default_factory=Log, metadata={"help": "what the bot writes to standard error"})
-    metrics: Metrics = field(default_factory=Metrics, metadata={"help": "figures for Prometheus"})
+    log: Log = field(default_factory=Log, metadata={"help": "logging to standard error"})
+    metrics: Metrics = field(default_factory=Metrics, metadata={"help": "metrics for Prometheus"})
 
     def __post_init__(self) -> None:
         for key, item, value in values_of(self):

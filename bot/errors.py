@@ -87,7 +87,7 @@ class ShuttingDown(Refused):
     """The bot is not accepting jobs at the moment."""
 
 
-def emptied(error: Exception) -> Exception:
+def without_locals(error: Exception) -> Exception:
     """An error without the local variables of its traceback, which hold all memory of a failed dream."""
     part: BaseException | None = error
     while part is not None:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from docs.strips import CELL_PX, FILM, PICTURES, STRIPS, Cell, shown
+from docs.strips import CELL_PX, PICTURES, STRIPS, TIMELAPSE, Cell, shown
 from generator import Dream, GenerationRequest, Models, Settings, Timelapse, load_models
 from notebooks.sheets import contact_sheet
 
 FOLDER = Path(__file__).parent / "images"
 USING = Path(__file__).parent / "using.md"
-FILM_PX = 256
+TIMELAPSE_PX = 256
 QUALITY = 88
 
 Done = dict[GenerationRequest, Image.Image]
@@ -27,14 +27,14 @@ Done = dict[GenerationRequest, Image.Image]
 
 def main(names: Sequence[str]) -> None:
     """Generate the named pictures, or all of them."""
-    known = [*PICTURES, FILM[0], *STRIPS]
+    known = [*PICTURES, TIMELAPSE[0], *STRIPS]
     if unknown := set(names) - set(known):
         sys.exit(f"There is no picture {', '.join(sorted(unknown))}, only {', '.join(known)}.")
     FOLDER.mkdir(exist_ok=True)
     done: Done = {}
     models = load_models("starter", "cpu")
     for name in names or known:
-        data = _film(FILM[1], models) if name == FILM[0] else _webp(_still(name, models, done))
+        data = _timelapse(TIMELAPSE[1], models) if name == TIMELAPSE[0] else _webp(_still(name, models, done))
         path = FOLDER / f"{name}.webp"
         path.write_bytes(data)
         USING.write_text(shown(USING.read_text("utf-8"), name), "utf-8")
@@ -52,11 +52,11 @@ def request_of(cell: Cell, models: Models) -> GenerationRequest:
 def _still(name: str, models: Models, done: Done) -> Image.Image:
     """Make a picture of README, or a strip; a picture in several strips is generated once."""
     if name in PICTURES:
-        return _painted(Dream(request_of(PICTURES[name], models), models))
+        return _generate(Dream(request_of(PICTURES[name], models), models))
     requests = [request_of(cell, models) for cell in STRIPS[name]]
     for request in requests:
         if request not in done:
-            done[request] = _painted(Dream(request, models))
+            done[request] = _generate(Dream(request, models))
     pictures = [done[request] for request in requests]
     return contact_sheet([pictures], [cell.label for cell in STRIPS[name]], side_px=CELL_PX)
 
@@ -67,18 +67,18 @@ def _webp(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def _painted(dream: Dream, film: Timelapse | None = None) -> Image.Image:
+def _generate(dream: Dream, timelapse: Timelapse | None = None) -> Image.Image:
     while not dream.finished:
         dream.step()
-        if film is not None:
-            film.add(dream.preview())
+        if timelapse is not None:
+            timelapse.add(dream.preview())
     return dream.picture().image
 
 
-def _film(cell: Cell, models: Models) -> bytes:
-    film = Timelapse(max_side_px=FILM_PX)
-    film.add(_painted(Dream(request_of(cell, models), models), film))
-    return film.encode("webp")
+def _timelapse(cell: Cell, models: Models) -> bytes:
+    timelapse = Timelapse(max_side_px=TIMELAPSE_PX)
+    timelapse.add(_generate(Dream(request_of(cell, models), models), timelapse))
+    return timelapse.encode("webp")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ OFF: Mapping[str, object] = dict.fromkeys(AUGMENTATIONS, 0.0)
 
 
 class Cell(NamedTuple):
-    """One picture: its label, its prompt, and its settings beside the defaults."""
+    """One picture: its label, its prompt, and its settings that differ from the defaults."""
 
     label: str
     prompt: str
@@ -33,7 +33,7 @@ PICTURES: Mapping[str, Cell] = {
 }
 """The pictures of README, at the size that the models suggest."""
 
-FILM = ("timelapse", Cell("a castle at night", "a castle at night", {"seed": 1, "steps": 40}))
+TIMELAPSE = ("timelapse", Cell("a castle at night", "a castle at night", {"seed": 1, "steps": 40}))
 """The timelapse of README: its file name and its request."""
 
 

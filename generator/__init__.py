@@ -37,10 +37,18 @@ if TYPE_CHECKING:
     from generator.models.model_set import Models
     from generator.models.safety import unsafe_share
     from generator.optimisation.dream import Dream
-    from generator.optimisation.moving import moved_to
-    from generator.optimisation.request_warnings import request_warnings
+    from generator.optimisation.moving import moved_snapshot
+    from generator.optimisation.request_warnings import check_request, request_warnings
     from generator.optimisation.snapshot import latent_of
-    from generator.prompts import MAX_PROMPT_CHARACTERS, MAX_WEIGHT, Scene, TextPrompt, explain_story, parse_story
+    from generator.prompts import (
+        MAX_PROMPT_CHARACTERS,
+        MAX_WEIGHT,
+        Scene,
+        TextPrompt,
+        explain_story,
+        parse_story,
+        wanted_words,
+    )
     from generator.provenance import Provenance, current_provenance, differences
     from generator.recipe import (
         Recipe,
@@ -66,11 +74,19 @@ _MODULES = {
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
     "runtime.memory": ("gpu_memory",),
-    "optimisation.moving": ("moved_to",),
+    "optimisation.moving": ("moved_snapshot",),
     "loading": ("load_models",),
     "models.model_set": ("Models",),
-    "optimisation.request_warnings": ("request_warnings",),
-    "prompts": ("MAX_PROMPT_CHARACTERS", "MAX_WEIGHT", "Scene", "TextPrompt", "explain_story", "parse_story"),
+    "optimisation.request_warnings": ("check_request", "request_warnings"),
+    "prompts": (
+        "MAX_PROMPT_CHARACTERS",
+        "MAX_WEIGHT",
+        "Scene",
+        "TextPrompt",
+        "explain_story",
+        "parse_story",
+        "wanted_words",
+    ),
     "checkpoints.sources": ("OwnModels",),
     "provenance": ("Provenance", "differences", "current_provenance"),
     "recipe": (
@@ -120,6 +136,7 @@ __all__ = [
     "TextPrompt",
     "Timelapse",
     "__version__",
+    "check_request",
     "current_provenance",
     "differences",
     "encode",
@@ -131,7 +148,7 @@ __all__ = [
     "look_at_memory",
     "look_at_set",
     "model_names",
-    "moved_to",
+    "moved_snapshot",
     "normalise",
     "normalise_apart",
     "parse_story",
@@ -143,6 +160,7 @@ __all__ = [
     "request_to_json",
     "request_warnings",
     "unsafe_share",
+    "wanted_words",
     "write_file",
 ]
 

@@ -8,6 +8,7 @@ The starter is in the folder `starter` beside this module:
 - `clip.safetensors`: a CLIP's state dict with a pruned vocabulary, see `Perceptor.from_state`;
 - `prior.safetensors`: the state dict of a PriorNetwork and `grids`, the drawings' codes;
 - `lexicon.json`: the arguments of Lexicon.
+- `languages/`: optional dictionaries of generator.models.translation; with `people.txt`, names that are not drawn.
 
 Weights are fp16 on disk and fp32 in memory, unless the device computes in half precision
 (`generator.runtime.precision`).
@@ -34,10 +35,12 @@ from generator.checkpoints.library import OpenedSet, open_set
 from generator.checkpoints.sources import PREFIX, OwnModels
 from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
 from generator.messages import Message
-from generator.models.clip import Perceptor
+from generator.models.clip import Perceptor, is_one_token
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
+from generator.models.reading import Reader
+from generator.models.translation import Translator
 from generator.models.vqgan import VQGAN
 from generator.optimisation.probing import settle_precision
 from generator.runtime.device import cap_memory, choose_device, device_context
@@ -123,7 +126,21 @@ def load_starter(folder: Path, device: torch.device, graphs: bool = True) -> Mod
     recorder = CudaRecorder(device) if graphs and device.type == "cuda" else None
     prior = _load_prior(folder, config, vqgan, lexicon, recorder)
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))}
-    return Models("starter", vqgan, (perceptor,), prior, device, cast("dict[str, object]", defaults), files, starts)
+    reader = _load_reader(folder, lexicon)
+    defaults = cast("dict[str, object]", defaults)
+    return Models("starter", vqgan, (perceptor,), prior, device, defaults, files, starts, reader=reader)
+
+
+def _load_reader(folder: Path, lexicon: Lexicon) -> Reader | None:
+    """Read the dictionaries of a model folder; None if it has none."""
+    languages, people = folder / "languages", folder / "people.txt"
+    if not languages.is_dir():
+        return None
+    try:
+        names = people.read_text(encoding="utf-8").split("\n") if people.exists() else []
+        return Reader(lexicon, Translator.read(languages), filter(None, names), is_one_token)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise CheckpointError(f"{languages} is damaged ({exc}); get it again from where Reverie came from.") from exc
 
 
 def load_vqgan(config: Path, weights: Path, device: torch.device) -> VQGAN:

@@ -97,6 +97,11 @@ def explain_story(scenes: Sequence[Scene]) -> str:
     return "\n".join(lines)
 
 
+def wanted_words(scenes: Sequence[Scene]) -> str:
+    """The positively weighted words of the first scene, which start 'prior' needs; empty without any."""
+    return " ".join(prompt.text for scene in scenes[:1] for prompt in scene.prompts if prompt.weight > 0)
+
+
 def is_plain(scenes: Sequence[Scene]) -> bool:
     """True if there is nothing to explain: one prompt without an explicit weight or stop."""
     return [prompt[1:] for scene in scenes for prompt in scene.prompts] == [TextPrompt("")[1:]]

@@ -17,6 +17,7 @@ COMPOSITIONS = ("fixed", "posed")
 STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
 OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")
 MAX_SEED = 2**32 - 1
+MAX_STEPS = 5000
 
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -55,7 +56,7 @@ def _choice(default: str, choices: tuple[str, ...], help_text: str) -> Any:  # n
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that shapes a picture beside its prompts; frozen and always valid.
+    """Everything that shapes a picture besides its prompts; frozen and always valid.
 
     Raises:
         InvalidRequest: for a value of the wrong type or out of range; the message names both.
@@ -63,40 +64,54 @@ class Settings:
 
     size: Size = field(
         default=Size(512, 512),
-        metadata={"low": 32, "high": 2048, "help": "width x height in pixels, rounded to what the model can paint"},
+        metadata={
+            "low": 32,
+            "high": 2048,
+            "help": "width x height in pixels, rounded to a size that the model supports",
+        },
     )
-    steps: int = _number(300, 1, 5000, "how many times the picture is improved")
+    steps: int = _number(300, 1, MAX_STEPS, "number of improvement steps")
     learning_rate: float = _number(0.1, 1e-4, 2.0, "how far each step moves the latent")
-    learning_rate_end: float = _number(1.0, 0.0, 1.0, "share of the learning rate that is left at the last step")
-    optimiser: str = _choice("adam", OPTIMISERS, "the torch optimiser that moves the latent")
-    seed: int = _number(0, 0, MAX_SEED, "the same seed makes the same picture")
-    start: str = _choice("random", STARTS, "where the dream begins")
-    candidates: int = _number(8, 1, 64, "proposals of the prior, of which the best is taken")
+    learning_rate_end: float = _number(1.0, 0.0, 1.0, "share of the learning rate that remains at the last step")
+    optimiser: str = _choice("adam", OPTIMISERS, "torch optimiser for the latent")
+    seed: int = _number(0, 0, MAX_SEED, "the same seed gives the same picture")
+    start: str = _choice("random", STARTS, "starting point of the picture")
+    candidates: int = _number(8, 1, 64, "number of proposals from the prior; the best one is used")
     composition: str = _choice(
         "fixed", COMPOSITIONS, "how the prior lays out its drawings: fixed, or posed by the seed, with children redrawn"
     )
-    init_weight: float = _number(0.0, 0.0, 10.0, "pull towards where the dream began")
-    cutouts: int = _number(32, 1, 256, "crops that the perceptor sees in each step")
-    cut_power: float = _number(1.0, 0.0, 4.0, "higher makes the inner crops smaller")
-    cut_min: float = _number(0.25, 0.05, 1.0, "smallest inner crop, as a share of the short edge")
-    overview: float = _number(0.25, 0.0, 1.0, "share of the crops that see the whole picture, at the first step")
+    init_weight: float = _number(0.0, 0.0, 10.0, "how strongly the picture is held to its starting point")
+    cutouts: int = _number(32, 1, 256, "cutouts that the perceptor sees in each step")
+    cut_power: float = _number(1.0, 0.0, 4.0, "higher values make the inner cutouts smaller")
+    cut_min: float = _number(0.25, 0.05, 1.0, "smallest inner cutout, as a share of the short edge")
+    overview: float = _number(0.25, 0.0, 1.0, "share of the cutouts that show the whole picture, at the first step")
     overview_end: float = _number(0.25, 0.0, 1.0, "the same share at the last step")
-    flip: float = _number(0.5, 0.0, 1.0, "augmentation: how often a crop is mirrored")
-    affine: float = _number(0.8, 0.0, 1.0, "augmentation: how often a crop is turned by up to 30 degrees and moved")
-    perspective: float = _number(0.4, 0.0, 1.0, "augmentation: how often a crop is tilted")
-    colour: float = _number(0.7, 0.0, 1.0, "augmentation: how often the colours of a crop are shifted")
-    sharpness: float = _number(0.4, 0.0, 1.0, "augmentation: how often a crop is blurred or sharpened")
-    noise: float = _number(0.1, 0.0, 1.0, "augmentation: most noise that is added to a crop")
-    ema: float = _number(0.0, 0.0, 0.999, "moving average of the latent; 0 is off")
-    total_variation: float = _number(0.0, 0.0, 10.0, "smoothness; 0 is off")
-    pull: float = _number(0.0, 0.0, 10.0, "pull of the latent towards zero, for coherent shapes; 0 is off")
-    pull_decay: float = _number(0.98, 0.0, 1.0, "what is left of that pull after each step")
-    coarse: float = _number(0.0, 0.0, 0.9, "share of the steps that are made at half size")
-    variation: float = _number(0.0, 0.0, 1.0, "share of the first latent that is noise, where it starts from a picture")
-    scene_steps: int = _number(0, 0, 5000, "steps for each scene of a story; 0 shares them evenly")
-    plateau: int = _number(0, 0, 5000, "stop after so many steps without improvement; 0 is off")
+    flip: float = _number(0.5, 0.0, 1.0, "augmentation: how often a cutout is mirrored")
+    affine: float = _number(
+        0.8, 0.0, 1.0, "augmentation: how often a cutout is rotated by up to 30 degrees and shifted"
+    )
+    perspective: float = _number(0.4, 0.0, 1.0, "augmentation: how often a cutout is tilted")
+    colour: float = _number(0.7, 0.0, 1.0, "augmentation: how often the colours of a cutout are shifted")
+    sharpness: float = _number(0.4, 0.0, 1.0, "augmentation: how often a cutout is blurred or sharpened")
+    noise: float = _number(0.1, 0.0, 1.0, "augmentation: maximum noise added to a cutout")
+    ema: float = _number(0.0, 0.0, 0.999, "moving average of the latent; 0 turns it off")
+    total_variation: float = _number(0.0, 0.0, 10.0, "total variation loss, which smooths the picture; 0 turns it off")
+    pull: float = _number(
+        0.0, 0.0, 10.0, "regularisation of the latent towards zero, for coherent shapes; 0 turns it off"
+    )
+    pull_decay: float = _number(0.98, 0.0, 1.0, "factor by which `pull` decays after each step")
+    coarse: float = _number(0.0, 0.0, 0.9, "share of the steps at half size")
+    variation: float = _number(0.0, 0.0, 1.0, "share of noise in the first latent when starting from a picture")
+    scene_steps: int = _number(0, 0, 5000, "steps for each scene of a story; 0 divides them evenly")
+    plateau: int = _number(0, 0, 5000, "stop after this many steps without improvement; 0 turns it off")
     exact: bool = field(
-        default=False, metadata={"help": "on a GPU: use only operations that repeat to the byte; slower"}
+        default=False,
+        metadata={"help": "on a GPU, use only operations with reproducible results, byte for byte; slower"},
+    )
+
+    translate: bool = field(
+        default=False,
+        metadata={"help": "read other languages, emoji and typing mistakes, if the models have dictionaries for it"},
     )
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class Driver:
     current: int = 0
     calls: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def told(self, name: str) -> list[tuple[Any, ...]]:
+    def calls_of(self, name: str) -> list[tuple[Any, ...]]:
         """Return the arguments of each call of that name."""
         return [call[1:] for call in self.calls if call[0] == name]
 

@@ -32,9 +32,9 @@ from training.judges import JUDGES, PROMPT_FILES, load_judge
 PAIRS = (
     ("a blue cat", "a horse"), ("a robot", "a pumpkin"), ("a castle at night", "a tent"),
     ("a penguin in the snow", "a bus in the snow"), ("a red car", "a tractor"), ("a pizza", "a watermelon"),
-    ("a butterfly", "a bee"), ("a guitar", "a trumpet"), ("a sailboat on the sea", "a duck"), ("an elephant", "a giraffe"),
-    ("a snowman in the snow", "a camel in the desert"), ("a rocket in space", "an alien"), ("a yellow duck", "a frog"),
-    ("a purple heart", "a sunflower"), ("a ghost at night", "a skull"),
+    ("a butterfly", "a bee"), ("a guitar", "a trumpet"), ("a sailboat on the sea", "a duck"),
+    ("an elephant", "a giraffe"), ("a snowman in the snow", "a camel in the desert"), ("a rocket in space", "an alien"),
+    ("a yellow duck", "a frog"), ("a purple heart", "a sunflower"), ("a ghost at night", "a skull"),
 )  # fmt: skip
 """Words of a parent and of its remix."""
 KINDS = (Origin.VARY, Origin.REMIX, Origin.CONTINUE, Origin.UPSCALE)

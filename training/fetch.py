@@ -14,6 +14,7 @@ PACKAGES = {
     "names": "unicode-emoji-json@0.9.0",
     "tags": "emojibase-data@17.0.0",
     "keywords": "emojilib@4.0.3",
+    "annotations": "cldr-annotations-full@48.2.0",
 }
 
 

@@ -16,11 +16,14 @@ from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE
 from bot.log import about
 from bot.service import JobView, Requester, SubmittedJob
+from bot.texts import say
 
-PATIENCE_S = 0.6
+DEFER_AFTER_S = 0.6
 """Delay before an interaction is deferred, to show a sign within a second; Discord expires it after three."""
 TAKE_BACK_S = (0.0, 1.0, 4.0, 15.0, 60.0)
 """Pauses before each attempt to remove the answer of a deleted job."""
+PRIVATE = "private"
+"""Key in an interaction's extras: True if it was deferred privately."""
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -46,15 +49,16 @@ async def take_on(interaction: Interaction, order: Callable[[Requester], Corouti
         else:
             kept = await service.set_message(job.id, requester.channel_id, message_id)
     if not kept:
-        await _take_back(interaction)
+        await _remove_answer(interaction)
 
 
 async def in_time(interaction: Interaction, work: Coroutine[Any, Any, T], *, private: bool = False) -> T:
-    """Await some work, deferring the interaction if it takes longer than PATIENCE_S."""
+    """Await some work, deferring the interaction if it takes longer than DEFER_AFTER_S."""
     task = asyncio.create_task(work)
-    done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
+    done, _ = await asyncio.wait({task}, timeout=DEFER_AFTER_S)
     if not done and not interaction.response.is_done():
         try:
+            interaction.extras[PRIVATE] = private
             await interaction.response.defer(thinking=True, ephemeral=private)
         except TROUBLE as exc:
             _log.info("cannot defer: %r", exc)
@@ -69,7 +73,10 @@ async def reply(
     files: list[discord.File] | None = None,
     buttons: discord.ui.View | None = None,
 ) -> None:
-    """Answer privately, deferred or not.
+    """Answer privately, deferred or not: the one way of every private answer and refusal.
+
+    An answer that was deferred publicly cannot become private. Its "thinking" is finished, so that Discord takes the
+    private answer as a new message, and is then removed.
 
     Raises:
         TooLarge: if Discord does not accept the files.
@@ -77,10 +84,16 @@ async def reply(
     uploads.check(interaction, files or [])
     values: dict[str, Any] = {"content": text[:2_000], "ephemeral": True}
     values |= {name: value for name, value in (("embed", embed), ("files", files), ("view", buttons)) if value}
-    if interaction.response.is_done():
-        await interaction.followup.send(**values)
-    else:
+    if not interaction.response.is_done():
         await interaction.response.send_message(**values)
+        return
+    thinking = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
+    if not thinking or interaction.extras.get(PRIVATE):
+        await interaction.followup.send(**values)
+        return
+    await interaction.edit_original_response(content=say("answered_privately", interaction.locale.value))
+    await interaction.followup.send(**values)
+    await interaction.delete_original_response()
 
 
 async def change_answer(interaction: Interaction, text: str) -> None:
@@ -88,10 +101,10 @@ async def change_answer(interaction: Interaction, text: str) -> None:
     try:
         await interaction.edit_original_response(content=text, view=None)
     except TROUBLE as exc:
-        _log.info("nobody could be told: %r", exc, extra=about(guild=interaction.guild_id))
+        _log.info("the answer could not be sent: %r", exc, extra=about(guild=interaction.guild_id))
 
 
-async def _take_back(interaction: Interaction) -> None:
+async def _remove_answer(interaction: Interaction) -> None:
     """Remove the answer of a job that was deleted while it was being answered."""
     for pause_s in TAKE_BACK_S:
         await asyncio.sleep(pause_s)

@@ -25,7 +25,7 @@ class JobMessages(Protocol):
         """Keep a job's message up to date from now on; its message answers `interaction`."""
 
 
-class FileRoom(Protocol):
+class FileSlots(Protocol):
     """Limits the files in memory; implemented by `bot.frontend.attachments.AttachmentSlots`."""
 
     def hold(self, files: int) -> AbstractAsyncContextManager[None]:
@@ -42,7 +42,7 @@ class App(discord.AutoShardedClient):
         hosts: ids of the people who run this bot.
         config_path: path of config.yaml.
         fetch: fetches a file by its address; in the preview, from the simulated Discord.
-        room: limits the files in memory.
+        slots: limits the files in memory.
     """
 
     service: Service
@@ -51,7 +51,7 @@ class App(discord.AutoShardedClient):
     hosts: set[int]
     config_path: Path
     fetch: Callable[[str], Awaitable[bytes]]
-    room: FileRoom
+    slots: FileSlots
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:
         """Handle a button press on a job's message."""

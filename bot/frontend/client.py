@@ -15,16 +15,18 @@ import discord
 from discord.backoff import ExponentialBackoff
 
 from bot.config import Config
-from bot.errors import BotError, ConfigError
 from bot.frontend import attachments, membership
 from bot.frontend.app import App, Interaction
 from bot.frontend.commands import registry as commands
 from bot.frontend.components import buttons
+from bot.frontend.invite import invitation
+from bot.frontend.login import explained
 from bot.frontend.messages.updater import MessageUpdater
 from bot.log import about
 from bot.monitoring.endpoint import Endpoint
 from bot.monitoring.heartbeat import Heartbeat
 from bot.service import Service
+from bot.texts import say
 from bot.waiting import ExternalWait, identity
 
 RATELIMIT_S = 30.0
@@ -35,8 +37,6 @@ FAREWELL_S = 8.0
 """Time limit at a stop for updating the messages of interrupted jobs."""
 ANSWERS_S = 5.0
 """Time limit at a stop for answering recent interactions."""
-BAD_TOKEN = 4004
-"""Close code of Discord for a connection with an invalid token."""
 _ANSWERING = ("CommandTree-invoker", "discord-ui-")
 """Prefixes of discord.py's task names for commands, buttons, menus and forms."""
 _log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Reverie(App):
         self.hosts = set(config.discord.owners)
         self.tree = commands.Tree(self, allowed_installs=commands.INSTALLS)
         self.updater = MessageUpdater(self, external_wait)
-        self.forgetful_discord, self.fetch, self.room = False, attachments.fetch, attachments.AttachmentSlots()
+        self.forgetful_discord, self.fetch, self.slots = False, attachments.fetch, attachments.AttachmentSlots()
         self._drained = False
         commands.add_all(self.tree)
         self.add_dynamic_items(*commands.DYNAMIC_ITEMS)
@@ -101,6 +101,8 @@ class Reverie(App):
     async def on_ready(self) -> None:
         """Handle a connection; called again after each reconnection."""
         _log.info("connected", extra=about(user=str(self.user), guilds=len(self.guilds), shards=self.shard_count))
+        if not self.guilds:
+            _log.warning(say("in_no_server", link=invitation(None, self.application_id)))
         await membership.forget_left(self)
 
     async def on_shard_connect(self, shard_id: int) -> None:
@@ -183,7 +185,7 @@ async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat
         BotError: if Discord cannot be reached at the start, or the service cannot start.
     """
     service = client.service
-    async with Endpoint(client.config.metrics, service.host.exposition, service.metrics.lagged):
+    async with Endpoint(client.config.metrics, service.host.exposition, service.metrics.note_lag):
         await _connected(client, token, stop, pulse)
 
 
@@ -196,18 +198,10 @@ async def _connected(client: Reverie, token: str, stop: asyncio.Event, pulse: He
         await client.close()
         await connection
     except (discord.DiscordException, aiohttp.ClientError, OSError) as exc:
-        raise _said(exc) from exc
+        raise explained(exc) from exc
     finally:
         for task in (waiting, beating, connection):
             task.cancel()
         await client.close()
         await asyncio.gather(waiting, beating, connection, return_exceptions=True)
         pulse.stop()
-
-
-def _said(error: Exception) -> BotError:
-    """Explain to the host the end of the connection; a token reset during use appears as a close code."""
-    closed = isinstance(error, discord.ConnectionClosed) and error.code == BAD_TOKEN
-    if closed or isinstance(error, discord.LoginFailure):
-        return ConfigError("login_failed")
-    return BotError("discord_unreachable", why=str(error)[:200] or type(error).__name__)

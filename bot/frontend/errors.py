@@ -10,6 +10,7 @@ import discord
 from discord import app_commands
 
 from bot.errors import BotError, FilesError, IllegalTransition, StoreError
+from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of
 from bot.frontend.words import said_plainly
@@ -42,7 +43,7 @@ def sentence_for(error: BaseException, error_id: str) -> tuple[Sentence, bool]:
 
 
 @asynccontextmanager
-async def told(interaction: Interaction) -> AsyncIterator[None]:
+async def errors_shown(interaction: Interaction) -> AsyncIterator[None]:
     """Report any error inside to the person; discord.py would only log it."""
     try:
         yield
@@ -58,17 +59,6 @@ async def explain(interaction: Interaction, error: BaseException) -> None:
         facts = about(error_id=error_id, guild=interaction.guild_id, kind=interaction.type.name)
         _log.error("an interaction failed", exc_info=error, extra=facts)
     try:
-        await say_privately(interaction, said_plainly(sentence, interaction.locale.value))
+        await reply(interaction, said_plainly(sentence, interaction.locale.value))
     except TROUBLE as exc:
-        _log.info("nobody could be told: %r", exc)
-
-
-async def say_privately(interaction: Interaction, text: str) -> None:
-    """Answer privately; a public "thinking" shown before is removed."""
-    text = text[:2_000]
-    if not interaction.response.is_done():
-        await interaction.response.send_message(text, ephemeral=True)
-        return
-    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-        await interaction.delete_original_response()
-    await interaction.followup.send(text, ephemeral=True)
+        _log.info("the answer could not be sent: %r", exc)

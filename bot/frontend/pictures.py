@@ -55,23 +55,23 @@ async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
     job = await archive.job(requester, job_id)
     numbers = [item.number for item in await archive.pictures(job_id) if item.has_timelapse] or [number]
 
-    async def films() -> list[PictureFile]:
-        found, room = list[PictureFile](), REQUEST_BYTES
+    async def read_all() -> list[PictureFile]:
+        found, left_bytes = list[PictureFile](), REQUEST_BYTES
         for item in numbers:
             try:
-                limit = min(limit_of(interaction), room)
+                limit = min(limit_of(interaction), left_bytes)
                 found.append(await archive.timelapse(requester, job_id, item, limit_bytes=limit))
-                room -= len(found[-1].data)
+                left_bytes -= len(found[-1].data)
             except NotFound as exc:
                 # Other timelapses are still shown; without any, this is the whole answer.
                 if exc.sentence.key != "timelapse_too_large" or (item == numbers[-1] and not found):
                     raise
         return found
 
-    found = await in_time(interaction, films(), private=True)
+    found = await in_time(interaction, read_all(), private=True)
     left_out = "" if len(found) == len(numbers) else say("left_out_timelapses", requester.locale)
     alt_text = say("alt_text_timelapse", requester.locale, prompt=" ".join(job.prompt.split()))[: message.ALT_TEXT]
-    files = [discord.File(BytesIO(film.data), film.name, description=alt_text) for film in found]
+    files = [discord.File(BytesIO(file.data), file.name, description=alt_text) for file in found]
     await reply(interaction, left_out, files=files)
 
 

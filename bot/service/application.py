@@ -71,7 +71,7 @@ class Service:
         """Create the parts; nothing is opened or started yet.
 
         `settings` are the defaults where config.yaml says nothing; without it, the generator's own. `starts` overrides
-        them by start. `request_warnings` returns warnings about a request before it is generated; it is called on a
+        them by start. `request_warnings` checks a request before it is queued and returns warnings; it is called on a
         thread, and so is `gpu_bytes`, which returns GPU memory as `bot.worker.protocol.Engine` does. `external_wait` is
         explained in bot.waiting.
         """
@@ -171,7 +171,8 @@ class Service:
         """
         views = [await self._view(job) for job in await self.store.jobs.under_way(guild_id=requester.guild_id)]
         views = [
-            _veiled(view) if view.job.private and view.job.user_id != requester.user_id else view for view in views
+            _without_content(view) if view.job.private and view.job.user_id != requester.user_id else view
+            for view in views
         ]
         return sorted(views, key=lambda view: (view.place.place if view.place is not None else 0, view.job.id))
 
@@ -257,5 +258,5 @@ class Service:
                 _log.exception("a listener broke", extra=about(job=job_id))
 
 
-def _veiled(view: JobView) -> JobView:
+def _without_content(view: JobView) -> JobView:
     return replace(view, job=replace(view.job, prompt=""), preview=None, progress=None)

@@ -46,7 +46,7 @@ class Archive:
         """A job of the requester's server.
 
         Raises:
-            NotFound: if it was deleted, is of another server, or private and somebody else's.
+            NotFound: if it was deleted, is of another server, or private and another person's.
         """
         job = await self._store.jobs.get(job_id)
         if job is None or job.guild_id != requester.guild_id or (job.private and job.user_id != requester.user_id):
@@ -76,7 +76,7 @@ class Archive:
         """PNG file of a job, a grid if it has several pictures; None if there is none (any more).
 
         Raises:
-            NotFound: if the job is not of the requester's server, or private and somebody else's.
+            NotFound: if the job is not of the requester's server, or private and another person's.
         """
         await self.job(requester, job.id)
         return await asyncio.to_thread(self._files.read, Kind.PICTURE, job.id, GRID if job.count > 1 else 1)

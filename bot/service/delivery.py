@@ -31,7 +31,7 @@ class DeliveryService:
 
     async def unsettled(self) -> list[Job]:
         """Jobs whose message is not final, oldest first: unfinished ones, and ended ones not announced yet."""
-        jobs = [*await self._store.jobs.under_way(), *await self._store.jobs.untold()]
+        jobs = [*await self._store.jobs.under_way(), *await self._store.jobs.ended_untold()]
         return sorted(jobs, key=lambda job: job.id)
 
     async def begin(self, job_id: int, *, limit_bytes: int) -> Delivery | None:
@@ -100,7 +100,7 @@ class DeliveryService:
             return
         self._notify(job_id)
 
-    async def told(self, job_id: int) -> None:
+    async def mark_told(self, job_id: int) -> None:
         """Record that the message of a cancelled or failed job says so, or can never be reached."""
         await self._store.jobs.change(job_id, told=True)
 

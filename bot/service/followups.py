@@ -12,7 +12,7 @@ from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
 UPSCALE = 2
-_OF_THE_PRIOR = ("composition", "candidates", "learning_rate", "init_weight", "ema")
+_OF_THE_PRIOR = ("composition", "candidates", "learning_rate", "init_weight", "ema", "translate")
 
 
 def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
@@ -23,7 +23,7 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
     """
     try:
         again = change.kind is Origin.AGAIN
-        request = reseeded(picture) if again else _onwards(picture, change, base, limits)
+        request = reseeded(picture) if again else _continuation(picture, change, base, limits)
     except InvalidRequest as exc:
         raise said(exc) from exc
     check_limits(request.settings, limits)
@@ -44,7 +44,7 @@ def count_of(job: Job, change: FollowUp) -> int:
     return job.count if change.kind is Origin.AGAIN else 1
 
 
-def _onwards(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
+def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
     """Build a request that begins with the finished picture."""
     old = picture.settings
     changes: dict[str, object] = {

@@ -65,7 +65,7 @@ class GuildRecords:
 
     @asynccontextmanager
     async def changing(self, requester: Requester) -> AsyncIterator[GuildTable]:
-        """Table to write to, for a requester who manages the server; afterwards its record is read anew.
+        """Table to write to, for a requester who manages the server; afterwards its record is read again.
 
         Raises:
             NotOwner
@@ -109,7 +109,7 @@ class GuildSettings:
     async def set_limit(self, requester: Requester, name: str, value: int | None, role_id: int | None = None) -> Limits:
         """Set a limit of the server or of a role, by its name in `Limits`; None restores the default.
 
-        Returns the effective limits of the server, or of somebody with that role.
+        Returns the effective limits of the server, or of a member with that role.
 
         Raises:
             NotOwner
@@ -246,7 +246,7 @@ class GuildSettings:
 
 
 def shortest_retention(host_days: int, guild_days: int | None) -> int:
-    """The shorter of two times in days, where 0 is for ever; a server without its own has the host's."""
+    """The shorter of two times in days, where 0 means forever; a server without a setting uses the host's."""
     if guild_days is None or guild_days == 0:
         return host_days
     return min(guild_days, host_days) if host_days else guild_days

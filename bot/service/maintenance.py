@@ -54,8 +54,8 @@ class Maintenance:
         """Remove files without a row, then start."""
         await self.sweep()
         self._tasks = [
-            asyncio.create_task(self._again_and_again(self._timing.retention_s, self.retain), name="retention"),
-            asyncio.create_task(self._again_and_again(self._timing.access_s, self.retry_posts), name="closed doors"),
+            asyncio.create_task(self._repeat(self._timing.retention_s, self.retain), name="retention"),
+            asyncio.create_task(self._repeat(self._timing.access_s, self.retry_posts), name="access retries"),
         ]
 
     async def close(self) -> None:
@@ -97,7 +97,7 @@ class Maintenance:
                 else:
                     self._notify(job.id)
 
-    async def _again_and_again(self, interval_s: float, task: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, interval_s: float, task: Callable[[], Awaitable[None]]) -> None:
         while True:
             await self._wait(asyncio.sleep(interval_s), FOR_A_TIME)
             try:
@@ -114,15 +114,15 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self.known_at, self._heard = time.time(), time.monotonic()
+        self.known_at, self._known_monotonic = time.time(), time.monotonic()
 
     def on_event(self, at: float) -> None:
         """Record the time that Discord reported (seconds since 1970)."""
-        self.known_at, self._heard = at, time.monotonic()
+        self.known_at, self._known_monotonic = at, time.monotonic()
 
     def is_right(self) -> bool:
         """Return True if this machine's clock is right within a day; log it if not."""
-        drift_s = time.time() - self.known_at - (time.monotonic() - self._heard)
+        drift_s = time.time() - self.known_at - (time.monotonic() - self._known_monotonic)
         if abs(drift_s) <= DAY_S:
             return True
         _log.error("the clock is wrong; nothing is deleted or given up", extra=about(drift_s=round(drift_s)))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 
 from bot.config import MAX_RULE_CHARACTERS, MAX_STYLE_CHARACTERS, STYLE_NAME, Config
@@ -22,6 +23,8 @@ from generator import InvalidRequest, parse_story
 
 MAX_STYLES = 100
 MAX_RULES = 500
+MAX_LISTED = 25
+"""Maximum number of styles that a refusal lists."""
 
 _FILLERS = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
 """Letters by category that show nothing, and the braille pattern without dots."""
@@ -33,7 +36,7 @@ _INVISIBLE = re.compile(
 
 
 class PromptRules:
-    """Styles and blocklist of each server, beside the host's."""
+    """Styles and blocklist of each server, in addition to the host's."""
 
     def __init__(self, config: Config, records: GuildRecords) -> None:
         self._records = records
@@ -56,10 +59,11 @@ class PromptRules:
         Raises:
             NotFound
         """
-        for style in await self.styles(guild_id):
+        known = await self.styles(guild_id)
+        for style in known:
             if style.name.casefold() == name.strip().casefold():
                 return style
-        raise NotFound("style_unknown", name=name[:40])
+        raise _unknown_style(name, known)
 
     async def add_style(self, requester: Requester, name: str, text: str) -> Style:
         """Add a style to the server, or replace the one of that name.
@@ -97,8 +101,9 @@ class PromptRules:
         async with self._records.changing(requester) as table:
             removed = await table.remove_style(requester.guild_id, name.strip())
         if not removed:
-            of_host = name.strip().casefold() in map(str.casefold, self.host_styles)
-            raise NotFound("style_of_host" if of_host else "style_unknown", name=name[:40])
+            if name.strip().casefold() in map(str.casefold, self.host_styles):
+                raise NotFound("style_of_host", name=name[:40])
+            raise _unknown_style(name, [style for style in await self.styles(requester.guild_id) if style.own])
 
     async def blocklist(self, requester: Requester) -> tuple[str, ...]:
         """The server's own rules.
@@ -140,6 +145,18 @@ class PromptRules:
         rules = (*self.host_rules, *(await self._records.of(guild_id)).rules)
         # Hundreds of rules on thousands of characters take a while.
         return await asyncio.to_thread(first_hit, rules, text)
+
+
+def _unknown_style(name: str, known: Sequence[Style]) -> NotFound:
+    """The refusal of a style that does not exist, with the nearest name and those that there are."""
+    if not known:
+        return NotFound("style_unknown", name=name[:40])
+    names = {style.name.casefold(): style.name for style in known}
+    listed = ", ".join([*names.values()][:MAX_LISTED]) + (", …" if len(names) > MAX_LISTED else "")
+    nearest = get_close_matches(name.strip().casefold()[:40], names, 1)
+    if not nearest:
+        return NotFound("style_unknown_here", name=name[:40], known=listed)
+    return NotFound("style_unknown_near", name=name[:40], nearest=names[nearest[0]], known=listed)
 
 
 def first_hit(rules: Iterable[str], text: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import Field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -29,6 +29,7 @@ from generator import (
     normalise_apart,
     parse_story,
     read_setting,
+    wanted_words,
 )
 
 NEGATIVE_WEIGHT = -0.5
@@ -57,7 +58,8 @@ def build(
         InvalidJobSpec: with a sentence about the error.
         OverLimit: if the server does not allow it.
     """
-    settings = _settings(spec, limits, settings, starts)
+    prompt = compose(spec.prompt, style, spec.negative)
+    settings = _settings(spec, limits, _possible(settings, prompt, spec), starts)
     check_count(spec.count, limits)
     init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
     prompts = tuple(
@@ -66,7 +68,7 @@ def build(
     )
     request: GenerationRequest = _checked(
         GenerationRequest,
-        prompt=compose(spec.prompt, style, spec.negative),
+        prompt=prompt,
         image_prompts=prompts,
         init_image=init_image,
         settings=settings,
@@ -170,12 +172,36 @@ def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str
         raise InvalidJobSpec("start_parent", field="start")
     if spec.init_image is not None and given["start"] != "init":
         raise InvalidJobSpec("start_not_init", field="start")
-    settings = _merged(base, given)
+    settings = _merged(base, given, limits)
     check_limits(settings, limits)
     return settings
 
 
-def _merged(base: Settings, given: Mapping[str, object]) -> Settings:
+def _possible(base: Settings, prompt: str, spec: JobSpec) -> Settings:
+    """The defaults for a prompt.
+
+    Without words to come near to, the prior cannot propose a start; for posed compositions pictures do as well. There
+    each scene of a story has as many steps as a picture.
+    """
+    scenes = _scenes(prompt)
+    posed = base.composition == "posed"
+    if posed and len(scenes) > 1:
+        base = base.merged({"steps": min(base.steps * len(scenes), _SETTINGS["steps"].metadata["high"])})
+    if base.start != "prior" or wanted_words(scenes) or (posed and any(item.weight > 0 for item in spec.image_prompts)):
+        return base
+    return base.merged({"start": "random"})
+
+
+def _scenes(prompt: str) -> tuple[Scene, ...]:
+    """The scenes of a composed prompt; the request itself checks if they need a picture beside them."""
+    try:
+        return parse_story(prompt, beside_pictures=True)
+    except InvalidRequest as exc:
+        raise said(exc) from exc
+
+
+def _merged(base: Settings, given: Mapping[str, object], limits: Limits) -> Settings:
+    """The settings changed by the given values; a value out of range is refused with what this server allows."""
     try:
         return base.merged(given)
     except InvalidRequest as exc:
@@ -186,15 +212,17 @@ def _merged(base: Settings, given: Mapping[str, object]) -> Settings:
             choices = ", ".join(item.metadata["choices"])
             raise InvalidJobSpec("not_a_choice", field=item.name, name=item.name, choices=choices) from exc
         if item.name == "size":
-            raise InvalidJobSpec("not_a_size", field="size", **_range(item.metadata)) from exc
+            raise InvalidJobSpec("not_a_size", field="size", **_range(item, limits.size_px)) from exc
         if "low" in item.metadata:
             key = "out_of_range_whole" if item.type == "int" else "out_of_range"
-            raise InvalidJobSpec(key, field=item.name, name=item.name, **_range(item.metadata)) from exc
+            bounds = _range(item, getattr(limits, item.name, None))
+            raise InvalidJobSpec(key, field=item.name, name=item.name, **bounds) from exc
         raise InvalidJobSpec("not_yes_or_no", field=item.name, name=item.name) from exc
 
 
-def _range(metadata: Mapping[Any, Any]) -> dict[str, int | float]:
-    return {"low": metadata["low"], "high": metadata["high"]}
+def _range(item: Field[Any], most: int | None) -> dict[str, int | float]:
+    low, high = item.metadata["low"], item.metadata["high"]
+    return {"low": low, "high": high if most is None else min(high, most)}
 
 
 def _typed(name: str, value: object) -> object:
@@ -236,10 +264,7 @@ def texts_of_spec(spec: JobSpec, style: str) -> list[str]:
         InvalidJobSpec: for a prompt that cannot be read.
     """
     prompt = compose(spec.prompt, style, spec.negative)
-    try:
-        scenes = parse_story(prompt, beside_pictures=True)
-    except InvalidRequest as exc:
-        raise said(exc) from exc
+    scenes = _scenes(prompt)
     # After the longest prompt there can only be spaces, or the prompt would have been refused.
     typed = [text[:MAX_PROMPT_CHARACTERS] for text in (spec.prompt, spec.negative)]
     return list(dict.fromkeys([*typed, prompt, _words(scenes)]))

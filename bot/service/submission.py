@@ -54,7 +54,7 @@ class Submissions:
     ) -> None:
         """`settings` are the defaults of every picture, `starts` overrides them by start.
 
-        `request_warnings` returns warnings about a request before it is generated.
+        `request_warnings` checks a request against the models before it is queued, and returns warnings.
         """
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
         self._archive, self._queue, self._enqueue = archive, queue, enqueue
@@ -87,7 +87,7 @@ class Submissions:
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
         """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale.
 
-        Allowed to anyone in the same server, except with a private job of somebody else.
+        Allowed to anyone in the same server, except for another person's private job.
 
         Raises:
             Refused: as `submit`; NotFound for a job of another server or one that was deleted.
@@ -155,16 +155,26 @@ class Submissions:
             if rule is not None:
                 raise Blocked("blocked", rule=rule)
 
+    async def _check(self, request: GenerationRequest, made_with: Provenance | None) -> tuple[Sentence, ...]:
+        """Check that the models can generate the request; return their warnings.
+
+        Raises:
+            InvalidJobSpec: if they cannot.
+        """
+        if self._request_warnings is None:
+            return ()
+        try:
+            found = await asyncio.to_thread(self._request_warnings, request, made_with)
+        except InvalidRequest as exc:
+            raise requests.said(exc) from exc
+        return tuple(map(Sentence.of_generator, found))
+
     async def _add(
         self, job: Job, request: GenerationRequest, limits: Limits, made_with: Provenance | None = None
     ) -> SubmittedJob:
         """Write and queue a new job; `made_with` is the provenance of the picture that it repeats."""
         recipe = await asyncio.to_thread(request_to_json, request)
-        notes = requests.notes(request)
-        if self._request_warnings is not None:
-            notes += tuple(
-                map(Sentence.of_generator, await asyncio.to_thread(self._request_warnings, request, made_with))
-            )
+        notes = requests.notes(request) + await self._check(request, made_with)
         if self.closed:
             raise ShuttingDown("shutting_down")
         job = await self._store.jobs.add(job, recipe, gate(limits, self._config.caps, job.count))

@@ -87,7 +87,7 @@ class JobTable:
             {"guild": guild_id, "user": user_id},
         )
 
-    async def untold(self) -> list[Job]:
+    async def ended_untold(self) -> list[Job]:
         """Cancelled or failed jobs whose message does not say so yet."""
         return await self._find("told = 0 AND state IN ('cancelled', 'failed')")
 
@@ -152,7 +152,7 @@ class JobTable:
                     moved.append(await _move(db, job_id, state, {"reason": reason}))
                     if state is JobState.CANCELLED and row.started_at is None:
                         await _give_back(db, row)
-        self._tell(moved)
+        self._publish(moved)
         return [event.job for event in moved]
 
     async def recover(self, most_attempts: int, reason: Sentence) -> list[int]:
@@ -168,7 +168,7 @@ class JobTable:
                     moved.append(await _move(db, job.id, JobState.FAILED, {"reason": reason}))
                 else:
                     moved.append(await _move(db, job.id, JobState.QUEUED, {}))
-        self._tell(moved)
+        self._publish(moved)
         return [event.job.id for event in moved]
 
     async def delete(self, job_ids: Iterable[int]) -> dict[int, tuple[int, int | None]]:
@@ -192,7 +192,7 @@ class JobTable:
             jobs = [job_of(row) for row in under_way if row["id"] in ids]
             gone = [Event(job, job, deleted=True) for job in jobs]
             await db.executemany("DELETE FROM jobs WHERE id = ?", [(job_id,) for job_id in ids])
-        self._tell(gone)
+        self._publish(gone)
         return messages
 
     async def existing(self, job_ids: Iterable[int]) -> set[int]:
@@ -203,7 +203,7 @@ class JobTable:
             found |= {row["id"] for row in rows}
         return found
 
-    def _tell(self, events: Iterable[Event]) -> None:
+    def _publish(self, events: Iterable[Event]) -> None:
         for event in events:
             self.on_event(event)
 

@@ -25,11 +25,12 @@ from generator import (
     OwnModels,
     Provenance,
     Settings,
+    check_request,
     differences,
     gpu_memory,
     latent_of,
     load_models,
-    moved_to,
+    moved_snapshot,
     request_warnings,
     unsafe_share,
 )
@@ -76,8 +77,13 @@ class GeneratorEngine:
         """Sentences about ignored or unknown words, unsuitable sizes and scenes. Any thread.
 
         To generate a picture again, pass its provenance as `made_with`: differences from today are reported too.
+
+        Raises:
+            InvalidRequest: if these models cannot generate it.
         """
         models = self._loaded()
+        _check_models(request, models)
+        check_request(request, models)
         return (*differences(made_with, models.made_with()), *request_warnings(request, models))
 
     def describe(self) -> str:
@@ -106,7 +112,7 @@ class GeneratorEngine:
             CheckpointError: if the snapshot cannot be used.
         """
         models = self._models_for(request)
-        dream = Dream.resume(moved_to(models, snapshot) if self._fall_back_to_cpu else snapshot, models)
+        dream = Dream.resume(moved_snapshot(models, snapshot) if self._fall_back_to_cpu else snapshot, models)
         # With too little memory, the picture is smaller than requested.
         painted = dream.request.settings.merged({"size": request.settings.size})
         if replace(dream.request, settings=painted) != request:
@@ -124,11 +130,9 @@ class GeneratorEngine:
     def _models_for(self, request: GenerationRequest) -> Models:
         if self._device_failed and self._models is not None:
             # Until they are loaded, other threads see the old ones, and use nothing of them that computes.
-            self._models, self._device_failed = self._loaded_anew(self._models), False
+            self._models, self._device_failed = self._reload(self._models), False
         models = self._loaded()
-        if request.models != models.name:
-            text = "This picture needs the models {wanted}, and this bot paints with {ours} now; ask for it anew."
-            raise InvalidRequest(Message(text, wanted=repr(request.models), ours=repr(models.name)), "models")
+        _check_models(request, models)
         return models
 
     def _loaded(self) -> Models:
@@ -136,7 +140,7 @@ class GeneratorEngine:
             self._models = self._load(self._device, self._precision)
         return self._models
 
-    def _loaded_anew(self, failed: Models) -> Models:
+    def _reload(self, failed: Models) -> Models:
         """Reload the models on the failed device, or on the CPU if the host allows that.
 
         Raises:
@@ -157,3 +161,9 @@ class GeneratorEngine:
         seconds = round(time.monotonic() - began, 2)
         _log.info("models loaded", extra=about(models=models.name, device=str(models.device), seconds=seconds))
         return models
+
+
+def _check_models(request: GenerationRequest, models: Models) -> None:
+    if request.models != models.name:
+        text = "This picture needs the models {wanted}, and this bot paints with {ours} now; ask for it anew."
+        raise InvalidRequest(Message(text, wanted=repr(request.models), ours=repr(models.name)), "models")

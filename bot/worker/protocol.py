@@ -70,6 +70,9 @@ class Engine(Protocol):
         """Warnings about a request before it is generated: sentences for the requester. Any thread.
 
         To generate a picture again, pass its provenance as `made_with`.
+
+        Raises:
+            InvalidRequest: if the models cannot generate it.
         """
 
     def describe(self) -> str:
@@ -103,7 +106,7 @@ class Work:
     request: GenerationRequest
     parent: bytes | None = field(default=None, repr=False)
     snapshot: bytes | None = field(default=None, repr=False)
-    """Snapshot to continue from; an unusable one is ignored and the picture begins anew."""
+    """Snapshot to continue from; an unusable one is ignored and the picture starts again."""
     examine: bool = False
     """Run the safety check on the finished picture."""
 
@@ -129,7 +132,7 @@ class GeneratedPicture:
 
     picture: Picture
     snapshot: bytes = field(repr=False)
-    film: Timelapse = field(repr=False)
+    timelapse: Timelapse = field(repr=False)
     """Timelapse; of a resumed picture, from the resumption on."""
     paint_s: float
     step_s: float
@@ -154,8 +157,8 @@ class Executor(Protocol):
     workers: int
     """Number of pictures generated at once."""
 
-    async def paint(self, work: Work, on_news: Callable[[ProgressUpdate], None]) -> Outcome:
-        """Generate one picture; `on_news` is called on the event loop.
+    async def generate(self, work: Work, on_progress: Callable[[ProgressUpdate], None]) -> Outcome:
+        """Generate one picture; `on_progress` is called on the event loop.
 
         Raises:
             GeneratorError: raised by the dream.

@@ -65,7 +65,7 @@ class OwnModels:
         perceptors: Sequence[str] = (),
         digests: Mapping[str, str] | None = None,
     ) -> OwnModels | None:
-        """Build the sources beside the model set `models`; None if none of these values is given.
+        """Build the sources in addition to the model set `models`; None if none of these values is given.
 
         Raises:
             InvalidRequest: if they contradict each other, or a file is missing.
@@ -107,15 +107,17 @@ class OwnModels:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add --vqgan, --vqgan-config and --perceptor."""
-    own = parser.add_argument_group("models of your own (docs/checkpoints.md)")
-    own.add_argument("--vqgan", type=Path, metavar="FILE", help="the checkpoint of a VQGAN, with --vqgan-config")
-    own.add_argument("--vqgan-config", type=Path, metavar="FILE", help="its yaml in the form of taming-transformers")
+    own = parser.add_argument_group("your own models (docs/checkpoints.md)")
+    own.add_argument("--vqgan", type=Path, metavar="FILE", help="checkpoint of a VQGAN; requires --vqgan-config")
+    own.add_argument(
+        "--vqgan-config", type=Path, metavar="FILE", help="its yaml file, in the format of taming-transformers"
+    )
     own.add_argument(
         "--perceptor",
         action="append",
         default=[],
         metavar="NAME|FILE",
-        help=f"a CLIP of OpenAI's, by name or file, in place of the set's ({DEFAULT_PERCEPTOR}); may be repeated",
+        help=f"an OpenAI CLIP by name or file, instead of the set's ({DEFAULT_PERCEPTOR}); may be repeated",
     )
 
 

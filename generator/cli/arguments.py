@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from generator import __version__
 from generator.checkpoints.sources import add_flags
+from generator.cli.config import read_suggestions
 from generator.errors import InvalidRequest
 from generator.images import files as images
 from generator.images import timelapse
@@ -23,20 +24,20 @@ from generator.settings import Settings, read_setting
 PROGRAM = "python -m generator"
 
 _ABOUT = """\
-Paint a picture from words, for example:
+Generate a picture from a prompt, for example:
   {program} "a red apple" --seed 7 --output apple.png
   {program} "a castle:1 | fog:-0.5 ^ a castle at night" --size 96x64
 
-In the words, | parts prompts, :NUMBER gives a prompt its weight (below 0: keep away from it), a second :NUMBER the
-distance at which it stops to pull, and ^ begins the next scene of a story.
+| separates several prompts. :NUMBER sets the weight of a prompt (below 0: steer away from it), a second :NUMBER the
+distance below which it has no more influence. ^ begins the next scene of a story.
 
 Other commands:
-  {program} again FILE.png     paint again what a picture's recipe says
-  {program} models             list the models, and fetch them
+  {program} again FILE.png     make a picture again from its recipe
+  {program} models             list and download models
 """
 _AFTER = """\
-Settings hold in this order, the last one wins: the defaults here, what the models suggest, config.yaml, the flags.
-Exit codes: 0 done; 2 wrong input; 130 stopped by Ctrl-C, after the picture so far was saved; 1 anything else.
+Settings apply in this order, the last one wins: the defaults above, config.yaml, the flags.
+Exit status: 0 success; 2 wrong input; 130 stopped by Ctrl-C, with the current picture saved; 1 any other error.
 """
 
 
@@ -53,17 +54,23 @@ def imagine_parser() -> SentenceParser:
     parser = _parser(PROGRAM, _ABOUT.format(program=PROGRAM))
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("words", nargs="*", metavar="PROMPT", help="what the picture should show")
-    source = parser.add_argument_group("what goes into the picture")
+    source = parser.add_argument_group("input")
     source.add_argument("--models", metavar="NAME", help="the model set (default: starter)")
-    source.add_argument("--init-image", type=Path, metavar="FILE", help="begin with this picture (start: init)")
+    source.add_argument("--init-image", type=Path, metavar="FILE", help="start from this picture (start: init)")
     source.add_argument(
         "--image-prompt", action="append", default=[], metavar="FILE[:WEIGHT[:STOP]]",
-        help="come near to this picture, or with a weight below 0 keep away from it; may be repeated",
+        help="use this picture like a prompt; a weight below 0 steers away from it; may be repeated",
     )  # fmt: skip
     source.add_argument(
-        "--parent", type=Path, metavar="FILE", help="go on from where a picture of ours ended (start: parent)"
+        "--parent",
+        type=Path,
+        metavar="FILE",
+        help="continue from the final state of a picture made by Reverie (start: parent)",
     )
-    source.add_argument("--resume", type=Path, metavar="FILE", help="go on with a dream that Ctrl-C stopped")
+    source.add_argument(
+        "--resume", type=Path, metavar="FILE",
+        help="resume a run that Ctrl-C stopped; the finished picture replaces the one beside FILE",
+    )  # fmt: skip
     source.add_argument("--config", type=Path, metavar="FILE", help="a config.yaml with models, device and settings")
     add_flags(parser)
     _add_settings(parser)
@@ -73,8 +80,10 @@ def imagine_parser() -> SentenceParser:
 
 def again_parser() -> SentenceParser:
     """Parser for `again`: generating from a recipe."""
-    parser = _parser(f"{PROGRAM} again", "Paint again what the recipe in a picture says.")
-    parser.add_argument("file", type=Path, metavar="FILE", help="a picture that Reverie saved, or a recipe's JSON file")
+    parser = _parser(f"{PROGRAM} again", "Make a picture again from its recipe.")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a picture saved by Reverie, or the JSON file of a recipe"
+    )
     add_flags(parser)
     _add_output(parser)
     return parser
@@ -171,34 +180,61 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _range(item: Field[Any]) -> str:
     metadata: Mapping[str, Any] = item.metadata
-    default = "drawn by lot" if item.name == "seed" else str(item.default)
+    default = "random" if item.name == "seed" else _default(item)
     if "choices" in metadata:
         return f"one of {', '.join(metadata['choices'])}; default: {default}"
     if "low" in metadata:
         return f"{metadata['low']} to {metadata['high']}; default: {default}"
-    return f"default: {'yes' if item.default else 'no'}"
+    return f"default: {default}"
+
+
+def _default(item: Field[Any]) -> str:
+    """The default of a setting by model set, and for the starter by start."""
+    suggested, starts = read_suggestions()
+    first, otherwise = _shown(suggested.get(item.name, item.default)), _shown(item.default)
+    by_value: dict[str, list[str]] = {}
+    for start, changes in starts.items():
+        if item.name in changes and (value := _shown(changes[item.name])) != first:
+            by_value.setdefault(value, []).append(start)
+    exceptions = "; ".join(f"{value} with start {', '.join(names)}" for value, names in by_value.items())
+    starter = f"{first} ({exceptions})" if exceptions else first
+    return starter if starter == otherwise else f"{starter}, with other models {otherwise}"
+
+
+def _shown(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what comes out")
-    group.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to save (default: named by the prompt)")
-    group.add_argument("--format", metavar="NAME", help=f"{_listed(images.FORMATS)} (default: by the file's name)")
+    group = parser.add_argument_group("output")
     group.add_argument(
-        "--preview-every", metavar="N", default="0", help="save the picture so far every N steps (default: 0, never)"
+        "-o", "--output", type=_place, metavar="FILE",
+        help="where to save the picture: a file or a folder (default: here, named after the prompt)",
+    )  # fmt: skip
+    group.add_argument("--format", metavar="NAME", help=f"{_listed(images.FORMATS)} (default: from the file name)")
+    group.add_argument(
+        "--preview-every", metavar="N", default="0", help="save the current picture every N steps (default: 0, never)"
     )
     group.add_argument(
         "--timelapse", nargs="?", const="", metavar="FILE",
-        help=f"save how it grew, as {_listed(timelapse.FORMATS)} (default name: by the picture's)",
+        help=f"save a video of its development, as {_listed(timelapse.FORMATS)} (default name: from the picture's)",
     )  # fmt: skip
     group.add_argument(
-        "--device", metavar="NAME", help="auto, cpu, cuda or a GPU by its number such as cuda:1 (default: auto)"
+        "--device", metavar="NAME", help="auto, cpu, cuda, or a GPU by its number, such as cuda:1 (default: auto)"
     )
     group.add_argument(
         "--precision", choices=PRECISIONS, default=None,
-        help="number format of the networks (default: auto, the best that the device has)",
+        help="number format of the networks (default: auto, the best that the device supports)",
     )  # fmt: skip
-    group.add_argument("--json", action="store_true", help="one line of JSON for each preview and one at the end")
-    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but where the file is, and warnings")
+    group.add_argument("--json", action="store_true", help="print one line of JSON for each preview and one at the end")
+    group.add_argument("-q", "--quiet", action="store_true", help="print only the path of the file, and warnings")
+
+
+def _place(text: str) -> Path:
+    """A file, or a folder that is there: a name that ends in a slash names no file."""
+    if text.endswith("/") and not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"the folder {text[-80:]!r} is not there; make it first")
+    return Path(text)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,13 +6,16 @@ The bot reads config.yaml by its own schema; only values that affect a picture a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from generator.checkpoints.catalogue import STARTER
 from generator.checkpoints.sources import OwnModels
 from generator.errors import InvalidRequest
 from generator.settings import Settings
+
+STARTER_FILE = Path(__file__).parents[1] / "starter" / "starter.yaml"
 
 
 class HostDefaults(NamedTuple):
@@ -45,6 +48,21 @@ def resolve_settings(
     return Settings().merged(suggested).merged(host).merged(person)
 
 
+@cache
+def read_suggestions() -> tuple[Mapping[str, object], Mapping[str, Mapping[str, object]]]:
+    """The starter's `defaults` and `starts`, for the help; empty if its file cannot be read, as the loader will say."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
+
+    try:
+        config: Any = OmegaConf.load(STARTER_FILE)
+        defaults, starts = (OmegaConf.to_container(config[name]) for name in ("defaults", "starts"))
+    except (OSError, OmegaConfBaseException, YAMLError, KeyError, TypeError, ValueError):
+        return {}, {}
+    return cast("tuple[Mapping[str, object], Mapping[str, Mapping[str, object]]]", (defaults, starts))
+
+
 def read_host_defaults(path: Path) -> HostDefaults:
     """Read `generator`, `models` and `device` of a config.yaml.
 
@@ -53,7 +71,7 @@ def read_host_defaults(path: Path) -> HostDefaults:
     """
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
+    from yaml import YAMLError
 
     try:
         config = OmegaConf.load(path)
@@ -87,8 +105,8 @@ def _own_models(
     perceptors = content.get("perceptors") or []
     if not isinstance(perceptors, list) or not all(isinstance(item, str) for item in perceptors):
         raise InvalidRequest(f"In {path} the key perceptors must be a list of names or files.", "config")
-    painter, its_yaml = (Path(text) if text else None for text in (vqgan, config))
-    return OwnModels.of(models or STARTER, painter, its_yaml, perceptors, digests)
+    vqgan_file, yaml_file = (Path(text) if text else None for text in (vqgan, config))
+    return OwnModels.of(models or STARTER, vqgan_file, yaml_file, perceptors, digests)
 
 
 def _digests(content: Mapping[Any, Any], path: Path) -> dict[str, str]:

@@ -52,15 +52,20 @@ def _parser() -> SentenceParser:
     parser = SentenceParser(
         prog="python -m generator models", description="List the model sets that Reverie knows, or fetch one."
     )
-    parser.add_argument("--folder", type=Path, help="where the files lie (default: models in the data folder)")
+    parser.add_argument("--folder", type=Path, help="folder of the model files (default: models in the data folder)")
     actions = parser.add_subparsers(dest="action")
-    actions.add_parser("list", help="list them (this is what happens without an action)")
+    actions.add_parser("list", help="list them (the default action)")
     get = actions.add_parser("fetch", help="download a model set, or one perceptor, and check it")
-    get.add_argument("name", help="of the model set or perceptor")
+    get.add_argument("name", help="name of the model set or perceptor")
     get.add_argument(
-        "--perceptor", action="append", metavar="NAME", help="instead of the set's own; repeat it for several"
+        "--perceptor",
+        action="append",
+        metavar="NAME",
+        help="perceptor to use instead of the set's own; may be repeated",
     )
-    get.add_argument("--config", type=Path, metavar="FILE", help="a config.yaml whose digests the files must have")
+    get.add_argument(
+        "--config", type=Path, metavar="FILE", help="a config.yaml with the digests that the files must have"
+    )
     return parser
 
 

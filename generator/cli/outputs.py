@@ -19,11 +19,11 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
 
 class Outputs(NamedTuple):
-    """Files of one picture; `film` is None without a timelapse."""
+    """Files of one picture; `timelapse` is None without a timelapse."""
 
     picture: Path
     file_format: str
-    film: Path | None
+    timelapse: Path | None
     preview_every: int
 
     @property
@@ -33,7 +33,7 @@ class Outputs(NamedTuple):
 
 
 def plan_outputs(
-    output: Path | None, file_format: str | None, film: str | None, preview_every: str, title: str
+    output: Path | None, file_format: str | None, timelapse: str | None, preview_every: str, title: str
 ) -> Outputs:
     """Choose all output files before anything is generated; `title` names the file if no name is given.
 
@@ -50,8 +50,8 @@ def plan_outputs(
         )
     picture = _picture(output, file_format, title)
     _check_writable(picture)
-    film_path = None if film is None else _film(film, picture)
-    return Outputs(picture, file_format or images.format_of(picture) or "png", film_path, int(preview_every))
+    timelapse_path = None if timelapse is None else _timelapse_path(timelapse, picture)
+    return Outputs(picture, file_format or images.format_of(picture) or "png", timelapse_path, int(preview_every))
 
 
 def name_for(title: str) -> str:
@@ -70,10 +70,23 @@ def free(path: Path) -> Path:
     return candidate
 
 
+def picture_beside(snapshot: Path, file_format: str | None) -> Path:
+    """The picture that was saved with the snapshot of a stopped dream, which the finished one replaces."""
+    for path in sorted(snapshot.parent.iterdir()):
+        kind = images.format_of(path) if path.stem == snapshot.stem else None
+        if kind is not None and file_format in (None, kind):
+            return path
+    return snapshot.with_suffix(_suffix(file_format))
+
+
+def _suffix(file_format: str | None) -> str:
+    return {None: ".png", "jpeg": ".jpg"}.get(file_format, f".{file_format}")
+
+
 def _picture(output: Path | None, file_format: str | None, title: str) -> Path:
-    suffix = {"jpeg": ".jpg"}.get(file_format or "png", f".{file_format or 'png'}")
-    if output is None:
-        return free(Path(f"{name_for(title)}{suffix}"))
+    suffix = _suffix(file_format)
+    if output is None or output.is_dir():
+        return free((output or Path()) / f"{name_for(title)}{suffix}")
     if not output.name.strip("."):
         raise InvalidRequest(f"{str(output)!r} is no name of a file.", "output")
     if not output.suffix:
@@ -88,7 +101,7 @@ def _picture(output: Path | None, file_format: str | None, title: str) -> Path:
     return output
 
 
-def _film(given: str, picture: Path) -> Path:
+def _timelapse_path(given: str, picture: Path) -> Path:
     path = Path(given) if given else picture.with_name(f"{picture.stem}-timelapse.webp")
     file_format = path.suffix.lower().removeprefix(".")
     if file_format not in timelapse.FORMATS:

@@ -79,7 +79,7 @@ class Perceptor:
         """Freeze `model` in place.
 
         `vocabulary` holds the ids of the tokens it was trained on, if not all; `words` holds the words it was trained
-        on, if a list exists, since many an unknown word is made of known tokens.
+        on, if a list exists, since many unknown words consist of known tokens.
         """
         self.name = name
         self.device = torch.device(device)
@@ -184,6 +184,11 @@ def cut_off(text: str) -> str:
 
 def _fits(text: str) -> bool:
     return len(_token_ids(text)) <= CONTEXT_TOKENS - 2
+
+
+def is_one_token(word: str) -> bool:
+    """True if CLIP's tokenizer holds the whole lower-case word, as it does common English words."""
+    return len(_token_ids(word)) == 1
 
 
 @functools.cache

@@ -12,8 +12,10 @@ import torch
 
 from generator.models.clip import Perceptor
 from generator.models.prior import Prior
+from generator.models.reading import Reader, ReadPrompts
 from generator.models.vqgan import VQGAN
 from generator.provenance import Provenance, current_provenance
+from generator.request import GenerationRequest
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import Precision
 
@@ -27,6 +29,7 @@ class Models:
         vqgan: decodes latents.
         perceptors: evaluate pictures; several are weighted equally.
         prior: proposes starts; optional.
+        reader: reads prompts in other languages and with mistakes; optional.
         device: that all of them are on.
         defaults: settings that suit them.
         starts: deviating settings by start.
@@ -45,6 +48,7 @@ class Models:
     starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     budget: MemoryBudget = field(default_factory=MemoryBudget)
     graphs: bool = True
+    reader: Reader | None = None
 
     @property
     def precision(self) -> Precision:
@@ -60,6 +64,12 @@ class Models:
             threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
             cutouts_at_once=cutouts_at_once,
         )
+
+    def read(self, request: GenerationRequest) -> ReadPrompts:
+        """Read the prompts of a request with `translate`; others, and without a reader, as typed."""
+        if self.reader is None or not request.settings.translate:
+            return ReadPrompts(request.scenes)
+        return self.reader.read_scenes(request.scenes)
 
     def in_precision(self, precision: Precision) -> Models:
         """Return these models computing in `precision`: copies, or themselves if they already do."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from generator.models.lexicon import Lexicon, Mention
 from generator.models.sketch import Sketcher
 from generator.models.vqgan import VQGAN, import_gpt
-from generator.runtime.device import as_many_threads, reports_no_memory
+from generator.runtime.device import cpu_threads, reports_no_memory
 from generator.runtime.graphs import Recorder, first_line
 
 MAX_THINGS = 4
@@ -68,7 +68,7 @@ class PriorNetwork(nn.Module):
         self.text = nn.Sequential(nn.Linear(text_width, n_embd * 2), nn.GELU(), nn.Linear(n_embd * 2, n_embd))
 
     def condition(self, features: Tensor, sketch: Tensor) -> Tensor:
-        """Condition of each position beside the codes before it, `[N, grid * grid, E]`.
+        """Condition of each position, without the codes before it, `[N, grid * grid, E]`.
 
         Args:
             features: unit text features `[N, D]`.
@@ -289,7 +289,7 @@ class Prior:
         if self._recorder is not None:
             return self._sampler(len(condition), self._recorder).sample(condition, generator, known)
         # Sharing thousands of small operations among threads takes longer than computing them on one.
-        with as_many_threads(1):
+        with cpu_threads(1):
             return self.network.sample(condition, self._temperature, self._top_k, generator, known)
 
     def _sampler(self, count: int, recorder: Recorder) -> CodeSampler:

@@ -32,7 +32,7 @@ from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.memory_plan import MemoryPlan
 from generator.optimisation.progress import ProgressTracker
-from generator.optimisation.request_warnings import request_warnings
+from generator.optimisation.request_warnings import check_request, request_warnings
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
 from generator.optimisation.starts.init import at_size, next_scene, start_latent
@@ -69,6 +69,7 @@ class Dream:
         """
         self.request, self._models, self._parent_latent = request, models, parent_latent
         self._graphs = graphs_of(models) if graphs is None else graphs
+        check_request(request, models, with_parents=parent_latent is None)
         with device_context(models.device, exact=False):
             self._plan = MemoryPlan.planned(request.settings, models, self._graphs, cutouts_at_once)
         self._start(request)
@@ -85,7 +86,9 @@ class Dream:
             self._parent_latent = _generated(request.parent, self._models, self._plan.group)
         size = self._schedule.size_at(0)
         generator = self._new_generator()
-        start = start_latent(request, self._models, size, self._targets[0], self._parent_latent, generator)
+        start = start_latent(
+            request, self._models, size, self._targets[0], self._parent_latent, generator, self._scenes
+        )
         self._begin(start, start, generator, LossScale(self._models.precision, self._models.device))
 
     def _prepare(self, request: GenerationRequest) -> None:
@@ -93,7 +96,8 @@ class Dream:
         models = self._models
         self.request, self._settings = request, request.settings
         with device_context(models.device, self._exact):
-            self._targets = targets_of(request, models.perceptors)
+            self._scenes = models.read(request).scenes
+            self._targets = targets_of(request, models.perceptors, self._scenes)
         self._schedule = Schedule(self._settings, models.vqgan.factor, len(self._targets))
         self._foreseen = request_warnings(request, models)
         self._guidance = ClipGuidance(models.perceptors, self._settings, self._exact)
@@ -155,29 +159,29 @@ class Dream:
         if self.finished:
             return self.progress
         started = time.perf_counter()
-        chance = self._state.generator.get_state()
-        while not run_or_oom(self._models.device, self._exact, self._improve):
+        random_state = self._state.generator.get_state()
+        while not run_or_oom(self._models.device, self._exact, self._run_step):
             self._leave_graph()
-            self._state.generator.set_state(chance)
+            self._state.generator.set_state(random_state)
             if self._graphs.clear():
                 release_unused(self._models.device)
             elif not self._plan.narrow():
                 self._plan.shrink()
                 self._start(self.request)
-                chance = self._state.generator.get_state()
+                random_state = self._state.generator.get_state()
         self._ended_here = None
         if not self._tracker.advance(time.perf_counter() - started):
-            self._go_full()
+            self._leave_half_precision()
         elif self._state.scale.look(self._tracker.step):
             self._leave_graph()  # captured with the old scale
         if self._tracker.finished:
             self._leave_graph(keep=True)
         return self.progress
 
-    def _improve(self) -> None:
+    def _run_step(self) -> None:
         """Run one step (`generator.optimisation.step`) with its scheduled values."""
         self._plan.claim(self._models, self._plan.group)
-        self._go_fine()
+        self._leave_coarse_steps()
         self._change_scene()
         number = self._tracker.step
         values = StepValues(
@@ -213,10 +217,10 @@ class Dream:
             return
         self._state = replace(self._state.copy(), targets=self._scene)
         if keep:
-            self._graphs.give_back(self._captured)
+            self._graphs.release(self._captured)
         self._captured = None
 
-    def _go_fine(self) -> None:
+    def _leave_coarse_steps(self) -> None:
         """After the coarse steps: decode, resize, encode, and continue with a fresh optimiser."""
         if self._tracker.step != self._schedule.coarse_steps or self._tracker.step == 0:
             return
@@ -238,7 +242,7 @@ class Dream:
             self._leave_graph(keep=True)
             self._begin(start, start, self._state.generator, self._state.scale)
 
-    def _go_full(self) -> None:
+    def _leave_half_precision(self) -> None:
         """Handle a loss that is not finite: if half precision may be the cause, restart without it."""
         if self._models.precision is Precision.FP32:
             raise GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))
@@ -336,9 +340,6 @@ class Dream:
 
 def _generated(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:
     """Final latent of a request, generated from its start."""
-    if request.models != models.name:
-        text = "The parent was painted by the models {models}; load those."
-        raise InvalidRequest(Message(text, models=repr(request.models)), "models")
     dream = Dream(request, models, cutouts_at_once=cutouts_at_once)
     while not dream.finished:
         dream.step()

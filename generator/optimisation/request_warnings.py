@@ -1,14 +1,55 @@
-"""Warnings about a request before it is generated. Any thread: it reads the models and computes nothing."""
+"""Check of a request against the models, and warnings, before it is generated.
+
+Any thread: it reads the models and computes nothing.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from generator.errors import InvalidRequest
+from generator.messages import Message
 from generator.models.model_set import Models
+from generator.models.prior import Prior
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.targets import warnings_of
+from generator.prompts import Scene, wanted_words
 from generator.request import GenerationRequest
+
+
+def check_request(request: GenerationRequest, models: Models, *, with_parents: bool = True) -> None:
+    """Check that these models can generate a request; its parents too, unless their latents are at hand.
+
+    Raises:
+        InvalidRequest: with a sentence about what to change.
+    """
+    if request.settings.start == "prior" and not (models.prior is not None and request.shows_ground):
+        prior_for(models, models.read(request).scenes)
+    if request.parent is not None and with_parents:
+        if request.parent.models != models.name:
+            text = "The parent was painted by the models {models}; load those."
+            raise InvalidRequest(Message(text, models=repr(request.parent.models)), "models")
+        check_request(request.parent, models)
+
+
+def prior_for(models: Models, scenes: Sequence[Scene]) -> tuple[Prior, str]:
+    """The prior for start 'prior', and the words that it needs, from the scenes as they are read.
+
+    Raises:
+        InvalidRequest: if there is no prior, or there are no words.
+    """
+    if models.prior is None:
+        text = "The models {models} have no prior; choose another start, such as 'random'."
+        raise InvalidRequest(Message(text, models=repr(models.name)), "start")
+    words = wanted_words(scenes)
+    if not words:
+        text = "start 'prior' needs words to come near to; add some or choose another start."
+        raise InvalidRequest(Message(text), "start")
+    return models.prior, words
 
 
 def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, ...]:
     """Warnings for the requester: words that are cut off or unknown, sizes and scenes that do not fit."""
     schedule = Schedule(request.settings, models.vqgan.factor, max(1, len(request.scenes)))
-    return (*warnings_of(request, models.perceptors), *schedule.warnings())
+    read = models.read(request)
+    return (*read.notes, *warnings_of(read, models.perceptors), *schedule.warnings())

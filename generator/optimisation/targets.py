@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,8 +13,9 @@ from torch import Tensor
 from generator.images.tensors import read_image
 from generator.messages import Message
 from generator.models.clip import Perceptor, cut_off
+from generator.models.reading import ReadPrompts
 from generator.optimisation.cutouts import views
-from generator.prompts import TextPrompt
+from generator.prompts import Scene, TextPrompt
 from generator.request import GenerationRequest, ImagePrompt
 
 _SHOWN_CHARACTERS = 120
@@ -78,8 +79,12 @@ def embed_views(perceptor: Perceptor, images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def targets_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> tuple[Targets, ...]:
+def targets_of(
+    request: GenerationRequest, perceptors: Sequence[Perceptor], scenes: Sequence[Scene] | None = None
+) -> tuple[Targets, ...]:
     """Targets of each scene of a request, at least one; image prompts are part of every scene.
+
+    `scenes`: those of the request with the texts to embed; by default the typed ones.
 
     Raises:
         InvalidRequest: if the file of an image prompt cannot be read.
@@ -88,8 +93,8 @@ def targets_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> t
     pictures = [read_image(item.image).to(device) for item in request.image_prompts]
     seen = [[embed_views(perceptor, picture) for picture in pictures] for perceptor in perceptors]
     names = [f"picture {number}" for number in range(1, len(pictures) + 1)]
-    scenes = []
-    for prompts in [scene.prompts for scene in request.scenes] or [()]:
+    targets = []
+    for prompts in [scene.prompts for scene in (request.scenes if scenes is None else scenes)] or [()]:
         texts = [prompt.text for prompt in prompts]
         pulls: list[TextPrompt | ImagePrompt] = [*prompts, *request.image_prompts]
         total = math.fsum(abs(pull.weight) for pull in pulls)
@@ -99,24 +104,28 @@ def targets_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> t
         )
         weights = tuple(pull.weight / total for pull in pulls)
         stops = torch.tensor([pull.stop for pull in pulls], device=device)
-        scenes.append(Targets((*texts, *names), weights, torch.tensor(weights, device=device), stops, vectors))
-    return tuple(scenes)
+        targets.append(Targets((*texts, *names), weights, torch.tensor(weights, device=device), stops, vectors))
+    return tuple(targets)
 
 
-def warnings_of(request: GenerationRequest, perceptors: Sequence[Perceptor]) -> tuple[str, ...]:
+def warnings_of(read: ReadPrompts, perceptors: Sequence[Perceptor]) -> tuple[str, ...]:
     """Warnings about words that are cut off or that a perceptor has never seen."""
-    texts = dict.fromkeys(prompt.text for scene in request.scenes for prompt in scene.prompts)
+    texts = dict.fromkeys(prompt.text for scene in read.scenes for prompt in scene.prompts)
     warnings: list[str] = []
     for prompt in texts:
         if rest := cut_off(prompt):
             text = "CLIP reads 77 tokens of a prompt; this end of yours is not read: “{rest}”."
             warnings.append(Message(text, rest=_short(rest)))
-        unknown = dict.fromkeys(word for perceptor in perceptors for word in perceptor.unknown_words(prompt))
-        if unknown:
-            words = ", ".join(f"“{_short(word)}”" for word in unknown)
-            text = "These models have never seen the words {words}; they do not know what they mean."
-            warnings.append(Message(text, words=words))
+        if unknown := dict.fromkeys(word for perceptor in perceptors for word in perceptor.unknown_words(prompt)):
+            warnings.append(_never_seen(unknown))
+    if read.unknown:
+        warnings.append(_never_seen(read.unknown))
     return tuple(warnings)
+
+
+def _never_seen(unknown: Iterable[str]) -> Message:
+    words = ", ".join(f"“{_short(word)}”" for word in unknown)
+    return Message("These models have never seen the words {words}; they do not know what they mean.", words=words)
 
 
 def _short(text: str) -> str:

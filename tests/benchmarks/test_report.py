@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report import conditions, spread, tell
+from benchmarks.report import conditions, spread, write_report
 
 
 def test_a_spread_is_the_median_with_the_range() -> None:
@@ -22,7 +22,7 @@ def test_conditions_say_when_and_on_what() -> None:
 
 def test_the_table_is_printed_and_the_figures_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     about = {**conditions(1, "cpu"), "busy": True}
-    tell(tmp_path / "new" / "x.json", about, ["case", "ratio"], [["a", "2.0"]], {"a": [2.0]})
+    write_report(tmp_path / "new" / "x.json", about, ["case", "ratio"], [["a", "2.0"]], {"a": [2.0]})
     printed = capsys.readouterr().out
     assert "busy with other things" in printed
     assert "| case | ratio |\n| --- | --- |\n| a | 2.0 |" in printed

@@ -61,7 +61,7 @@ class RealService:
 
     def _end_tasks(self) -> None:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            if task.get_name() in ("dispatcher", "retention", "closed doors") or task.get_name().startswith("job "):
+            if task.get_name() in ("dispatcher", "retention", "access retries") or task.get_name().startswith("job "):
                 task.cancel()
 
     async def imagine(self, prompt: str = "a red apple", *, who: Requester | None = None, **settings: object) -> Job:

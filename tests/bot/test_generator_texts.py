@@ -22,7 +22,8 @@ MEETS = {
     "prompts", "request", "images/files", "images/metadata", "recipe", "settings", "optimisation/init",
     "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
     "optimisation/cutouts", "optimisation/losses", "models/clip", "models/vqgan", "models/prior", "models/safety",
-    "models/lexicon", "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
+    "models/lexicon", "models/reading",
+    "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
     "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
 }  # fmt: skip
 """Modules with messages shown in Discord; messages of others concern hosts and command lines."""
@@ -84,9 +85,9 @@ def test_requests_are_refused_by_messages_only() -> None:
 
 
 def refusals() -> Iterator[GeneratorError]:
-    def refused(deed: object) -> GeneratorError:
+    def refused(make: object) -> GeneratorError:
         with pytest.raises(InvalidRequest) as caught:
-            deed()  # type: ignore[operator]
+            make()  # type: ignore[operator]
         return caught.value
 
     yield refused(lambda: GenerationRequest(prompt="a | b ^ c |"))
@@ -99,7 +100,7 @@ def refusals() -> Iterator[GeneratorError]:
 def test_parts_of_a_sentence_are_translated_too() -> None:
     said = [Sentence.of_generator(error.message) for error in refusals()]
     assert said[0].said("de") == "Ein Prompt in Szene 2 ist leer; schreibe Text vor und hinter jedes |."
-    assert said[2].said("de") == "steps muss eine ganze Zahl von 1 bis 5000 sein, nicht eine Zahl von absurder Länge."
+    assert said[2].said("de") == "steps muss eine ganze Zahl von 1 bis 5000 sein, nicht eine viel zu lange Zahl."
     assert "einem Bild-Prompt" in said[4].said("de")
     for sentence, error in zip(said, refusals(), strict=True):
         assert sentence.said() == str(error)
@@ -107,7 +108,7 @@ def test_parts_of_a_sentence_are_translated_too() -> None:
         assert Sentence.from_json(sentence.as_json()) == sentence
 
 
-def test_a_sentence_that_nobody_translated_is_said_as_it_is() -> None:
+def test_an_untranslated_message_is_shown_as_it_is() -> None:
     assert Sentence.of_generator("100 % {of} it").said("de") == "100 % {of} it"
 
 

@@ -6,8 +6,12 @@ import asyncio
 import base64
 import json
 import logging
+import os
+import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +24,7 @@ from bot.files import DataFolder, Kind
 from bot.monitoring.heartbeat import Heartbeat
 from bot.store import Store
 
+ROOT = Path(__file__).parents[2]
 TOKEN = base64.b64encode(b"123456789012345678").decode().rstrip("=") + ".AAAAAA." + "b" * 27
 
 
@@ -57,7 +62,7 @@ def test_backup_copies_the_database(folder: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("pictures", [(), ("--pictures",)])
-def test_a_backup_can_be_read_by_whoever_made_it_and_nobody_else(folder: Path, pictures: tuple[str, ...]) -> None:
+def test_a_backup_is_readable_only_by_the_user_who_made_it(folder: Path, pictures: tuple[str, ...]) -> None:
     asyncio.run(make_database(folder))
     target = folder.parent / "copy"
     assert main(["backup", *pictures, str(target)]) == 0
@@ -65,7 +70,7 @@ def test_a_backup_can_be_read_by_whoever_made_it_and_nobody_else(folder: Path, p
 
 
 @pytest.mark.parametrize("place", ["", "preview"])
-def test_where_another_process_has_the_data_no_models_are_loaded(
+def test_no_models_are_loaded_if_another_process_uses_the_data(
     folder: Path, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
@@ -126,9 +131,9 @@ def test_invite_prints_the_address_by_id_or_by_token(
     assert "--application ID" in capsys.readouterr().err
 
 
-def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_health_distinguishes_a_running_bot_from_a_dead_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["health"]) == 1
-    assert "does not run" in capsys.readouterr().err
+    assert "No bot is running" in capsys.readouterr().err
     folder.mkdir()
     Heartbeat(folder).write(True)
     assert main(["health"]) == 0
@@ -137,14 +142,14 @@ def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.
     assert "not connected" in capsys.readouterr().err
     (folder / "pulse.json").write_text(json.dumps({"at": time.time() - 300, "ready": True}), "utf-8")
     assert main(["health"]) == 1
-    assert "no sign of life for 300 seconds" in capsys.readouterr().err
+    assert "not responded for 300 seconds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("limits: {steps: 0}", "limits.steps in the config file must be a whole number from 1 to 5000."),
-        ("colour: red", "There is no key colour in the config file"),
+        ("colour: red", "Unknown key colour in the config file"),
         ("discord: {token: abc}", "the token does not belong in the config file"),
     ],
 )
@@ -162,4 +167,84 @@ def test_a_token_that_can_be_none_is_refused_without_being_shown(
     monkeypatch.setenv("DISCORD_TOKEN", "not a token!")
     assert main([]) == 1
     err = capsys.readouterr().err
-    assert "cannot be a bot's token" in err and "not a token!" not in err
+    assert "cannot be a bot token" in err and "not a token!" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--port", "99999"), "Argument --port: '99999' is not a port; give a number from 0 to 65535"),
+        (("--port", "-1"), "Argument --port: '-1' is not a port"),
+        (("--port", "web"), "Argument --port: 'web' is not a port"),
+        (("invite", "--application", "abc"), "Argument --application: 'abc' is not the ID of an application"),
+        (("invite", "--application", "-5"), "Argument --application: '-5' is not the ID of an application"),
+        (("paint",), "Argument {backup,doctor,health,invite}: invalid choice: 'paint'"),
+    ],
+)
+def test_wrong_arguments_are_told_in_one_sentence(
+    arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    said = capsys.readouterr()
+    assert (caught.value.code, said.out) == (2, "")
+    assert said.err.startswith(sentence) and said.err.count("\n") == 1
+    assert ("https://discord.com/developers/applications" in said.err) is (arguments[0] == "invite")
+
+
+def test_a_port_in_use_is_told_before_models_are_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert main(["--port", str(port)]) == 1
+    said = capsys.readouterr().err
+    assert f"The preview cannot open port {port}" in said and "choose another port" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("token", [False, True])
+def test_a_data_folder_that_cannot_be_written_is_told_before_models_are_loaded(
+    token: bool, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
+    if token:
+        monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
+    folder.write_text("a file", "utf-8")
+    assert main(["--port", "0"]) == 1
+    said = capsys.readouterr().err
+    assert "cannot be used (" in said and "REVERIE_DATA" in said
+
+
+def test_blanks_around_a_token_do_not_matter(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", f"  {TOKEN}\n")
+    assert main(["invite"]) == 0
+    assert "client_id=123456789012345678" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("token", [TOKEN.replace(".", " ", 1), f'"{TOKEN}"'])
+def test_a_malformed_token_is_told_with_the_page_where_to_get_one(
+    token: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", token)
+    assert main(["invite"]) == 1
+    said = capsys.readouterr().err
+    assert "https://discord.com/developers/applications" in said and TOKEN not in said
+
+
+def test_a_clock_from_long_ago_is_told_at_the_start(folder: Path, tmp_path: Path) -> None:
+    (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
+    shift = tmp_path / "shift"
+    shift.write_text(str(-20 * 365 * 86_400))
+    code = "import sys; from pathlib import Path; from tests.faults.launch_shifted import shift; "
+    code += f"shift(Path({str(shift)!r})); from bot.__main__ import main; sys.exit(main(['--port', '0']))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "the clock of this machine says 20" in done.stderr and "timedatectl" in done.stderr
+    assert "Traceback" not in done.stderr

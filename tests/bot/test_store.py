@@ -117,7 +117,7 @@ async def test_recovery_puts_running_jobs_back_unless_they_crashed_too_often(sto
     assert await store.jobs.recover(5, Sentence.of("crashed_often")) == [good.id, bad.id]
     states = {job_id: (await get(store, job_id)).state for job_id in (good.id, bad.id, queued.id)}
     assert states == {good.id: JobState.QUEUED, bad.id: JobState.FAILED, queued.id: JobState.QUEUED}
-    assert [job.id for job in await store.jobs.untold()] == [bad.id]
+    assert [job.id for job in await store.jobs.ended_untold()] == [bad.id]
 
 
 async def get(store: Store, job_id: int) -> Job:
@@ -160,7 +160,7 @@ async def test_a_picture_of_a_job_that_was_deleted_meanwhile_is_not_saved(store:
         await store.jobs.save_picture(picture(job.id), 1.0)
 
 
-async def test_a_gallery_shows_nobody_elses_private_pictures(store: Store) -> None:
+async def test_a_gallery_hides_private_pictures_of_others(store: Store) -> None:
     jobs = [await add(store, user_id=user_id, private=private) for user_id in (3, 4) for private in (False, True)]
     for job in jobs:
         await store.jobs.save_picture(picture(job.id), 1.0)
@@ -189,7 +189,7 @@ async def test_the_sums_outlive_the_jobs(store: Store) -> None:
     assert (await store.figures.sums(None, 7)).pictures == 2
 
 
-async def test_what_admins_set_is_kept_and_taken_back(store: Store) -> None:
+async def test_admin_settings_are_kept_and_can_be_reset(store: Store) -> None:
     table = store.guilds
     await table.put_setting(1, "steps", "50")
     await table.put_role_limit(1, 7, "steps", 90)
@@ -294,7 +294,7 @@ def run(path: Path, sql: str) -> None:
         (pretend_foreign, "store_foreign"),
     ],
 )
-async def test_what_cannot_be_trusted_is_refused_with_a_sentence(
+async def test_untrusted_input_is_refused_with_a_message(
     tmp_path: Path, harm: Callable[[Path], None], key: str
 ) -> None:
     path = tmp_path / "reverie.db"
@@ -333,7 +333,7 @@ async def test_a_backup_to_nowhere_is_refused(store: Store, tmp_path: Path) -> N
         await store.backup(tmp_path / "nowhere" / "backup.db")
 
 
-async def test_a_full_disk_is_told_and_nothing_is_half_written(store: Store) -> None:
+async def test_a_full_disk_is_reported_and_leaves_no_partial_file(store: Store) -> None:
     await add(store)
     async with store.transaction() as db:
         pages = next(iter(await db.execute_fetchall("PRAGMA page_count")))[0]

@@ -105,7 +105,7 @@ class Interaction:
         return bool(int(data.get("flags") or 0) & 64)
 
 
-class Desk:
+class Interactions:
     """All interactions, by token."""
 
     def __init__(self, world: World) -> None:

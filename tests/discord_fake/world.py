@@ -39,7 +39,7 @@ class Member:
         return user_payload(self.id, self.name)
 
     def payload(self) -> Payload:
-        """As a member in an interaction."""
+        """The member as in an interaction."""
         return member_payload(self.user()) | {"permissions": str(self.permissions)}
 
 

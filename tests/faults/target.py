@@ -1,4 +1,4 @@
-"""A fuzzer's target: something that reads bytes, with its permitted outcomes."""
+"""A fuzzer's target: a function that reads bytes, with its permitted outcomes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ BOUND_S = 2.0
 
 
 class Broken(Exception):
-    """A promise that was not kept."""
+    """A broken promise."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something that reads bytes.
+    """A function that reads bytes.
 
     Attributes:
         allowed: permitted outcomes of any bytes.
@@ -33,7 +33,7 @@ class Target:
     longest: int = 8192
 
     def __call__(self, data: bytes) -> None:
-        """Read, and see that it took no longer than it may.
+        """Read, and check the outcome and the time.
 
         Raises:
             Broken: if it did.
@@ -45,5 +45,5 @@ class Target:
             raise Broken(f"it took {took_s:.1f} s")
 
     def corpus(self) -> list[bytes]:
-        """The seeds that are not too long, each once."""
+        """Distinct seeds of permitted length."""
         return sorted({data for data in self.seeds() if len(data) <= self.longest})

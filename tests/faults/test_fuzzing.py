@@ -1,4 +1,4 @@
-"""The targets keep to what they allow on all that the fuzzer begins with, and the fuzzer finds what is planted."""
+"""Each target has only permitted outcomes for all seeds, and the fuzzer finds the planted defects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words and options that somebody might type to break the bot, over sockets: each is answered, and all goes on."""
+"""Words and options that could break the bot, over sockets: each is answered, and the bot continues."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_a_number_that_the_database_cannot_hold_is_refused_in_every_option
                 given = {option.name: number}
                 sent = await live.fake.type_command(live.channel, live.admin, command.qualified_name, **given)
                 text, _ = read((await sent.answered()).text)
-                assert text == f"The number for {option.name} is far too large. Type a smaller one.", command.name
+                assert text == f"The number for {option.name} is far too large. Enter a smaller one.", command.name
                 asked += 1
     assert asked > 20
 

@@ -1,4 +1,4 @@
-"""Killed at any moment, the real process loses no job and no picture, and posts nothing twice."""
+"""The real process, killed at any moment, loses no job or picture and posts none twice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def here(tmp_path: Path) -> AsyncIterator[Scene]:
         assert not account.broken, account.broken
 
 
-async def test_ten_kills_cost_nobody_a_picture(tmp_path: Path) -> None:
+async def test_ten_kills_lose_no_picture(tmp_path: Path) -> None:
     found = await run(Plan(seed=3, guilds=2), 10, tmp_path)
     assert found.account.broken == []
     assert len(found.kills) == 10
@@ -34,8 +34,8 @@ async def test_ten_kills_cost_nobody_a_picture(tmp_path: Path) -> None:
     assert found.account.outcomes["done"] > 0
 
 
-async def test_the_answer_that_nobody_noted_shows_the_job_to_its_end(here: Scene) -> None:
-    """The process ends after Discord took the first answer and before it could say so."""
+async def test_an_unrecorded_answer_shows_the_job_to_its_end(here: Scene) -> None:
+    """Kill the process after Discord received the first answer and before its confirmation."""
     await here.start()
     here.fake.faults.cut("POST", "/interactions/*", Cut.AFTER)
     here.fake.faults.slow("GET", "/webhooks/*", 60.0)
@@ -66,7 +66,7 @@ async def test_a_deletion_that_was_cut_short_can_be_asked_for_again(here: Scene)
     await here.fake.until(lambda: not guild.channels[0].visible())
 
 
-async def test_who_is_forgotten_leaves_no_message_of_a_job_that_seems_to_wait(here: Scene) -> None:
+async def test_deleting_all_data_leaves_no_message_that_seems_to_wait(here: Scene) -> None:
     await here.start()
     guild = here.people.guilds[0]
     guild.members[1:] = []

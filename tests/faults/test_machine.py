@@ -1,4 +1,4 @@
-"""The machine goes wrong under the bot, as a process: a locked or damaged database, no rights, a second bot, a stop."""
+"""Faults of the machine under the bot's process: a locked or damaged database, missing rights, a second bot, a stop."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def machine(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Machine]:
     await machine.bot.close()
 
 
-async def paints(machine: Machine, job_id: int = 1) -> None:
+async def finishes_a_picture(machine: Machine, job_id: int = 1) -> None:
     """Wait until a job is running and has a snapshot."""
     await machine.fake.until(lambda: machine.state(job_id) == "running", 60)
     await machine.fake.until(lambda: list(machine.data.rglob("*-1.safetensors")))
@@ -62,16 +62,16 @@ class Lock:
 async def test_a_database_that_another_program_locks_delays_pictures_and_loses_none(machine: Machine) -> None:
     await machine.start(FAKE_STEP_S="0.05")
     await machine.imagine(steps=40)
-    await paints(machine)
+    await finishes_a_picture(machine)
     with Lock(machine):
-        # Longer than SQLite itself waits: the picture is painted meanwhile, and cannot be noted.
+        # Longer than SQLite itself waits: the picture is finished meanwhile and cannot be recorded.
         refused = await machine.imagine("a green tree")
         assert refused.ephemeral or refused.followups
         assert "cannot read or write" in shown(refused)
         await machine.fake.until(lambda: "it has to wait" in machine.bot.log)
     await machine.done(1)
     await machine.imagine("a blue bird", steps=40)
-    await paints(machine, 2)
+    await finishes_a_picture(machine, 2)
     with Lock(machine):
         await machine.fake.until(lambda: machine.bot.log.count("it has to wait") >= 2)
     await machine.done(2)
@@ -87,7 +87,7 @@ async def test_a_post_that_cannot_be_noted_is_not_made_twice(machine: Machine) -
     await machine.fake.until(lambda: machine.rows("SELECT post_tries FROM jobs")[0]["post_tries"])
     with Lock(machine):
         await machine.fake.until(lambda: machine.channel.visible()[0].attachments)
-        await machine.fake.until(lambda: "locked by another program" in machine.bot.log)
+        await machine.fake.until(lambda: "Another program has locked" in machine.bot.log)
     await machine.done(1)
     assert len(machine.channel.visible()) == 1
 
@@ -95,7 +95,7 @@ async def test_a_post_that_cannot_be_noted_is_not_made_twice(machine: Machine) -
 async def test_a_data_folder_without_rights_delays_the_picture(machine: Machine) -> None:
     await machine.start(FAKE_STEP_S="0.05")
     await machine.imagine(steps=40)
-    await paints(machine)
+    await finishes_a_picture(machine)
     folders = [path for path in (machine.data, *machine.data.rglob("*")) if path.is_dir()]
     for folder in folders:
         folder.chmod(0o500)
@@ -139,7 +139,7 @@ async def test_a_log_that_cannot_be_written_disturbs_nothing(machine: Machine) -
 async def test_a_second_bot_on_the_same_data_is_refused_and_the_first_goes_on(machine: Machine, tmp_path: Path) -> None:
     await machine.start(FAKE_STEP_S="0.05")
     await machine.imagine(steps=60)
-    await paints(machine)
+    await finishes_a_picture(machine)
     second = BotProcess(machine.fake, tmp_path, CONFIG, QUICK)
     with pytest.raises(AssertionError, match="did not start"):
         await second.start()
@@ -193,7 +193,7 @@ def damage(database: Path) -> None:
 
 
 @pytest.mark.parametrize("slow", ["the file that is attached", "the way back"])
-async def test_who_asked_just_before_a_stop_is_answered(machine: Machine, slow: str) -> None:
+async def test_a_request_just_before_a_stop_is_answered(machine: Machine, slow: str) -> None:
     await machine.start()
     if slow == "the way back":
         machine.fake.faults.slow("POST", "/interactions/*", 1.5)
@@ -214,7 +214,7 @@ async def test_who_asked_just_before_a_stop_is_answered(machine: Machine, slow: 
         assert not machine.rows("SELECT * FROM jobs")
 
 
-async def test_who_asks_while_the_bot_stops_is_told_so(machine: Machine) -> None:
+async def test_a_request_while_the_bot_stops_is_refused(machine: Machine) -> None:
     await machine.start(FAKE_STEP_S="5")
     await machine.imagine(steps=4)
     await machine.fake.until(lambda: machine.state(1) == "running", 60)

@@ -1,4 +1,4 @@
-"""A disk without room, at every write of a job's life: the bot says so and waits, and goes on once there is room.
+"""A full disk at every write of a job: the bot reports it, waits, and continues once there is space.
 
 A round empties the log of the database, leaves so many blocks free, and asks for a picture: each block more lets one
 write more through before the next finds no room. A refused job was never queued; a queued one is done in the end.
@@ -54,7 +54,7 @@ async def machine(fake: FakeDiscord, tmp_path: Path, disk: SmallDisk) -> AsyncIt
 
 
 class Sweep:
-    """Rounds with more and more room.
+    """Rounds with increasing free space.
 
     Attributes:
         outcomes: how often a picture was `refused`, came `late`, came `undisturbed`.
@@ -78,7 +78,7 @@ class Sweep:
         self._disk.leave(blocks * BLOCK)
         answer = await machine.imagine(steps=8, **options)
         await machine.fake.until(lambda: answer.ephemeral or self._full(seen) or machine.state(job_id) == "done", 60)
-        # So that another try finds the disk full as well, now and then.
+        # Some further attempts find the disk full as well.
         await asyncio.sleep(0.7 if self._full(seen) and blocks % 3 == 0 else 0.0)
         self._disk.clear()
         full = self._full(seen)
@@ -90,7 +90,7 @@ class Sweep:
         return "late" if full else "undisturbed"
 
     def _full(self, seen: int) -> set[str]:
-        """The files for which there was no room, of what the log said since then."""
+        """Files that did not fit, from the log's new lines."""
         lines = [line for line in self._machine.bot.lines[seen:] if "disk is full" in line]
         return {found[1] for line in lines if (found := _FILE.search(line)) is not None}
 
@@ -99,7 +99,7 @@ class Sweep:
 
 
 async def settled(machine: Machine, sweep: Sweep) -> None:
-    """Every message shows a picture, each job has one, and nothing half done lies about."""
+    """Every message shows a picture, each job has one, and no partial file is left."""
     jobs = machine.rows("SELECT state FROM jobs")
     assert {str(job["state"]) for job in jobs} == {"done"}
     assert len(machine.channel.visible()) == len(jobs) == sweep.outcomes["late"] + sweep.outcomes["undisturbed"]
@@ -124,7 +124,7 @@ async def test_a_full_disk_at_every_single_write_loses_nothing(machine: Machine,
     await settled(machine, sweep)
 
 
-async def test_the_sign_of_life_comes_back_when_there_is_room_again(machine: Machine, disk: SmallDisk) -> None:
+async def test_the_heartbeat_returns_once_the_disk_has_space(machine: Machine, disk: SmallDisk) -> None:
     pulse = disk.inside / "pulse.json"
     await machine.fake.until(pulse.is_file)
     disk.leave(0)

@@ -1,4 +1,4 @@
-"""Clocks that jump, forward and back, while jobs wait, run, wait for access, and lie in the gallery."""
+"""Clocks that jump forward and back while jobs wait, run, wait for access, or are finished."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ retention_days: 2
 log: {level: debug}
 """
 ROUNDS_S = 2.5
-"""Time for retention and closed doors to be looked after twice."""
+"""Time for two rounds of retention and of access retries."""
 
 
 class Shifted(Machine):
-    """A bot whose clock can be set."""
+    """A bot with an adjustable clock."""
 
     def __init__(self, fake: FakeDiscord, folder: Path) -> None:
         super().__init__(fake, folder, "tests.faults.launch_shifted", config=CONFIG)
@@ -34,7 +34,7 @@ class Shifted(Machine):
         self.set(0)
 
     def set(self, shift_s: float) -> None:
-        """Set its clock so far from the truth."""
+        """Set the error of its clock."""
         beside = self._file.with_suffix(".part")
         beside.write_text(str(shift_s))
         beside.replace(self._file)
@@ -44,7 +44,7 @@ class Shifted(Machine):
         await self.start(SHIFT_FILE=str(self._file), **environment)
 
     def keeps(self, job_id: int) -> bool:
-        """Return true if a job's picture and its row are both still there."""
+        """True if a job's picture and row both still exist."""
         return DataFolder(self.data).read(Kind.PICTURE, job_id, 1) is not None and bool(self.state(job_id))
 
 
@@ -94,7 +94,7 @@ async def test_a_start_with_the_wrong_date_deletes_no_young_picture(machine: Shi
     await asyncio.sleep(ROUNDS_S)
     assert machine.keeps(1) and machine.keeps(2)
     assert "the clock is wrong" in machine.bot.log
-    # Now somebody sets it right, and starts again.
+    # Set the clock right and start again.
     machine.set(0)
     await machine.bot.stop()
     await machine.begin()

@@ -35,7 +35,7 @@ def pictures(notebook: NotebookNode) -> set[str]:
 
 
 def sources() -> dict[str, str]:
-    """The code of the notebook and of the modules beside it."""
+    """The code of the notebook and of the modules in its folder."""
     cells = nbformat.read(NOTEBOOK, as_version=4).cells
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     return {path.name: path.read_text("utf-8") for path in NOTEBOOK.parent.glob("*.py")} | {NOTEBOOK.name: code}
@@ -51,7 +51,7 @@ def test_it_runs_from_top_to_bottom_and_saves_a_picture(tmp_path: Path) -> None:
     for path in NOTEBOOK.parent.glob("*.py"):
         (copy.parent / path.name).symlink_to(path)
     shown = execute(copy, {"REVERIE_QUICK": "1", "OMP_NUM_THREADS": "1"})
-    assert pictures(shown) == {"paint", "film", "compare", "starts"}
+    assert pictures(shown) == {"paint", "timelapse", "compare", "starts"}
     assert [cell for cell, output in outputs(shown) if WIDGET in output.get("data", {})] == ["studio"]
     assert "Everything is here." in str(shown.cells[1].outputs)
     (saved,) = (tmp_path / "out").glob("*.png")
@@ -62,7 +62,7 @@ def test_it_runs_from_top_to_bottom_and_saves_a_picture(tmp_path: Path) -> None:
 
 
 def test_the_committed_notebook_shows_pictures_and_is_small(committed: NotebookNode) -> None:
-    assert pictures(committed) == {"paint", "film", "compare", "starts"}
+    assert pictures(committed) == {"paint", "timelapse", "compare", "starts"}
     assert NOTEBOOK.stat().st_size < MOST_BYTES
 
 
@@ -81,10 +81,9 @@ def test_the_committed_outputs_are_of_one_run_from_top_to_bottom(committed: Note
     assert counts == list(range(1, len(counts) + 1))
 
 
-def test_a_badge_opens_it_in_colab_from_a_place_to_fill_in(committed: NotebookNode) -> None:
-    assert (
-        "colab.research.google.com/github/OWNER/reverie/blob/main/notebooks/imagine.ipynb" in committed.cells[0].source
-    )
+def test_it_has_no_badge_that_leads_nowhere(committed: NotebookNode) -> None:
+    # A badge must name the repository, and no copy knows its own address.
+    assert "colab.research.google.com" not in str(committed)
     assert "https://github.com/OWNER/reverie" in committed.cells[1].source
 
 
@@ -93,7 +92,7 @@ def test_without_the_address_of_a_repository_the_first_cell_says_so(committed: N
         [sys.executable, "-c", committed.cells[1].source], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("Write the address of your copy of Reverie")
+    assert done.stderr.startswith("Replace OWNER in REPOSITORY above")
     assert not list(tmp_path.iterdir())
 
 

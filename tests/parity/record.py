@@ -184,7 +184,7 @@ async def paint(bench: RealService, png: Png) -> None:
     await bench.reaches((await order(bench, JobSpec(prompt="a runaway"))).id, JobState.FAILED)
     engine.faults = [ZeroDivisionError()]
     broken = await bench.reaches((await order(bench, JobSpec(prompt="a fault"))).id, JobState.FAILED)
-    await service.post.told(broken.id)
+    await service.post.mark_told(broken.id)
 
     engine.remarks[REMARKS], engine.held[REMARKS] = tuple(every_message()), 2
     early = await order(bench, JobSpec(prompt=REMARKS, settings={"steps": 50}))
@@ -239,7 +239,7 @@ def shrink(database: Path) -> None:
 
 
 def every_message() -> list[Message]:
-    """All that the generator says to people in Discord, each placeholder filled with a number."""
+    """All messages of the generator for Discord, each placeholder filled with a number."""
     templates = sorted(texts("de").keys() - texts("en").keys())
     assert len(templates) > 50
     return [

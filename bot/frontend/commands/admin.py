@@ -225,9 +225,9 @@ async def _reply_channels(interaction: Interaction, requester: Requester) -> Non
 async def _reply_safety(
     interaction: Interaction, requester: Requester, mode: Safety, report_channel: int | None
 ) -> None:
-    told = (
+    reports = (
         say("safety_reports", requester.locale, channel=f"<#{report_channel}>")
         if report_channel
         else say("safety_no_reports", requester.locale)
     )
-    await reply(interaction, say(f"safety_{mode.value}", requester.locale) + "\n" + told)
+    await reply(interaction, say(f"safety_{mode.value}", requester.locale) + "\n" + reports)

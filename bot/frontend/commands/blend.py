@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import discord
 from discord import app_commands
 
@@ -38,12 +40,21 @@ async def blend(
 ) -> None:
     """Submit a job that blends pictures."""
     given = [item for item in (first, second, third, fourth) if item is not None]
-    settings = {name: value for name, value in (("size", size), ("steps", steps)) if value is not None}
 
     async def order(requester: Requester) -> SubmittedJob:
-        async with interaction.client.room.hold(len(given)):
-            images = [ImageInput(data=await read(interaction, item, "picture")) for item in given]
-            spec = JobSpec(prompt=prompt, settings=settings, image_prompts=tuple(images), origin=Origin.BLEND)
+        async with interaction.client.slots.hold(len(given)):
+            pictures = [await read(interaction, item, "picture") for item in given]
+            spec = spec_of(pictures, prompt, size, steps)
             return await interaction.client.service.submissions.submit(requester, spec)
 
     await take_on(interaction, order)
+
+
+def spec_of(pictures: Sequence[bytes], prompt: str, size: str | None, steps: int | None) -> JobSpec:
+    """A job spec from the options and the bytes of the attachments."""
+    return JobSpec(
+        prompt=prompt,
+        settings={name: value for name, value in (("size", size), ("steps", steps)) if value is not None},
+        image_prompts=tuple(ImageInput(data=data) for data in pictures),
+        origin=Origin.BLEND,
+    )

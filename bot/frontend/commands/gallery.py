@@ -14,7 +14,7 @@ from bot.errors import NotFound
 from bot.frontend.answering import in_time
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
-from bot.frontend.errors import told
+from bot.frontend.errors import errors_shown
 from bot.frontend.pictures import show_finished
 from bot.frontend.uploads import check
 from bot.frontend.wording import described
@@ -46,7 +46,7 @@ class PageButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Replace the current page."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             await interaction.response.defer()
             values = await _page(interaction, self.whose, self.page)
             await interaction.edit_original_response(attachments=values.pop("files"), **values)
@@ -64,7 +64,7 @@ class PictureSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"r
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the chosen picture."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             chosen = re.fullmatch(r"(\d{1,18}):(\d)", next(iter(self.item.values), ""))
             job_id, number = (int(chosen[1]), int(chosen[2])) if chosen else (0, 1)
             archive = interaction.client.service.archive

@@ -96,12 +96,12 @@ async def complete_style(interaction: Interaction, typed: str) -> list[app_comma
 
 async def _order(interaction: Interaction, requester: Requester, given: Mapping[str, Any]) -> SubmittedJob:
     files = {name: given[name] for name in ("init_image", "image_prompt") if given[name] is not None}
-    async with interaction.client.room.hold(len(files)):
+    async with interaction.client.slots.hold(len(files)):
         data = {name: await read(interaction, file, name) for name, file in files.items()}
-        return await interaction.client.service.submissions.submit(requester, _spec(given, data))
+        return await interaction.client.service.submissions.submit(requester, spec_of(given, data))
 
 
-def _spec(given: Mapping[str, Any], data: Mapping[str, bytes]) -> JobSpec:
+def spec_of(given: Mapping[str, Any], data: Mapping[str, bytes]) -> JobSpec:
     """A job spec from the typed options and the bytes of the attachments."""
     image_prompt = data.get("image_prompt")
     return JobSpec(

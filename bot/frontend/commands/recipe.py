@@ -39,7 +39,7 @@ async def again(interaction: Interaction, file: discord.Attachment, new_seed: bo
     """Submit a job from the recipe in a file."""
 
     async def order(requester: Requester) -> SubmittedJob:
-        async with interaction.client.room.hold(1):
+        async with interaction.client.slots.hold(1):
             data = await read(interaction, file, "file")
             return await interaction.client.service.submissions.again_from_file(requester, data, new_seed=new_seed)
 
@@ -91,12 +91,18 @@ class LikeForm(Form):
         """Submit the job."""
 
         async def order(requester: Requester) -> SubmittedJob:
-            async with interaction.client.room.hold(1):
+            async with interaction.client.slots.hold(1):
                 data = await self.held.read(interaction, "picture")
                 private = self.held.job is not None and self.held.job.private
-                spec = JobSpec(prompt=self.prompt.value, init_image=data, private=private)
-                if self.use.values[0] == "prompt":
-                    spec = replace(spec, init_image=None, image_prompts=(ImageInput(data=data),))
+                spec = spec_of(data, self.prompt.value, self.use.values[0], private)
                 return await interaction.client.service.submissions.submit(requester, spec)
 
         await take_on(interaction, order)
+
+
+def spec_of(picture: bytes, prompt: str, use: str, private: bool) -> JobSpec:
+    """A job spec from the modal and the bytes of the picture; `use` is "init" or "prompt"."""
+    spec = JobSpec(prompt=prompt, init_image=picture, private=private)
+    if use == "prompt":
+        return replace(spec, init_image=None, image_prompts=(ImageInput(data=picture),))
+    return spec

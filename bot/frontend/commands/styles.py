@@ -1,4 +1,4 @@
-"""/styles: named pieces of prompt; visible to all, added and removed by a server's admins. Event loop."""
+"""/styles: named prompt snippets; visible to all, added and removed by a server's admins. Event loop."""
 
 from __future__ import annotations
 

@@ -52,10 +52,10 @@ class ReportForm(Form):
             requester_of(interaction), self.job_id, self.number, reason, self.details.value
         )
         await reply(interaction, say("report_thanks", interaction.locale.value))
-        await _tell(interaction.client, report)
+        await _post(interaction.client, report)
 
 
-async def _tell(app: App, report: Report) -> None:
+async def _post(app: App, report: Report) -> None:
     """Send the report to the server's report channel, if one is set."""
     if report.channel_id is None:
         return

@@ -152,7 +152,7 @@ def duration(seconds: float, locale: str) -> str:
 
 
 def when(at: float | None) -> str | None:
-    """A Discord timestamp that counts down by itself, rounded to five seconds."""
+    """A Discord timestamp that clients show as a countdown, rounded to five seconds."""
     return None if at is None else f"<t:{5 * round(at / 5)}:R>"
 
 
@@ -162,7 +162,7 @@ def _status(view: JobView) -> str:
     if job.state is JobState.QUEUED:
         return _waiting(view, user)
     if job.state is JobState.RUNNING:
-        return _painting(view, user)
+        return _running(view, user)
     if job.state in (JobState.CANCELLED, JobState.FAILED):
         reason = said_plainly(job.reason, locale) if job.reason is not None else ""
         return say(f"state_{job.state.value}", locale, user=user, reason=reason)
@@ -180,7 +180,7 @@ def _waiting(view: JobView, user: str) -> str:
     return say(key, locale, user=user, place=place.place, of=place.of, due=due or "")
 
 
-def _painting(view: JobView, user: str) -> str:
+def _running(view: JobView, user: str) -> str:
     locale, progress = view.job.locale, view.progress
     if view.paused:
         return say("state_interrupted", locale, user=user)

@@ -47,7 +47,7 @@ class MessageSender:
         """Show progress; False if the message was deleted and there is nothing to edit."""
         job = await self._placed(job)
         if job.message_id is None:
-            await self._noted(job, await self._send(job, shown, nonce=f"{job.nonce}-q"))
+            await self._record_message(job, await self._send(job, shown, nonce=f"{job.nonce}-q"))
             return True
         edited, error = await self._edit(job, shown, token)
         if edited or error is None:
@@ -68,7 +68,7 @@ class MessageSender:
             if error is not None and fault_of(error) is Fault.PASSING:
                 raise error
         if job.state is JobState.FAILED:
-            await self._noted(job, await self._send(job, shown, nonce=job.nonce))
+            await self._record_message(job, await self._send(job, shown, nonce=job.nonce))
         elif error is not None:
             raise error
 
@@ -140,7 +140,7 @@ class MessageSender:
         job = await self._placed(delivery.job)
         if job.message_id is not None and await self._edited(job, shown, token):
             return job.message_id
-        if delivery.repeated and (found := await self._earlier(job, job.painted_at)) is not None:
+        if delivery.repeated and (found := await self._find_earlier(job, job.painted_at)) is not None:
             job = replace(job, message_id=found)
             if await self._edited(job, shown, token=None):
                 return found
@@ -193,19 +193,19 @@ class MessageSender:
         )
         return sent.id
 
-    async def _noted(self, job: Job, message_id: int) -> None:
+    async def _record_message(self, job: Job, message_id: int) -> None:
         """Store the message id of a job; if the job has just been deleted, remove the message too."""
         if not await self._app.service.set_message(job.id, job.channel_id, message_id):
             await remove_message(self._app, replace(job, message_id=message_id))
 
     async def _placed(self, job: Job) -> Job:
         """The job with its message id, which was not stored if the process ended just after the answer."""
-        if job.message_id is not None or (found := await self._earlier(job, job.created_at)) is None:
+        if job.message_id is not None or (found := await self._find_earlier(job, job.created_at)) is None:
             return job
         await self._app.service.set_message(job.id, job.channel_id, found)
         return replace(job, message_id=found)
 
-    async def _earlier(self, job: Job, since: float | None) -> int | None:
+    async def _find_earlier(self, job: Job, since: float | None) -> int | None:
         """The message with this job's buttons that an earlier attempt sent, if the channel can be searched."""
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         after = datetime.fromtimestamp((since or time.time()) - SKEW_S, UTC)

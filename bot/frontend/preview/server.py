@@ -10,10 +10,11 @@ import asyncio
 import contextvars
 import logging
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import discord
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 TICK_S = 0.25
 SETTLE_S = 60.0
 """Time limit of a person's action before the page reports that the bot does not answer."""
+LAST = datetime(2080, 1, 1, tzinfo=UTC)
 GUILD_ID = 1_000_000_000_000_000_001
 """Constant, so that the server's gallery and settings persist."""
 T = TypeVar("T")
@@ -90,8 +92,9 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
     client.forgetful_discord, client.fetch = True, lambda address: client.http.get_from_cdn(address)
     env = waits.env = simcord.Env(client, check_errors=False, settle_timeout=SETTLE_S)
     # Ids derive from the simulated time, which starts afresh: they are the same at every start.
-    channel, viewers = _furnish(env)
-    env.backend.clock.advance(_behind_s(env))
+    channel, viewers = _set_up(env)
+    real = RealTime(env)
+    env.backend.clock.advance(real.behind_s())
     try:
         await env.start()
         with env.time_context():
@@ -101,7 +104,7 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
                 turn = act_in_turn(page)
                 tasks = [
                     asyncio.create_task(work, context=contextvars.Context())
-                    for work in (_tick(env), _publish(channel, page, turn))
+                    for work in (_tick(env, real), _publish(channel, page, turn))
                 ]
                 try:
                     yield Scene(env, channel, page)
@@ -115,7 +118,7 @@ async def staged(client: Reverie, waits: Waits, port: int) -> AsyncIterator[Scen
         await env.shutdown()
 
 
-def _furnish(env: simcord.Env) -> tuple[simcord.ChannelHandle, list[simcord.MemberActor]]:
+def _set_up(env: simcord.Env) -> tuple[simcord.ChannelHandle, list[simcord.MemberActor]]:
     env.backend.edit_bot_profile("Reverie")
     guild = env.create_guild("Reverie", id=GUILD_ID)
     channel = guild.create_text_channel("pictures")
@@ -125,10 +128,10 @@ def _furnish(env: simcord.Env) -> tuple[simcord.ChannelHandle, list[simcord.Memb
     return channel, [member, admin]
 
 
-async def _tick(env: simcord.Env) -> None:
+async def _tick(env: simcord.Env, real: RealTime) -> None:
     """Keep the simulated clock in step with the real one."""
     while True:
-        env.backend.advance_clock(max(0.0, _behind_s(env)))
+        env.backend.advance_clock(real.behind_s())
         await asyncio.sleep(TICK_S)
 
 
@@ -153,6 +156,18 @@ async def _result(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-def _behind_s(env: simcord.Env) -> float:
-    """Seconds by which the simulated clock is behind the real one."""
-    return (datetime.now(UTC) - env.now()).total_seconds()
+class RealTime:
+    """The time that the simulated clock follows: this machine's, counted on from the start.
+
+    Ids derive from the simulated time, and those before Discord's first year or after LAST are no ids that a database
+    can hold. So a clock that is wrong by years is not believed at the start.
+    """
+
+    def __init__(self, env: simcord.Env) -> None:
+        self._env, self._began_s = env, time.monotonic()
+        self._start = max(env.now(), min(datetime.now(UTC), LAST))
+
+    def behind_s(self) -> float:
+        """Seconds by which the simulated clock is behind."""
+        now = self._start + timedelta(seconds=time.monotonic() - self._began_s)
+        return max(0.0, (now - self._env.now()).total_seconds())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from generator.images.tensors import read_image
 from generator.models.drawings import foreground, mean_colour
-from generator.models.sketch import Pose, Sketcher
+from generator.models.model_set import Models
+from generator.models.sketch import Pose
 from generator.models.wording import carried, drawing_of_style, nearest_colour, without_style
 from generator.optimisation.schedule import Schedule
+from generator.prompts import Scene
 from generator.request import GenerationRequest
 
 
@@ -20,7 +23,7 @@ class Composition:
     pose: Pose
 
 
-def composition_of(request: GenerationRequest, sketcher: Sketcher, scene: int | None = None) -> Composition:
+def composition_of(request: GenerationRequest, models: Models, scene: int | None = None) -> Composition:
     """Words and pose of a request's scene, by default its last.
 
     Raises:
@@ -29,13 +32,13 @@ def composition_of(request: GenerationRequest, sketcher: Sketcher, scene: int | 
     if scene is None:
         steps = request.stopped_at or request.settings.steps
         scene = Schedule(request.settings, 1, max(1, len(request.scenes))).scene(steps - 1)
-    pieces = _pieces(request, scene)
+    pieces = _pieces(models.read(request).scenes, scene)
     own = without_style(pieces)
     if scene > 0:
-        before = composition_of(request, sketcher, scene - 1)
+        before = composition_of(request, models, scene - 1)
         pose = before.pose
     elif request.parent is not None:
-        before = composition_of(request.parent, sketcher)
+        before = composition_of(request.parent, models)
         pose = before.pose
         if request.settings.variation:
             pose = pose.varied(request.settings.variation, request.settings.seed)
@@ -47,15 +50,15 @@ def composition_of(request: GenerationRequest, sketcher: Sketcher, scene: int | 
     styled = drawing_of_style(" ".join(pieces))
     if styled is not None:
         pose = replace(pose, drawing=styled)
-    things = sketcher.read(own)
+    things = () if models.prior is None else models.prior.sketcher.read(own)
     # In a story each scene's things have their own colours.
     thing = things[0].words if len(things) == 1 and scene == 0 else ""
     return Composition(carried(own, before.words, thing), pose)
 
 
-def _pieces(request: GenerationRequest, scene: int) -> list[str]:
+def _pieces(scenes: Sequence[Scene], scene: int) -> list[str]:
     """Texts of a scene's prompts with a positive weight."""
-    return [prompt.text for prompt in request.scenes[scene].prompts if prompt.weight > 0] if request.scenes else []
+    return [prompt.text for prompt in scenes[scene].prompts if prompt.weight > 0] if scenes else []
 
 
 def ground_picture(request: GenerationRequest) -> bytes | None:

@@ -6,19 +6,19 @@ nerdyrodent/VQGAN-CLIP; the fractal is a sum of octaves of value noise (Perlin, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
-from generator.messages import Message
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
-from generator.optimisation.starts.painter import NEEDS_WORDS, Painter
+from generator.optimisation.request_warnings import prior_for
+from generator.optimisation.starts.painter import Painter
 from generator.optimisation.targets import Targets
+from generator.prompts import Scene
 from generator.request import GenerationRequest
 from generator.settings import Size
 
@@ -35,8 +35,11 @@ def start_latent(
     targets: Targets,
     parent_latent: Tensor | None,
     generator: torch.Generator,
+    scenes: Sequence[Scene] | None = None,
 ) -> Tensor:
     """Create the first latent `[1, C, h, w]` for a picture of `size`, a multiple of the model's factor.
+
+    `scenes`: those of the request with the texts to read; by default the typed ones.
 
     Raises:
         InvalidRequest: if the models or the prompt do not support the start.
@@ -46,7 +49,7 @@ def start_latent(
     if painter is not None and (start == "prior" or (start == "init" and not request.settings.variation)):
         return painter.first(size, targets)
     if start == "prior":
-        return _proposed(request, models, size, targets, generator)
+        return _best_proposal(request, models, size, targets, generator, request.scenes if scenes is None else scenes)
     if start == "parent" and parent_latent is not None:
         latent = at_size(vqgan, parent_latent.to(models.device), size)
         if painter is not None and request.parent is not None and _changes(request, request.parent):
@@ -57,7 +60,7 @@ def start_latent(
         return _varied(vqgan, latent, request.settings.variation, generator)
     if start == "random":
         return _random_codes(vqgan, size.height // vqgan.factor, size.width // vqgan.factor, generator)
-    return vqgan.encode(_PAINTERS[start](size, generator))
+    return vqgan.encode(_PATTERNS[start](size, generator))
 
 
 @torch.no_grad()
@@ -128,27 +131,26 @@ def _varied(vqgan: VQGAN, latent: Tensor, share: float, generator: torch.Generat
     return latent.lerp(_random_codes(vqgan, latent.shape[2], latent.shape[3], generator), share)
 
 
-def _proposed(
-    request: GenerationRequest, models: Models, size: Size, targets: Targets, generator: torch.Generator
+def _best_proposal(
+    request: GenerationRequest,
+    models: Models,
+    size: Size,
+    targets: Targets,
+    generator: torch.Generator,
+    scenes: Sequence[Scene],
 ) -> Tensor:
     """Choose the best of the prior's proposals, as scored by the perceptors.
 
     The prior gets all positively weighted words of the first scene, as the first perceptor reads them; all prompts
     count when the proposals are scored.
     """
-    if models.prior is None:
-        text = "The models {models} have no prior; choose another start, such as 'random'."
-        raise InvalidRequest(Message(text, models=repr(models.name)), "start")
-    prompts = request.scenes[0].prompts if request.scenes else ()
-    words = " ".join(prompt.text for prompt in prompts if prompt.weight > 0)
-    if not words:
-        raise InvalidRequest(Message(NEEDS_WORDS), "start")
+    prior, words = prior_for(models, scenes)
     alone = targets.vectors[0] if targets.labels == (words,) else None  # these words are already embedded
     features = models.perceptors[0].embed_texts([words]) if alone is None else alone
     places = (size.height // models.vqgan.factor, size.width // models.vqgan.factor)
     if generator.device.type != "cpu":
         generator = torch.Generator().manual_seed(request.settings.seed)  # the prior draws on the CPU
-    codes = models.prior.propose(words, features, request.settings.candidates, places, generator).to(models.device)
+    codes = prior.propose(words, features, request.settings.candidates, places, generator).to(models.device)
     group = max(1, _DECODED_AT_ONCE_PX // (size.width * size.height))
     scores = [targets.scores(_pictures(models.vqgan, some), models.perceptors) for some in torch.split(codes, group)]
     return models.vqgan.lookup(codes[torch.cat(scores).argmax()][None])
@@ -185,7 +187,7 @@ def _fractal(size: Size, generator: torch.Generator) -> Tensor:
     return total / total.amax(dim=(2, 3), keepdim=True)
 
 
-_PAINTERS: Mapping[str, Callable[[Size, torch.Generator], Tensor]] = {
+_PATTERNS: Mapping[str, Callable[[Size, torch.Generator], Tensor]] = {
     "pixels": _pixel_noise,
     "gradient": _gradient,
     "fractal": _fractal,

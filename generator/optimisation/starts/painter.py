@@ -12,9 +12,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
-from generator.messages import Message
 from generator.models.drawings import filled, foreground, paste, trimmed
 from generator.models.model_set import Models
 from generator.models.prior import Prior
@@ -29,7 +27,6 @@ from generator.settings import Size
 _SEEN = 0.1
 _PAPERS = ((255, 255, 255), (250, 244, 232), (226, 240, 252), (252, 232, 238), (230, 246, 228), (240, 236, 250))
 """Red, green and blue of plain grounds: those that the models have learnt."""
-NEEDS_WORDS = "start 'prior' needs words to come near to; add some or choose another start."
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Painter:
         Raises:
             InvalidRequest: without words and pictures, and for a picture that cannot be read.
         """
-        composition = composition_of(self._request, self._prior.sketcher, 0)
+        composition = composition_of(self._request, self._models, 0)
         given = ground_picture(self._request)
         if not self._request.scenes:
             return self._together(size)
@@ -80,8 +77,6 @@ class Painter:
     def _together(self, size: Size) -> Tensor:
         """The things that the image prompts show, cut out and side by side, on the ground of one of them."""
         pictures = [read_image(item.image, size) for item in self._request.image_prompts if item.weight > 0]
-        if not pictures:
-            raise InvalidRequest(Message(NEEDS_WORDS), "start")
         shown = [(picture[0], foreground(picture[0])) for picture in pictures]
         things = [(picture, mask) for picture, mask in shown if mask is not None]
         bare = [picture for picture, mask in shown if mask is None]
@@ -96,8 +91,7 @@ class Painter:
 
     def child(self, parent: GenerationRequest, latent: Tensor, size: Size, targets: Targets) -> Tensor:
         """A varied, remixed or larger picture; `latent` is its parent's, at the new size."""
-        sketcher = self._prior.sketcher
-        new, old = composition_of(self._request, sketcher, 0), composition_of(parent, sketcher)
+        new, old = composition_of(self._request, self._models, 0), composition_of(parent, self._models)
         if new == old and self._request.prompt == parent.prompt:
             return self._redrawn(old, latent, size) if is_posed(parent) else latent
         anew = self._request.settings.variation >= 0.67
@@ -117,7 +111,7 @@ class Painter:
 
     def scene(self, number: int, latent: Tensor, size: Size, targets: Targets) -> Tensor:
         """A later scene of the story, remixed from the latent of the scene before it."""
-        new, old = (composition_of(self._request, self._prior.sketcher, at) for at in (number, number - 1))
+        new, old = (composition_of(self._request, self._models, at) for at in (number, number - 1))
         return self._on_ground(new, old, latent, size, targets, False)
 
     def _on_ground(

@@ -148,7 +148,7 @@ async def test_after_the_token_died_the_bot_edits_its_own_message(live: ClientOn
     assert not live.fake.sent("POST", f"/channels/{live.channel.id}/messages")
 
 
-async def test_where_the_message_is_gone_a_new_one_comes(live: ClientOnLoopback) -> None:
+async def test_a_missing_message_is_replaced(live: ClientOnLoopback) -> None:
     await begin(live)
     live.channel.visible()[0].deleted = True
     live.engine.open.set()
@@ -174,7 +174,7 @@ async def test_a_channel_that_is_closed_is_tried_again_until_it_is_open(live: Cl
 
     await live.until(waits)
     queue = await (await live.fake.type_command(live.channel, live.admin, "queue")).answered()
-    assert "waits until the bot may write" in queue.text
+    assert "waiting for permission to post" in queue.text
     for fault in faults:
         live.fake.faults.remove(fault)
     await live.ended()

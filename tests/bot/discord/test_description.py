@@ -50,7 +50,7 @@ def test_two_buttons_with_the_same_id_are_found() -> None:
     assert found and "twice" in found[0]
 
 
-def test_what_discord_takes_passes() -> None:
+def test_valid_requests_pass() -> None:
     button = {"type": 2, "style": 1, "label": "x", "custom_id": "one"}
     rows = [{"type": 1, "components": [button]}]
     assert not problems("POST", MESSAGE, MUTE | {"content": "x", "nonce": "reverie-1", "enforce_nonce": True})

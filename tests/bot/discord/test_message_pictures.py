@@ -51,7 +51,7 @@ def held(
 def address(live: ClientOnLoopback, data: bytes) -> str:
     """Address of a file on the fake's own host for files."""
     file = held(live, data)
-    live.fake.desk.uploads[file.id] = file
+    live.fake.interactions.uploads[file.id] = file
     return str(file.payload(live.fake.url, live.channel.id)["url"])
 
 
@@ -87,11 +87,11 @@ async def test_a_deleted_jobs_message_still_holds_its_picture(live: ClientOnLoop
     assert await like(live, message, 2) == (96, 64)
 
 
-async def test_what_is_made_of_a_private_picture_is_private_and_only_its_owner_can(live: ClientOnLoopback) -> None:
+async def test_follow_ups_of_a_private_picture_are_private_and_only_for_its_owner(live: ClientOnLoopback) -> None:
     await live.imagine(size="96x64", private=True)
     await live.ended(1)
     (message,) = live.channel.visible()
-    assert "holds no PNG" in (await live.fake.choose_menu(message, live.admin, LIKE)).text
+    assert "has no PNG" in (await live.fake.choose_menu(message, live.admin, LIKE)).text
     assert await like(live, message, 2) == (96, 64)
     assert (await live.job(2)).private
 
@@ -114,11 +114,11 @@ async def test_the_type_of_a_file_is_read_from_its_bytes(live: ClientOnLoopback,
 async def test_files_that_are_no_pictures_are_refused_with_a_sentence(live: ClientOnLoopback) -> None:
     for name, content_type in (("a.mp4", "video/mp4"), ("a.txt", "text/plain; charset=utf-8")):
         message = live.channel.write(live.ann, attachments=[held(live, png(), name, content_type)])
-        assert "holds no PNG" in await refused(live, message)
+        assert "has no PNG" in await refused(live, message)
     lying = live.channel.write(live.ann, attachments=[held(live, b"<svg/>")])
     form = await live.fake.choose_menu(lying, live.ann, LIKE)
     answer = await live.fake.fill_in(form, prompt="a fox", use=["init"])
-    assert "holds no PNG" in (answer.followups[-1].content if answer.followups else answer.text)
+    assert "has no PNG" in (answer.followups[-1].content if answer.followups else answer.text)
 
 
 @pytest.mark.parametrize("part", ["image", "thumbnail"])
@@ -133,7 +133,7 @@ async def test_a_pasted_link_to_a_file_of_discords(live: ClientOnLoopback, part:
 async def test_a_picture_of_another_host_is_not_fetched(live: ClientOnLoopback, url: str) -> None:
     embeds = [{"type": "image", "image": {"url": url}}]
     message = live.channel.write(live.ann, embeds=embeds, components=[gallery(url)])
-    assert "holds no PNG" in await refused(live, message)
+    assert "has no PNG" in await refused(live, message)
 
 
 def gallery(url: str) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def restore(archive: Path, data: Path) -> None:
 
 
 @pytest.mark.parametrize("stopped", [True, False])
-async def test_a_bot_that_is_moved_goes_on_where_it_stood(machines: Machines, stopped: bool) -> None:
+async def test_a_moved_bot_continues_its_jobs(machines: Machines, stopped: bool) -> None:
     old, archive = machines.another(), machines.folder / "backup.zip"
     await old.start(FAKE_STEP_S="0.05")
     first = await machines.imagine()
@@ -103,7 +103,7 @@ async def test_a_bot_that_is_moved_goes_on_where_it_stood(machines: Machines, st
     new = machines.another()
     restore(archive, new.folder)
     if stopped:
-        assert "Everything that the bot needs is there." in program(new, "doctor")
+        assert "Everything the bot needs is in place." in program(new, "doctor")
     await new.start(FAKE_STEP_S="0")
     await machines.posted(2, 3)
     assert "job running job=2" in new.log

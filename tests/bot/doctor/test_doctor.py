@@ -74,11 +74,11 @@ def test_a_valid_config_file_is_read(tmp_path: Path) -> None:
     ("content", "says"),
     [
         ("limits: {steps: 0}", "limits.steps in the config file must be a whole number from 1 to 5000."),
-        ("colour: red", "There is no key colour"),
+        ("colour: red", "Unknown key colour"),
         ("models: [", "not valid YAML: line 1"),
-        ("- models", "must hold keys and values"),
+        ("- models", "must contain keys and values"),
         ("\0\1\2", "not valid YAML"),
-        (None, "There is no config file"),
+        (None, "does not exist"),
     ],
 )
 def test_a_config_file_that_cannot_be_used_is_named_with_its_fault(
@@ -228,7 +228,7 @@ def test_ones_own_files_are_looked_at_in_place_of_a_set(tmp_path: Path, monkeypa
     (tmp_path / "my.yaml").write_text("model: {}", "utf-8")
     named = {"vqgan": str(tmp_path / "my.ckpt"), "vqgan_config": str(tmp_path / "my.yaml")}
     finding = check_models(Config(**named, perceptors=["RN50"]))
-    assert finding.state is State.FAIL and finding.found == "own-my: not there: RN50.pt"
+    assert finding.state is State.FAIL and finding.found == "own-my: missing files: RN50.pt"
     finding = check_models(Config(vqgan=str(tmp_path / "other.ckpt"), vqgan_config=named["vqgan_config"]))
     assert finding.state is State.FAIL and "other.ckpt' is no file" in finding.found
 
@@ -265,7 +265,7 @@ def test_a_token_file_that_cannot_be_used_is_a_failure(tmp_path: Path, kind: str
     assert "secret" not in finding.found
 
 
-async def test_a_login_tells_the_bots_name() -> None:
+async def test_a_login_returns_the_bots_name() -> None:
     async with FakeDiscord() as fake:
         with pointed_at(fake.url):
             finding = await asyncio.to_thread(check_login, FAKE_TOKEN, True)
@@ -276,7 +276,7 @@ async def test_a_token_that_discord_does_not_take_is_a_failure() -> None:
     async with FakeDiscord() as fake:
         with pointed_at(fake.url):
             finding = await asyncio.to_thread(check_login, TOKEN, True)
-    assert finding.state is State.FAIL and "does not take this token" in finding.found
+    assert finding.state is State.FAIL and "rejected the token" in finding.found
     assert TOKEN not in f"{finding}" and finding.advice
 
 
@@ -285,10 +285,10 @@ async def test_no_network_is_a_failure_with_a_sentence() -> None:
         address = fake.url
     with pointed_at(address):
         finding = await asyncio.to_thread(check_login, TOKEN, True)
-    assert finding.state is State.FAIL and "Discord cannot be reached" in finding.found
+    assert finding.state is State.FAIL and "Cannot reach Discord" in finding.found
 
 
-def test_without_being_asked_to_nobody_logs_in() -> None:
+def test_the_login_is_tested_only_on_request() -> None:
     with pointed_at("http://127.0.0.1:9"):
         assert check_login(TOKEN, False).state is State.OK
         assert check_login(None, True).state is State.OK
@@ -306,7 +306,7 @@ def test_everything_broken_at_once_still_ends_in_a_table(
     monkeypatch.delenv("DISCORD_TOKEN", raising=False)
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
-    assert "3 things keep the bot from working." in out
+    assert "3 problems keep the bot from working." in out
     for part in ("limits.steps", "damaged", "DISCORD_TOKEN_FILE", "torch", "memory"):
         assert part in out
     assert max(map(len, out.splitlines())) <= 120
@@ -319,7 +319,7 @@ def test_a_healthy_machine_ends_with_zero(
     monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
     assert main(["--config", str(ROOT / "config.yaml"), "doctor"]) == 0
     out = capsys.readouterr().out
-    assert "Everything that the bot needs is there." in out and TOKEN not in out
+    assert "Everything the bot needs is in place." in out and TOKEN not in out
 
 
 def test_a_missing_file_of_the_starter_is_named(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_a_missing_file_of_the_starter_is_named(tmp_path: Path) -> None:
         [sys.executable, "-m", "bot", "doctor"], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1, done.stderr
-    assert "clip.safetensors" in done.stdout.replace("\n", "") and "One thing keeps the bot" in done.stdout
+    assert "clip.safetensors" in done.stdout.replace("\n", "") and "One problem keeps the bot" in done.stdout
 
 
 def test_the_table_is_there_in_german_too() -> None:

@@ -1,6 +1,6 @@
-"""The real preview in a process of its own, and a real browser that types and clicks in its page.
+"""The real preview in a separate process, and a real browser that types and clicks in its page.
 
-Used by the tests beside it and by docs/make_screenshots.py. Any one thread; everything blocks.
+Used by the tests in this folder and by docs/make_screenshots.py. Any one thread; everything blocks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError, s
 ROOT = Path(__file__).parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BEGIN_S = 600.0
-PATIENCE_S = 90.0
+TIMEOUT_S = 90.0
 """Time limit for something to appear on the page; jobs run meanwhile."""
 PICTURE = "img.embed-image, .message-media img"
 COMMANDS_S = 10.0
@@ -82,7 +82,7 @@ class PreviewPage:
 
     def __init__(self, browser: Browser, url: str, width_px: int = 1000, height_px: int = 760) -> None:
         self.page: Page = browser.new_page(viewport={"width": width_px, "height": height_px})
-        self.page.set_default_timeout(PATIENCE_S * 1000)
+        self.page.set_default_timeout(TIMEOUT_S * 1000)
         self.page.goto(url)
         self.page.locator("#channel-composer-input").wait_for()
 
@@ -92,7 +92,7 @@ class PreviewPage:
         offered = page.locator('.command-popup [role="option"]').filter(
             has_text=re.compile(rf"/{re.escape(name)}(?![a-z-])")
         )
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + TIMEOUT_S
         while not offered.count() and time.monotonic() < end:
             # The page may redraw during typing, for example when another person's view arrives.
             composer.fill("")
@@ -120,7 +120,7 @@ class PreviewPage:
             found = found.filter(has_text=text)
         return found.last
 
-    def wait(self, *texts: str | re.Pattern[str], timeout_s: float = PATIENCE_S) -> Locator:
+    def wait(self, *texts: str | re.Pattern[str], timeout_s: float = TIMEOUT_S) -> Locator:
         """Return that message, as soon as it appears; otherwise the error lists the messages on the page."""
         message = self.message(*texts)
         try:
@@ -132,7 +132,7 @@ class PreviewPage:
 
     def picture_width(self, message: Locator) -> int:
         """Return the width in pixels of a message's picture, as soon as it is loaded."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + TIMEOUT_S
         while time.monotonic() < end:
             pictures = message.locator(PICTURE)
             if pictures.count() and (width := pictures.first.evaluate("image => image.naturalWidth")):

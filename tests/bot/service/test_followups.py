@@ -48,7 +48,7 @@ def test_again_of_a_child_goes_on_from_the_same_latent() -> None:
 
 
 @pytest.mark.parametrize("kind", [Origin.VARY, Origin.CONTINUE, Origin.REMIX, Origin.UPSCALE])
-def test_the_others_begin_where_the_picture_ended(kind: Origin) -> None:
+def test_other_follow_ups_start_from_the_finished_picture(kind: Origin) -> None:
     made = child(FollowUp(kind=kind, prompt="a sea"))
     assert parent_of(job(), 2, kind) == (5, 2)
     assert count_of(job(count=4), FollowUp(kind=kind)) == 1
@@ -78,7 +78,7 @@ def test_each_changes_what_it_is_named_after() -> None:
         (FollowUp(kind=Origin.CONTINUE, steps=-4), InvalidJobSpec),
     ],
 )
-def test_what_cannot_be_gets_a_sentence(change: FollowUp, kind: type[Refused]) -> None:
+def test_impossible_values_get_a_message(change: FollowUp, kind: type[Refused]) -> None:
     with pytest.raises(kind):
         child(change)
 

@@ -40,12 +40,12 @@ CAPS = Caps(steps=1000, daily=50)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_who_does_not_manage_the_server_changes_nothing(bench: RealService, change: AdminCall) -> None:
+async def test_members_cannot_change_server_settings(bench: RealService, change: AdminCall) -> None:
     with pytest.raises(NotOwner):
         await change(bench.service, requester())
 
 
-async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: RealService) -> None:
+async def test_limits_apply_from_the_next_request_and_can_be_reset(bench: RealService) -> None:
     guilds = bench.service.guilds
     assert (await guilds.set_limit(ADMIN, "steps", 3)).steps == 3
     with pytest.raises(OverLimit, match="3"):
@@ -67,7 +67,7 @@ async def test_a_limit_beyond_the_cap_is_refused_and_nothing_changes(bench: Real
     assert (await bench.service.guilds.limits(GUILD)).steps == 600
 
 
-async def test_a_role_may_have_more_painted_at_once_also_after_a_restart(tmp_path: Path, config: Config) -> None:
+async def test_a_role_can_have_more_running_jobs_also_after_a_restart(tmp_path: Path, config: Config) -> None:
     bench = RealService(tmp_path / "data", config)
     bench.workers = 2
     await bench.start()
@@ -135,7 +135,7 @@ async def test_channels_can_be_opened_and_closed(
     await bench.imagine(who=who)
 
 
-async def test_a_closed_channel_says_where_else(bench: RealService) -> None:
+async def test_a_refusal_in_a_closed_channel_names_the_open_ones(bench: RealService) -> None:
     await bench.service.guilds.set_channel(ADMIN, 999, True)
     with pytest.raises(WrongChannel, match="<#999>"):
         await bench.imagine()
@@ -151,7 +151,7 @@ async def test_styles_are_the_servers_and_the_hosts(bench: RealService) -> None:
     assert (await bench.service.submissions.submit(requester(), spec)).job.prompt == "an apple | blue ink:0.5"
     await words.remove_style(ADMIN, "INK")
     assert (await words.style(GUILD, "ink")).text == "black ink"
-    with pytest.raises(NotFound, match="is the host's and stays"):
+    with pytest.raises(NotFound, match="belongs to the host of this bot"):
         await words.remove_style(ADMIN, "ink")
     with pytest.raises(NotFound):
         await bench.service.submissions.submit(requester(), JobSpec(prompt="an apple", style="nothing"))

@@ -81,7 +81,7 @@ async def test_a_report_is_written_down_once_for_each_person(bench: RealService)
     assert [item["reason"] for item in facts["reports"]] == ["adult"]
 
 
-async def test_an_export_holds_all_that_is_kept_of_a_person_and_of_nobody_else(bench: RealService) -> None:
+async def test_an_export_has_all_data_of_one_person_only(bench: RealService) -> None:
     mine = await posted(bench)
     elsewhere = await posted(bench, who=requester(guild_id=7))
     await posted(bench, who=requester(BEN))
@@ -163,7 +163,7 @@ async def test_the_host_sees_how_the_bot_is(bench: RealService) -> None:
     await bench.imagine()
     status = await bench.service.host.status(HOST)
     assert (status.running, status.queued, status.posting, status.guilds_waiting) == (1, 1, 0, 1)
-    assert (status.worker, status.models, status.painter_deaths) == ("a fake", "starter", 0)
+    assert (status.worker, status.models, status.worker_deaths) == ("a fake", "starter", 0)
     assert status.data_bytes > 0
     assert status.free_bytes > 0
 
@@ -177,9 +177,7 @@ async def test_the_host_can_close_the_door_and_open_it_again(bench: RealService)
     await bench.imagine()
 
 
-async def test_the_hosts_styles_are_read_again_and_kept_where_the_file_is_broken(
-    bench: RealService, tmp_path: Path
-) -> None:
+async def test_the_hosts_styles_are_reloaded_and_kept_if_the_file_is_broken(bench: RealService, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("styles: {ink: black ink}")
     assert await bench.service.host.reload_styles(HOST, path) == 1

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.errors import NotFound
 from bot.service.prompt_rules import first_hit, tidy
+from tests.bot.real_service import GUILD, RealService
 
 
 @pytest.mark.parametrize(
@@ -107,3 +109,34 @@ def test_nearest_places_find_what_a_search_of_all_places_finds(rule: str, text: 
 def test_no_rule_of_an_admin_makes_the_search_endless(rule: str, text: str) -> None:
     # A search with backtracking would not return before the run is given up.
     assert first_hit([rule], text) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nigth", "There is no style “nigth”. Did you mean “Night”? This server has: Night, oil, sketch."),
+        ("zzz", "There is no style “zzz”. This server has: Night, oil, sketch."),
+    ],
+)
+async def test_a_style_that_does_not_exist_names_the_nearest_and_the_list(
+    name: str, said: str, bench: RealService
+) -> None:
+    words = bench.service.words
+    words.host_styles = {"Night": "at night", "sketch": "pencil", "oil": "oil on canvas"}
+    with pytest.raises(NotFound) as caught:
+        await words.style(GUILD, name)
+    assert str(caught.value) == said
+    assert "oil, sketch" in caught.value.sentence.said("de")
+
+
+async def test_a_list_of_many_styles_is_cut_short(bench: RealService) -> None:
+    bench.service.words.host_styles = {f"style number {number:03}": "x" for number in range(90)}
+    with pytest.raises(NotFound) as caught:
+        await bench.service.words.style(GUILD, "zzz")
+    assert len(str(caught.value)) < 1_000 and str(caught.value).endswith(", ….")
+
+
+async def test_without_any_style_only_that_is_said(bench: RealService) -> None:
+    bench.service.words.host_styles = {}
+    with pytest.raises(NotFound, match=r"^There is no style “zzz”\.$"):
+        await bench.service.words.style(GUILD, "zzz")

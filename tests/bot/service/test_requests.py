@@ -38,7 +38,7 @@ def refused(asked: JobSpec, limits: Limits | None = None) -> Refused:
     return caught.value
 
 
-def test_what_is_left_out_comes_from_the_defaults_and_the_seed_from_chance() -> None:
+def test_omitted_options_use_the_defaults_and_a_random_seed() -> None:
     requests = [built(spec()) for _ in range(2)]
     assert requests[0].settings.size == Size(128, 128)
     assert (requests[0].settings.steps, requests[0].models) == (20, "tiny")
@@ -54,6 +54,34 @@ def test_defaults_give_way_to_the_servers_limits() -> None:
     base = Settings(size="512x256", steps=300, cutouts=32)
     settings = built(spec(), Limits(size_px=128, steps=50, cutouts=16), settings=base).settings
     assert (settings.size, settings.steps, settings.cutouts) == (Size(128, 64), 50, 16)
+
+
+@pytest.mark.parametrize(
+    ("settings", "bounds"),
+    [
+        ({"size": "99999"}, "each from 32 to 640,"),
+        ({"size": "0"}, "each from 32 to 640,"),
+        ({"steps": "99999"}, "from 1 to 50."),
+        ({"cutouts": 0}, "from 1 to 16."),
+        ({"learning_rate": 9.0}, "from 0.0001 to 2.0."),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_the_bounds_of_this_server(
+    settings: dict[str, object], bounds: str
+) -> None:
+    assert bounds in str(refused(spec(settings=settings), Limits(size_px=640, steps=50, cutouts=16)))
+
+
+def test_a_default_start_that_needs_words_gives_way_where_there_are_none() -> None:
+    base, starts = BASE.merged({"start": "prior"}), {"random": {"steps": 80}}
+    seen = (ImageInput(data=picture()),)
+    for prompt in ("", "fog:-1", "fog:-1 ^ a castle"):
+        made = built(spec(prompt, image_prompts=seen), settings=base, starts=starts).settings
+        assert (made.start, made.steps) == ("random", 80), prompt
+    for prompt in ("a castle", "a castle ^ fog:-1"):
+        assert built(spec(prompt, image_prompts=seen), settings=base, starts=starts).settings.start == "prior", prompt
+    asked = spec("", image_prompts=seen, settings={"start": "prior"})
+    assert built(asked, settings=base).settings.start == "prior", "what was asked for is left to the models' check"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +115,7 @@ def test_every_option_out_of_range_gets_a_sentence_that_names_it(settings: dict[
 
 
 @pytest.mark.parametrize("settings", [{"steps": 601}, {"size": "1000x100"}, {"size": "100x1000"}, {"cutouts": 65}])
-def test_what_the_server_does_not_allow_is_refused(settings: dict[str, object]) -> None:
+def test_requests_over_the_servers_limits_are_refused(settings: dict[str, object]) -> None:
     assert isinstance(refused(spec(settings=settings)), OverLimit)
 
 
@@ -103,7 +131,7 @@ def test_a_server_can_allow_fewer_pictures_at_a_time() -> None:
 @pytest.mark.parametrize(
     ("settings", "steps"), [({}, 20), ({"start": "random"}, 80), ({"start": "random", "steps": "7"}, 7)]
 )
-def test_a_start_has_settings_of_its_own(settings: dict[str, object], steps: int) -> None:
+def test_each_start_has_its_own_settings(settings: dict[str, object], steps: int) -> None:
     base = BASE.merged({"start": "prior"})
     assert built(spec(settings=settings), settings=base, starts={"random": {"steps": 80}}).settings.steps == steps
 
@@ -168,7 +196,7 @@ def test_style_and_negative_are_put_to_each_scene(prompt: str, style: str, negat
     assert compose(prompt, style, negative) == whole
 
 
-def test_what_to_keep_away_from_pushes_whatever_stands_in_it() -> None:
+def test_a_negative_prompt_pushes_away() -> None:
     request = built(spec(negative="10:30 | x:2:0.4 | a\\|b"))
     assert [prompt.weight for prompt in request.scenes[0].prompts] == [1.0, -0.5, -0.5, -0.5]
 
@@ -180,7 +208,7 @@ def test_a_plain_prompt_needs_no_explanation_and_weights_get_one() -> None:
     assert "castle" in said[1]
     assert "75 %" in said[1]
     assert "away" in said[2]
-    assert "nothing" in said[4]
+    assert "no effect" in said[4]
 
 
 def test_a_long_story_is_explained_in_few_lines() -> None:
@@ -200,7 +228,7 @@ def test_all_that_a_request_and_its_parents_say_is_looked_at() -> None:
     assert texts_of(child) == ["fog", "a castle ^ a sea:2", "a castle | a sea"]
 
 
-def test_a_wish_is_looked_at_as_typed_with_its_style_and_as_it_is_read() -> None:
+def test_the_blocklist_checks_the_prompt_as_typed_with_its_style_and_as_parsed() -> None:
     texts = texts_of_spec(spec("a castle:2 ^ a sea", negative="fog"), "ink")
     assert texts == [
         "a castle:2 ^ a sea",
@@ -211,7 +239,7 @@ def test_a_wish_is_looked_at_as_typed_with_its_style_and_as_it_is_read() -> None
 
 
 @pytest.mark.parametrize("prompt", ["a castle", "a castle:2 | fog:-1 ^ a sea", "```a\\:b```", " a  castle "])
-def test_a_wish_says_no_less_than_its_request(prompt: str) -> None:
+def test_the_texts_of_a_job_spec_include_those_of_its_request(prompt: str) -> None:
     asked = spec(prompt, negative="text | 10:30")
     assert set(texts_of(built(asked, style="ink"))) <= set(texts_of_spec(asked, "ink"))
 

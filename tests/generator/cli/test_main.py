@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from generator import load_models
 from generator.cli import main as cli
 from generator.images import metadata
 from generator.models.model_set import Models
@@ -56,7 +57,7 @@ def test_a_prompt_becomes_a_picture_and_again_gives_the_same_bytes(
     assert recipe_of("apple.png").items() >= {"prompt": "a red apple", "seed": 7, "steps": 4, "size": "32x32"}.items()
 
 
-def test_again_computes_by_as_many_threads_as_then(run: Run, paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_again_uses_the_recorded_number_of_threads(run: Run, paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(before + 2)
     try:
@@ -86,7 +87,7 @@ def test_without_a_name_the_file_is_named_by_the_prompt_and_nothing_is_overwritt
     assert sorted(path.name for path in Path().iterdir()) == ["a-red-apple-2.png", "a-red-apple.png"]
 
 
-def test_without_a_seed_one_is_drawn_and_told(paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_seed_one_is_drawn_and_shown(paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
     seeds = set()
     for name in ("a.png", "b.png"):
         paint("a red apple", "-o", name)
@@ -132,7 +133,7 @@ class Script(StringIO):
         return len(text)
 
 
-def test_previews_grow_in_the_file_itself(paint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previews_overwrite_the_file_itself(paint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, recipes = [], []
 
     def look(line: dict[str, object]) -> None:
@@ -165,10 +166,10 @@ def test_a_format_without_a_name_and_again_beside_the_first(paint: Run, run: Run
 def test_a_timelapse_is_saved_on_request(paint: Run) -> None:
     assert paint("a red apple", "-o", "a.png", "--timelapse") == 0
     assert paint("a red apple", "-o", "b.png", "--timelapse", "film.mp4") == 0
-    film = Path("a-timelapse.webp").read_bytes()
-    with Image.open(BytesIO(film)) as image:
+    timelapse = Path("a-timelapse.webp").read_bytes()
+    with Image.open(BytesIO(timelapse)) as image:
         assert image.n_frames > 1
-    assert read_recipe(film).request.prompt == "a red apple"
+    assert read_recipe(timelapse).request.prompt == "a red apple"
     assert Path("film.mp4").read_bytes()[4:8] == b"ftyp"
 
 
@@ -229,14 +230,12 @@ def test_every_setting_has_a_flag_with_its_range(capsys: pytest.CaptureFixture[s
         assert flag in text
 
 
-def test_what_the_models_do_not_know_is_told(paint: Run, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_words_are_reported(paint: Run, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert paint("a " + "very " * 90 + "red apple", "-o", "a.png", "--quiet") == 0
     assert capsys.readouterr().err.startswith("Warning: CLIP reads 77 tokens of a prompt")
 
 
-def test_other_model_files_are_told_when_painting_again(
-    paint: Run, models: Models, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_again_warns_about_other_model_files(paint: Run, models: Models, capsys: pytest.CaptureFixture[str]) -> None:
     changed = [replace(models, files={"vqgan.safetensors": digest * 64}) for digest in "01"]
     arguments = ("a red apple", "-o", "a.png", *QUICK)
     assert cli.main(arguments, load=lambda name, device: changed[0]) == 0
@@ -276,6 +275,53 @@ def test_ctrl_c_saves_the_picture_so_far_which_can_be_made_again_and_gone_on_wit
     assert Path("resumed.png").read_bytes() == Path("whole.png").read_bytes()
 
 
+def test_a_resumed_picture_replaces_the_one_beside_its_snapshot(
+    run: Run, paint: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("out").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", Script(lambda _: os.kill(os.getpid(), signal.SIGINT)))
+        assert paint("a red apple", "-o", "out/apple.webp", "--json", "--preview-every", "1") == 130
+    capsys.readouterr()
+    assert run("--resume", "out/apple.dream") == 0
+    assert capsys.readouterr().out.startswith("The picture is in out/apple.webp (seed ")
+    assert recipe_of("out/apple.webp")["stopped_at"] is None
+    assert sorted(path.name for path in Path("out").iterdir()) == ["apple.dream", "apple.webp"]
+
+
+def test_a_folder_gets_pictures_named_by_their_prompts(paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
+    for name in ("a-red-apple.png", "a-red-apple-2.png"):
+        assert paint("a red apple", "-o", "out/", "--seed", "7") == 0
+        assert capsys.readouterr().out == f"The picture is in out/{name} (seed 7).\n"
+
+
+def test_the_help_shows_the_defaults_that_will_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "default: 256x256, with other models 512x512" in text
+    assert "default: 16 (60 with start random, pixels, gradient, fractal; 40 with start init), with other" in text
+    assert "default: prior, with other models random" in text
+    for name, value in load_models("starter", "cpu").defaults.items():
+        shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+        assert f"default: {shown}" in text, name
+
+
+def test_a_line_is_printed_before_the_models_are_loaded(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "generator", "a red apple", "--steps", "1", "-o", str(tmp_path / "a.png")],
+        cwd=Path(__file__).parents[3],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.kill()
+    assert first == "Loading the models starter.\n"
+
+
 def test_a_second_ctrl_c_stops_at_once(
     paint: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,7 +353,7 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(run: Run, capsys: pytest.Ca
         (("a", "-o", "a.bmp"), "'a.bmp' names no format; end it in .png, .jpg or .webp, or give --format."),
         (("a", "-o", "a.png", "--format", "webp"), "'a.png' asks for png and --format for webp."),
         (("a", "-o", "missing/a.png"), "'missing/a.png' cannot be written: its folder is not there."),
-        (("a", "-o", "folder.png"), "'folder.png' cannot be written: it is a folder."),
+        (("a", "-o", "nothing/"), "Argument -o/--output: the folder 'nothing/' is not there; make it first"),
         (("a", "-o", "b" * 300 + ".png"), "cannot be written: its name is too long."),
         (("a", "-o", "a\0.png"), "cannot be written: its name holds a zero byte."),
         (("--timelapse", "a red apple"), "put the prompt before --timelapse."),

@@ -222,7 +222,7 @@ def trial_error(capability: tuple[int, int], tolerance: float = kernels._TRIAL_T
         patch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
         patch.setattr(kernels, "_TRIAL_TOLERANCE", tolerance)
         try:
-            kernels._try_on(torch.device("cpu"))
+            kernels._run_trial(torch.device("cpu"))
         except RuntimeError as exc:
             return str(exc)
     return ""

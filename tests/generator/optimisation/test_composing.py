@@ -30,8 +30,7 @@ def child_of(parent: GenerationRequest, prompt: str = "", **values: object) -> G
 
 
 def words(models: Models, made: GenerationRequest) -> str:
-    assert models.prior is not None
-    return composition_of(made, models.prior.sketcher).words
+    return composition_of(made, models).words
 
 
 def pixels(dream: Dream) -> torch.Tensor:
@@ -48,10 +47,8 @@ def test_words_and_pose_follow_from_the_recipe(starter: Models) -> None:
     story = request(starter, "a blue cat ^ a dog at night ^ a red fox", steps=3)
     assert words(starter, story) == "a red fox at night"
     assert words(starter, replace(story, stopped_at=2)) == "a blue dog at night"
-    assert starter.prior is not None
-    compose = starter.prior.sketcher
-    assert composition_of(remixed, compose).pose == composition_of(first, compose).pose
-    assert composition_of(child_of(first, variation=0.4), compose).pose != composition_of(first, compose).pose
+    assert composition_of(remixed, starter).pose == composition_of(first, starter).pose
+    assert composition_of(child_of(first, variation=0.4), starter).pose != composition_of(first, starter).pose
 
 
 @pytest.mark.parametrize(("prompt", "changes"), [("", {"variation": 0.4}), ("a dog", {}), ("", {"size": "256x256"})])

@@ -13,10 +13,16 @@ from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
 from generator.models.clip import Perceptor
 from generator.models.model_set import Models
+from generator.models.reading import ReadPrompts
 from generator.optimisation.targets import embed_views, targets_of, warnings_of
+from generator.prompts import parse_story
 from generator.request import GenerationRequest, ImagePrompt
 
 Make = Callable[..., GenerationRequest]
+
+
+def typed(prompt: str) -> ReadPrompts:
+    return ReadPrompts(parse_story(prompt))
 
 
 def test_texts_and_pictures_pull_together_with_shares_of_the_sum(
@@ -72,13 +78,13 @@ def test_words_that_no_picture_taught_are_named(make_clip: Callable[..., CLIP], 
     ids = torch.unique(clip.tokenize(["a red apple"]))
     state = {**state, "token_embedding.weight": state["token_embedding.weight"][ids], "vocabulary": ids}
     perceptor = Perceptor.from_state("x", state)
-    (warning,) = warnings_of(make_request("a red zeppelin | zeppelin, apple:-1"), (perceptor,))[:1]
+    (warning,) = warnings_of(typed("a red zeppelin | zeppelin, apple:-1"), (perceptor,))[:1]
     assert "“zeppelin”" in warning
     assert "apple" not in warning
-    assert warnings_of(make_request("a red apple"), (perceptor,)) == ()
+    assert warnings_of(typed("a red apple"), (perceptor,)) == ()
 
 
 def test_a_long_end_is_shown_in_short(models: Models, make_request: Make) -> None:
-    (warning,) = warnings_of(make_request("apple " * 300), models.perceptors)
+    (warning,) = warnings_of(typed("apple " * 300), models.perceptors)
     assert len(warning) < 250
     assert warning.endswith("…”.")

@@ -54,14 +54,22 @@ def test_a_cpu_that_multiplies_bfloat16_gets_it() -> None:
 
 
 def test_a_person_may_choose_the_format_and_not_a_strange_one() -> None:
-    assert choose_precision("fp16", CPU) is Precision.FP16
+    assert choose_precision("bf16", CPU) is Precision.BF16
+    assert choose_precision("fp16", torch.device("cuda", 0)) is Precision.FP16
     with pytest.raises(InvalidRequest, match="choose one of auto, fp32, bf16, fp16") as caught:
         choose_precision("fp8", CPU)
     assert caught.value.field == "precision"
 
 
+def test_fp16_on_a_cpu_is_taken_as_fp32_with_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    assert choose_precision("fp16", CPU) is Precision.FP32
+    assert [record.getMessage() for record in caplog.records] == [
+        "A CPU takes hundreds of times longer in fp16, so it computes in fp32."
+    ]
+
+
 @pytest.mark.parametrize("precision", HALVES)
-def test_a_half_vqgan_paints_nearly_the_same_with_nearly_the_same_gradient(vqgan: VQGAN, precision: Precision) -> None:
+def test_a_half_precision_vqgan_gives_nearly_the_same_picture_and_gradient(vqgan: VQGAN, precision: Precision) -> None:
     half = copy.deepcopy(vqgan)
     half.compute_in(precision)
     start = vqgan.lookup(torch.arange(16).view(1, 4, 4))
@@ -101,7 +109,7 @@ def test_a_half_perceptor_sees_nearly_the_same(make_clip: Callable[..., CLIP], k
     assert half.embed_images(images).dtype == half.embed_texts(words).dtype == torch.float32
 
 
-def test_norms_keep_their_weights_and_the_rest_takes_half_the_room(vqgan: VQGAN) -> None:
+def test_norms_keep_their_precision_and_the_rest_takes_half_the_memory(vqgan: VQGAN) -> None:
     half = copy.deepcopy(vqgan)
     half.compute_in(Precision.FP16)
     by_dimension = {(parameter.dim() > 1, parameter.dtype) for parameter in half.decoder.parameters()}

@@ -36,7 +36,7 @@ async def test_admin_commands_check_for_themselves_who_asks(
     assert name not in stage.ann.available_commands(stage.channel)
     await stage.open_command(name, stage.ann)
     refused = await stage.ann.slash(stage.channel, name, **options)
-    assert reply_of(refused).content == "Only somebody who manages the server can do this."
+    assert reply_of(refused).content == "Only someone who manages the server can do this."
 
 
 async def test_limits_are_set_for_the_server_and_for_a_role(stage: ClientInSimcord) -> None:
@@ -55,11 +55,11 @@ async def test_denied_channels_refuse_and_allowed_ones_are_named(stage: ClientIn
     other = stage.guild.create_text_channel("other")
     await stage.admin.slash(stage.channel, "channels deny", channel=other)
     refused = await stage.ann.slash(other, "imagine", prompt="a red apple")
-    assert reply_of(refused).content == "Pictures cannot be asked for in this channel."
+    assert reply_of(refused).content == "Pictures cannot be requested in this channel."
     await stage.admin.slash(stage.channel, "channels allow", channel=stage.channel)
     await stage.admin.slash(stage.channel, "channels reset", channel=other)
     refused = await stage.ann.slash(other, "imagine", prompt="a red apple")
-    assert f"but in <#{stage.channel.id}>" in reply_of(refused).content
+    assert f"Use <#{stage.channel.id}>" in reply_of(refused).content
 
 
 async def test_a_paused_queue_keeps_what_is_asked_for(stage: ClientInSimcord) -> None:
@@ -81,37 +81,37 @@ async def test_clear_cancels_what_waits(stage: ClientInSimcord) -> None:
 
 async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage: ClientInSimcord) -> None:
     stage.engine.unsafe = True
-    message = await stage.painted()
+    message = await stage.finished_job()
     assert message.attachments[0].is_spoiler() and message.embeds[0].image.url is None
     reply = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="refuse", report_channel=stage.channel))
-    assert "thrown away" in reply.content and f"<#{stage.channel.id}>" in reply.content
+    assert "discarded" in reply.content and f"<#{stage.channel.id}>" in reply.content
     await stage.ann.slash(stage.channel, "imagine", prompt="another")
     await stage.ended(2, JobState.FAILED)
-    assert "thrown away" in stage.message().content
+    assert "discarded" in stage.message().content
 
 
 async def test_a_channel_for_reports_is_named_and_taken_away(stage: ClientInSimcord) -> None:
     named = reply_of(await stage.admin.slash(stage.channel, "safety set", report_channel=stage.channel))
-    assert f"Reports are told in <#{stage.channel.id}>" in named.content
+    assert f"Reports are posted in <#{stage.channel.id}>" in named.content
     kept = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="off"))
     assert f"<#{stage.channel.id}>" in kept.content
     taken = reply_of(await stage.admin.slash(stage.channel, "safety set", reports=False))
-    assert "told nowhere" in taken.content and "not checked" in taken.content
+    assert "not posted" in taken.content and "not checked" in taken.content
 
 
 async def test_stats_and_retention(stage: ClientInSimcord) -> None:
-    await stage.painted(count=2)
+    await stage.finished_job(count=2)
     shown = reply_of(await stage.admin.slash(stage.channel, "stats"))
     assert "**2** pictures" in (shown.embeds[0].description or "")
     set_to = reply_of(await stage.admin.slash(stage.channel, "retention", days=3))
-    assert set_to.content == "Pictures and what belongs to them are deleted after 3 days."
+    assert set_to.content == "Pictures and everything that belongs to them are deleted after 3 days."
     assert reply_of(await stage.admin.slash(stage.channel, "retention")).content == set_to.content
     longer = reply_of(await stage.admin.slash(stage.channel, "retention", days=400))
-    assert longer.content.endswith("after 90 days. The host of this bot keeps nothing longer.")
+    assert longer.content.endswith("after 90 days. The host of this bot keeps nothing longer than that.")
 
 
-async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: ClientInSimcord) -> None:
-    await stage.painted()
+async def test_stats_count_cancelled_failed_and_waiting_jobs(stage: ClientInSimcord) -> None:
+    await stage.finished_job()
     stage.engine.faults.append(MemoryError())
     await stage.ann.slash(stage.channel, "imagine", prompt="too large")
     await stage.ended(2, JobState.FAILED)
@@ -122,7 +122,7 @@ async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: C
     shown = reply_of(await stage.admin.slash(stage.channel, "stats", days=1)).embeds[0]
     assert shown.title == "Today"
     text = shown.description or ""
-    assert "**1** pictures in" in text
+    assert "**1** pictures, " in text
     assert "1 jobs cancelled, 1 failed" in text
     assert "1 waiting now" in text
 
@@ -130,9 +130,9 @@ async def test_stats_tell_what_was_cancelled_what_failed_and_what_waits(stage: C
 async def test_the_blocklist_is_tested_and_says_which_rule_hit(stage: ClientInSimcord) -> None:
     await stage.admin.slash(stage.channel, "blocklist add", rule="ass")
     hit = reply_of(await stage.admin.slash(stage.channel, "blocklist test", text="what an ASS"))
-    assert hit.content == "Refused: it breaks the rule “ass”."
+    assert hit.content == "Refused: the text breaks the rule “ass”."
     free = reply_of(await stage.admin.slash(stage.channel, "blocklist test", text="green grass"))
-    assert free.content == "Allowed: it breaks no rule."
+    assert free.content == "Allowed: the text breaks no rule."
     assert reply_of(await stage.admin.slash(stage.channel, "blocklist list")).content == "ass"
     await stage.admin.slash(stage.channel, "blocklist remove", rule="ass")
     unknown = await stage.admin.slash(stage.channel, "blocklist remove", rule="ass")
@@ -150,7 +150,7 @@ async def test_host_commands_are_for_the_host_only(stage: ClientInSimcord) -> No
     busy = await stage.bob.slash(stage.channel, "imagine", prompt="a red apple")
     assert "about to restart" in reply_of(busy).content
     await stage.ann.slash(stage.channel, "host drain", on=False)
-    await stage.painted()
+    await stage.finished_job()
 
 
 class TestReload:
@@ -165,4 +165,4 @@ class TestReload:
         stage.client.config_path = path
         await stage.open_command("host", stage.admin)
         reply = reply_of(await stage.admin.slash(stage.channel, "host reload-styles"))
-        assert reply.content == "There is one style of the host now."
+        assert reply.content == "Styles reloaded. The config file has one style."

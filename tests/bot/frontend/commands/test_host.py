@@ -32,7 +32,7 @@ def under(number: str, caplog: pytest.LogCaptureFixture) -> Found:
 
 
 def number_in(text: str) -> str:
-    found = re.search(r"under the number ([0-9a-f]{8})\b", text)
+    found = re.search(r"Error ID for the host of this bot: ([0-9a-f]{8})\b", text)
     assert found is not None, text
     return found[1]
 
@@ -44,17 +44,17 @@ def all_lines(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_status_shows_queue_times_ends_reasons_and_memory(stage: ClientInSimcord) -> None:
     stage.engine.gpu = {"used": 2**30, "free": 3 * 2**30, "total": 4 * 2**30}
-    await stage.painted()
+    await stage.finished_job()
     stage.engine.faults.append(ZeroDivisionError("no"))
     await stage.ann.slash(stage.channel, "imagine", prompt="a cat")
     await stage.ended(2, JobState.FAILED)
     await stage.open_command("host", stage.ann)
     stage.client.hosts.add(stage.ann.id)
     text = reply_of(await stage.ann.slash(stage.channel, "host status")).content
-    assert "Since then 2 accepted, 1 done (1 pictures), 1 failed, 0 cancelled" in text
-    assert re.search(r"On average \d+ s until its turn, 0\.\d\d s a step", text)
+    assert "Since the start: 2 accepted, 1 done (1 pictures), 1 failed, 0 cancelled" in text
+    assert re.search(r"On average: \d+ s of waiting, 0\.\d\d s per step", text)
     assert "Reasons for failures: unexpected 1" in text
-    assert "Memory of the GPU: 1024 MiB used by the bot, 3072 free, 4096 in all" in text
+    assert "GPU memory: 1024 MiB used by the bot, 3072 MiB free, 4096 MiB in total" in text
     assert len(text) < 2_000
 
 
@@ -62,7 +62,7 @@ async def test_a_quiet_bot_without_a_gpu_says_nothing_of_failures_and_memory(sta
     await stage.open_command("host", stage.ann)
     stage.client.hosts.add(stage.ann.id)
     text = reply_of(await stage.ann.slash(stage.channel, "host status")).content
-    assert "Since then 0 accepted" in text
+    assert "Since the start: 0 accepted" in text
     assert "GPU" not in text and "Reasons" not in text
 
 
@@ -96,6 +96,6 @@ async def test_trouble_with_the_disk_names_no_path_to_people_and_says_all_to_the
 ) -> None:
     await stage.service.store.close()
     told = reply_of(await stage.ann.slash(stage.channel, "gallery")).content
-    assert told.startswith("The bot cannot read or write what it keeps at the moment.")
+    assert told.startswith("The bot cannot read or write its data at the moment.")
     assert str(stage.folder) not in told and "database" not in told
     assert "StoreError" in under(number_in(told), caplog).trace

@@ -11,9 +11,9 @@ from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 from tests.bot.frontend.commands.test_imagine import png
 
 
-async def test_queue_shows_what_is_painted_and_what_waits(stage: ClientInSimcord) -> None:
+async def test_queue_shows_running_and_waiting_jobs(stage: ClientInSimcord) -> None:
     reply = reply_of(await stage.ann.slash(stage.channel, "queue"))
-    assert reply.content == "Nothing is painted and nothing waits in this server."
+    assert reply.content == "No jobs are running or waiting in this server."
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="a **red** apple")
     await stage.bob.slash(stage.channel, "imagine", prompt="a secret", private=True)
@@ -24,7 +24,7 @@ async def test_queue_shows_what_is_painted_and_what_waits(stage: ClientInSimcord
 
 
 async def test_cancel_takes_the_newest_job_or_the_one_that_is_named(stage: ClientInSimcord) -> None:
-    assert "No job of yours" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
+    assert "You have no unfinished jobs" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
     stage.engine.open.clear()
     for prompt in ("one", "two", "three"):
         await stage.ann.slash(stage.channel, "imagine", prompt=prompt)
@@ -33,15 +33,15 @@ async def test_cancel_takes_the_newest_job_or_the_one_that_is_named(stage: Clien
     assert "Cancelled job 3" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
     assert "Cancelled job 2" in reply_of(await stage.ann.slash(stage.channel, "cancel", job=2)).content
     refused = await stage.bob.slash(stage.channel, "cancel", job=1)
-    assert "Only the person who asked for it" in reply_of(refused).content
+    assert "Only the person who requested it" in reply_of(refused).content
 
 
 async def test_gallery_turns_pages_and_opens_pictures(stage: ClientInSimcord) -> None:
     assert "no pictures here yet" in (
         reply_of(await stage.ann.slash(stage.channel, "gallery")).embeds[0].description or ""
     )
-    await stage.painted("a red apple", count=4)
-    await stage.painted("a green pear")
+    await stage.finished_job("a red apple", count=4)
+    await stage.finished_job("a green pear")
     page = reply_of(await stage.bob.slash(stage.channel, "gallery", whose="server"))
     assert "a green pear" in (page.embeds[0].description or "") and len(page.attachments) == 4
     await stage.bob.click(page, label="▶")
@@ -53,17 +53,17 @@ async def test_gallery_turns_pages_and_opens_pictures(stage: ClientInSimcord) ->
 
 
 async def test_a_gallery_shows_the_rest_where_a_file_is_missing(stage: ClientInSimcord) -> None:
-    await stage.painted("a red apple", count=2)
+    await stage.finished_job("a red apple", count=2)
     (picture,) = stage.folder.rglob("*-1.png")
     picture.unlink()
     page = reply_of(await stage.ann.slash(stage.channel, "gallery"))
     lines = (page.embeds[0].description or "").splitlines()
-    assert sorted(line.endswith("*its file is missing*") for line in lines) == [False, True]
+    assert sorted(line.endswith("*file missing*") for line in lines) == [False, True]
     assert len(page.attachments) == 1
 
 
 async def test_a_recipe_file_makes_the_same_picture_again(stage: ClientInSimcord) -> None:
-    message = await stage.painted(seed=5)
+    message = await stage.finished_job(seed=5)
     reply = reply_of(await stage.bob.slash(stage.channel, "recipe", job=1))
     recipe = await reply.attachments[0].read()
     await stage.bob.slash(stage.channel, "again", file=("recipe.json", recipe))
@@ -72,7 +72,7 @@ async def test_a_recipe_file_makes_the_same_picture_again(stage: ClientInSimcord
 
 
 async def test_a_picture_carries_its_recipe_to_again(stage: ClientInSimcord) -> None:
-    message = await stage.painted(seed=5)
+    message = await stage.finished_job(seed=5)
     picture = await message.attachments[0].read()
     await stage.bob.slash(stage.channel, "again", file=("apple.png", picture), new_seed=True)
     job = await stage.ended(2)
@@ -82,7 +82,7 @@ async def test_a_picture_carries_its_recipe_to_again(stage: ClientInSimcord) -> 
 
 
 async def test_show_recipe_of_a_message(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     reply = reply_of(await stage.bob.context_menu(stage.channel, "Show recipe", message))
     assert (reply.embeds[0].title or "") == "Recipe of job 1"
     other = await stage.ann.send(stage.channel, "hello")
@@ -102,7 +102,7 @@ async def test_imagine_like_a_picture_in_a_message(stage: ClientInSimcord) -> No
     assert stage.engine.begun[1].settings.start == "init"
     plain = await stage.ann.send(stage.channel, "no picture")
     refused = await stage.bob.context_menu(stage.channel, "Imagine like this", plain)
-    assert "holds no PNG" in reply_of(refused).content
+    assert "has no PNG" in reply_of(refused).content
 
 
 async def test_blend_comes_near_to_several_pictures(stage: ClientInSimcord) -> None:
@@ -114,7 +114,7 @@ async def test_blend_comes_near_to_several_pictures(stage: ClientInSimcord) -> N
 
 async def test_styles_are_listed_for_all_and_changed_by_admins(stage: ClientInSimcord) -> None:
     refused = await stage.ann.slash(stage.channel, "styles add", name="night", text="at night")
-    assert "Only somebody who manages the server" in reply_of(refused).content
+    assert "Only someone who manages the server" in reply_of(refused).content
     await stage.admin.slash(stage.channel, "styles add", name="night", text="at night:0.5")
     listed = reply_of(await stage.ann.slash(stage.channel, "styles list"))
     assert "**night**: at night\\:0.5" in (listed.embeds[0].description or "")
@@ -134,15 +134,15 @@ async def test_help_and_about_answer_in_words(stage: ClientInSimcord) -> None:
 
 
 async def test_privacy_hands_out_and_deletes(stage: ClientInSimcord) -> None:
-    await stage.painted("a red apple")
+    await stage.finished_job("a red apple")
     reply = reply_of(await stage.ann.slash(stage.channel, "privacy"))
     assert "deleted after 90 days" in reply.content
-    exported = reply_of(await stage.ann.click(reply, label="Export mine"))
+    exported = reply_of(await stage.ann.click(reply, label="Export my data"))
     with zipfile.ZipFile(io.BytesIO(await exported.attachments[0].read())) as archive:
         assert "pictures/1-1.png" in archive.namelist()
         assert json.loads(archive.read("data.json"))["jobs"][0]["prompt"] == "a red apple"
-    asked = reply_of(await stage.ann.click(reply, label="Delete mine"))
-    await stage.ann.click(asked, label="Delete all of mine for good")
+    asked = reply_of(await stage.ann.click(reply, label="Delete my data"))
+    await stage.ann.click(asked, label="Delete all my data permanently")
     assert await stage.service.store.jobs.get(1) is None
 
 
@@ -155,7 +155,7 @@ async def test_commands_are_synced_only_when_they_changed(stage: ClientInSimcord
 async def test_commands_come_in_german_too(stage: ClientInSimcord) -> None:
     (put,) = [request for request in stage.env.http_requests if request.method == "PUT"]
     imagine = next(command for command in put.json if command["name"] == "imagine")
-    assert imagine["description_localizations"]["de"] == "Male ein Bild aus Worten"
+    assert imagine["description_localizations"]["de"] == "Malt ein Bild aus Worten"
     steps = next(option for option in imagine["options"] if option["name"] == "steps")
     assert (steps["min_value"], steps["max_value"]) == (1, 5_000)
     assert len(imagine["options"]) <= 25
@@ -165,12 +165,12 @@ async def test_an_interrupted_picture_goes_on_after_a_restart_in_the_same_messag
     stage.engine.step_s = 0.02
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=100)
 
-    async def painting() -> bool:
+    async def running() -> bool:
         return "step" in stage.message().content
 
-    await stage.until(painting)
+    await stage.until(running)
     await stage.client.close()
-    assert stage.message().content.startswith("**Interrupted**: the bot restarts")
+    assert stage.message().content.startswith("**Interrupted**: the bot is restarting")
     await stage.restart()
     job = await stage.ended(1)
     assert job.state is JobState.DONE

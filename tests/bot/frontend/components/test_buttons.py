@@ -13,7 +13,7 @@ from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
     ("label", "origin"), [("Again", Origin.AGAIN), ("Vary", Origin.VARY), ("Continue", Origin.CONTINUE)]
 )
 async def test_going_on_from_a_picture(stage: ClientInSimcord, label: str, origin: Origin) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     await stage.bob.click(message, label=label)
     job = await stage.ended(2)
     assert (job.origin, job.user_id) == (origin, stage.bob.id)
@@ -21,7 +21,7 @@ async def test_going_on_from_a_picture(stage: ClientInSimcord, label: str, origi
 
 
 async def test_upscale_doubles_the_size(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     await stage.ann.click(message, label="Upscale")
     job = await stage.ended(2)
     assert str(job.settings.size) == "128x128"
@@ -29,7 +29,7 @@ async def test_upscale_doubles_the_size(stage: ClientInSimcord) -> None:
 
 
 async def test_u_and_v_go_on_from_the_picture_of_their_number(stage: ClientInSimcord) -> None:
-    message = await stage.painted(count=2, seed=10)
+    message = await stage.finished_job(count=2, seed=10)
     await stage.ann.click(message, label="V2")
     await stage.ended(2)
     parent = stage.engine.begun[2].parent
@@ -37,13 +37,13 @@ async def test_u_and_v_go_on_from_the_picture_of_their_number(stage: ClientInSim
 
 
 async def test_upscale_beyond_the_limit_is_refused(stage: ClientInSimcord) -> None:
-    message = await stage.painted(size="512x512")
+    message = await stage.finished_job(size="512x512")
     answer = await stage.ann.click(message, label="Upscale")
-    assert "Twice as large would be 1024x1024" in reply_of(answer).content
+    assert "Upscaled, the picture would be 1024x1024" in reply_of(answer).content
 
 
 async def test_remix_asks_for_the_prompt_and_goes_on_with_it(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     modal = await stage.bob.click(message, label="Remix")
     await stage.bob.submit_modal(modal, {"prompt": "a green pear"})
     job = await stage.ended(2)
@@ -51,7 +51,7 @@ async def test_remix_asks_for_the_prompt_and_goes_on_with_it(stage: ClientInSimc
 
 
 async def test_a_remix_without_words_is_refused(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     modal = await stage.bob.click(message, label="Remix")
     answer = await stage.bob.submit_modal(modal, {"prompt": " | "})
     assert "prompt" in reply_of(answer).content
@@ -74,7 +74,7 @@ async def test_only_owner_and_admins_cancel_and_finish(stage: ClientInSimcord) -
     await stage.until(lambda: _begun(stage))
     for label in ("Cancel", "Finish now"):
         answer = await stage.bob.click(stage.message(), label=label)
-        assert "Only the person who asked for it" in reply_of(answer).content
+        assert "Only the person who requested it" in reply_of(answer).content
     await stage.admin.click(stage.message(), label="Cancel")
     job = await stage.job()
     assert job.state is JobState.CANCELLED
@@ -84,47 +84,47 @@ async def _begun(stage: ClientInSimcord) -> bool:
     return any(button.label == "Finish now" for row in stage.message().components for button in row.children)
 
 
-async def test_timelapse_is_handed_out_to_the_one_who_asks(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+async def test_a_timelapse_goes_only_to_the_requester(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job()
     answer = await stage.bob.click(message, label="Timelapse")
     assert reply_of(answer).attachments[0].filename == "reverie-timelapse-1-1.webp"
 
 
 async def test_recipe_comes_as_words_and_as_a_file(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     reply = reply_of(await stage.bob.click(message, label="Recipe"))
     assert "a red apple" in (reply.embeds[0].description or "")
     assert b"a red apple" in await reply.attachments[0].read()
 
 
 async def test_delete_asks_once_more_and_takes_the_message_too(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     asked = reply_of(await stage.ann.click(message, label="Delete"))
-    await stage.ann.click(asked, label="Delete for good")
+    await stage.ann.click(asked, label="Delete permanently")
     assert await stage.service.store.jobs.get(1) is None
     assert stage.channel.history() == []
 
 
-async def test_somebody_elses_job_cannot_be_deleted(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+async def test_the_job_of_another_person_cannot_be_deleted(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job()
     reply = reply_of(await stage.bob.click(message, label="Delete"))
-    assert "Only the person who asked for it" in reply.content
+    assert "Only the person who requested it" in reply.content
 
 
-async def test_a_report_is_written_down_and_told_to_the_servers_channel(stage: ClientInSimcord) -> None:
+async def test_a_report_is_saved_and_posted_in_the_servers_channel(stage: ClientInSimcord) -> None:
     reports = stage.guild.create_text_channel("reports")
     await stage.service.guilds.set_safety(stage.requester(stage.admin), report_channel_id=reports.id)
-    message = await stage.painted()
+    message = await stage.finished_job()
     modal = await stage.bob.click(message, label="Report")
     answer = await stage.bob.submit_modal(modal, {"reason": ["hateful"], "details": "@everyone look"})
-    assert "Your report is saved" in reply_of(answer).content
+    assert "Your report was saved" in reply_of(answer).content
     told = reports.history()[-1]
     assert "**Hateful**" in told.content and "\\@everyone" in told.content
     assert str(message.id) in told.content
 
 
 async def test_buttons_work_after_a_restart(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     await stage.restart()
     await stage.bob.click(stage.message(), label="Vary")
     job = await stage.ended(2)
@@ -133,13 +133,13 @@ async def test_buttons_work_after_a_restart(stage: ClientInSimcord) -> None:
 
 
 async def test_a_button_of_a_deleted_job_says_so(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     await stage.service.archive.delete(stage.requester(stage.ann), 1)
     answer = await stage.bob.click(message, label="Vary")
     assert "There is no job 1 here" in reply_of(answer).content
 
 
-async def test_a_message_that_was_deleted_meanwhile_is_sent_anew_once(stage: ClientInSimcord) -> None:
+async def test_a_message_deleted_meanwhile_is_sent_again_once(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.ann.slash(stage.channel, "imagine", prompt="two")

@@ -6,16 +6,20 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from bot.config import Config, Discord, Timing
+from bot.frontend.preview import server
 from bot.frontend.preview.server import GUILD_ID, Waits, staged
 from bot.service import Requester
 from bot.wiring import build
 from tests.bot.fake_dream import FakeDreamer
 from tests.bot.frontend.client_in_simcord import SETTINGS
+from tests.bot.real_service import until
 
 
 async def test_progress_and_the_picture_are_published_without_anybodys_doing(tmp_path: Path, config: Config) -> None:
@@ -62,3 +66,26 @@ async def test_a_second_start_knows_the_commands_and_whose_pictures_there_are(tm
             else:
                 requester = Requester(guild_id=GUILD_ID, channel_id=scene.channel.id, user_id=member.id)
                 assert (await client.service.archive.gallery(requester, mine=True)).total == 1
+
+
+@pytest.mark.parametrize("year", [1971, 2004, 2300])
+async def test_pictures_are_painted_although_the_clock_is_wrong_by_years(
+    year: int, tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shift_s = datetime(year, 1, 1, tzinfo=UTC).timestamp() - time.time()
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(seconds=shift_s)
+
+    monkeypatch.setattr(server, "datetime", Wrong)
+    waits = Waits()
+    client = build(config, tmp_path, FakeDreamer(), SETTINGS, external_wait=waits, shard_count=1)
+    async with staged(client, waits, 0) as scene:
+        await scene.page.viewers[0].slash(scene.channel, "imagine", prompt="a red apple")
+
+        async def posted() -> bool | None:
+            return any(message.attachments for message in scene.channel.history()) or None
+
+        await until(posted)

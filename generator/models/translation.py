@@ -1,0 +1,301 @@
+"""Translation of short prompts into the English of a model set: things, counts, colours, relations, places. No torch.
+
+A dictionary holds the phrases of one language, each word reduced to its stem (Snowball, Porter) without accents. The
+English is put together anew from what the phrases mean, since word order differs: "une pomme rouge dans la neige" is
+"a red apple in the snow". Words without a meaning are left out and reported. Any thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import snowballstemmer
+
+from generator.models.spelling import Spelling
+
+LONGEST_PHRASE = 5
+LONGEST_UNSPACED = 8
+"""Longest phrase in words, and in characters for languages that do not put spaces between words."""
+SMALL_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
+
+SURENESS = {"skip": 0.9, "and": 0.9, "with": 0.9, "place": 0.9, "mistake": 0.6, "hint": 0.5}
+"""Share of a phrase's letters that counts as understood, by kind; 1 for others. Small words are shared by languages."""
+
+MARGIN = 0.15
+"""How much more of a prompt another language must understand than English."""
+
+_WORD = re.compile(r"[^\W_]+")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A prompt in English.
+
+    Attributes:
+        language: English name of the language it was typed in.
+        text: the English prompt; empty if nothing was understood.
+        unknown: typed words without a meaning, in order.
+        understood: share of the typed letters that have a meaning, 0..1.
+    """
+
+    language: str
+    text: str
+    unknown: tuple[str, ...]
+    understood: float
+
+
+@dataclass
+class _Thing:
+    noun: str
+    count: int
+    colours: list[str]
+    link: str
+
+
+@dataclass
+class _Sentence:
+    """An English prompt under construction."""
+
+    things: list[_Thing] = field(default_factory=list)
+    scene: str = ""
+    count: int = 1
+    colours: list[str] = field(default_factory=list)
+    link: str = "and"
+    after_place: bool = False
+    joined: bool = True
+    below: bool = False
+
+    def add_thing(self, noun: str) -> None:
+        thing = _Thing(noun, self.count, self.colours, self.link)
+        if self.below and self.things:  # "table on cat" in a language with postpositions: the cat on the table
+            ground = self.things.pop()
+            thing.link, ground.link = ground.link, self.link
+            self.things += [thing, ground]
+        else:
+            self.things.append(thing)
+        self._begin_phrase()
+
+    def add_scene(self, phrase: str) -> None:
+        self.scene = self.scene or phrase
+        self._begin_phrase()
+
+    def _begin_phrase(self) -> None:
+        self.count, self.colours, self.link = 1, [], "and"
+        self.after_place = self.joined = self.below = False
+
+    def text(self) -> str:
+        words = []
+        for number, thing in enumerate(self.things):
+            if number:
+                words.append(thing.link)
+            few = thing.count in SMALL_NUMBERS
+            noun = plural(thing.noun) if few else thing.noun
+            described = [*dict.fromkeys(thing.colours), noun]
+            words += [SMALL_NUMBERS[thing.count] if few else article(described[0]), *described]
+        if not self.things:
+            words += dict.fromkeys(self.colours)
+        if self.scene:
+            words.append(self.scene)
+        return " ".join(words)
+
+
+class Dictionary:
+    """The phrases of one language.
+
+    Args:
+        name: English name of the language.
+        stemmer: name of its Snowball stemmer; empty if words are not inflected at their ends.
+        after: colours may follow their noun.
+        postpositions: "on" and "in" follow their noun.
+        words: meanings by phrase, in stems. A meaning is a kind (`thing`, `hint`, `colour`, `scene`, `number`,
+            `relation`, `place`, `and`, `with`, `skip`) and its English; a hint is a thing that the phrase may mean.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        words: Mapping[str, Mapping[str, str]],
+        stemmer: str = "",
+        after: bool = False,
+        postpositions: bool = False,
+    ) -> None:
+        self.name, self._words, self._after, self._postpositions = name, words, after, postpositions
+        self._stem = functools.lru_cache(4096)(stem_with(stemmer))
+        content = {"thing", "colour", "scene"}
+        nouns = (phrase for phrase, kinds in words.items() if " " not in phrase and content & kinds.keys())
+        self._spelling = Spelling(nouns, (), lambda word: False)
+
+    def translate(self, text: str) -> Translation:
+        """Put `text` into English."""
+        found, unknown, letters, known = [], [], 0, 0.0
+        for typed, meanings in self._phrases(text):
+            letters += len(typed)
+            meant = None if meanings else self._spelling.correct(self._stem(typed))
+            if meanings:
+                known += len(typed) * max(SURENESS.get(kind, 1.0) for kind in meanings)
+            elif meant is not None:
+                known += len(typed) * SURENESS["mistake"]
+            else:
+                unknown.append(typed)
+            if "hint" in meanings:
+                meanings = {"thing": meanings["hint"]}
+            found.append(meanings if meant is None else self._words[meant])
+        sentence = self._sentence(found)
+        return Translation(self.name, sentence.text(), tuple(dict.fromkeys(unknown)), known / max(1, letters))
+
+    def _phrases(self, text: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+        words = [match[0] for match in _WORD.finditer(text.casefold())]
+        at = 0
+        while at < len(words):
+            if _UNSPACED.search(words[at]):
+                yield from self._unspaced(words[at])
+                at += 1
+                continue
+            for length in range(min(LONGEST_PHRASE, len(words) - at), 0, -1):
+                meanings = self._words.get(" ".join(map(self._stem, words[at : at + length])))
+                if meanings or length == 1:
+                    yield " ".join(words[at : at + length]), meanings or {}
+                    at += length
+                    break
+
+    def _unspaced(self, text: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Cut a run of characters into the longest phrases that are known; what is left between them is unknown."""
+        at, start = 0, 0
+        while at < len(text):
+            for length in range(min(LONGEST_UNSPACED, len(text) - at), 0, -1):
+                meanings = self._words.get(plain(text[at : at + length]))
+                if meanings:
+                    if start < at:
+                        yield text[start:at], {}
+                    yield text[at : at + length], meanings
+                    at = start = at + length
+                    break
+            else:
+                at += 1
+        if start < len(text):
+            yield text[start:], {}
+
+    def _sentence(self, found: Sequence[Mapping[str, str]]) -> _Sentence:
+        sentence, names = _Sentence(), [index for index, kinds in enumerate(found) if "thing" in kinds]
+        for index, kinds in enumerate(found):
+            if not kinds or kinds.keys() == {"skip"}:
+                continue
+            if "colour" in kinds and not self._is_noun(found, index, sentence):
+                after = self._after and not sentence.joined and sentence.things
+                (sentence.things[-1].colours if after else sentence.colours).append(kinds["colour"])
+            elif "scene" in kinds and ("thing" not in kinds or self._is_place(sentence, index, names)):
+                sentence.add_scene(kinds["scene"])
+            elif "thing" in kinds:
+                sentence.add_thing(kinds["thing"])
+            elif "number" in kinds:
+                sentence.count, sentence.joined = int(kinds["number"]), True
+            else:
+                self._join(sentence, kinds)
+        return sentence
+
+    def _is_noun(self, found: Sequence[Mapping[str, str]], index: int, sentence: _Sentence) -> bool:
+        """True if a word that is also a colour, such as "orange", names a thing here."""
+        if "thing" not in found[index]:
+            return False
+        if self._after and not sentence.joined and sentence.things:
+            return False
+        follows = next((kinds for kinds in found[index + 1 :] if kinds.keys() != {"skip"}), {})
+        return "thing" not in follows
+
+    def _is_place(self, sentence: _Sentence, index: int, names: Sequence[int]) -> bool:
+        """True if a word that names both a thing and a place means the place here."""
+        if self._postpositions:
+            return any(other > index for other in names)
+        return sentence.after_place and bool(sentence.things or any(other > index for other in names))
+
+    def _join(self, sentence: _Sentence, kinds: Mapping[str, str]) -> None:
+        sentence.joined = True
+        sentence.after_place = "place" in kinds
+        if "relation" in kinds and sentence.things:
+            sentence.link, sentence.below = kinds["relation"], self._postpositions
+        elif "with" in kinds:
+            sentence.link = "with"
+
+
+class Translator:
+    """Translate prompts by the dictionary that understands most of them.
+
+    Args:
+        dictionaries: one for each language.
+        emoji: English names of emoji.
+    """
+
+    def __init__(self, dictionaries: Sequence[Dictionary], emoji: Mapping[str, str]) -> None:
+        self._dictionaries, self._emoji = tuple(dictionaries), dict(emoji)
+        symbols = sorted(map(re.escape, self._emoji), key=len, reverse=True)
+        self._symbol = re.compile(f"(?:{'|'.join(symbols)})") if symbols else None
+
+    @classmethod
+    def read(cls, folder: Path) -> Translator:
+        """Read the dictionaries of a folder as training.translations writes them.
+
+        Raises:
+            OSError, ValueError, TypeError, KeyError: if a file is missing or damaged.
+        """
+        read = [_json(path) for path in sorted(folder.glob("??.json"))]
+        return cls([Dictionary(**content) for content in read], _json(folder / "emoji.json"))
+
+    def name_emoji(self, text: str) -> str:
+        """Replace emoji by their English names, joined to their neighbours by spaces; others are kept."""
+        if self._symbol is None or text.isascii():
+            return text
+        bare = "".join(char for char in text if char not in "\ufe0e\ufe0f" and not 0x1F3FB <= ord(char) <= 0x1F3FF)
+        if not self._symbol.search(bare):
+            return text
+        named = self._symbol.sub(lambda match: f" \0{self._emoji[match[0]]}\0 ", bare)
+        return " ".join(re.sub("\0\\s*\0", " and ", named).replace("\0", "").split())
+
+    def translate(self, text: str, english: float) -> Translation | None:
+        """Put `text` into English; None if it may be English, of which the share `english` (0..1) is known."""
+        best = max((each.translate(text) for each in self._dictionaries), key=_fit, default=None)
+        return best if best is not None and best.text and best.understood > english + MARGIN else None
+
+
+def _fit(translation: Translation) -> float:
+    return translation.understood if translation.text else 0.0
+
+
+def stem_with(stemmer: str) -> Any:  # noqa: ANN401 - snowballstemmer has no types
+    """Return a function from a word to its stem without accents; see `snowballstemmer.algorithms()` for names."""
+    stem = snowballstemmer.stemmer(stemmer).stemWord if stemmer else str
+    return lambda word: plain(stem(word.casefold()))
+
+
+def plain(text: str) -> str:
+    """Remove accents from Latin, Greek and Cyrillic letters; other scripts are composed (NFKC)."""
+    text = unicodedata.normalize("NFKC", text).casefold().replace("ß", "ss").replace("ł", "l").replace("\u0131", "i")
+    parts = unicodedata.normalize("NFD", text)
+    if any(ord(char) >= 0x3000 for char in text):
+        return text
+    return "".join(char for char in parts if not unicodedata.combining(char) or char == "\u0306")
+
+
+def article(word: str) -> str:
+    """Indefinite article by the word's first letter."""
+    return "an" if word[:1] in "aeiou" and not word.startswith(("uni", "euro")) else "a"
+
+
+def plural(noun: str) -> str:
+    """Regular English plural."""
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
+
+
+def _json(path: Path) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(path.read_text(encoding="utf-8"))
