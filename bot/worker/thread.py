@@ -209,9 +209,9 @@ class _Worker:
         progress, timelapse = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
         first, first_at = progress.step, began
         reports = _Reports(began, self._preview_s, self._snapshot_s)
-        if first == 0 and task.work.request.settings.composition == "posed":  # its start is a picture already
-            if task.updates.put(reports.of_start(dream, progress, timelapse)):
-                self._call(_deliver, task)
+        composed = first == 0 and task.work.request.settings.composition == "posed"
+        if composed and task.updates.put(reports.of_start(dream, progress, timelapse)):
+            self._call(_deliver, task)
         while not dream.finished:
             if task.has_order(StopMode.CANCEL):
                 return Interrupted(order=StopMode.CANCEL)

@@ -64,7 +64,15 @@ _MANNER = re.compile(
 )
 _STYLED = re.compile(rf"\b(?:{_MEDIUM})\b")
 _LEADING = re.compile(r"^((?:an?|the) )?(?:glossy |flat |simple |realistic |3 ?d |2 ?d |cartoon )+(?=\w)")
-_FLAT = re.compile(r"\b(?:flat|2 ?d|simple|drawing|line ?art|clip ?art|vector|icon|cartoon|comic|sketch|pixel art)\b")
+_FLAT = re.compile(r"\b(?:flat|2 ?d|simple|clip ?art|vector|icon|cartoon|comic)\b")
+_LOOKS = {
+    "pixels": re.compile(r"\b(?:pixel art|pixels|pixelated|8-?bit)\b"),
+    "lines": re.compile(
+        r"\b(?:line ?art|line drawing|pencil drawing|ink drawing|(?:a|simple|pencil|clear|as|in) (?:drawing|outlines?)|"
+        r"sketch|engraving|etching|woodcut|colou?ring (?:page|book))\b"
+    ),
+    "watercolour": re.compile(r"\b(?:watercolou?rs?|gouache)\b"),
+}
 _GLOSSY = re.compile(r"\b(?:3 ?d|glossy|render|rendering|realistic|photo|photograph|photorealistic)\b")
 
 
@@ -93,6 +101,11 @@ def drawing_of_style(text: str) -> int | None:
     if _GLOSSY.search(text.lower()):
         return 0
     return 1 if _FLAT.search(text.lower()) else None
+
+
+def look_of_style(text: str) -> str:
+    """The look of `models.looks` that the text asks for; "" for none."""
+    return next((look for look, words in _LOOKS.items() if words.search(text.lower())), "")
 
 
 def scene_of(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from generator.images.tensors import read_image
 from generator.models.drawings import foreground, mean_colour
 from generator.models.model_set import Models
 from generator.models.sketch import Pose
-from generator.models.wording import carried, drawing_of_style, nearest_colour, without_style
+from generator.models.wording import carried, drawing_of_style, look_of_style, nearest_colour, without_style
 from generator.optimisation.schedule import Schedule
 from generator.prompts import Scene
 from generator.request import GenerationRequest
@@ -17,10 +17,11 @@ from generator.request import GenerationRequest
 
 @dataclass(frozen=True)
 class Composition:
-    """The words that the prior paints, and the pose of their drawings."""
+    """The words that the prior paints, the pose of their drawings, and the look that the prompt asks for."""
 
     words: str
     pose: Pose
+    look: str = ""
 
 
 def composition_of(request: GenerationRequest, models: Models, scene: int | None = None) -> Composition:
@@ -43,17 +44,18 @@ def composition_of(request: GenerationRequest, models: Models, scene: int | None
         if request.settings.variation:
             pose = pose.varied(request.settings.variation, request.settings.seed)
         if request.prompt == request.parent.prompt:
-            return Composition(before.words, pose)
+            return Composition(before.words, pose, before.look)
     else:
         before = _beginning(request)
         pose = before.pose
-    styled = drawing_of_style(" ".join(pieces))
+    typed = " ".join(pieces)
+    styled, look = drawing_of_style(typed), look_of_style(typed)
     if styled is not None:
         pose = replace(pose, drawing=styled)
     things = () if models.prior is None else models.prior.sketcher.read(own)
     # In a story each scene's things have their own colours.
     thing = things[0].words if len(things) == 1 and scene == 0 else ""
-    return Composition(carried(own, before.words, thing), pose)
+    return Composition(carried(own, before.words, thing), pose, look)
 
 
 def _pieces(scenes: Sequence[Scene], scene: int) -> list[str]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from generator.images.tensors import read_image
 from generator.models.drawings import filled, foreground, paste, trimmed
+from generator.models.looks import looking
 from generator.models.model_set import Models
 from generator.models.prior import Prior
 from generator.models.sketch import side_by_side
@@ -31,10 +32,11 @@ _PAPERS = ((255, 255, 255), (250, 244, 232), (226, 240, 252), (252, 232, 238), (
 
 @dataclass(frozen=True)
 class Ground:
-    """A picture `[1, 3, H, W]`, and the part of it that things cover, `[1, H, W]`."""
+    """A picture `[1, 3, H, W]`, the part of it that things cover, `[1, H, W]`, and the look that it has already."""
 
     picture: Tensor
     covered: Tensor
+    look: str = ""
 
 
 class Painter:
@@ -53,7 +55,7 @@ class Painter:
         """A picture of the first scene, as a latent `[1, C, h, w]`: on an init image or image prompt if there is one.
 
         Raises:
-            InvalidRequest: without words and pictures, and for a picture that cannot be read.
+            InvalidRequest: for a picture that cannot be read.
         """
         composition = composition_of(self._request, self._models, 0)
         given = ground_picture(self._request)
@@ -69,6 +71,7 @@ class Painter:
             if things:
                 return self._paint(composition, size, targets)
             kept = picture.lerp(self._scene(where, True, size, targets, None).cpu(), 1 - mask)
+            kept = looking(kept, composition.look, self._request.settings.seed)
             return self._vqgan.encode(kept.to(self._models.device))
         covered = torch.zeros(1, size.height, size.width) if mask is None or not things else mask
         return self._paint(composition, size, targets, Ground(picture.to(self._models.device), covered))
@@ -104,7 +107,8 @@ class Painter:
             return latent
         layer = self._prior.sketcher.layer(things, composition.pose, size.height, size.width)
         picture = self._smooth(Ground(self._decoded(latent), layer.mask))
-        return self._vqgan.encode(picture.lerp(layer.image.to(latent.device), layer.mask.to(latent.device)))
+        image = looking(layer.image[None], composition.look, self._request.settings.seed)
+        return self._vqgan.encode(picture.lerp(image.to(latent.device), layer.mask.to(latent.device)))
 
     def _decoded(self, latent: Tensor) -> Tensor:
         return self._vqgan.decode(self._vqgan.quantise(latent)[0]).clamp(0, 1)
@@ -119,14 +123,15 @@ class Painter:
     ) -> Tensor:
         """Paint a composition on the ground of a picture, or on a new one if the words name another scene."""
         things = self._prior.sketcher.read(old.words)
-        if anew or not things or scene_of(new.words)[0] != scene_of(old.words)[0]:
+        another = scene_of(new.words)[0] != scene_of(old.words)[0] or (old.look and new.look != old.look)
+        if anew or not things or another:
             return self._paint(new, size, targets)
         picture = self._decoded(latent)
         covered = self._prior.sketcher.layer(things, old.pose, size.height, size.width).mask
         if not is_posed(self._request):
             seen = foreground(picture[0].cpu())
             covered = covered if seen is None else torch.maximum(covered, seen)
-        return self._paint(new, size, targets, Ground(picture, covered))
+        return self._paint(new, size, targets, Ground(picture, covered, old.look))
 
     @torch.no_grad()
     def _paint(self, composition: Composition, size: Size, targets: Targets, ground: Ground | None = None) -> Tensor:
@@ -138,10 +143,13 @@ class Painter:
             picture = self._plain(size) if ground is None else self._smooth(ground)
         else:
             picture = self._scene(where if things else composition.words, bool(things), size, targets, ground)
+        look, seed = composition.look, self._request.settings.seed
+        kept = ground is not None and ground.look == look
         if things:
             layer = sketcher.layer(things, composition.pose, size.height, size.width)
-            picture = picture.lerp(layer.image.to(device), layer.mask.to(device))
-        return self._vqgan.encode(picture)
+            image = looking(layer.image[None], look, seed) if kept else layer.image[None]
+            picture = picture.lerp(image.to(device), layer.mask.to(device))
+        return self._vqgan.encode(picture if kept else looking(picture, look, seed))
 
     def _plain(self, size: Size) -> Tensor:
         """Pale paper `[1, 3, H, W]`, a little darker or lighter towards the bottom."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from generator.models.wording import carried, colours_of, drawing_of_style, scene_of, without_style
+from generator.models.wording import carried, colours_of, drawing_of_style, look_of_style, scene_of, without_style
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,22 @@ def test_words_of_a_style_name_no_second_thing(pieces: list[str], words: str) ->
 
 def test_a_style_chooses_the_drawing_that_suits_it() -> None:
     assert [drawing_of_style(text) for text in ("a 3D cat", "a cat | flat", "a cat")] == [0, 1, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "look"),
+    [
+        ("a cat pixel art", "pixels"),
+        ("a cat a simple drawing with clear outlines", "lines"),
+        ("line art of a cat", "lines"),
+        ("a soft watercolour painting", "watercolour"),
+        ("a watercolor of a cat", "watercolour"),
+        ("a cat drawing a dog", ""),
+        ("a cat", ""),
+    ],
+)
+def test_a_look_is_asked_for_by_its_words(text: str, look: str) -> None:
+    assert look_of_style(text) == look
 
 
 @pytest.mark.parametrize(

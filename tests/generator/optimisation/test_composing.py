@@ -102,3 +102,26 @@ def test_a_wide_picture_is_one_scene(starter: Models, dreamt: Dreamt) -> None:
     columns = torch.nonzero(red.any(dim=0))[:, 0]
     assert 60 < columns.float().mean() < 196
     assert columns[-1] - columns[0] < 128
+
+
+def test_styles_show(starter: Models, dreamt: Dreamt) -> None:
+    def painted(style: str) -> torch.Tensor:
+        return pixels(dreamt(Dream(request(starter, f"a red car | {style}:0.6"), starter)))
+
+    plain, lines, squares, wash = (
+        painted(style)
+        for style in (
+            "an oil painting",
+            "a simple drawing with clear outlines",
+            "pixel art",
+            "a soft watercolour painting",
+        )
+    )
+    assert saturation(plain) > 0.1
+    assert saturation(lines) < 0.5 * saturation(plain)
+    assert 0.2 * saturation(plain) < saturation(wash) < saturation(plain)
+    assert (squares - plain).abs().mean() > 0.02
+
+
+def saturation(picture: torch.Tensor) -> float:
+    return float((picture.amax(dim=2) - picture.amin(dim=2)).mean())
