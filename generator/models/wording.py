@@ -60,7 +60,7 @@ _OF_A_MEDIUM = re.compile(
 _MANNER = re.compile(
     r"\s*\b(?:(?:in|with) the (?:style|manner) of\b.*|in (?:an?|the) (?:[\w-]+ ){0,3}style\b.*|"
     rf"(?:in|as|like) (?:(?:an?|the) )?(?:[\w-]+ ){{0,2}}?(?:{_MEDIUM})$|"
-    r"(?:painted |drawn )?by (?!the\b|an?\b|my\b|his\b|her\b|their\b|night\b|day\b)\w+(?: \w+){0,3}$)"
+    rf"(?:painted |drawn )?by (?!(?:the|an?|my|his|her|their|day|{'|'.join(_SCENES)})\b)\w+(?: \w+){{0,3}}$)"
 )
 _STYLED = re.compile(rf"\b(?:{_MEDIUM})\b")
 _LEADING = re.compile(r"^((?:an?|the) )?(?:glossy |flat |simple |realistic |3 ?d |2 ?d |cartoon )+(?=\w)")
@@ -68,7 +68,7 @@ _FLAT = re.compile(r"\b(?:flat|2 ?d|simple|clip ?art|vector|icon|cartoon|comic)\
 _LOOKS = {
     "pixels": re.compile(r"\b(?:pixel art|pixels|pixelated|8-?bit)\b"),
     "lines": re.compile(
-        r"\b(?:line ?art|line drawing|pencil drawing|ink drawing|(?:a|simple|pencil|clear|as|in) (?:drawing|outlines?)|"
+        r"\b(?:line ?art|line drawing|pencil drawing|ink drawing|(?:simple|clear) (?:drawing|outlines?)|"
         r"sketch|engraving|etching|woodcut|colou?ring (?:page|book))\b"
     ),
     "watercolour": re.compile(r"\b(?:watercolou?rs?|gouache)\b"),

@@ -122,10 +122,10 @@ class Painter:
         self, new: Composition, old: Composition, latent: Tensor, size: Size, targets: Targets, anew: bool
     ) -> Tensor:
         """Paint a composition on the ground of a picture, or on a new one if the words name another scene."""
-        things = self._prior.sketcher.read(old.words)
         another = scene_of(new.words)[0] != scene_of(old.words)[0] or (old.look and new.look != old.look)
-        if anew or not things or another:
+        if anew or another or not self._prior.sketcher.read(new.words):
             return self._paint(new, size, targets)
+        things = self._prior.sketcher.read(old.words)
         picture = self._decoded(latent)
         covered = self._prior.sketcher.layer(things, old.pose, size.height, size.width).mask
         if not is_posed(self._request):
@@ -143,6 +143,8 @@ class Painter:
             picture = self._plain(size) if ground is None else self._smooth(ground)
         else:
             picture = self._scene(where if things else composition.words, bool(things), size, targets, ground)
+        if ground is None and composition.pose.mirrored:
+            picture = picture.flip(-1)
         look, seed = composition.look, self._request.settings.seed
         kept = ground is not None and ground.look == look
         if things:
