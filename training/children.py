@@ -3,7 +3,7 @@
 Each parent is varied, remixed, continued and upscaled by the requests that the bot's buttons make. It saves one sheet a
 kind, with the parent left of its child, and says how often a judge (`training.judges`) names the thing: first among all
 prompts of the evaluation (top-1), or among the first five. It also prints the similarity that users are shown, and the
-mean distance of the pixels of parent and child.
+mean distance of the pixels of parent and child. What is painted already is kept, so a run can be resumed.
 """
 
 from __future__ import annotations
@@ -85,6 +85,21 @@ def thing_of(prompts: list[Prompt], text: str) -> int:
     return next(at for at, prompt in enumerate(prompts) if noun in prompt.text.split())
 
 
+def paint(studio: Studio, number: int, out: Path) -> None:
+    """Paint and save one parent and its children, with similarity and distance to the parent of each."""
+    words, remix = PAIRS[number]
+    parent = studio.parent(words, seed=number)
+    shown = parent.picture().image
+    shown.save(out / f"parent_{number:02d}.png")
+    figures = {"parent": (parent.progress.similarity, 0.0)}
+    for kind in KINDS:
+        child = studio.child(parent, change_of(kind, number, remix), seed=100 + number)
+        image = child.picture().image
+        image.save(out / f"{kind.value}_{number:02d}.png")
+        figures[kind.value] = (child.progress.similarity, distance(shown, image))
+    (out / f"{number:02d}.json").write_text(json.dumps(figures))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder with the judges")
@@ -93,24 +108,18 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     studio = Studio(load_models("starter"), options.steps)
-    pictures: dict[str, list[Image.Image]] = {"parent": [], **{kind.value: [] for kind in KINDS}}
-    figures: dict[str, list[tuple[float, float]]] = {kind: [] for kind in pictures}
-    for number, (words, remix) in enumerate(tqdm(PAIRS, ascii=True)):
-        parent = studio.parent(words, seed=number)
-        shown = parent.picture().image
-        pictures["parent"].append(shown)
-        figures["parent"].append((parent.progress.similarity, 0.0))
-        for kind in KINDS:
-            child = studio.child(parent, change_of(kind, number, remix), seed=100 + number)
-            image = child.picture().image
-            pictures[kind.value].append(image)
-            figures[kind.value].append((child.progress.similarity, distance(shown, image)))
-            image.save(options.out / f"{kind.value}_{number:02d}.png")
-        shown.save(options.out / f"parent_{number:02d}.png")
+    for number in tqdm(range(len(PAIRS)), ascii=True):
+        if not (options.out / f"{number:02d}.json").exists():
+            paint(studio, number, options.out)
+    names = ["parent", *(kind.value for kind in KINDS)]
+    pictures = {
+        name: [Image.open(options.out / f"{name}_{number:02d}.png") for number in range(len(PAIRS))] for name in names
+    }
+    read = [json.loads((options.out / f"{number:02d}.json").read_text()) for number in range(len(PAIRS))]
+    figures = {name: [one[name] for one in read] for name in names}
     for kind in KINDS:
         pairs = [image for pair in zip(pictures["parent"], pictures[kind.value], strict=True) for image in pair]
         sheet(pairs, COLUMNS).save(options.out / f"{kind.value}.png")
-    (options.out / "figures.json").write_text(json.dumps(figures))
     report(options.work, pictures, figures)
 
 

@@ -140,9 +140,11 @@ def paste(canvas: Tensor, mask: Tensor, cut: Cut, box: Box, mirrored: bool) -> N
     high, wide = cut.image.shape[1:]
     share = min(box.height / high, box.width / wide)
     size = max(2, round(high * share)), max(2, round(wide * share))
-    both = functional.interpolate(torch.cat([cut.image, cut.mask])[None], size, mode="bicubic", antialias=True)[
-        0
-    ].clamp(0, 1)
+    outline = cut.mask
+    if share > 1:  # an enlarged outline must not show the steps of its pixels
+        outline = functional.avg_pool2d(functional.pad(outline, (1, 1, 1, 1)), 3, 1)
+    both = torch.cat([cut.image, outline])[None]
+    both = functional.interpolate(both, size, mode="bicubic", antialias=True)[0].clamp(0, 1)
     if mirrored:
         both = both.flip(-1)
     top = round(box.y - box.height / 2 + (box.height - size[0]) * box.rise)
@@ -152,8 +154,8 @@ def paste(canvas: Tensor, mask: Tensor, cut: Cut, box: Box, mirrored: bool) -> N
     if below <= above or behind <= before:
         return
     image = both[:3, above:below, before:behind]
-    # Half a pixel narrower than the mask, whose pixels are all or nothing, and as steep at any size.
-    steep = max(2.0, share)
+    # A little narrower than the mask, whose pixels are all or nothing, and as steep at any size.
+    steep = max(2.0, 2 * share)
     seen = ((both[3:, above:below, before:behind] - 0.5) * steep + 0.4).clamp(0, 1)
     area = slice(top + above, top + below), slice(left + before, left + behind)
     canvas[:, area[0], area[1]] = canvas[:, area[0], area[1]].lerp(image, seen)
