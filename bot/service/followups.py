@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import Job, Origin
-from bot.service.requests import check_limits, compose, new_seed, reseeded, said
+from bot.service.requests import check_limits, compose, new_seed, reseeded, said, typed
 from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
@@ -63,6 +63,9 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
         changes["steps"] = min(old.steps, limits.steps)
     elif change.kind is Origin.REMIX:
         prompt = compose(change.prompt or "", "", "")
+        if kept := next((name for name in ("size", "start") if name in change.settings), None):
+            raise InvalidJobSpec("remix_keeps", field=kept, name=kept)
+        changes |= {name: typed(name, value) for name, value in change.settings.items()}
     elif change.kind is Origin.UPSCALE:
         size = Size(old.size.width * UPSCALE, old.size.height * UPSCALE)
         if max(size) > limits.size_px:

@@ -116,7 +116,8 @@ def test_the_preview_is_backed_up_if_it_ran_alone_or_is_asked_for(folder: Path) 
     target = folder.parent / "copy.db"
     assert main(["backup", str(target)]) == 0
     assert target.is_file()
-    asyncio.run(make_database(folder))
+    asyncio.run(make_database(folder.parent / "other"))
+    (folder.parent / "other" / "reverie.db").rename(folder / "reverie.db")
     with sqlite3.connect(folder / "preview" / "reverie.db") as database:
         database.execute("UPDATE notes SET value = 'of the preview'")
     database.close()

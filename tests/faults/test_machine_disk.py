@@ -90,6 +90,7 @@ class Sweep:
         full = self._full(seen)
         self.hit |= full
         if not machine.state(job_id):
+            await machine.fake.until(lambda: answer.ephemeral or answer.followups)
             assert "cannot read or write" in shown(answer), shown(answer)
             return "refused"
         await machine.done(job_id, number=0 if "count" in options else 1)
@@ -108,7 +109,7 @@ async def settled(machine: Machine, sweep: Sweep) -> None:
     """Every message shows a picture, each job has one, and no partial file is left."""
     jobs = machine.rows("SELECT state FROM jobs")
     assert {str(job["state"]) for job in jobs} == {"done"}
-    assert len(machine.channel.visible()) == len(jobs) == sweep.outcomes["late"] + sweep.outcomes["undisturbed"]
+    assert len(machine.channel.posts()) == len(jobs) == sweep.outcomes["late"] + sweep.outcomes["undisturbed"]
     assert not machine.leftovers()
     assert await machine.bot.stop() == 0
 
@@ -191,9 +192,10 @@ async def test_a_quota_that_is_reached_is_not_called_a_full_disk_and_loses_nothi
         # From now on no file may grow, which is what a quota or a file system of another kind does.
         resource.prlimit(machine.bot.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         refused = await machine.imagine()
+        await machine.fake.until(lambda: refused.ephemeral or refused.followups)
         await asyncio.sleep(1.0)
         resource.prlimit(machine.bot.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        assert refused.ephemeral and "cannot read or write" in shown(refused)
+        assert "cannot read or write" in shown(refused)
         assert "SQLITE_IOERR_WRITE" in machine.bot.log and "disk is full" not in machine.bot.log
         await machine.imagine()
         await machine.done(2)

@@ -63,12 +63,12 @@ async def staged(build: Callable[[ExternalWait], Reverie], listener: socket.sock
     Raises:
         BotError: if the packages for it are missing.
     """
+    # simcord creates its own client without intents; discord.py's warning about it is useless here.
+    logging.getLogger("discord.state").addFilter(lambda record: "intent seems to be disabled" not in str(record.msg))
     try:
         from bot.frontend.preview import web, welcome, world
     except ImportError as exc:
         raise BotError("preview_needs_packages") from exc
-    # simcord creates its own client without intents; discord.py's warning about it is useless here.
-    logging.getLogger("discord.state").addFilter(lambda record: "intent seems to be disabled" not in str(record.msg))
     waits = world.Waits()
     client = build(waits)
     client.forgetful_discord, client.fetch = True, lambda address: client.http.get_from_cdn(address)

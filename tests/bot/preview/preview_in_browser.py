@@ -102,8 +102,10 @@ class PreviewPage:
         """Choose a command such as `limits set`, fill in its options and send it; by keyboard unless `mouse` is set."""
         page = self.page
         self.offered(name)
+        found = page.locator("#popup .title").get_by_text(f"/{name}", exact=True)
+        found.wait_for()
         if mouse:
-            page.locator("#popup .title").get_by_text(f"/{name}", exact=True).click()
+            found.click()
         else:
             page.keyboard.press("Enter")
         page.locator(".chip").get_by_text(f"/{name}", exact=True).wait_for()

@@ -167,8 +167,9 @@ def test_forms_menus_and_downloads(page: PreviewPage) -> None:
     with page.page.expect_download() as download:
         reply.locator(".file a").first.click()
     assert json.loads(Path(download.value.path()).read_text("utf-8"))
+    mark = reply.get_attribute("data-id")
     reply.get_by_role("button", name="Dismiss message").click()
-    expect(page.page.locator("#messages")).not_to_contain_text("Recipe of job")
+    expect(page.page.locator(f'[data-id="{mark}"]')).to_have_count(0)
     page.menu(message, "Imagine like this")
     form.get_by_role("textbox").fill("a moon of cheese")
     form.get_by_role("button", name="Cancel").click()

@@ -18,6 +18,7 @@ export async function reset({ keep = false } = {}) {
   if (!keep || (!command && !words.value)) leave();
   all = (await api.commands()).commands;
   if (!fields.children.length) leave();
+  else if (!command && document.activeElement === words) suggest();
 }
 
 function leave(text = "") {

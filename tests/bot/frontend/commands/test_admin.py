@@ -67,7 +67,7 @@ async def test_a_limit_without_a_value_says_which_ones_are_allowed_and_stays(sta
     assert "`steps` can be from 1 to 2000; it is **10** now. The default is 600" in asked
     shown = reply_of(await stage.admin.slash(stage.channel, "limits show")).embeds[0].description or ""
     assert "`steps` **10** (default 600) · maximum steps of a picture · the host allows at most 2000" in shown
-    assert "`daily` **200** · pictures of one person in a day; 0 means no limit\n" in shown
+    assert "`daily` **200** · pictures per person and day; 0 means no limit\n" in shown
 
 
 async def test_denied_channels_refuse_and_allowed_ones_are_named(stage: ClientInSimcord) -> None:
