@@ -85,7 +85,7 @@ def _suffix(file_format: str | None) -> str:
 
 def _picture(output: Path | None, file_format: str | None, title: str) -> Path:
     suffix = _suffix(file_format)
-    if output is None or output.is_dir():
+    if output is None or os.path.isdir(output):
         return free((output or Path()) / f"{name_for(title)}{suffix}")
     if not output.name.strip("."):
         raise InvalidRequest(f"{str(output)!r} is no name of a file.", "output")
