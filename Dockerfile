@@ -2,17 +2,6 @@
 # The base is plain Python: torch's wheels bring CUDA 12.8 along, so an image of CUDA would bring it twice. From the
 # host comes the driver alone (525 or newer), by way of NVIDIA's container toolkit. See docs/hosting.md.
 
-FROM python:3.11.14-slim-bookworm AS packages
-WORKDIR /build
-COPY requirements.txt ./
-RUN python -m venv /opt/venv
-# The cache stays outside of the image, so that a change of one pin does not fetch gigabytes again.
-RUN --mount=type=cache,target=/var/cache/pip \
-    /opt/venv/bin/pip install --disable-pip-version-check --cache-dir /var/cache/pip -r requirements.txt
-# Left out: Lightning, which taming asks for and nothing imports; archives for linking.
-RUN /opt/venv/bin/pip uninstall --yes --quiet pytorch-lightning torchmetrics lightning-utilities \
-    && find /opt/venv -name '*.a' -delete
-
 FROM python:3.11.14-slim-bookworm
 # Triton compiles the GPU kernels at the first start, and needs a C compiler for it. Debian keeps
 # only the newest version of a release, so none is named.
@@ -22,8 +11,17 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent reverie \
     && install -d -o reverie -g reverie -m 700 /data
-COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
+COPY requirements.txt requirements-setup.txt ./
+COPY deploy/install.py ./deploy/
+# The address of an index with a torch without CUDA, for a machine without a GPU: see docs/hosting.md.
+ARG REVERIE_TORCH_INDEX
+# In one step, and in the stage that is kept: the packages lie on the disk once, and no download beside them.
+# Left out: Lightning, which taming asks for and nothing imports; the installer; archives for linking.
+RUN python -m venv /opt/venv \
+    && UV_COMPILE_BYTECODE=1 /opt/venv/bin/python deploy/install.py requirements.txt \
+    && /opt/venv/bin/pip uninstall --yes --quiet pytorch-lightning torchmetrics lightning-utilities uv \
+    && find /opt/venv -name '*.a' -delete
 COPY bot ./bot
 COPY generator ./generator
 COPY config.yaml LICENSE ./

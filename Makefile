@@ -1,13 +1,24 @@
-# Everything a person does with Reverie. `make setup` fills .venv; every other target needs nothing but it.
+# Everything a person does with Reverie. Each target first installs into .venv what it needs and is not there yet.
 
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
-REQUIREMENTS := requirements.txt requirements-dev.txt requirements-train.txt
+# RUNS is the mark of what running needs, TESTS of what all other targets need beside it.
+RUNS := $(VENV)/.installed
+TESTS := $(VENV)/.installed-tests
+RUN_PINS := requirements.txt requirements-preview.txt
+TEST_PINS := requirements-dev.txt requirements-train.txt
+INSTALL := $(BIN)/python deploy/install.py
 
-# The prompt reaches the generator through the environment: neither make nor the shell ever reads it as code.
+# Prompt and address reach our programs through the environment: neither make nor the shell ever reads them as code.
 unexport PROMPT
 export REVERIE_PROMPT := $(value PROMPT)
+ifneq ($(origin TORCH_INDEX),undefined)
+unexport TORCH_INDEX
+export REVERIE_TORCH_INDEX := $(value TORCH_INDEX)
+ifneq ($(REVERIE_TORCH_INDEX),$(shell cat $(VENV)/torch-index 2>/dev/null))
+.PHONY: $(RUNS)
+endif
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run imagine notebook test check format bench gpu faults pins clean
@@ -16,10 +27,10 @@ help: ## list the targets
 	@echo 'make TARGET [PROMPT="..."] [ARGS="..."]'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-setup: $(STAMP) ## make .venv with the pinned requirements (once; again only when they change)
-	@echo 'Ready: from here on nothing needs the network.'
+setup: $(RUNS) ## make .venv with what running needs (once; again only when the pins change)
+	@echo 'Ready: from here on running needs no network.'
 
-$(STAMP): $(REQUIREMENTS)
+$(RUNS): $(RUN_PINS) requirements-setup.txt
 	@found=; \
 	if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
 		for candidate in $(PYTHON) python3.11 python3.12 python3; do \
@@ -33,19 +44,22 @@ $(STAMP): $(REQUIREMENTS)
 		echo "Making $(VENV) with $$("$$found" --version)."; \
 		"$$found" -m venv --clear $(VENV) || exit 1; \
 	fi
-	@echo 'Installing the pinned packages (the first time some minutes, and 7 GB on disk).'
-	@if [ -t 1 ]; then quiet=; else quiet=--quiet; fi; \
-	$(BIN)/python -m pip install --disable-pip-version-check $$quiet $(addprefix -r ,$(REQUIREMENTS))
+	@$(INSTALL) $(RUN_PINS)
+	@touch $@
+
+$(TESTS): $(TEST_PINS) | $(RUNS)
+	@echo 'Adding what tests and checks need.'
+	@$(INSTALL) $(TEST_PINS)
 	@touch $@
 
 ifeq ($(origin PROMPT),command line)
 run: imagine ## start the bot (without DISCORD_TOKEN its local preview); with PROMPT="..." paint that picture
 else
-run: $(STAMP)
+run: $(RUNS)
 	@$(BIN)/python -m bot $(ARGS)
 endif
 
-imagine: $(STAMP) ## paint PROMPT="a red apple" with the starter models, on the CPU if need be
+imagine: $(RUNS) ## paint PROMPT="a red apple" with the starter models, on the CPU if need be
 	@$(BIN)/python -m generator $(ARGS) -- "$$REVERIE_PROMPT"
 
 NOTEBOOK := $(VENV)/.installed-notebook
@@ -53,15 +67,15 @@ NOTEBOOK := $(VENV)/.installed-notebook
 notebook: $(NOTEBOOK) ## open notebooks/imagine.ipynb in Jupyter, in your browser
 	@$(BIN)/python -m jupyterlab notebooks/imagine.ipynb $(ARGS)
 
-$(NOTEBOOK): requirements-notebook.txt | $(STAMP)
+$(NOTEBOOK): requirements-notebook.txt | $(RUNS)
 	@echo 'Adding Jupyter.'
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements-notebook.txt
+	@$(INSTALL) requirements-notebook.txt
 	@touch $@
 
-test: $(STAMP) ## run the tests, two at a time; ARGS="-m 'not slow'" leaves out the slow ones
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+test: $(TESTS) ## run the tests, three at a time; ARGS="-m 'not slow'" leaves out the slow ones
+	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
 
-check: $(STAMP) ## lint, formatting, types, import contracts, size of packages, known vulnerabilities
+check: $(TESTS) ## lint, formatting, types, import contracts, size of packages, known vulnerabilities
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
@@ -70,27 +84,28 @@ check: $(STAMP) ## lint, formatting, types, import contracts, size of packages, 
 	@$(BIN)/python .ci/audit.py
 	@echo 'All checks passed.'
 
-format: $(STAMP) ## format the code and mend what can be mended
+format: $(TESTS) ## format the code and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-bench: $(STAMP) ## measure speed, memory, service and time to score (figures in build/bench/)
+bench: $(TESTS) ## measure speed, memory, service and time to score (figures in build/bench/)
 	@$(BIN)/python -m benchmarks.steps --one-crop-per-call
 	@$(BIN)/python -m benchmarks.profile
 	@$(BIN)/python -m benchmarks.service
 	@$(BIN)/python -m benchmarks.service --small --jobs 200 --json build/bench/service-small.json
 	@$(BIN)/python -m benchmarks.time_to_score --prompts 2 --seeds 1
 
-gpu: $(STAMP) ## try and measure everything on a GPU, in four minutes at most (figures in build/bench/gpu.json)
+gpu: $(TESTS) ## try and measure everything on a GPU, in four minutes at most (figures in build/bench/gpu.json)
 	@$(BIN)/python -m benchmarks.gpu $(ARGS)
 
-faults: $(STAMP) ## kill and cut off the real process again and again, soak it, fuzz (hours; figures in build/bench/)
+faults: $(TESTS) ## kill and cut off the real process again and again, soak it, fuzz (hours; figures in build/bench/)
 	@$(BIN)/python -m benchmarks.faults $(ARGS)
 	@$(BIN)/python -m benchmarks.soak
 	@$(BIN)/python -m benchmarks.fuzz
 
-pins: $(STAMP) ## compile requirements*.in to requirements*.txt (needs the network)
-	@set -e; for name in requirements requirements-dev requirements-train requirements-notebook; do \
+pins: $(TESTS) ## compile requirements*.in to requirements*.txt (needs the network)
+	@set -e; for name in requirements requirements-preview requirements-dev requirements-train \
+		requirements-notebook; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make pins' \
 			--output-file "$$name.txt" "$$name.in"; \
 	done

@@ -1,4 +1,4 @@
-"""The real bot with the starter models in a process of its own, for bot_load: it records how late its event loop is.
+"""The real bot with the starter models in a separate process, for bot_load: it records the delays of its event loop.
 
 It is assembled and run like `python -m bot`. In addition one task sleeps for PERIOD_S repeatedly; any extra time is the
 lag of the loop. At the end the lags are written to `lags.json` in the data folder.

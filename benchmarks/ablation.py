@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.report import conditions, options, tell
+from benchmarks.report import conditions, options, write_report
 from benchmarks.time_to_score import JUDGES, PROMPTS, Clock, Score, judges_in, judges_score, own_score
 from generator import Dream, GenerationRequest, Models, Settings, load_models
 from generator.optimisation.targets import targets_of
@@ -42,7 +42,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Painted:
+class Result:
     """Score after each step, and the seconds until then."""
 
     scores: tuple[float, ...]
@@ -53,7 +53,7 @@ class Painted:
         return next((when for score, when in zip(self.scores, self.seconds, strict=True) if score >= goal), None)
 
 
-def paint(models: Models, change: dict[str, Any], prompt: str, seed: int, score: Score) -> Painted:
+def generate(models: Models, change: dict[str, Any], prompt: str, seed: int, score: Score) -> Result:
     """Generate one picture and score it after each step; scoring is not timed."""
     settings = Settings().merged(models.defaults).merged(change).merged({"seed": seed})
     request, clock = GenerationRequest(prompt=prompt, models=models.name, settings=settings), Clock()
@@ -65,14 +65,14 @@ def paint(models: Models, change: dict[str, Any], prompt: str, seed: int, score:
         clock.time(dream.step)
         scores.append(score(dream.preview(), prompt, vector))
         seconds.append(clock.wall_s)
-    return Painted(tuple(scores), tuple(seconds))
+    return Result(tuple(scores), tuple(seconds))
 
 
-def rows_of(painted: dict[str, list[Painted]]) -> list[list[str]]:
+def rows_of(results: dict[str, list[Result]]) -> list[list[str]]:
     """One row for each change."""
-    goals = [each.scores[-1] for each in next(iter(painted.values()))]
+    goals = [each.scores[-1] for each in next(iter(results.values()))]
     rows = []
-    for name, pictures in painted.items():
+    for name, pictures in results.items():
         gains = [each.scores[-1] - goal for each, goal in zip(pictures, goals, strict=True)]
         error = statistics.stdev(gains) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
         reached = [each.seconds_to(goal) for each, goal in zip(pictures, goals, strict=True)]
@@ -97,19 +97,19 @@ def main(arguments: list[str]) -> int:
     about = conditions(args.threads, args.device)
     torch.set_num_threads(args.threads)
     models = load_models("starter", args.device)
-    judges = judges_score(JUDGES)
-    score = judges or own_score(models)
+    judge = judges_score(JUDGES)
+    score = judge or own_score(models)
     names = " and ".join(judges_in(JUDGES))
-    about["judged_by"] = f"{names} (never guiding)" if judges else "the perceptor that guides, at other crops"
-    painted: dict[str, list[Painted]] = {name: [] for name in CHANGES}
+    about["judged_by"] = f"{names} (never guiding)" if judge else "the perceptor that guides, at other crops"
+    results: dict[str, list[Result]] = {name: [] for name in CHANGES}
     for prompt in PROMPTS[: args.prompts]:
         for seed in range(args.seeds):
             for name, change in CHANGES.items():
-                painted[name].append(paint(models, change, prompt, seed, score))
+                results[name].append(generate(models, change, prompt, seed, score))
             print(prompt, seed, file=sys.stderr, flush=True)
     head = [f"score by {about['judged_by']}", "s a picture", "score", "against the own", "s to its score", "misses"]
-    tell(
-        args.json, about, head, rows_of(painted), {key: [asdict(one) for one in all_] for key, all_ in painted.items()}
+    write_report(
+        args.json, about, head, rows_of(results), {key: [asdict(one) for one in all_] for key, all_ in results.items()}
     )
     return 0
 

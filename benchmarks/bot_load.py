@@ -1,6 +1,6 @@
 """`python -m benchmarks.bot_load`: 1,000 /imagine from 200 servers within ten seconds, with Discord on loopback.
 
-The bot is a process of its own with the starter models; Discord, with its rate limits, and the users are simulated in
+The bot is a separate process with the starter models; Discord, with its rate limits, and the users are simulated in
 this one. Measured are each user's wait for the first answer, the fairness of the worker's time between the servers, the
 lag of the bot's event loop while it generated, and its response time to the gateway's heartbeat requests. A table goes
 to standard output, all figures to a JSON file. The exit status is 1 if a limit is missed.
@@ -33,7 +33,7 @@ BUSY_GUILDS, BUSY_REQUESTS = 20, 29
 PER_PERSON = 5
 ACKNOWLEDGED_S, LAG_S = 1.0, 0.1
 """Limits at the 99th percentile."""
-PATIENCE_S = 90.0
+TIMEOUT_S = 90.0
 PICTURE = {"size": "64x64", "steps": 2, "cutouts": 4, "start": "random"}
 CONFIG = "log: {level: warning}\n"
 
@@ -80,7 +80,7 @@ class Load:
 
     def __init__(self, fake: FakeDiscord, bot: BotProcess, seed: int = 1) -> None:
         self.fake, self.bot = fake, bot
-        chance = random.Random(seed)  # noqa: S311 - an order, no secret
+        rng = random.Random(seed)  # noqa: S311 - an order, no secret
         self.asks: list[tuple[Channel, Member]] = []
         for number in range(GUILDS):
             guild = fake.world.add_guild(f"server {number}")
@@ -88,7 +88,7 @@ class Load:
             count = BUSY_REQUESTS if number < BUSY_GUILDS else _rest(number)
             people = [guild.add_member(f"person {number}-{each}") for each in range(-(-count // PER_PERSON))]
             self.asks += [(channel, people[each % len(people)]) for each in range(count)]
-        chance.shuffle(self.asks)
+        rng.shuffle(self.asks)
         self.typed: list[Interaction] = []
         self.first_done_at = 0.0
 
@@ -104,11 +104,11 @@ class Load:
     async def answered(self) -> None:
         """Wait until all are answered or the wait times out."""
         waits = [asyncio.create_task(item.done.wait()) for item in self.typed]
-        _, open_ones = await asyncio.wait(waits, timeout=PATIENCE_S)
+        _, open_ones = await asyncio.wait(waits, timeout=TIMEOUT_S)
         for wait in open_ones:
             wait.cancel()
 
-    def painted(self) -> list[int]:
+    def finished(self) -> list[int]:
         """Servers of the finished pictures, in order of generation."""
         with sqlite3.connect(f"file:{self.bot.folder / 'reverie.db'}?mode=ro", uri=True) as db:
             rows = db.execute("SELECT guild_id FROM jobs WHERE painted_at IS NOT NULL ORDER BY painted_at").fetchall()
@@ -128,7 +128,7 @@ async def measure(folder: Path, pictures: int, most_s: float) -> Figures:
             asking_s = await load.ask()
             await load.answered()
             asked_at = time.monotonic()
-            while len(load.painted()) < pictures and time.monotonic() < asked_at + most_s:
+            while len(load.finished()) < pictures and time.monotonic() < asked_at + most_s:
                 await asyncio.sleep(1.0)
             ended = time.monotonic()
             pings.cancel()
@@ -173,14 +173,14 @@ def _shares(order: Sequence[int], guilds: Sequence[int]) -> list[int]:
 def _figures(
     load: Load, asking_s: float, spans: list[tuple[float, float]], lags: list[tuple[float, float]], status: int
 ) -> Figures:
-    fake, (asking, painting) = load.fake, spans
+    fake, (asking, running) = load.fake, spans
     answered = [item for item in load.typed if item.answered_at is not None]
     guilds = list(fake.world.guilds)
-    order = load.painted()
+    order = load.finished()
     # While even the server with the fewest requests still waits, and in whole rounds.
     fewest = min(Counter(channel.guild.id for channel, _ in load.asks).values())
-    judged = min(len(order), fewest * len(guilds))
-    judged = judged // len(guilds) * len(guilds) or judged
+    counted = min(len(order), fewest * len(guilds))
+    counted = counted // len(guilds) * len(guilds) or counted
     came = [item.channel.guild.id for item in load.typed]
     beats = fake.gateway.heartbeats
     return Figures(
@@ -191,12 +191,12 @@ def _figures(
         deferred=sum((item.callback or {}).get("type") == 5 for item in answered),
         asking_s=asking_s,
         pictures=len(order),
-        painting_s=painting[1] - asking[0],
-        fairness=fairness(_shares(order[:judged], guilds)),
-        fairness_first_come=fairness(_shares(came[:judged], guilds)),
-        fairness_after=judged,
+        painting_s=running[1] - asking[0],
+        fairness=fairness(_shares(order[:counted], guilds)),
+        fairness_first_come=fairness(_shares(came[:counted], guilds)),
+        fairness_after=counted,
         lag_asking_s=spread([lag for at, lag in lags if asking[0] <= at < asking[1]]),
-        lag_painting_s=spread([lag for at, lag in lags if painting[0] <= at < painting[1]]),
+        lag_painting_s=spread([lag for at, lag in lags if running[0] <= at < running[1]]),
         heartbeat_s=spread(fake.gateway.pings_s),
         late_heartbeats=sum(later - earlier > 4.0 for earlier, later in pairwise(beats)),
         refused_by_rate_limits=0 if fake.buckets is None else fake.buckets.refused,

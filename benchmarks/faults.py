@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import conditions, tell
+from benchmarks.report import conditions, write_report
 from tests.faults import kills, network, report
 from tests.faults.campaign import Plan
 from tests.faults.ledger import Account
@@ -44,24 +44,24 @@ def _run(given: argparse.Namespace, folder: Path) -> int:
     about = conditions(threads=1, device="cpu") | {"seed": plan.seed, "starter": plan.starter}
     if given.kills:
         killed = asyncio.run(kills.run(plan, given.kills, folder / "kills", _show))
-        _tell(given.json / "faults-kills.json", about, report.KILL_HEAD, report.kill_rows(killed), killed)
+        _report(given.json / "faults-kills.json", about, report.KILL_HEAD, report.kill_rows(killed), killed)
         broken += len(killed.account.broken)
     if given.network:
         drawn = network.ordeals(given.network, random.Random(plan.seed))  # noqa: S311 - an order, no secret
         cut_off = asyncio.run(network.run(plan, drawn, folder / "network", _show))
-        _tell(given.json / "faults-network.json", about, report.ORDEAL_HEAD, report.ordeal_rows(cut_off), cut_off)
+        _report(given.json / "faults-network.json", about, report.ORDEAL_HEAD, report.ordeal_rows(cut_off), cut_off)
         broken += len(cut_off.account.broken)
     return 1 if broken else 0
 
 
-def _tell(
+def _report(
     path: Path,
     about: dict[str, Any],
     head: list[str],
     rows: report.Rows,
     campaign: kills.Campaign | network.Campaign,
 ) -> None:
-    tell(path, about, head, rows, report.plain(campaign))
+    write_report(path, about, head, rows, report.plain(campaign))
     account: Account = campaign.account
     for row in (report.OUTCOME_HEAD, ["---"] * len(report.OUTCOME_HEAD), *report.outcome_rows(account)):
         print("| " + " | ".join(row) + " |")

@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import conditions, tell
+from benchmarks.report import conditions, write_report
 
 ROOT = Path(__file__).parent.parent
 MODULE = "tests.faults.fuzzing"
@@ -32,7 +32,7 @@ HANGS_S, MEMORY_MIB = 20, 2048
 """Limits at which libFuzzer ends the process: time of one input, and memory of the process."""
 MISSING = (
     "Nothing was fuzzed: that needs atheris, of which there are packages for Linux on x86-64 alone; there "
-    "`make setup` installs it."
+    "`make test` installs it."
 )
 _HEAD = [
     "target",
@@ -100,7 +100,7 @@ def fuzz(
         check=False,
     )
     (folder / "log").write_bytes(done.stdout + done.stderr)
-    return _told(name, time.monotonic() - began, done)
+    return _parsed(name, time.monotonic() - began, done)
 
 
 def _own_peak_mib() -> int:
@@ -108,7 +108,7 @@ def _own_peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def _told(name: str, seconds: float, done: subprocess.CompletedProcess[bytes]) -> Run:
+def _parsed(name: str, seconds: float, done: subprocess.CompletedProcess[bytes]) -> Run:
     """Parse the process's output into figures."""
     said = done.stdout + done.stderr
     states = [(int(tried), why, int(edges), int(kept)) for tried, why, edges, kept in _STATE.findall(said)]
@@ -192,7 +192,7 @@ def _run(given: argparse.Namespace, targets: Mapping[str, Any]) -> int:
     for name in given.targets or targets:
         runs.append(fuzz(name, given.seconds, given.folder / name, seed=given.seed))
         print(f"{time.strftime('%H:%M:%S')} {runs[-1]}", file=sys.stderr, flush=True)
-    tell(given.json, about, _HEAD, [_row(run) for run in runs], [asdict(run) for run in runs])
+    write_report(given.json, about, _HEAD, [_row(run) for run in runs], [asdict(run) for run in runs])
     return 1 if any(run.finding for run in runs) else 0
 
 

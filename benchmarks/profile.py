@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.cases import CASES, Case, models_of, request_of, stock_eye
-from benchmarks.report import conditions, on_gpu, options, tell, wait_for
+from benchmarks.report import conditions, on_gpu, options, wait_for, write_report
 from generator.models.model_set import Models
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.cutouts import augment, cut
@@ -59,7 +59,7 @@ def one_step(models: Models, case: Case, watch: Stopwatch) -> None:
     targets = targets_of(request, models.perceptors)[0]
     latent = Dream(request, models).latent
     generator = torch.Generator(models.device).manual_seed(0)
-    judges = ClipGuidance(models.perceptors, settings)
+    guidance = ClipGuidance(models.perceptors, settings)
     quantised = vqgan.quantise(latent)[0]
     overviews = round(settings.overview * settings.cutouts)
     backs: list[tuple[str, Tensor, Tensor]] = []
@@ -73,11 +73,11 @@ def one_step(models: Models, case: Case, watch: Stopwatch) -> None:
 
     watch.time("nearest codes", lambda: vqgan.quantise(latent)[0])
     image = part("decode", lambda z: clamp_with_gradient(vqgan.decode(straight_through(z, quantised)), 0, 1), latent)
-    chances = judges.draw(overviews, image, generator)
-    noise = chances.noise[perceptor.resolution]
+    cutouts = guidance.draw(overviews, image, generator)
+    noise = cutouts.noise[perceptor.resolution]
     crops = part(
         "cut and augment",
-        lambda seen: augment(cut(seen, chances.cuts, perceptor.resolution), chances.cuts, settings, noise),
+        lambda seen: augment(cut(seen, cutouts.cuts, perceptor.resolution), cutouts.cuts, settings, noise),
         image,
     )
     vectors = part("embed", perceptor.embed_images, crops)
@@ -143,7 +143,7 @@ def main(arguments: list[str]) -> int:
         rows.append([name, f"{seconds * 1000:.0f}", f"{seconds / total:.1%}", rate])
     rows.append(["all", f"{total * 1000:.0f}", "", f"limit {peak:.0f} ({models.precision.value})"])
     figures = {"case": case.name, "seconds": watch.seconds, "gflop_forward": gflop, "limit_gflop_s": peak}
-    tell(args.json, about, ["part", "ms", "share", "GFLOP/s of the plain arithmetic"], rows, figures)
+    write_report(args.json, about, ["part", "ms", "share", "GFLOP/s of the plain arithmetic"], rows, figures)
     return 0
 
 

@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks.cases import CASES, Case, dream_of, models_of, plain_loop_of, request_of
-from benchmarks.report import conditions, options, tell
+from benchmarks.report import conditions, options, write_report
 
 FLOPS = {2: 24e12, 4: 5e12}
 """Sustained operations per second, by the bytes of a number; with more than 70 W a T4 could do 65e12 and 8.1e12."""
@@ -147,7 +147,7 @@ def main(arguments: list[str]) -> int:
                 "" if ours else f"{times[0]:.1f}", "" if ours else f"{times[1]:.1f}",
             ])  # fmt: skip
     head = ["case", "side", "TFLOP", "GB", "calls", "ms a step", "as a graph", "ours is times as fast", "as a graph"]
-    tell(given.json, about, head, rows, figures)
+    write_report(given.json, about, head, rows, figures)
     return 0
 
 

@@ -25,8 +25,21 @@ def options(description: str | None, json_name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the CPU")
     parser.add_argument("--device", default="auto", type=device_named, help="auto, cpu, cuda or cuda:1 (auto)")
+    leave_out_kernels(parser)
     parser.add_argument("--json", type=Path, default=Path("build/bench") / json_name, help="where the figures go")
     return parser
+
+
+class _WithoutKernels(argparse.Action):
+    """Leave out the kernels from here on, in this process and those that it starts."""
+
+    def __call__(self, *_: object) -> None:
+        os.environ["REVERIE_KERNELS"] = "off"
+
+
+def leave_out_kernels(parser: argparse.ArgumentParser) -> None:
+    """Add the option that compares a version with and without its own kernels."""
+    parser.add_argument("--without-kernels", action=_WithoutKernels, nargs=0, help="on a GPU, use torch's norm kernels")
 
 
 def conditions(threads: int, device: str) -> dict[str, Any]:
@@ -40,6 +53,7 @@ def conditions(threads: int, device: str) -> dict[str, Any]:
         "machine": torch.cuda.get_device_name(device) if on_gpu(device) else (names or [platform.processor()])[0],
         "cores": cores,
         "threads": threads,
+        "kernels": os.environ.get("REVERIE_KERNELS", "on"),
         "torch": torch.__version__,
         "load_before": round(load, 2),
         "busy": load > BUSY_LOAD * cores,
@@ -66,7 +80,7 @@ def spread(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def tell(
+def write_report(
     path: Path, about: dict[str, Any], head: Sequence[str], rows: Sequence[Sequence[str]], figures: object
 ) -> None:
     """Print the table, in Markdown, and write the JSON."""

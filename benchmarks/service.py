@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import torch
 from PIL import Image
 
-from benchmarks.report import conditions, options, tell
+from benchmarks.report import conditions, options, write_report
 from bot.config import Config
 from bot.files import DataFolder
 from bot.jobs import JobState
@@ -151,7 +151,7 @@ class Counter:
     def __init__(self, service: Service) -> None:
         self._service, self._changed = service, asyncio.Condition()
         self._calls: set[asyncio.Task[None]] = set()
-        service.watch(self._hear)
+        service.watch(self._on_progress)
 
     async def order(self, person: int, prompt: str, settings: dict[str, object]) -> int:
         """Submit a job and return its number."""
@@ -170,7 +170,7 @@ class Counter:
         assert await self._service.post.begin(job_id, limit_bytes=10**7) is not None  # noqa: S101 - nothing else ends it
         await self._service.post.done(job_id, 1, job_id)
 
-    def _hear(self, job_id: int) -> None:
+    def _on_progress(self, job_id: int) -> None:
         call = asyncio.create_task(self._wake())
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
@@ -270,7 +270,7 @@ def main(arguments: list[str]) -> int:
         "spent_s": times.spent_s,
         "memory_mib": served.memory_mib,
     }
-    tell(args.json, about, ["", ""], rows, figures)
+    write_report(args.json, about, ["", ""], rows, figures)
     return 0
 
 

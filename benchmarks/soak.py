@@ -1,6 +1,6 @@
 """`python -m benchmarks.soak`: run thousands of jobs through the real process and measure its growth.
 
-The bot is a process of its own; Discord and its users are simulated in this one. At regular intervals the process's
+The bot is a separate process; Discord and its users are simulated in this one. At regular intervals the process's
 memory, file handles and threads and its database's size are recorded. A table goes to standard output, all samples to a
 JSON file; the growth is that of the second half, by least squares, per thousand jobs.
 """
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import conditions, tell
+from benchmarks.report import conditions, write_report
 from tests.discord_fake import Channel, Member
 from tests.faults.campaign import Plan, Scene, scene
 
@@ -131,7 +131,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         samples, wrong = asyncio.run(measure(Path(folder), given.jobs, given.starter))
     head = ["jobs", "after, s", "memory, MiB", "handles", "threads", "database, MiB", "log, MiB"]
-    tell(given.json, about, head, rows_of(samples), [asdict(item) for item in samples])
+    write_report(given.json, about, head, rows_of(samples), [asdict(item) for item in samples])
     print("\n".join(wrong) or "Every picture was posted once.")
     return 1 if wrong else 0
 

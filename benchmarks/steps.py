@@ -1,6 +1,6 @@
 """Steps per second and peak memory, our dream against the plain loop: `python -m benchmarks.steps`.
 
-Each side has a process of its own, so that each has its own peak of memory and its own allocator settings. Only one
+Each side has a separate process, so that each has its own peak of memory and its own allocator settings. Only one
 works at a time: they alternate, round by round, and the ratio is taken within each round. Beside the wall time the CPU
 time of the process is measured, which other programs on a busy machine disturb less.
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.cases import CASES, Case, dream_of, models_of, plain_loop_of, request_of
-from benchmarks.report import conditions, on_gpu, options, spread, tell, wait_for
+from benchmarks.report import conditions, on_gpu, options, spread, wait_for, write_report
 
 SIDES = ("ours", "plain", "one_crop_per_call")
 """Our dream; the plain loop; the plain loop that shows the networks one crop a call."""
@@ -50,7 +50,7 @@ class Memory:
 
 
 class Side:
-    """One side in a process of its own."""
+    """One side in a separate process."""
 
     def __init__(self, case: Case, side: str, threads: int, device: str) -> None:
         context = multiprocessing.get_context("spawn")
@@ -195,7 +195,7 @@ def main(arguments: list[str]) -> int:
         rows += rows_of(case, figures[name])
     head = ["case", "against", "s a step, ours / theirs", "times as fast", "by CPU time", "peak MiB, ours / theirs",
             "peak", "above the models"]  # fmt: skip
-    tell(args.json, about, head, rows, figures)
+    write_report(args.json, about, head, rows, figures)
     return 0
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.cases import CASES, PROMPT, models_of, tiny_models
-from benchmarks.report import conditions, tell
+from benchmarks.report import conditions, write_report
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.footprint import memory_model_of
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with _as_on_a_t4():
         figures = [_measure(models, size, given.cutouts, given.steps) for size in given.sizes]
     head = ("size", "picture off by", "loss off by", "estimated MiB", "peak MiB", "s/step", "cutouts at once", "right")
-    tell(given.json, about, head, [_row(item) for item in figures], [asdict(item) for item in figures])
+    write_report(given.json, about, head, [_row(item) for item in figures], [asdict(item) for item in figures])
     return 0 if all(item.right for item in figures) else 1
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.cases import Case, plain_loop_of
-from benchmarks.report import conditions, options, tell
+from benchmarks.report import conditions, options, write_report
 from generator import Dream, GenerationRequest, Models, Settings, load_models
 from generator.images.tensors import to_image
 from generator.optimisation.targets import targets_of
@@ -92,7 +92,7 @@ def judges_score(folder: Path) -> Score | None:
     columns = {prompt.text: number for number, prompt in enumerate(prompts)}
 
     def score(image: Image.Image, prompt: str, _: Tensor) -> float:
-        verdicts = [scores(evaluate, [image], prompts)[0].log_softmax(dim=0)[columns[prompt]] for evaluate in judges]
+        verdicts = [scores(judge, [image], prompts)[0].log_softmax(dim=0)[columns[prompt]] for judge in judges]
         return statistics.mean(verdict.item() for verdict in verdicts)
 
     return score
@@ -185,7 +185,7 @@ def main(arguments: list[str]) -> int:
         for seed in range(args.seeds)
     ]
     rows = [["judged by", str(about["judged_by"])], *rows_of(races)]
-    tell(args.json, about, ["", ""], rows, [asdict(one) for one in races])
+    write_report(args.json, about, ["", ""], rows, [asdict(one) for one in races])
     return 0
 
 

@@ -17,7 +17,6 @@ import logging
 import os
 import re
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,7 +27,7 @@ from bot import log
 from bot.backup import back_up
 from bot.config import Config
 from bot.environment import data_folder, load_config, read_token
-from bot.errors import BotError, ConfigError
+from bot.errors import BotError
 from bot.files import DataFolder
 from bot.monitoring.heartbeat import Heartbeat
 from bot.store import Store
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
     from bot.frontend.client import Reverie
 
 PREVIEW_PORT, MAX_PORT = 8765, 65_535
+PREVIEW = "preview"
+"""Folder of the preview in the data folder."""
 MADE_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock that is before this is wrong: the program is younger."""
 WRONG_USE = 2
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.configure(config.log.level, config.log.format, token)
         folder = data_folder(config, os.environ)
         if given.command == "backup":
-            asyncio.run(back_up(DataFolder(folder), given.file, pictures=given.pictures))
+            asyncio.run(back_up(_backed_up(folder, given.preview), given.file, pictures=given.pictures))
             print(say("backup_with_pictures" if given.pictures else "backup_done", file=str(given.file)))
         elif given.command == "invite":
             print(_invitation(token, given.application))
@@ -111,15 +112,20 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     from bot import wiring as building
     from bot.frontend.preview import server as preview
 
-    stop, own = stop_on_signals(), folder / "preview"
+    own = folder / PREVIEW
     await _check_folder(own)
-    _check_port(port)
-    engine, settings = await _load(config)
+    # While models are read, Ctrl-C ends the process at once: nothing is written yet, and that thread cannot be stopped.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with preview.listen(port) as listener:
+        engine, settings = await _load(config)
+        stop = stop_on_signals()
 
-    def build(wait: ExternalWait) -> Reverie:
-        return building.build(config, own, engine, settings, config_path=config_path, external_wait=wait, shard_count=1)
+        def build(wait: ExternalWait) -> Reverie:
+            return building.build(
+                config, own, engine, settings, config_path=config_path, external_wait=wait, shard_count=1
+            )
 
-    await preview.show(build, port, stop)
+        await preview.show(build, listener, stop, own)
 
 
 async def _check_folder(folder: Path) -> None:
@@ -130,21 +136,6 @@ async def _check_folder(folder: Path) -> None:
     files = DataFolder(folder)
     await Store(files.database).see_free()
     await asyncio.to_thread(files.prepare)
-
-
-def _check_port(port: int) -> None:
-    """Check, before models are loaded, that the preview's port is free.
-
-    Raises:
-        ConfigError: if it is not.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as exc:
-            another = port + 1 if port < MAX_PORT else 0
-            raise ConfigError("preview_port", port=str(port), why=exc.strerror or "?", another=str(another)) from exc
 
 
 def _check_clock() -> None:
@@ -171,6 +162,12 @@ async def _load(config: Config) -> tuple[Engine, Settings]:
     return engine, suggested.merged({str(name): value for name, value in config.generator.items()})
 
 
+def _backed_up(folder: Path, preview: bool) -> DataFolder:
+    """The data to back up: those of the bot, or of the preview if it is asked for or has run alone."""
+    files, tried = DataFolder(folder), DataFolder(folder / PREVIEW)
+    return tried if preview or (tried.database.is_file() and not files.database.is_file()) else files
+
+
 def _doctor(config: Path, online: bool) -> int:
     """Print the doctor's findings; return 1 if one of them prevents the bot from working."""
     from bot.doctor import State, examine, table
@@ -193,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
         "connects to Discord, without it opens a preview in the browser.",
     )
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="config file (default: config.yaml)")
-    parser.add_argument("--preview", action="store_true", help="open the local preview even if a token is set")
+    parser.add_argument("--preview", action="store_true", help="use the local preview even if a token is set")
     parser.add_argument(
         "--port", type=_port, default=PREVIEW_PORT, help=f"port of the preview (default: {PREVIEW_PORT}; 0: any)"
     )
@@ -209,6 +206,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _leave(code: int) -> NoReturn:
+    """End the process at once: nothing is open any more, and to tear torch down takes seconds on a busy machine."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text[:9]) > MAX_PORT:
         raise argparse.ArgumentTypeError(say("port_malformed", given=repr(text[:20]), most=str(MAX_PORT)))
@@ -222,4 +227,4 @@ def _application(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

@@ -64,7 +64,7 @@ class TooSoon(Refused):
 
 
 class Blocked(Refused):
-    """The blocklist forbids the prompt; the sentence names the matching rule."""
+    """The blocklist forbids the prompt, or the person is blocked in this server; the sentence says which."""
 
 
 class WrongChannel(Refused):
@@ -87,7 +87,7 @@ class ShuttingDown(Refused):
     """The bot is not accepting jobs at the moment."""
 
 
-def emptied(error: Exception) -> Exception:
+def without_locals(error: Exception) -> Exception:
     """An error without the local variables of its traceback, which hold all memory of a failed dream."""
     part: BaseException | None = error
     while part is not None:

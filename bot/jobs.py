@@ -1,4 +1,4 @@
-"""A job: a request with an owner, a place in the queue and a state. Frozen values without I/O; any thread.
+"""A job: a request with an owner, a place in the queue and a state; reports of pictures. Frozen values; any thread.
 
 Only this module defines the allowed transitions between states.
 """
@@ -84,6 +84,9 @@ class Job:
     parent_id: int | None = None
     parent_number: int | None = None
     """Number of the parent's picture (1 to its count)."""
+    source_id: int | None = None
+    """The job that this one was made from, by a button or a menu; `again` has a source without a parent."""
+    source_number: int | None = None
     priority: int = 0
     """Above 0: ahead of the guild's ordinary jobs."""
     running_limit: int = 1
@@ -113,6 +116,10 @@ class Job:
     """In the state `posting`: number of attempts to send. If above 0 after a start, the post may already exist."""
     told: bool = False
     """Its message shows its end."""
+    ping_due: bool = False
+    """In the state `done`: its owner is still to be pinged."""
+    ping_id: int | None = None
+    """The message that pinged its owner."""
     created_at: float = 0.0
     started_at: float | None = None
     painted_at: float | None = None
@@ -171,3 +178,47 @@ class StoredPicture:
     has_timelapse: bool = False
     warnings: tuple[Sentence, ...] = ()
     """The generator's warnings about its request."""
+
+
+class ReportReason(StrEnum):
+    """Reason for a report about a picture."""
+
+    ADULT = "adult"
+    VIOLENT = "violent"
+    HATEFUL = "hateful"
+    PERSON = "person"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One person's report about a picture."""
+
+    user_id: int
+    reason: ReportReason
+    details: str
+    locale: str
+    """The language in which the person learns the result."""
+    wants_result: bool
+    created_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedPicture:
+    """A picture with open reports, as it was when first reported; its job may have been deleted since.
+
+    `user_id` is its owner. `notice_channel_id` and `notice_id` are the message in the channel for reports, if any.
+    """
+
+    id: int = 0
+    guild_id: int
+    channel_id: int
+    message_id: int | None
+    job_id: int
+    number: int
+    user_id: int
+    prompt: str
+    created_at: float = 0.0
+    notice_channel_id: int | None = None
+    notice_id: int | None = None
+    reports: tuple[Report, ...] = ()

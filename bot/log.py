@@ -1,6 +1,6 @@
 """Logging: one line per event, with the ids of job and guild, and never a secret. Any thread.
 
-Log with the standard library: `log.info("job painted", extra=about(job_id=7, guild_id=1))`. Every line, including
+Log with the standard library: `log.info("picture saved", extra=about(job_id=7, guild_id=1))`. Every line, including
 tracebacks, is free of the bot's token, anything that looks like one, and interaction tokens.
 """
 

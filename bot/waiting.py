@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 FOR_A_JOB = "the dispatcher waits for a job"
 FOR_THE_WORKER = "a job waits for the worker"
-FOR_NEWS = "a job waits for progress from the worker"
+FOR_PROGRESS = "a job waits for progress from the worker"
 FOR_A_TIME = "a task waits for its next time"
 
 T = TypeVar("T")

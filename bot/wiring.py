@@ -41,6 +41,7 @@ def build(
         starts=engine.starts,
         request_warnings=engine.request_warnings,
         gpu_bytes=engine.gpu_bytes,
+        checked_by=engine.checked_by,
         external_wait=external_wait,
     )
     return Reverie(config, service, config_path=config_path, external_wait=external_wait, shard_count=shard_count)

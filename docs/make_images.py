@@ -1,11 +1,14 @@
 """Generate the pictures of README and docs/using.md: `python -m docs.make_images`, or only some by their names.
 
+`python -m docs.make_images examples` generates those of the preview's first message, with their recipes inside.
+
 Each generated strip is shown in docs/using.md below its mark, `<!-- strip NAME -->`. All are generated on the CPU, with
 the starter models and given seeds, so that the same machine makes the same files again.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from io import BytesIO
@@ -13,13 +16,24 @@ from pathlib import Path
 
 from PIL import Image
 
-from docs.strips import CELL_PX, FILM, PICTURES, STRIPS, Cell, shown
-from generator import Dream, GenerationRequest, Models, Settings, Timelapse, load_models
+from docs.strips import CELL_PX, EXAMPLES, PICTURES, STRIPS, TIMELAPSE, Cell, shown
+from generator import (
+    Dream,
+    GenerationRequest,
+    Models,
+    Recipe,
+    Settings,
+    Timelapse,
+    encode,
+    load_models,
+    recipe_to_json,
+)
 from notebooks.sheets import contact_sheet
 
 FOLDER = Path(__file__).parent / "images"
+PREVIEW = Path(__file__).parents[1] / "bot" / "frontend" / "preview" / "examples"
 USING = Path(__file__).parent / "using.md"
-FILM_PX = 256
+TIMELAPSE_PX = 256
 QUALITY = 88
 
 Done = dict[GenerationRequest, Image.Image]
@@ -27,19 +41,33 @@ Done = dict[GenerationRequest, Image.Image]
 
 def main(names: Sequence[str]) -> None:
     """Generate the named pictures, or all of them."""
-    known = [*PICTURES, FILM[0], *STRIPS]
+    if list(names) == ["examples"]:
+        return _examples()
+    known = [*PICTURES, TIMELAPSE[0], *STRIPS]
     if unknown := set(names) - set(known):
         sys.exit(f"There is no picture {', '.join(sorted(unknown))}, only {', '.join(known)}.")
     FOLDER.mkdir(exist_ok=True)
     done: Done = {}
     models = load_models("starter", "cpu")
     for name in names or known:
-        data = _film(FILM[1], models) if name == FILM[0] else _webp(_still(name, models, done))
+        data = _timelapse(TIMELAPSE[1], models) if name == TIMELAPSE[0] else _webp(_still(name, models, done))
         path = FOLDER / f"{name}.webp"
         path.write_bytes(data)
         USING.write_text(shown(USING.read_text("utf-8"), name), "utf-8")
         sys.stdout.write(f"{path.name}: {len(data) / 1000:.0f} kB\n")
         sys.stdout.flush()
+
+
+def _examples() -> None:
+    """Generate the examples of the preview, with a list of their similarities."""
+    models, similarities = load_models("starter", "cpu"), {}
+    for name, prompt in EXAMPLES.items():
+        dream = Dream(request_of(Cell(prompt, prompt, {"seed": 1}), models), models)
+        image, picture = _generate(dream), dream.picture()
+        recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
+        (PREVIEW / f"{name}.webp").write_bytes(encode(image, "webp", recipe))
+        similarities[f"{name}.webp"] = round(picture.progress.similarity, 3)
+    (PREVIEW / "examples.json").write_text(json.dumps(similarities, indent=2) + "\n", "utf-8")
 
 
 def request_of(cell: Cell, models: Models) -> GenerationRequest:
@@ -52,11 +80,11 @@ def request_of(cell: Cell, models: Models) -> GenerationRequest:
 def _still(name: str, models: Models, done: Done) -> Image.Image:
     """Make a picture of README, or a strip; a picture in several strips is generated once."""
     if name in PICTURES:
-        return _painted(Dream(request_of(PICTURES[name], models), models))
+        return _generate(Dream(request_of(PICTURES[name], models), models))
     requests = [request_of(cell, models) for cell in STRIPS[name]]
     for request in requests:
         if request not in done:
-            done[request] = _painted(Dream(request, models))
+            done[request] = _generate(Dream(request, models))
     pictures = [done[request] for request in requests]
     return contact_sheet([pictures], [cell.label for cell in STRIPS[name]], side_px=CELL_PX)
 
@@ -67,18 +95,18 @@ def _webp(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def _painted(dream: Dream, film: Timelapse | None = None) -> Image.Image:
+def _generate(dream: Dream, timelapse: Timelapse | None = None) -> Image.Image:
     while not dream.finished:
         dream.step()
-        if film is not None:
-            film.add(dream.preview())
+        if timelapse is not None:
+            timelapse.add(dream.preview())
     return dream.picture().image
 
 
-def _film(cell: Cell, models: Models) -> bytes:
-    film = Timelapse(max_side_px=FILM_PX)
-    film.add(_painted(Dream(request_of(cell, models), models), film))
-    return film.encode("webp")
+def _timelapse(cell: Cell, models: Models) -> bytes:
+    timelapse = Timelapse(max_side_px=TIMELAPSE_PX)
+    timelapse.add(_generate(Dream(request_of(cell, models), models), timelapse))
+    return timelapse.encode("webp")
 
 
 if __name__ == "__main__":

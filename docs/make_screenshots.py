@@ -19,7 +19,7 @@ CONFIG = "discord: {edit_interval_s: 3.0}\n"
 DONE = re.compile("Done in")
 COLOURS = 256
 """A page has few colours except for the pictures in it; this palette keeps the files small."""
-GROWN = re.compile(r"step ([2-9]|\d\d) of")
+HALF_DONE = re.compile(r"step ([2-9]|\d\d) of")
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def _play(page: PreviewPage) -> None:
     page.command("imagine", prompt="a blue cat:2 | fog:-0.5", seed="1", count="4")
     page.wait("a blue cat", "Queued")
     _take(page, "queued")
-    page.wait("a castle at night", GROWN)
+    page.wait("a castle at night", HALF_DONE)
     _take(page, "growing", "a castle at night")
     page.wait("a castle at night", DONE)
     _take(page, "finished", "a castle at night")
@@ -52,7 +52,7 @@ def _play(page: PreviewPage) -> None:
     _take(page, "refused")
     page.view_as("admin")
     page.command("limits set", name="daily", value="20")
-    page.wait("is 20 now")
+    page.wait("is now 20")
     page.command("limits show")
     page.wait("Limits of")
     _take(page, "admin")

@@ -19,7 +19,7 @@ OFF: Mapping[str, object] = dict.fromkeys(AUGMENTATIONS, 0.0)
 
 
 class Cell(NamedTuple):
-    """One picture: its label, its prompt, and its settings beside the defaults."""
+    """One picture: its label, its prompt, and its settings that differ from the defaults."""
 
     label: str
     prompt: str
@@ -33,7 +33,7 @@ PICTURES: Mapping[str, Cell] = {
 }
 """The pictures of README, at the size that the models suggest."""
 
-FILM = ("timelapse", Cell("a castle at night", "a castle at night", {"seed": 1, "steps": 40}))
+TIMELAPSE = ("timelapse", Cell("a castle at night", "a castle at night", {"seed": 1, "steps": 40}))
 """The timelapse of README: its file name and its request."""
 
 
@@ -46,6 +46,14 @@ def _varied(prompt: str, setting: str, *values: object, **others: object) -> lis
 def _prompts(*prompts: str) -> list[Cell]:
     return [Cell(prompt, prompt, {**SMALL, "seed": 1}) for prompt in prompts]
 
+
+EXAMPLES: Mapping[str, str] = {
+    "boats": "a sailing boat on the sea at sunset",
+    "fox": "a red fox in the snow",
+    "sunflower": "a sunflower",
+    "castle": "a castle at night",
+}
+"""The pictures of the preview's first message, at the settings that the models suggest and with seed 1."""
 
 STRIPS: Mapping[str, list[Cell]] = {
     "prompts": _prompts("a dog in the snow", "two red apples", "a yellow car", "a cat and a dog", "a pink flower"),

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from generator.loading import load_models
     from generator.messages import Message
     from generator.models.model_set import Models
-    from generator.models.safety import unsafe_share
+    from generator.models.safety import safety_perceptors, unsafe_share
     from generator.optimisation.dream import Dream
-    from generator.optimisation.moving import moved_to
+    from generator.optimisation.moving import moved_snapshot
     from generator.optimisation.request_warnings import check_request, request_warnings
     from generator.optimisation.snapshot import latent_of
     from generator.prompts import (
@@ -74,7 +74,7 @@ _MODULES = {
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
     "runtime.memory": ("gpu_memory",),
-    "optimisation.moving": ("moved_to",),
+    "optimisation.moving": ("moved_snapshot",),
     "loading": ("load_models",),
     "models.model_set": ("Models",),
     "optimisation.request_warnings": ("check_request", "request_warnings"),
@@ -98,7 +98,7 @@ _MODULES = {
         "request_to_json",
     ),
     "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
-    "models.safety": ("unsafe_share",),
+    "models.safety": ("safety_perceptors", "unsafe_share"),
     "messages": ("Message",),
     "settings": ("Settings", "Size", "read_setting"),
     "optimisation.snapshot": ("latent_of",),
@@ -148,7 +148,7 @@ __all__ = [
     "look_at_memory",
     "look_at_set",
     "model_names",
-    "moved_to",
+    "moved_snapshot",
     "normalise",
     "normalise_apart",
     "parse_story",
@@ -159,6 +159,7 @@ __all__ = [
     "request_from_json",
     "request_to_json",
     "request_warnings",
+    "safety_perceptors",
     "unsafe_share",
     "wanted_words",
     "write_file",

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from generator.checkpoints.catalogue import PERCEPTORS, STARTER, SourceFile, find_set
 from generator.checkpoints.conversion import CONVERTER_VERSION, read_manifest
 from generator.checkpoints.digests import compare, sha256_of
-from generator.checkpoints.faults import Fault, blaming
+from generator.checkpoints.faults import Fault, naming_file
 from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
 from generator.checkpoints.sources import DEFAULT_PERCEPTOR
 from generator.errors import CheckpointError, InvalidRequest
@@ -65,9 +65,9 @@ def look_at_set(
             text = "The starter has a perceptor of its own; name another set with --models (in config.yaml: models)."
             raise InvalidRequest(Message(text), "models")
         return [_look_at_starter()]
-    painter, usual = (vqgan, (DEFAULT_PERCEPTOR,)) if vqgan is not None else _parts(name)
-    judges = [PERCEPTORS[each] if each in PERCEPTORS else Path(each) for each in perceptors or usual]
-    return [look_at(file, folder, digests) for file in (painter, *judges)]
+    vqgan_file, usual = (vqgan, (DEFAULT_PERCEPTOR,)) if vqgan is not None else _parts(name)
+    clips = [PERCEPTORS[each] if each in PERCEPTORS else Path(each) for each in perceptors or usual]
+    return [look_at(file, folder, digests) for file in (vqgan_file, *clips)]
 
 
 def look_at(file: SourceFile | Path, folder: Path | None = None, digests: Mapping[str, str] | None = None) -> ModelFile:
@@ -83,7 +83,7 @@ def look_at(file: SourceFile | Path, folder: Path | None = None, digests: Mappin
         return ModelFile(file.name, path, Condition.MISSING)
     pinned = isinstance(file, SourceFile)
     try:
-        with blaming(path):
+        with naming_file(path):
             if _is_converted(path, target, digest, pinned):
                 return ModelFile(file.name, path, Condition.READY)
             if path.stat().st_size == 0:

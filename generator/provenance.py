@@ -1,4 +1,4 @@
-"""Provenance: everything beside the request that can change a picture's bytes. No torch; any thread.
+"""Provenance: everything besides the request that can change a picture's bytes. No torch; any thread.
 
 Recipes contain it but do not require it: generating again follows it where possible and reports the differences.
 """

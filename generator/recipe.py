@@ -99,10 +99,10 @@ def request_from_json(text: str) -> GenerationRequest:
 
 
 def read_recipe(data: bytes) -> Recipe:
-    """Read the recipe from a picture file of ours, or from a recipe's own JSON file.
+    """Read the recipe from one of our picture files, or from a recipe's JSON file.
 
     Raises:
-        InvalidRequest: if there is none, or it is broken; a sentence says which.
+        InvalidRequest: if there is none, or it is broken; the message says which.
     """
     if len(data) > MAX_FILE_BYTES:
         said = Message("The file has over {most} MiB, which no recipe needs.", most=MAX_FILE_BYTES // 2**20)

@@ -116,7 +116,7 @@ class Form:
         )
 
     def _lines(self, names: Sequence[str]) -> widgets.VBox:
-        """Lay out one control per line, with its explanation beside it."""
+        """Lay out one control per line, with its explanation next to it."""
         helps = {item.name: item.metadata["help"] for item in fields(Settings)}
         return widgets.VBox([widgets.HBox([self.controls[name], widgets.Label(helps[name])]) for name in names])
 

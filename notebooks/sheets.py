@@ -68,7 +68,7 @@ def loss_curve(losses: Sequence[float], steps: int, width_px: int = 320, height_
 
 
 def code_map(codes: NDArray[np.integer], side_px: int = 192) -> Image.Image:
-    """Draw the numbers `[h, w]` of a picture's codes, each number in a colour of its own."""
+    """Draw the numbers `[h, w]` of a picture's codes, each number in its own colour."""
     turns = codes.astype(np.float64) * _GOLDEN_TURN % 1
     value = 140 + codes.astype(np.int64) * 37 % 116
     layers = np.stack([turns * 255, np.full(codes.shape, 170.0), value], axis=-1).astype(np.uint8)
@@ -86,9 +86,9 @@ def jpeg(image: Image.Image, quality: int = 85) -> bytes:
     return out.getvalue()
 
 
-def film_tag(film: bytes, alt: str) -> str:
+def timelapse_tag(timelapse: bytes, alt: str) -> str:
     """Build an HTML element that holds an animated WebP; `alt` is plain text without quotes."""
-    return f'<img alt="{alt}" src="data:image/webp;base64,{b64encode(film).decode()}">'
+    return f'<img alt="{alt}" src="data:image/webp;base64,{b64encode(timelapse).decode()}">'
 
 
 def _within(picture: Image.Image, side_px: int) -> Image.Image:

@@ -16,9 +16,9 @@ import ipywidgets as widgets  # type: ignore[import-untyped]  # ships no types
 from PIL import Image
 
 from generator import GeneratorError, Progress, Settings, load_models, read_setting
-from notebooks.easel import Easel
+from notebooks.canvas import Canvas
 from notebooks.form import Form
-from notebooks.sheets import code_map, film_tag, jpeg
+from notebooks.sheets import code_map, jpeg, timelapse_tag
 
 _NOTHING = "–"
 _BUSY = "Something is being painted; stop it first."
@@ -30,7 +30,7 @@ class Studio:
 
     Attributes:
         form: the controls of the request.
-        easel: the current dream.
+        canvas: the models and the current dream.
         view: everything, to be displayed.
 
     Raises:
@@ -39,12 +39,12 @@ class Studio:
 
     def __init__(self, models: str = "starter", device: str = "auto") -> None:
         self.form = Form(models, device)
-        self.easel = Easel(load_models(models, device))
-        self.form.suggest(self.easel.models.defaults, self.easel.models.starts)
+        self.canvas = Canvas(load_models(models, device))
+        self.form.suggest(self.canvas.models.defaults, self.canvas.models.starts)
         self._task: asyncio.Task[None] | None = None
         self.words = widgets.HTML()
         self.picture, self.curve, self.codes, self.sheet = (widgets.Image(format="jpeg") for _ in range(4))
-        self.film = widgets.HTML()
+        self.timelapse = widgets.HTML()
         self.buttons = {name: widgets.Button(description=name) for name in ("Paint", "Stop", "Go on", "Save")}
         self.across, self.across_values = _sweep("across", "learning_rate", "0.01, 0.03, 0.1")
         self.down, self.down_values = _sweep("down", _NOTHING, "")
@@ -58,8 +58,8 @@ class Studio:
         Raises:
             GeneratorError: if it cannot be generated; a sentence says why.
         """
-        self.film.value = ""
-        self.easel.begin(self.form.request())
+        self.timelapse.value = ""
+        self.canvas.begin(self.form.request())
         await self.go_on()
 
     async def go_on(self) -> None:
@@ -68,16 +68,16 @@ class Studio:
         Raises:
             GeneratorError: if it cannot be generated; a sentence says why.
         """
-        finished = await self.easel.go_on(self._watch)
-        dream = self.easel.dream
+        finished = await self.canvas.go_on(self._watch)
+        dream = self.canvas.dream
         if dream is not None:
             self.picture.value = jpeg(dream.picture().image)
-            self.film.value = film_tag(self.easel.film(), "how it grew")
+            self.timelapse.value = timelapse_tag(self.canvas.timelapse(), "how it grew")
             self._say("Finished." if finished else f"Stopped after step {dream.progress.step}.", *dream.warnings)
 
     def stop(self) -> None:
         """Stop after the current step."""
-        self.easel.stop()
+        self.canvas.stop()
 
     async def compare(
         self, across: str, values: Sequence[object], down: str | None = None, more: Sequence[object] = ()
@@ -88,7 +88,7 @@ class Studio:
             GeneratorError: for an unknown setting or value, or if it cannot be generated.
         """
         lower = None if down is None else (down, more)
-        sheet = await self.easel.compare(self.form.request(), (across, values), lower, self._watch, self._show_sheet)
+        sheet = await self.canvas.compare(self.form.request(), (across, values), lower, self._watch, self._show_sheet)
         self._say("The contact sheet is ready.")
         return sheet
 
@@ -98,21 +98,21 @@ class Studio:
         Raises:
             CheckpointError: if they cannot be loaded; the canvas stays as it was.
         """
-        self.easel = Easel(load_models(self.form.models.value, self.form.device.value))
-        self.form.suggest(self.easel.models.defaults, self.easel.models.starts)
-        self._say(f"{self.easel.models.name} is ready on {self.easel.models.device.type}.")
+        self.canvas = Canvas(load_models(self.form.models.value, self.form.device.value))
+        self.form.suggest(self.canvas.models.defaults, self.canvas.models.starts)
+        self._say(f"{self.canvas.models.name} is ready on {self.canvas.models.device.type}.")
 
     def press(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None] | None:
-        """Run a button's task beside the kernel's other work; None while another one runs."""
+        """Run a button's task alongside the kernel's other work; None while another one runs."""
         if self._task is not None and not self._task.done():
             work.close()
             self._say(_BUSY)
             return None
-        self._task = asyncio.get_running_loop().create_task(self._told(work))
+        self._task = asyncio.get_running_loop().create_task(self._show_errors(work))
         return self._task
 
-    async def _told(self, work: Coroutine[Any, Any, object]) -> None:
-        """Show errors in the view, since nobody awaits a button's task."""
+    async def _show_errors(self, work: Coroutine[Any, Any, object]) -> None:
+        """Show errors in the view, since no code awaits a button's task."""
         try:
             await work
         except (GeneratorError, OSError) as exc:
@@ -133,7 +133,7 @@ class Studio:
         self.load()
 
     async def _save(self) -> None:
-        self._say(f"Saved with its recipe: {self.easel.save(Path('out'))}, and its film beside it.")
+        self._say(f"Saved with its recipe: {self.canvas.save(Path('out'))}, and its timelapse next to it.")
 
     async def _compare(self) -> None:
         down = None if self.down.value == _NOTHING else str(self.down.value)
@@ -145,11 +145,11 @@ class Studio:
 
     def _watch(self, progress: Progress) -> None:
         """Show the state of a dream after a step."""
-        dream = self.easel.dream
+        dream = self.canvas.dream
         if dream is not None:
             self.picture.value = jpeg(dream.preview())
-            self.curve.value = jpeg(self.easel.curve(), 95)
-            self.codes.value = jpeg(code_map(self.easel.codes()), 95)
+            self.curve.value = jpeg(self.canvas.curve(), 95)
+            self.codes.value = jpeg(code_map(self.canvas.codes()), 95)
             parts = (f"{part.text}: {part.similarity:.3f}" for part in progress.prompts)
             self._say(
                 f"step {progress.step} of {progress.steps} · {progress.seconds_per_step:.2f} s a step"
@@ -172,7 +172,7 @@ class Studio:
                 widgets.HBox(buttons),
                 self.words,
                 widgets.HBox([self.picture, self.curve, self.codes]),
-                self.film,
+                self.timelapse,
                 widgets.HTML("<b>Compare</b> one setting, or each value of one with each value of another"),
                 widgets.VBox(compare),
                 self.sheet,

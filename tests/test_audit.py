@@ -28,26 +28,26 @@ def test_a_vulnerability_with_a_mended_version_fails_and_names_both() -> None:
     assert lines[-1] == "Known vulnerabilities: 1 in 2 requirements."
 
 
-def test_what_nobody_has_mended_is_printed_and_does_not_fail() -> None:
+def test_a_vulnerability_without_a_fix_is_printed_and_does_not_fail() -> None:
     lines, failed = audit.report([package("b", vulnerability(7))], {})
     assert not failed
     assert "no version mends it yet" in lines[0]
 
 
-def test_what_is_ignored_is_printed_with_its_reason() -> None:
+def test_ignored_findings_are_printed_with_their_reason() -> None:
     lines, failed = audit.report([package("b", vulnerability(7, "1.1"))], {"CVE-7": "we never call it"})
     assert not failed
     assert "ignored: we never call it" in lines[0]
 
 
-def test_where_nothing_was_checked_it_says_so() -> None:
+def test_a_run_without_checks_says_so() -> None:
     for found in ([], [{"name": "a", "skip_reason": "not found"}]):
         lines, failed = audit.report(found, {})
         assert not failed
         assert "NOTHING WAS CHECKED" in lines[0]
 
 
-def test_what_was_left_out_is_named() -> None:
+def test_omitted_parts_are_named() -> None:
     lines, _ = audit.report([package("a"), {"name": "torch", "skip_reason": "not found"}], {})
     assert lines[-1] == "Not checked: torch."
 

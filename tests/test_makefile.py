@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
-REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-train.txt")
+RUN_PINS = ("requirements.txt", "requirements-preview.txt")
+TEST_PINS = ("requirements-dev.txt", "requirements-train.txt")
+STAMPS = (".installed", ".installed-tests")
 HOSTILE_PROMPTS = [
     "a red apple",
     'it\'s "quoted" ; touch harm',
@@ -46,14 +48,17 @@ def write_command(path: Path, line: str) -> None:
 def clone(tmp_path: Path) -> Path:
     """The Makefile beside packages that print their arguments, and a finished virtual environment of this Python."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in REQUIREMENTS:
+    for name in (*RUN_PINS, *TEST_PINS, "requirements-setup.txt"):
         (tmp_path / name).write_text("", "utf-8")
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy" / "install.py").write_text("import sys\nprint('Installing', *sys.argv[1:])\n", "utf-8")
     for package in ("bot", "generator"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__main__.py").write_text(f"import sys\nprint('{package}', sys.argv[1:])\n", "utf-8")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     write_command(tmp_path / ".venv" / "bin" / "python", f'exec "{sys.executable}" "$@"')
-    (tmp_path / ".venv" / ".installed").touch()
+    for name in STAMPS:
+        (tmp_path / ".venv" / name).touch()
     return tmp_path
 
 
@@ -69,16 +74,16 @@ def test_run_without_a_prompt_starts_the_bot(clone: Path) -> None:
     assert make(clone, "run").stdout == "bot []\n"
 
 
-def test_run_does_not_take_the_prompt_of_somebodys_shell_for_ours(clone: Path) -> None:
+def test_run_ignores_a_prompt_variable_of_the_shell(clone: Path) -> None:
     assert make(clone, "run", PROMPT="$(shell touch harm)").stdout == "bot []\n"
     assert not (clone / "harm").exists()
 
 
-def test_tests_run_in_two_processes_and_arguments_reach_them(clone: Path) -> None:
+def test_tests_run_in_three_processes_and_arguments_reach_them(clone: Path) -> None:
     (clone / "pytest").mkdir()
     (clone / "pytest" / "__init__.py").touch()
     (clone / "pytest" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n", "utf-8")
-    given = ["--numprocesses", "2", "--dist", "worksteal", "-m", "not slow"]
+    given = ["--numprocesses", "3", "--dist", "worksteal", "-m", "not slow"]
     assert make(clone, "test", "ARGS=-m 'not slow'").stdout == f"{given}\n"
 
 
@@ -97,15 +102,32 @@ def test_a_failing_generator_fails_make(clone: Path) -> None:
     assert make(clone, "imagine", "PROMPT=x").returncode != 0
 
 
-def test_setup_installs_again_only_when_requirements_change(clone: Path) -> None:
-    stamp = clone / ".venv" / ".installed"
-    assert "Installing" not in make(clone, "setup").stdout
-    os.utime(stamp, (0, 0))
-    assert "Installing" in make(clone, "setup").stdout
-    assert stamp.stat().st_mtime > 0
+@pytest.mark.parametrize(
+    ("target", "stamp", "names"), [("setup", ".installed", RUN_PINS), ("test", ".installed-tests", TEST_PINS)]
+)
+def test_a_target_installs_its_own_pins_again_only_when_they_change(
+    clone: Path, target: str, stamp: str, names: tuple[str, ...]
+) -> None:
+    (clone / "pytest.py").touch()
+    assert "Installing" not in make(clone, target).stdout
+    os.utime(clone / ".venv" / stamp, (0, 0))
+    installed = [line for line in make(clone, target).stdout.splitlines() if line.startswith("Installing")]
+    assert installed == [f"Installing {' '.join(names)}"]
+    assert "Installing" not in make(clone, target).stdout
 
 
-def test_setup_without_a_fitting_python_says_so_in_one_sentence(clone: Path) -> None:
+def test_tests_need_what_running_needs_and_running_does_not_need_what_tests_do(clone: Path) -> None:
+    (clone / "pytest.py").touch()
+    for name in STAMPS:
+        (clone / ".venv" / name).unlink()
+    assert f"Installing {' '.join(RUN_PINS)}" in make(clone, "run").stdout
+    assert f"Installing {' '.join(TEST_PINS)}" in make(clone, "test").stdout
+    for name in STAMPS:
+        (clone / ".venv" / name).unlink()
+    assert make(clone, "test").stdout.count("Installing") == 2
+
+
+def test_setup_without_a_suitable_python_prints_one_message(clone: Path) -> None:
     shutil.rmtree(clone / ".venv")
     tools = clone / "tools"
     tools.mkdir()

@@ -17,7 +17,7 @@ from bot.files import Kind
 from bot.frontend.commands import imagine
 from bot.frontend.messages.job_buttons import STYLES
 from bot.texts import say
-from docs.strips import CELL_PX, FILM, PICTURES, STRIPS, shown
+from docs.strips import CELL_PX, PICTURES, STRIPS, TIMELAPSE, shown
 from generator import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -61,18 +61,18 @@ def test_everything_that_is_kept_of_a_person_is_in_the_privacy_document() -> Non
     assert {kind for kind in Kind if f"`{kind.value[0]}/`" not in PRIVACY} == set()
 
 
-@pytest.mark.parametrize("name", [*PICTURES, FILM[0]])
+@pytest.mark.parametrize("name", [*PICTURES, TIMELAPSE[0]])
 def test_every_picture_of_readme_is_there_and_small(name: str) -> None:
     path = IMAGES / f"{name}.webp"
-    assert path.stat().st_size < (1_000_000 if name == FILM[0] else 150_000)
+    assert path.stat().st_size < (1_000_000 if name == TIMELAPSE[0] else 150_000)
     with Image.open(path) as image:
         assert image.format == "WEBP"
-        assert getattr(image, "n_frames", 1) > 10 if name == FILM[0] else image.width >= 256
+        assert getattr(image, "n_frames", 1) > 10 if name == TIMELAPSE[0] else image.width >= 256
     assert f"docs/images/{name}.webp" in README
 
 
 @pytest.mark.parametrize("name", STRIPS)
-def test_every_strip_that_was_painted_is_small_and_shown_in_its_place(name: str) -> None:
+def test_every_generated_strip_is_small_and_shown_in_its_place(name: str) -> None:
     path = IMAGES / f"{name}.webp"
     assert f"<!-- strip {name} -->" in USING
     assert path.exists() == (f"(images/{name}.webp)" in USING)
@@ -93,6 +93,6 @@ def test_a_strip_takes_the_place_of_the_one_before_and_of_no_other() -> None:
     assert "![steps 4, steps 16, steps 64](images/steps.webp)\nc" in shown(new, "steps")
 
 
-def test_the_words_under_the_pictures_of_readme_are_what_was_painted() -> None:
+def test_the_captions_in_the_readme_are_the_generated_prompts() -> None:
     for name, cell in PICTURES.items():
         assert f"![{cell.prompt}](docs/images/{name}.webp)" in README

@@ -47,7 +47,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Painted:
+class PictureSet:
     """A picture and its times in seconds: to the first preview and to the end."""
 
     image: Image.Image
@@ -64,12 +64,12 @@ def read_prompts(compositor: Compositor, path: Path = PROMPTS) -> list[Prompt]:
     ]
 
 
-def scores(evaluate: Judge, images: list[Image.Image], prompts: list[Prompt]) -> Tensor:
+def scores(judge: Judge, images: list[Image.Image], prompts: list[Prompt]) -> Tensor:
     """Score each prompt for each picture, `[pictures, prompts + 1]`; the last column is "nothing"."""
     batch = torch.stack([as_tensor(image.convert("RGB")) for image in images])
     batch = F.interpolate(batch, size=(RESOLUTION, RESOLUTION), mode="bilinear", antialias=True)
-    concept, colour, scene = evaluate(batch)
-    column = {number: at for at, number in enumerate(evaluate.get_buffer("named").tolist())}
+    concept, colour, scene = judge(batch)
+    column = {number: at for at, number in enumerate(judge.get_buffer("named").tolist())}
     neutral = torch.full((len(images),), NEUTRAL).log()
     columns = []
     for prompt in prompts:
@@ -80,13 +80,13 @@ def scores(evaluate: Judge, images: list[Image.Image], prompts: list[Prompt]) ->
     return torch.stack([*columns, concept[:, -1] + 2 * neutral], dim=1)
 
 
-def top(evaluate: Judge, images: list[Image.Image], prompts: list[Prompt], own: list[int], count: int) -> list[bool]:
+def top(judge: Judge, images: list[Image.Image], prompts: list[Prompt], own: list[int], count: int) -> list[bool]:
     """For each picture, True if its own prompt is among the first `count`."""
-    best = scores(evaluate, images, prompts).topk(count, dim=1).indices
+    best = scores(judge, images, prompts).topk(count, dim=1).indices
     return [bool((row == number).any()) for row, number in zip(best, own, strict=True)]
 
 
-def paint(prompt: str, models: Models, settings: Settings) -> Painted:
+def paint(prompt: str, models: Models, settings: Settings) -> PictureSet:
     """Generate one picture as a user gets it."""
     started = time.perf_counter()
     dream = Dream(GenerationRequest(prompt=prompt, settings=settings, models=models.name), models)
@@ -95,7 +95,7 @@ def paint(prompt: str, models: Models, settings: Settings) -> Painted:
     first = time.perf_counter() - started
     while not dream.finished:
         dream.step()
-    return Painted(dream.picture().image, first, time.perf_counter() - started)
+    return PictureSet(dream.picture().image, first, time.perf_counter() - started)
 
 
 def sheet(images: list[Image.Image], columns: int = 10) -> Image.Image:
@@ -152,13 +152,13 @@ def paint_all(
     )
 
 
-def report(name: str, evaluate: Judge, prompts: list[Prompt], figures: Figures, real: list[Image.Image]) -> str:
+def report(name: str, judge: Judge, prompts: list[Prompt], figures: Figures, real: list[Image.Image]) -> str:
     """Report one judge's scores, its controls, and the prompts it did not recognise."""
     own, spread = list(range(len(prompts))), every_so(len(prompts), len(figures.mush))
-    right = top(evaluate, figures.pictures, prompts, own, 1)
-    five = statistics.mean(top(evaluate, figures.pictures, prompts, own, 5))
-    drawings = statistics.mean(top(evaluate, real, prompts, own * DRAWINGS, 1))
-    noise = statistics.mean(top(evaluate, figures.mush, prompts, spread, 1)) if spread else float("nan")
+    right = top(judge, figures.pictures, prompts, own, 1)
+    five = statistics.mean(top(judge, figures.pictures, prompts, own, 5))
+    drawings = statistics.mean(top(judge, real, prompts, own * DRAWINGS, 1))
+    noise = statistics.mean(top(judge, figures.mush, prompts, spread, 1)) if spread else float("nan")
     void = "" if drawings >= LEAST_DRAWINGS and noise < MOST_MUSH else "  VOID"
     missed = ", ".join(prompt.text for prompt, ok in zip(prompts, right, strict=True) if not ok)
     return (

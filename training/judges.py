@@ -111,11 +111,11 @@ def softened(pictures: Tensor) -> Tensor:
     return torch.where(torch.rand(len(pictures), 1, 1, 1).to(pictures) < 0.33, blurred, pictures)
 
 
-def verdict_loss(evaluate: Judge, pictures: Tensor, nothing: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def verdict_loss(judge: Judge, pictures: Tensor, nothing: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Cross entropy of all three classifiers, and the concept accuracy."""
-    concept, colour, scene = evaluate(torch.cat([pictures, nothing]))
+    concept, colour, scene = judge(torch.cat([pictures, nothing]))
     count = len(pictures)
-    wanted = F.pad(batch.concepts[:, evaluate.get_buffer("named")], (0, 1))
+    wanted = F.pad(batch.concepts[:, judge.get_buffer("named")], (0, 1))
     named = -(wanted * concept[:count]).sum(dim=1).mean()
     loss = named + F.nll_loss(colour[:count], batch.colours) + F.nll_loss(scene[:count], batch.scenes)
     right = wanted.gather(1, concept[:count].argmax(dim=1, keepdim=True)) > 0
@@ -132,9 +132,9 @@ def named_concepts(table: list[dict[str, object]]) -> list[int]:
 def load_judge(work: Path, name: str) -> Judge:
     """Load a trained judge, frozen."""
     weights = torch.load(work / f"judge_{name}.pt", map_location="cpu", weights_only=True)["average"]
-    evaluate = Judge(JUDGES[name](), weights["named"].tolist())
-    evaluate.load_state_dict(weights)
-    return evaluate.eval().requires_grad_(False)
+    judge = Judge(JUDGES[name](), weights["named"].tolist())
+    judge.load_state_dict(weights)
+    return judge.eval().requires_grad_(False)
 
 
 def main() -> None:
@@ -147,17 +147,17 @@ def main() -> None:
         data = Composed(options.work, "judge", seed=options.seed + 1000 + number)
         named = named_concepts(data.compositor.table)
         data.keep_only(named)
-        evaluate = Judge(JUDGES[name](), named).to(options.device)
-        optimiser = torch.optim.AdamW(evaluate.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=0.03)
-        average = run.Average(evaluate, 0.98)
-        parts = {"model": evaluate, "average": average, "optimiser": optimiser}
+        judge = Judge(JUDGES[name](), named).to(options.device)
+        optimiser = torch.optim.AdamW(judge.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=0.03)
+        average = run.Average(judge, 0.98)
+        parts = {"model": judge, "average": average, "optimiser": optimiser}
         state = run.Run(options.work / f"judge_{name}.pt", options.steps, parts)
         while state.step < options.steps:
             for group in optimiser.param_groups:
                 group["lr"] = run.learning_rate(state.step, options.steps, PEAK)
             batch = data.batch(options.batch, RESOLUTION, 0.8).to(options.device)
             nothing = mush(batch.pictures[: options.batch // 6])
-            loss, right = verdict_loss(evaluate, softened(batch.pictures), nothing, batch)
+            loss, right = verdict_loss(judge, softened(batch.pictures), nothing, batch)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

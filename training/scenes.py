@@ -268,7 +268,7 @@ def paint(name: str, side_px: int, rng: random.Random) -> Image.Image:
     """Draw the named scene, RGB, side_px square; it varies with the state of rng."""
     side = side_px * 2
     image = Image.new("RGB", (side, side))
-    painter, _ = SCENES[name]
-    painter(image, ImageDraw.Draw(image), side, rng)
+    draw_scene, _ = SCENES[name]
+    draw_scene(image, ImageDraw.Draw(image), side, rng)
     image = image.resize((side_px, side_px), Image.Resampling.BOX)
     return image.filter(ImageFilter.GaussianBlur(0.4)) if name in ("forest", "city") else image

@@ -1,6 +1,6 @@
 """GPU test and benchmark of all of Reverie, in at most four minutes: `python -m benchmarks.gpu`.
 
-Each part is a process of its own, so that one failure does not hide the next: first those that measure time and memory,
+Each part is a separate process, so that one failure does not hide the next: first those that measure time and memory,
 one by one, then the others side by side. A table of figures and targets goes to standard output, everything to a JSON
 file, and the output of each part to a log beside its pictures. The exit status is 0 if every part ran, even if targets
 were missed, 1 if one failed, and 2 if there is no GPU. `--try` runs the same parts in this process, on the CPU with
@@ -25,7 +25,7 @@ import torch
 from benchmarks.gpu.figures import Figure, Here, Part
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.processes import Job, Result, run_all
-from benchmarks.report import conditions, tell
+from benchmarks.report import conditions, leave_out_kernels, write_report
 from generator import InvalidRequest
 from generator.runtime.device import choose_device
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"all of them by default: {', '.join(PARTS)}")
     parser.add_argument("--device", default="cuda", help="which GPU: cuda, cuda:1 and so on (cuda)")
     parser.add_argument("--try", dest="tried", action="store_true", help="on the CPU with tiny models, in this process")
+    leave_out_kernels(parser)
     parser.add_argument("--seconds", type=float, default=LIMIT_S, help=f"for all of it ({LIMIT_S:g})")
     parser.add_argument("--folder", type=Path, default=Path("build/gpu"), help="pictures and logs; emptied first")
     parser.add_argument("--json", type=Path, default=Path("build/bench/gpu.json"), help="where the figures go")
@@ -78,7 +79,9 @@ def _run(given: argparse.Namespace, device: str, parts: Sequence[Part]) -> int:
         results = run_all(jobs, at_once=max(1, min(MOST_AT_ONCE, room)), deadline=began + given.seconds, show=_show)
     about["seconds"] = round(time.monotonic() - began, 1)
     rows = [row for result in results for row in _rows(result)]
-    tell(given.json, about, ("part", "figure", "value", "bar", ""), rows, [asdict(result) for result in results])
+    write_report(
+        given.json, about, ("part", "figure", "value", "bar", ""), rows, [asdict(result) for result in results]
+    )
     failed = [result for result in results if result.failure]
     for result in failed:
         print(f"{result.name} FAILED: {result.failure}")
@@ -101,7 +104,7 @@ def _job(part: Part, device: str, folder: Path) -> Job:
 
 
 def _work(part: Part, here: Here, out: Path) -> int:
-    """Start a part in a process of its own."""
+    """Start a part in a separate process."""
     figures = part.work(here)
     out.write_text(json.dumps([asdict(figure) for figure in figures]), "utf-8")
     return 0

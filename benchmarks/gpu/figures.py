@@ -61,12 +61,12 @@ class Here:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A piece of the run, which ends in figures or in an error.
+    """Part of the run; ends in figures or in an error.
 
     Attributes:
         name: for the table, and to request it alone.
         work: its function.
-        alone: True if nothing else may run beside it, since time or memory is measured.
+        alone: True if nothing else may run at the same time, since time or memory is measured.
         limit_s: seconds after which it counts as stuck.
         on_a_cpu: True if it can be tried without a GPU.
     """

@@ -48,7 +48,7 @@ def share(here: Here) -> list[Figure]:
         figures.append(Figure(name=f"{name}: crops at a time", value=at_once))
     for known in (True, False):
         with _within(models, 8 * MIB) as capped:
-            _paint_or_say(request, capped if known else replace(capped, budget=MemoryBudget()))
+            _generate_or_report(request, capped if known else replace(capped, budget=MemoryBudget()))
     return figures
 
 
@@ -79,7 +79,7 @@ def _within(models: Models, beyond_models: int) -> Iterator[Models]:
         release_unused(device)
 
 
-def _paint_or_say(request: GenerationRequest, models: Models) -> None:
+def _generate_or_report(request: GenerationRequest, models: Models) -> None:
     """Run a few steps, with a smaller picture if necessary, or return a message; any other error is raised."""
     try:
         dream = Dream(request, models)
@@ -98,7 +98,7 @@ def filled(here: Here) -> list[Figure]:
     try:
         hold(ours.poll(60) and ours.recv() == "full", "the other program did not fill the GPU")
         try:
-            _paint_or_say(_small_request(0, (512, 512)), load_models("starter", here.device))
+            _generate_or_report(_small_request(0, (512, 512)), load_models("starter", here.device))
         except OutOfMemory as exc:
             hold("CUDA" not in str(exc), f"it said: {exc}")
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.cases import CASES
-from benchmarks.gpu import doors, memory, painting_thread, repeating, speed, training
+from benchmarks.gpu import entry_points, memory, repeating, speed, training, worker_thread
 from benchmarks.gpu.figures import Part
 
 PARTS = {
@@ -11,21 +11,21 @@ PARTS = {
     for part in (
         *(Part(name=f"speed-{name}", work=speed.case_part(name), alone=True) for name in CASES if name in speed.LEAST),
         Part(name="picture", work=speed.picture, alone=True),
-        Part(name="service", work=painting_thread.service, alone=True),
+        Part(name="service", work=worker_thread.service, alone=True),
         Part(name="memory-filled", work=memory.filled, alone=True, on_a_cpu=False),
         # The longest come first, since they run beside each other.
         Part(name="training", work=training.commands, on_a_cpu=False),  # tests/training runs it on a CPU
-        Part(name="command-line", work=doors.starter),
-        Part(name="own-files", work=doors.own_files),
+        Part(name="command-line", work=entry_points.starter),
+        Part(name="own-files", work=entry_points.own_files),
         Part(name="memory-jobs", work=memory.many_jobs, limit_s=150),
         Part(name="memory-share", work=memory.share),
         Part(name="repeating-starter", work=repeating.part_of("starter"), on_a_cpu=False),
         Part(name="repeating-real", work=repeating.part_of("real")),
-        Part(name="painting-thread", work=painting_thread.stopped),
-        Part(name="other-benchmarks", work=doors.other_benchmarks),
-        Part(name="t4-profile", work=doors.t4),
-        Part(name="no-compiler", work=doors.no_compiler, on_a_cpu=False),
-        Part(name="notebook", work=doors.notebook),
-        Part(name="doctor", work=doors.doctor),
+        Part(name="painting-thread", work=worker_thread.stopped),
+        Part(name="other-benchmarks", work=entry_points.other_benchmarks),
+        Part(name="t4-profile", work=entry_points.t4),
+        Part(name="no-compiler", work=entry_points.no_compiler, on_a_cpu=False),
+        Part(name="notebook", work=entry_points.notebook),
+        Part(name="doctor", work=entry_points.doctor),
     )
 }

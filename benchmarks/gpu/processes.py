@@ -1,4 +1,4 @@
-"""Parts in processes of their own: a crash or hang of one does not affect the others."""
+"""Parts in separate processes: a crash or hang of one does not affect the others."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class _Running:
         self._until = min(self._began + job.limit_s, deadline)
         self._stuck = False
         with job.log.open("wb") as log:
-            # A process group of its own, so that child processes can be ended with it.
+            # A separate process group, so that child processes can be ended with it.
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 job.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
             )

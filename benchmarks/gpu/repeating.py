@@ -49,7 +49,7 @@ def _compared(here: Here, kind: str) -> list[Figure]:
 def _elsewhere(here: Here, jobs: Sequence[Job]) -> list[Done]:
     """Run processes at the same time; with tiny models, run in this process."""
     if here.tiny:
-        return [_paint(here, job) for job in jobs]
+        return [_generate(here, job) for job in jobs]
     context = multiprocessing.get_context("spawn")
     running = []
     for job in jobs:
@@ -72,10 +72,10 @@ def _elsewhere(here: Here, jobs: Sequence[Job]) -> list[Done]:
 
 def _work(pipe: Connection, here: Here, job: Job) -> None:
     """Main function of a process."""
-    pipe.send(_paint(here, job))
+    pipe.send(_generate(here, job))
 
 
-def _paint(here: Here, job: Job) -> Done:
+def _generate(here: Here, job: Job) -> Done:
     """Begin or resume, and run to the end."""
     kind, exact, snapshot = job
     models = _models(here, kind)

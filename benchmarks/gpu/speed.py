@@ -29,7 +29,7 @@ def case_part(name: str) -> Callable[[Here], list[Figure]]:
 
 
 def measure(case: Case, here: Here) -> list[Figure]:
-    """Measure a step of ours and of the plain loop, with the same weights."""
+    """Measure a step of our dream and of the plain loop, with the same weights."""
     if here.tiny:
         case = replace(case, models="tiny", settings={**case.settings, "size": 32, "cutouts": 4})
     models = tiny_models() if here.tiny else models_of(case, here.device, "fp32")
@@ -88,7 +88,7 @@ def picture(here: Here) -> list[Figure]:
     settings = Settings().merged(models.defaults).merged(changes)
     figures = []
     for words, chosen in (("", models), (", without graphs", load_models("starter", here.device, graphs=False))):
-        times = [_painted(chosen, settings, seed, here) for seed in range(2 if here.tiny else 4)]
+        times = [_generate(chosen, settings, seed, here) for seed in range(2 if here.tiny else 4)]
         start_s, whole_s = times[-1] if times else (None, None)
         bar = None if words else 0.4
         figures += [
@@ -98,7 +98,7 @@ def picture(here: Here) -> list[Figure]:
     return figures
 
 
-def _painted(models: Models, settings: Settings, seed: int, here: Here) -> tuple[float, float]:
+def _generate(models: Models, settings: Settings, seed: int, here: Here) -> tuple[float, float]:
     """Measure seconds until the first step could begin, and until the picture is complete."""
     request = GenerationRequest(prompt=PROMPT, models=models.name, settings=settings.merged({"seed": seed}))
     began = time.perf_counter()

@@ -18,13 +18,13 @@ __all__ = ["Finding", "State", "examine", "table"]
 
 def examine(config_path: Path, environ: Mapping[str, str], *, online: bool = False) -> list[Finding]:
     """Run every check, in the order in which to fix things; `online` tries the token with Discord."""
-    told, config = belongings.check_config(config_path)
+    checked_config, config = belongings.check_config(config_path)
     token, secret = belongings.check_token(environ)
     folder = data_folder(config, environ)
     return [
         machine.check_python(),
-        told,
-        *machine.check_painting(config.device, machine.driver_version()),
+        checked_config,
+        *machine.check_gpu_support(config.device, machine.driver_version()),
         machine.check_memory(look_at_memory()),
         belongings.check_disk(folder),
         belongings.check_models(config),

@@ -30,7 +30,7 @@ def check_python() -> Finding:
     return Finding("python", State.FAIL, found, say("do_python"))
 
 
-def check_painting(device: str, driver: str | None) -> list[Finding]:
+def check_gpu_support(device: str, driver: str | None) -> list[Finding]:
     """Check torch, driver and GPU, for the `device` of config.yaml and the version of the driver."""
     try:
         machine = look_at_machine()

@@ -18,7 +18,7 @@ from bot.log import about
 from bot.service import JobView, Requester, SubmittedJob
 from bot.texts import say
 
-PATIENCE_S = 0.6
+DEFER_AFTER_S = 0.6
 """Delay before an interaction is deferred, to show a sign within a second; Discord expires it after three."""
 TAKE_BACK_S = (0.0, 1.0, 4.0, 15.0, 60.0)
 """Pauses before each attempt to remove the answer of a deleted job."""
@@ -49,13 +49,13 @@ async def take_on(interaction: Interaction, order: Callable[[Requester], Corouti
         else:
             kept = await service.set_message(job.id, requester.channel_id, message_id)
     if not kept:
-        await _take_back(interaction)
+        await _remove_answer(interaction)
 
 
 async def in_time(interaction: Interaction, work: Coroutine[Any, Any, T], *, private: bool = False) -> T:
-    """Await some work, deferring the interaction if it takes longer than PATIENCE_S."""
+    """Await some work, deferring the interaction if it takes longer than DEFER_AFTER_S."""
     task = asyncio.create_task(work)
-    done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
+    done, _ = await asyncio.wait({task}, timeout=DEFER_AFTER_S)
     if not done and not interaction.response.is_done():
         try:
             interaction.extras[PRIVATE] = private
@@ -101,10 +101,10 @@ async def change_answer(interaction: Interaction, text: str) -> None:
     try:
         await interaction.edit_original_response(content=text, view=None)
     except TROUBLE as exc:
-        _log.info("nobody could be told: %r", exc, extra=about(guild=interaction.guild_id))
+        _log.info("the answer could not be sent: %r", exc, extra=about(guild=interaction.guild_id))
 
 
-async def _take_back(interaction: Interaction) -> None:
+async def _remove_answer(interaction: Interaction) -> None:
     """Remove the answer of a job that was deleted while it was being answered."""
     for pause_s in TAKE_BACK_S:
         await asyncio.sleep(pause_s)

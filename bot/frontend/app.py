@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -25,11 +25,18 @@ class JobMessages(Protocol):
         """Keep a job's message up to date from now on; its message answers `interaction`."""
 
 
-class FileRoom(Protocol):
+class FileSlots(Protocol):
     """Limits the files in memory; implemented by `bot.frontend.attachments.AttachmentSlots`."""
 
     def hold(self, files: int) -> AbstractAsyncContextManager[None]:
         """Hold slots for `files` files, from before the fetch until they are no longer needed."""
+
+
+class MemberNames(Protocol):
+    """Names of a server's members; implemented by `bot.frontend.names.Names`."""
+
+    async def of(self, interaction: Interaction, user_ids: Iterable[int]) -> Mapping[int, str]:
+        """Names of the members of an interaction's server, by id; without those who left it."""
 
 
 class App(discord.AutoShardedClient):
@@ -42,7 +49,8 @@ class App(discord.AutoShardedClient):
         hosts: ids of the people who run this bot.
         config_path: path of config.yaml.
         fetch: fetches a file by its address; in the preview, from the simulated Discord.
-        room: limits the files in memory.
+        slots: limits the files in memory.
+        names: names of a server's members, for lists.
     """
 
     service: Service
@@ -51,7 +59,8 @@ class App(discord.AutoShardedClient):
     hosts: set[int]
     config_path: Path
     fetch: Callable[[str], Awaitable[bytes]]
-    room: FileRoom
+    slots: FileSlots
+    names: MemberNames
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:
         """Handle a button press on a job's message."""

@@ -22,6 +22,7 @@ from bot.frontend.components import buttons
 from bot.frontend.invite import invitation
 from bot.frontend.login import explained
 from bot.frontend.messages.updater import MessageUpdater
+from bot.frontend.names import Names
 from bot.log import about
 from bot.monitoring.endpoint import Endpoint
 from bot.monitoring.heartbeat import Heartbeat
@@ -86,7 +87,8 @@ class Reverie(App):
         self.hosts = set(config.discord.owners)
         self.tree = commands.Tree(self, allowed_installs=commands.INSTALLS)
         self.updater = MessageUpdater(self, external_wait)
-        self.forgetful_discord, self.fetch, self.room = False, attachments.fetch, attachments.AttachmentSlots()
+        self.forgetful_discord, self.fetch, self.slots = False, attachments.fetch, attachments.AttachmentSlots()
+        self.names = Names()
         self._drained = False
         commands.add_all(self.tree)
         self.add_dynamic_items(*commands.DYNAMIC_ITEMS)
@@ -185,7 +187,7 @@ async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat
         BotError: if Discord cannot be reached at the start, or the service cannot start.
     """
     service = client.service
-    async with Endpoint(client.config.metrics, service.host.exposition, service.metrics.lagged):
+    async with Endpoint(client.config.metrics, service.host.exposition, service.metrics.note_lag):
         await _connected(client, token, stop, pulse)
 
 

@@ -43,7 +43,7 @@ def sentence_for(error: BaseException, error_id: str) -> tuple[Sentence, bool]:
 
 
 @asynccontextmanager
-async def told(interaction: Interaction) -> AsyncIterator[None]:
+async def errors_shown(interaction: Interaction) -> AsyncIterator[None]:
     """Report any error inside to the person; discord.py would only log it."""
     try:
         yield
@@ -61,4 +61,4 @@ async def explain(interaction: Interaction, error: BaseException) -> None:
     try:
         await reply(interaction, said_plainly(sentence, interaction.locale.value))
     except TROUBLE as exc:
-        _log.info("nobody could be told: %r", exc)
+        _log.info("the answer could not be sent: %r", exc)

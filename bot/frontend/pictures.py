@@ -21,6 +21,7 @@ from bot.service import PictureFile
 from bot.service.uploads import REQUEST_BYTES
 from bot.texts import say
 
+FIRST_SETTINGS = ("seed", "size", "steps", "start")
 RECIPE_FILE = "reverie-{job}-{number}.json"
 
 
@@ -55,28 +56,28 @@ async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
     job = await archive.job(requester, job_id)
     numbers = [item.number for item in await archive.pictures(job_id) if item.has_timelapse] or [number]
 
-    async def films() -> list[PictureFile]:
-        found, room = list[PictureFile](), REQUEST_BYTES
+    async def read_all() -> list[PictureFile]:
+        found, left_bytes = list[PictureFile](), REQUEST_BYTES
         for item in numbers:
             try:
-                limit = min(limit_of(interaction), room)
+                limit = min(limit_of(interaction), left_bytes)
                 found.append(await archive.timelapse(requester, job_id, item, limit_bytes=limit))
-                room -= len(found[-1].data)
+                left_bytes -= len(found[-1].data)
             except NotFound as exc:
                 # Other timelapses are still shown; without any, this is the whole answer.
                 if exc.sentence.key != "timelapse_too_large" or (item == numbers[-1] and not found):
                     raise
         return found
 
-    found = await in_time(interaction, films(), private=True)
+    found = await in_time(interaction, read_all(), private=True)
     left_out = "" if len(found) == len(numbers) else say("left_out_timelapses", requester.locale)
     alt_text = say("alt_text_timelapse", requester.locale, prompt=" ".join(job.prompt.split()))[: message.ALT_TEXT]
-    files = [discord.File(BytesIO(film.data), film.name, description=alt_text) for film in found]
+    files = [discord.File(BytesIO(file.data), file.name, description=alt_text) for file in found]
     await reply(interaction, left_out, files=files)
 
 
 async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
-    """Send a short recipe and the recipe file that makes the picture again."""
+    """Send the settings that people ask for most, and the recipe file that makes the picture again."""
     requester, archive = requester_of(interaction), interaction.client.service.archive
     job = await archive.job(requester, job_id)
 
@@ -88,16 +89,44 @@ async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
         return (await archive.recipe(requester, job_id, number, pictures=False)).encode(), "recipe_lean"
 
     data, how = await in_time(interaction, content(), private=True)
-    pictures = [item for item in await archive.pictures(job_id) if item.number == number]
-    locale = requester.locale
-    lines = [as_typed(job.prompt, message.SHOWN_PROMPT) or say("no_words", locale)]
-    lines.append(as_typed(message.recipe_line(job, pictures), message.NOTE))
-    lines.append(say(how, locale))
-    embed = discord.Embed(title=say("recipe_title", locale, job=job_id), description="\n".join(lines))
-    for name, value in list(job.settings.as_dict().items())[:24]:
-        embed.add_field(name=as_typed(name, 60), value=as_typed(str(value), 200), inline=True)
+    locale, painted = requester.locale, await _painted(interaction, job, number)
+    prompt = as_typed(job.prompt, message.SHOWN_PROMPT) or say("no_words", locale)
+    title = say("recipe_title", locale, job=job_id)
+    embed = discord.Embed(title=title, description=f"{prompt}\n\n{say(how, locale)}")
+    for name in FIRST_SETTINGS:
+        embed.add_field(name=as_typed(name, 60), value=as_typed(str(painted[name]), 200))
+    embed.add_field(name="models", value=as_typed(job.models, 200))
+    buttons = discord.ui.View(timeout=None)
+    buttons.add_item(job_button("settings", job_id, locale, number))
     name = RECIPE_FILE.format(job=job_id, number=number)
-    await reply(interaction, embed=embed, files=[discord.File(BytesIO(data), name)])
+    await reply(interaction, embed=embed, files=[discord.File(BytesIO(data), name)], buttons=buttons)
+
+
+async def settings(interaction: Interaction, job_id: int, number: int) -> None:
+    """Send all settings of a picture."""
+    requester = requester_of(interaction)
+    job = await interaction.client.service.archive.job(requester, job_id)
+    painted = await _painted(interaction, job, number)
+    lines = [f"`{name}` {as_typed(str(value), 200)}" for name, value in painted.items()]
+    title = say("settings_of_picture", requester.locale, job=job_id)
+    await reply(interaction, embed=discord.Embed(title=title, description="\n".join(lines)))
+
+
+async def heart(interaction: Interaction, job_id: int, number: int) -> None:
+    """Add a picture to the person's favourites, or remove it from them."""
+    requester = requester_of(interaction)
+    added = await interaction.client.service.archive.turn_favourite(requester, job_id, number)
+    key = "favourite_added" if added else "favourite_removed"
+    await reply(interaction, say(key, requester.locale, job=job_id, number=number))
+
+
+async def _painted(interaction: Interaction, job: Job, number: int) -> dict[str, object]:
+    """The settings with which picture `number` of a job was painted, by name."""
+    found = {item.number: item for item in await interaction.client.service.archive.pictures(job.id)}.get(number)
+    values = job.settings.as_dict()
+    if found is not None:
+        values |= {"seed": found.seed, "size": f"{found.width}x{found.height}", "steps": found.steps}
+    return values
 
 
 async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> None:
@@ -110,12 +139,23 @@ async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> N
 
 
 async def delete(interaction: Interaction, job_id: int, number: int) -> None:
-    """Delete a job's message, then the job: an interruption in the other order leaves a message nobody can delete."""
+    """Delete a job with its message."""
+    requester, archive = requester_of(interaction), interaction.client.service.archive
+    await archive.own(requester, job_id)
+    await interaction.response.defer()
+    await delete_with_message(interaction, job_id)
+    await change_answer(interaction, say("deleted", requester.locale, job=job_id))
+
+
+async def delete_with_message(interaction: Interaction, job_id: int) -> None:
+    """Delete a job's message, then the job: an interruption in the other order leaves a message nobody can delete.
+
+    Raises:
+        NotFound, NotOwner
+    """
     requester, archive = requester_of(interaction), interaction.client.service.archive
     job = await archive.own(requester, job_id)
-    await interaction.response.defer()
     await remove_message(interaction.client, job)
     deleted = await archive.delete(requester, job_id)
-    if deleted.message_id != job.message_id:
+    if (deleted.message_id, deleted.ping_id) != (job.message_id, job.ping_id):
         await remove_message(interaction.client, deleted)
-    await change_answer(interaction, say("deleted", requester.locale, job=job_id))

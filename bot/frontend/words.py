@@ -45,7 +45,7 @@ def said_plainly(sentence: Sentence, locale: str, most: int = 600) -> str:
 
 
 def within(parts: Iterable[str], most: int, between: str = "\n") -> str:
-    """As many of the first parts as fit in `most` characters, each whole."""
+    """The first parts, complete, as many as fit in `most` characters."""
     kept = ""
     for part in parts:
         longer = f"{kept}{between}{part}" if kept else part

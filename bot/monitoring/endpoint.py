@@ -24,10 +24,10 @@ class Endpoint:
     """HTTP server, open inside `async with`; does nothing if the port is 0."""
 
     def __init__(
-        self, config: MetricsConfig, exposition: Callable[[], Awaitable[bytes]], lagged: Callable[[float], None]
+        self, config: MetricsConfig, exposition: Callable[[], Awaitable[bytes]], note_lag: Callable[[float], None]
     ) -> None:
-        """Call `exposition` at each scrape, and `lagged` with the seconds by which the event loop ran a task late."""
-        self._config, self._exposition, self._lagged = config, exposition, lagged
+        """Call `exposition` at each scrape, and `note_lag` with the seconds by which the event loop ran a task late."""
+        self._config, self._exposition, self._lagged = config, exposition, note_lag
         self._runner: web.AppRunner | None = None
         self._watch: asyncio.Task[None] | None = None
 

@@ -53,13 +53,13 @@ class Metrics:
         self._ended = Counter("reverie_jobs_ended", "Jobs that ended.", ["end"], registry=registry)
         self._failed = Counter("reverie_jobs_failed", "Jobs that failed.", ["reason"], registry=registry)
         self._interrupted = Counter(
-            "reverie_jobs_interrupted", "Times that a job went back from the painter to the queue.", registry=registry
+            "reverie_jobs_interrupted", "Times that a job went back from the worker to the queue.", registry=registry
         )
-        self._pictures = Counter("reverie_pictures", "Pictures that were painted and saved.", registry=registry)
+        self._pictures = Counter("reverie_pictures", "Pictures that were generated and saved.", registry=registry)
         self._waits = self._times("reverie_job_wait_seconds", "From a job's acceptance to its turn.", _WAITS_S)
         self._posts = self._times("reverie_job_post_seconds", "From saved pictures to Discord's answer.", _WAITS_S)
         self._steps = self._times("reverie_step_seconds", "A step of a picture, on average over it.", _STEPS_S)
-        self._paints = self._times("reverie_picture_seconds", "Painting a picture.", _PICTURES_S)
+        self._picture_times = self._times("reverie_picture_seconds", "Generating a picture.", _PICTURES_S)
         self._lags = self._times("reverie_loop_lag_seconds", "How late the event loop comes to its tasks.", _LAGS_S)
         self._deaths = Gauge("reverie_painter_deaths", "Painters that were replaced.", registry=registry)
         self._gpu = Gauge("reverie_gpu_memory_bytes", "Memory of the GPU.", ["kind"], registry=registry)
@@ -80,13 +80,13 @@ class Metrics:
         elif job.state is JobState.RUNNING and before.started_at is None:
             self._waits.observe(max(0.0, (job.started_at or job.created_at) - job.created_at))
 
-    def painted(self, paint_s: float, step_s: float) -> None:
+    def picture_saved(self, paint_s: float, step_s: float) -> None:
         """Count a saved picture."""
         self._pictures.inc()
-        self._paints.observe(paint_s)
+        self._picture_times.observe(paint_s)
         self._steps.observe(step_s)
 
-    def lagged(self, lag_s: float) -> None:
+    def note_lag(self, lag_s: float) -> None:
         """Record by how many seconds the event loop ran a task late."""
         self._lags.observe(lag_s)
 

@@ -1,12 +1,16 @@
 """The application without Discord: submit jobs, queue them fairly, generate them, deliver them. Event loop.
 
-The frontend uses `Service`, its parts `submissions`, `archive`, `personal_data`, `guilds`, `words`, `host` and
-`post`, and the values named here.
+The frontend uses `Service`, its parts `submissions`, `archive`, `personal_settings`, `personal_data`, `guilds`,
+`words`, `reports`, `waiting`, `host` and `post`, and the values named here.
 """
 
+from bot.jobs import Report, ReportedPicture, ReportReason
 from bot.service.application import Service
+from bot.service.archive import style_picture
 from bot.service.job_runner import GRID
 from bot.service.operator import HostStatus
+from bot.service.people.settings import CHOICES as PERSONAL_CHOICES
+from bot.service.people.settings import Ping, Preferences
 from bot.service.values import (
     Delivery,
     FollowUp,
@@ -15,20 +19,24 @@ from bot.service.values import (
     ImageInput,
     JobSpec,
     JobView,
+    Outcome,
     PictureFile,
     Place,
     Preview,
-    Report,
-    ReportReason,
+    ReportPage,
     Requester,
+    RetentionPlan,
     Safety,
+    Sheet,
     Statistics,
     Style,
     SubmittedJob,
+    Whose,
 )
 
 __all__ = [
     "GRID",
+    "PERSONAL_CHOICES",
     "Delivery",
     "FollowUp",
     "GalleryEntry",
@@ -37,15 +45,24 @@ __all__ = [
     "ImageInput",
     "JobSpec",
     "JobView",
+    "Outcome",
     "PictureFile",
+    "Ping",
     "Place",
+    "Preferences",
     "Preview",
     "Report",
+    "ReportPage",
     "ReportReason",
+    "ReportedPicture",
     "Requester",
+    "RetentionPlan",
     "Safety",
     "Service",
+    "Sheet",
     "Statistics",
     "Style",
     "SubmittedJob",
+    "Whose",
+    "style_picture",
 ]

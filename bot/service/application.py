@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,6 +15,7 @@ from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.log import about
 from bot.monitoring.metrics import Metrics
+from bot.retry import retry_io
 from bot.service.archive import Archive
 from bot.service.delivery import DeliveryService
 from bot.service.dispatcher import Dispatcher
@@ -23,11 +24,13 @@ from bot.service.guild_settings import GuildRecords, GuildSettings
 from bot.service.job_log import JobLog
 from bot.service.job_runner import JobRunner
 from bot.service.maintenance import Maintenance
+from bot.service.moderation.reports import Reports
+from bot.service.moderation.waiting_jobs import WaitingJobs, reason_of
 from bot.service.operator import Operator
-from bot.service.privacy import PersonalData
+from bot.service.people.privacy import PersonalData
+from bot.service.people.settings import PersonalSettings
 from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
-from bot.service.retry import retry_io
 from bot.service.submission import Submissions
 from bot.service.values import JobView, Requester
 from bot.store import Store
@@ -45,7 +48,12 @@ class Service:
 
     Attributes:
         submissions: creates jobs from job specs.
-        archive: finished pictures: galleries, recipes, files, deletion, reports.
+        archive: finished pictures: galleries, recipes, files, deletion.
+        reports: reports of pictures.
+        waiting: waiting jobs, counted and cancelled by a server's admins.
+        checked_by: returns the perceptors that know the words of the safety check, by name; without one it finds
+            nothing. Any thread but the event loop's.
+        personal_settings: what people chose for themselves.
         personal_data: export and deletion of a person's own data.
         guilds: settings of each server: limits, channels, pause, safety, retention; statistics.
         words: styles and blocklists.
@@ -66,14 +74,15 @@ class Service:
         starts: Mapping[str, Mapping[str, object]] | None = None,
         request_warnings: Callable[[GenerationRequest, Provenance | None], tuple[str, ...]] | None = None,
         gpu_bytes: Callable[[], Mapping[str, int]] = dict,
+        checked_by: Callable[[], Sequence[str]] = tuple,
         external_wait: ExternalWait = identity,
     ) -> None:
         """Create the parts; nothing is opened or started yet.
 
         `settings` are the defaults where config.yaml says nothing; without it, the generator's own. `starts` overrides
         them by start. `request_warnings` checks a request before it is queued and returns warnings; it is called on a
-        thread, and so is `gpu_bytes`, which returns GPU memory as `bot.worker.protocol.Engine` does. `external_wait` is
-        explained in bot.waiting.
+        thread, and so are `gpu_bytes` and `checked_by`, which return what `bot.worker.protocol.Engine` does.
+        `external_wait` is explained in bot.waiting.
         """
         self._files, self._executor, self._wait = files, executor, external_wait
         self._listeners: list[Listener] = []
@@ -85,9 +94,13 @@ class Service:
         records = GuildRecords(store.guilds)
         self.guilds = guilds = GuildSettings(config, store, records, queue)
         self.words = PromptRules(config, records)
-        self.archive = Archive(store, files, guilds, self._stop, self._notify)
+        self.archive = Archive(store, files, self._stop, self._notify)
+        self.reports = Reports(store, files, guilds, self.archive)
+        self.waiting = WaitingJobs(store, self._stop, self._notify)
+        self.checked_by = checked_by
+        self.personal_settings = PersonalSettings(store)
         self.personal_data = PersonalData(store, files, self.archive)
-        self.post = DeliveryService(store, files, guilds, self._notify)
+        self.post = DeliveryService(store, files, guilds, self.personal_settings, self._notify)
         worker = JobRunner(store, files, executor, queue, metrics, self._notify, external_wait)
         self._dispatcher = Dispatcher(store, queue, worker, executor, guilds, external_wait)
         base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
@@ -96,7 +109,15 @@ class Service:
             config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, request_warnings
         )
         self.maintenance = Maintenance(
-            store, files, guilds, self.archive, config.timing, self._notify, self.post.failed, external_wait
+            store,
+            files,
+            guilds,
+            self.archive,
+            self.reports,
+            config.timing,
+            self._notify,
+            self.post.failed,
+            external_wait,
         )
         self.host = Operator(config, store, files, executor, queue, self.words, submissions, metrics, gpu_bytes)
 
@@ -171,7 +192,8 @@ class Service:
         """
         views = [await self._view(job) for job in await self.store.jobs.under_way(guild_id=requester.guild_id)]
         views = [
-            _veiled(view) if view.job.private and view.job.user_id != requester.user_id else view for view in views
+            _without_content(view) if view.job.private and view.job.user_id != requester.user_id else view
+            for view in views
         ]
         return sorted(views, key=lambda view: (view.place.place if view.place is not None else 0, view.job.id))
 
@@ -181,8 +203,10 @@ class Service:
 
     # Jobs under way
 
-    async def cancel(self, requester: Requester, job_id: int) -> Job:
+    async def cancel(self, requester: Requester, job_id: int, why: str = "") -> Job:
         """Cancel a job that is queued, running, or waiting for access; return it as cancelled.
+
+        `why` is the reason that its owner is told, if somebody else cancels it.
 
         Raises:
             NotFound, NotOwner, WrongState
@@ -190,8 +214,9 @@ class Service:
         job = await self.archive.own(requester, job_id)
         if job.state.ended or (job.state is JobState.POSTING and not job.waiting_for_access):
             raise WrongState("too_late_to_cancel")
-        key = "cancelled_by_owner" if job.user_id == requester.user_id else "cancelled_by_admin"
-        moved = await self.store.jobs.move_all([job_id], JobState.CANCELLED, Sentence.of(key))
+        own = job.user_id == requester.user_id
+        reason = Sentence.of("cancelled_by_owner") if own else reason_of("cancelled_by_admin", why)
+        moved = await self.store.jobs.move_all([job_id], JobState.CANCELLED, reason)
         if not moved:
             raise WrongState("too_late_to_cancel")
         await self._stop(job)
@@ -232,7 +257,8 @@ class Service:
             self._executor.send(job.id, StopMode.CANCEL)
 
     async def _view(self, job: Job) -> JobView:
-        view = JobView(job=job, paused=self._draining or job.guild_id in self._queue.paused)
+        source = None if job.source_id is None else await self.store.jobs.get(job.source_id)
+        view = JobView(job=job, source=source, paused=self._draining or job.guild_id in self._queue.paused)
         if job.state is JobState.QUEUED:
             return replace(view, place=await self._queue.place(job.id))
         running = self._queue.running.get(job.id)
@@ -257,5 +283,5 @@ class Service:
                 _log.exception("a listener broke", extra=about(job=job_id))
 
 
-def _veiled(view: JobView) -> JobView:
-    return replace(view, job=replace(view.job, prompt=""), preview=None, progress=None)
+def _without_content(view: JobView) -> JobView:
+    return replace(view, job=replace(view.job, prompt=""), source=None, preview=None, progress=None)

@@ -9,10 +9,10 @@ import asyncio
 import logging
 
 from bot.jobs import Job, JobState
+from bot.retry import retry_io
 from bot.service.guild_settings import GuildSettings
 from bot.service.job_runner import JobRunner
 from bot.service.queue import JobQueue, Running
-from bot.service.retry import retry_io
 from bot.service.values import Safety
 from bot.store import Store
 from bot.texts import Sentence
@@ -33,15 +33,15 @@ class Dispatcher:
         self,
         store: Store,
         queue: JobQueue,
-        worker: JobRunner,
+        runner: JobRunner,
         executor: Executor,
         guilds: GuildSettings,
         external_wait: ExternalWait,
     ) -> None:
-        self._store, self._queue, self._worker, self._executor = store, queue, worker, executor
+        self._store, self._queue, self._runner, self._executor = store, queue, runner, executor
         self._guilds, self._wait = guilds, external_wait
         self._loop_task: asyncio.Task[None] | None = None
-        self._paint_tasks: set[asyncio.Task[None]] = set()
+        self._job_tasks: set[asyncio.Task[None]] = set()
         self.draining = False
 
     async def start(self) -> None:
@@ -63,12 +63,12 @@ class Dispatcher:
             if running.order is None:
                 running.order = StopMode.PAUSE
             self._executor.send(running.job.id, running.order)
-        if self._paint_tasks:
-            await asyncio.wait(self._paint_tasks, timeout=DRAIN_S)
+        if self._job_tasks:
+            await asyncio.wait(self._job_tasks, timeout=DRAIN_S)
 
     async def close(self) -> None:
         """End the loop and its remaining tasks."""
-        tasks = [task for task in (self._loop_task, *self._paint_tasks) if task is not None]
+        tasks = [task for task in (self._loop_task, *self._job_tasks) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -78,19 +78,19 @@ class Dispatcher:
             await self._wait(self._queue.wake.wait(), FOR_A_JOB)
             self._queue.wake.clear()
             while not self.draining and (running := self._queue.take()) is not None:
-                task = asyncio.create_task(self._paint(running), name=f"job {running.job.id}")
-                self._paint_tasks.add(task)
+                task = asyncio.create_task(self._run_job(running), name=f"job {running.job.id}")
+                self._job_tasks.add(task)
                 task.add_done_callback(self._ended)
 
-    async def _paint(self, running: Running) -> None:
+    async def _run_job(self, running: Running) -> None:
         job = running.job
         mode, _ = await retry_io(lambda: self._guilds.safety(job.guild_id), self._wait, job=job.id)
         examine = mode is not Safety.OFF and not job.age_restricted
-        back = await self._worker.paint(running, examine=examine, refuse=mode is Safety.REFUSE)
+        back = await self._runner.run(running, examine=examine, refuse=mode is Safety.REFUSE)
         if back is not None:
             self.enqueue(back)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._paint_tasks.discard(task)
+        self._job_tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a job's task broke", exc_info=error)

@@ -13,7 +13,7 @@ SpeedKey = tuple[str, int, int, int]
 
 UNKNOWN_STEP_S = 0.2
 BEGIN_S = 1.0
-"""Time of a picture beside its steps: prompts, the start, saving."""
+"""Time of a picture besides its steps: prompts, the start, saving."""
 _WEIGHT = 0.3
 
 
@@ -27,20 +27,20 @@ class Estimates:
         self._known = dict(known or {})
         self._glimpsed: dict[SpeedKey, float] = {}
 
-    def glimpse(self, models: str, settings: Settings, step_s: float) -> None:
+    def note_unfinished(self, models: str, settings: Settings, step_s: float) -> None:
         """Record a preliminary speed of an unfinished picture; it counts until one of its size was measured."""
-        self._glimpsed[_key(models, settings)] = step_s / _thrift(settings)
+        self._glimpsed[_key(models, settings)] = step_s / _step_cost(settings)
 
     def note(self, models: str, settings: Settings, step_s: float) -> tuple[SpeedKey, float]:
         """Record the mean seconds per step of a whole picture; return the updated entry, to be stored."""
-        key, full_s = _key(models, settings), step_s / _thrift(settings)
+        key, full_s = _key(models, settings), step_s / _step_cost(settings)
         old = self._known.get(key)
         self._known[key] = full_s if old is None else old + _WEIGHT * (full_s - old)
         return key, self._known[key]
 
     def step_s(self, models: str, settings: Settings) -> float:
         """Estimate of mean seconds per step; without a similar measurement, by area and cutouts."""
-        return self._full_s(_key(models, settings)) * _thrift(settings)
+        return self._full_s(_key(models, settings)) * _step_cost(settings)
 
     def picture_s(self, models: str, settings: Settings) -> float:
         """Seconds for one whole picture."""
@@ -67,7 +67,7 @@ def _work(key: SpeedKey) -> float:
     return width * height / 256**2 + cutouts / 32
 
 
-def _thrift(settings: Settings) -> float:
+def _step_cost(settings: Settings) -> float:
     """Cost of a mean step as a share of one at full size: coarse ones have a quarter of the area."""
     models, width, height, cutouts = _key("", settings)
     small = _work((models, width // 2, height // 2, cutouts)) / _work((models, width, height, cutouts))

@@ -5,18 +5,20 @@ Every method that changes something checks that the requester manages the server
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 
 from bot.config import Caps, Config, Limits, within_cap
-from bot.errors import InvalidJobSpec, OverLimit
+from bot.errors import InvalidJobSpec, NotFound, OverLimit
 from bot.service.queue import JobQueue
-from bot.service.values import Requester, Safety, Statistics
+from bot.service.values import Requester, RetentionPlan, Safety, Statistics
 from bot.store import GuildTable, Store
 
 MAX_RETENTION_DAYS = 3_650
+DAY_S = 86_400
 MAX_STATISTICS_DAYS = 366
 _PAUSED, _SAFETY, _REPORTS, _RETENTION = "paused", "safety", "report_channel", "retention_days"
 _CACHED_GUILDS = 2_000
@@ -27,13 +29,14 @@ _ZERO_IS_ENDLESS = frozenset({"daily"})
 
 @dataclass(frozen=True)
 class GuildRecord:
-    """Settings, limits of roles, channel rules, styles and blocklist of one server, as they are in the database."""
+    """Settings, limits of roles, channel rules, styles, blocklist and blocked people of one server."""
 
     settings: dict[str, str]
     roles: dict[int, dict[str, int]]
     channels: dict[int, bool]
     styles: dict[str, str]
     rules: tuple[str, ...]
+    people: dict[int, float]
 
 
 class GuildRecords:
@@ -54,6 +57,7 @@ class GuildRecords:
                 channels=await self._table.channels(guild_id),
                 styles=await self._table.styles(guild_id),
                 rules=await self._table.rules(guild_id),
+                people=await self._table.blocked_people(guild_id),
             )
             if changes != self._changes:
                 return record  # A change was written meanwhile, which this may not hold yet: do not keep it.
@@ -65,7 +69,7 @@ class GuildRecords:
 
     @asynccontextmanager
     async def changing(self, requester: Requester) -> AsyncIterator[GuildTable]:
-        """Table to write to, for a requester who manages the server; afterwards its record is read anew.
+        """Table to write to, for a requester who manages the server; afterwards its record is read again.
 
         Raises:
             NotOwner
@@ -109,7 +113,7 @@ class GuildSettings:
     async def set_limit(self, requester: Requester, name: str, value: int | None, role_id: int | None = None) -> Limits:
         """Set a limit of the server or of a role, by its name in `Limits`; None restores the default.
 
-        Returns the effective limits of the server, or of somebody with that role.
+        Returns the effective limits of the server, or of a member with that role.
 
         Raises:
             NotOwner
@@ -175,14 +179,30 @@ class GuildSettings:
         """Return True if the server's queue is paused."""
         return guild_id in self._queue.paused
 
-    async def clear(self, requester: Requester) -> int:
-        """Cancel every queued job of the server; return their number.
+    async def blocked_people(self, guild_id: int) -> dict[int, float]:
+        """People who may not ask for pictures in the server, with the time of the block."""
+        return dict((await self._records.of(guild_id)).people)
+
+    async def block_person(self, requester: Requester, user_id: int) -> None:
+        """Refuse a person's requests in the server from now on; jobs under way stay.
 
         Raises:
             NotOwner
         """
-        requester.must_manage()
-        return await self._queue.clear(requester.guild_id)
+        async with self._records.changing(requester) as table:
+            await table.block_person(requester.guild_id, user_id)
+
+    async def unblock_person(self, requester: Requester, user_id: int) -> None:
+        """Lift the block of a person.
+
+        Raises:
+            NotOwner
+            NotFound: if the person is not blocked.
+        """
+        async with self._records.changing(requester) as table:
+            removed = await table.unblock_person(requester.guild_id, user_id)
+        if not removed:
+            raise NotFound("person_not_blocked")
 
     async def safety(self, guild_id: int) -> tuple[Safety, int | None]:
         """Policy for pictures in which the safety check finds something, and the channel for reports."""
@@ -211,6 +231,26 @@ class GuildSettings:
         own = (await self._records.of(guild_id)).settings.get(_RETENTION)
         return shortest_retention(self._config.retention_days, None if own is None else int(own))
 
+    async def retention_plan(self, requester: Requester, days: int) -> RetentionPlan:
+        """Effect of `set_retention` with these days, without changing anything.
+
+        Raises:
+            NotOwner
+            InvalidJobSpec: out of range.
+        """
+        requester.must_manage()
+        check_retention(days)
+        days, guild_id = shortest_retention(self._config.retention_days, days), requester.guild_id
+        before = time.time() - days * DAY_S
+        jobs, pictures = await self._store.pictures.count_old(guild_id, before) if days else (0, 0)
+        oldest = await self._store.pictures.oldest_end(guild_id, since=before if days else 0.0)
+        return RetentionPlan(
+            days=days,
+            jobs=jobs,
+            pictures=pictures,
+            next_at=oldest + days * DAY_S if days and oldest is not None else None,
+        )
+
     async def set_retention(self, requester: Requester, days: int | None) -> int:
         """Set it (None: the host's default); return the effective value, which never exceeds the host's.
 
@@ -219,8 +259,8 @@ class GuildSettings:
             InvalidJobSpec: out of range.
         """
         async with self._records.changing(requester) as table:
-            if days is not None and not 0 <= days <= MAX_RETENTION_DAYS:
-                raise InvalidJobSpec("out_of_range", field="days", name="days", low=0, high=MAX_RETENTION_DAYS)
+            if days is not None:
+                check_retention(days)
             await table.put_setting(requester.guild_id, _RETENTION, None if days is None else str(days))
         return await self.retention_days(requester.guild_id)
 
@@ -245,8 +285,18 @@ class GuildSettings:
         )
 
 
+def check_retention(days: int) -> None:
+    """Check that an admin may set this retention period.
+
+    Raises:
+        InvalidJobSpec: out of range.
+    """
+    if not 0 <= days <= MAX_RETENTION_DAYS:
+        raise InvalidJobSpec("out_of_range", field="days", name="days", low=0, high=MAX_RETENTION_DAYS)
+
+
 def shortest_retention(host_days: int, guild_days: int | None) -> int:
-    """The shorter of two times in days, where 0 is for ever; a server without its own has the host's."""
+    """The shorter of two times in days, where 0 means forever; a server without a setting uses the host's."""
     if guild_days is None or guild_days == 0:
         return host_days
     return min(guild_days, host_days) if host_days else guild_days

@@ -18,13 +18,13 @@ from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
 from bot.log import about, new_error_id
 from bot.monitoring.metrics import Metrics
+from bot.retry import retry_io
 from bot.service.queue import JobQueue, Running
 from bot.service.requests import picture_request
-from bot.service.retry import retry_io
 from bot.service.values import Preview
 from bot.store import Store
 from bot.texts import Sentence
-from bot.waiting import FOR_A_TIME, FOR_NEWS, ExternalWait
+from bot.waiting import FOR_A_TIME, FOR_PROGRESS, ExternalWait
 from bot.worker.protocol import Executor, GeneratedPicture, Interrupted, ProgressUpdate, StopMode, Work, WorkerDied
 from generator import (
     CheckpointError,
@@ -64,7 +64,7 @@ class JobRunner:
         self._metrics, self._notify, self._wait = metrics, notify, external_wait
         self._deaths: dict[int, int] = {}
 
-    async def paint(self, running: Running, *, examine: bool, refuse: bool) -> Job | None:
+    async def run(self, running: Running, *, examine: bool, refuse: bool) -> Job | None:
         """Run a job from its turn to `posting`, or to another end.
 
         Returns the job if it went back into the queue. `examine`: run the safety check; `refuse`: reject pictures in
@@ -75,7 +75,7 @@ class JobRunner:
             if not await self._begin(running):
                 return running.job
             try:
-                return await self._paint_all(running, examine, refuse)
+                return await self._generate_all(running, examine, refuse)
             except WorkerDied as exc:
                 return await self._died(running, exc)
         except (NotFound, IllegalTransition):
@@ -94,13 +94,13 @@ class JobRunner:
         try:
             running.job = await self._store.jobs.move(job.id, JobState.RUNNING, attempts=job.attempts + 1)
         except StoreError as exc:
-            _log.error("the queue stands still: %s", exc, extra=about(job=job.id, guild=job.guild_id))
+            _log.error("the queue is waiting for the database: %s", exc, extra=about(job=job.id, guild=job.guild_id))
             await self._wait(asyncio.sleep(RETRY_S), FOR_A_TIME)
             return False
         self._notify(job.id)
         return True
 
-    async def _paint_all(self, running: Running, examine: bool, refuse: bool) -> Job | None:
+    async def _generate_all(self, running: Running, examine: bool, refuse: bool) -> Job | None:
         job = running.job
         recipe = await self._store.jobs.recipe(job.id)
         request = await asyncio.to_thread(request_from_json, recipe or "")
@@ -116,9 +116,9 @@ class JobRunner:
                 if running.enough:
                     break
                 work = await self._work(job, request, number, examine)
-                outcome = await self._executor.paint(work, partial(self._hear, running))
+                outcome = await self._executor.generate(work, partial(self._on_progress, running))
                 if isinstance(outcome, Interrupted):
-                    return await self._halted(running, outcome)
+                    return await self._interrupted(running, outcome)
                 if outcome.unsafe and refuse:
                     raise Unsafe("refused_by_check")
                 running.images.append(outcome.picture.image)
@@ -142,36 +142,36 @@ class JobRunner:
         request = picture_request(request, number)
         return Work(job_id=job.id, request=request, parent=parent, snapshot=snapshot, examine=examine)
 
-    def _hear(self, running: Running, news: ProgressUpdate) -> None:
-        running.on_event(news)
-        job, progress = running.job, news.progress
+    def _on_progress(self, running: Running, update: ProgressUpdate) -> None:
+        running.on_event(update)
+        job, progress = running.job, update.progress
         if progress.seconds_left > 0:
             step_s = progress.seconds_left / (progress.steps - progress.step)
-            self._queue.speeds.glimpse(job.models, job.settings, step_s)
+            self._queue.speeds.note_unfinished(job.models, job.settings, step_s)
         if running.order is not None:
             self._executor.send(job.id, running.order)
 
     async def _follow(self, running: Running) -> None:
         """Keep the newest snapshot on disk and the newest preview at hand while the worker thread runs."""
         while not running.over:
-            await self._wait(running.fresh.wait(), FOR_NEWS)
-            news = running.take_news()
-            if news is None:
+            await self._wait(running.fresh.wait(), FOR_PROGRESS)
+            update = running.take_update()
+            if update is None:
                 continue
             try:
-                await self._take_in(running, running.number, news)
+                await self._apply(running, running.number, update)
             except Exception:  # Without a preview or snapshot the picture is still generated.
-                _log.exception("news of a job were lost", extra=about(job=running.job.id))
+                _log.exception("progress of a job was lost", extra=about(job=running.job.id))
             self._notify(running.job.id)
 
-    async def _take_in(self, running: Running, number: int, news: ProgressUpdate) -> None:
+    async def _apply(self, running: Running, number: int, update: ProgressUpdate) -> None:
         job = running.job
-        if news.snapshot is not None and await self._keep_snapshot(job, number, news.snapshot) and job.attempts:
+        if update.snapshot is not None and await self._keep_snapshot(job, number, update.snapshot) and job.attempts:
             running.job = await self._store.jobs.change(job.id, attempts=0) or job
-        if news.preview is not None and not running.over:
-            images = [*running.images[: number - 1], news.preview]
+        if update.preview is not None and not running.over:
+            images = [*running.images[: number - 1], update.preview]
             shown = await asyncio.to_thread(imaging.preview, images, job.count)
-            step = news.progress.step
+            step = update.progress.step
             running.preview = Preview(data=shown.data, step=step, width=shown.width, height=shown.height)
 
     async def _keep_snapshot(self, job: Job, number: int, snapshot: bytes) -> bool:
@@ -183,12 +183,12 @@ class JobRunner:
             return False
         return True
 
-    async def _save(self, job: Job, number: int, painted: GeneratedPicture) -> None:
+    async def _save(self, job: Job, number: int, result: GeneratedPicture) -> None:
         """Write a finished picture and its recipe to disk, then into the database."""
-        request, image = painted.picture.request, painted.picture.image
+        request, image = result.picture.request, result.picture.image
         saving = partial(retry_io, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
-        timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, painted))
-        progress = painted.picture.progress
+        timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, result))
+        progress = result.picture.progress
         picture = StoredPicture(
             job_id=job.id,
             number=number,
@@ -198,31 +198,31 @@ class JobRunner:
             similarity=progress.similarity,
             steps=progress.step,
             stopped_at=request.stopped_at,
-            flagged=painted.unsafe,
+            flagged=result.unsafe,
             has_timelapse=timelapse,
-            warnings=tuple(map(Sentence.of_generator, painted.picture.warnings)),
+            warnings=tuple(map(Sentence.of_generator, result.picture.warnings)),
         )
-        await saving(lambda: self._store.jobs.save_picture(picture, painted.paint_s))
-        self._metrics.painted(painted.paint_s, painted.step_s)
+        await saving(lambda: self._store.jobs.save_picture(picture, result.paint_s))
+        self._metrics.picture_saved(result.paint_s, result.step_s)
         facts = about(
-            job=job.id, guild=job.guild_id, number=number, steps=progress.step, paint_s=round(painted.paint_s, 1)
+            job=job.id, guild=job.guild_id, number=number, steps=progress.step, paint_s=round(result.paint_s, 1)
         )
         _log.info("picture saved", extra=facts)
         await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)
-        speed = self._queue.speeds.note(job.models, job.settings, painted.step_s)
+        speed = self._queue.speeds.note(job.models, job.settings, result.step_s)
         await saving(lambda: self._store.figures.put_speed(*speed))
 
-    def _write(self, job_id: int, number: int, painted: GeneratedPicture) -> bool:
+    def _write(self, job_id: int, number: int, result: GeneratedPicture) -> bool:
         """Write the files of one picture; return True if there is a timelapse. Runs on a thread."""
-        picture = painted.picture
+        picture = result.picture
         recipe = Recipe(request=picture.request, made_with=picture.made_with)
         png = encode(picture.image, "png", recipe_to_json(recipe))
-        self._files.write(Kind.LATENT, job_id, number, painted.snapshot)
-        moving = len(painted.film.frames) > 1
+        self._files.write(Kind.LATENT, job_id, number, result.snapshot)
+        moving = len(result.timelapse.frames) > 1
         if moving:
             # Attached pictures would be most of a timelapse's bytes.
             lean = recipe_to_json(recipe, pictures=False)
-            self._files.write(Kind.TIMELAPSE, job_id, number, painted.film.encode("webp", lean))
+            self._files.write(Kind.TIMELAPSE, job_id, number, result.timelapse.encode("webp", lean))
         self._files.write(Kind.PICTURE, job_id, number, png)
         return moving
 
@@ -245,13 +245,13 @@ class JobRunner:
         await saving(lambda: self._store.jobs.move(job.id, JobState.POSTING))
         self._notify(job.id)
 
-    async def _halted(self, running: Running, outcome: Interrupted) -> Job | None:
+    async def _interrupted(self, running: Running, outcome: Interrupted) -> Job | None:
         job = running.job
         if outcome.order is StopMode.CANCEL:
             raise IllegalTransition(JobState.CANCELLED, JobState.POSTING)
         if outcome.snapshot is not None:
             await self._keep_snapshot(job, running.number, outcome.snapshot)
-        return await self._back(job, attempts=0)
+        return await self._requeue(job, attempts=0)
 
     async def _died(self, running: Running, exc: WorkerDied) -> Job | None:
         """Retry the job after the worker thread died under it, but only once."""
@@ -260,10 +260,10 @@ class JobRunner:
         if self._deaths[job.id] > 1:
             del self._deaths[job.id]
             raise exc
-        _log.warning("painter died; once more", extra=about(job=job.id, guild=job.guild_id))
-        return await self._back(job, attempts=job.attempts)
+        _log.warning("worker died; trying once more", extra=about(job=job.id, guild=job.guild_id))
+        return await self._requeue(job, attempts=job.attempts)
 
-    async def _back(self, job: Job, *, attempts: int) -> Job:
+    async def _requeue(self, job: Job, *, attempts: int) -> Job:
         move = partial(self._store.jobs.move, job.id, JobState.QUEUED, attempts=attempts)
         back = await retry_io(move, self._wait, job=job.id, guild=job.guild_id)
         self._notify(job.id)
@@ -276,7 +276,7 @@ class JobRunner:
         # A reason that the requester gets in full needs no trace; an error id must lead to one.
         numbered = "error_id" in dict(reason.values)
         facts = about(job=job.id, guild=job.guild_id, error_id=error_id if numbered else None)
-        _log.error("the job cannot be painted: %s", exc, exc_info=exc if numbered else None, extra=facts)
+        _log.error("the job failed: %s", exc, exc_info=exc if numbered else None, extra=facts)
         self._deaths.pop(job.id, None)
         self._queue.release(job.id)
         failed = await self._note_failure(job, reason)

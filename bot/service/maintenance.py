@@ -17,6 +17,7 @@ from bot.files import DataFolder
 from bot.log import about
 from bot.service.archive import Archive
 from bot.service.guild_settings import GuildSettings
+from bot.service.moderation.reports import Reports
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, ExternalWait
@@ -39,23 +40,25 @@ class Maintenance:
         files: DataFolder,
         guilds: GuildSettings,
         archive: Archive,
+        reports: Reports,
         timing: Timing,
         notify: Callable[[int], None],
         give_up: Callable[[int, Sentence], Awaitable[None]],
         external_wait: ExternalWait,
     ) -> None:
         """`give_up` fails a job that could not be posted for too long."""
-        self._store, self._files, self._guilds, self._archive = store, files, guilds, archive
+        self._store, self._files, self._guilds, self._archive, self._reports = store, files, guilds, archive, reports
         self._timing, self._notify, self._give_up, self._wait = timing, notify, give_up, external_wait
         self._tasks: list[asyncio.Task[None]] = []
         self.clock = Clock()
 
     async def start(self) -> None:
-        """Remove files without a row, then start."""
+        """Remove files without a row, copy reported pictures that lack a copy, then start."""
         await self.sweep()
+        await self._reports.complete()
         self._tasks = [
-            asyncio.create_task(self._again_and_again(self._timing.retention_s, self.retain), name="retention"),
-            asyncio.create_task(self._again_and_again(self._timing.access_s, self.retry_posts), name="closed doors"),
+            asyncio.create_task(self._repeat(self._timing.retention_s, self.retain), name="retention"),
+            asyncio.create_task(self._repeat(self._timing.access_s, self.retry_posts), name="access retries"),
         ]
 
     async def close(self) -> None:
@@ -72,7 +75,7 @@ class Maintenance:
             _log.info("files without a job removed", extra=about(job=job_id))
 
     async def retain(self) -> None:
-        """Delete pictures past the retention of their server, unless the machine's clock cannot be trusted."""
+        """Delete pictures and reports past the retention of their server, unless the clock cannot be trusted."""
         if not self.clock.is_right():
             return
         for guild_id in await self._store.pictures.guilds():
@@ -84,6 +87,7 @@ class Maintenance:
             await self._archive.purge(jobs)
             if jobs:
                 _log.info("old jobs deleted", extra=about(guild=guild_id, jobs=len(jobs)))
+        await self._reports.retain()
         await self._store.pictures.drop_old_usage()
 
     async def retry_posts(self) -> None:
@@ -97,7 +101,7 @@ class Maintenance:
                 else:
                     self._notify(job.id)
 
-    async def _again_and_again(self, interval_s: float, task: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, interval_s: float, task: Callable[[], Awaitable[None]]) -> None:
         while True:
             await self._wait(asyncio.sleep(interval_s), FOR_A_TIME)
             try:
@@ -114,15 +118,15 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self.known_at, self._heard = time.time(), time.monotonic()
+        self.known_at, self._known_monotonic = time.time(), time.monotonic()
 
     def on_event(self, at: float) -> None:
         """Record the time that Discord reported (seconds since 1970)."""
-        self.known_at, self._heard = at, time.monotonic()
+        self.known_at, self._known_monotonic = at, time.monotonic()
 
     def is_right(self) -> bool:
         """Return True if this machine's clock is right within a day; log it if not."""
-        drift_s = time.time() - self.known_at - (time.monotonic() - self._heard)
+        drift_s = time.time() - self.known_at - (time.monotonic() - self._known_monotonic)
         if abs(drift_s) <= DAY_S:
             return True
         _log.error("the clock is wrong; nothing is deleted or given up", extra=about(drift_s=round(drift_s)))

@@ -40,7 +40,7 @@ class HostStatus:
     """Seconds per step of a picture with the host's default settings, measured or estimated."""
     data_bytes: int
     free_bytes: int
-    painter_deaths: int
+    worker_deaths: int
     gpu_bytes: Mapping[str, int]
     """`used` by this process, `free` to all, `total`; empty without a GPU."""
     totals: Totals
@@ -92,7 +92,7 @@ class Operator:
             step_s=self._queue.speeds.step_s(self._config.model_name, self._submissions.settings),
             data_bytes=used,
             free_bytes=free,
-            painter_deaths=self._executor.deaths,
+            worker_deaths=self._executor.deaths,
             gpu_bytes=gpu_bytes,
             totals=self._metrics.totals(),
         )

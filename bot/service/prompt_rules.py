@@ -36,7 +36,7 @@ _INVISIBLE = re.compile(
 
 
 class PromptRules:
-    """Styles and blocklist of each server, beside the host's."""
+    """Styles and blocklist of each server, in addition to the host's."""
 
     def __init__(self, config: Config, records: GuildRecords) -> None:
         self._records = records

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from bot.jobs import Job, JobState
+from bot.jobs import Job
 from bot.service.estimates import Estimates
 from bot.service.scheduler import Entry, Forecast, Scheduler
 from bot.service.values import Place, Preview
 from bot.store import Store
-from bot.texts import Sentence
 from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import ProgressUpdate, StopMode
 from generator import Progress
@@ -47,11 +46,11 @@ class Running:
     fresh: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
     """The worker sends nothing more."""
-    _news: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
+    _updates: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
 
     @property
     def finishing(self) -> bool:
-        """True if somebody asked to finish the job now."""
+        """True if someone asked to finish the job early."""
         return self.job.finish_after is not None
 
     @property
@@ -68,22 +67,22 @@ class Running:
     def begin(self, number: int) -> None:
         """Start the next picture; drop updates left from the one before."""
         self.number, self.progress = number, None
-        self._news.take()
+        self._updates.take()
 
-    def on_event(self, news: ProgressUpdate) -> None:
+    def on_event(self, update: ProgressUpdate) -> None:
         """Record an update of the current picture; keep the newest preview and snapshot until they are taken."""
-        self._news.put(news)
-        self.progress, self.warnings = news.progress, news.warnings
+        self._updates.put(update)
+        self.progress, self.warnings = update.progress, update.warnings
         wanted = self.job.finish_after
         if self.order is None and wanted is not None and self.steps_done >= wanted:
             # The stop was requested before this process started: the picture has come to where it was then.
             self.order = StopMode.FINISH
         self.fresh.set()
 
-    def take_news(self) -> ProgressUpdate | None:
+    def take_update(self) -> ProgressUpdate | None:
         """Updates of the current picture since the last call."""
         self.fresh.clear()
-        return self._news.take()
+        return self._updates.take()
 
     def left_s(self, speeds: Estimates) -> float:
         """Estimated seconds until all of its pictures are generated."""
@@ -166,16 +165,6 @@ class JobQueue:
         for job in list(self._waiting.values()):
             if job.guild_id == guild_id:
                 self._notify(job.id)
-
-    async def clear(self, guild_id: int) -> int:
-        """Cancel every waiting job of a server; return their number."""
-        ids = [job.id for job in self._waiting.values() if job.guild_id == guild_id]
-        reason = Sentence.of("queue_cleared")
-        moved = await self._store.jobs.move_all(ids, JobState.CANCELLED, reason, only=JobState.QUEUED)
-        for job in moved:
-            self.remove(job.id)
-            self._notify(job.id)
-        return len(moved)
 
     def length(self, guild_id: int | None = None) -> int:
         """Number of waiting jobs, of one server or of all."""

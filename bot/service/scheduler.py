@@ -2,7 +2,7 @@
 
 Servers form a ring: a served one goes to its end, one with new jobs joins at its end, so each waits at most one turn
 of every other one. The people of a server form a ring of the same kind. People with a higher priority go before the
-others of their server, and only of theirs; every PATIENCE + 1st turn of a server goes by the ring alone, so that
+others of their server, and only of theirs; every RANKED_TURNS + 1st turn of a server goes by the ring alone, so that
 nobody waits for ever.
 
 A forecast simulates this order with measured times.
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-PATIENCE = 3
+RANKED_TURNS = 3
 """Maximum number of consecutive turns of a server that priority can take from those without."""
 
 
@@ -231,12 +231,14 @@ class Scheduler:
         if resumed:
             entry: Entry | None = self._resumed[min(resumed)]
         else:
-            entry = self._ring.first(lambda guild_id: None if guild_id in paused else self._offer(guild_id, at_work))
+            entry = self._ring.first(
+                lambda guild_id: None if guild_id in paused else self._next_of_guild(guild_id, at_work)
+            )
         if entry is not None:
             self._serve(entry)
         return entry
 
-    def _offer(self, guild_id: int, at_work: Mapping[tuple[int, int], int]) -> Entry | None:
+    def _next_of_guild(self, guild_id: int, at_work: Mapping[tuple[int, int], int]) -> Entry | None:
         """Next entry of a server; each person's own jobs go in order of arrival."""
         guild = self._guilds[guild_id]
 
@@ -244,12 +246,12 @@ class Scheduler:
             entry = self._entries[next(iter(guild.users.seats[user_id].jobs))]
             return entry if at_work.get((guild_id, user_id), 0) < entry.running_limit else None
 
-        return guild.users.first(of_user, ranked=guild.ranked_turns < PATIENCE)
+        return guild.users.first(of_user, ranked=guild.ranked_turns < RANKED_TURNS)
 
     def _serve(self, entry: Entry) -> None:
         """Give the turn to an entry."""
         guild = self._guilds[entry.guild_id]
-        by_rank = entry.priority > 0 and guild.ranked_turns < PATIENCE
+        by_rank = entry.priority > 0 and guild.ranked_turns < RANKED_TURNS
         guild.ranked_turns = guild.ranked_turns + 1 if by_rank else 0
         self._ring.serve(entry.guild_id, entry.job_id)
         guild.users.serve(entry.user_id, entry.job_id)

@@ -13,7 +13,7 @@ REQUEST_BYTES = 25 * 2**20 - 64 * 2**10
 
 
 def fitted(data: bytes, limit_bytes: int) -> tuple[imaging.ImageFile, tuple[Sentence, ...]]:
-    """Fit a PNG file of ours into `limit_bytes`; return it with the parts left out.
+    """Fit one of our PNG files into `limit_bytes`; return it with the parts left out.
 
     The attached pictures in its recipe go first, since they cannot be seen; then the recipe, with the exact pixels.
     """

@@ -78,7 +78,7 @@ class Database:
         Raises:
             StoreError: as `open`.
         """
-        # Without a log beside it nobody writes to the file; then SQLite need not make files of its own, which would
+        # Without a log next to it no process writes to the file. Then SQLite need not create files, which would
         # belong to the user who runs this check.
         in_use = self.path.with_name(f"{self.path.name}-wal").exists()
         try:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 from bot.store.connection import Database
 
-_TABLES = ("guild_settings", "role_limits", "channel_rules", "styles", "block_rules", "usage", "daily")
+_TABLES = (
+    "guild_settings", "role_limits", "channel_rules", "styles", "block_rules", "blocked_people", "reported_pictures",
+    "usage", "daily",
+)  # fmt: skip
 _KNOWN = " UNION ".join(f"SELECT guild_id FROM {table}" for table in (*_TABLES, "jobs"))  # noqa: S608 - our own names
 
 
 class GuildTable:
-    """Settings, role limits, channel rules, styles and blocklist of each server."""
+    """Settings, role limits, channel rules, styles, blocklist and blocked people of each server."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -103,6 +108,26 @@ class GuildTable:
         """Remove a rule; return True if there was one."""
         async with self._database.transaction() as db:
             cursor = await db.execute("DELETE FROM block_rules WHERE guild_id = ? AND rule = ?", (guild_id, rule))
+            return cursor.rowcount > 0
+
+    async def blocked_people(self, guild_id: int) -> dict[int, float]:
+        """People who may not ask for pictures in a server, with the time of the block."""
+        found = await self._database.rows(
+            "SELECT user_id, created_at FROM blocked_people WHERE guild_id = ? ORDER BY created_at", (guild_id,)
+        )
+        return {row["user_id"]: row["created_at"] for row in found}
+
+    async def block_person(self, guild_id: int, user_id: int) -> None:
+        """Block a person unless blocked already."""
+        async with self._database.transaction() as db:
+            await db.execute("INSERT OR IGNORE INTO blocked_people VALUES (?, ?, ?)", (guild_id, user_id, time.time()))
+
+    async def unblock_person(self, guild_id: int, user_id: int) -> bool:
+        """Lift the block of a person; return True if there was one."""
+        async with self._database.transaction() as db:
+            cursor = await db.execute(
+                "DELETE FROM blocked_people WHERE guild_id = ? AND user_id = ?", (guild_id, user_id)
+            )
             return cursor.rowcount > 0
 
     async def known(self) -> set[int]:

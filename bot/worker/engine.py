@@ -1,4 +1,4 @@
-"""The generator behind the `Engine` protocol. Worker thread, except `load`, `request_warnings` and `gpu_bytes`.
+"""The generator behind the `Engine` protocol. Worker thread, except `load` and the methods marked "Any thread".
 
 Models are loaded once and kept; `begin` and `resume` alone decide which.
 """
@@ -30,8 +30,9 @@ from generator import (
     gpu_memory,
     latent_of,
     load_models,
-    moved_to,
+    moved_snapshot,
     request_warnings,
+    safety_perceptors,
     unsafe_share,
 )
 
@@ -96,6 +97,10 @@ class GeneratorEngine:
         """GPU memory: `used` by this process, `free` to all, `total`; empty without a GPU. Any thread."""
         return {} if self._models is None else gpu_memory(self._models.device)
 
+    def checked_by(self) -> tuple[str, ...]:
+        """Names of the perceptors that know the words of the safety check; without one it finds nothing. Any thread."""
+        return safety_perceptors(self._loaded())
+
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
         """Begin a new dream; `parent` is the last snapshot of the dream that it continues.
 
@@ -112,7 +117,7 @@ class GeneratorEngine:
             CheckpointError: if the snapshot cannot be used.
         """
         models = self._models_for(request)
-        dream = Dream.resume(moved_to(models, snapshot) if self._fall_back_to_cpu else snapshot, models)
+        dream = Dream.resume(moved_snapshot(models, snapshot) if self._fall_back_to_cpu else snapshot, models)
         # With too little memory, the picture is smaller than requested.
         painted = dream.request.settings.merged({"size": request.settings.size})
         if replace(dream.request, settings=painted) != request:
@@ -130,7 +135,7 @@ class GeneratorEngine:
     def _models_for(self, request: GenerationRequest) -> Models:
         if self._device_failed and self._models is not None:
             # Until they are loaded, other threads see the old ones, and use nothing of them that computes.
-            self._models, self._device_failed = self._loaded_anew(self._models), False
+            self._models, self._device_failed = self._reload(self._models), False
         models = self._loaded()
         _check_models(request, models)
         return models
@@ -140,7 +145,7 @@ class GeneratorEngine:
             self._models = self._load(self._device, self._precision)
         return self._models
 
-    def _loaded_anew(self, failed: Models) -> Models:
+    def _reload(self, failed: Models) -> Models:
         """Reload the models on the failed device, or on the CPU if the host allows that.
 
         Raises:

@@ -5,7 +5,7 @@ The values here are frozen. `Executor` is used on the event loop; `Dream` and `E
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
@@ -60,7 +60,7 @@ class Dream(Protocol):
 
 
 class Engine(Protocol):
-    """Begins dreams: the generator and its models. Worker thread, except `request_warnings` and `gpu_bytes`."""
+    """Begins dreams: the generator and its models. Worker thread, except the methods marked "Any thread"."""
 
     @property
     def starts(self) -> Mapping[str, Mapping[str, object]]:
@@ -80,6 +80,9 @@ class Engine(Protocol):
 
     def gpu_bytes(self) -> Mapping[str, int]:
         """GPU memory: `used` by this process, `free` to all, `total`; empty without a GPU. Any thread."""
+
+    def checked_by(self) -> Sequence[str]:
+        """Names of the perceptors that know the words of the safety check; without one it finds nothing. Any thread."""
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
         """Begin a new dream; `parent` is the last snapshot of the dream that it continues."""
@@ -106,7 +109,7 @@ class Work:
     request: GenerationRequest
     parent: bytes | None = field(default=None, repr=False)
     snapshot: bytes | None = field(default=None, repr=False)
-    """Snapshot to continue from; an unusable one is ignored and the picture begins anew."""
+    """Snapshot to continue from; an unusable one is ignored and the picture starts again."""
     examine: bool = False
     """Run the safety check on the finished picture."""
 
@@ -132,7 +135,7 @@ class GeneratedPicture:
 
     picture: Picture
     snapshot: bytes = field(repr=False)
-    film: Timelapse = field(repr=False)
+    timelapse: Timelapse = field(repr=False)
     """Timelapse; of a resumed picture, from the resumption on."""
     paint_s: float
     step_s: float
@@ -157,8 +160,8 @@ class Executor(Protocol):
     workers: int
     """Number of pictures generated at once."""
 
-    async def paint(self, work: Work, on_news: Callable[[ProgressUpdate], None]) -> Outcome:
-        """Generate one picture; `on_news` is called on the event loop.
+    async def generate(self, work: Work, on_progress: Callable[[ProgressUpdate], None]) -> Outcome:
+        """Generate one picture; `on_progress` is called on the event loop.
 
         Raises:
             GeneratorError: raised by the dream.

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from bot.errors import emptied
+from bot.errors import without_locals
 from bot.log import about
 from bot.waiting import FOR_THE_WORKER, ExternalWait, identity
 from bot.worker.mailbox import Mailbox
@@ -48,13 +48,13 @@ class _Task:
     """One dream in the worker thread. `order` and `alive_at` are written on one side, read on the other."""
 
     work: Work
-    on_news: Callable[[ProgressUpdate], None]
+    on_progress: Callable[[ProgressUpdate], None]
     done: asyncio.Future[Outcome]
     order: StopMode | None = None
     alive_at: float = field(default_factory=time.monotonic)
-    news: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
+    updates: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
 
-    def is_told(self, order: StopMode) -> bool:
+    def has_order(self, order: StopMode) -> bool:
         """Return True if the task has this stop mode by now."""
         return self.order is order
 
@@ -93,15 +93,15 @@ class LocalExecutor:
         """Device and models in words; empty before the first picture."""
         return "" if self._worker is None else self._worker.description
 
-    async def paint(self, work: Work, on_news: Callable[[ProgressUpdate], None]) -> Outcome:
-        """Generate one picture; `on_news` is called on the event loop.
+    async def generate(self, work: Work, on_progress: Callable[[ProgressUpdate], None]) -> Outcome:
+        """Generate one picture; `on_progress` is called on the event loop.
 
         Raises:
             GeneratorError: raised by the dream.
             WorkerDied: the worker thread ended or stalled; the same work can be tried again.
         """
         loop = asyncio.get_running_loop()
-        task = _Task(work, on_news, loop.create_future())
+        task = _Task(work, on_progress, loop.create_future())
         if self._worker is None:
             self._worker = _Worker(self._engine, loop, self._preview_s, self._snapshot_s, self._lost)
         self._tasks[work.job_id] = task
@@ -139,7 +139,7 @@ class LocalExecutor:
         if left > 0:
             asyncio.get_running_loop().call_later(left, self._check, task)
         else:
-            _log.error("the painter stands still", extra=about(job=task.work.job_id))
+            _log.error("the worker stalled", extra=about(job=task.work.job_id))
             self._lost(task)
 
     def _lost(self, task: _Task, cause: BaseException | None = None) -> None:
@@ -172,7 +172,7 @@ class _Worker:
         self._engine, self._loop, self._lost = engine, loop, lost
         self._preview_s, self._snapshot_s = preview_s, snapshot_s
         # A daemon, so that an endless step cannot keep the process alive.
-        self.thread = threading.Thread(target=self._run, name="painter", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
@@ -181,51 +181,54 @@ class _Worker:
             while (task := self.tasks.get()) is not None:
                 self._call(_settle, task, self._attempt(task))
                 task = None  # The next task may take long to come, and this one's picture is large.
-        except BaseException as exc:  # The task must not wait for ever, whatever ends the thread.
-            _log.exception("the painter ended", extra=about(job=None if task is None else task.work.job_id))
+        except BaseException as exc:  # The task must not wait forever, whatever ends the thread.
+            _log.exception("the worker ended", extra=about(job=None if task is None else task.work.job_id))
             if task is not None:
                 self._call(self._lost, task, exc)
 
     def _attempt(self, task: _Task) -> Outcome | Exception:
         try:
-            return self._paint(task)
+            return self._generate(task)
         except MemoryError as exc:
             error = OutOfMemory("The memory of this machine is used up.")
             error.__cause__ = exc
-            return emptied(error)
-        except DeviceFailed as exc:  # Nothing on the device is usable any more: another thread starts afresh.
+            return without_locals(error)
+        except DeviceFailed as exc:  # The device is unusable on this thread: a new thread takes over.
             self._engine.renew()
-            emptied(exc)
+            without_locals(exc)
             raise
         except Exception as exc:  # Raised to the caller that waits for the picture.
-            return emptied(exc)
+            return without_locals(exc)
 
-    def _paint(self, task: _Task) -> Outcome:
-        if task.is_told(StopMode.CANCEL):
+    def _generate(self, task: _Task) -> Outcome:
+        if task.has_order(StopMode.CANCEL):
             return Interrupted(order=StopMode.CANCEL)
         began = time.monotonic()
         dream = self._begin(task)
         self.description = self._engine.describe()
-        progress, film = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
+        progress, timelapse = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
         first, first_at = progress.step, began
         reports = _Reports(began, self._preview_s, self._snapshot_s)
+        composed = first == 0 and task.work.request.settings.composition == "posed"
+        if composed and task.updates.put(reports.of_start(dream, progress, timelapse)):
+            self._call(_deliver, task)
         while not dream.finished:
-            if task.is_told(StopMode.CANCEL):
+            if task.has_order(StopMode.CANCEL):
                 return Interrupted(order=StopMode.CANCEL)
-            if task.is_told(StopMode.PAUSE):
+            if task.has_order(StopMode.PAUSE):
                 return Interrupted(order=StopMode.PAUSE, snapshot=dream.snapshot())
-            if task.is_told(StopMode.FINISH) and progress.step:
+            if task.has_order(StopMode.FINISH) and progress.step:
                 break
             progress = dream.step()
             task.alive_at = now = time.monotonic()
             if progress.step == first + 1:
                 first_at = now
-            news = reports.after_step(dream, progress, now, film)
-            if news is not None and task.news.put(news):
+            update = reports.after_step(dream, progress, now, timelapse)
+            if update is not None and task.updates.put(update):
                 self._call(_deliver, task)
         steps = max(1, progress.step - first - 1)
         step_s = (time.monotonic() - first_at) / steps if progress.step > first + 1 else progress.seconds_per_step
-        return self._finished(task, dream, film, began, step_s)
+        return self._finished(task, dream, timelapse, began, step_s)
 
     def _begin(self, task: _Task) -> Dream:
         work = task.work
@@ -236,13 +239,15 @@ class _Worker:
                 _log.warning("the snapshot cannot be used: %s", exc, extra=about(job=work.job_id))
         return self._engine.begin(work.request, work.parent)
 
-    def _finished(self, task: _Task, dream: Dream, film: Timelapse, began: float, step_s: float) -> GeneratedPicture:
+    def _finished(
+        self, task: _Task, dream: Dream, timelapse: Timelapse, began: float, step_s: float
+    ) -> GeneratedPicture:
         picture = dream.picture()
-        film.add(picture.image)
+        timelapse.add(picture.image)
         return GeneratedPicture(
             picture=picture,
             snapshot=dream.snapshot(),
-            film=film,
+            timelapse=timelapse,
             paint_s=time.monotonic() - began,
             step_s=step_s,
             unsafe=task.work.examine and self._engine.is_unsafe(picture.image),
@@ -252,7 +257,7 @@ class _Worker:
         try:
             self._loop.call_soon_threadsafe(function, *values)
         except RuntimeError:
-            # The loop is closed: nobody is left to notify.
+            # The loop is closed: no caller is left to notify.
             _log.debug("the event loop is gone")
 
 
@@ -264,13 +269,20 @@ class _Reports:
         self._progress_at = self._preview_at = now
         self._snapshot_at = now + snapshot_s
 
-    def after_step(self, dream: Dream, progress: Progress, now: float, film: Timelapse) -> ProgressUpdate | None:
+    def of_start(self, dream: Dream, progress: Progress, timelapse: Timelapse) -> ProgressUpdate:
+        """The update for a start that is worth showing; its picture is the timelapse's first frame."""
+        image = dream.preview()
+        timelapse.add(image)
+        self._preview_at = time.monotonic() + self._preview_s
+        return ProgressUpdate(progress=progress, warnings=dream.warnings, preview=image, snapshot=None)
+
+    def after_step(self, dream: Dream, progress: Progress, now: float, timelapse: Timelapse) -> ProgressUpdate | None:
         """Return the update due after a step, if any; add a frame if one is due."""
         wants_frame = progress.step % max(1, progress.steps // (FRAMES - 1)) == 0
         wants_preview, wants_snapshot = now >= self._preview_at, now >= self._snapshot_at
         image = dream.preview() if wants_frame or wants_preview else None
         if image is not None and wants_frame:
-            film.add(image)
+            timelapse.add(image)
         if not wants_preview and not wants_snapshot and now < self._progress_at:
             return None
         self._progress_at = now + PROGRESS_S
@@ -294,6 +306,6 @@ def _settle(task: _Task, outcome: Outcome | Exception) -> None:
 
 
 def _deliver(task: _Task) -> None:
-    news = task.news.take()
-    if news is not None and not task.done.done():
-        task.on_news(news)
+    update = task.updates.take()
+    if update is not None and not task.done.done():
+        task.on_progress(update)

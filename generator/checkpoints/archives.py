@@ -97,7 +97,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
             elif head[8:9] == b"{" and int.from_bytes(head[:8], "little") < len(data):
                 yield _SafetensorsFile(path)
             else:
-                raise Fault(_strange(head))
+                raise Fault(_unknown_format(head))
 
 
 class _TorchFile:
@@ -213,7 +213,7 @@ def _fits(storage: Storage, stored: StoredTensor, extent: int, item_size: int) -
     return (stored.offset + extent) * item_size <= available and elements * item_size <= available
 
 
-def _strange(head: bytes) -> str:
+def _unknown_format(head: bytes) -> str:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<script")):
         return f"is a web page, not a model: the download answered with a page; {AGAIN}."

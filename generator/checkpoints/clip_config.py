@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from generator.checkpoints.faults import Fault, blaming
+from generator.checkpoints.faults import Fault, naming_file
 from generator.checkpoints.vqgan_config import read_yaml
 from generator.models.clip import ClipConfig
 
@@ -30,7 +30,7 @@ def read_clip_config(path: Path) -> ClipConfig:
     Raises:
         CheckpointError: if it is invalid, or has other keys.
     """
-    with blaming(path):
+    with naming_file(path):
         content = read_yaml(path)
         if not isinstance(content, dict):
             raise Fault("is no list of names with values, such as vision_heads: 16; correct it.")

@@ -14,7 +14,7 @@ from torch import Tensor
 from generator.checkpoints.clip_config import check_heads
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
-from generator.checkpoints.trees import below, find_tensors, split_prefixes
+from generator.checkpoints.trees import find_tensors, split_prefixes, with_prefix
 from generator.errors import CheckpointError
 from generator.models.clip import CONTEXT_TOKENS, DEFAULT_CONFIG, VOCABULARY_SIZE, ClipConfig, Perceptor
 
@@ -74,7 +74,9 @@ class CLIPWeights:
                 raise Fault("is a CLIP in the form of transformers; get OpenAI's own file.")
             raise Fault(f"holds no CLIP: there is no {_LANDMARK!r} in it; give a file of OpenAI's CLIP.")
         plain, averaged = split_prefixes(tensors, _LANDMARK)
-        named = {name: each for prefix in plain[:1] + averaged[:1] for name, each in below(tensors, prefix).items()}
+        named = {
+            name: each for prefix in plain[:1] + averaged[:1] for name, each in with_prefix(tensors, prefix).items()
+        }
         return {
             name: tensor
             for name, tensor in sorted(named.items())

@@ -1,6 +1,6 @@
 """Conversion of published model files to safetensors, once; afterwards only those are read, mapped into memory.
 
-Each converted file has a manifest beside it: the source file (name, size, modification time, SHA-256), the yaml, and
+Each converted file has a manifest next to it: the source file (name, size, modification time, SHA-256), the yaml, and
 the version of this converter.
 """
 
@@ -23,7 +23,7 @@ from torch import Tensor
 from generator.checkpoints.archives import Archive, open_archive
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.digests import beside, compare, pin, sha256_of, write_beside
-from generator.checkpoints.faults import Fault, blaming
+from generator.checkpoints.faults import Fault, naming_file
 from generator.checkpoints.places import manifest_of
 
 CONVERTER_VERSION = 1
@@ -74,11 +74,11 @@ def open_converted(
     Raises:
         CheckpointError: if a file is missing, damaged, hostile, changed, or holds another model; the message names it.
     """
-    with blaming(source):
+    with naming_file(source):
         manifest = _fresh(source, target, weights, digest, pinned)
         if manifest is None:
             manifest = _convert(source, target, weights, digest, pinned)
-    with blaming(target):
+    with naming_file(target):
         return Converted(_mapped(target, weights), manifest.source, manifest.sha256)
 
 

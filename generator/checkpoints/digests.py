@@ -1,6 +1,6 @@
 """SHA-256 digests of model files: given by the publisher or by config.yaml, or pinned when a file is first used.
 
-A pin is a file beside the model, in the form of sha256sum: `sha256sum -c FILE.sha256` checks it too. Any thread.
+A pin is a file next to the model, in the form of sha256sum: `sha256sum -c FILE.sha256` checks it too. Any thread.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def compare(path: Path, digest: str, given: str | None) -> None:
 
 
 def pin(path: Path, digest: str) -> None:
-    """Record the digest of a file beside it and in the log, unless it is recorded already.
+    """Record the digest of a file next to it and in the log, unless it is recorded already.
 
     Raises:
         Fault: if the record is damaged.

@@ -22,7 +22,7 @@ class Fault(Exception):
 
 
 @contextmanager
-def blaming(path: Path) -> Iterator[None]:
+def naming_file(path: Path) -> Iterator[None]:
     """Name `path` in every error that its content causes.
 
     Raises:

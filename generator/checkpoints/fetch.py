@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from generator.checkpoints.catalogue import PERCEPTORS, SourceFile, find_perceptor, find_set
 from generator.checkpoints.digests import compare, sha256_of
-from generator.checkpoints.faults import Fault, blaming
+from generator.checkpoints.faults import Fault, naming_file
 from generator.checkpoints.places import place_of
 from generator.checkpoints.transfer import CHUNK_BYTES, Interrupted, Rules, discard, transfer
 from generator.errors import CheckpointError
@@ -36,8 +36,8 @@ def files_of(name: str, perceptors: Sequence[str] | None = None) -> tuple[Source
     if name in PERCEPTORS:
         return (PERCEPTORS[name],)
     entry = find_set(name)
-    judges = entry.perceptors if perceptors is None else perceptors
-    return (entry.vqgan, *(find_perceptor(evaluate) for evaluate in judges))
+    clips = entry.perceptors if perceptors is None else perceptors
+    return (entry.vqgan, *(find_perceptor(clip) for clip in clips))
 
 
 def fetch(
@@ -59,7 +59,7 @@ def fetch(
     rules = rules or Rules()
     digest = (digests or {}).get(file.name) or file.sha256
     place = place_of(file, folder)
-    with blaming(place):
+    with naming_file(place):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(folder / f".{file.name}.lock", timeout=0):
@@ -79,7 +79,7 @@ def _from_mirrors(file: SourceFile, place: Path, digest: str | None, progress: F
     for url in file.urls:
         host = urlsplit(url).hostname or "?"
         try:
-            _persistently(url, file, part, progress, rules)
+            _download_with_retries(url, file, part, progress, rules)
             try:
                 _check(part, place, digest)
             except Fault:
@@ -98,7 +98,7 @@ def _from_mirrors(file: SourceFile, place: Path, digest: str | None, progress: F
     )
 
 
-def _persistently(url: str, file: SourceFile, part: Path, progress: FetchProgress, rules: Rules) -> None:
+def _download_with_retries(url: str, file: SourceFile, part: Path, progress: FetchProgress, rules: Rules) -> None:
     """Try one address several times, resuming the partial download each time."""
 
     def report(done: int, total: int | None) -> None:

@@ -60,8 +60,8 @@ def open_set(
         CheckpointError: if a file is missing, damaged, hostile, changed, or holds another model; the message names it.
     """
     entry = find_set(name)
-    judges = entry.perceptors if perceptors is None else perceptors
-    return _open(name, entry.vqgan, entry.config, judges, folder, digests)
+    clips = entry.perceptors if perceptors is None else perceptors
+    return _open(name, entry.vqgan, entry.config, clips, folder, digests)
 
 
 def open_files(
@@ -91,8 +91,8 @@ def open_perceptor(
         InvalidRequest: if it is neither.
         CheckpointError: as `open_set`.
     """
-    label, evaluate, _ = _opened_perceptor(given, folder, digests)
-    return label, evaluate.tensors
+    label, clip, _ = _opened_perceptor(given, folder, digests)
+    return label, clip.tensors
 
 
 def _open(
@@ -104,23 +104,23 @@ def _open(
     digests: Mapping[str, str] | None,
 ) -> OpenedSet:
     config = read_config(config_file)
-    painter = _opened(name, vqgan, VQGANWeights(config), folder, digests)
-    judges = [_opened_perceptor(given, folder, digests) for given in perceptors]
+    vqgan_file = _opened(name, vqgan, VQGANWeights(config), folder, digests)
+    clips = [_opened_perceptor(given, folder, digests) for given in perceptors]
     files: dict[str, str] = {}
-    for opened in (painter, *(evaluate for _, evaluate, _ in judges)):
+    for opened in (vqgan_file, *(clip for _, clip, _ in clips)):
         taken = files.get(opened.source, opened.sha256) != opened.sha256  # files of one name in two folders
         files[f"{opened.source} {opened.sha256[:8]}" if taken else opened.source] = opened.sha256
     for file in (file for _, file in map(_perceptor, perceptors) if isinstance(file, Path)):
         if config_beside(file).is_file():
             files[config_beside(file).name] = sha256_of(config_beside(file))
-    named = tuple((label, evaluate.tensors, clip_config) for label, evaluate, clip_config in judges)
-    return OpenedSet(name, config, painter.tensors, named, files)
+    named = tuple((label, clip.tensors, clip_config) for label, clip, clip_config in clips)
+    return OpenedSet(name, config, vqgan_file.tensors, named, files)
 
 
 def _opened_perceptor(
     given: str | Path, folder: Path | None, digests: Mapping[str, str] | None
 ) -> tuple[str, Converted, ClipConfig]:
-    """Open a perceptor by its name or file; without a config beside its file, OpenAI's applies."""
+    """Open a perceptor by its name or file; without a config next to its file, OpenAI's applies."""
     label, file = _perceptor(given)
     beside = config_beside(file) if isinstance(file, Path) else None
     if beside is not None and beside.is_file():

@@ -77,7 +77,7 @@ class _Machine:
 
     Attributes:
         stack: the values above the last mark.
-        copied: number of values copied without an opcode of their own, counted as work.
+        copied: number of values copied without a separate opcode, counted as work.
     """
 
     def __init__(self, dtypes: dict[str, str]) -> None:

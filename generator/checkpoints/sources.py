@@ -65,7 +65,7 @@ class OwnModels:
         perceptors: Sequence[str] = (),
         digests: Mapping[str, str] | None = None,
     ) -> OwnModels | None:
-        """Build the sources beside the model set `models`; None if none of these values is given.
+        """Build the sources in addition to the model set `models`; None if none of these values is given.
 
         Raises:
             InvalidRequest: if they contradict each other, or a file is missing.

@@ -51,7 +51,7 @@ class Rules:
 
     Attributes:
         hosts: allowed hosts of downloads and redirects; a leading dot means every host below.
-        loopback: allow plain HTTP to this very machine, for tests with a server of their own.
+        loopback: allow plain HTTP to this very machine, for tests with their own server.
         timeout_s: seconds without a byte after which a try fails.
         tries: at each address.
         pause_s: between two tries.

@@ -73,6 +73,6 @@ def without_average(prefix: str) -> str:
     return "".join(f"{part}." for part in prefix.split(".")[:-1] if _AVERAGES.isdisjoint(part.lower().split("_")))
 
 
-def below(tensors: dict[str, StoredTensor], prefix: str) -> dict[str, StoredTensor]:
+def with_prefix(tensors: dict[str, StoredTensor], prefix: str) -> dict[str, StoredTensor]:
     """Select the tensors with this prefix, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

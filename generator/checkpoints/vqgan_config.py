@@ -12,7 +12,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # ships no types
 from omegaconf import DictConfig, OmegaConf
 
-from generator.checkpoints.faults import Fault, blaming
+from generator.checkpoints.faults import Fault, naming_file
 
 MAX_YAML_BYTES = 2**20
 _MODELS = ("VQModel", "GumbelVQ", "VQNoDiscModel", "EMAVQ", "VQModelInterface")
@@ -41,7 +41,7 @@ def read_config(path: Path) -> DictConfig:
     Raises:
         CheckpointError: if it is invalid, or describes a model that Reverie cannot run.
     """
-    with blaming(path):
+    with naming_file(path):
         return _checked(_section(read_yaml(path), "model"))
 
 

@@ -1,8 +1,8 @@
 """Selection of the VQGAN's tensors in a checkpoint, and a check against its yaml.
 
-Checkpoints wrap the weights in different ways: Lightning's `state_dict` beside optimisers and callbacks, a loss network
+Checkpoints wrap the weights in different ways: Lightning's `state_dict` with optimisers and callbacks, a loss network
 under `loss.`, the VQGAN inside a transformer (`first_stage_model.`, as in faceshq and sflckr), running averages of the
-weights (`model_ema.` with the dots left out, a prefix or a dict of their own). Averages are used if there are any.
+weights (`model_ema.` with the dots left out, a prefix or a separate dict). Averages are used if there are any.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
-from generator.checkpoints.trees import below, find_tensors, split_prefixes, without_average
+from generator.checkpoints.trees import find_tensors, split_prefixes, with_prefix, without_average
 from generator.models.vqgan import VQGAN
 
 _LANDMARK = "decoder.conv_in.weight"
@@ -87,7 +87,7 @@ def _unwrapped(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
     rest = known or averaged or plain
     if len(rest) > 1 and not known:
         raise Fault("holds several VQGANs; save the one you want, its state_dict() alone.")
-    return {name: tensor for prefix in rest for name, tensor in below(tensors, prefix).items()}
+    return {name: tensor for prefix in rest for name, tensor in with_prefix(tensors, prefix).items()}
 
 
 def _averaged(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:

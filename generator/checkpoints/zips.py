@@ -107,7 +107,7 @@ def _root(names: list[str]) -> str:
 
 
 def _span(data: mmap.mmap, entry: zipfile.ZipInfo) -> Span:
-    """Find the start of a record's bytes: behind its own header, which alone tells its length."""
+    """Find the start of a record's bytes: behind its local header, the only place with that header's length."""
     header = data[entry.header_offset : entry.header_offset + _LOCAL_HEADER.size]
     if len(header) < _LOCAL_HEADER.size:
         raise Fault(f"is cut off; {AGAIN}.")

@@ -105,8 +105,8 @@ def _own_models(
     perceptors = content.get("perceptors") or []
     if not isinstance(perceptors, list) or not all(isinstance(item, str) for item in perceptors):
         raise InvalidRequest(f"In {path} the key perceptors must be a list of names or files.", "config")
-    painter, its_yaml = (Path(text) if text else None for text in (vqgan, config))
-    return OwnModels.of(models or STARTER, painter, its_yaml, perceptors, digests)
+    vqgan_file, yaml_file = (Path(text) if text else None for text in (vqgan, config))
+    return OwnModels.of(models or STARTER, vqgan_file, yaml_file, perceptors, digests)
 
 
 def _digests(content: Mapping[Any, Any], path: Path) -> dict[str, str]:

@@ -26,14 +26,14 @@ from generator.cli.arguments import (
 )
 from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
 from generator.cli.outputs import Outputs, free, picture_beside, plan_outputs
-from generator.cli.run import Console, paint
+from generator.cli.run import Console, run
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.files import format_of
 from generator.prompts import explain_story, is_plain, wanted_words
 from generator.provenance import Provenance, differences
 from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
 from generator.request import GenerationRequest
-from generator.settings import MAX_SEED
+from generator.settings import MAX_SEED, MAX_STEPS
 
 if TYPE_CHECKING:
     from generator.models.model_set import Models
@@ -76,7 +76,7 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     own = _own(options, host)
     load = given_load or partial(
         _load_models,
-        voice=Console.of(options),
+        console=Console.of(options),
         own=own,
         precision=options.precision or host.precision,
         memory_share=host.memory_share,
@@ -93,7 +93,10 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
         remarks.append(explain_story(request.scenes))
     models = load(request.models, options.device or host.device or "auto")
     settings = resolve_settings(models.defaults, host.settings, given, models.starts)
-    if settings.start == "prior" and "start" not in given and not wanted_words(request.scenes):
+    posed = settings.composition == "posed" and any(item.weight > 0 for item in request.image_prompts)
+    if settings.composition == "posed" and "steps" not in given:  # each scene of a story has those of a picture
+        settings = settings.merged({"steps": min(MAX_STEPS, settings.steps * max(1, len(request.scenes)))})
+    if settings.start == "prior" and "start" not in given and not (wanted_words(request.scenes) or posed):
         settings = resolve_settings(models.defaults, host.settings, {**given, "start": "random"}, models.starts)
     return _dream(replace(request, settings=settings), models, outputs, Console.of(options), remarks)
 
@@ -130,17 +133,17 @@ def _again(options: argparse.Namespace, given_load: Load | None) -> int:
     then = recipe.made_with or Provenance()
     # The recipe's half precision would be very slow if this device does not support it.
     precision = options.precision or ("fp32" if then.precision == "fp32" else "auto")
-    load = given_load or partial(_load_models, voice=Console.of(options), own=own, precision=precision)
+    load = given_load or partial(_load_models, console=Console.of(options), own=own, precision=precision)
     models = load(recipe.request.models, options.device or "auto")
     from generator.optimisation.dream import Dream
-    from generator.runtime.device import as_many_threads
+    from generator.runtime.device import cpu_threads
 
-    with as_many_threads(then.threads if models.device.type == "cpu" else 0):
+    with cpu_threads(then.threads if models.device.type == "cpu" else 0):
         dream = Dream(recipe.request, models, cutouts_at_once=then.cutouts_at_once or None)
-        voice = Console.of(options)
+        console = Console.of(options)
         for text in differences(recipe.made_with, dream.made_with):
-            voice.warn(text)
-        return _paint(dream, outputs, voice)
+            console.warn(text)
+        return _run(dream, outputs, console)
 
 
 def _resume(options: argparse.Namespace, load: Load) -> int:
@@ -156,14 +159,14 @@ def _resume(options: argparse.Namespace, load: Load) -> int:
         options.output = picture_beside(options.resume, options.format)
     outputs = _outputs(options, request.prompt)
     models = load(request.models, options.device or "auto")
-    return _paint(Dream.resume(data, models), outputs, Console.of(options))
+    return _run(Dream.resume(data, models), outputs, Console.of(options))
 
 
 def _dream(
     request: GenerationRequest,
     models: Models,
     outputs: Outputs,
-    voice: Console,
+    console: Console,
     remarks: Sequence[str],
 ) -> int:
     """Start a dream and run it; remarks are shown only once no input error is possible any more."""
@@ -171,14 +174,14 @@ def _dream(
 
     dream = Dream(request, models)
     for text in remarks:
-        voice.remark(text)
-    return _paint(dream, outputs, voice)
+        console.remark(text)
+    return _run(dream, outputs, console)
 
 
-def _paint(dream: Dream, outputs: Outputs, voice: Console) -> int:
+def _run(dream: Dream, outputs: Outputs, console: Console) -> int:
     for text in dream.warnings:
-        voice.warn(text)
-    return DONE if paint(dream, outputs, voice) else STOPPED
+        console.warn(text)
+    return DONE if run(dream, outputs, console) else STOPPED
 
 
 def _own(options: argparse.Namespace, host: HostDefaults) -> OwnModels | None:
@@ -190,12 +193,12 @@ def _load_models(
     name: str,
     device: str,
     *,
-    voice: Console,
+    console: Console,
     own: OwnModels | None,
     precision: str | None,
     memory_share: float | None = None,
 ) -> Models:
-    voice.remark(f"Loading the models {name}.")  # before torch, which alone takes seconds to import
+    console.remark(f"Loading the models {name}.")  # before torch, which alone takes seconds to import
     from generator.loading import load_models
 
     return load_models(name, device, own=own, precision=precision or "auto", memory_share=memory_share or 1.0)

@@ -19,11 +19,11 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
 
 class Outputs(NamedTuple):
-    """Files of one picture; `film` is None without a timelapse."""
+    """Files of one picture; `timelapse` is None without a timelapse."""
 
     picture: Path
     file_format: str
-    film: Path | None
+    timelapse: Path | None
     preview_every: int
 
     @property
@@ -33,7 +33,7 @@ class Outputs(NamedTuple):
 
 
 def plan_outputs(
-    output: Path | None, file_format: str | None, film: str | None, preview_every: str, title: str
+    output: Path | None, file_format: str | None, timelapse: str | None, preview_every: str, title: str
 ) -> Outputs:
     """Choose all output files before anything is generated; `title` names the file if no name is given.
 
@@ -50,8 +50,8 @@ def plan_outputs(
         )
     picture = _picture(output, file_format, title)
     _check_writable(picture)
-    film_path = None if film is None else _film(film, picture)
-    return Outputs(picture, file_format or images.format_of(picture) or "png", film_path, int(preview_every))
+    timelapse_path = None if timelapse is None else _timelapse_path(timelapse, picture)
+    return Outputs(picture, file_format or images.format_of(picture) or "png", timelapse_path, int(preview_every))
 
 
 def name_for(title: str) -> str:
@@ -85,7 +85,7 @@ def _suffix(file_format: str | None) -> str:
 
 def _picture(output: Path | None, file_format: str | None, title: str) -> Path:
     suffix = _suffix(file_format)
-    if output is None or os.path.isdir(output):
+    if output is None or os.path.isdir(output):  # Path.is_dir raises for a name that is too long
         return free((output or Path()) / f"{name_for(title)}{suffix}")
     if not output.name.strip("."):
         raise InvalidRequest(f"{str(output)!r} is no name of a file.", "output")
@@ -101,7 +101,7 @@ def _picture(output: Path | None, file_format: str | None, title: str) -> Path:
     return output
 
 
-def _film(given: str, picture: Path) -> Path:
+def _timelapse_path(given: str, picture: Path) -> Path:
     path = Path(given) if given else picture.with_name(f"{picture.stem}-timelapse.webp")
     file_format = path.suffix.lower().removeprefix(".")
     if file_format not in timelapse.FORMATS:

@@ -92,9 +92,9 @@ class Console:
 class Interrupt:
     """Graceful Ctrl-C: the first is recorded, the second interrupts at once."""
 
-    def __init__(self, on_wish: Callable[[], None]) -> None:
-        self.wished = False
-        self._on_wish = on_wish
+    def __init__(self, on_request: Callable[[], None]) -> None:
+        self.requested = False
+        self.on_request = on_request
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -107,67 +107,69 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.wished = True
+        self.requested = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._on_wish()
+        self.on_request()
 
 
-def paint(dream: Steppable, outputs: Outputs, voice: Console) -> bool:
+def run(dream: Steppable, outputs: Outputs, console: Console) -> bool:
     """Run the dream to its end or the first Ctrl-C and save the result; True if it reached the end.
 
     Raises:
         GeneratorError: any error of the dream, or if a file cannot be written.
     """
-    film, said = None if outputs.film is None else Timelapse(), set(dream.warnings)
-    with Interrupt(lambda: voice.remark("\nStopping after this step; Ctrl-C again stops at once.")) as interrupt:
-        _dream_on(dream, outputs, film, voice, interrupt)
+    timelapse, said = None if outputs.timelapse is None else Timelapse(), set(dream.warnings)
+    with Interrupt(lambda: console.remark("\nStopping after this step; Ctrl-C again stops at once.")) as interrupt:
+        _step_until_done(dream, outputs, timelapse, console, interrupt)
         finished = dream.finished
         picture = dream.picture()
         recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
         _save(outputs.picture, encode(picture.image, outputs.file_format, recipe))
-        if film is not None and outputs.film is not None:
-            film.add(picture.image)
-            _save(outputs.film, film.encode(outputs.film.suffix.lower().removeprefix("."), recipe))
+        if timelapse is not None and outputs.timelapse is not None:
+            timelapse.add(picture.image)
+            _save(outputs.timelapse, timelapse.encode(outputs.timelapse.suffix.lower().removeprefix("."), recipe))
         if not finished:
             _save(outputs.snapshot, dream.snapshot())
-    voice.progress(picture.progress, outputs.picture)
+    console.progress(picture.progress, outputs.picture)
     for text in picture.warnings:
         if text not in said:
-            voice.warn(text)
-    _tell(picture, outputs, finished, voice)
+            console.warn(text)
+    _print_result(picture, outputs, finished, console)
     return finished
 
 
-def _dream_on(dream: Steppable, outputs: Outputs, film: Timelapse | None, voice: Console, interrupt: Interrupt) -> None:
+def _step_until_done(
+    dream: Steppable, outputs: Outputs, timelapse: Timelapse | None, console: Console, interrupt: Interrupt
+) -> None:
     steps = dream.request.stopped_at or dream.request.settings.steps
     frame_every = max(1, steps // MAX_FRAMES)
-    with tqdm(total=steps, unit="step", disable=not voice.shows_bar) as bar:
-        while not dream.finished and not interrupt.wished:
+    with tqdm(total=steps, unit="step", disable=not console.shows_bar) as bar:
+        while not dream.finished and not interrupt.requested:
             progress = dream.step()
             bar.update(progress.step - bar.n)
             bar.set_postfix(similarity=f"{progress.similarity:.3f}", refresh=False)
-            if film is not None and progress.step % frame_every == 0:
-                film.add(dream.preview())
+            if timelapse is not None and progress.step % frame_every == 0:
+                timelapse.add(dream.preview())
             if outputs.preview_every and progress.step % outputs.preview_every == 0:
-                _save_preview(dream, progress, outputs, voice)
+                _save_preview(dream, progress, outputs, console)
 
 
-def _save_preview(dream: Steppable, progress: Progress, outputs: Outputs, voice: Console) -> None:
+def _save_preview(dream: Steppable, progress: Progress, outputs: Outputs, console: Console) -> None:
     """Save the current picture under the final name; the last one is saved with its recipe instead."""
     if not dream.finished:
         _save(outputs.picture, encode(dream.preview(), outputs.file_format))
-        voice.progress(progress, outputs.picture)
+        console.progress(progress, outputs.picture)
 
 
-def _tell(picture: Picture, outputs: Outputs, finished: bool, voice: Console) -> None:
+def _print_result(picture: Picture, outputs: Outputs, finished: bool, console: Console) -> None:
     step, steps, seed = picture.progress.step, picture.progress.steps, picture.request.settings.seed
-    film = "" if outputs.film is None else f" Its timelapse is in {outputs.film}."
+    timelapse = "" if outputs.timelapse is None else f" Its timelapse is in {outputs.timelapse}."
     if finished:
-        voice.result(outputs.picture, f"The picture is in {outputs.picture} (seed {seed}).{film}")
+        console.result(outputs.picture, f"The picture is in {outputs.picture} (seed {seed}).{timelapse}")
         return
-    so_far = f"The picture so far, after {step} of {steps} steps, is in {outputs.picture} (seed {seed}).{film}"
-    voice.result(outputs.picture, so_far)
-    voice.remark(f"To go on with it: python -m generator --resume {outputs.snapshot}")
+    so_far = f"The picture so far, after {step} of {steps} steps, is in {outputs.picture} (seed {seed}).{timelapse}"
+    console.result(outputs.picture, so_far)
+    console.remark(f"To go on with it: python -m generator --resume {outputs.snapshot}")
 
 
 def _save(path: Path, data: bytes) -> None:

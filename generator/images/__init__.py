@@ -1,1 +1,1 @@
-"""Pictures and films as files, tensors and metadata. Any thread, except `tensors`, which needs the worker thread."""
+"""Pictures and timelapses as files, tensors and metadata. Any thread; `tensors` needs the worker thread."""

@@ -193,7 +193,7 @@ def _check_jpeg(data: bytes) -> None:
     """Refuse hundreds of progressive scans, each of which costs a pass over all pixels.
 
     Markers are followed as in libjpeg, to the end of the picture: the contents of a segment (a thumbnail, a profile)
-    and data after the end (the film of a motion photo) do not count as scans.
+    and data after the end (the video of a motion photo) do not count as scans.
     """
     at = scans = 0
     for _ in range(MAX_READS):

@@ -18,7 +18,7 @@ from generator.errors import InvalidRequest
 from generator.images.files import MAX_FILE_BYTES, normalise
 from generator.messages import Message
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 CPU_S = 20
 MEMORY_BYTES = 4 * 2**30
 """Limit of the address space; a valid picture of 50 megapixels uses one GiB."""
@@ -39,7 +39,7 @@ def normalise_apart(data: bytes) -> bytes:
     root = Path(__file__).parents[2]
     try:
         done = subprocess.run(  # noqa: S603 - our own program, and nothing of a person's on its command line
-            command, input=data, capture_output=True, timeout=PATIENCE_S, cwd=root, env=environment(), check=False
+            command, input=data, capture_output=True, timeout=TIMEOUT_S, cwd=root, env=environment(), check=False
         )
     except (subprocess.TimeoutExpired, OSError) as exc:
         raise _unreadable() from exc

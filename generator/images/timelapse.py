@@ -17,7 +17,7 @@ from generator.errors import GeneratorError, InvalidRequest
 from generator.images import metadata
 
 FORMATS = ("webp", "mp4")
-FILM_SECONDS = 6.0
+SECONDS = 6.0
 LAST_FRAME_SECONDS = 1.5
 MAX_FRAMES = 120
 MAX_SIDE_PX = 512
@@ -33,7 +33,7 @@ class Timelapse:
 
     def __init__(self, max_frames: int = MAX_FRAMES, max_side_px: int = MAX_SIDE_PX) -> None:
         if max_frames < 2 or max_side_px < 2:
-            raise ValueError("a film has at least two frames of at least two pixels a side")
+            raise ValueError("a timelapse has at least two frames of at least two pixels a side")
         self._max_frames, self._max_side_px = max_frames, max_side_px
         self._frames: list[Image.Image] = []
         self._latest: Image.Image | None = None
@@ -61,7 +61,7 @@ class Timelapse:
         self._seen += 1
 
     def encode(self, file_format: str, recipe: str | None = None) -> bytes:
-        """Encode the film so far; the last frame is held longer. WebP carries `recipe` as pictures do.
+        """Encode the timelapse so far; the last frame is held longer. WebP carries `recipe` as pictures do.
 
         Raises:
             InvalidRequest: for a format that is not one of FORMATS, and if there is no frame.
@@ -79,7 +79,7 @@ class Timelapse:
 
 
 def check_available(file_format: str) -> None:
-    """Check, before the dream begins, that a film of this format can be written.
+    """Check, before the dream begins, that a timelapse of this format can be written.
 
     Raises:
         GeneratorError: for MP4 without PyAV.
@@ -93,7 +93,7 @@ def _same_size(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _webp(frames: tuple[Image.Image, ...], recipe: str | None) -> bytes:
-    pause_ms = round(1000 * FILM_SECONDS / len(frames))
+    pause_ms = round(1000 * SECONDS / len(frames))
     pauses_ms = [pause_ms] * (len(frames) - 1) + [round(1000 * LAST_FRAME_SECONDS)]
     xmp = b"" if recipe is None else metadata.xmp_packet(recipe)
     out = BytesIO()
@@ -106,7 +106,7 @@ def _webp(frames: tuple[Image.Image, ...], recipe: str | None) -> bytes:
 def _mp4(frames: tuple[Image.Image, ...]) -> bytes:
     """Encode H.264 in yuv420p, which every browser plays; sides are even, and one thread makes the bytes repeatable."""
     av = _encoder()
-    rate = min(_MP4_FRAMES_PER_SECOND, max(1, round(len(frames) / FILM_SECONDS)))
+    rate = min(_MP4_FRAMES_PER_SECOND, max(1, round(len(frames) / SECONDS)))
     frames = (*frames, *[frames[-1]] * round(rate * LAST_FRAME_SECONDS))
     width, height = (max(2, side // 2 * 2) for side in frames[0].size)
     out = BytesIO()

@@ -79,7 +79,7 @@ class Perceptor:
         """Freeze `model` in place.
 
         `vocabulary` holds the ids of the tokens it was trained on, if not all; `words` holds the words it was trained
-        on, if a list exists, since many an unknown word is made of known tokens.
+        on, if a list exists, since many unknown words consist of known tokens.
         """
         self.name = name
         self.device = torch.device(device)

@@ -41,7 +41,7 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
         (weight,) = ctx.saved_tensors
         gradient = gradients[0]
-        if len(weight) < _THIN_CHANNELS or winograd.suits(gradient, weight):
+        if len(weight) < _THIN_CHANNELS or winograd.is_faster(gradient, weight):
             order = layout(weight) if weight.is_cuda else torch.contiguous_format
             turned = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=order)
             return _convolved(gradient, turned, None), None, None
@@ -120,8 +120,8 @@ def channels_last_strides(weight: Tensor) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attention `[N, heads, L, C]` of queries `[N, heads, L, C]` to `M` keys and values `[N, heads, M, C]`."""
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
-        chances = (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)).softmax(dim=-1)
-        return cast(Tensor, chances.to(value.dtype) @ value)
+        attention = (query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)).softmax(dim=-1)
+        return cast(Tensor, attention.to(value.dtype) @ value)
     return functional.scaled_dot_product_attention(query, key, value)
 
 
@@ -189,6 +189,6 @@ def _norm_gradient(gradient: Tensor, images: Tensor, mean: Tensor, scale: Tensor
 
 
 def _convolved(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    if winograd.suits(images, weight):
+    if winograd.is_faster(images, weight):
         return winograd.convolve(images, weight, bias)
     return functional.conv2d(images, weight, bias, padding=weight.shape[2] // 2)

@@ -41,6 +41,11 @@ _SHARPNESS = 100.0
 """Factor of CLIP's similarities before the softmax, as in its training."""
 
 
+def safety_perceptors(models: Models) -> tuple[str, ...]:
+    """Names of the perceptors that know words of the check; without one it finds nothing."""
+    return tuple(perceptor.name for perceptor in models.perceptors if all(_known(perceptor)))
+
+
 @torch.no_grad()
 def unsafe_share(image: Image.Image, models: Models) -> float:
     """Share of probability, 0..1, of UNSAFE rather than HARMLESS sentences; the mean over the perceptors.
@@ -55,8 +60,7 @@ def unsafe_share(image: Image.Image, models: Models) -> float:
 
 def _share(image: Image.Image, perceptor: Perceptor) -> float | None:
     """Share for one perceptor, the larger of centre crop and whole picture; None if it lacks the words."""
-    unsafe = [text for text in UNSAFE if not perceptor.unknown_words(text)]
-    harmless = [text for text in HARMLESS if not perceptor.unknown_words(text)]
+    unsafe, harmless = _known(perceptor)
     if not unsafe or not harmless:
         return None
     side = perceptor.resolution
@@ -65,3 +69,9 @@ def _share(image: Image.Image, perceptor: Perceptor) -> float | None:
     likeness = perceptor.embed_images(pixels) @ perceptor.embed_texts([*unsafe, *harmless]).t()
     shares = (_SHARPNESS * likeness).softmax(dim=-1)[:, : len(unsafe)].sum(dim=-1)
     return float(shares.max())
+
+
+def _known(perceptor: Perceptor) -> tuple[list[str], list[str]]:
+    """The sentences of UNSAFE and HARMLESS whose words a perceptor knows."""
+    unsafe, harmless = ([text for text in texts if not perceptor.unknown_words(text)] for texts in (UNSAFE, HARMLESS))
+    return unsafe, harmless

@@ -118,11 +118,11 @@ class VQGAN(nn.Module):
         """Decode quantised latents `[N, C, h, w]` to images `[N, 3, H, W]`, about 0..1 but not clamped."""
         features = self.post_quant_conv(latent)
         with self.precision.on(latent.device):
-            images = self.decoder(features) if self._learns else decode(self.decoder, features)
+            images = self.decoder(features) if self._is_trained else decode(self.decoder, features)
         return (cast(Tensor, images).float() + 1) / 2
 
     @property
-    def _learns(self) -> bool:
+    def _is_trained(self) -> bool:
         """True if the decoder's weights need gradients, which its lean layers do not support."""
         return torch.is_grad_enabled() and any(weight.requires_grad for weight in self.decoder.parameters())
 

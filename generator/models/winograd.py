@@ -26,7 +26,7 @@ _STRIPES_FROM = 128
 """Rows of an image from which each thread takes a stripe; below, where kernels dominate, each takes channels."""
 
 
-def suits(images: Tensor, weight: Tensor) -> bool:
+def is_faster(images: Tensor, weight: Tensor) -> bool:
     """True if NNPACK convolves `images [N, C, H, W]` with `weight [D, C, kh, kw]` faster than torch's own choice."""
     return (
         images.device.type == "cpu"
@@ -73,7 +73,7 @@ def _nnpack(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _together(threads: int, function: Callable[[int, int], None], parts: list[tuple[int, int]]) -> None:
     """Run all parts concurrently: the first on this thread, the others on the helpers."""
-    helpers = _helpers(threads)
+    helpers = _thread_pool(threads)
     others = [helpers.submit(function, *part) for part in parts[1:]]
     try:
         function(*parts[0])
@@ -84,8 +84,8 @@ def _together(threads: int, function: Callable[[int, int], None], parts: list[tu
 
 
 @functools.cache
-def _helpers(threads: int) -> ThreadPoolExecutor:
-    """Threads beside the caller's, each with single-threaded torch operations."""
+def _thread_pool(threads: int) -> ThreadPoolExecutor:
+    """Threads in addition to the caller's, each with single-threaded torch operations."""
     started = Barrier(threads)
     helpers = ThreadPoolExecutor(threads - 1, "convolution", _work_alone, (started,))
     for _ in range(threads - 1):

@@ -28,7 +28,6 @@ from generator.messages import Message
 from generator.models.model_set import Models
 from generator.optimisation.graph import CapturedStep, GraphCache, graphs_of
 from generator.optimisation.guidance import ClipGuidance
-from generator.optimisation.init import at_size, start_latent
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.memory_plan import MemoryPlan
@@ -36,6 +35,7 @@ from generator.optimisation.progress import ProgressTracker
 from generator.optimisation.request_warnings import check_request, request_warnings
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
+from generator.optimisation.starts.init import at_size, next_scene, start_latent
 from generator.optimisation.step import Step, StepResult, StepState, StepValues
 from generator.optimisation.targets import Targets, targets_of
 from generator.provenance import Provenance
@@ -159,29 +159,30 @@ class Dream:
         if self.finished:
             return self.progress
         started = time.perf_counter()
-        chance = self._state.generator.get_state()
-        while not run_or_oom(self._models.device, self._exact, self._improve):
+        random_state = self._state.generator.get_state()
+        while not run_or_oom(self._models.device, self._exact, self._run_step):
             self._leave_graph()
-            self._state.generator.set_state(chance)
+            self._state.generator.set_state(random_state)
             if self._graphs.clear():
                 release_unused(self._models.device)
             elif not self._plan.narrow():
                 self._plan.shrink()
                 self._start(self.request)
-                chance = self._state.generator.get_state()
+                random_state = self._state.generator.get_state()
         self._ended_here = None
         if not self._tracker.advance(time.perf_counter() - started):
-            self._go_full()
+            self._leave_half_precision()
         elif self._state.scale.look(self._tracker.step):
             self._leave_graph()  # captured with the old scale
         if self._tracker.finished:
             self._leave_graph(keep=True)
         return self.progress
 
-    def _improve(self) -> None:
+    def _run_step(self) -> None:
         """Run one step (`generator.optimisation.step`) with its scheduled values."""
         self._plan.claim(self._models, self._plan.group)
-        self._go_fine()
+        self._leave_coarse_steps()
+        self._change_scene()
         number = self._tracker.step
         values = StepValues(
             self._schedule.learning_rate(number), self._schedule.pull(number), self._schedule.overviews(number)
@@ -216,10 +217,10 @@ class Dream:
             return
         self._state = replace(self._state.copy(), targets=self._scene)
         if keep:
-            self._graphs.give_back(self._captured)
+            self._graphs.release(self._captured)
         self._captured = None
 
-    def _go_fine(self) -> None:
+    def _leave_coarse_steps(self) -> None:
         """After the coarse steps: decode, resize, encode, and continue with a fresh optimiser."""
         if self._tracker.step != self._schedule.coarse_steps or self._tracker.step == 0:
             return
@@ -229,7 +230,19 @@ class Dream:
         anchor = at_size(vqgan, self._latent.anchor, size) if self._settings.init_weight else start
         self._begin(start, anchor, self._state.generator, self._state.scale)
 
-    def _go_full(self) -> None:
+    def _change_scene(self) -> None:
+        """At a scene of its own, a posed composition is painted anew; other dreams go on from where they are."""
+        number = self._tracker.step
+        scene = self._schedule.scene(number)
+        if number == 0 or scene == self._schedule.scene(number - 1):
+            return
+        latent, generator = self._latent.average, self._state.generator
+        start = next_scene(self.request, self._models, scene, latent, self._targets[scene], generator)
+        if start is not None:
+            self._leave_graph(keep=True)
+            self._begin(start, start, self._state.generator, self._state.scale)
+
+    def _leave_half_precision(self) -> None:
         """Handle a loss that is not finite: if half precision may be the cause, restart without it."""
         if self._models.precision is Precision.FP32:
             raise GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))

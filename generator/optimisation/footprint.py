@@ -23,7 +23,7 @@ from generator.optimisation.targets import Targets
 from generator.settings import Settings
 
 _PASSING = 5
-"""Tensors of the largest size that exist briefly beside the kept ones: gradients, and norms computed again."""
+"""Tensors of the largest size that exist briefly in addition to the kept ones: gradients, and norms computed again."""
 _GRIDS = ((1, 2), (2, 2), (2, 4))
 """Heights and widths, in codes, of the pictures decoded for the measurement."""
 _COUNTS = (1, 2)
@@ -61,26 +61,26 @@ def measure(vqgan: VQGAN, perceptors: Sequence[Perceptor], device: torch.device)
 
     def decoded(grid: tuple[int, int]) -> int:
         latent = vqgan.lookup(torch.zeros((1, *grid), dtype=torch.long, device=device)).requires_grad_(True)
-        return kept_by(lambda: vqgan.decode(latent), own).peak
+        return saved_by(lambda: vqgan.decode(latent), own).peak
 
     targets = Targets.of_one([torch.eye(1, perceptor.dimension, device=device) for perceptor in perceptors])
 
-    def judged(count: int) -> int:
+    def saved_for(count: int) -> int:
         image = torch.zeros(1, 3, 2 * vqgan.factor, 2 * vqgan.factor, device=device, requires_grad=True)
         guidance = ClipGuidance(perceptors, Settings(cutouts=count))
         cutouts = guidance.draw(0, image, torch.Generator(device).manual_seed(0))
-        return kept_by(lambda: guidance.evaluate(image, cutouts, targets).loss, own).peak
+        return saved_by(lambda: guidance.evaluate(image, cutouts, targets).loss, own).peak
 
     fixed, per_pixel, per_square = _parabola(
         [height * width * vqgan.factor**2 for height, width in _GRIDS], [decoded(grid) for grid in _GRIDS]
     )
-    few, many = (judged(count) for count in _COUNTS)
+    few, many = (saved_for(count) for count in _COUNTS)
     per_cutout = (many - few) / (_COUNTS[1] - _COUNTS[0])
     fixed += max(0.0, few - per_cutout * _COUNTS[0]) + (_GPU_WORKSPACE_BYTES if device.type == "cuda" else 0)
     return MemoryModel(fixed, per_pixel, per_square, per_cutout)
 
 
-def kept_by(function: Callable[[], Tensor], but: set[int]) -> SavedTensors:
+def saved_by(function: Callable[[], Tensor], but: set[int]) -> SavedTensors:
     """Measure what autograd keeps for a function's gradient, without the storages at the addresses in `but`."""
     sizes: dict[int, int] = {}
 

@@ -25,8 +25,8 @@ from generator.runtime.graphs import CudaRecorder, Recorder, first_line
 from generator.settings import Settings
 
 MAX_GRAPHS = 6
-"""Captured steps kept for one model set. They share a memory pool, so each costs little beside the largest."""
-_FREE = ("seed", "steps", "start", "candidates", "variation", "coarse", "plateau", "scene_steps", "size")
+"""Captured steps kept for one model set. They share a memory pool, so each costs little in addition to the largest."""
+_FREE = ("seed", "steps", "start", "candidates", "composition", "variation", "coarse", "plateau", "scene_steps", "size")
 _FILLED_IN = ("learning_rate", "learning_rate_end", "overview", "overview_end", "pull_decay")
 _LOG = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class GraphCache:
         captured.state.load(state)
         return captured
 
-    def give_back(self, captured: CapturedStep) -> None:
+    def release(self, captured: CapturedStep) -> None:
         """Keep a captured step for later; its user no longer reads it."""
         self._kept[captured.key] = captured
         while len(self._kept) > self._most:

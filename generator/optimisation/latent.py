@@ -139,22 +139,22 @@ class Latent:
             KeyError: if a tensor is missing.
             ValueError: if one does not fit.
         """
-        value = _fitting(tensors, "latent", self.value)
-        total = _fitting(tensors, "average.sum", self._sum)
-        self.anchor = _fitting(tensors, "anchor", self.anchor)
+        value = _tensor_like(tensors, "latent", self.value)
+        total = _tensor_like(tensors, "average.sum", self._sum)
+        self.anchor = _tensor_like(tensors, "anchor", self.anchor)
         self._missing = float(tensors["average.missing"])
         with torch.no_grad():
             self.value.copy_(value)
             self._sum.copy_(total)
         if any(name.startswith(_OPTIMISER_PREFIX) for name in tensors):
-            state = {key: _fitting(tensors, _OPTIMISER_PREFIX + key, self.value) for key in self._moments}
+            state = {key: _tensor_like(tensors, _OPTIMISER_PREFIX + key, self.value) for key in self._moments}
             step = tensors[_OPTIMISER_PREFIX + "step"].reshape(()).float()
             # Torch keeps the step count on the CPU, except for fused optimisers.
             state["step"] = step.to(self.value.device if self._fused else "cpu")
             self._optimiser.state[self.value] = state
 
 
-def _fitting(tensors: Mapping[str, Tensor], name: str, like: Tensor) -> Tensor:
+def _tensor_like(tensors: Mapping[str, Tensor], name: str, like: Tensor) -> Tensor:
     tensor = tensors[name]
     if not tensor.isfinite().all():
         raise ValueError(f"{name} has values that are no numbers")

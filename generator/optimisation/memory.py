@@ -17,7 +17,7 @@ SMALLEST_SIDE_PX = 64
 
 
 class MemoryModel(NamedTuple):
-    """Bytes that one step takes beside the models: `fixed + a * pixels + b * pixels ** 2 + per_cutout * cutouts`.
+    """Bytes that one step takes besides the models: `fixed + a * pixels + b * pixels ** 2 + per_cutout * cutouts`.
 
     The square term is attention between all positions of the picture.
     """
@@ -42,7 +42,7 @@ class LargestFit(NamedTuple):
 
 
 def plan(footprint: MemoryModel, free_bytes: int, size: Size, cutouts: int, unit_px: int) -> LargestFit:
-    """Find the largest size, from `size` downwards, that fits, with as many cutouts at a time as fit beside it.
+    """Find the largest size, from `size` downwards, that fits, with as many cutouts at a time as fit with it.
 
     If nothing fits, the result is the smallest size with one cutout at a time: an estimate alone rejects no request.
     """

@@ -43,17 +43,17 @@ class MemoryPlan:
     @classmethod
     def planned(cls, settings: Settings, models: Models, graphs: GraphCache, group: int | None = None) -> Self:
         """Plan from the free memory, if known; `graphs` are dropped if the picture fits only without them."""
-        fitting = cls(Schedule(settings, models.vqgan.factor, 1), group)
+        memory_plan = cls(Schedule(settings, models.vqgan.factor, 1), group)
         free_bytes = models.budget.free_bytes()
         if free_bytes is None:
-            return fitting
+            return memory_plan
         footprint, held_bytes = memory_model_of(models), graphs.held_bytes
-        if held_bytes and fitting._needs_more_than(footprint, free_bytes - held_bytes):
+        if held_bytes and memory_plan._needs_more_than(footprint, free_bytes - held_bytes):
             graphs.clear()
             release_unused(models.device)
             free_bytes, held_bytes = models.budget.free_bytes() or free_bytes, 0
-        fitting.plan(footprint, free_bytes - held_bytes)
-        return fitting
+        memory_plan.plan(footprint, free_bytes - held_bytes)
+        return memory_plan
 
     def _needs_more_than(self, footprint: MemoryModel, free_bytes: int) -> bool:
         return plan(footprint, free_bytes, self.size, self._cutouts, self._unit_px) != (self.size, self._cutouts)

@@ -11,7 +11,7 @@ from generator.optimisation.snapshot import damaged, pack, unpack
 from generator.recipe import request_from_json
 
 
-def moved_to(models: Models, snapshot: bytes) -> bytes:
+def moved_snapshot(models: Models, snapshot: bytes) -> bytes:
     """Convert the snapshot for models on another kind of device; unchanged if the kind is the same.
 
     Latent, optimiser and average stay. Random states cannot be carried over, since each kind draws numbers differently;
@@ -25,7 +25,7 @@ def moved_to(models: Models, snapshot: bytes) -> bytes:
         return snapshot
     try:
         seed = request_from_json(data.recipe).settings.seed + int(data.facts["step"])
-        chance = torch.Generator(device).manual_seed(seed).get_state()
+        random_state = torch.Generator(device).manual_seed(seed).get_state()
         changes: dict[str, Any] = {
             "device": device.type,
             "fitting": {**data.facts["fitting"], "moved": True},
@@ -33,5 +33,5 @@ def moved_to(models: Models, snapshot: bytes) -> bytes:
         }
     except (KeyError, ValueError, TypeError) as exc:
         raise damaged(exc) from exc
-    facts, tensors = {**data.facts, **changes}, {**data.tensors, "random": chance}
+    facts, tensors = {**data.facts, **changes}, {**data.tensors, "random": random_state}
     return pack(data._replace(facts=facts, tensors=tensors))

@@ -158,7 +158,7 @@ class ProgressTracker:
         return True
 
     def facts(self) -> dict[str, Any]:
-        """State for `restore` beside the losses, as JSON can hold it."""
+        """State for `restore` besides the losses, as JSON values."""
         waiting = self._queue.waiting()
         return {"step": self.step, "plateau": self._plateau.as_dict(), "last": self._last, "waiting": waiting}
 

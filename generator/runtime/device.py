@@ -128,7 +128,7 @@ def release_unused(device: torch.device) -> None:
 
 
 @contextmanager
-def as_many_threads(count: int) -> Iterator[None]:
+def cpu_threads(count: int) -> Iterator[None]:
     """Compute on the CPU with this many threads inside the context; a number outside 1 to MAX_THREADS changes nothing.
 
     Sums are split among threads, so their number is part of what makes a picture the same to the byte. It may exceed
@@ -144,7 +144,7 @@ def as_many_threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def device_context(device: torch.device, exact: bool) -> Iterator[None]:
-    """Work on `device`; with `exact`, on a GPU, use only operations that repeat to the byte.
+    """Work on `device`; with `exact`, on a GPU, use only operations with byte-for-byte reproducible results.
 
     The device is torch's current device for the duration, on this thread: events, streams and Triton's kernels use it
     instead of the first GPU.

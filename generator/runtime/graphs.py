@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -79,6 +79,9 @@ class CudaRecorder:
                     before = torch.cuda.memory_reserved()
                     result = work()
                     self.held_bytes += torch.cuda.memory_reserved() - before
+            except BaseException:
+                self._give_up_pool()
+                raise
             finally:
                 torch.cuda.set_stream(stream)  # a capture that fails leaves the thread on the recorder's
 
@@ -87,6 +90,17 @@ class CudaRecorder:
             return result
 
         return replay
+
+    def _give_up_pool(self) -> None:
+        """End allocation to the pool after a failed capture, drop that capture's share of it, and use a new one.
+
+        torch does both only after CUDA has ended the capture without an error. Otherwise the allocator would count as
+        capturing from then on, keep the memory, and refuse the next capture.
+        """
+        with suppress(RuntimeError):  # torch got as far as to end it
+            torch._C._cuda_endAllocateToPool(self._device.index, self._pool)
+            torch._C._cuda_releasePool(self._device.index, self._pool)
+        self._pool = torch.cuda.graph_pool_handle()
 
     def forget(self) -> None:
         """Use a new memory pool for the next recording, after all earlier ones were dropped."""

@@ -5,9 +5,10 @@ products and attention. Norms sum in float32: the encoder's by autocast on a GPU
 decoder's (`generator.models.layers`) by torch's kernels. Outside the networks everything is float32: codebook search,
 crops, losses, latent, optimiser.
 
-`auto` chooses bfloat16 if the device multiplies it, float16 on GPUs whose tensor cores support only that (compute
-capability 7.0 to 7.5, including the T4), float32 elsewhere. float16 ends at 65504: `generator.optimisation.probing`
-tests it before use, and the gradient, which would vanish at the other end, is scaled (see `Latent.update`).
+`auto` chooses bfloat16 on GPUs that multiply it and on CPUs with matrix units for it, float16 on GPUs whose tensor
+cores support only that (compute capability 7.0 to 7.5, including the T4), float32 elsewhere. float16 ends at 65504:
+`generator.optimisation.probing` tests it before use, and the gradient, which would vanish at the other end, is scaled
+(see `Latent.update`).
 """
 
 from __future__ import annotations

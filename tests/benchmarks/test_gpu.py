@@ -114,7 +114,7 @@ def test_a_figure_stands_beside_its_bar(figure: Figure, row: list[str]) -> None:
     assert figure.row("p") == row
 
 
-def test_what_does_not_hold_is_broken() -> None:
+def test_a_violated_invariant_is_reported() -> None:
     hold(True, "never said")
     with pytest.raises(Broken, match="said"):
         hold(False, "said")

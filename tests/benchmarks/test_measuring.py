@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 from PIL import Image
 
-from benchmarks.ablation import CHANGES, paint
+from benchmarks.ablation import CHANGES, generate
 from benchmarks.ablation import rows_of as rows_of_ablation
 from benchmarks.cases import CASES, Case, models_of
 from benchmarks.profile import Stopwatch, one_step, operations
@@ -77,10 +77,10 @@ def test_an_ablation_is_looked_at_step_by_step_and_held_against_the_unchanged() 
     models = models_of(SMALL, "cpu")
     small = replace(models, defaults={**models.defaults, "size": 64, "cutouts": 2, "steps": 3, "candidates": 1})
     rising = count(1)
-    own = paint(small, {}, "a cat", 0, lambda image, prompt, vector: float(next(rising)))
+    own = generate(small, {}, "a cat", 0, lambda image, prompt, vector: float(next(rising)))
     assert own.scores == (1.0, 2.0, 3.0)
     assert list(own.seconds) == sorted(own.seconds)
-    poor = paint(small, {"steps": 2}, "a cat", 0, lambda image, prompt, vector: 0.5)
+    poor = generate(small, {"steps": 2}, "a cat", 0, lambda image, prompt, vector: 0.5)
     assert (len(poor.scores), poor.seconds_to(1.0), own.seconds_to(1.5)) == (2, None, own.seconds[1])
     first, second = rows_of_ablation({"own": [own], "poor": [poor]})
     assert (first[2], first[3], first[5]) == ("3.000", "+0.000 ± 0.000", "0")

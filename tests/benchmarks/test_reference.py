@@ -28,7 +28,7 @@ def plain_loop(models: Models, request: GenerationRequest, one_crop_per_call: bo
 
 
 @pytest.mark.parametrize("one_crop_per_call", [False, True])
-def test_without_chance_it_is_our_dream(
+def test_without_randomness_it_equals_our_dream(
     models: Models, make_request: Callable[..., GenerationRequest], one_crop_per_call: bool
 ) -> None:
     # The picture is as large as the perceptor sees, and each crop is all of it: nothing is left to chance.

@@ -96,6 +96,8 @@ class FakeDreamer:
         self.renewed = 0
         """Number of reloads of its models."""
         self.unsafe = False
+        self.safety_perceptors: tuple[str, ...] = ("a fake",)
+        """Perceptors that know the words of the safety check."""
         self.starts: dict[str, dict[str, object]] = {}
         self.made_with = Provenance()
         """Provenance of its pictures."""
@@ -117,6 +119,9 @@ class FakeDreamer:
 
     def gpu_bytes(self) -> dict[str, int]:
         return dict(self.gpu)
+
+    def checked_by(self) -> tuple[str, ...]:
+        return self.safety_perceptors
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> FakeDream:
         self.begun.append(request)

@@ -41,6 +41,7 @@ class RealService:
             self.executor,
             request_warnings=self.engine.request_warnings,
             gpu_bytes=self.engine.gpu_bytes,
+            checked_by=self.engine.checked_by,
         )
         self.service.watch(self.changes.append)
         await self.service.start()
@@ -61,7 +62,7 @@ class RealService:
 
     def _end_tasks(self) -> None:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            if task.get_name() in ("dispatcher", "retention", "closed doors") or task.get_name().startswith("job "):
+            if task.get_name() in ("dispatcher", "retention", "access retries") or task.get_name().startswith("job "):
                 task.cancel()
 
     async def imagine(self, prompt: str = "a red apple", *, who: Requester | None = None, **settings: object) -> Job:
@@ -93,7 +94,7 @@ def requester(user_id: int = ANN, **values: object) -> Requester:
 T = TypeVar("T")
 
 
-async def until(check: Callable[[], Awaitable[T | None]], timeout_s: float = 20.0) -> T:
+async def until(check: Callable[[], Awaitable[T | None]], timeout_s: float = 120.0) -> T:
     async with asyncio.timeout(timeout_s):
         while (found := await check()) is None:
             await asyncio.sleep(0.005)

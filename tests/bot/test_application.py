@@ -12,7 +12,7 @@ from PIL import Image
 from bot.errors import FilesError, NotFound, NotOwner, QueueFull, ShuttingDown, WrongState
 from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
-from bot.service import GRID, FollowUp, JobSpec, Safety
+from bot.service import GRID, FollowUp, JobSpec, Safety, Whose
 from bot.texts import Sentence
 from generator import DeviceFailed, GeneratorError, OutOfMemory, Provenance, read_recipe
 from tests.bot.real_service import BEN, CHANNEL, GUILD, QUICK, RealService, requester, until
@@ -34,7 +34,7 @@ def files_of(bench: RealService, job_id: int) -> set[str]:
     return {path.parent.parent.name for path in bench.files.root.rglob(f"{job_id:09d}-*")}
 
 
-async def test_a_wish_is_queued_painted_saved_and_posted(bench: RealService) -> None:
+async def test_a_request_is_queued_generated_saved_and_posted(bench: RealService) -> None:
     job = await bench.imagine()
     assert job.state is JobState.QUEUED
     done = await bench.post(job.id)
@@ -69,7 +69,7 @@ async def test_the_picture_and_its_row_are_there_before_it_is_to_be_posted(bench
     assert set(seen) == {(1, True)}
 
 
-async def test_while_it_is_painted_there_are_progress_preview_and_a_time(bench: RealService) -> None:
+async def test_a_running_job_has_progress_preview_and_a_time(bench: RealService) -> None:
     bench.engine.step_s = 0.02
     job = await bench.imagine(**LONG)
 
@@ -84,7 +84,7 @@ async def test_while_it_is_painted_there_are_progress_preview_and_a_time(bench: 
     await bench.service.cancel(requester(), job.id)
 
 
-async def test_those_who_wait_know_their_place_and_when(bench: RealService) -> None:
+async def test_waiting_jobs_show_their_place_and_time(bench: RealService) -> None:
     bench.engine.open.clear()
     first = await bench.imagine()
     await bench.reaches(first.id, JobState.RUNNING)
@@ -111,7 +111,7 @@ async def test_several_pictures_are_one_job_with_a_grid_and_seeds_that_follow(be
     assert read_recipe(third.data).request.settings.seed == 7
 
 
-async def test_finishing_now_keeps_the_picture_so_far_and_paints_no_other(bench: RealService) -> None:
+async def test_finishing_early_keeps_the_current_picture_and_starts_no_other(bench: RealService) -> None:
     bench.engine.step_s = 0.005
     spec = JobSpec(prompt="x", settings=QUICK | LONG, count=4)
     job = (await bench.service.submissions.submit(requester(), spec)).job
@@ -124,7 +124,7 @@ async def test_finishing_now_keeps_the_picture_so_far_and_paints_no_other(bench:
     assert request.stopped_at == picture.steps
 
 
-async def test_a_queued_job_can_be_cancelled_and_is_never_painted(bench: RealService) -> None:
+async def test_a_cancelled_queued_job_never_runs(bench: RealService) -> None:
     bench.engine.open.clear()
     first = await bench.imagine("first")
     second = await bench.imagine("second")
@@ -145,7 +145,7 @@ async def test_a_running_job_can_be_cancelled_and_leaves_no_file(bench: RealServ
     await bench.reaches(other.id, JobState.POSTING)
     assert files_of(bench, job.id) == set()
     assert [item.id for item in await bench.service.post.unsettled()] == [job.id, other.id]
-    await bench.service.post.told(job.id)
+    await bench.service.post.mark_told(job.id)
     assert [item.id for item in await bench.service.post.unsettled()] == [other.id]
 
 
@@ -162,7 +162,7 @@ async def test_only_the_owner_or_an_admin_of_the_same_server_may_end_a_job(bench
     assert (await bench.service.cancel(requester(BEN, manages=True), job.id)).state is JobState.CANCELLED
 
 
-async def test_what_has_ended_cannot_be_cancelled_or_finished(bench: RealService) -> None:
+async def test_an_ended_job_cannot_be_cancelled_or_finished(bench: RealService) -> None:
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     for end in (bench.service.cancel, bench.service.finish_early):
@@ -182,9 +182,7 @@ async def test_what_has_ended_cannot_be_cancelled_or_finished(bench: RealService
         (ZeroDivisionError(), "unexpected"),
     ],
 )
-async def test_a_job_that_breaks_has_a_reason_and_the_next_one_is_painted(
-    bench: RealService, fault: Exception, key: str
-) -> None:
+async def test_a_failed_job_has_a_reason_and_the_next_one_runs(bench: RealService, fault: Exception, key: str) -> None:
     bench.engine.faults = [fault]
     job, other = await bench.imagine(), await bench.imagine()
     failed = await bench.reaches(job.id, JobState.FAILED)
@@ -281,7 +279,7 @@ async def test_a_post_that_finds_a_closed_channel_waits_and_is_tried_again(bench
     assert (await bench.post(job.id)).waiting_since is None
 
 
-async def test_what_waits_for_access_can_still_be_cancelled(bench: RealService) -> None:
+async def test_a_job_waiting_for_access_can_be_cancelled(bench: RealService) -> None:
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.service.post.wait_for_access(job.id, Sentence.of("channel_denied"))
@@ -369,9 +367,11 @@ async def test_clearing_cancels_what_waits_in_this_server_only(bench: RealServic
     await bench.reaches(first.id, JobState.RUNNING)
     mine, other = await bench.imagine(), await bench.imagine(who=requester(guild_id=7))
     with pytest.raises(NotOwner):
-        await bench.service.guilds.clear(requester())
-    assert await bench.service.guilds.clear(requester(manages=True)) == 1
-    assert (await bench.reaches(mine.id, JobState.CANCELLED)).reason is not None
+        await bench.service.waiting.of_server(requester())
+    admin = requester(manages=True)
+    waiting = await bench.service.waiting.of_server(admin)
+    assert await bench.service.waiting.cancel(admin, waiting, Sentence.of("queue_cleared")) != []
+    assert (await bench.reaches(mine.id, JobState.CANCELLED)).reason == Sentence.of("queue_cleared")
     bench.engine.open.set()
     await bench.reaches(other.id, JobState.POSTING)
 
@@ -413,7 +413,7 @@ async def test_a_picture_can_be_made_again_from_its_file(bench: RealService) -> 
     assert other.job.settings.seed != 4
 
 
-async def test_who_has_a_picture_painted_again_hears_beforehand_what_may_make_it_differ(bench: RealService) -> None:
+async def test_again_warns_beforehand_about_possible_differences(bench: RealService) -> None:
     bench.engine.made_with = Provenance(device="cpu", threads=4, files={"vqgan.safetensors": "a" * 64})
     first = await bench.imagine()
     await bench.post(first.id)
@@ -426,7 +426,7 @@ async def test_who_has_a_picture_painted_again_hears_beforehand_what_may_make_it
         "The number of CPU threads was 4, here it is 2; the picture may differ a little.",
     ]
     german = [note.said("de") for note in (await bench.service.submissions.again_from_file(requester(), file)).notes]
-    assert german[1] == "Die Zahl der CPU-Threads war 4, hier ist sie 2; das Bild kann ein wenig abweichen."
+    assert german[1] == "Die Zahl der CPU-Threads war 4, hier ist sie 2; das Bild kann leicht abweichen."
     assert (await bench.service.submissions.again_from_file(requester(), file, new_seed=True)).notes == ()
 
 
@@ -442,8 +442,8 @@ async def test_private_pictures_are_for_their_owner_only(bench: RealService) -> 
             await look
     with pytest.raises(NotFound):
         await bench.service.submissions.go_on(requester(BEN), job.id, 1, FollowUp(kind=Origin.AGAIN))
-    assert (await archive.gallery(requester(BEN), mine=False)).total == 0
-    assert (await archive.gallery(requester(), mine=False)).total == 1
+    assert (await archive.gallery(requester(BEN), whose=Whose.SERVER)).total == 0
+    assert (await archive.gallery(requester(), whose=Whose.SERVER)).total == 1
     assert (await bench.service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.AGAIN))).job.private
 
 
@@ -472,7 +472,7 @@ async def test_a_server_that_is_gone_is_forgotten(bench: RealService) -> None:
     assert await bench.service.words.blocklist(admin) == ()
 
 
-async def test_a_listener_that_breaks_disturbs_nobody(bench: RealService) -> None:
+async def test_a_failing_listener_disturbs_no_other(bench: RealService) -> None:
     def broken(job_id: int) -> None:
         raise ZeroDivisionError
 
@@ -513,7 +513,7 @@ async def test_the_language_of_the_person_is_kept_for_later(bench: RealService) 
     assert stored.locale == "de"
 
 
-async def test_a_person_hears_at_once_what_is_not_read_and_later_what_the_generator_warns_of(
+async def test_unread_words_are_shown_at_once_and_generator_warnings_later(
     bench: RealService,
 ) -> None:
     bench.engine.step_s = 0.01
@@ -542,7 +542,7 @@ async def test_a_process_that_ends_without_a_word_loses_nothing(bench: RealServi
     assert len(bench.engine.resumed) == 1
 
 
-async def test_the_wish_to_finish_now_outlives_a_process_that_ends_in_that_step(bench: RealService) -> None:
+async def test_a_finish_request_survives_a_process_that_ends_during_that_step(bench: RealService) -> None:
     bench.engine.step_s = 0.01
     spec = JobSpec(prompt="x", settings=QUICK | {"steps": 60}, count=4)
     job = (await bench.service.submissions.submit(requester(), spec)).job
@@ -555,14 +555,14 @@ async def test_the_wish_to_finish_now_outlives_a_process_that_ends_in_that_step(
     await until(within_the_second)
     bench.engine.open.clear()
     await asyncio.sleep(0.1)
-    wished_at = await until(within_the_second)
+    requested_at = await until(within_the_second)
     await bench.service.finish_early(requester(), job.id)
     await bench.crash()
     bench.engine.open.set()
     await bench.post(job.id)
     first, second = await bench.service.archive.pictures(job.id)
     assert (first.steps, first.stopped_at) == (60, None)
-    assert second.stopped_at is not None and second.stopped_at >= wished_at
+    assert second.stopped_at is not None and second.stopped_at >= requested_at
 
 
 async def test_a_job_under_which_the_process_ends_again_and_again_is_given_up(bench: RealService) -> None:

@@ -76,7 +76,7 @@ def test_every_key_is_explained() -> None:
         ({"models": {"a": 1}}, "models", "text"),
     ],
 )
-def test_what_cannot_be_is_refused_by_its_key_with_what_is_allowed(
+def test_an_invalid_value_is_refused_with_its_key_and_the_allowed_ones(
     values: dict[str, object], key: str, said: str
 ) -> None:
     sentence = refused(values)
@@ -89,7 +89,7 @@ def test_what_cannot_be_is_refused_by_its_key_with_what_is_allowed(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=5), st.integers(), max_size=2),
 ))  # fmt: skip
-def test_whatever_a_key_holds_it_is_taken_or_refused_with_a_sentence(key: str, value: object) -> None:
+def test_any_value_of_a_key_is_accepted_or_refused_with_a_message(key: str, value: object) -> None:
     section, _, name = key.rpartition(".")
     values: dict[str, object] = {section: {name: value}} if section else {name: value}
     try:
@@ -210,7 +210,7 @@ def test_words_that_other_places_lend_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["styles: {a: }", "blocklist: [a, ]\nmodels:", "blocklist: [[a]]", "styles: {a: [b]}"]
 )
-def test_where_a_word_is_missing_the_key_is_named(tmp_path: Path, content: str) -> None:
+def test_a_missing_text_is_shown_as_its_key(tmp_path: Path, content: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(content, "utf-8")
     with pytest.raises(ConfigError, match=r"styles|models|blocklist"):

@@ -41,7 +41,7 @@ def test_a_job_goes_with_all_its_files_and_no_other_ones(files: DataFolder) -> N
     assert files.read(Kind.SNAPSHOT, 70, 1) is None
 
 
-def test_what_was_left_half_written_is_cleared_at_the_start(files: DataFolder) -> None:
+def test_partial_files_are_removed_at_the_start(files: DataFolder) -> None:
     files.write(Kind.PICTURE, 7, 1, b"x")
     (files.root / "pictures" / "0" / ".000000007-1.png.ab.part").write_bytes(b"half")
     files.export_path().write_bytes(b"old")

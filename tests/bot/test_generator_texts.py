@@ -19,10 +19,10 @@ from generator import GenerationRequest, GeneratorError, ImagePrompt, InvalidReq
 GENERATOR = Path(generator.__file__).parent
 TEXTS = Path(bot.__file__).parent / "texts"
 MEETS = {
-    "prompts", "request", "images/files", "images/metadata", "recipe", "settings", "optimisation/init",
+    "prompts", "request", "images/files", "images/metadata", "recipe", "settings", "optimisation/starts/init",
     "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
     "optimisation/cutouts", "optimisation/losses", "models/clip", "models/vqgan", "models/prior", "models/safety",
-    "models/lexicon", "models/reading",
+    "models/lexicon", "models/reading", "models/suggestions",
     "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
     "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
 }  # fmt: skip
@@ -85,9 +85,9 @@ def test_requests_are_refused_by_messages_only() -> None:
 
 
 def refusals() -> Iterator[GeneratorError]:
-    def refused(deed: object) -> GeneratorError:
+    def refused(make: object) -> GeneratorError:
         with pytest.raises(InvalidRequest) as caught:
-            deed()  # type: ignore[operator]
+            make()  # type: ignore[operator]
         return caught.value
 
     yield refused(lambda: GenerationRequest(prompt="a | b ^ c |"))
@@ -108,7 +108,7 @@ def test_parts_of_a_sentence_are_translated_too() -> None:
         assert Sentence.from_json(sentence.as_json()) == sentence
 
 
-def test_a_sentence_that_nobody_translated_is_said_as_it_is() -> None:
+def test_an_untranslated_message_is_shown_as_it_is() -> None:
     assert Sentence.of_generator("100 % {of} it").said("de") == "100 % {of} it"
 
 

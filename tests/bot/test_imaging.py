@@ -48,7 +48,7 @@ def test_a_grid_is_read_like_a_page(count: int, size: tuple[int, int]) -> None:
     ]
 
 
-def test_a_growing_grid_leaves_room_for_what_is_to_come() -> None:
+def test_a_partial_grid_leaves_space_for_missing_pictures() -> None:
     shown = imaging.preview([Image.new("RGB", (64, 64), "red")], 4)
     assert (shown.width, shown.height) == (132, 132)
 

@@ -25,7 +25,7 @@ def test_a_transition_is_legal_or_refused(old: JobState, new: JobState) -> None:
             check_transition(old, new)
 
 
-def test_nothing_is_posted_that_was_not_painted() -> None:
+def test_nothing_is_posted_without_being_generated() -> None:
     before = {old for old, following in TRANSITIONS.items() if JobState.POSTING in following}
     assert before == {JobState.RUNNING}
     assert {old for old, following in TRANSITIONS.items() if JobState.DONE in following} == {JobState.POSTING}

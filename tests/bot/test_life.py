@@ -26,7 +26,7 @@ class Story:
     """Random events on one service, and a sender that works as the frontend would."""
 
     def __init__(self, bench: RealService, seed: int) -> None:
-        self.bench, self.chance = bench, random.Random(seed)
+        self.bench, self.rng = bench, random.Random(seed)
         self.accepted: list[int] = []
         self.deleted: set[int] = set()
         self.posts: Counter[int] = Counter()
@@ -37,7 +37,7 @@ class Story:
         for job in await post.unsettled():
             if job.state is not JobState.POSTING:
                 continue
-            if self.chance.random() < 0.2:
+            if self.rng.random() < 0.2:
                 await post.wait_for_access(job.id, Sentence.of("channel_denied"))
             elif (delivery := await post.begin(job.id, limit_bytes=10**7)) is not None:
                 assert delivery.files
@@ -50,13 +50,13 @@ class Story:
         kinds = [self.submit] * 8 + [self.cancel, self.delete, self.finish, self.pause, self.fault, self.post_all]
         kinds += [self.restart, self.crash]
         with contextlib.suppress(BotError):
-            await self.chance.choice(kinds)()
-        await asyncio.sleep(self.chance.choice([0, 0.002, 0.02, 0.05]))
+            await self.rng.choice(kinds)()
+        await asyncio.sleep(self.rng.choice([0, 0.002, 0.02, 0.05]))
 
     async def submit(self) -> None:
-        who = requester(self.chance.choice(USERS), guild_id=self.chance.choice(GUILDS))
-        settings = QUICK | {"steps": self.chance.choice([1, 5, 30])}
-        spec = JobSpec(prompt="x", settings=settings, count=self.chance.choice([1, 1, 1, 2, 4]))
+        who = requester(self.rng.choice(USERS), guild_id=self.rng.choice(GUILDS))
+        settings = QUICK | {"steps": self.rng.choice([1, 5, 30])}
+        spec = JobSpec(prompt="x", settings=settings, count=self.rng.choice([1, 1, 1, 2, 4]))
         self.accepted.append((await self.bench.service.submissions.submit(who, spec)).job.id)
 
     async def cancel(self) -> None:
@@ -70,16 +70,16 @@ class Story:
         self.deleted.add(self.job_id)
 
     async def owner(self) -> object:
-        self.job_id = self.chance.choice(self.accepted or [0])
+        self.job_id = self.rng.choice(self.accepted or [0])
         job = await self.bench.service.store.jobs.get(self.job_id)
         return requester(job.user_id, guild_id=job.guild_id) if job is not None else requester()
 
     async def pause(self) -> None:
-        guilds, admin = self.bench.service.guilds, requester(guild_id=self.chance.choice(GUILDS), manages=True)
-        await (guilds.pause(admin) if self.chance.random() < 0.4 else guilds.resume(admin))
+        guilds, admin = self.bench.service.guilds, requester(guild_id=self.rng.choice(GUILDS), manages=True)
+        await (guilds.pause(admin) if self.rng.random() < 0.4 else guilds.resume(admin))
 
     async def fault(self) -> None:
-        fault = self.chance.choice([GeneratorError("no"), MemoryError(), SystemExit(), ZeroDivisionError()])
+        fault = self.rng.choice([GeneratorError("no"), MemoryError(), SystemExit(), ZeroDivisionError()])
         self.bench.engine.faults.append(fault)
 
     async def restart(self) -> None:
@@ -102,7 +102,7 @@ class Story:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_whatever_happens_every_job_ends_and_each_picture_is_posted_once(tmp_path: Path, seed: int) -> None:
+async def test_every_job_ends_and_each_picture_is_posted_once(tmp_path: Path, seed: int) -> None:
     limits = Limits(queue_user=20)
     config = Config(limits=limits, timing=Timing(preview_s=0.05, snapshot_s=0.05, access_s=1.0))
     bench = RealService(tmp_path / "data", config)

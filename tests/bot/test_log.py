@@ -38,7 +38,7 @@ def test_json_lines_are_one_object_each() -> None:
     assert "ValueError: x" in entry["trace"]
 
 
-def test_nobody_can_forge_a_line() -> None:
+def test_log_lines_cannot_be_forged() -> None:
     line = TextLines().format(record("name: %s", "a\n2026-11-23 ERROR bot: forged\x1b[2J\u2028", who="a\nb"))
     assert len(line.splitlines()) == 1
     assert "\x1b" not in line

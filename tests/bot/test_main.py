@@ -62,7 +62,7 @@ def test_backup_copies_the_database(folder: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("pictures", [(), ("--pictures",)])
-def test_a_backup_can_be_read_by_whoever_made_it_and_nobody_else(folder: Path, pictures: tuple[str, ...]) -> None:
+def test_a_backup_is_readable_only_by_the_user_who_made_it(folder: Path, pictures: tuple[str, ...]) -> None:
     asyncio.run(make_database(folder))
     target = folder.parent / "copy"
     assert main(["backup", *pictures, str(target)]) == 0
@@ -70,7 +70,7 @@ def test_a_backup_can_be_read_by_whoever_made_it_and_nobody_else(folder: Path, p
 
 
 @pytest.mark.parametrize("place", ["", "preview"])
-def test_where_another_process_has_the_data_no_models_are_loaded(
+def test_no_models_are_loaded_if_another_process_uses_the_data(
     folder: Path, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
@@ -111,6 +111,23 @@ def test_a_backup_with_pictures_to_nowhere_is_refused(folder: Path, capsys: pyte
     assert "copy.zip" in capsys.readouterr().err
 
 
+def test_the_preview_is_backed_up_if_it_ran_alone_or_is_asked_for(folder: Path) -> None:
+    asyncio.run(make_database(folder / "preview"))
+    target = folder.parent / "copy.db"
+    assert main(["backup", str(target)]) == 0
+    assert target.is_file()
+    asyncio.run(make_database(folder.parent / "other"))
+    (folder.parent / "other" / "reverie.db").rename(folder / "reverie.db")
+    with sqlite3.connect(folder / "preview" / "reverie.db") as database:
+        database.execute("UPDATE notes SET value = 'of the preview'")
+    database.close()
+    for arguments, expected in ((["--preview", "backup"], "of the preview"), (["backup"], "red")):
+        assert main([*arguments, str(target)]) == 0
+        with sqlite3.connect(target) as copy:
+            assert copy.execute("SELECT value FROM notes").fetchall() == [(expected,)]
+        copy.close()
+
+
 def test_a_backup_of_nothing_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backup", "copy.db"]) == 1
     assert "There is no database to back up" in capsys.readouterr().err
@@ -131,7 +148,7 @@ def test_invite_prints_the_address_by_id_or_by_token(
     assert "--application ID" in capsys.readouterr().err
 
 
-def test_health_tells_a_living_bot_from_a_dead_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_health_distinguishes_a_running_bot_from_a_dead_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["health"]) == 1
     assert "No bot is running" in capsys.readouterr().err
     folder.mkdir()
@@ -181,7 +198,7 @@ def test_a_token_that_can_be_none_is_refused_without_being_shown(
         (("paint",), "Argument {backup,doctor,health,invite}: invalid choice: 'paint'"),
     ],
 )
-def test_wrong_arguments_are_told_in_one_sentence(
+def test_wrong_arguments_get_one_message(
     arguments: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -192,7 +209,7 @@ def test_wrong_arguments_are_told_in_one_sentence(
     assert ("https://discord.com/developers/applications" in said.err) is (arguments[0] == "invite")
 
 
-def test_a_port_in_use_is_told_before_models_are_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported_before_models_are_loaded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -205,7 +222,7 @@ def test_a_port_in_use_is_told_before_models_are_loaded(folder: Path, capsys: py
 
 
 @pytest.mark.parametrize("token", [False, True])
-def test_a_data_folder_that_cannot_be_written_is_told_before_models_are_loaded(
+def test_an_unwritable_data_folder_is_reported_before_models_are_loaded(
     token: bool, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
@@ -226,7 +243,7 @@ def test_blanks_around_a_token_do_not_matter(
 
 
 @pytest.mark.parametrize("token", [TOKEN.replace(".", " ", 1), f'"{TOKEN}"'])
-def test_a_malformed_token_is_told_with_the_page_where_to_get_one(
+def test_a_malformed_token_is_reported_with_the_page_for_a_new_one(
     token: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", token)
@@ -235,7 +252,7 @@ def test_a_malformed_token_is_told_with_the_page_where_to_get_one(
     assert "https://discord.com/developers/applications" in said and TOKEN not in said
 
 
-def test_a_clock_from_long_ago_is_told_at_the_start(folder: Path, tmp_path: Path) -> None:
+def test_a_clock_far_in_the_past_is_reported_at_the_start(folder: Path, tmp_path: Path) -> None:
     (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
     shift = tmp_path / "shift"
     shift.write_text(str(-20 * 365 * 86_400))

@@ -117,7 +117,7 @@ async def test_recovery_puts_running_jobs_back_unless_they_crashed_too_often(sto
     assert await store.jobs.recover(5, Sentence.of("crashed_often")) == [good.id, bad.id]
     states = {job_id: (await get(store, job_id)).state for job_id in (good.id, bad.id, queued.id)}
     assert states == {good.id: JobState.QUEUED, bad.id: JobState.FAILED, queued.id: JobState.QUEUED}
-    assert [job.id for job in await store.jobs.untold()] == [bad.id]
+    assert [job.id for job in await store.jobs.ended_untold()] == [bad.id]
 
 
 async def get(store: Store, job_id: int) -> Job:
@@ -130,12 +130,10 @@ async def test_deleting_a_job_takes_all_that_belongs_to_it_and_leaves_its_childr
     job = await add(store)
     child = await add(store, parent_id=job.id, parent_number=1)
     await store.jobs.save_picture(picture(job.id), 1.0)
-    await store.pictures.add_report(job.id, 1, 8, "other", "")
     await store.jobs.delete([job.id])
     assert await store.jobs.get(job.id) is None
     assert await store.jobs.recipe(job.id) is None
     assert await store.jobs.pictures(job.id) == ()
-    assert (await store.pictures.person_facts(8))["reports"] == []
     assert (await get(store, child.id)).parent_id is None
 
 
@@ -160,20 +158,23 @@ async def test_a_picture_of_a_job_that_was_deleted_meanwhile_is_not_saved(store:
         await store.jobs.save_picture(picture(job.id), 1.0)
 
 
-async def test_a_gallery_shows_nobody_elses_private_pictures(store: Store) -> None:
+async def test_a_gallery_hides_private_pictures_of_others(store: Store) -> None:
     jobs = [await add(store, user_id=user_id, private=private) for user_id in (3, 4) for private in (False, True)]
     for job in jobs:
         await store.jobs.save_picture(picture(job.id), 1.0)
         for state in (JobState.RUNNING, JobState.POSTING, JobState.DONE):
             await store.jobs.move(job.id, state)
 
-    async def seen(**choice: bool) -> list[int]:
-        return [job.id for job, _ in await store.pictures.page(1, 3, start=0, length=9, **choice)]
+    async def seen(whose: str) -> list[int]:
+        return [job.id for job, _ in await store.pictures.page(1, 3, whose, start=0, length=9)]
 
-    assert await seen(mine=False) == [jobs[2].id, jobs[1].id, jobs[0].id]
-    assert await seen(mine=True) == [jobs[1].id, jobs[0].id]
-    assert await store.pictures.count(1, 3, mine=False) == 3
-    assert await store.pictures.count(2, 3, mine=False) == 0
+    for job in (jobs[0], jobs[1], jobs[3]):
+        await store.people.turn_favourite(3, job.id, 1)
+    assert await seen("server") == [jobs[2].id, jobs[1].id, jobs[0].id]
+    assert await seen("mine") == [jobs[1].id, jobs[0].id]
+    assert await seen("favourites") == [jobs[1].id, jobs[0].id]
+    assert await store.pictures.count(1, 3, "server") == 3
+    assert await store.pictures.count(2, 3, "server") == 0
 
 
 async def test_the_sums_outlive_the_jobs(store: Store) -> None:
@@ -189,7 +190,7 @@ async def test_the_sums_outlive_the_jobs(store: Store) -> None:
     assert (await store.figures.sums(None, 7)).pictures == 2
 
 
-async def test_what_admins_set_is_kept_and_taken_back(store: Store) -> None:
+async def test_admin_settings_are_kept_and_can_be_reset(store: Store) -> None:
     table = store.guilds
     await table.put_setting(1, "steps", "50")
     await table.put_role_limit(1, 7, "steps", 90)
@@ -294,7 +295,7 @@ def run(path: Path, sql: str) -> None:
         (pretend_foreign, "store_foreign"),
     ],
 )
-async def test_what_cannot_be_trusted_is_refused_with_a_sentence(
+async def test_untrusted_input_is_refused_with_a_message(
     tmp_path: Path, harm: Callable[[Path], None], key: str
 ) -> None:
     path = tmp_path / "reverie.db"
@@ -333,7 +334,7 @@ async def test_a_backup_to_nowhere_is_refused(store: Store, tmp_path: Path) -> N
         await store.backup(tmp_path / "nowhere" / "backup.db")
 
 
-async def test_a_full_disk_is_told_and_nothing_is_half_written(store: Store) -> None:
+async def test_a_full_disk_is_reported_and_leaves_no_partial_file(store: Store) -> None:
     await add(store)
     async with store.transaction() as db:
         pages = next(iter(await db.execute_fetchall("PRAGMA page_count")))[0]

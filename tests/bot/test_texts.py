@@ -91,7 +91,7 @@ def test_the_form_follows_the_count() -> None:
     assert "3" in say("note_more", "de", count=3)
 
 
-def test_what_a_person_wrote_is_never_taken_for_a_placeholder() -> None:
+def test_user_text_is_never_taken_for_a_placeholder() -> None:
     assert "{weight}" in say("note_towards", text="{weight} {0} {a.b}", weight="1", share=50)
 
 

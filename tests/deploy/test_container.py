@@ -58,7 +58,7 @@ def test_the_linter_finds_nothing_in_the_dockerfile() -> None:
         ("python:3.11.14-slim-bookworm", "python", "DL3006"),
         ("python:3.11.14-slim-bookworm", "python:latest", "DL3007"),
         ("WORKDIR /app", "WORKDIR app", "DL3000"),
-        ("RUN python -m venv /opt/venv", "RUN pip install x==1", "DL3042"),
+        ("RUN python -m venv /opt/venv", "RUN pip install x==1 && python -m venv /opt/venv", "DL3042"),
         ("USER 10001:10001", "USER root", "DL3002"),
     ],
 )
@@ -74,7 +74,13 @@ def test_every_stage_has_one_base_pinned_by_its_tag_with_a_python_that_reverie_r
     assert tag is not None and (int(tag[1]), int(tag[2])) in PYTHONS
 
 
-def test_the_image_runs_as_nobody_in_particular_and_stops_and_is_watched_as_promised() -> None:
+def test_the_packages_are_on_the_disk_once_and_no_cache_stays() -> None:
+    assert len(values("FROM")) == 1 and "type=cache" not in DOCKERFILE
+    (step,) = [text for text in values("RUN") if "install.py" in text]
+    assert "pip uninstall" in step  # What a later step removes stays in the layer below it.
+
+
+def test_the_image_has_an_unprivileged_user_a_stop_signal_and_a_health_check() -> None:
     assert values("USER") == ["10001:10001"] and "--uid 10001" in DOCKERFILE
     assert values("VOLUME") == ["/data"] and "REVERIE_DATA=/data" in DOCKERFILE
     assert values("STOPSIGNAL") == ["SIGTERM"]
@@ -86,7 +92,7 @@ def test_no_secret_is_part_of_the_image() -> None:
     assert not any("token" in text.lower() for name, text in STEPS if name in ("ENV", "ARG", "COPY", "RUN"))
 
 
-def test_what_is_copied_is_there_and_is_let_into_the_context() -> None:
+def test_copied_files_exist_and_are_in_the_build_context() -> None:
     rules = [line for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line and line[0] != "#"]
     assert rules[0] == "*"
     sources = [name for text in values("COPY") if "--from" not in text for name in text.split()[:-1]]
@@ -103,7 +109,7 @@ def test_the_only_weights_in_the_image_are_those_of_the_starter() -> None:
     assert weights and all(fnmatch.fnmatch(name, "generator/starter/*.safetensors") for name in weights)
 
 
-def test_what_the_image_leaves_out_is_imported_by_nothing_of_ours() -> None:
+def test_packages_left_out_of_the_image_are_not_imported() -> None:
     packages = re.search(r"pip uninstall --yes --quiet ([^\\]+)", DOCKERFILE)
     assert packages is not None and "pytorch-lightning" in packages[1]
     names = packages[1].split()

@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from bot.__main__ import _parser
 from bot.environment import DATA, TOKEN_FILE
+from deploy.as_service import line
 
 UNIT = Path(__file__).parents[2] / "deploy" / "reverie.service"
 HARDENED = {
@@ -32,12 +34,12 @@ def directives(section: str) -> list[tuple[str, str]]:
     """Name and value of each line of a section, in order; a name may come more than once."""
     found: list[tuple[str, str]] = []
     current = ""
-    for line in UNIT.read_text("utf-8").splitlines():
-        if head := re.fullmatch(r"\[(\w+)\]", line):
+    for row in UNIT.read_text("utf-8").splitlines():
+        if head := re.fullmatch(r"\[(\w+)\]", row):
             current = head[1]
-        elif line and not line.startswith("#"):
-            name, sign, value = line.partition("=")
-            assert sign and re.fullmatch(r"[A-Z]\w+", name), line
+        elif row and not row.startswith("#"):
+            name, sign, value = row.partition("=")
+            assert sign and re.fullmatch(r"[A-Z]\w+", name), row
             if current == section:
                 found.append((name, value))
     return found
@@ -71,6 +73,21 @@ def test_the_token_comes_as_a_credential_and_the_data_have_a_folder() -> None:
     assert environment[TOKEN_FILE] == f"/run/credentials/{UNIT.name}/{name}"
     assert environment[DATA] == f"/var/lib/{values('StateDirectory')[0]}"
     assert not any("TOKEN=" in value for value in values("Environment"))
+
+
+def test_a_command_runs_with_all_settings_of_the_service_but_those_of_a_process_that_stays() -> None:
+    unit = UNIT.read_text("utf-8") + "\n# a drop-in\n[Service]\nEnvironment=HTTPS_PROXY=http://proxy\n"
+    command = line(unit, ["doctor", "--online"])
+    given = [after for before, after in pairwise(command) if before == "--property"]
+    left_out = {"Type", "ExecStartPre", "ExecStart", "Restart", "RestartSec", "KillMode", "TimeoutStopSec"}
+    assert {each.partition("=")[0] for each in given} == {name for name, _ in directives("Service")} - left_out
+    assert "User=reverie" in given and "Environment=HTTPS_PROXY=http://proxy" in given
+    assert command[command.index("--") + 1 :] == [*values("ExecStart")[0].split(), "doctor", "--online"]
+
+
+def test_a_command_finds_the_token_among_its_own_credentials() -> None:
+    command = line(UNIT.read_text("utf-8"), ["doctor"])
+    assert f"Environment={TOKEN_FILE}=/run/credentials/{command[command.index('--unit') + 1]}/discord_token" in command
 
 
 def test_it_starts_again_after_a_crash_for_as_long_as_it_takes_and_has_time_to_stop() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.try_dockerfile import Image, StepFailed, build, instructions
+from deploy.try_dockerfile import CleanRoot, Image, StepFailed, build, instructions, most_on_disk
 
 SMALL = """\
 # A comment
@@ -74,3 +74,21 @@ def test_no_step_sees_the_environment_of_this_shell(context: Path, monkeypatch: 
 def test_a_step_that_cannot_be_followed_is_named(context: Path, step: str, says: str) -> None:
     with pytest.raises(StepFailed, match=says):
         follow(context, f"FROM base\n{step}\n")
+
+
+def test_in_a_clean_root_steps_keep_their_paths_and_enter_it_as_their_user(context: Path) -> None:
+    root = context.parent / "root"
+    (root / "usr").mkdir(parents=True)
+    image = CleanRoot(root, context)
+    for name, text in instructions("WORKDIR /app\nCOPY code ./code\nENV PATH=/opt/venv/bin:$PATH\nUSER 10001:10001\n"):
+        image.follow(name, text)
+    assert (root / "app/code/a.py").is_file()
+    command = image.line(["ls", "/data"])
+    assert command[command.index(str(root)) + 1] == "10001:10001" and command[-3:] == ["/app", "ls", "/data"]
+    assert image.environment()["PATH"].startswith("/opt/venv/bin:/usr/local/sbin:")
+
+
+def test_the_disk_is_measured_at_its_peak(tmp_path: Path) -> None:
+    with most_on_disk(tmp_path) as most:
+        (tmp_path / "file").write_bytes(b"x" * 100_000)
+    assert 100_000 <= most[-1] < 200_000

@@ -1,4 +1,4 @@
-"""The real bot as a process of its own, connected to the fake: start, kill, stop, read its log. Event loop."""
+"""The real bot as a separate process, connected to the fake: start, kill, stop, read its log. Event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STOP_S = 90.0
 
 
 class BotProcess:
-    """`python -m bot` on a data folder of its own, the same one after each restart.
+    """`python -m bot` on its own data folder, the same one after each restart.
 
     Attributes:
         lines: its standard error, over all starts.

@@ -97,10 +97,10 @@ class Gateway:
         await link.send(HELLO, {"heartbeat_interval": round(1_000 * self._heartbeat_s)})
         async for message in socket:
             if message.type is WSMsgType.TEXT:
-                await self._hear(link, json.loads(message.data))
+                await self._receive(link, json.loads(message.data))
         return socket
 
-    async def _hear(self, link: Link, payload: dict[str, Any]) -> None:
+    async def _receive(self, link: Link, payload: dict[str, Any]) -> None:
         op, data = payload["op"], payload.get("d")
         if op == HEARTBEAT:
             await self._beat(link)
@@ -132,10 +132,10 @@ class Gateway:
             "shard": [shard, shards], "application": {"id": str(self._world.application_id), "flags": 0},
             "guilds": [{"id": str(guild.id), "unavailable": True} for guild in guilds],
         }  # fmt: skip
-        await self._tell(session, "READY", ready)
+        await self._send_event(session, "READY", ready)
         for guild in guilds:
             if guild.id not in self.hidden:
-                await self._tell(session, "GUILD_CREATE", guild.payload(self._world.bot))
+                await self._send_event(session, "GUILD_CREATE", guild.payload(self._world.bot))
         self.ready.set()
 
     async def _resume(self, link: Link, data: dict[str, Any]) -> None:
@@ -148,7 +148,7 @@ class Gateway:
         for sequence, text in list(session.log):
             if sequence > (data["seq"] or 0):
                 await link.send_text(text)
-        await self._tell(session, "RESUMED", {})
+        await self._send_event(session, "RESUMED", {})
         self.ready.set()
 
     # Actions of Discord
@@ -161,11 +161,11 @@ class Gateway:
         """
         for session in reversed(self.sessions.values()):
             if session.valid and (guild_id >> 22) % session.shards == session.shard:
-                await self._tell(session, event, data)
+                await self._send_event(session, event, data)
                 return
         raise NotConnected("the bot is not connected")
 
-    async def _tell(self, session: Session, event: str, data: dict[str, Any]) -> None:
+    async def _send_event(self, session: Session, event: str, data: dict[str, Any]) -> None:
         session.sequence += 1
         text = json.dumps({"op": DISPATCH, "s": session.sequence, "t": event, "d": data})
         session.log.append((session.sequence, text))

@@ -77,7 +77,7 @@ class Interaction:
         """Seconds until the answer arrived; infinite without one."""
         return float("inf") if self.answered_at is None else self.answered_at - self.began_at
 
-    async def answered(self, timeout_s: float = 20.0) -> Interaction:
+    async def answered(self, timeout_s: float = 120.0) -> Interaction:
         """Return this, once the bot has answered it.
 
         Raises:
@@ -105,7 +105,7 @@ class Interaction:
         return bool(int(data.get("flags") or 0) & 64)
 
 
-class Desk:
+class Interactions:
     """All interactions, by token."""
 
     def __init__(self, world: World) -> None:

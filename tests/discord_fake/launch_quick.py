@@ -1,7 +1,7 @@
 """`python -m tests.discord_fake.launch_quick --config FILE`: as `launch`, but with a dream without models.
 
 For tests in which the picture does not matter: it starts within seconds, since no torch is loaded. `FAKE_STEP_S` is the
-duration of a step. The rest is the bot's own, built and run as in `python -m bot`.
+duration of a step, at whatever rate time passes. The rest is the bot's own, built and run as in `python -m bot`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bot.frontend import client
 from bot.monitoring.heartbeat import Heartbeat
 from generator import Settings
 from tests.bot.fake_dream import FakeDreamer
+from tests.discord_fake.haste import hurry
 from tests.discord_fake.pointing import point_at, resolve_by
 
 SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
@@ -39,4 +40,5 @@ if __name__ == "__main__":
     point_at(os.environ["FAKE_DISCORD"])
     if "FAKE_NAMES" in os.environ:
         resolve_by(Path(os.environ["FAKE_NAMES"]))
+    hurry(float(os.environ.get("FAKE_RATE", "1")))
     asyncio.run(serve(Path(sys.argv[sys.argv.index("--config") + 1])))

@@ -11,8 +11,8 @@ from aiohttp import web
 from tests.discord_fake import writing
 from tests.discord_fake.calls import Call, json_answer
 from tests.discord_fake.ids import new_id
-from tests.discord_fake.interactions import Desk, Interaction
-from tests.discord_fake.world import Channel, Message, Payload, World
+from tests.discord_fake.interactions import Interaction, Interactions
+from tests.discord_fake.world import Channel, Message, Payload, World, member_payload
 
 ANSWER_WITHIN_S = 3.0
 LOADING = 128
@@ -23,8 +23,10 @@ Handler = Callable[[Call, dict[str, str]], Awaitable[Answer]]
 class Rest:
     """All calls. A handler gets the call and the variables of its path; None is answered as 204."""
 
-    def __init__(self, world: World, desk: Desk, base: Callable[[], str], gateway_url: Callable[[], str]) -> None:
-        self._world, self._desk, self._base, self._gateway_url = world, desk, base, gateway_url
+    def __init__(
+        self, world: World, interactions: Interactions, base: Callable[[], str], gateway_url: Callable[[], str]
+    ) -> None:
+        self._world, self._interactions, self._base, self._gateway_url = world, interactions, base, gateway_url
         self.answer_within_s = ANSWER_WITHIN_S
         hook, messages = "/webhooks/{application}/{token}", "/channels/{channel}/messages"
         self.routes: list[tuple[str, str, Handler]] = [
@@ -41,6 +43,7 @@ class Rest:
             ("PATCH", f"{hook}/messages/{{message}}", self._edit_by_token),
             ("DELETE", f"{hook}/messages/{{message}}", self._delete_by_token),
             ("GET", "/guilds/{guild}", self._guild),
+            ("GET", "/guilds/{guild}/members/{user}", self._member),
             ("GET", "/channels/{channel}", self._channel_itself),
             ("GET", messages, self._history),
             ("POST", messages, self._send),
@@ -80,10 +83,17 @@ class Rest:
             raise writing.Refusal(writing.UNKNOWN_GUILD)
         return guild.payload(self._world.bot)
 
+    async def _member(self, call: Call, at: dict[str, str]) -> Answer:
+        guild = self._world.guilds.get(int(at["guild"]))
+        found = [item for item in guild.members if item.id == int(at["user"])] if guild is not None else []
+        if not found:
+            raise writing.Refusal(writing.UNKNOWN_MEMBER)
+        return member_payload(found[0].user())
+
     # Interactions
 
     async def _callback(self, call: Call, at: dict[str, str]) -> Answer:
-        interaction = self._desk.all.get(at["token"])
+        interaction = self._interactions.all.get(at["token"])
         if interaction is None or str(interaction.id) != at["interaction"]:
             raise writing.Refusal(writing.UNKNOWN_INTERACTION)
         now = time.monotonic()
@@ -101,13 +111,13 @@ class Rest:
     def _take_answer(self, interaction: Interaction, call: Call) -> None:
         kind, data = call.json["type"], call.json.get("data") or {}
         if kind == 4:
-            interaction.message = writing.create(interaction.channel, data, call.files, self._desk.file_bytes)
+            interaction.message = writing.create(interaction.channel, data, call.files, self._interactions.file_bytes)
         elif kind == 5:
             message = Message(interaction.channel, new_id(), flags=int(data.get("flags") or 0) | LOADING)
             interaction.channel.messages[message.id] = message
             interaction.message, interaction.loading = message, True
         elif kind == 7 and interaction.message is not None:
-            writing.edit(interaction.message, data, call.files, self._desk.file_bytes)
+            writing.edit(interaction.message, data, call.files, self._interactions.file_bytes)
 
     def _callback_answer(self, interaction: Interaction) -> Payload:
         message, kind = interaction.message, (interaction.callback or {})["type"]
@@ -131,9 +141,9 @@ class Rest:
             interaction.loading = False
             interaction.message.flags &= ~LOADING
             body = call.json | {"flags": interaction.message.flags}
-            message = writing.edit(interaction.message, body, call.files, self._desk.file_bytes)
+            message = writing.edit(interaction.message, body, call.files, self._interactions.file_bytes)
         else:
-            message = writing.create(interaction.channel, call.json, call.files, self._desk.file_bytes)
+            message = writing.create(interaction.channel, call.json, call.files, self._interactions.file_bytes)
         interaction.followups.append(message)
         return self._shown(message)
 
@@ -144,7 +154,7 @@ class Rest:
         interaction, message = self._by_token(at)
         interaction.loading = False
         message.flags &= ~LOADING
-        return self._shown(writing.edit(message, call.json, call.files, self._desk.file_bytes))
+        return self._shown(writing.edit(message, call.json, call.files, self._interactions.file_bytes))
 
     async def _delete_by_token(self, call: Call, at: dict[str, str]) -> Answer:
         interaction, message = self._by_token(at)
@@ -154,7 +164,7 @@ class Rest:
         return None
 
     def _living(self, token: str) -> Interaction:
-        interaction = self._desk.all.get(token)
+        interaction = self._interactions.all.get(token)
         if interaction is None:
             raise writing.Refusal(writing.UNKNOWN_WEBHOOK)
         if interaction.dead:

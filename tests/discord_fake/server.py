@@ -13,7 +13,7 @@ from tests.discord_fake.calls import PREFIX, Call, begin_call, json_answer, read
 from tests.discord_fake.description import description
 from tests.discord_fake.faults import Cut, Fault, Faults, sever
 from tests.discord_fake.gateway import Gateway
-from tests.discord_fake.interactions import Desk, Interaction, Kind
+from tests.discord_fake.interactions import Interaction, Interactions, Kind
 from tests.discord_fake.limits import Buckets
 from tests.discord_fake.rest import Handler, Rest, refuse, respond
 from tests.discord_fake.world import Channel, Member, Message, Payload, World
@@ -23,7 +23,7 @@ TOKEN = "ZmFrZQ.fake.token-of-the-fake-discord"  # noqa: S105 - of a fake Discor
 BODY_BYTES = 64 * 2**20
 OPEN_TO_ALL = ("/interactions/", "/webhooks/")
 """Paths that an interaction's token opens without the bot's."""
-PATIENCE_S = 30.0
+TIMEOUT_S = 120.0
 
 
 class FakeDiscord:
@@ -42,8 +42,8 @@ class FakeDiscord:
         """`rate_limits`: enforce Discord's limits, beside those that a test scripts. `host`: its host name."""
         self._host = host
         self.world, self.faults, self.calls = World(), Faults(), list[Call]()
-        self.desk = Desk(self.world)
-        self.rest = Rest(self.world, self.desk, lambda: self.url, lambda: self.gateway_url)
+        self.interactions = Interactions(self.world)
+        self.rest = Rest(self.world, self.interactions, lambda: self.url, lambda: self.gateway_url)
         self.gateway = Gateway(self.world, TOKEN, lambda: self.gateway_url, heartbeat_s)
         self.buckets = Buckets() if rate_limits else None
         self.faulty: list[str] = []
@@ -103,8 +103,8 @@ class FakeDiscord:
 
         With `age_s` the interaction says that it began so long ago. Await `answered()` of the result.
         """
-        data = self.desk.command_data(channel.guild.id, name, options, self.url)
-        return await self._begin(self.desk.begin(Kind.COMMAND, member, channel, age_s), data)
+        data = self.interactions.command_data(channel.guild.id, name, options, self.url)
+        return await self._begin(self.interactions.begin(Kind.COMMAND, member, channel, age_s), data)
 
     async def type_imagine(
         self, channel: Channel, member: Member, prompt: str = "a red apple", **options: Any  # noqa: ANN401
@@ -114,7 +114,7 @@ class FakeDiscord:
 
     async def choose_menu(self, message: Message, member: Member, name: str) -> Interaction:
         """Choose an entry from the menu of a message, and wait for the answer."""
-        command = self.desk.command(message.channel.guild.id, name)
+        command = self.interactions.command(message.channel.guild.id, name)
         shown = {str(message.id): message.payload(self.url, self.world.bot)}
         data = {
             "id": command["id"],
@@ -123,13 +123,13 @@ class FakeDiscord:
             "target_id": str(message.id),
             "resolved": {"messages": shown},
         }
-        begun = self.desk.begin(Kind.COMMAND, member, message.channel)
+        begun = self.interactions.begin(Kind.COMMAND, member, message.channel)
         return await (await self._begin(begun, data)).answered()
 
     async def complete(self, channel: Channel, member: Member, name: str, option: str, typed: str) -> Interaction:
         """Begin to type an option with autocompletion."""
-        data = self.desk.command_data(channel.guild.id, name, {option: typed}, self.url, focus=option)
-        return await self._begin(self.desk.begin(Kind.AUTOCOMPLETE, member, channel), data)
+        data = self.interactions.command_data(channel.guild.id, name, {option: typed}, self.url, focus=option)
+        return await self._begin(self.interactions.begin(Kind.AUTOCOMPLETE, member, channel), data)
 
     async def click(self, message: Message, custom_id: str, member: Member) -> Interaction:
         """Press the button below a message with a custom id that begins like that, and wait for the answer.
@@ -143,7 +143,7 @@ class FakeDiscord:
         """As `click`, without waiting."""
         found = next((item for item in message.custom_ids() if item.startswith(custom_id)), None)
         assert found is not None, f"no button {custom_id} among {message.custom_ids()}"
-        interaction = self.desk.begin(Kind.COMPONENT, member, message.channel)
+        interaction = self.interactions.begin(Kind.COMPONENT, member, message.channel)
         interaction.message = message
         return await self._begin(interaction, {"component_type": 2, "custom_id": found})
 
@@ -157,17 +157,17 @@ class FakeDiscord:
             else {"type": 18, "component": {"type": 3, "custom_id": item["custom_id"], "values": text}}
             for item, text in zip(inputs, texts.values(), strict=False)
         ]
-        sent = self.desk.begin(Kind.MODAL, form.member, form.channel)
+        sent = self.interactions.begin(Kind.MODAL, form.member, form.channel)
         sent.message = form.message
         return await (await self._begin(sent, {"custom_id": data["custom_id"], "components": rows})).answered()
 
     def expire_tokens(self) -> None:
         """Make all interactions so far older than 15 minutes."""
-        for interaction in self.desk.all.values():
+        for interaction in self.interactions.all.values():
             interaction.dead = True
 
     async def _begin(self, interaction: Interaction, data: Payload) -> Interaction:
-        payload = self.desk.payload(interaction, data, self.url)
+        payload = self.interactions.payload(interaction, data, self.url)
         await self.gateway.dispatch("INTERACTION_CREATE", payload, interaction.channel.guild.id)
         return interaction
 
@@ -183,7 +183,7 @@ class FakeDiscord:
         self.faulty += [problem for call in new if call.status > 0 for problem in description().problems(call)]
         return self.faulty
 
-    async def until(self, fulfilled: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+    async def until(self, fulfilled: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
         """Wait until a condition holds.
 
         Raises:
@@ -252,7 +252,7 @@ class FakeDiscord:
 
     async def _file(self, request: web.Request) -> web.Response:
         wanted = int(request.match_info["id"])
-        file = self.desk.uploads.get(wanted)
+        file = self.interactions.uploads.get(wanted)
         if file is None:
             files = [item for message in self.world.messages() for item in message.attachments]
             file = next((item for item in files if item.id == wanted), None)

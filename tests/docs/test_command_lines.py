@@ -45,14 +45,14 @@ def shell_lines(document: Document) -> Iterator[str]:
 
 
 def command_lines() -> list[tuple[str, str, str]]:
-    """Return file, module and arguments of every command line of ours in the documents."""
+    """Return file, module and arguments of every Reverie command line in the documents."""
     found = []
     for document in DOCUMENTS:
         for line in shell_lines(document):
             for part in line.split("&&"):
                 if match := RUNS.search(part):
                     found.append((document.path.name, match[1], match[2]))
-                elif match := re.search(r"docker compose run --rm bot (.+)", part):
+                elif match := re.search(r"(?:docker compose run --rm bot|deploy/as_service\.py) (.+)", part):
                     found.append((document.path.name, "bot", match[1]))
                 elif match := re.search(r"docker compose run .*--entrypoint python bot -m generator (.+)", part):
                     found.append((document.path.name, "generator", match[1]))
@@ -147,7 +147,7 @@ def test_every_make_target_that_is_shown_is_there() -> None:
     assert shown - targets == set()
 
 
-def test_what_make_hands_to_the_bot_is_accepted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_from_make_are_accepted_by_the_bot(capsys: pytest.CaptureFixture[str]) -> None:
     given = [
         match[1].strip('"')
         for document in DOCUMENTS

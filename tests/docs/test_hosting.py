@@ -38,9 +38,9 @@ def test_files_that_are_named_are_there(document: dict[str, Document]) -> None:
     for name in (
         "compose.yaml",
         "config.yaml",
-        "requirements.txt",
         "deploy/reverie.service",
         "deploy/try_dockerfile.py",
+        "deploy/as_service.py",
     ):
         assert name in text and (ROOT / name).is_file()
 
@@ -52,6 +52,7 @@ def test_names_are_those_of_compose_and_unit(document: dict[str, Document]) -> N
     assert f"{compose['name']}_{volume}" in text
     assert compose["secrets"]["discord_token"]["file"].removeprefix("./") in text
     unit = (ROOT / "deploy" / "reverie.service").read_text("utf-8")
+    text += document["empty-vm.md"].text
     for path in ("/opt/reverie", "/etc/reverie/config.yaml", "/etc/reverie/discord_token", "/var/lib/reverie"):
         assert path in unit and path in text
 

@@ -56,7 +56,7 @@ def stop_after_a_step(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["models"], ["models", "list"]])
-def test_what_only_tells_something_runs(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_informational_commands_run(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert words in lines("README.md", "generator") + lines("command-line.md", "generator")
     try:
         status: object = cli.main(words)

@@ -1,6 +1,6 @@
-"""Shared parts of all campaigns: Discord with its crowd, the process, its configuration, coming to rest. Event loop.
+"""Shared parts of all campaigns: Discord with its crowd, the process, its configuration, the final wait. Event loop.
 
-A campaign does something bad again and again while people go on asking for pictures; then everything comes to rest, the
+A campaign repeats a fault while people continue to request pictures; then everything comes to rest, the
 process is stopped, and the ledger is asked.
 """
 
@@ -35,15 +35,21 @@ REST_S = 300.0
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Settings of a campaign. `starter`: use the starter models instead of the quick fake engine."""
+    """Settings of a campaign.
+
+    Attributes:
+        starter: use the starter models instead of the quick fake engine.
+        rate: number of times as fast that time passes for the process.
+    """
 
     seed: int = 1
     starter: bool = False
     guilds: int = 3
+    rate: float = 1.0
 
     @property
     def life_s(self) -> float:
-        """Longest time that people act freely before a moment is awaited: pictures take time to generate."""
+        """Maximum time that people act freely before a moment is awaited: pictures take time to generate."""
         return 4.0 if self.starter else 0.5
 
     @property
@@ -56,23 +62,23 @@ class Plan:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables of the process."""
-        return {"OMP_NUM_THREADS": "1", "FAKE_STEP_S": "0.01"}
+        return {"OMP_NUM_THREADS": "1", "FAKE_STEP_S": "0.01", "FAKE_RATE": str(self.rate)}
 
 
 @dataclass
 class Scene:
-    """One campaign's world, process and chance."""
+    """World, process and random numbers of one campaign."""
 
     fake: FakeDiscord
     bot: BotProcess
     people: Crowd
     plan: Plan
-    chance: random.Random
+    rng: random.Random
     environment: dict[str, str] = field(default_factory=dict)
     """Environment variables of the process, in addition to those of the plan."""
 
     async def start(self) -> float:
-        """Start the process; returns after how many seconds it was connected."""
+        """Start the process; return the seconds until it was connected."""
         began = time.monotonic()
         await self.bot.start(**self.plan.environment | self.environment)
         return time.monotonic() - began
@@ -92,7 +98,7 @@ class Scene:
                 raise RuntimeError("the crowd broke") from end
 
     async def rest(self) -> None:
-        """Wait until no job is under way and everybody was told.
+        """Wait until no job is unfinished and every end was reported.
 
         Raises:
             AssertionError: if that does not come to pass.
@@ -104,11 +110,11 @@ class Scene:
         assert not left, f"these jobs did not come to an end within {REST_S} s: {left}"
 
     def unsettled(self) -> list[tuple[int, str]]:
-        """The jobs that have not ended or of whose end nobody was told, with their states."""
+        """Jobs that have not ended, or whose end was not reported, with their states."""
         return self.select("SELECT id, state FROM jobs WHERE state IN ('queued', 'running', 'posting') OR told = 0")
 
     def select(self, sql: str) -> list[tuple[int, str]]:
-        """Return the rows that a query finds; none while there is no database."""
+        """Rows of a query; none while there is no database."""
         path = self.bot.folder / "reverie.db"
         if not path.exists():
             return []
@@ -123,20 +129,20 @@ class Scene:
     async def account(self) -> Account:
         """Stop the process and ask the ledger."""
         status = await self.bot.stop()
-        painter = undisturbed.starter if self.plan.starter else undisturbed.quick
+        expected = undisturbed.starter if self.plan.starter else undisturbed.quick
         ledger = Ledger(self.people, self.bot.folder, self.bot.log)
-        found = await asyncio.to_thread(lambda: ledger.account(painter()))
+        found = await asyncio.to_thread(lambda: ledger.account(expected()))
         if status != 0:
             found.broken.append(f"the exit status was {status}")
         found.broken += self.fake.problems()
-        if TOKEN in self.bot.log or any(token in self.bot.log for token in self.fake.desk.all):
+        if TOKEN in self.bot.log or any(token in self.bot.log for token in self.fake.interactions.all):
             found.broken.append("a secret is in the log")
         found.broken += [f"the bot broke: {line}" for line in unexpected(self.bot.lines)]
         return found
 
 
 def unexpected(lines: list[str]) -> list[str]:
-    """The last lines of the tracebacks in a log, but for those of a network that does what networks do."""
+    """Last lines of the tracebacks in a log, without those of ordinary network errors."""
     found, within = [], False
     for line in lines:
         within = within or line.startswith("Traceback (most recent call last)")
@@ -148,13 +154,13 @@ def unexpected(lines: list[str]) -> list[str]:
 
 @asynccontextmanager
 async def scene(plan: Plan, folder: Path, *, host: str = "127.0.0.1") -> AsyncIterator[Scene]:
-    """A world with people, and a process that is not started yet; at the end nothing is left running."""
+    """A world with people, and a process that is not started yet; everything is stopped at the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    chance = random.Random(plan.seed)
+    rng = random.Random(plan.seed)
     async with FakeDiscord(host=host) as fake:
         bot = BotProcess(fake, folder, CONFIG, STARTER if plan.starter else QUICK)
         people = Crowd(fake, plan.taste, random.Random(plan.seed + 1), guilds=plan.guilds)
         try:
-            yield Scene(fake, bot, people, plan, chance)
+            yield Scene(fake, bot, people, plan, rng)
         finally:
             await bot.close()

@@ -1,4 +1,4 @@
-"""A service on a real database, and a bot connected to the fake Discord, for those who attack them in this process."""
+"""A service on a real database, and a bot connected to the fake Discord, for attacks within this process."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ async def bench(tmp_path: Path, config: Config) -> AsyncIterator[RealService]:
 
 @pytest_asyncio.fixture
 async def live(tmp_path: Path, config: Config) -> AsyncIterator[ClientOnLoopback]:
-    """The bot in this process, connected; whatever it sent must be as Discord describes it."""
+    """The bot in this process, connected. Checks all of its requests against Discord's description."""
     async with on_a_fake(ClientOnLoopback, tmp_path, config) as live:
         yield live

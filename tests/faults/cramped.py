@@ -1,4 +1,4 @@
-"""Four pictures by the starter in a process that is denied all further memory before the second step of the second.
+"""Four pictures by the starter in a process that gets no more memory from the second picture's second step on.
 
 It stays denied for the third, and is there again for the fourth. Each picture's outcome is a line of JSON: the digest
 of its pixels, or the name and the words of its error.
@@ -24,13 +24,13 @@ FREE = resource.getrlimit(resource.RLIMIT_AS)
 
 
 def deny() -> None:
-    """Let this process have no more addresses than it has."""
+    """Limit this process to its current address space."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(), FREE[1]))
 
 
 class Denied:
-    """A dream that memory is denied to before its second step."""
+    """A dream without further memory from its second step on."""
 
     def __init__(self, dream: Dream) -> None:
         self._dream = dream
@@ -45,7 +45,7 @@ class Denied:
 
 
 class Dreamer(GeneratorEngine):
-    """The generator, whose second dream is denied memory."""
+    """The generator; its second dream gets no further memory."""
 
     begun = 0
 
@@ -56,19 +56,19 @@ class Dreamer(GeneratorEngine):
 
 
 async def main() -> None:
-    """Make a picture, deny memory, make one, give memory back, make one."""
+    """Make a picture, limit memory, make one, lift the limit, make one."""
     executor = LocalExecutor(Dreamer("starter", "cpu", unsafe_from=1.1))
     for number in range(1, 5):
         if number == 4:
             resource.setrlimit(resource.RLIMIT_AS, FREE)
         try:
             work = Work(job_id=number, request=REQUEST, parent=None, snapshot=None)
-            painted = await executor.paint(work, lambda _: None)
-            assert isinstance(painted, GeneratedPicture)
-            outcome = hashlib.sha256(painted.picture.image.tobytes()).hexdigest()
+            outcome = await executor.generate(work, lambda _: None)
+            assert isinstance(outcome, GeneratedPicture)
+            reported = hashlib.sha256(outcome.picture.image.tobytes()).hexdigest()
         except GeneratorError as exc:
-            outcome = f"{type(exc).__name__}: {exc}"
-        sys.stdout.write(json.dumps(outcome) + "\n")
+            reported = f"{type(exc).__name__}: {exc}"
+        sys.stdout.write(json.dumps(reported) + "\n")
     sys.stdout.write(json.dumps(executor.deaths) + "\n")
     await executor.close()
 

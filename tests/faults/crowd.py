@@ -1,4 +1,4 @@
-"""People who ask for pictures, press buttons and change their minds at random, in several servers. Event loop.
+"""People who request pictures, press buttons and change their minds at random, in several servers. Event loop.
 
 All that they did is kept, with the answer that came or did not come, so that the ledger can hold the bot to it.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.discord_fake import FakeDiscord, Guild, Interaction, Member, Message, NotConnected
 
-PATIENCE_S = 4.0
+TIMEOUT_S = 4.0
 """Time after which a person believes that no answer will come."""
 WORDS = ("a red apple", "a blue cat", "a castle at night | fog:0.5", "a green tree", "two yellow stars")
 _BUTTON = re.compile(r"reverie:([a-z]+):(\d+):\d")
@@ -24,7 +24,7 @@ _FOOTER = re.compile(r"#(\d+)$")
 
 
 class Kind(StrEnum):
-    """Kinds of action that people take."""
+    """Kinds of people's actions."""
 
     IMAGINE = "imagine"
     AGAIN = "again"
@@ -42,8 +42,8 @@ ORDERS = (Kind.IMAGINE, Kind.AGAIN, Kind.VARY, Kind.CONTINUE)
 
 
 @dataclass(frozen=True)
-class Deed:
-    """One thing that a person did; `job_id` is the job that it was done to, where there is one."""
+class Action:
+    """One action of a person; `job_id` is the job concerned, if any."""
 
     kind: Kind
     member: Member
@@ -90,92 +90,92 @@ class Crowd:
         deeds: all that they did, in order.
     """
 
-    def __init__(self, fake: FakeDiscord, taste: Taste, chance: random.Random, *, guilds: int = 3) -> None:
-        self._fake, self._taste, self._chance = fake, taste, chance
-        self.deeds: list[Deed] = []
+    def __init__(self, fake: FakeDiscord, taste: Taste, rng: random.Random, *, guilds: int = 3) -> None:
+        self._fake, self._taste, self._rng = fake, taste, rng
+        self.actions: list[Action] = []
         self.guilds: list[Guild] = []
         for number in range(guilds):
             guild = fake.world.add_guild(f"server {number}")
             for name in ("pictures", "elsewhere"):
                 guild.add_channel(name)
             for name in ("ann", "ben", "cleo"):
-                guild.add_member(f"{name}-{number}", locale=chance.choice(["en-US", "de"]))
+                guild.add_member(f"{name}-{number}", locale=rng.choice(["en-US", "de"]))
             self.guilds.append(guild)
 
     async def live(self) -> None:
-        """Do one thing after the other, for ever; where the bot has no session, Discord offers nothing to do."""
+        """Do one thing after another, forever; without a session of the bot, Discord offers nothing to do."""
         while True:
             with suppress(NotConnected):
                 await self.act()
-            await asyncio.sleep(self._chance.uniform(*self._taste.pause_s))
+            await asyncio.sleep(self._rng.uniform(*self._taste.pause_s))
 
-    async def act(self, kind: Kind | None = None) -> Deed | None:
-        """Do one thing, of that kind where it is given; None where there is nothing to do it to."""
+    async def act(self, kind: Kind | None = None) -> Action | None:
+        """Do one random action, or one of `kind`; None if it has no possible target."""
         if kind is None:
-            kind = self._chance.choices(list(self._taste.weights), list(self._taste.weights.values()))[0]
-        guild = self._chance.choice(self.guilds)
-        member = self._chance.choice(guild.members)
+            kind = self._rng.choices(list(self._taste.weights), list(self._taste.weights.values()))[0]
+        guild = self._rng.choice(self.guilds)
+        member = self._rng.choice(guild.members)
         if kind in ORDERS and len(self.waiting()) >= self._taste.most_waiting:
             return None
-        deeds: dict[Kind, Callable[[Guild, Member], Awaitable[Deed | None]]] = {
+        actions: dict[Kind, Callable[[Guild, Member], Awaitable[Action | None]]] = {
             Kind.IMAGINE: self._imagine, Kind.DELETE: self._delete, Kind.FORGET: self._forget, Kind.LOOK: self._look,
         }  # fmt: skip
-        if kind in deeds:
-            return await deeds[kind](guild, member)
+        if kind in actions:
+            return await actions[kind](guild, member)
         return await self._press(kind)
 
     @property
     def forgotten(self) -> set[int]:
-        """The people who wanted all of theirs deleted."""
-        return {deed.member.id for deed in self.deeds if deed.kind is Kind.FORGET}
+        """The people who deleted all their data."""
+        return {action.member.id for action in self.actions if action.kind is Kind.FORGET}
 
     def waiting(self) -> list[Message]:
-        """The messages of jobs that are waiting or running, as people see it."""
+        """The messages that show waiting or running jobs."""
         return [item for item in self.messages() if _has(item, Kind.CANCEL)]
 
     def messages(self) -> list[Message]:
-        """All that everybody sees, in all channels."""
-        return [item for guild in self.guilds for channel in guild.channels for item in channel.visible()]
+        """All messages in all channels that everyone can see."""
+        return [item for guild in self.guilds for channel in guild.channels for item in channel.posts()]
 
-    async def _imagine(self, guild: Guild, member: Member) -> Deed:
-        chance, taste = self._chance, self._taste
+    async def _imagine(self, guild: Guild, member: Member) -> Action:
+        rng, taste = self._rng, self._taste
         options: dict[str, Any] = dict(taste.options) | {
-            "steps": chance.randint(*taste.steps),
-            "seed": chance.randrange(2**31),
+            "steps": rng.randint(*taste.steps),
+            "seed": rng.randrange(2**31),
         }
-        if chance.random() < 0.3:
-            options["count"] = chance.randint(2, 4)
-        if chance.random() < 0.15:
+        if rng.random() < 0.3:
+            options["count"] = rng.randint(2, 4)
+        if rng.random() < 0.15:
             options["timelapse"] = True
-        channel = chance.choice(guild.channels)
-        prompt = chance.choice(WORDS)
+        channel = rng.choice(guild.channels)
+        prompt = rng.choice(WORDS)
         typed = await self._fake.type_command(channel, member, "imagine", prompt=prompt, **options)
-        return await self._noted(Deed(Kind.IMAGINE, member, typed))
+        return await self._record(Action(Kind.IMAGINE, member, typed))
 
-    async def _press(self, kind: Kind) -> Deed | None:
-        """Press that button below some message that has one; whoever asked for the picture presses it."""
+    async def _press(self, kind: Kind) -> Action | None:
+        """Press a button of this kind below a random message that has one, as the requester of its picture."""
         found = [item for item in self.messages() if _has(item, kind)]
         if not found:
             return None
-        message = self._chance.choice(found)
+        message = self._rng.choice(found)
         member = self._owner(message)
         pressed = await self._fake.press(message, f"reverie:{kind.value}", member)
-        return await self._noted(Deed(kind, member, pressed, job_of(message)))
+        return await self._record(Action(kind, member, pressed, job_of(message)))
 
-    async def _delete(self, guild: Guild, member: Member) -> Deed | None:
+    async def _delete(self, guild: Guild, member: Member) -> Action | None:
         found = [item for item in self.messages() if _has(item, Kind.DELETE)]
         if not found:
             return None
-        message = self._chance.choice(found)
+        message = self._rng.choice(found)
         member = self._owner(message)
         asked = await self._answered(await self._fake.press(message, "reverie:delete", member))
         sure = None if asked is None else asked.message
         if sure is None or not any(item.startswith("reverie:erase") for item in sure.custom_ids()):
             return None
         pressed = await self._fake.press(sure, "reverie:erase", member)
-        return await self._noted(Deed(Kind.DELETE, member, pressed, job_of(message)))
+        return await self._record(Action(Kind.DELETE, member, pressed, job_of(message)))
 
-    async def _forget(self, guild: Guild, member: Member) -> Deed | None:
+    async def _forget(self, guild: Guild, member: Member) -> Action | None:
         member = guild.members[-1]
         asked = await self._answered(await self._fake.type_command(guild.channels[0], member, "privacy"))
         for button in ("reverie-own:forget", "reverie-own:sure"):
@@ -184,40 +184,40 @@ class Crowd:
                 return None
             pressed = await self._fake.press(message, button, member)
             if button.endswith("sure"):
-                return await self._noted(Deed(Kind.FORGET, member, pressed))
+                return await self._record(Action(Kind.FORGET, member, pressed))
             asked = await self._answered(pressed)
         return None
 
-    async def _look(self, guild: Guild, member: Member) -> Deed:
-        command = self._chance.choice(["queue", "gallery", "about"])
-        return await self._noted(
-            Deed(Kind.LOOK, member, await self._fake.type_command(guild.channels[0], member, command))
+    async def _look(self, guild: Guild, member: Member) -> Action:
+        command = self._rng.choice(["queue", "gallery", "about"])
+        return await self._record(
+            Action(Kind.LOOK, member, await self._fake.type_command(guild.channels[0], member, command))
         )
 
-    async def _noted(self, deed: Deed) -> Deed:
-        """Keep a deed, then wait for its answer as long as a person would."""
-        self.deeds.append(deed)
-        answered = await self._answered(deed.interaction)
-        if answered is not None and deed.kind in ORDERS and self._chance.random() < self._taste.token_dies:
-            deed.interaction.dead = True
-        return deed
+    async def _record(self, action: Action) -> Action:
+        """Record an action, then wait for its answer as long as a person would."""
+        self.actions.append(action)
+        answered = await self._answered(action.interaction)
+        if answered is not None and action.kind in ORDERS and self._rng.random() < self._taste.token_dies:
+            action.interaction.dead = True
+        return action
 
     async def _answered(self, interaction: Interaction) -> Interaction | None:
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 await interaction.done.wait()
         except TimeoutError:
             return None
         return interaction if interaction.callback is not None else None
 
     def _owner(self, message: Message) -> Member:
-        """Whom a message names first: who asked for the picture."""
+        """The first person named in a message: the requester of its picture."""
         members: list[Member] = message.channel.guild.members
         return next((item for item in members if f"<@{item.id}>" in message.content), members[0])
 
 
 def job_of(message: Message) -> int | None:
-    """The job that a message shows, by its buttons, else by the last line of its embed."""
+    """The job of a message, by its buttons, else by the last line of its embed."""
     for custom_id in message.custom_ids():
         if (found := _BUTTON.fullmatch(custom_id)) is not None:
             return int(found[2])

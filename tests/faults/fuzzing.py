@@ -32,7 +32,7 @@ LONGEST_SENTENCE = 700
 
 
 def _check_sentence(exc: GeneratorError) -> None:
-    """A refusal is one sentence that ends, has no control characters and can be said in both languages."""
+    """Check that a refusal is one complete sentence without control characters, in both languages."""
     for said in (str(exc), *(Sentence.of_generator(exc.message).said(locale) for locale in ("en-US", "de"))):
         if not said.endswith(".") or not 10 < len(said) <= LONGEST_SENTENCE:
             raise Broken(f"this is no sentence: {said[:LONGEST_SENTENCE]!r}")
@@ -125,7 +125,7 @@ def _check_fault(exc: Fault) -> None:
 
 @contextmanager
 def _file(data: bytes) -> Iterator[Path]:
-    """The bytes as a file that lies in memory."""
+    """The bytes as a file in memory."""
     handle = os.memfd_create("fuzzed")
     try:
         os.write(handle, data)

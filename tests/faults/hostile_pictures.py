@@ -1,4 +1,4 @@
-"""Files that somebody might attach to break the bot, by name; each is made when it is asked for."""
+"""Attachments that could break the bot, by name; each is made on request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def header(width: int, height: int, depth: int = 8, colours: int = 2) -> bytes:
 
 
 def flat_png(width: int, height: int, depth: int = 8, colours: int = 2) -> bytes:
-    """A PNG file of one colour: next to nothing as a file, all of it in memory."""
+    """A PNG file of one colour: tiny as a file, huge in memory."""
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colours]
     row = bytes(1 + (width * channels * depth + 7) // 8)
     packer = zlib.compressobj(9)
@@ -44,19 +44,19 @@ def saved(mode: str, size: tuple[int, int], file_format: str, **options: object)
 
 
 def large_webp() -> bytes:
-    """A WebP file of 16 megapixels without loss."""
+    """A lossless WebP file of 16 megapixels."""
     return saved("RGB", (7_000, 7_000), "WEBP", lossless=True, method=0, quality=0)
 
 
 def many_scans(count: int) -> bytes:
-    """A progressive JPEG file with its last scan again and again."""
+    """A progressive JPEG file that repeats its last scan many times."""
     data = saved("RGB", (2_000, 2_000), "JPEG", progressive=True)
     scan = data[data.rindex(b"\xff\xda") : -2]
     return data[:-2] + scan * count + data[-2:]
 
 
 def behind_start(file_format: str, start: int, junk: bytes) -> bytes:
-    """A file with something between its header and the rest."""
+    """A file with extra data after its header."""
     data = saved("P" if file_format == "GIF" else "RGB", (10, 10), file_format)
     return data[:start] + junk + data[start:]
 
@@ -68,7 +68,7 @@ def gif_start() -> int:
 
 
 def rotated(turn: int) -> bytes:
-    """A JPEG file whose camera says how it was held, or lies about it."""
+    """A JPEG file with an orientation in its EXIF, true or false."""
     exif = Image.Exif()
     exif[0x0112] = turn
     return saved("RGB", (40, 20), "JPEG", exif=exif)

@@ -1,4 +1,4 @@
-"""Recipes that somebody might send to break the bot, by name; each is made when it is asked for."""
+"""Recipes that could break the bot, by name; each is made on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.faults.hostile_pictures import MEGA, chunk, header
 HUGE = 19 * MEGA
 
 
-def recipe(**request: Any) -> bytes:  # noqa: ANN401 - whatever a person can write
+def recipe(**request: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """A recipe's file with some of its request changed."""
     content = json.loads(recipe_to_json(Recipe(request=GenerationRequest(prompt="a"))))
     content["request"] |= request
@@ -24,7 +24,7 @@ def recipe(**request: Any) -> bytes:  # noqa: ANN401 - whatever a person can wri
 
 
 def nested(depth: int, **request: Any) -> bytes:  # noqa: ANN401
-    """A line of parents."""
+    """A chain of parents."""
     one = json.loads(recipe(**request))["request"]
     whole = dict(one)
     for _ in range(depth):
@@ -79,7 +79,7 @@ def keys(count: int) -> dict[str, int]:
 
 
 def with_image(encoded: str) -> bytes:
-    """A recipe whose start is the picture with that base64."""
+    """A recipe with this base64 as its start picture."""
     content = json.loads(recipe(init_image="x", settings={"start": "init"}))
     content["images"] = {"x": encoded}
     return json.dumps(content).encode()

@@ -1,4 +1,4 @@
-"""The campaign of kills: the process is ended without warning at random moments of what it does, and started again.
+"""The campaign of kills: the process is killed at random moments of its work, and started again.
 
 Event loop.
 """
@@ -27,11 +27,11 @@ LOOK_S = 0.002
 
 
 class Moment(StrEnum):
-    """The process's activity when it is killed."""
+    """Activity of the process when it is killed."""
 
     ACCEPTING = "accepting an order"
     QUEUEING = "answering with the place in the queue"
-    PAINTING = "painting"
+    GENERATING = "painting"
     SNAPSHOTTING = "writing a snapshot"
     SAVING = "saving a picture"
     POSTING = "uploading a picture"
@@ -45,7 +45,7 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Kill:
-    """One kill and what it left on the disk and in Discord.
+    """One kill, and the state of disk and Discord after it.
 
     Attributes:
         states: jobs under way by state.
@@ -73,25 +73,25 @@ class Campaign:
     seconds: float = 0.0
 
     def by_moment(self) -> dict[Moment, list[Kill]]:
-        """The kills by what was going on."""
+        """Number of kills by moment."""
         return {moment: [kill for kill in self.kills if kill.moment is moment] for moment in Moment}
 
 
-def moments(count: int, chance: random.Random) -> list[Moment]:
+def moments(count: int, rng: random.Random) -> list[Moment]:
     """Draw this number of moments, all kinds equally often, in random order; the first is not part of a start."""
     all_of_them = list(Moment)
     drawn = [all_of_them[number % len(all_of_them)] for number in range(count)]
-    chance.shuffle(drawn)
+    rng.shuffle(drawn)
     first = next(place for place, moment in enumerate(drawn) if moment not in (Moment.STARTING, Moment.MIGRATING))
     drawn[0], drawn[first] = drawn[first], drawn[0]
     return drawn
 
 
 async def run(plan: Plan, count: int, folder: Path, tell: Callable[[str], None] = lambda text: None) -> Campaign:
-    """Kill the process so often, let everything come to rest, and ask the ledger."""
+    """Kill the process `count` times, wait until everything has ended, and ask the ledger."""
     done, began = Campaign(), time.monotonic()
     async with scene(plan, folder) as here:
-        for number, moment in enumerate(moments(count, here.chance), start=1):
+        for number, moment in enumerate(moments(count, here.rng), start=1):
             if moment in (Moment.STARTING, Moment.MIGRATING):
                 await _kill_start(here, moment, done)
             else:
@@ -110,7 +110,7 @@ async def run(plan: Plan, count: int, folder: Path, tell: Callable[[str], None] 
 
 
 async def _kill_start(here: Scene, moment: Moment, done: Campaign) -> None:
-    """Kill the process while it starts; for MIGRATING on a database as the first version left it."""
+    """Kill the process while it starts; for MIGRATING with a database of the first version."""
     database = here.bot.folder / "reverie.db"
     if moment is Moment.MIGRATING and database.exists():
         set_back(database)
@@ -120,23 +120,23 @@ async def _kill_start(here: Scene, moment: Moment, done: Campaign) -> None:
         # Its first sign of life in the database; the migration follows at once.
         log = database.with_name("reverie.db-wal")
         await _until(here, log.exists)
-        await asyncio.sleep(here.chance.uniform(0.0, 0.03))
+        await asyncio.sleep(here.rng.uniform(0.0, 0.03))
     else:
-        await asyncio.sleep(here.chance.uniform(0.3, 1.1) * usual_s)
+        await asyncio.sleep(here.rng.uniform(0.3, 1.1) * usual_s)
     assert here.bot.alive, f"the bot ended by itself:\n{''.join(here.bot.lines[-40:])}"
     await here.bot.kill()
 
 
 async def _reach(here: Scene, moment: Moment) -> None:
-    """Wait until the process is about to do that, and a random little while longer."""
-    await asyncio.sleep(here.chance.uniform(0.0, here.plan.life_s))
-    lines, calls, deeds = len(here.bot.lines), len(here.fake.calls), len(here.people.deeds)
+    """Wait until the process reaches this moment, plus a short random time."""
+    await asyncio.sleep(here.rng.uniform(0.0, here.plan.life_s))
+    lines, calls, actions = len(here.bot.lines), len(here.fake.calls), len(here.people.actions)
 
     def logged(text: str) -> bool:
         return any(text in line for line in here.bot.lines[lines:])
 
     def done(kinds: tuple[Kind, ...]) -> bool:
-        return any(deed.kind in kinds for deed in here.people.deeds[deeds:])
+        return any(action.kind in kinds for action in here.people.actions[actions:])
 
     def uploading() -> bool:
         return any(call.content_type == "multipart/form-data" for call in here.fake.calls[calls:])
@@ -152,7 +152,7 @@ async def _reach(here: Scene, moment: Moment) -> None:
     signs: dict[Moment, tuple[Callable[[], bool], float]] = {
         Moment.ACCEPTING: (lambda: done(ORDERS), 0.06),
         Moment.QUEUEING: (lambda: logged("job queued"), 0.03),
-        Moment.PAINTING: (lambda: logged("job running"), 1.0),
+        Moment.GENERATING: (lambda: logged("job running"), 1.0),
         Moment.SNAPSHOTTING: (fresh("snapshots"), 0.01),
         Moment.SAVING: (fresh("latents"), 0.02),
         Moment.POSTING: (lambda: logged("job posting") and uploading(), 0.03),
@@ -166,34 +166,34 @@ async def _reach(here: Scene, moment: Moment) -> None:
     provoking = asyncio.create_task(_provoke(here, provoked.get(moment, (Kind.IMAGINE,))))
     try:
         await _until(here, sign)
-        await asyncio.sleep(here.chance.uniform(0.0, jitter_s))
+        await asyncio.sleep(here.rng.uniform(0.0, jitter_s))
     finally:
         provoking.cancel()
         await asyncio.gather(provoking, return_exceptions=True)
 
 
 async def _provoke(here: Scene, kinds: tuple[Kind, ...]) -> None:
-    """Have somebody do what the moment needs, as soon as it can be done; orders again and again."""
-    while await here.people.act(here.chance.choice(kinds)) is None or Kind.IMAGINE in kinds:
+    """Let a person trigger the moment as soon as possible, with repeated orders if needed."""
+    while await here.people.act(here.rng.choice(kinds)) is None or Kind.IMAGINE in kinds:
         await asyncio.sleep(0.05)
 
 
 async def _until(here: Scene, sign: Callable[[], bool]) -> None:
-    """Wait for a sign, or for REACH_S: then it is killed at some other moment, which is as good."""
+    """Wait for a sign, at most REACH_S: the kill then happens at another moment, which is just as good."""
     end = time.monotonic() + REACH_S
     while here.bot.alive and not sign() and time.monotonic() < end:
         await asyncio.sleep(LOOK_S)
 
 
 def _names(folder: Path) -> set[tuple[str, int]]:
-    """Every file below a folder, half-written ones too, with the time of its last change."""
+    """All files below a folder, partial ones included, with the times of their last change."""
     found = set()
     for below, _, names in os.walk(folder):
         for name in names:
             try:
                 found.add((name, os.stat(os.path.join(below, name)).st_mtime_ns))
             except FileNotFoundError:
-                continue  # It was renamed meanwhile.
+                continue  # Renamed meanwhile.
     return found
 
 
@@ -202,19 +202,19 @@ def _seen(here: Scene, moment: Moment) -> Kill:
     states = dict(here.select("SELECT id, state FROM jobs WHERE state IN ('queued', 'running', 'posting')"))
     painted = {job_id for job_id, state in states.items() if state == "running"}
     kept = {int(path.name.partition("-")[0]) for path in (here.bot.folder / "snapshots").glob("*/*-?.safetensors")}
-    orders = [deed for deed in here.people.deeds if deed.kind in ORDERS]
+    orders = [action for action in here.people.actions if action.kind in ORDERS]
     return Kill(
         moment=moment,
         states=dict(Counter(states.values())),
         snapshots=len(painted & kept),
         unnoted=len(posted_jobs(here.people) & states.keys()),
         half_written=len(list(here.bot.folder.rglob(".*.part"))),
-        unanswered=sum(deed.interaction.callback is None for deed in orders[-2:]),
+        unanswered=sum(action.interaction.callback is None for action in orders[-2:]),
     )
 
 
 def set_back(database: Path) -> None:
-    """Make of a database what the first version of the bot would have left, with all rows that it could hold."""
+    """Turn a database into one of the bot's first version, with all rows that it could hold."""
     old = database.with_name("old.db")
     db = sqlite3.connect(old)
     for statement in statements(migrations()[0]):

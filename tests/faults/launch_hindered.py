@@ -1,4 +1,4 @@
-"""As `tests.discord_fake.launch_quick`, in a process that obeys file modes even as root, and whose log can be cut off.
+"""`tests.discord_fake.launch_quick` in a process that obeys file modes even as root and can lose its log.
 
 SIGUSR1: standard error goes to a disk that is full, from now on; SIGUSR2: back to where it went before.
 """
@@ -15,7 +15,7 @@ _VERSION = 0x20080522
 
 
 def renounce() -> None:
-    """Give up all capabilities: a root without them is stopped by file modes as everybody else is."""
+    """Drop all capabilities: file modes then apply to root as to any user."""
     header, none = (ctypes.c_uint32 * 2)(_VERSION, 0), (ctypes.c_uint32 * 6)()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.capset(header, none) != 0:
@@ -23,7 +23,7 @@ def renounce() -> None:
 
 
 def watch_signals() -> None:
-    """Have the two signals turn standard error."""
+    """Let two signals switch standard error off and on."""
     kept, full = os.dup(2), os.open("/dev/full", os.O_WRONLY)
     signal.signal(signal.SIGUSR1, lambda *_: os.dup2(full, 2))
     signal.signal(signal.SIGUSR2, lambda *_: os.dup2(kept, 2))

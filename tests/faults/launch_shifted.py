@@ -1,4 +1,4 @@
-"""As `tests.discord_fake.launch_quick`, on a machine whose clock is wrong: by the seconds in `SHIFT_FILE`.
+"""`tests.discord_fake.launch_quick` on a machine with a clock that is wrong by the seconds in `SHIFT_FILE`.
 
 Only `time.time` is replaced, which is all that the bot asks for the date; the clock that measures durations goes on.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def shift(file: Path) -> None:
-    """Have `time.time` be wrong from now on, by as much as the file says at that moment."""
+    """Shift `time.time` by the seconds that the file holds at each call."""
     right = time.time
 
     def wrong() -> float:

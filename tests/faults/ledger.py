@@ -1,4 +1,4 @@
-"""Holds the bot to what it promised: compares what people were shown, what the channels hold and what is stored.
+"""The ledger: checks the bot's promises by comparing answers, channels and stored data.
 
 Blocking; to be asked when the process has ended.
 """
@@ -20,7 +20,7 @@ from bot.store.rows import SELECT_JOB, SELECT_PICTURE, job_of, picture_of
 from generator import read_recipe, request_from_json
 from tests.discord_fake import Message
 from tests.faults import crowd
-from tests.faults.crowd import ORDERS, Crowd, Deed
+from tests.faults.crowd import ORDERS, Action, Crowd
 from tests.faults.undisturbed import Undisturbed
 
 LOADING = 128
@@ -69,13 +69,13 @@ class Ledger:
         for message in people.messages():
             if (job_id := crowd.job_of(message)) is not None:
                 self._shown[job_id].append(message)
-        self._orders: dict[int, Deed] = {}
+        self._orders: dict[int, Action] = {}
         self._interrupted = {int(found) for found in _WENT_ON.findall(log)}
 
     def account(self, undisturbed: Undisturbed) -> Account:
-        """Everything, compared."""
+        """Compare everything."""
         found = Account(interrupted=len(self._interrupted))
-        orders = [deed for deed in self._people.deeds if deed.kind in ORDERS]
+        orders = [action for action in self._people.actions if action.kind in ORDERS]
         acknowledged = self._acknowledged(orders, found)
         for job_id in sorted(acknowledged | self.jobs.keys()):
             ends = found.outcomes if job_id in acknowledged else found.unacknowledged
@@ -84,23 +84,23 @@ class Ledger:
             if job is not None and job.state is JobState.FAILED and job.reason is not None:
                 found.reasons[job.reason.said("en")] += 1
         found.broken += self._broken(acknowledged)
-        # A cancelled job's files go at once; its rows only count what was painted.
+        # A cancelled job's files go at once; its rows only count generated pictures.
         for job in (item for item in self.jobs.values() if item.state is not JobState.CANCELLED):
             found.broken += self._compared(job, undisturbed, found)
         return found
 
-    def _acknowledged(self, orders: Iterable[Deed], found: Account) -> set[int]:
-        """The jobs of orders whose answer reached Discord."""
+    def _acknowledged(self, orders: Iterable[Action], found: Account) -> set[int]:
+        """Jobs of requests whose answer reached Discord."""
         jobs: set[int] = set()
-        for deed in orders:
+        for action in orders:
             found.asked += 1
-            message = deed.interaction.message
-            job_id = None if message is None or deed.interaction.callback is None else crowd.job_of(message)
-            pressed = message is not None and deed.job_id == job_id
-            if job_id is not None and not pressed and not deed.interaction.ephemeral:
+            message = action.interaction.message
+            job_id = None if message is None or action.interaction.callback is None else crowd.job_of(message)
+            pressed = message is not None and action.job_id == job_id
+            if job_id is not None and not pressed and not action.interaction.ephemeral:
                 jobs.add(job_id)
-                self._orders[job_id] = deed
-            elif deed.interaction.ephemeral or deed.interaction.followups:
+                self._orders[job_id] = action
+            elif action.interaction.ephemeral or action.interaction.followups:
                 found.refused += 1
             else:
                 found.unanswered += 1
@@ -109,10 +109,10 @@ class Ledger:
         return jobs
 
     def _broken(self, acknowledged: set[int]) -> Iterator[str]:
-        """The promises about jobs and messages that were not kept."""
-        deleted = {deed.job_id for deed in self._people.deeds if deed.kind is crowd.Kind.DELETE}
+        """Broken promises about jobs and messages."""
+        deleted = {action.job_id for action in self._people.actions if action.kind is crowd.Kind.DELETE}
         forgotten = self._people.forgotten
-        owners = {job_id: deed.member.id for job_id, deed in self._orders.items()}
+        owners = {job_id: action.member.id for job_id, action in self._orders.items()}
         for job in self.jobs.values():
             yield from self._job(job, job.id in acknowledged, job.id in deleted)
         for job_id in acknowledged - self.jobs.keys() - deleted:
@@ -126,7 +126,7 @@ class Ledger:
     def _job(self, job: Job, acknowledged: bool, unwanted: bool) -> Iterator[str]:
         """Yield the faults of a job in the database and of its messages.
 
-        `unwanted`: somebody began to delete it, which takes the message first; it need not have come further.
+        `unwanted`: its deletion began, which removes the message first; the rest need not have happened.
         """
         shown, name = self._shown[job.id], f"job {job.id} ({job.state.value}, {job.count} pictures)"
         if not job.state.ended:
@@ -185,7 +185,7 @@ def stored(folder: Path) -> tuple[dict[int, Job], dict[int, list[StoredPicture]]
 
 
 def posted_jobs(people: Crowd) -> set[int]:
-    """The jobs whose finished picture lies in a channel."""
+    """Jobs with a finished picture in a channel."""
     names = [file.filename for message in people.messages() for file in message.attachments]
     return {int(found[1]) for name in names if (found := _PICTURE.fullmatch(name)) is not None}
 

@@ -1,4 +1,4 @@
-"""A bot that is a process of its own, one server, Ann, and what a test must know to say that nothing was lost."""
+"""A bot in a separate process, one server, Ann, and the facts that show whether anything was lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log: {level: debug}
 
 
 class Machine:
-    """The process, and its data as the test sees them.
+    """The process, and its data for the test.
 
     Attributes:
         data: the data folder, from where the test can see it.
@@ -34,9 +34,10 @@ class Machine:
         *,
         config: str = CONFIG,
         disk: SmallDisk | None = None,
+        rate: float = 1.0,
     ) -> None:
-        """`disk` is what is mounted at the data folder, where something is."""
-        self.fake, self.disk, self._module = fake, disk, module
+        """`disk` is the disk mounted at the data folder, if any; the bot waits `rate` times less."""
+        self.fake, self.disk, self._module, self._rate = fake, disk, module, rate
         guild = fake.world.add_guild()
         self.channel: Channel = guild.add_channel()
         self.ann: Member = guild.add_member("ann")
@@ -45,10 +46,11 @@ class Machine:
 
     async def start(self, **environment: str) -> None:
         """Start the bot and wait until it is connected."""
+        environment |= {"FAKE_RATE": str(self._rate)}
         await self.bot.start(**environment | ({} if self.disk is None else self.disk.runs(self._module)))
 
     async def imagine(self, prompt: str = "a red apple", **options: object) -> Interaction:
-        """Ann types /imagine; returns it once it is answered and the answer says something."""
+        """Type /imagine as Ann; return the interaction once its answer has text."""
         answer = await self.fake.type_imagine(self.channel, self.ann, prompt, **options)
         await self.fake.until(lambda: shown(answer), 60)
         return answer
@@ -58,7 +60,7 @@ class Machine:
         return next(iter(self.rows("SELECT * FROM jobs WHERE id = ?", job_id)), None)
 
     def rows(self, sql: str, *values: object) -> list[Mapping[str, object]]:
-        """Return the rows that a query finds."""
+        """Rows of a query."""
         if self.disk is not None:
             return self.disk.rows("reverie.db", sql, *values)
         return ask(self.data / "reverie.db", sql, values)
@@ -69,7 +71,7 @@ class Machine:
         return "" if row is None else str(row["state"])
 
     async def done(self, job_id: int, *, number: int = 1, timeout_s: float = 90) -> Message:
-        """The message with a job's picture: there is one such, it holds what was saved, and the row says so.
+        """The only message with a job's picture; checks it against the saved file and the row.
 
         `number` 0 is the grid of several pictures.
         """
@@ -77,14 +79,14 @@ class Machine:
         row = self.row(job_id)
         assert row is not None and row["state"] == "done", (row, self.bot.log[-4_000:])
         name = f"reverie-{job_id}-{number}.png" if number else f"reverie-{job_id}.png"
-        found = [item for item in self.channel.visible() if name in [file.filename for file in item.attachments]]
+        found = [item for item in self.channel.posts() if name in [file.filename for file in item.attachments]]
         assert len(found) == 1, f"{len(found)} messages show the picture of job {job_id}"
         (file,) = found[0].attachments
         assert file.data == DataFolder(self.data).read(Kind.PICTURE, job_id, number)
         return found[0]
 
     def leftovers(self) -> list[str]:
-        """Files that no job needs any more: half written ones, and snapshots of pictures that are finished."""
+        """Files that no job needs: partial ones, and snapshots of finished pictures."""
         return sorted(
             path.name for pattern in (".*.part", "*-?.safetensors") for path in self.data.rglob(pattern)
             if path.name[0] == "." or path.parent.parent.name == "snapshots"
@@ -92,7 +94,7 @@ class Machine:
 
 
 def shown(answer: Interaction) -> str:
-    """Return the text that a person sees of an answer by now; empty while it is still thinking."""
+    """Text of an answer as a person sees it now; empty while the bot is thinking."""
     message = answer.message
     words = [item.content for item in answer.followups] + ([message.content] if message is not None else [])
     return next((text for text in words if text), answer.text.strip())

@@ -1,4 +1,4 @@
-"""The campaign against the network: refusals, limits, cuts, a resolver that fails, a gateway that goes. Event loop."""
+"""The campaign of network faults: refusals, limits, cuts, a failing resolver, a lost gateway. Event loop."""
 
 from __future__ import annotations
 
@@ -63,17 +63,17 @@ class Campaign:
     seconds: float = 0.0
 
 
-def ordeals(each: int, chance: random.Random) -> list[Ordeal]:
+def ordeals(each: int, rng: random.Random) -> list[Ordeal]:
     """Draw each kind of fault `each` times, in random order."""
     drawn = [ordeal for ordeal in Ordeal for _ in range(each)]
-    chance.shuffle(drawn)
+    rng.shuffle(drawn)
     return drawn
 
 
 async def run(
     plan: Plan, drawn: Sequence[Ordeal], folder: Path, tell: Callable[[str], None] = lambda text: None
 ) -> Campaign:
-    """Let all of that happen while people ask for pictures, then let everything come to rest and ask the ledger."""
+    """Cause all these faults while people request pictures, wait until everything has ended, and ask the ledger."""
     done, began = Campaign(), time.monotonic()
     async with scene(plan, folder, host=HOST) as here:
         names = folder / "names.txt"
@@ -82,7 +82,7 @@ async def run(
         await here.start()
         async with here.busy(at_once=3):
             for number, ordeal in enumerate(drawn, start=1):
-                await asyncio.sleep(here.chance.uniform(0.0, 0.3))
+                await asyncio.sleep(here.rng.uniform(0.0, 0.3))
                 done.calls[ordeal] += await _inflict(here, ordeal, names, done)
                 done.happened[ordeal] += 1
                 tell(f"{number}/{len(drawn)} {ordeal.value}")
@@ -96,7 +96,7 @@ async def run(
 
 
 async def _inflict(here: Scene, ordeal: Ordeal, names: Path, done: Campaign) -> int:
-    """Let one thing go wrong until it is over; returns how many calls of the bot it happened to."""
+    """Cause one fault until it is over; return the number of the bot's calls that it affected."""
     if ordeal is not Ordeal.DNS and ordeal not in GATEWAY:
         return await _happen(here, ordeal)
     began = time.monotonic()
@@ -105,7 +105,7 @@ async def _inflict(here: Scene, ordeal: Ordeal, names: Path, done: Campaign) -> 
         names.write_text("", "utf-8")
         gateway.forget()
         here.fake.cut_all()
-        await asyncio.sleep(here.chance.uniform(0.5, 3.0))
+        await asyncio.sleep(here.rng.uniform(0.5, 3.0))
         names.write_text(HOST, "utf-8")
     elif ordeal is Ordeal.DROPPED:
         gateway.drop()
@@ -122,8 +122,8 @@ async def _inflict(here: Scene, ordeal: Ordeal, names: Path, done: Campaign) -> 
 
 
 async def _happen(here: Scene, ordeal: Ordeal) -> int:
-    """Let something happen to the next call of some kind, or of any kind where none comes."""
-    for (method, path), patience_s in ((here.chance.choice(WHERE), HIT_S), (("*", "*"), ANY_S)):
+    """Cause a fault in the next call of a random kind, or in any call if none of that kind comes."""
+    for (method, path), patience_s in ((here.rng.choice(WHERE), HIT_S), (("*", "*"), ANY_S)):
         fault = _fault(here, ordeal, method, path)
         began = time.monotonic()
         while time.monotonic() < began + (HIT_S if fault.hits else patience_s) and fault.hits < (fault.times or 1):
@@ -136,14 +136,14 @@ async def _happen(here: Scene, ordeal: Ordeal) -> int:
 
 
 def _fault(here: Scene, ordeal: Ordeal, method: str, path: str) -> Fault:
-    faults, chance = here.fake.faults, here.chance
-    times = chance.randint(1, 3)
+    faults, rng = here.fake.faults, here.rng
+    times = rng.randint(1, 3)
     if ordeal in STATUSES:
         return faults.refuse(method, path, STATUSES[ordeal], times=times)
     if ordeal is Ordeal.SLOW:
-        return faults.slow(method, path, chance.uniform(0.5, 5.0), times=times)
+        return faults.slow(method, path, rng.uniform(0.5, 5.0), times=times)
     if ordeal is Ordeal.LIMITED:
-        return faults.limit(method, path, round(chance.uniform(0.2, 2.0), 2), times=times)
+        return faults.limit(method, path, round(rng.uniform(0.2, 2.0), 2), times=times)
     if ordeal is Ordeal.LIMITED_BLINDLY:
         return faults.limit(method, path, None, by_proxy=True, times=times)
     return faults.cut(method, path, CUTS[ordeal], uploads=ordeal is Ordeal.CUT_DURING)

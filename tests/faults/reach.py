@@ -1,4 +1,4 @@
-"""People who press what they were never shown: custom ids made up, of other servers, of other people's jobs."""
+"""Forged presses: custom ids that were invented, or belong to other servers or other people's jobs."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ async def forge(
     values: list[str] | None = None,
     wait_s: float = 30.0,
 ) -> Interaction:
-    """Press a button, or choose in a menu, that claims to be below a message of the bot's."""
+    """Press a button or choose in a menu that claims to be below one of the bot's messages."""
     fake = live.fake
-    sent = fake.desk.begin(Kind.COMPONENT, member, channel)
+    sent = fake.interactions.begin(Kind.COMPONENT, member, channel)
     item: dict[str, Any] = {"type": BUTTON, "style": 2, "label": "x", "custom_id": custom_id}
     if values is not None:
         options = [{"label": "x", "value": value} for value in values] or [{"label": "x", "value": "x"}]
         item = {"type": SELECT, "custom_id": custom_id, "options": options}
     data: dict[str, Any] = {"component_type": item["type"], "custom_id": custom_id}
-    payload = fake.desk.payload(sent, data | ({} if values is None else {"values": values}), fake.url)
+    payload = fake.interactions.payload(sent, data | ({} if values is None else {"values": values}), fake.url)
     below = Message(channel, 1) if not channel.messages else next(iter(channel.messages.values()))
     sent.message = below
     payload["message"] = below.payload(fake.url, fake.world.bot)

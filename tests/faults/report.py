@@ -20,7 +20,7 @@ ENDS = ("done", "cancelled", "failed", "deleted")
 
 
 def kill_rows(campaign: kills.Campaign) -> Rows:
-    """One row a moment: sums of the work that the kills found under way."""
+    """One row for each moment, with the sums of unfinished work at the kills."""
     rows = []
     for moment, found in campaign.by_moment().items():
         states = [sum(kill.states.get(state, 0) for kill in found) for state in ("queued", "running", "posting")]
@@ -31,7 +31,7 @@ def kill_rows(campaign: kills.Campaign) -> Rows:
 
 
 def ordeal_rows(campaign: network.Campaign) -> Rows:
-    """One row for each thing that went wrong."""
+    """One row for each kind of fault."""
     rows = []
     for ordeal in network.Ordeal:
         away_s = campaign.away_s.get(ordeal)
@@ -47,7 +47,7 @@ def outcome_rows(account: Account) -> Rows:
 
 
 def in_words(account: Account) -> list[str]:
-    """The rest of an account."""
+    """Remaining figures of an account, in words."""
     lines = [
         f"{account.asked} orders: {account.acknowledged} acknowledged, {account.refused} refused with a sentence, "
         f"{account.unanswered} without an answer ({account.thinking} of them with a sign of thinking).",
@@ -58,7 +58,7 @@ def in_words(account: Account) -> list[str]:
     return lines + ([f"BROKEN: {text}" for text in account.broken] or ["Every promise was kept."])
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a campaign holds
+def plain(value: Any) -> Any:  # noqa: ANN401 - any value of a campaign
     """A campaign for JSON; `asdict` cannot copy a Counter."""
     if is_dataclass(value):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}

@@ -47,7 +47,7 @@ YAML = """model:
 
 
 def recipes() -> Iterator[bytes]:
-    """Good ones in each kind of file, with pictures and parents, and the hostile ones."""
+    """Valid recipes in each kind of file, with pictures and parents, and hostile ones."""
     picture = encode(Image.new("RGB", (2, 2), "red"), "png")
     first = GenerationRequest(prompt="a castle:1 | fog:-0.5 ^ a boat", stopped_at=3)
     settings = Settings().merged({"start": "parent", "steps": 7, "size": "64x96", "learning_rate": 0.05})
@@ -67,7 +67,7 @@ def recipes() -> Iterator[bytes]:
 
 
 def prompts() -> Iterator[bytes]:
-    """Some of everything that the grammar knows."""
+    """Examples of every rule of the grammar."""
     texts = (
         "a castle:1 | fog:-0.5 ^ the next scene", "a castle:2:0.4", "Star Wars: a new hope", "a clock, 10:30:2",
         r"a ratio of 4\:3", r"a cat \^_\^", "```py\na boat\n```", "`a`", "a:nan", "a:1e308", "a:-1:-0.5 | b", "|", "^",
@@ -78,7 +78,7 @@ def prompts() -> Iterator[bytes]:
 
 
 def snapshots() -> Iterator[bytes]:
-    """A good one, and what is none."""
+    """A valid one and invalid ones."""
     tensors = {"average": torch.zeros(1, 2, 2, 2), "random": torch.zeros(8, dtype=torch.uint8)}
     whole = pack(Snapshot(recipe_to_json(Recipe(request=GenerationRequest(prompt="a"))), {"step": 3}, tensors))
     yield whole
@@ -91,7 +91,7 @@ def snapshots() -> Iterator[bytes]:
 
 
 def pickles() -> Iterator[bytes]:
-    """Plain values in every protocol, what torch writes, and attacks."""
+    """Plain values in every protocol, torch's files, and attacks."""
     tree = {"state_dict": OrderedDict(a=(1, -2.5, None, True)), "b": [{1: b"x"}, ("é", 2**70)], "c": {1, 2}}
     yield from (pickle.dumps(tree, protocol) for protocol in range(6))
     yield from (pickle.dumps([Attack(), np.ones(2)], protocol) for protocol in (0, 2, 4))
@@ -122,7 +122,7 @@ def checkpoints() -> Iterator[bytes]:
 
 
 def yamls() -> Iterator[bytes]:
-    """A good one, a transformer's, and what is none."""
+    """A valid one, a transformer's, and invalid ones."""
     yield YAML.encode()
     inner = YAML.replace("\n", "\n      ").strip()
     yield f"model:\n  params:\n    first_stage_config:\n      {inner.removeprefix('model:')}".encode()
@@ -131,7 +131,7 @@ def yamls() -> Iterator[bytes]:
 
 
 def pictures() -> Iterator[bytes]:
-    """Small ones of each kind and mode, and the hostile ones."""
+    """Small pictures of each kind and mode, and hostile ones."""
     for mode in ("RGB", "RGBA", "L", "LA", "P", "1", "I;16"):
         yield hostile_pictures.saved(mode, (5, 3), "PNG")
     for mode, kind in (
@@ -149,5 +149,5 @@ def pictures() -> Iterator[bytes]:
 
 
 def _made(files: Mapping[str, Callable[[], bytes]], but: tuple[str, ...] = ()) -> Iterator[bytes]:
-    """The hostile files, but those of many pixels, which take long to make."""
+    """The hostile files without the large ones, which take long to make."""
     yield from (make() for name, make in files.items() if not any(word in name for word in but))

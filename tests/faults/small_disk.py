@@ -28,7 +28,7 @@ _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
 
 
 class SmallDisk:
-    """A file system of `size_bytes` at `folder`; `with` mounts it and takes it away.
+    """A file system of `size_bytes` at `folder`, mounted inside `with`.
 
     Attributes:
         inside: where the test sees its files.
@@ -61,7 +61,7 @@ class SmallDisk:
             self._holder.wait(30)
 
     def runs(self, module: str) -> dict[str, str]:
-        """The environment in which a process that runs this module joins, then runs that one."""
+        """Environment for a process that runs this module: it joins the namespace, then runs that module."""
         assert self._holder is not None
         return {"SMALL_DISK_HOLDER": str(self._holder.pid), "SMALL_DISK_RUNS": module}
 
@@ -76,7 +76,7 @@ class SmallDisk:
 
     @property
     def free_bytes(self) -> int:
-        """Number of bytes that can still be written."""
+        """Number of free bytes."""
         told = os.statvfs(self.inside)
         return told.f_bavail * told.f_frsize
 
@@ -88,7 +88,7 @@ class SmallDisk:
             file.write(bytes(max(0, wanted)))
 
     def clear(self) -> None:
-        """Make room again."""
+        """Free the space again."""
         self._ballast.unlink(missing_ok=True)
 
     @property
@@ -103,7 +103,7 @@ def _call(name: str, *values: object) -> None:
 
 
 def ask(file: Path, sql: str, values: Iterable[object]) -> list[Mapping[str, object]]:
-    """Return the rows that a query finds."""
+    """Rows of a query."""
     db = sqlite3.connect(file, timeout=30)
     db.row_factory = sqlite3.Row
     try:
@@ -113,7 +113,7 @@ def ask(file: Path, sql: str, values: Iterable[object]) -> list[Mapping[str, obj
 
 
 def hold(folder: Path, size_bytes: int) -> None:
-    """Mount it where nobody else sees it, say so, keep it and answer queries until standard input ends."""
+    """Mount the disk for this process only, report it, and answer queries until standard input ends."""
     user, group = os.getuid(), os.getgid()
     try:
         _call("unshare", _CLONE_NEWUSER | _CLONE_NEWNS)
@@ -134,7 +134,7 @@ def hold(folder: Path, size_bytes: int) -> None:
 
 
 def join(holder: int) -> None:
-    """See what the holder mounted. To be called before the process has a second thread."""
+    """Join the holder's mount namespace. Call it before the process has a second thread."""
     for kind in ("user", "mnt"):
         place = os.open(f"/proc/{holder}/ns/{kind}", os.O_RDONLY)
         _call("setns", place, 0)

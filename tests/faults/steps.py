@@ -1,4 +1,4 @@
-"""Work of the event loop's thread in one step: as long as that is little, the bot answers everybody.
+"""Work of the event loop's thread in one step: while steps are short, the bot can answer everyone.
 
 It is counted and not timed, so that it is the same on every machine: lines of our own code that run between two turns
 of the loop, and whether anything runs on its thread that reads foreign bytes or compares hundreds of rules. Work
@@ -23,7 +23,7 @@ _STEP = asyncio.Handle._run.__code__  # type: ignore[attr-defined]
 
 
 class LoopSteps:
-    """Counts while it is entered, on the thread that entered it.
+    """Counts inside its context, on the thread that entered it.
 
     Attributes:
         most_lines: of our code in one step.
@@ -43,7 +43,7 @@ class LoopSteps:
         sys.settrace(self._before)
 
     def check(self) -> None:
-        """See that the loop was never kept.
+        """Check that no step blocked the loop.
 
         Raises:
             AssertionError: if it was.
@@ -73,7 +73,7 @@ async def in_short_steps(work: Awaitable[T]) -> T:
     """Return the result of the work.
 
     Raises:
-        AssertionError: if the loop was kept from others meanwhile.
+        AssertionError: if a step blocked the loop.
     """
     with LoopSteps() as steps:
         result = await work

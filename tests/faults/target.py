@@ -1,22 +1,18 @@
-"""A fuzzer's target: something that reads bytes, with its permitted outcomes."""
+"""A fuzzer's target: a function that reads bytes, with its permitted outcomes."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-BOUND_S = 2.0
-"""Of computing for one input, while every line is counted as well; without that it takes a fraction."""
-
 
 class Broken(Exception):
-    """A promise that was not kept."""
+    """A broken promise."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something that reads bytes.
+    """A function that reads bytes.
 
     Attributes:
         allowed: permitted outcomes of any bytes.
@@ -32,18 +28,6 @@ class Target:
     words: tuple[str, ...] = ()
     longest: int = 8192
 
-    def __call__(self, data: bytes) -> None:
-        """Read, and see that it took no longer than it may.
-
-        Raises:
-            Broken: if it did.
-        """
-        began = time.process_time()
-        self.read(data)
-        took_s = time.process_time() - began
-        if took_s > BOUND_S:
-            raise Broken(f"it took {took_s:.1f} s")
-
     def corpus(self) -> list[bytes]:
-        """The seeds that are not too long, each once."""
+        """Distinct seeds of permitted length."""
         return sorted({data for data in self.seeds() if len(data) <= self.longest})

@@ -1,4 +1,4 @@
-"""A day and three hours of five servers by a virtual clock: turns are fair, limits hold by the day, old pictures go.
+"""A day and three hours of five servers on a virtual clock: fair turns, daily limits, deletion of old pictures.
 
 Service, database, files and worker thread are real; each step of the fake dream takes 90 seconds of the virtual
 clock, and where nobody waits for anything the clock skips to the next person.
@@ -38,7 +38,7 @@ DAY_S, HOUR_S = 86_400.0, 3_600.0
 
 
 class Clock:
-    """The clocks of this process, which can skip ahead; both of them, so that no jump is seen. Any thread."""
+    """Both clocks of this process, which can skip ahead together, so that no jump is noticed. Any thread."""
 
     def __init__(self, begin: float) -> None:
         self._time, self._monotonic = time.time, time.monotonic
@@ -59,13 +59,13 @@ class Clock:
 
 
 class SlowDreamer(FakeDreamer):
-    """Each step takes STEP_S of the virtual clock, and waits for whoever asks before it begins."""
+    """Each step takes STEP_S of the virtual clock, and waits for earlier requests."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock, self._until, self._changed = clock, BEGIN, threading.Condition()
 
-    def paint_until(self, at: float) -> None:
+    def generate_until(self, at: float) -> None:
         with self._changed:
             self._until = at
             self._changed.notify_all()
@@ -78,12 +78,12 @@ class SlowDreamer(FakeDreamer):
 
 @dataclass
 class Day:
-    """A simulated day: its events, and the observations made of them."""
+    """A simulated day: its events and the observations."""
 
     bench: RealService
     clock: Clock
     engine: SlowDreamer
-    chance: random.Random
+    rng: random.Random
 
     def __post_init__(self) -> None:
         self.accepted: list[tuple[int, Job]] = []
@@ -95,32 +95,32 @@ class Day:
         self.looked_at = BEGIN
 
     def arrivals(self) -> list[tuple[float, int, int]]:
-        """When somebody asks: time, server, person; three times as many in the evening as at night."""
+        """Requests: time, server, person; three times as many in the evening as at night."""
         found = []
         for guild in GUILDS:
             rate = 40.0 if guild == BUSY else 4.0
             at = BEGIN
-            while (at := at + self.chance.expovariate(1.5 * rate / HOUR_S)) < BEGIN + HOURS * HOUR_S:
+            while (at := at + self.rng.expovariate(1.5 * rate / HOUR_S)) < BEGIN + HOURS * HOUR_S:
                 awake = 1.0 if 17 <= datetime.fromtimestamp(at, UTC).hour <= 23 else 1 / 3
-                if self.chance.random() < awake:
-                    found.append((at, guild, self.chance.choice(PEOPLE)))
+                if self.rng.random() < awake:
+                    found.append((at, guild, self.rng.choice(PEOPLE)))
         return sorted(found)
 
     async def run(self) -> None:
         for at, guild, person in self.arrivals():
-            self.engine.paint_until(at)
+            self.engine.generate_until(at)
             while self.clock.time() < at:
                 if await self.serve():
                     await asyncio.sleep(0.002)
                 else:
                     self.clock.skip(at - self.clock.time())
             await self.ask(requester(10 * guild + person, guild_id=guild))
-        self.engine.paint_until(math.inf)
+        self.engine.generate_until(math.inf)
         while await self.serve():
             await asyncio.sleep(0.002)
 
     async def serve(self) -> bool:
-        """Post finished pictures, as the frontend would; return true while anything is under way."""
+        """Post finished pictures like the frontend; return True while any job is unfinished."""
         service = self.bench.service
         while self.changed:
             job = await service.store.jobs.get(self.changed.pop())
@@ -146,7 +146,7 @@ class Day:
         assert len(waiting) <= WAITING
 
     async def check_retention(self) -> None:
-        """Server 1 keeps nothing longer than a day, and an hour until somebody looks; the others keep all."""
+        """Server 1 keeps nothing longer than a day plus an hour until the next check; the others keep everything."""
         kept = await self.bench.service.store.jobs.existing(job.id for _, job in self.accepted)
         for _, job in self.accepted:
             if job.guild_id != BUSY:
@@ -168,10 +168,11 @@ async def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     await bench.start()
     await bench.service.guilds.set_retention(requester(guild_id=BUSY, manages=True), 1)
     yield Day(bench, clock, engine, random.Random(4))
-    engine.paint_until(math.inf)
+    engine.generate_until(math.inf)
     await bench.service.close()
 
 
+@pytest.mark.slow
 async def test_a_day_of_five_servers_is_fair_and_keeps_its_limits(day: Day) -> None:
     await day.run()
     assert len(day.started) == len(day.accepted) > 150, "all that was accepted was painted"
@@ -192,7 +193,7 @@ async def test_a_day_of_five_servers_is_fair_and_keeps_its_limits(day: Day) -> N
 
 
 def longest_waits(starts: list[Job]) -> list[int]:
-    """For each turn for which some server waited: the most that one other server was served meanwhile."""
+    """For each turn for which a server waited: the largest number of turns of one other server meanwhile."""
     found = []
     for guild in GUILDS:
         own = [job for job in starts if job.guild_id == guild]

@@ -1,4 +1,4 @@
-"""Files that the bot reads from its own folder, spoilt: configuration, snapshots, databases of other versions."""
+"""Corrupt files in the bot's own folder: configuration, snapshots, databases of other versions."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SPOILT: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", SPOILT)
-def test_a_spoilt_configuration_is_refused_with_a_sentence(
+def test_an_invalid_configuration_is_refused_with_a_message(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "a-secret-that-nobody-may-read")
@@ -134,14 +134,14 @@ def test_no_flipped_bit_of_a_snapshot_goes_unnoticed_and_no_cut() -> None:
             found = unpack(bytes(changed))
         except CheckpointError:
             continue
-        # A bit in the header's padding, or the case of a letter nobody reads, may change nothing.
+        # A bit in the header's padding, or the case of an unused letter, may change nothing.
         assert pack(found) == whole, f"bit {at} was changed and not noticed"
     for end in range(len(whole)):
         with pytest.raises(CheckpointError):
             unpack(whole[:end])
 
 
-async def test_a_job_whose_snapshot_is_spoilt_is_painted_from_its_beginning(bench: RealService) -> None:
+async def test_a_job_with_a_corrupt_snapshot_starts_again(bench: RealService) -> None:
     bench.engine.step_s = 0.01
     job = await bench.imagine(steps=200)
 
@@ -160,7 +160,7 @@ async def test_a_job_whose_snapshot_is_spoilt_is_painted_from_its_beginning(benc
 
 
 def older(path: Path, version: int) -> None:
-    """A database as an earlier version left it, with a row in every table."""
+    """A database of an earlier version, with a row in every table."""
     with sqlite3.connect(path) as db:
         for script in migrations()[:version]:
             for statement in statements(script):

@@ -1,4 +1,4 @@
-"""Hostile pictures, given to the whole service: refused or used, and nobody else notices."""
+"""Hostile pictures, given to the whole service, are refused or used without effect on other people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_a_hostile_picture_is_painted_or_refused_and_holds_up_nobody(bench: RealService, name: str) -> None:
+async def test_a_hostile_picture_is_used_or_refused_and_blocks_no_one(bench: RealService, name: str) -> None:
     data = FILES[name]()
 
     async def attach() -> str:
@@ -57,7 +57,7 @@ async def test_many_bombs_at_once_leave_the_bot_to_the_others(bench: RealService
     attached = [
         asyncio.create_task(bench.service.submissions.submit(requester(10 + number), spec)) for number in range(5)
     ]
-    # Whoever asks for a picture meanwhile need not wait for the five.
+    # A request meanwhile does not wait for the five.
     job = await bench.imagine(who=requester(9))
     assert not all(task.done() for task in attached)
     assert {submitted.job.state for submitted in await asyncio.gather(*attached)} == {JobState.QUEUED}
@@ -81,7 +81,7 @@ def test_a_file_that_ends_anywhere_is_read_or_refused(file_format: str) -> None:
     assert sum(outcomes.values()) == len(data)
 
 
-def test_whatever_is_read_is_small_afterwards() -> None:
+def test_every_accepted_picture_is_small_afterwards() -> None:
     with Image.open(BytesIO(normalise(FILES["jpeg of 16 megapixels"]()))) as picture:
         assert picture.width * picture.height <= KEPT_PIXELS
 

@@ -1,4 +1,4 @@
-"""Hostile recipes, given to the whole service as /again gets them: refused with a sentence, and nobody else notices."""
+"""Hostile recipes, given to the whole service as by /again, are refused with a message and affect no one else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUICK = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4}).as_dict()
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_a_hostile_recipe_is_refused_with_a_sentence_and_holds_up_nobody(bench: RealService, name: str) -> None:
+async def test_a_hostile_recipe_is_refused_with_a_message_and_blocks_no_one(bench: RealService, name: str) -> None:
     data = FILES[name]()
 
     async def send() -> str:
@@ -35,14 +35,14 @@ async def test_a_hostile_recipe_is_refused_with_a_sentence_and_holds_up_nobody(b
 
 
 @pytest.mark.parametrize("wrap", [in_png, in_jpeg, in_webp, bytes])
-async def test_a_good_recipe_is_painted_from_any_file(bench: RealService, wrap: Any) -> None:  # noqa: ANN401
+async def test_a_valid_recipe_works_from_any_file(bench: RealService, wrap: Any) -> None:  # noqa: ANN401
     data = wrap(recipe(prompt="a boat", settings=QUICK))
     submitted = await bench.service.submissions.again_from_file(requester(), data)
     assert submitted.job.prompt == "a boat"
     await bench.reaches(submitted.job.id, JobState.POSTING)
 
 
-async def test_who_asks_by_a_recipe_owns_the_job_whatever_the_recipe_says(bench: RealService) -> None:
+async def test_the_person_who_uses_a_recipe_owns_the_job(bench: RealService) -> None:
     content = json.loads(recipe(settings=QUICK))
     for name in ("guild_id", "user_id", "channel_id", "parent_id", "private", "priority"):
         with pytest.raises(Refused, match="unknown key"):

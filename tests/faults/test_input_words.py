@@ -1,4 +1,4 @@
-"""Words and options that somebody might type to break the bot, over sockets: each is answered, and all goes on."""
+"""Words and options that could break the bot, over sockets: each is answered, and the bot continues."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_every_odd_prompt_is_answered_and_the_next_person_notices_nothing(
         taken += not sent.ephemeral
     assert taken > 20
     await live.ended(taken)
-    for message in live.channel.visible():
+    for message in live.channel.posts():
         for embed in message.embeds:
             assert read(embed.get("description", ""))[1] == [] and "\x1b" not in str(embed)
 

@@ -1,10 +1,11 @@
-"""Killed at any moment, the real process loses no job and no picture, and posts nothing twice."""
+"""The real process, killed at any moment, loses no job or picture and posts none twice."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from tests.discord_fake import Cut
@@ -26,7 +27,8 @@ async def here(tmp_path: Path) -> AsyncIterator[Scene]:
         assert not account.broken, account.broken
 
 
-async def test_ten_kills_cost_nobody_a_picture(tmp_path: Path) -> None:
+@pytest.mark.slow
+async def test_ten_kills_lose_no_picture(tmp_path: Path) -> None:
     found = await run(Plan(seed=3, guilds=2), 10, tmp_path)
     assert found.account.broken == []
     assert len(found.kills) == 10
@@ -34,8 +36,8 @@ async def test_ten_kills_cost_nobody_a_picture(tmp_path: Path) -> None:
     assert found.account.outcomes["done"] > 0
 
 
-async def test_the_answer_that_nobody_noted_shows_the_job_to_its_end(here: Scene) -> None:
-    """The process ends after Discord took the first answer and before it could say so."""
+async def test_an_unrecorded_answer_shows_the_job_to_its_end(here: Scene) -> None:
+    """Kill the process after Discord received the first answer and before its confirmation."""
     await here.start()
     here.fake.faults.cut("POST", "/interactions/*", Cut.AFTER)
     here.fake.faults.slow("GET", "/webhooks/*", 60.0)
@@ -45,7 +47,7 @@ async def test_the_answer_that_nobody_noted_shows_the_job_to_its_end(here: Scene
     await here.bot.kill()
     await here.start()
     await here.rest()
-    (message,) = guild.channels[0].visible()
+    (message,) = guild.channels[0].posts()
     assert message is typed.message
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
 
@@ -60,13 +62,13 @@ async def test_a_deletion_that_was_cut_short_can_be_asked_for_again(here: Scene)
     await here.fake.until(lambda: slow.hits)
     await here.bot.kill()
     here.fake.faults.clear()
-    assert len(guild.channels[0].visible()) == 1
+    assert len(guild.channels[0].posts()) == 1
     await here.start()
     await here.people.act(Kind.DELETE)
     await here.fake.until(lambda: not guild.channels[0].visible())
 
 
-async def test_who_is_forgotten_leaves_no_message_of_a_job_that_seems_to_wait(here: Scene) -> None:
+async def test_deleting_all_data_leaves_no_message_that_seems_to_wait(here: Scene) -> None:
     await here.start()
     guild = here.people.guilds[0]
     guild.members[1:] = []

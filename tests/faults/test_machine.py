@@ -1,4 +1,4 @@
-"""The machine goes wrong under the bot, as a process: a locked or damaged database, no rights, a second bot, a stop."""
+"""Faults of the machine under the bot's process: a locked or damaged database, missing rights, a second bot, a stop."""
 
 from __future__ import annotations
 
@@ -32,14 +32,22 @@ async def fake() -> AsyncIterator[FakeDiscord]:
     assert not fake.problems()
 
 
+@pytest.fixture
+def rate() -> float:
+    return 1.0
+
+
 @pytest_asyncio.fixture
-async def machine(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Machine]:
-    machine = Machine(fake, tmp_path, HINDERED)
+async def machine(fake: FakeDiscord, tmp_path: Path, rate: float) -> AsyncIterator[Machine]:
+    machine = Machine(fake, tmp_path, HINDERED, rate=rate)
     yield machine
     await machine.bot.close()
 
 
-async def paints(machine: Machine, job_id: int = 1) -> None:
+waits_less = pytest.mark.parametrize("rate", [5.0])
+
+
+async def finishes_a_picture(machine: Machine, job_id: int = 1) -> None:
     """Wait until a job is running and has a snapshot."""
     await machine.fake.until(lambda: machine.state(job_id) == "running", 60)
     await machine.fake.until(lambda: list(machine.data.rglob("*-1.safetensors")))
@@ -59,26 +67,28 @@ class Lock:
         self._db.close()
 
 
+@waits_less
 async def test_a_database_that_another_program_locks_delays_pictures_and_loses_none(machine: Machine) -> None:
     await machine.start(FAKE_STEP_S="0.05")
     await machine.imagine(steps=40)
-    await paints(machine)
+    await finishes_a_picture(machine)
     with Lock(machine):
-        # Longer than SQLite itself waits: the picture is painted meanwhile, and cannot be noted.
+        # Longer than SQLite itself waits: the picture is finished meanwhile and cannot be recorded.
         refused = await machine.imagine("a green tree")
-        assert refused.ephemeral or refused.followups
+        await machine.fake.until(lambda: refused.ephemeral or refused.followups)
         assert "cannot read or write" in shown(refused)
         await machine.fake.until(lambda: "it has to wait" in machine.bot.log)
     await machine.done(1)
     await machine.imagine("a blue bird", steps=40)
-    await paints(machine, 2)
+    await finishes_a_picture(machine, 2)
     with Lock(machine):
         await machine.fake.until(lambda: machine.bot.log.count("it has to wait") >= 2)
     await machine.done(2)
-    assert len(machine.channel.visible()) == 2
+    assert len(machine.channel.posts()) == 2
     assert await machine.bot.stop() == 0
 
 
+@waits_less
 async def test_a_post_that_cannot_be_noted_is_not_made_twice(machine: Machine) -> None:
     await machine.start()
     machine.fake.faults.slow("PATCH", "/webhooks/*", 1.0)
@@ -86,16 +96,16 @@ async def test_a_post_that_cannot_be_noted_is_not_made_twice(machine: Machine) -
     await machine.fake.until(lambda: machine.state(1) == "posting")
     await machine.fake.until(lambda: machine.rows("SELECT post_tries FROM jobs")[0]["post_tries"])
     with Lock(machine):
-        await machine.fake.until(lambda: machine.channel.visible()[0].attachments)
+        await machine.fake.until(lambda: machine.channel.posts()[0].attachments)
         await machine.fake.until(lambda: "Another program has locked" in machine.bot.log)
     await machine.done(1)
-    assert len(machine.channel.visible()) == 1
+    assert len(machine.channel.posts()) == 1
 
 
 async def test_a_data_folder_without_rights_delays_the_picture(machine: Machine) -> None:
     await machine.start(FAKE_STEP_S="0.05")
     await machine.imagine(steps=40)
-    await paints(machine)
+    await finishes_a_picture(machine)
     folders = [path for path in (machine.data, *machine.data.rglob("*")) if path.is_dir()]
     for folder in folders:
         folder.chmod(0o500)
@@ -139,14 +149,14 @@ async def test_a_log_that_cannot_be_written_disturbs_nothing(machine: Machine) -
 async def test_a_second_bot_on_the_same_data_is_refused_and_the_first_goes_on(machine: Machine, tmp_path: Path) -> None:
     await machine.start(FAKE_STEP_S="0.05")
     await machine.imagine(steps=60)
-    await paints(machine)
+    await finishes_a_picture(machine)
     second = BotProcess(machine.fake, tmp_path, CONFIG, QUICK)
     with pytest.raises(AssertionError, match="did not start"):
         await second.start()
     assert await second.ended() == 1
     assert "is in use by another Reverie" in second.log
     await machine.done(1)
-    assert len(machine.channel.visible()) == 1
+    assert len(machine.channel.posts()) == 1
 
 
 @pytest.mark.slow
@@ -173,7 +183,7 @@ async def test_a_damaged_database_is_refused_until_the_backup_is_in_its_place(
         database.rename(tmp_path / "damaged.db")
         shutil.copy(copy, database)
         await quick.start()
-        (message,) = quick.channel.visible()
+        (message,) = quick.channel.posts()
         await quick.fake.click(message, "reverie:again", quick.ann)
         await quick.done(2)
     finally:
@@ -193,7 +203,7 @@ def damage(database: Path) -> None:
 
 
 @pytest.mark.parametrize("slow", ["the file that is attached", "the way back"])
-async def test_who_asked_just_before_a_stop_is_answered(machine: Machine, slow: str) -> None:
+async def test_a_request_just_before_a_stop_is_answered(machine: Machine, slow: str) -> None:
     await machine.start()
     if slow == "the way back":
         machine.fake.faults.slow("POST", "/interactions/*", 1.5)
@@ -214,13 +224,14 @@ async def test_who_asked_just_before_a_stop_is_answered(machine: Machine, slow: 
         assert not machine.rows("SELECT * FROM jobs")
 
 
-async def test_who_asks_while_the_bot_stops_is_told_so(machine: Machine) -> None:
+async def test_a_request_while_the_bot_stops_is_refused(machine: Machine) -> None:
     await machine.start(FAKE_STEP_S="5")
     await machine.imagine(steps=4)
     await machine.fake.until(lambda: machine.state(1) == "running", 60)
     stopping = asyncio.create_task(machine.bot.stop())
     await asyncio.sleep(0.5)
     late = await machine.imagine("a green tree")
-    assert late.ephemeral and "restart" in shown(late).lower(), shown(late)
+    await machine.fake.until(lambda: late.ephemeral or late.followups)
+    assert "restart" in shown(late).lower(), shown(late)
     assert await stopping == 0
     assert [row["state"] for row in machine.rows("SELECT state FROM jobs")] == ["queued"]

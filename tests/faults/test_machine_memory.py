@@ -1,4 +1,4 @@
-"""Memory that is denied in the middle of a picture: that job fails and says why, and the next one is generated."""
+"""Lack of memory in the middle of a picture: the job fails with a reason, and the next one works."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="denies memory as Linux does")
-async def test_the_starter_survives_without_any_memory_and_paints_the_same_when_it_is_there_again() -> None:
+async def test_the_starter_survives_lack_of_memory_and_gives_the_same_picture_afterwards() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.faults.cramped"),
         cwd=ROOT,
-        # What the first picture gave back goes back to the system, so that nothing is at hand for the others.
+        # Memory freed by the first picture returns to the system, so that the others cannot reuse it.
         env=os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"},
         stdout=asyncio.subprocess.PIPE,
     )

@@ -1,4 +1,4 @@
-"""Model files that are removed, shortened or written over while the weights are in use."""
+"""Model files that are removed, shortened or overwritten while the weights are in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every page of the database damaged, one after the other: the start refuses, or what it finds is whole."""
+"""Damage to each page of the database in turn: the start refuses it, or all data is intact."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def make(path: Path) -> None:
 
 
 async def read_all(path: Path) -> None:
-    """Open it and read all that the bot reads at a start.
+    """Open it and read everything that the bot reads at a start.
 
     Raises:
         StoreError: with a sentence.

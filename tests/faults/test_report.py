@@ -1,4 +1,4 @@
-"""The campaigns' figures: every moment and every ordeal has its row, and all of it can be written as JSON."""
+"""Figures of the campaigns: every moment and every ordeal has a row, and all of them can be written as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.faults.ledger import Account
 
 def test_kills_are_summed_by_moment() -> None:
     kill = kills.Kill(
-        moment=kills.Moment.PAINTING, states={"running": 1, "queued": 2}, snapshots=1, unnoted=0, half_written=3,
+        moment=kills.Moment.GENERATING, states={"running": 1, "queued": 2}, snapshots=1, unnoted=0, half_written=3,
         unanswered=0,
     )  # fmt: skip
     campaign = kills.Campaign(kills=[kill, kill])
@@ -32,7 +32,7 @@ def test_faults_of_the_network_are_counted_by_kind() -> None:
     assert figures["happened"] == {"DNS fails, all connections cut": 2} and figures["account"]["asked"] == 3
 
 
-def test_a_broken_promise_is_told() -> None:
+def test_a_broken_promise_is_reported() -> None:
     assert report.in_words(Account())[-1] == "Every promise was kept."
     assert report.in_words(Account(broken=["job 1 never ended"]))[-1] == "BROKEN: job 1 never ended"
     ends = report.outcome_rows(Account(outcomes=Counter(done=2, failed=1)))

@@ -1,4 +1,4 @@
-"""Rules for every line of the code: SQL takes values as parameters only, and nothing from outside is run."""
+"""Rules for all code: SQL takes values only as parameters, and no outside data is executed."""
 
 from __future__ import annotations
 

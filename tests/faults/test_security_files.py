@@ -1,4 +1,4 @@
-"""Attached files come from Discord's own addresses and from nowhere else, and a server that lies gets nowhere."""
+"""Attachments are fetched from Discord's addresses only, and a malicious server has no effect."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_all_other_addresses_are_not(address: str) -> None:
 
 
 class Liar:
-    """A server in the place of Discord's that does what none should."""
+    """A misbehaving server in the place of Discord's."""
 
     def __init__(self) -> None:
         self.asked: list[web.Request] = []
@@ -128,7 +128,7 @@ def attached(name: str, address: str = "") -> str:
     return address or f"{discord.Asset.BASE}/attachments/1/2/{name}"
 
 
-async def test_a_file_comes_without_telling_who_asks(liar: Liar) -> None:
+async def test_a_fetch_does_not_identify_the_requester(liar: Liar) -> None:
     assert await attachments.fetch(attached("good")) == b"hello"
     assert await attachments.fetch(attached("good")) == b"hello"
     for request in liar.asked:
@@ -142,7 +142,7 @@ async def test_a_redirect_is_not_followed(liar: Liar) -> None:
 
 
 @pytest.mark.parametrize("name", ["404", "403", "500", "206", "short"])
-async def test_what_is_not_a_whole_file_is_none(liar: Liar, name: str) -> None:
+async def test_an_incomplete_file_gives_none(liar: Liar, name: str) -> None:
     with pytest.raises(ClientError):
         await attachments.fetch(attached(name))
 
@@ -199,16 +199,16 @@ async def test_however_many_people_attach_files_only_so_many_are_held_at_a_time(
     sent = [live.fake.type_imagine(live.channel, person, init_image=picture) for person in people]
     for answer in await asyncio.gather(*sent):
         assert answer.callback is not None
-    await live.fake.until(lambda: len(live.channel.visible()) == len(people))
+    await live.fake.until(lambda: len(live.channel.posts()) == len(people))
     assert most == attachments.AT_ONCE
 
 
-async def test_who_needs_room_for_several_files_gets_it_in_turn_and_gives_it_back() -> None:
-    room, order, held = attachments.AttachmentSlots(), list[int](), 0
+async def test_attachment_slots_are_granted_in_turn_and_released() -> None:
+    slots, order, held = attachments.AttachmentSlots(), list[int](), 0
 
     async def use(number: int, files: int) -> None:
         nonlocal held
-        async with room.hold(files):
+        async with slots.hold(files):
             held += files
             assert held <= attachments.AT_ONCE
             order.append(number)
@@ -222,27 +222,27 @@ async def test_who_needs_room_for_several_files_gets_it_in_turn_and_gives_it_bac
     tasks[-1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert order == list(range(39))
-    assert await _enters_at_once(room, attachments.AT_ONCE)
+    assert await _enters_at_once(slots, attachments.AT_ONCE)
 
 
-async def test_who_attached_nothing_does_not_wait_for_those_who_did() -> None:
-    room = attachments.AttachmentSlots()
-    async with room.hold(attachments.AT_ONCE):
-        waiting = asyncio.create_task(_enter(room, 1))
+async def test_requests_without_attachments_do_not_wait_for_others() -> None:
+    slots = attachments.AttachmentSlots()
+    async with slots.hold(attachments.AT_ONCE):
+        waiting = asyncio.create_task(_enter(slots, 1))
         await asyncio.sleep(0)
-        assert await _enters_at_once(room, 0)
+        assert await _enters_at_once(slots, 0)
         assert not waiting.done()
     await waiting
 
 
-async def _enter(room: attachments.AttachmentSlots, files: int) -> None:
-    async with room.hold(files):
+async def _enter(slots: attachments.AttachmentSlots, files: int) -> None:
+    async with slots.hold(files):
         pass
 
 
-async def _enters_at_once(room: attachments.AttachmentSlots, files: int) -> bool:
-    """Return true if somebody enters within a few turns of the loop."""
-    entering = asyncio.create_task(_enter(room, files))
+async def _enters_at_once(slots: attachments.AttachmentSlots, files: int) -> bool:
+    """Return True if the slots are granted within a few turns of the loop."""
+    entering = asyncio.create_task(_enter(slots, files))
     for _ in range(5):
         await asyncio.sleep(0)
     return entering.cancel() is False

@@ -1,4 +1,4 @@
-"""Nobody reaches a job that is not theirs: every button and command, tried by everybody, on public and private jobs."""
+"""Access to jobs: every button and command, tried by every kind of person, on public and private jobs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.config import Config
-from bot.frontend.components.buttons import DEEDS
+from bot.frontend.components.buttons import ACTIONS
 from bot.frontend.messages.job_buttons import JobButton
 from bot.jobs import JobState
 from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
@@ -46,7 +46,7 @@ class Cast:
         }  # fmt: skip
 
     async def press(self, who: str, custom_id: str) -> Interaction:
-        """As one of them."""
+        """Press a button as one of these people, with any custom id."""
         member = self.people[who]
         return await forge(self.live, member, self.channel(who), custom_id)
 
@@ -81,7 +81,7 @@ async def cast(tmp_path: Path, config: Config) -> AsyncIterator[Cast]:
 
 
 def expected(who: str, action: str, job_id: int) -> str:
-    """Return the outcome that the rules demand."""
+    """The outcome required by the rules."""
     if who in OUTSIDERS:
         return "unknown"
     if action in STOPS:
@@ -96,7 +96,7 @@ def expected(who: str, action: str, job_id: int) -> str:
 @pytest.mark.parametrize("who", ["bob", "admin", *OUTSIDERS, "ann"])
 async def test_every_button_does_what_it_may_for_each_person(cast: Cast, who: str) -> None:
     before, table = cast.rows(), {}
-    for action in sorted(DEEDS, key=lambda name: name == "erase"):
+    for action in sorted(ACTIONS, key=lambda name: name == "erase"):
         for job_id in (PUBLIC, PRIVATE):
             sent = await cast.press(who, f"reverie:{action}:{job_id}:1")
             found = await outcome(sent)
@@ -127,9 +127,10 @@ async def test_no_command_reaches_a_job_of_another_server(cast: Cast, who: str) 
 
 
 @pytest.mark.parametrize("who", ["bob", "eve", "host", "ann elsewhere"])
-async def test_what_admins_decide_nobody_else_does(cast: Cast, who: str) -> None:
+async def test_only_admins_can_use_admin_commands(cast: Cast, who: str) -> None:
     commands: dict[str, dict[str, object]] = {
         "pause": {}, "resume": {}, "clear": {}, "limits set": {"name": "steps", "value": 1},
+        "limits reset": {"name": "steps"}, "reports": {}, "server": {}, "people list": {},
         "blocklist list": {}, "blocklist add": {"rule": "a"}, "blocklist remove": {"rule": "a"},
         "safety set": {"mode": "off"}, "retention": {"days": 1}, "styles add": {"name": "x", "text": "y"},
         "styles remove": {"name": "x"},
@@ -152,12 +153,22 @@ async def test_an_admin_decides_for_one_server_only(cast: Cast, who: str) -> Non
 ODD = [
     "reverie:cancel:0:1", "reverie:cancel:999999999999999999:1", "reverie:show:999999999999999999:9",
     "reverie:vary:1:0", "reverie:vary:1:9", "reverie:recipe:1:0", "reverie:timelapse:1:9", "reverie:nonsense:1:1",
-    "reverie:show:\u0661:\u0661", "reverie-gallery:server:999999999", "reverie-gallery:mine:0",
+    "reverie:show:\u0661:\u0661", "reverie-gallery:server:999999999", "reverie-gallery:mine:0", *(
+        f"{name}:{value}"
+        for name in ("reverie-sure:clear", "reverie-sure:retention", "reverie-sure:person", "reverie-case:yesperson",
+                     "reverie-case:keep", "reverie-case:word", "reverie-case:yesdelete", "reverie-cases")
+        for value in ("0", "1", "999999999")
+    ),
+    "reverie-sure:person:8999999999999999999", "reverie-sure:rule:0123456789abcdef",
+    "reverie-case:hide:999999999999999999",
+    *(f"reverie-server:{what}" for what in ("pause", "resume", "retention", "word", "inbox", "refresh")),
 ]  # fmt: skip
 SILENT = [
     "", "reverie", "reverie:", "reverie:show:1", "reverie:show:1:1:1", "reverie:show:-1:1", "reverie:show:1:10",
     "reverie:show:1; DROP TABLE jobs:1", "reverie:show:../../etc/passwd:1", "reverie:SHOW:1:1",
-    "reverie:show:9999999999999999999:1", "reverie-gallery:others:1", "\ud800", "reverie:show:1:1\n", "x" * 100,
+    "reverie:show:9999999999999999999:1", "reverie-gallery:others:1",
+    "reverie-sure:person:abc", "reverie-sure:rule:12", "reverie-sure:person:9999999999999999999",
+    "reverie-case:yeskeep:1", "reverie-server:nothing", "\ud800", "reverie:show:1:1\n", "x" * 100,
 ]  # fmt: skip
 
 
@@ -181,7 +192,7 @@ async def test_odd_custom_ids_end_in_a_sentence_or_in_nothing(cast: Cast) -> Non
 
 @given(st.text(max_size=100) | st.from_regex(r"reverie:[a-z]{1,14}:\d{0,20}:\d{0,2}", fullmatch=True))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-def test_what_a_custom_id_says_fits_the_database_or_is_not_ours(custom_id: str) -> None:
+def test_a_custom_id_has_valid_numbers_or_is_ignored(custom_id: str) -> None:
     found = JobButton.__discord_ui_compiled_template__.fullmatch(custom_id)
     if found is not None:
         assert 0 <= int(found["job"]) < 2**63 and 0 <= int(found["number"]) <= 9

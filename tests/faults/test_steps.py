@@ -1,4 +1,4 @@
-"""The count of the loop's steps finds what keeps the loop, on whatever machine, and lets pass what does not."""
+"""The count of the loop's steps finds blocking work on any machine, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PICTURE = flat_png(40, 40)
 
 
 def long() -> None:
-    """Some lines of ours, again and again, in one step."""
+    """Many lines of our code in one step."""
     for _ in range(MOST_LINES):
         as_typed("a red apple", 50)
 
@@ -36,7 +36,7 @@ async def test_a_step_of_many_lines_is_found() -> None:
         await in_short_steps(work())
 
 
-async def test_the_same_on_other_threads_or_in_many_steps_keeps_nobody() -> None:
+async def test_the_same_on_other_threads_or_in_many_steps_blocks_no_one() -> None:
     assert await in_short_steps(asyncio.to_thread(normalise, PICTURE))
     await in_short_steps(asyncio.to_thread(long))
 

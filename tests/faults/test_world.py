@@ -1,4 +1,4 @@
-"""Whatever happens around a job, at whatever point of its life: it ends with a reason, or is delivered, once."""
+"""Changes around a job at any point of its life: it ends with a reason, or is delivered, exactly once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JOB = 2
 
 
 class World(ClientOnLoopback):
-    """The bot, one channel that something happens to, and one where people look on.
+    """The bot, the channel that changes, and a channel from which people watch.
 
     Attributes:
         place: where the job was asked for.
@@ -33,11 +33,11 @@ class World(ClientOnLoopback):
         self.ben = self.guild.add_member("ben")
 
     def use_thread(self) -> None:
-        """Have the job asked for in a thread."""
+        """Request the job in a thread."""
         self.place = self.guild.add_thread(self.channel)
 
     async def ask(self, channel: Channel | None = None, prompt: str = "a red apple") -> Message:
-        """Ann asks for a picture; the message that shows the job."""
+        """Request a picture as Ann; return the job's message."""
         answer = await self.fake.type_imagine(channel or self.place, self.ann, prompt)
         message = answer.message
         assert message is not None and not answer.ephemeral, answer.text
@@ -45,7 +45,7 @@ class World(ClientOnLoopback):
         return message
 
     async def look(self) -> str:
-        """Return the text that Ben sees in /queue."""
+        """The text of /queue for Ben."""
         return (await (await self.fake.type_command(self.elsewhere, self.ben, "queue")).answered()).text
 
     async def row(self, job_id: int = JOB) -> Job | None:
@@ -53,7 +53,7 @@ class World(ClientOnLoopback):
         return await self.client.service.store.jobs.get(job_id)
 
     async def when(self, fulfilled: Callable[[Job | None], bool], job_id: int = JOB) -> Job | None:
-        """The job, as soon as that is so of it."""
+        """The job, once the condition holds for it."""
 
         async def look() -> tuple[Job | None] | None:
             job = await self.row(job_id)
@@ -64,7 +64,7 @@ class World(ClientOnLoopback):
     def shows(self, job_id: int = JOB) -> list[Message]:
         """All messages anywhere that show the finished picture of a job."""
         name = f"reverie-{job_id}-1.png"
-        return [m for c in self.guild.channels for m in c.visible() if name in [f.filename for f in m.attachments]]
+        return [m for c in self.guild.channels for m in c.posts() if name in [f.filename for f in m.attachments]]
 
 
 @pytest_asyncio.fixture
@@ -78,10 +78,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-Deed = Callable[[], Awaitable[None]]
+Action = Callable[[], Awaitable[None]]
 
 
-async def while_waiting(world: World, change: Deed) -> Message:
+async def while_waiting(world: World, change: Action) -> Message:
     """Make the change while the job waits behind another one."""
     world.engine.open.clear()
     await world.ask(world.elsewhere)
@@ -91,7 +91,7 @@ async def while_waiting(world: World, change: Deed) -> Message:
     return message
 
 
-async def while_painting(world: World, change: Deed) -> Message:
+async def while_running(world: World, change: Action) -> Message:
     """Make the change while the job is running."""
     await world.ask(world.elsewhere)
     await world.ended(1)
@@ -103,8 +103,8 @@ async def while_painting(world: World, change: Deed) -> Message:
     return message
 
 
-async def while_posting(world: World, change: Deed) -> Message:
-    """Make the change while the picture is on its way to Discord."""
+async def while_posting(world: World, change: Action) -> Message:
+    """Make the change while the picture is being sent to Discord."""
     await world.ask(world.elsewhere)
     await world.ended(1)
     world.engine.open.clear()
@@ -116,13 +116,13 @@ async def while_posting(world: World, change: Deed) -> Message:
     return message
 
 
-PHASES = (while_waiting, while_painting, while_posting)
+PHASES = (while_waiting, while_running, while_posting)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.__name__)
 async def test_a_job_ends_with_a_reason_or_is_delivered_once(
-    world: World, phase: Callable[[World, Deed], Awaitable[Message]], change: Change
+    world: World, phase: Callable[[World, Action], Awaitable[Message]], change: Change
 ) -> None:
     if change.in_thread:
         world.use_thread()
@@ -135,7 +135,7 @@ async def test_a_job_ends_with_a_reason_or_is_delivered_once(
 
 
 async def delivered(world: World, message: Message, change: Change) -> None:
-    """The picture comes in the message that was there."""
+    """The picture appears in the existing message."""
     await world.ended(JOB)
     assert world.shows() == [message]
     if change.undo is not None:
@@ -143,14 +143,14 @@ async def delivered(world: World, message: Message, change: Change) -> None:
 
 
 async def delivered_anew(world: World, message: Message, change: Change) -> None:
-    """The picture comes in one new message."""
+    """The picture appears in one new message."""
     await world.ended(JOB)
     (shown,) = world.shows()
     assert shown is not message
 
 
 async def delivered_later(world: World, message: Message, change: Change) -> None:
-    """The picture waits, /queue says so, and comes once when the door is open."""
+    """The picture waits, /queue shows that, and it is posted once when the bot may write again."""
     await world.when(lambda job: job is not None and job.waiting_for_access)
     assert "waiting for permission to post" in await world.look()
     assert not world.shows()
@@ -161,7 +161,7 @@ async def delivered_later(world: World, message: Message, change: Change) -> Non
 
 
 async def failed(world: World, message: Message, change: Change) -> None:
-    """The job has failed for a reason that is written down, its picture is kept, and /queue does not show it."""
+    """The job failed with a recorded reason, its picture is kept, and /queue does not show it."""
     job = await world.when(lambda job: job is not None and job.state is JobState.FAILED and job.told)
     assert job is not None and job.reason is not None and job.reason.key == "channel_gone"
     assert len(await world.client.service.archive.pictures(JOB)) == 1
@@ -169,7 +169,7 @@ async def failed(world: World, message: Message, change: Change) -> None:
 
 
 async def forgotten(world: World, message: Message, change: Change) -> None:
-    """Nothing is kept of the job, and the server begins anew when the bot is invited again."""
+    """All data of the job is gone, and the server starts empty when the bot is invited again."""
     await world.when(lambda job: job is None)
     assert change.undo is not None
     await change.undo(world, world.place)
@@ -186,7 +186,7 @@ OUTCOMES = {
 
 
 async def nothing_is_wrong(world: World) -> None:
-    """The queue is empty and says so, and the next picture comes."""
+    """/queue is empty, and the next picture is posted."""
     assert "empty" in (await world.look()).lower() or f"#{JOB}" not in await world.look()
     await world.ask(world.elsewhere, "a green tree")
     await world.ended(JOB + 1)
@@ -209,7 +209,7 @@ async def test_after_the_end_it_changes_nothing_and_buttons_say_what_is_so(world
         answer = await world.fake.click(message, "reverie:recipe", world.ann)
         assert f"{JOB}" in answer.text and answer.ephemeral, answer.text
     elif not message.deleted:
-        # An old button is an interaction of its own: it is answered whatever the bot may write there.
+        # An old button is a separate interaction: it is answered even if the bot cannot write there.
         answer = await world.fake.click(message, "reverie:recipe", world.ann)
         assert answer.callback is not None and answer.ephemeral
     assert len(world.shows()) <= 1

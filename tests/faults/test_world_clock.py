@@ -1,4 +1,4 @@
-"""Clocks that jump, forward and back, while jobs wait, run, wait for access, and lie in the gallery."""
+"""Clocks that jump forward and back while jobs wait, run, wait for access, or are finished."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ limits: {queue_user: 50, cooldown_s: 1, daily: 100}
 retention_days: 2
 log: {level: debug}
 """
-ROUNDS_S = 2.5
-"""Time for retention and closed doors to be looked after twice."""
+RATE = 5.0
+COOL_S, ROUNDS_S = 1.1, 2.5 / RATE
+"""Time for a cooldown, which goes by the date, and for two rounds of retention and of access retries."""
 
 
 class Shifted(Machine):
-    """A bot whose clock can be set."""
+    """A bot with an adjustable clock."""
 
     def __init__(self, fake: FakeDiscord, folder: Path) -> None:
-        super().__init__(fake, folder, "tests.faults.launch_shifted", config=CONFIG)
+        super().__init__(fake, folder, "tests.faults.launch_shifted", config=CONFIG, rate=RATE)
         self._file = folder / "shift"
         self.set(0)
 
     def set(self, shift_s: float) -> None:
-        """Set its clock so far from the truth."""
+        """Set the error of its clock."""
         beside = self._file.with_suffix(".part")
         beside.write_text(str(shift_s))
         beside.replace(self._file)
@@ -44,7 +45,7 @@ class Shifted(Machine):
         await self.start(SHIFT_FILE=str(self._file), **environment)
 
     def keeps(self, job_id: int) -> bool:
-        """Return true if a job's picture and its row are both still there."""
+        """True if a job's picture and row both still exist."""
         return DataFolder(self.data).read(Kind.PICTURE, job_id, 1) is not None and bool(self.state(job_id))
 
 
@@ -64,10 +65,10 @@ async def test_a_clock_that_jumps_and_comes_back_loses_nothing(machine: Shifted,
     await machine.begin(FAKE_STEP_S="0.05")
     await machine.imagine()
     await machine.done(1)
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(COOL_S)
     await machine.imagine(steps=30)
     machine.set(hours * 3_600)
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(COOL_S)
     await machine.imagine("a green tree")
     await machine.done(2)
     await machine.done(3)
@@ -77,7 +78,7 @@ async def test_a_clock_that_jumps_and_comes_back_loses_nothing(machine: Shifted,
     await machine.imagine("a blue bird")
     await machine.done(4)
     assert [machine.keeps(job_id) for job_id in (1, 2, 3, 4)] == [True] * 4
-    assert len(machine.channel.visible()) == 4
+    assert len(machine.channel.posts()) == 4
     assert await machine.bot.stop() == 0
 
 
@@ -94,7 +95,7 @@ async def test_a_start_with_the_wrong_date_deletes_no_young_picture(machine: Shi
     await asyncio.sleep(ROUNDS_S)
     assert machine.keeps(1) and machine.keeps(2)
     assert "the clock is wrong" in machine.bot.log
-    # Now somebody sets it right, and starts again.
+    # Set the clock right and start again.
     machine.set(0)
     await machine.bot.stop()
     await machine.begin()
@@ -128,4 +129,4 @@ async def test_a_jump_back_does_not_delay_the_message_of_a_job_whose_answer_was_
     assert await machine.bot.stop() == 0
     await machine.begin(FAKE_STEP_S="0.01")
     await machine.done(1)
-    assert len(machine.channel.visible()) == 1
+    assert len(machine.channel.posts()) == 1

@@ -1,4 +1,4 @@
-"""Commands that Discord lost, and a bot that was removed and is invited again: people type what they could before."""
+"""Commands that Discord lost, and a bot that was removed and invited again: all commands work as before."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
         yield live
 
 
-def told(live: ClientOnLoopback) -> int:
+def registrations(live: ClientOnLoopback) -> int:
     """Number of times that the bot registered its commands."""
     return len(live.fake.sent("PUT", "/commands"))
 
@@ -32,12 +32,12 @@ async def test_commands_that_were_taken_away_come_back_at_the_next_start(live: C
     whole = len(live.fake.world.commands[None])
     del live.fake.world.commands[None][left:]
     await live.start()
-    assert (len(live.fake.world.commands[None]), told(live)) == (whole, 2)
+    assert (len(live.fake.world.commands[None]), registrations(live)) == (whole, 2)
     await live.imagine()
     await live.ended()
     await live.stop()
     await live.start()
-    assert told(live) == 2, "what Discord knows is not told again"
+    assert registrations(live) == 2, "what Discord knows is not told again"
 
 
 async def test_commands_of_one_server_come_back_with_the_invitation(live: ClientOnLoopback) -> None:

@@ -1,4 +1,4 @@
-"""The bot is removed from servers while it is off: nothing is kept of them after the next start, and all of others."""
+"""Servers that removed the bot while it was off: the next start deletes their data and keeps that of others."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:
         yield live
 
 
-async def painted_in_both(live: ClientOnLoopback) -> Guild:
-    """Start, make a picture in the server and one in another, stop; returns the other."""
+async def job_in_both(live: ClientOnLoopback) -> Guild:
+    """Start, make a picture in this server and in another one, stop; return the other server."""
     other = live.fake.world.add_guild("Other")
     channel, ben = other.add_channel(), other.add_member("ben")
     await live.start()
@@ -35,19 +35,19 @@ async def painted_in_both(live: ClientOnLoopback) -> Guild:
 
 
 def asked(live: ClientOnLoopback, guild: Guild) -> int:
-    """Number of times that the bot asked Discord for a server by itself."""
+    """Number of the bot's own requests for a server."""
     return sum(call.path == f"/guilds/{guild.id}" for call in live.fake.calls)
 
 
 async def known(live: ClientOnLoopback) -> set[int]:
-    """The servers that something is kept of."""
+    """Servers with stored data."""
     return await live.client.service.store.guilds.known()
 
 
 async def test_a_server_that_removed_the_bot_while_it_was_off_is_forgotten_at_the_next_start(
     live: ClientOnLoopback,
 ) -> None:
-    other = await painted_in_both(live)
+    other = await job_in_both(live)
     del live.fake.world.guilds[other.id]
     await live.start()
 
@@ -63,7 +63,7 @@ async def test_a_server_that_removed_the_bot_while_it_was_off_is_forgotten_at_th
 
 
 async def test_a_server_that_discord_cannot_say_anything_of_is_kept(live: ClientOnLoopback) -> None:
-    other = await painted_in_both(live)
+    other = await job_in_both(live)
     del live.fake.world.guilds[other.id]
     refused = live.fake.faults.refuse("GET", f"/guilds/{other.id}", 503, times=None)
     await live.start()
@@ -74,7 +74,7 @@ async def test_a_server_that_discord_cannot_say_anything_of_is_kept(live: Client
 
 
 async def test_servers_that_an_outage_hides_are_neither_asked_for_nor_forgotten(live: ClientOnLoopback) -> None:
-    other = await painted_in_both(live)
+    other = await job_in_both(live)
     live.fake.gateway.hidden.add(other.id)
     await live.start()
     await live.fake.until(lambda: live.client.is_ready())
@@ -85,7 +85,7 @@ async def test_servers_that_an_outage_hides_are_neither_asked_for_nor_forgotten(
 
 
 async def test_with_the_token_of_another_application_nothing_is_forgotten(live: ClientOnLoopback) -> None:
-    other = await painted_in_both(live)
+    other = await job_in_both(live)
     del live.fake.world.guilds[other.id]
     live.fake.world.application_id += 1
     await live.start()

@@ -1,4 +1,4 @@
-"""Makes a finished picture once more, without any interruption, from the recipe in it. Blocking; any thread."""
+"""Finished pictures made again from their recipes, without any interruption. Blocking; any thread."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from tests.bot.fake_dream import FakeDreamer
 
 
 class Undisturbed:
-    """Results of the same requests without any disturbance."""
+    """Results of the same requests without faults."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.painted = lru_cache(maxsize=None)(self._painted)
+        self.generated = lru_cache(maxsize=None)(self._generate)
         """The file of a request's picture and its last snapshot, given that of its parent."""
 
     def files(self, request: GenerationRequest) -> set[bytes]:
-        """The files that may come out."""
-        return {self.painted(request, latent)[0] for latent in self._latents(request.parent)}
+        """The possible files."""
+        return {self.generated(request, latent)[0] for latent in self._latents(request.parent)}
 
     def _latents(self, request: GenerationRequest | None) -> set[bytes | None]:
         """Return the possible starts of a child; None is one, as its parent may be deleted before the child's turn.
 
-        Only the quick fake engine tells these cases apart; the starter's makes the parent anew, to the same bytes.
+        Only the quick fake engine tells these cases apart; the starter's makes the parent again, to the same bytes.
         """
         if request is None or not isinstance(self._engine, FakeDreamer):
             return {None}
-        return {None, *(self.painted(request, latent)[1] for latent in self._latents(request.parent))}
+        return {None, *(self.generated(request, latent)[1] for latent in self._latents(request.parent))}
 
-    def _painted(self, request: GenerationRequest, parent: bytes | None) -> tuple[bytes, bytes]:
+    def _generate(self, request: GenerationRequest, parent: bytes | None) -> tuple[bytes, bytes]:
         dream = self._engine.begin(request, parent)
         while not dream.finished:
             dream.step()
@@ -46,7 +46,7 @@ def quick() -> Undisturbed:
 
 
 def starter() -> Undisturbed:
-    """For the starter models, on one thread of a CPU, as the process has it under OMP_NUM_THREADS=1."""
+    """For the starter models on one CPU thread, like the process with OMP_NUM_THREADS=1."""
     import torch
 
     torch.set_num_threads(1)

@@ -1,6 +1,6 @@
-"""Changes of the world around a job: messages, channels, threads, servers, rights, names. The fake's event loop.
+"""Changes around a job: messages, channels, threads, servers, permissions, names. The fake's event loop.
 
-Each change does to the fake's world what somebody does to a server, and has the gateway tell the bot what Discord tells
+Each change does to the fake's world what a person does to a server, and has the gateway tell the bot what Discord tells
 a bot with the intents that ours has (deleted messages are not among it).
 """
 
@@ -31,66 +31,66 @@ class Outcome(Enum):
     """Nothing is kept of it, as the bot was removed from the server."""
 
 
-Deed = Callable[[ClientOnLoopback, Channel], Awaitable[None]]
+Action = Callable[[ClientOnLoopback, Channel], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that happens, how it is undone, and what becomes of a job that it happens to before it is posted."""
+    """One change, its reversal, and the outcome of a job that it affects before the job is posted."""
 
     name: str
     outcome: Outcome
-    do: Deed
-    undo: Deed | None = None
+    do: Action
+    undo: Action | None = None
     in_thread: bool = False
 
 
 async def tell(live: ClientOnLoopback, event: str, data: dict[str, object]) -> None:
-    """Have the gateway tell the bot something about its server."""
+    """Send the bot a gateway event of its server."""
     await live.fake.gateway.dispatch(event, data | {"guild_id": str(live.guild.id)}, live.guild.id)
 
 
 async def delete_message(live: ClientOnLoopback, channel: Channel) -> None:
-    """Somebody deletes the job's message; the interaction's token dies with nothing, it is still good."""
-    for message in channel.visible():
+    """Delete the job's message; the interaction's token stays valid."""
+    for message in channel.posts():
         message.deleted = True
 
 
 async def delete_channel(live: ClientOnLoopback, channel: Channel) -> None:
-    """Somebody deletes the channel, or the thread, with all its messages."""
+    """Delete the channel or thread with all its messages."""
     channel.gone = True
     await delete_message(live, channel)
     await tell(live, "CHANNEL_DELETE" if channel.parent is None else "THREAD_DELETE", channel.payload())
 
 
 async def archive(live: ClientOnLoopback, channel: Channel) -> None:
-    """Somebody archives and locks the thread; the token is past its time as well."""
+    """Archive and lock the thread; the token has expired as well."""
     live.fake.expire_tokens()
     channel.archived = True
     await tell(live, "THREAD_UPDATE", channel.payload())
 
 
 async def unarchive(live: ClientOnLoopback, channel: Channel) -> None:
-    """Somebody opens the thread again."""
+    """Reopen the thread."""
     channel.archived = False
     await tell(live, "THREAD_UPDATE", channel.payload())
 
 
 async def close(live: ClientOnLoopback, channel: Channel) -> None:
-    """Somebody takes the bot's permission in the channel away; the token is past its time as well."""
+    """Remove the bot's permission in the channel; the token has expired as well."""
     live.fake.expire_tokens()
     channel.closed = True
     await tell(live, "CHANNEL_UPDATE", channel.payload())
 
 
 async def reopen(live: ClientOnLoopback, channel: Channel) -> None:
-    """Somebody gives it back."""
+    """Restore the permission."""
     channel.closed = False
     await tell(live, "CHANNEL_UPDATE", channel.payload())
 
 
 async def take_role(live: ClientOnLoopback, channel: Channel) -> None:
-    """Somebody deletes the role by which the bot could write anywhere."""
+    """Delete the role that let the bot write everywhere."""
     live.fake.expire_tokens()
     for each in live.guild.channels:
         each.closed = each is not live.elsewhere
@@ -98,7 +98,7 @@ async def take_role(live: ClientOnLoopback, channel: Channel) -> None:
 
 
 async def give_role(live: ClientOnLoopback, channel: Channel) -> None:
-    """Somebody makes a role for it again."""
+    """Create a new role for the bot."""
     for each in live.guild.channels:
         each.closed = False
     role = {"id": str(ROLE), "name": "bots", "color": 0, "hoist": False, "position": 1, "permissions": "0"}
@@ -106,18 +106,18 @@ async def give_role(live: ClientOnLoopback, channel: Channel) -> None:
 
 
 async def kill_token(live: ClientOnLoopback, channel: Channel) -> None:
-    """The interaction's token is past its 15 minutes."""
+    """Let the interaction's token expire after its 15 minutes."""
     live.fake.expire_tokens()
 
 
 async def rename(live: ClientOnLoopback, channel: Channel) -> None:
-    """The host gives the bot another name."""
+    """Rename the bot, as its host can."""
     live.fake.world.bot["username"] = "Somnia"
     await live.fake.gateway.dispatch("USER_UPDATE", dict(live.fake.world.bot), live.guild.id)
 
 
 async def remove_bot(live: ClientOnLoopback, channel: Channel) -> None:
-    """An admin removes the bot from the server."""
+    """Remove the bot from the server."""
     live.fake.expire_tokens()
     for each in live.guild.channels:
         each.closed = True
@@ -125,7 +125,7 @@ async def remove_bot(live: ClientOnLoopback, channel: Channel) -> None:
 
 
 async def invite_bot(live: ClientOnLoopback, channel: Channel) -> None:
-    """An admin invites it again."""
+    """Invite the bot again."""
     for each in live.guild.channels:
         each.closed = False
     payload = live.guild.payload(live.fake.world.bot)
@@ -134,12 +134,12 @@ async def invite_bot(live: ClientOnLoopback, channel: Channel) -> None:
 
 
 async def lose_server(live: ClientOnLoopback, channel: Channel) -> None:
-    """Discord itself loses the server for a while: an outage."""
+    """Let an outage of Discord hide the server for a while."""
     await tell(live, "GUILD_DELETE", {"id": str(live.guild.id), "unavailable": True})
 
 
 async def find_server(live: ClientOnLoopback, channel: Channel) -> None:
-    """The outage is over."""
+    """End the outage."""
     await tell(live, "GUILD_CREATE", live.guild.payload(live.fake.world.bot))
 
 

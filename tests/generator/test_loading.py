@@ -85,7 +85,7 @@ FILES = ["starter.yaml", "vqgan.yaml", "vqgan.safetensors", "clip.safetensors", 
 
 @pytest.mark.parametrize("way", SPOILT)
 @pytest.mark.parametrize("name", FILES)
-def test_a_spoilt_file_is_named(starter: Path, name: str, way: str) -> None:
+def test_a_corrupt_file_is_named(starter: Path, name: str, way: str) -> None:
     SPOILT[way](starter / name)
     with pytest.raises(CheckpointError) as caught:
         load_starter(starter, CPU)

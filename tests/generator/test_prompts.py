@@ -102,11 +102,11 @@ def test_scenes_and_prompts_are_parted() -> None:
         ("!!!", "!!!"),
     ],
 )
-def test_what_is_invisible_goes_and_what_is_text_stays(text: str, expected: str) -> None:
+def test_invisible_characters_are_removed_and_text_is_kept(text: str, expected: str) -> None:
     assert only(text) == TextPrompt(expected)
 
 
-def test_words_are_not_needed_beside_pictures() -> None:
+def test_a_prompt_is_optional_with_pictures() -> None:
     assert parse_story("", beside_pictures=True) == ()
     assert parse_story(" \n ", beside_pictures=True) == ()
     assert parse_story("fog:-1", beside_pictures=True) == (Scene((TextPrompt("fog", -1.0),)),)

@@ -22,7 +22,7 @@ def starter() -> Models:
     return load_models("starter", "cpu")
 
 
-def test_what_is_the_same_needs_no_word() -> None:
+def test_no_difference_gives_no_message() -> None:
     assert differences(HERE, HERE) == []
     assert differences(None, HERE) == []
 
@@ -41,12 +41,12 @@ def test_what_is_the_same_needs_no_word() -> None:
         ),
     ],
 )
-def test_what_differs_gets_one_sentence(changes: dict[str, object], word: str) -> None:
+def test_each_difference_gets_one_message(changes: dict[str, object], word: str) -> None:
     (said,) = differences(replace(HERE, **changes), HERE)
     assert word in said
 
 
-def test_the_starters_picture_is_painted_again_to_the_byte_though_the_number_of_threads_is_another(
+def test_again_repeats_a_starter_picture_byte_for_byte_with_another_number_of_threads(
     starter: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -66,7 +66,7 @@ def test_the_starters_picture_is_painted_again_to_the_byte_though_the_number_of_
     assert made is not None and made.threads == 1
 
 
-def test_where_again_cannot_follow_it_says_so_before_it_paints(
+def test_again_warns_before_it_starts_if_it_cannot_repeat_a_picture(
     starter: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With more threads than any machine has, the picture is generated with those available."""
@@ -78,5 +78,5 @@ def test_where_again_cannot_follow_it_says_so_before_it_paints(
     Path("elsewhere.json").write_text(recipe_to_json(elsewhere), "utf-8")
     capsys.readouterr()
     assert cli.main(("again", "elsewhere.json", "-o", "b.png"), load=lambda name, device: starter) == 0
-    told = capsys.readouterr().err
-    assert f"The number of CPU threads was 1000, here it is {torch.get_num_threads()}" in told
+    calls_of = capsys.readouterr().err
+    assert f"The number of CPU threads was 1000, here it is {torch.get_num_threads()}" in calls_of

@@ -123,7 +123,7 @@ def test_a_recipe_of_large_pictures_fits_in_every_format() -> None:
         assert read_recipe(data).request == request
 
 
-def test_a_recipe_lies_in_a_file_of_its_own_too() -> None:
+def test_a_recipe_can_be_a_separate_file() -> None:
     request = GenerationRequest(prompt="a castle")
     assert read_recipe(b"\n " + request_to_json(request).encode()).request == request
 
@@ -138,7 +138,7 @@ def test_every_setting_is_explicit_and_pictures_are_kept_once() -> None:
     assert len(content["images"]) == 1
 
 
-def test_what_made_it_names_versions_and_files() -> None:
+def test_provenance_names_versions_and_files() -> None:
     made = current_provenance("cuda", {"b": "2", "a": "1"})
     assert (made.device, list(made.files)) == ("cuda", ["a", "b"])
     assert made.torch.startswith("2.")

@@ -53,7 +53,7 @@ def test_one_number_is_a_square() -> None:
 
 
 @pytest.mark.parametrize("size", ["x", "96x", "-96x64", "96x64x3", "1e3", "999999", "", (96,), (96, 64.0), None, True])
-def test_what_is_no_size_gets_a_sentence(size: object) -> None:
+def test_an_invalid_size_gets_a_message(size: object) -> None:
     with pytest.raises(InvalidRequest, match=r"for example 256x192\.|such as 256x192, not"):
         Settings(size=size)  # type: ignore[arg-type]
 

@@ -43,7 +43,7 @@ def test_without_flags_there_are_no_own_models() -> None:
     assert flags() is None
 
 
-def test_own_files_paint_and_the_recipe_names_them(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_custom_files_work_and_the_recipe_names_them(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REVERIE_DATA", str(files))
     own = ["--vqgan", str(files / "My tiny.ckpt"), "--vqgan-config", str(files / "tiny.yaml")]
     own += ["--perceptor", str(files / "vit.pt"), "--perceptor", str(files / "resnet.pt"), "--device", "cpu"]
@@ -55,7 +55,7 @@ def test_own_files_paint_and_the_recipe_names_them(files: Path, monkeypatch: pyt
     assert (files / "a.png").read_bytes() == (files / "b.png").read_bytes()
 
 
-def test_own_files_of_a_config_paint_and_wrong_digests_are_refused(
+def test_custom_files_in_a_config_work_and_wrong_digests_are_refused(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("REVERIE_DATA", str(files))

@@ -6,6 +6,6 @@ from pathlib import Path
 
 
 def describe_clip(path: Path, vision_heads: int = 1) -> Path:
-    """The path of a tiny CLIP; beside it lies from now on how many heads it has."""
+    """Path of a tiny CLIP, with a yaml next to it that has its number of heads."""
     path.with_name(f"{path.name}.yaml").write_text(f"vision_heads: {vision_heads}\ntext_heads: 1\n")
     return path

@@ -36,7 +36,7 @@ def press(client: Any, comm_id: str) -> None:  # noqa: ANN401
 
 
 @pytest.mark.slow
-def test_stop_is_heard_by_a_kernel_that_paints() -> None:
+def test_stop_reaches_a_busy_kernel() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     manager, client = start_new_kernel(startup_timeout=SECONDS, cwd=str(ROOT), env=environment)
     assert isinstance(manager, KernelManager)
@@ -45,7 +45,7 @@ def test_stop_is_heard_by_a_kernel_that_paints() -> None:
         assert reply["content"]["status"] == "ok", reply["content"]
         paint, stop = (ask(client, f"names[{name!r}]") for name in ("Paint", "Stop"))
         press(client, paint)
-        while ask(client, "(studio.easel.dream is not None and studio.easel.dream.progress.step) > 2") != "True":
+        while ask(client, "(studio.canvas.dream is not None and studio.canvas.dream.progress.step) > 2") != "True":
             pass
         press(client, stop)
         words = ""

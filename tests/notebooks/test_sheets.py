@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from notebooks.sheets import GAP_PX, TEXT_PX, code_map, contact_sheet, film_tag, jpeg, loss_curve
+from notebooks.sheets import GAP_PX, TEXT_PX, code_map, contact_sheet, jpeg, loss_curve, timelapse_tag
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 TOP_PX = TEXT_PX + 2 * GAP_PX
@@ -24,7 +24,7 @@ def test_a_sheet_has_each_picture_in_its_row_and_column_and_leaves_missing_ones_
     assert found == [[RED, white], [white, BLUE]]
 
 
-def test_words_left_of_the_rows_make_room_for_themselves() -> None:
+def test_row_labels_widen_the_sheet() -> None:
     plain, worded = (contact_sheet([[square(RED)]], ["a"], down, 50) for down in ((), ["learning rate 0.1"]))
     assert worded.width > plain.width + 60
     assert worded.height == plain.height
@@ -68,5 +68,5 @@ def test_a_jpeg_can_be_read_again() -> None:
         assert (image.format, image.size) == ("JPEG", (32, 32))
 
 
-def test_a_film_is_inside_its_element() -> None:
-    assert film_tag(b"abc", "a film") == '<img alt="a film" src="data:image/webp;base64,YWJj">'
+def test_a_timelapse_is_inside_its_element() -> None:
+    assert timelapse_tag(b"abc", "a timelapse") == '<img alt="a timelapse" src="data:image/webp;base64,YWJj">'

@@ -1,4 +1,4 @@
-"""The easel and the studio: pictures are made, stopped, resumed, compared and saved. Real widgets, no kernel."""
+"""The canvas and the studio: pictures are made, stopped, resumed, compared and saved. Real widgets, no kernel."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from generator import Dream, GenerationRequest, InvalidRequest, Models, Progress, read_recipe
-from notebooks.easel import Easel
+from notebooks.canvas import Canvas
 from notebooks.form import Form, uploaded
 from notebooks.studio import Studio
 
@@ -33,49 +33,49 @@ def studio() -> Studio:
 
 
 @pytest.fixture
-def easel(models: Models) -> Easel:
-    return Easel(models)
+def canvas(models: Models) -> Canvas:
+    return Canvas(models)
 
 
-async def test_stopping_and_going_on_gives_the_same_picture_as_painting_in_one_go(
-    easel: Easel, models: Models, make_request: Make
+async def test_a_stopped_and_resumed_picture_equals_an_uninterrupted_one(
+    canvas: Canvas, models: Models, make_request: Make
 ) -> None:
     request, seen = make_request(), []
 
     def watch(progress: Progress) -> None:
         seen.append(progress.step)
         if progress.step == 2:
-            easel.stop()
+            canvas.stop()
 
-    easel.begin(request)
-    assert not await easel.go_on(watch)
-    assert await easel.go_on(watch)
+    canvas.begin(request)
+    assert not await canvas.go_on(watch)
+    assert await canvas.go_on(watch)
     assert seen == [1, 2, 3, 4, 5, 6]
     whole = Dream(request, models)
     while not whole.finished:
         whole.step()
-    assert easel.dream is not None
-    assert easel.dream.picture().image.tobytes() == whole.picture().image.tobytes()
+    assert canvas.dream is not None
+    assert canvas.dream.picture().image.tobytes() == whole.picture().image.tobytes()
 
 
-async def test_a_comparison_paints_each_pair_of_values_as_if_it_were_asked_for_alone(
-    easel: Easel, models: Models, make_request: Make
+async def test_a_comparison_generates_each_pair_of_values_as_a_single_request_would(
+    canvas: Canvas, models: Models, make_request: Make
 ) -> None:
     sizes, sheets = [], []
 
     def show(sheet: Image.Image) -> None:
         sheets.append(sheet)
-        assert easel.dream is not None
-        settings = easel.dream.request.settings
+        assert canvas.dream is not None
+        settings = canvas.dream.request.settings
         sizes.append((settings.steps, settings.seed))
 
-    sheet = await easel.compare(make_request(), ("steps", [1, 2]), ("seed", [5, 6]), ignore, show)
+    sheet = await canvas.compare(make_request(), ("steps", [1, 2]), ("seed", [5, 6]), ignore, show)
     assert sizes == [(1, 5), (2, 5), (1, 6), (2, 6)]
     assert sheets[-1].tobytes() == sheet.tobytes()
     assert len({shown.tobytes() for shown in sheets}) == 4
 
 
-async def test_a_comparison_that_is_stopped_keeps_what_was_finished(easel: Easel, make_request: Make) -> None:
+async def test_a_comparison_that_is_stopped_keeps_what_was_finished(canvas: Canvas, make_request: Make) -> None:
     shown: list[Image.Image] = []
 
     def show(sheet: Image.Image) -> None:
@@ -83,48 +83,48 @@ async def test_a_comparison_that_is_stopped_keeps_what_was_finished(easel: Easel
 
     def watch(progress: Progress) -> None:
         if shown and progress.step == 1:
-            easel.stop()
+            canvas.stop()
 
-    sheet = await easel.compare(make_request(), ("seed", [1, 2, 3]), None, watch, show)
+    sheet = await canvas.compare(make_request(), ("seed", [1, 2, 3]), None, watch, show)
     assert len(shown) == 1
     assert sheet.tobytes() == shown[0].tobytes()
 
 
 @pytest.mark.parametrize("across", [("nonsense", [1]), ("steps", ["many"]), ("steps", [])])
-async def test_a_comparison_that_makes_no_sense_is_refused_before_anything_is_painted(
-    easel: Easel, make_request: Make, across: tuple[str, list[object]]
+async def test_an_invalid_comparison_is_refused_before_anything_is_generated(
+    canvas: Canvas, make_request: Make, across: tuple[str, list[object]]
 ) -> None:
     with pytest.raises(InvalidRequest):
-        await easel.compare(make_request(), across, None, ignore, ignore)
-    assert easel.dream is None
+        await canvas.compare(make_request(), across, None, ignore, ignore)
+    assert canvas.dream is None
 
 
 async def test_the_codes_are_those_that_the_picture_is_decoded_from(
-    easel: Easel, models: Models, make_request: Make
+    canvas: Canvas, models: Models, make_request: Make
 ) -> None:
-    easel.begin(make_request(size="64x32"))
-    await easel.go_on(ignore)
-    codes = easel.codes()
+    canvas.begin(make_request(size="64x32"))
+    await canvas.go_on(ignore)
+    codes = canvas.codes()
     assert codes.shape == (4, 8)
-    assert easel.dream is not None
-    latent = easel.dream.latent[0].numpy()
+    assert canvas.dream is not None
+    latent = canvas.dream.latent[0].numpy()
     distances = ((models.vqgan.codebook.numpy()[:, :, None, None] - latent) ** 2).sum(axis=1)
     assert np.array_equal(codes, distances.argmin(axis=0))
 
 
-async def test_what_is_saved_carries_its_recipe(easel: Easel, make_request: Make, tmp_path: Path) -> None:
-    easel.begin(make_request("a cat/dog: 2", seed=9))
-    await easel.go_on(ignore)
-    path = easel.save(tmp_path / "new")
+async def test_a_saved_picture_contains_its_recipe(canvas: Canvas, make_request: Make, tmp_path: Path) -> None:
+    canvas.begin(make_request("a cat/dog: 2", seed=9))
+    await canvas.go_on(ignore)
+    path = canvas.save(tmp_path / "new")
     assert path.name == "a-cat-dog-2-9.png"
     for file in (path, path.with_suffix(".webp")):
         assert read_recipe(file.read_bytes()).request == make_request("a cat/dog: 2", seed=9)
 
 
-@pytest.mark.parametrize("ask", [Easel.codes, Easel.overview, Easel.film, Easel.curve])
-def test_before_the_first_picture_there_is_nothing_to_show(easel: Easel, ask: Callable[[Easel], object]) -> None:
+@pytest.mark.parametrize("ask", [Canvas.codes, Canvas.overview, Canvas.timelapse, Canvas.curve])
+def test_before_the_first_picture_there_is_nothing_to_show(canvas: Canvas, ask: Callable[[Canvas], object]) -> None:
     with pytest.raises(InvalidRequest, match="paint one first"):
-        ask(easel)
+        ask(canvas)
 
 
 def test_the_form_asks_for_what_its_controls_say() -> None:
@@ -177,38 +177,38 @@ def test_an_uploaded_picture_is_what_the_dream_begins_with(png: Callable[..., by
     assert form.request().init_image is None
 
 
-async def test_pressing_paint_shows_picture_curve_codes_and_film(studio: Studio) -> None:
+async def test_pressing_paint_shows_picture_curve_codes_and_timelapse(studio: Studio) -> None:
     studio.buttons["Paint"].click()
     assert studio._task is not None
     await studio._task
     sizes = [Image.open(BytesIO(view.value)).size for view in (studio.picture, studio.curve, studio.codes)]
     assert sizes[0] == (64, 64)
     assert all(min(size) > 100 for size in sizes[1:])
-    assert studio.film.value.startswith("<img")
+    assert studio.timelapse.value.startswith("<img")
     assert "Finished." in studio.words.value
 
 
-async def test_stop_is_heard_between_two_steps_and_go_on_takes_it_up(studio: Studio) -> None:
+async def test_stop_takes_effect_between_two_steps_and_go_on_resumes(studio: Studio) -> None:
     studio.form.fill(steps=50)
     studio.buttons["Paint"].click()
     assert studio._task is not None
-    while studio.easel.dream is None or studio.easel.dream.progress.step in (0, 3):
+    while studio.canvas.dream is None or studio.canvas.dream.progress.step in (0, 3):
         await asyncio.sleep(0)
     studio.buttons["Stop"].click()
     await studio._task
-    assert studio.easel.dream is not None
-    step = studio.easel.dream.progress.step
+    assert studio.canvas.dream is not None
+    step = studio.canvas.dream.progress.step
     assert 1 <= step < 50
     assert f"Stopped after step {step}." in studio.words.value
     studio.buttons["Go on"].click()
     await asyncio.sleep(0)
     studio.buttons["Stop"].click()
     await studio._task
-    assert studio.easel.dream.progress.step == step + 1
+    assert studio.canvas.dream.progress.step == step + 1
     studio.form.fill(steps=3)
 
 
-async def test_a_second_press_does_not_disturb_what_is_painted(studio: Studio) -> None:
+async def test_a_second_press_does_not_disturb_a_running_picture(studio: Studio) -> None:
     studio.buttons["Paint"].click()
     first = studio._task
     assert first is not None
@@ -229,7 +229,7 @@ async def test_compare_reads_what_was_typed(studio: Studio) -> None:
         assert 2 * 192 < sheet.width < 3 * 192
 
 
-async def test_what_cannot_be_painted_is_said_in_the_view(studio: Studio) -> None:
+async def test_errors_are_shown_in_the_view(studio: Studio) -> None:
     studio.form.fill(prompt="<b> |")
     studio.buttons["Paint"].click()
     assert studio._task is not None

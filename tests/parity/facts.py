@@ -26,7 +26,7 @@ def keeps(now: object, then: object) -> bool:
 
 
 async def database_facts(store: Store) -> dict[str, object]:
-    """Every job with recipe and pictures, what admins set, and what is kept for the next start."""
+    """All jobs with recipes and pictures, the settings of admins, and the state kept for the next start."""
     jobs = {}
     for job_id in [*await store.pictures.guild_jobs(GUILD), *await store.pictures.guild_jobs(GUILD + 1)]:
         job = await store.jobs.get(job_id)

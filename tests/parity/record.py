@@ -178,13 +178,13 @@ async def paint(bench: RealService, png: Png) -> None:
         timelapse=True,
     )
     await bench.post((await order(bench, pictured)).id, 904)
-    await service.archive.report(requester(BEN), first.id, 1, ReportReason.OTHER, "not an apple")
+    await service.reports.add(requester(BEN), first.id, 1, ReportReason.OTHER, "not an apple")
 
     engine.faults = [GeneratorError(Message("The loss is no number any more; choose a lower learning rate."))]
     await bench.reaches((await order(bench, JobSpec(prompt="a runaway"))).id, JobState.FAILED)
     engine.faults = [ZeroDivisionError()]
     broken = await bench.reaches((await order(bench, JobSpec(prompt="a fault"))).id, JobState.FAILED)
-    await service.post.told(broken.id)
+    await service.post.mark_told(broken.id)
 
     engine.remarks[REMARKS], engine.held[REMARKS] = tuple(every_message()), 2
     early = await order(bench, JobSpec(prompt=REMARKS, settings={"steps": 50}))
@@ -239,7 +239,7 @@ def shrink(database: Path) -> None:
 
 
 def every_message() -> list[Message]:
-    """All that the generator says to people in Discord, each placeholder filled with a number."""
+    """All messages of the generator for Discord, each placeholder filled with a number."""
     templates = sorted(texts("de").keys() - texts("en").keys())
     assert len(templates) > 50
     return [

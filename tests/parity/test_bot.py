@@ -1,4 +1,4 @@
-"""The data folder of an earlier version: read, taken up and finished by the bot as it is now."""
+"""The data folder of an earlier version: today's bot reads it and finishes its jobs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from bot.environment import load_config
 from bot.errors import NotFound
 from bot.files import DataFolder, Kind
 from bot.frontend.commands.registry import DYNAMIC_ITEMS
-from bot.frontend.components.buttons import DEEDS
+from bot.frontend.components.buttons import ACTIONS as BUTTON_ACTIONS
 from bot.frontend.messages.job_buttons import JobButton, job_button
 from bot.jobs import JobState, Origin
-from bot.service import FollowUp
+from bot.service import FollowUp, Whose
 from bot.store import Store
 from bot.texts import AS_IT_IS, LANGUAGES, Sentence
 from generator import Models, read_recipe, request_from_json, request_to_json
@@ -68,7 +68,7 @@ async def store(folder: DataFolder) -> AsyncIterator[Store]:
 
 
 def stored(column: str, table: str) -> list[str]:
-    """All that a column of the recorded database holds."""
+    """All values of a column of the recorded database."""
     with closing(sqlite3.connect(f"{RECORD.as_uri()}/reverie.db?immutable=1", uri=True)) as db:
         return [value for (value,) in db.execute(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")]  # noqa: S608
 
@@ -106,7 +106,7 @@ def test_every_stored_message_of_the_generator_is_still_translated() -> None:
     assert [message.key for message in SAID_BY_GENERATOR if PLACEHOLDER.search(message.said("de"))] == []
 
 
-async def test_what_was_under_way_is_taken_up_and_finished(bench: RealService) -> None:
+async def test_unfinished_jobs_are_resumed_and_finished(bench: RealService) -> None:
     service = bench.service
     for job_id in (RUNNING, UPSCALED, AGAIN):
         await bench.reaches(job_id, JobState.POSTING)
@@ -124,7 +124,7 @@ async def test_what_was_under_way_is_taken_up_and_finished(bench: RealService) -
 
 async def test_finished_pictures_are_shown_gone_on_from_and_deleted(bench: RealService) -> None:
     service = bench.service
-    page = await service.archive.gallery(requester(), mine=False)
+    page = await service.archive.gallery(requester(), whose=Whose.SERVER)
     assert {entry.job.id for entry in page.entries} >= {1, 2, 3, 4, 7}
     for job_id, number in ((1, 0), (1, 2), (2, 1), (3, 1), (4, 1), (7, 1)):
         shown = await service.archive.file(requester(), job_id, number, limit_bytes=10**7)
@@ -136,7 +136,7 @@ async def test_finished_pictures_are_shown_gone_on_from_and_deleted(bench: RealS
         await service.archive.file(requester(), 1, 1, limit_bytes=10**7)
 
 
-async def test_what_admins_set_still_holds(bench: RealService) -> None:
+async def test_admin_settings_still_apply(bench: RealService) -> None:
     service = bench.service
     own = await service.guilds.limits(GUILD)
     assert (own.steps, own.count, own.priority, own.cutouts) == (300, 2, 1, 48)
@@ -158,14 +158,14 @@ def test_every_key_of_config_yaml_is_read() -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_a_button_below_an_old_message_finds_its_job_and_its_deed(action: str) -> None:
+async def test_a_button_below_an_old_message_finds_its_job_and_action(action: str) -> None:
     custom_id = f"reverie:{action}:123456789012345678:4"
     match = JobButton.__discord_ui_compiled_template__.fullmatch(custom_id)
     assert match is not None
     made = job_button(action, 123456789012345678, "en", 4)
     button = await JobButton.from_custom_id(None, made.item, match)
     assert (button.action, button.job_id, button.number) == (action, 123456789012345678, 4)
-    assert action in DEEDS
+    assert action in BUTTON_ACTIONS
     assert made.custom_id == custom_id
 
 

@@ -62,7 +62,7 @@ def recorded(name: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def assert_ends_as_recorded(dream: Dream, name: str) -> None:
-    """The dream ends with the recorded picture and had its losses: equal on the machine of the record, else near.
+    """Check a dream's picture and losses against the record: equal on the machine of the record, else near.
 
     A picture is made of the codes nearest to the latent, so a small change shows in the losses first.
     """
@@ -111,7 +111,7 @@ def test_a_recorded_recipe_is_written_as_it_was(path: Path) -> None:
     assert keeps(json.loads(recipe_to_json(read_recipe(path.read_bytes()))), json.loads(written))
 
 
-def test_what_made_the_pictures_is_read() -> None:
+def test_provenance_of_the_pictures_is_read() -> None:
     machine = recorded("machine.json")
     for path in PICTURES:
         made_with = read_recipe(path.read_bytes()).made_with
@@ -122,7 +122,7 @@ def test_what_made_the_pictures_is_read() -> None:
 
 
 @pytest.mark.slow
-def test_another_kind_of_cpu_paints_nearly_the_same() -> None:
+def test_another_kind_of_cpu_gives_nearly_the_same_picture() -> None:
     """A CPU with fewer instructions, as far as torch lets one pretend it."""
     less = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "recorded_picture", __file__]

@@ -1,4 +1,4 @@
-"""Each training command runs for a few steps on drawings made here, and what comes out loads and paints."""
+"""Each training command runs for a few steps on drawings made here; its models load and generate."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def command(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_every_step_of_the_training_runs_and_its_models_paint(
+def test_every_training_step_runs_and_its_models_generate_a_picture(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = torch.get_num_threads()
@@ -62,7 +62,7 @@ def test_every_step_of_the_training_runs_and_its_models_paint(
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_where_it_was(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_training_resumes(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in ("sprites.npy", "concepts.json"):
         shutil.copy(work / file, tmp_path / file)
     command(monkeypatch, "vqgan", "--work", str(tmp_path), "--steps", "2", "--batch", "8", "--threads", "1")
@@ -71,7 +71,7 @@ def test_a_killed_training_goes_on_where_it_was(work: Path, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("name", list(SCENES))
-def test_a_seed_paints_the_same_scene_again(name: str) -> None:
+def test_a_seed_gives_the_same_scene_again(name: str) -> None:
     first, second, other = (paint(name, 64, random.Random(seed)) for seed in (1, 1, 2))
     assert first.tobytes() == second.tobytes()
     assert first.tobytes() != other.tobytes()

@@ -15,7 +15,7 @@ from discord import app_commands
 from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
-from bot.frontend.errors import told
+from bot.frontend.errors import errors_shown
 from bot.frontend.messages.sender import remove_message
 from bot.frontend.uploads import limit_of
 from bot.frontend.wording import described
@@ -27,7 +27,8 @@ from generator import __version__
 async def show_help(interaction: Interaction) -> None:
     """Show how to use the bot."""
     locale = interaction.locale.value
-    await reply(interaction, embed=discord.Embed(title=say("help_title", locale), description=say("help_text", locale)))
+    text = f"{say('help_text', locale)}\n{say('help_people', locale)}"
+    await reply(interaction, embed=discord.Embed(title=say("help_title", locale), description=text))
 
 
 @app_commands.command(name="about", description=described("command_about"))
@@ -67,7 +68,7 @@ class OwnButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"rever
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Export, ask for confirmation, or delete."""
-        async with told(interaction):
+        async with errors_shown(interaction):
             await {"export": _export, "forget": _ask, "sure": _forget}[self.action](interaction)
 
 
@@ -109,7 +110,7 @@ async def _ask(interaction: Interaction) -> None:
 async def _forget(interaction: Interaction) -> None:
     requester, people = requester_of(interaction), interaction.client.service.personal_data
     await interaction.response.defer()
-    # Messages of unfinished jobs would otherwise look unfinished for ever; finished pictures stay posted.
+    # Messages of unfinished jobs would otherwise look unfinished forever; finished pictures stay posted.
     messages = {}
     for job in await people.unsettled(requester):
         await remove_message(interaction.client, job)

@@ -5,24 +5,29 @@ By default Discord shows these commands to those who manage the server; admins c
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Literal
 
 import discord
 from discord import app_commands
 
-from bot.config import Limits
+from bot.config import Config, Limits
+from bot.errors import InvalidJobSpec
 from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
-from bot.frontend.messages.render import duration
+from bot.frontend.components import confirm
+from bot.frontend.messages.render import DESCRIPTION, duration
 from bot.frontend.wording import described
-from bot.frontend.words import as_typed
+from bot.frontend.words import as_typed, within
 from bot.service import Requester, Safety
 from bot.texts import say
 
 MANAGERS = discord.Permissions(manage_guild=True)
-LIMIT_NAMES = [app_commands.Choice(name=item.name, value=item.name) for item in fields(Limits)]
+LIMIT_KEYS = tuple(item.name for item in fields(Limits))
+LIMIT_NAMES = [app_commands.Choice(name=name, value=name) for name in LIMIT_KEYS]
 Place = discord.TextChannel | discord.CategoryChannel | discord.ForumChannel | discord.VoiceChannel | discord.Thread
 
 limits = app_commands.Group(
@@ -48,21 +53,35 @@ def manager_of(interaction: Interaction) -> Requester:
 
 
 @limits.command(name="show", description=described("command_limits_show"))
-@app_commands.describe(role=described("option_limit_role"))
+@app_commands.describe(role=described("option_limit_role_show"))
 async def show_limits(interaction: Interaction, role: discord.Role | None = None) -> None:
-    """Show the limits of this server or of a role."""
+    """Show the limits of this server or of a role, with the host's defaults and caps."""
     requester, guilds = manager_of(interaction), interaction.client.service.guilds
     found = await guilds.limits(requester.guild_id, frozenset() if role is None else frozenset({role.id}))
-    lines = [
-        f"`{item.name}` **{getattr(found, item.name)}** · {say(f'limit_{item.name}', requester.locale)}"
-        for item in fields(Limits)
+    config, locale = interaction.client.config, requester.locale
+    lines = []
+    for item in fields(Limits):
+        name, cap = item.name, getattr(config.caps, item.name, None)
+        text = f"{limit_value(found, config, name, locale)} · {say(f'limit_{name}', locale)}"
+        lines.append(f"{text} · {say('limit_cap', locale, cap=cap)}" if cap else text)
+    lines += role_lines(await guilds.role_limits(requester.guild_id))
+    title = say("limits_title", locale, name=as_typed(interaction.guild.name if interaction.guild else "", 100))
+    await reply(interaction, embed=discord.Embed(title=title, description=within(lines, DESCRIPTION)))
+
+
+def limit_value(found: Limits, config: Config, name: str, locale: str) -> str:
+    """A limit with its value, and the host's default where it differs."""
+    value, default = getattr(found, name), getattr(config.limits, name)
+    other = "" if value == default else f" ({say('limit_default', locale, value=default)})"
+    return f"`{name}` **{value}**{other}"
+
+
+def role_lines(roles: Mapping[int, Mapping[str, int]]) -> list[str]:
+    """A line for each role with limits of its own."""
+    return [
+        f"<@&{role_id}>: " + ", ".join(f"`{name}` **{value}**" for name, value in values.items())
+        for role_id, values in roles.items()
     ]
-    for role_id, values in (await guilds.role_limits(requester.guild_id)).items():
-        lines.append(f"<@&{role_id}>: " + ", ".join(f"`{name}` **{value}**" for name, value in values.items()))
-    title = say(
-        "limits_title", requester.locale, name=as_typed(interaction.guild.name if interaction.guild else "", 100)
-    )
-    await reply(interaction, embed=discord.Embed(title=title, description="\n".join(lines)[:4_000]))
 
 
 @limits.command(name="set", description=described("command_limits_set"))
@@ -73,7 +92,32 @@ async def show_limits(interaction: Interaction, role: discord.Role | None = None
 async def set_limit(
     interaction: Interaction, name: str, value: int | None = None, role: discord.Role | None = None
 ) -> None:
-    """Change a limit; without a value, reset it to the default."""
+    """Change a limit; without a value, say which values it can have."""
+    if value is not None:
+        await _set_limit(interaction, name, value, role)
+        return
+    requester, guilds, config = manager_of(interaction), interaction.client.service.guilds, interaction.client.config
+    item = next((item for item in fields(Limits) if item.name == name), None)
+    if item is None:
+        raise InvalidJobSpec("limit_unknown", field="name", name=name[:40], known=", ".join(LIMIT_KEYS))
+    now = await guilds.limits(requester.guild_id, frozenset() if role is None else frozenset({role.id}))
+    high = min(item.metadata["high"], getattr(config.caps, name, 0) or item.metadata["high"])
+    values = {"now": getattr(now, name), "default": getattr(config.limits, name)}
+    await reply(
+        interaction,
+        say("limit_which", requester.locale, name=name, low=item.metadata["low"], high=high, **values),
+    )
+
+
+@limits.command(name="reset", description=described("command_limits_reset"))
+@app_commands.describe(name=described("option_limit_name"), role=described("option_limit_role"))
+@app_commands.choices(name=LIMIT_NAMES)
+async def reset_limit(interaction: Interaction, name: str, role: discord.Role | None = None) -> None:
+    """Restore the host's default of a limit, or the server's for a role."""
+    await _set_limit(interaction, name, None, role)
+
+
+async def _set_limit(interaction: Interaction, name: str, value: int | None, role: discord.Role | None) -> None:
     requester = requester_of(interaction)
     role_id = None if role is None else role.id
     now = await interaction.client.service.guilds.set_limit(requester, name, value, role_id)
@@ -84,28 +128,29 @@ async def set_limit(
 async def list_channels(interaction: Interaction) -> None:
     """List the channels where pictures may be requested."""
     requester = manager_of(interaction)
-    await _reply_channels(interaction, requester)
+    rules = await interaction.client.service.guilds.channels(requester.guild_id)
+    await reply(interaction, channels_text(rules, requester.locale))
 
 
 @channels.command(name="allow", description=described("command_channels_allow"))
-@app_commands.describe(channel=described("option_channel"))
+@app_commands.describe(channel=described("option_channel_allow"))
 async def allow_channel(interaction: Interaction, channel: Place) -> None:
     """Allow a channel or category; all channels not allowed are then closed."""
-    await _set_channel(interaction, channel.id, True)
+    await _set_channel(interaction, channel.id, True, "channel_is_allowed")
 
 
 @channels.command(name="deny", description=described("command_channels_deny"))
-@app_commands.describe(channel=described("option_channel"))
+@app_commands.describe(channel=described("option_channel_deny"))
 async def deny_channel(interaction: Interaction, channel: Place) -> None:
     """Deny a channel or category."""
-    await _set_channel(interaction, channel.id, False)
+    await _set_channel(interaction, channel.id, False, "channel_is_denied")
 
 
 @channels.command(name="reset", description=described("command_channels_reset"))
-@app_commands.describe(channel=described("option_channel"))
+@app_commands.describe(channel=described("option_channel_reset"))
 async def reset_channel(interaction: Interaction, channel: Place) -> None:
     """Remove a channel's rule."""
-    await _set_channel(interaction, channel.id, None)
+    await _set_channel(interaction, channel.id, None, "channel_is_reset")
 
 
 @app_commands.command(name="pause", description=described("command_pause"))
@@ -129,20 +174,19 @@ async def resume(interaction: Interaction) -> None:
 
 
 @app_commands.command(name="clear", description=described("command_clear"))
+@app_commands.describe(person=described("option_clear_person"))
 @app_commands.default_permissions(manage_guild=True)
 @app_commands.guild_only()
-async def clear(interaction: Interaction) -> None:
-    """Cancel all waiting jobs of this server."""
-    requester = requester_of(interaction)
-    count = await interaction.client.service.guilds.clear(requester)
-    await reply(interaction, say("cleared", requester.locale, count=count))
+async def clear(interaction: Interaction, person: discord.User | None = None) -> None:
+    """Count the waiting jobs of this server or of one person, and ask whether to cancel them."""
+    await confirm.ask_to_clear(interaction, None if person is None else person.id)
 
 
 @safety.command(name="show", description=described("command_safety_show"))
 async def show_safety(interaction: Interaction) -> None:
     """Show the treatment of pictures flagged by the safety check."""
     requester = manager_of(interaction)
-    await _reply_safety(interaction, requester, *await interaction.client.service.guilds.safety(requester.guild_id))
+    await reply(interaction, await safety_text(interaction, requester))
 
 
 @safety.command(name="set", description=described("command_safety_set"))
@@ -160,12 +204,12 @@ async def set_safety(
     """Change the mode or the report channel; without `reports`, no channel receives reports."""
     requester = requester_of(interaction)
     channel_id = None if report_channel is None else report_channel.id
-    now = await interaction.client.service.guilds.set_safety(
+    await interaction.client.service.guilds.set_safety(
         requester,
         mode=None if mode is None else Safety(mode),
         report_channel_id=channel_id if reports else 0,
     )
-    await _reply_safety(interaction, requester, *now)
+    await reply(interaction, await safety_text(interaction, requester))
 
 
 @app_commands.command(name="stats", description=described("command_stats"))
@@ -196,38 +240,48 @@ async def stats(interaction: Interaction, days: app_commands.Range[int, 1, 366] 
 @app_commands.default_permissions(manage_guild=True)
 @app_commands.guild_only()
 async def retention(interaction: Interaction, days: app_commands.Range[int, 0, 3_650] | None = None) -> None:
-    """Set the number of days until pictures are deleted; without a number, show it."""
-    requester, guilds = manager_of(interaction), interaction.client.service.guilds
-    now = (
-        await guilds.retention_days(requester.guild_id) if days is None else await guilds.set_retention(requester, days)
+    """Set the number of days until pictures are deleted, after a question; without a number, show it."""
+    requester = manager_of(interaction)
+    if days is None:
+        await reply(interaction, await confirm.retention_text(interaction, requester))
+    else:
+        await confirm.set_retention(interaction, days)
+
+
+async def _set_channel(interaction: Interaction, channel_id: int, allowed: bool | None, key: str) -> None:
+    requester, guilds = requester_of(interaction), interaction.client.service.guilds
+    await guilds.set_channel(requester, channel_id, allowed)
+    text = say(key, requester.locale, channel=f"<#{channel_id}>")
+    rules = await guilds.channels(requester.guild_id)
+    await reply(interaction, f"{text}\n{channels_text(rules, requester.locale)}")
+
+
+def channels_text(rules: Mapping[int, bool], locale: str) -> str:
+    """The channels where pictures may be requested, in words."""
+    allowed, denied = (
+        within((f"<#{channel_id}>" for channel_id, on in rules.items() if on is wanted), 800, " ")
+        for wanted in (True, False)
     )
-    text = say("privacy_days" if now else "privacy_ever", requester.locale, count=now)
-    if days is not None and days != now:
-        text += " " + say("retention_of_host", requester.locale)
-    await reply(interaction, text)
+    if allowed:
+        text = say("channels_only", locale, channels=allowed)
+        return f"{text} {say('channels_denied', locale, channels=denied)}" if denied else text
+    return say("channels_except", locale, channels=denied) if denied else say("channels_all", locale)
 
 
-async def _set_channel(interaction: Interaction, channel_id: int, allowed: bool | None) -> None:
-    requester = requester_of(interaction)
-    await interaction.client.service.guilds.set_channel(requester, channel_id, allowed)
-    await _reply_channels(interaction, requester)
-
-
-async def _reply_channels(interaction: Interaction, requester: Requester) -> None:
-    rules = await interaction.client.service.guilds.channels(requester.guild_id)
-    lines = [
-        say("channel_allowed" if on else "channel_shut", requester.locale, channel=f"<#{item}>")
-        for item, on in rules.items()
-    ]
-    await reply(interaction, "\n".join(lines) or say("channels_all", requester.locale))
-
-
-async def _reply_safety(
-    interaction: Interaction, requester: Requester, mode: Safety, report_channel: int | None
-) -> None:
-    told = (
-        say("safety_reports", requester.locale, channel=f"<#{report_channel}>")
+async def safety_text(interaction: Interaction, requester: Requester) -> str:
+    """The treatment of flagged pictures, the reach of the check with these models, and the channel for reports."""
+    service, locale = interaction.client.service, requester.locale
+    mode, report_channel = await service.guilds.safety(requester.guild_id)
+    lines = [say(f"safety_{mode.value}", locale)]
+    if mode is not Safety.OFF:
+        names = await asyncio.to_thread(service.checked_by)
+        models = interaction.client.config.model_name
+        lines.append(
+            say("safety_sees", locale, names=", ".join(names)) if names else say("safety_blind", locale, models=models)
+        )
+    lines.append(
+        say("safety_reports", locale, channel=f"<#{report_channel}>")
         if report_channel
-        else say("safety_no_reports", requester.locale)
+        else say("safety_no_reports", locale)
     )
-    await reply(interaction, say(f"safety_{mode.value}", requester.locale) + "\n" + told)
+    return "\n".join(lines)

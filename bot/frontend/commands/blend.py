@@ -42,7 +42,7 @@ async def blend(
     given = [item for item in (first, second, third, fourth) if item is not None]
 
     async def order(requester: Requester) -> SubmittedJob:
-        async with interaction.client.room.hold(len(given)):
+        async with interaction.client.slots.hold(len(given)):
             pictures = [await read(interaction, item, "picture") for item in given]
             spec = spec_of(pictures, prompt, size, steps)
             return await interaction.client.service.submissions.submit(requester, spec)

@@ -9,6 +9,7 @@ from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.commands.admin import MANAGERS, manager_of
 from bot.frontend.commands.imagine import PROMPT_CHARACTERS
+from bot.frontend.components import confirm
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed, within
 from bot.texts import say
@@ -36,9 +37,7 @@ async def show(interaction: Interaction) -> None:
 @app_commands.describe(rule=described("option_rule"))
 async def add(interaction: Interaction, rule: Rule) -> None:
     """Forbid a word or a phrase."""
-    requester = manager_of(interaction)
-    kept = await interaction.client.service.words.add_block(requester, rule)
-    await reply(interaction, say("rule_added", requester.locale, rule=as_typed(kept, RULE)))
+    await confirm.add_rule(interaction, rule)
 
 
 @blocklist.command(name="remove", description=described("command_blocklist_remove"))

@@ -43,7 +43,7 @@ async def status(interaction: Interaction) -> None:
         step=f"{found.step_s:.2f}",
         used=found.data_bytes // MIB,
         free=found.free_bytes // MIB,
-        deaths=found.painter_deaths,
+        deaths=found.worker_deaths,
         servers=len(interaction.client.guilds),
     )
     text += "\n" + _counted(found, requester.locale)

@@ -14,6 +14,7 @@ from bot.frontend.wording import described
 from bot.frontend.words import as_typed
 from bot.jobs import JobState
 from bot.service import JobView
+from bot.service.moderation.waiting_jobs import MAX_REASON
 from bot.texts import say
 
 SHOWN = 15
@@ -47,18 +48,22 @@ async def complete_job(interaction: Interaction, typed: str) -> list[app_command
 
 
 @app_commands.command(name="cancel", description=described("command_cancel"))
-@app_commands.describe(job=described("option_job"))
+@app_commands.describe(job=described("option_job"), reason=described("option_cancel_reason"))
 @app_commands.autocomplete(job=complete_job)
 @app_commands.guild_only()
-async def cancel(interaction: Interaction, job: app_commands.Range[int, 1] | None = None) -> None:
-    """Cancel a job; without a number, the person's newest."""
+async def cancel(
+    interaction: Interaction,
+    job: app_commands.Range[int, 1] | None = None,
+    reason: app_commands.Range[str, 1, MAX_REASON] | None = None,
+) -> None:
+    """Cancel a job; without a number, the person's newest. Its owner is told an admin's reason."""
     requester, service = requester_of(interaction), interaction.client.service
     if job is None:
         mine = await service.mine(requester)
         if not mine:
             raise NotFound("nothing_to_cancel")
         job = mine[-1].id
-    cancelled = await service.cancel(requester, job)
+    cancelled = await service.cancel(requester, job, reason or "")
     await reply(
         interaction, say("cancelled", requester.locale, job=cancelled.id, prompt=as_typed(cancelled.prompt, PROMPT))
     )

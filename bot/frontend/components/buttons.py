@@ -9,32 +9,32 @@ from bot.frontend import pictures
 from bot.frontend.answering import take_on
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
-from bot.frontend.components import remix, report
-from bot.frontend.errors import told
+from bot.frontend.components import confirm, remix, report
+from bot.frontend.errors import errors_shown
 from bot.jobs import Origin
 from bot.service import FollowUp
 
-Deed = Callable[[Interaction, int, int], Awaitable[None]]
+Action = Callable[[Interaction, int, int], Awaitable[None]]
 
 
 async def press(interaction: Interaction, action: str, job_id: int, number: int) -> None:
     """Run the action of a job's button, or explain a refusal."""
-    async with told(interaction):
-        deed = DEEDS.get(action)
-        if deed is None:
+    async with errors_shown(interaction):
+        run = ACTIONS.get(action)
+        if run is None:
             raise NotFound("button_unknown")
-        await deed(interaction, job_id, number)
+        await run(interaction, job_id, number)
 
 
-def go_on(kind: Origin) -> Deed:
+def go_on(kind: Origin) -> Action:
     """The action of a button that requests a follow-up of this picture."""
 
-    async def deed(interaction: Interaction, job_id: int, number: int) -> None:
+    async def request(interaction: Interaction, job_id: int, number: int) -> None:
         change = FollowUp(kind=kind)
         submissions = interaction.client.service.submissions
         await take_on(interaction, lambda requester: submissions.go_on(requester, job_id, number, change))
 
-    return deed
+    return request
 
 
 async def finish(interaction: Interaction, job_id: int, number: int) -> None:
@@ -43,23 +43,19 @@ async def finish(interaction: Interaction, job_id: int, number: int) -> None:
     await interaction.response.defer()
 
 
-async def cancel(interaction: Interaction, job_id: int, number: int) -> None:
-    """Cancel the job; its message shows the result."""
-    await interaction.client.service.cancel(requester_of(interaction), job_id)
-    await interaction.response.defer()
-
-
-DEEDS: Mapping[str, Deed] = {
+ACTIONS: Mapping[str, Action] = {
     "again": go_on(Origin.AGAIN),
     "vary": go_on(Origin.VARY),
     "continue": go_on(Origin.CONTINUE),
     "upscale": go_on(Origin.UPSCALE),
     "remix": remix.ask,
     "finish": finish,
-    "cancel": cancel,
+    "cancel": confirm.cancel_job,
     "show": pictures.show,
     "timelapse": pictures.timelapse,
+    "heart": pictures.heart,
     "recipe": pictures.recipe,
+    "settings": pictures.settings,
     "delete": pictures.ask_to_delete,
     "erase": pictures.delete,
     "report": report.ask,

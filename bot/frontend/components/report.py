@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import discord
 
-from bot.frontend.answering import reply
+from bot.frontend.answering import in_time, reply
 from bot.frontend.app import App, Interaction
 from bot.frontend.asking import requester_of
+from bot.frontend.components import cases
 from bot.frontend.components.modals import Form
-from bot.frontend.messages.discord_errors import TROUBLE
-from bot.frontend.words import as_typed
-from bot.log import about
-from bot.service import Report, ReportReason
+from bot.service import ReportReason
 from bot.texts import say
 
 DETAILS = 1_000
-SHOWN_DETAILS, SHOWN_PROMPT = 600, 200
-"""Characters of details and prompt in a report: escaped, they fit in a message with the link to the picture."""
-_log = logging.getLogger(__name__)
 
 
 async def ask(interaction: Interaction, job_id: int, number: int) -> None:
@@ -30,7 +24,7 @@ async def ask(interaction: Interaction, job_id: int, number: int) -> None:
 
 
 class ReportForm(Form):
-    """Modal for the reason and optional details."""
+    """Modal for the reason, optional details, and the choice to learn the result."""
 
     def __init__(self, job_id: int, number: int, locale: str) -> None:
         super().__init__(say("report_title", locale, job=job_id))
@@ -42,37 +36,27 @@ class ReportForm(Form):
         self.details: discord.ui.TextInput[Any] = discord.ui.TextInput(
             style=discord.TextStyle.paragraph, required=False, max_length=DETAILS, custom_id="details"
         )
+        self.tell_me: discord.ui.Checkbox[Any] = discord.ui.Checkbox(custom_id="tell_me")
         self.add_item(discord.ui.Label(text=say("report_reason", locale), component=self.reason))
         self.add_item(discord.ui.Label(text=say("report_details", locale), component=self.details))
+        self.add_item(
+            discord.ui.Label(
+                text=say("report_tell_me", locale),
+                description=say("report_tell_me_how", locale),
+                component=self.tell_me,
+            )
+        )
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Store the report and send it to the server's report channel."""
-        reason = ReportReason(self.reason.values[0])
-        report = await interaction.client.service.archive.report(
-            requester_of(interaction), self.job_id, self.number, reason, self.details.value
+        work = interaction.client.service.reports.add(
+            requester_of(interaction),
+            self.job_id,
+            self.number,
+            ReportReason(self.reason.values[0]),
+            self.details.value,
+            wants_result=self.tell_me.value,
         )
+        reported = await in_time(interaction, work, private=True)
         await reply(interaction, say("report_thanks", interaction.locale.value))
-        await _tell(interaction.client, report)
-
-
-async def _tell(app: App, report: Report) -> None:
-    """Send the report to the server's report channel, if one is set."""
-    if report.channel_id is None:
-        return
-    job, locale = report.job, app.config.language
-    link = f"https://discord.com/channels/{job.guild_id}/{job.channel_id}/{job.message_id or ''}"
-    text = say(
-        "report_told",
-        locale,
-        reporter=f"<@{report.user_id}>",
-        owner=f"<@{job.user_id}>",
-        job=job.id,
-        reason=say(f"report_{report.reason.value}", locale),
-        details=as_typed(report.details, SHOWN_DETAILS) or "–",
-        prompt="–" if job.private else as_typed(job.prompt, SHOWN_PROMPT) or "–",
-        link=link,
-    )
-    try:
-        await app.get_partial_messageable(report.channel_id).send(text[:2_000])
-    except TROUBLE as exc:
-        _log.warning("the report channel cannot be reached: %r", exc, extra=about(guild=job.guild_id, job=job.id))
+        await cases.notify(interaction.client, reported)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import discord
 
@@ -32,7 +34,7 @@ SKEW_S = 60.0
 TOKEN_CALL_S = 20.0
 """Time limit of an edit by the token, including rate limits, for which discord.py would wait indefinitely."""
 REMOVAL_TRIES = 4
-"""Attempts to remove the message of a deleted job."""
+"""Attempts to remove the message of a deleted job, or to hide a picture."""
 _REACHED = (Fault.OTHER, Fault.CLOSED)
 _log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class MessageSender:
         """Show progress; False if the message was deleted and there is nothing to edit."""
         job = await self._placed(job)
         if job.message_id is None:
-            await self._noted(job, await self._send(job, shown, nonce=f"{job.nonce}-q"))
+            await self._record_message(job, await self._send(job, shown, nonce=f"{job.nonce}-q"))
             return True
         edited, error = await self._edit(job, shown, token)
         if edited or error is None:
@@ -68,7 +70,7 @@ class MessageSender:
             if error is not None and fault_of(error) is Fault.PASSING:
                 raise error
         if job.state is JobState.FAILED:
-            await self._noted(job, await self._send(job, shown, nonce=job.nonce))
+            await self._record_message(job, await self._send(job, shown, nonce=job.nonce))
         elif error is not None:
             raise error
 
@@ -140,7 +142,7 @@ class MessageSender:
         job = await self._placed(delivery.job)
         if job.message_id is not None and await self._edited(job, shown, token):
             return job.message_id
-        if delivery.repeated and (found := await self._earlier(job, job.painted_at)) is not None:
+        if delivery.repeated and (found := await self._find_earlier(job, job.painted_at)) is not None:
             job = replace(job, message_id=found)
             if await self._edited(job, shown, token=None):
                 return found
@@ -193,19 +195,19 @@ class MessageSender:
         )
         return sent.id
 
-    async def _noted(self, job: Job, message_id: int) -> None:
+    async def _record_message(self, job: Job, message_id: int) -> None:
         """Store the message id of a job; if the job has just been deleted, remove the message too."""
         if not await self._app.service.set_message(job.id, job.channel_id, message_id):
             await remove_message(self._app, replace(job, message_id=message_id))
 
     async def _placed(self, job: Job) -> Job:
         """The job with its message id, which was not stored if the process ended just after the answer."""
-        if job.message_id is not None or (found := await self._earlier(job, job.created_at)) is None:
+        if job.message_id is not None or (found := await self._find_earlier(job, job.created_at)) is None:
             return job
         await self._app.service.set_message(job.id, job.channel_id, found)
         return replace(job, message_id=found)
 
-    async def _earlier(self, job: Job, since: float | None) -> int | None:
+    async def _find_earlier(self, job: Job, since: float | None) -> int | None:
         """The message with this job's buttons that an earlier attempt sent, if the channel can be searched."""
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
         after = datetime.fromtimestamp((since or time.time()) - SKEW_S, UTC)
@@ -222,16 +224,34 @@ class MessageSender:
 
 
 async def remove_message(app: App, job: Job) -> None:
-    """Delete a job's message from its channel; it stays if Discord does not allow that."""
+    """Delete a job's message and its ping from their channel; they stay if Discord does not allow that."""
+    await _change_message(app, job, lambda found: found.delete())
+    await _change_message(app, replace(job, message_id=job.ping_id), lambda found: found.delete())
+
+
+async def replace_message(app: App, job: Job, shown: MessageContent) -> None:
+    """Replace the content and all files of a finished job's message; it stays if Discord does not allow that."""
+    await _change_message(
+        app,
+        job,
+        lambda found: found.edit(
+            content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
+        ),
+    )
+
+
+async def _change_message(
+    app: App, job: Job, change: Callable[[discord.PartialMessage], Coroutine[Any, Any, object]]
+) -> None:
     if job.message_id is None:
         return
     message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(job.message_id)
     for tries in range(REMOVAL_TRIES):
         try:
-            await message.delete()
+            await change(message)
             return
         except TROUBLE as exc:
             if fault_of(exc) is not Fault.PASSING or tries == REMOVAL_TRIES - 1:
-                _log.info("the message of a deleted job stays: %r", exc, extra=about(job=job.id, guild=job.guild_id))
+                _log.info("a message stays as it is: %r", exc, extra=about(job=job.id, guild=job.guild_id))
                 return
             await asyncio.sleep(wait_s(exc, tries))

@@ -19,6 +19,7 @@ from bot.errors import BotError, FilesError
 from bot.frontend.app import App, Interaction
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
+from bot.frontend.messages.pings import ping
 from bot.frontend.messages.sender import MessageSender
 from bot.jobs import Job, JobState
 from bot.log import about, new_error_id
@@ -40,7 +41,7 @@ GRACE_S = 5.0
 TOKEN_S = 14 * 60.0
 """Maximum age of an interaction's token in use; Discord expires it after 15 minutes."""
 MAX_TRIES = 6
-"""Attempts to report a cancelled or failed job."""
+"""Attempts to report a cancelled or failed job, and to ping an owner."""
 _NEVER = float("inf")
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class TrackedMessage:
     marks: tuple[object, ...] | None = None
     wrong: bool = False
     """While waiting: the time shown is known to be wrong and will be corrected soon."""
-    told_end_at: float = _NEVER
+    shown_end_at: float = _NEVER
     """While running: the expected end (`time.time`) last shown to the waiting jobs."""
 
     @property
@@ -123,7 +124,7 @@ class MessageUpdater:
             finder.add_done_callback(self._finders.discard)
             return
         track.touched = True
-        self._stir(track.channel_id)
+        self._wake_editor(track.channel_id)
 
     async def flush(self, timeout_s: float) -> None:
         """Show the current state of interrupted jobs before a stop."""
@@ -143,10 +144,10 @@ class MessageUpdater:
 
     async def _find(self, job_id: int) -> None:
         view = await self._app.service.view(job_id)
-        if view is not None and not (view.job.state.ended and view.job.told):
+        if view is not None and (view.job.ping_due or not (view.job.state.ended and view.job.told)):
             self.follow(view.job)
 
-    def _stir(self, channel_id: int) -> None:
+    def _wake_editor(self, channel_id: int) -> None:
         """Wake the channel's editor, or start one."""
         self._stirred.setdefault(channel_id, asyncio.Event()).set()
         if channel_id not in self._editors:
@@ -170,7 +171,7 @@ class MessageUpdater:
         """Sleep for `pause_s`, or until something in the channel changes."""
         stirred = self._stirred[channel_id]
         stirred.clear()
-        await self._wait(_happens(stirred, pause_s), FOR_A_TIME)
+        await self._wait(_wait_for(stirred, pause_s), FOR_A_TIME)
 
     async def _show(self, track: TrackedMessage, *, hurry: bool = False) -> None:
         """Check a job and update its message if it is due; an error does not affect other messages."""
@@ -181,11 +182,11 @@ class MessageUpdater:
         try:
             view = await self._app.service.view(track.job_id)
             if view is None or view.job.state is JobState.DONE:
-                self._forget(track)
+                await self._settle(track, view, repeated=True)
             elif view.job.state is JobState.POSTING:
                 await self._deliver(track, view.job)
             elif view.job.state.ended:
-                await self._tell(track, view)
+                await self._show_end(track, view)
             else:
                 await self._progress(track, view, hurry)
         except Exception as exc:  # An editor must survive any error of one message.
@@ -195,12 +196,12 @@ class MessageUpdater:
 
     async def _progress(self, track: TrackedMessage, view: JobView, hurry: bool) -> None:
         begun = track.waits and view.job.state is not JobState.QUEUED
-        if begun or (view.due_at is not None and _shifted(track.told_end_at, view.due_at)):
-            track.waits, track.told_end_at = False, view.due_at or _NEVER
-            self._places_moved(wrong=not begun)
+        if begun or (view.due_at is not None and _shifted(track.shown_end_at, view.due_at)):
+            track.waits, track.shown_end_at = False, view.due_at or _NEVER
+            self._touch_waiting(wrong=not begun)
         if not hurry and not self._is_time(track, view):
             return
-        shown = message.shown(view, track.notes if view.job.state is JobState.QUEUED else ())
+        shown = message.shown(view, track.notes)
         if shown.marks == track.marks:
             return
         try:
@@ -241,9 +242,22 @@ class MessageUpdater:
         else:
             track.tries = 0
             if done:
-                self._forget(track)
+                await self._settle(track, await self._app.service.view(job.id), repeated=False)
 
-    async def _tell(self, track: TrackedMessage, view: JobView) -> None:
+    async def _settle(self, track: TrackedMessage, view: JobView | None, *, repeated: bool) -> None:
+        """Ping the owner of a finished job if that is due, then forget it."""
+        if view is not None and view.job.ping_due:
+            try:
+                await ping(self._app, view.job, self._token(track), repeated=repeated)
+            except TROUBLE as exc:
+                if fault_of(exc) is Fault.PASSING and track.tries < MAX_TRIES:
+                    self._later(track, exc)
+                    return
+                _log.info("the owner cannot be pinged: %r", exc, extra=about(job=track.job_id))
+                await self._app.service.post.pinged(track.job_id, None)
+        self._forget(track)
+
+    async def _show_end(self, track: TrackedMessage, view: JobView) -> None:
         """Show in the job's message that it ended without a picture, and why."""
         job = view.job
         if not job.told:
@@ -253,16 +267,16 @@ class MessageUpdater:
                 if fault_of(exc) is Fault.PASSING and track.tries < MAX_TRIES:
                     self._later(track, exc)
                     return
-                _log.info("nobody can be told: %r", exc, extra=about(job=job.id))
-            await self._app.service.post.told(job.id)
+                _log.info("the end of a job could not be shown: %r", exc, extra=about(job=job.id))
+            await self._app.service.post.mark_told(job.id)
         self._forget(track)
 
-    def _places_moved(self, *, wrong: bool = False) -> None:
+    def _touch_waiting(self, *, wrong: bool = False) -> None:
         """Mark waiting jobs for an update: their places or times changed as a job left the queue or its end moved."""
         for track in self._tracks.values():
             if track.waits:
                 track.touched, track.wrong = True, track.wrong or wrong
-                self._stir(track.channel_id)
+                self._wake_editor(track.channel_id)
 
     def _later(self, track: TrackedMessage, error: BaseException) -> None:
         pause_s = 5.0 if isinstance(error, BotError) else wait_s(error, track.tries)
@@ -272,7 +286,7 @@ class MessageUpdater:
     def _forget(self, track: TrackedMessage) -> None:
         self._tracks.pop(track.job_id, None)
         if track.waits:
-            self._places_moved()
+            self._touch_waiting()
 
     def _token(self, track: TrackedMessage) -> Interaction | None:
         """The interaction that the message answers, while its token is valid."""
@@ -285,12 +299,12 @@ class MessageUpdater:
         return track.interaction
 
 
-def _shifted(told_at: float, end_at: float) -> bool:
+def _shifted(shown_at: float, end_at: float) -> bool:
     """True if a job's end moved far enough from the time shown to update the waiting jobs."""
-    return abs(end_at - told_at) > max(SHIFT_S, SHIFT * (end_at - time.time()))
+    return abs(end_at - shown_at) > max(SHIFT_S, SHIFT * (end_at - time.time()))
 
 
-async def _happens(event: asyncio.Event, within_s: float) -> bool:
+async def _wait_for(event: asyncio.Event, within_s: float) -> bool:
     """Wait for an event; False if it is not set within `within_s` seconds."""
     try:
         async with asyncio.timeout(within_s):

@@ -563,15 +563,15 @@ def _empty(images: Tensor, shape: tuple[int, ...]) -> Tensor:
 @functools.cache
 def _passes_trial(device: torch.device) -> bool:
     try:
-        _try_on(device)
-    except Exception as exc:  # whatever is amiss with compiler, driver or card, torch's own kernels remain
+        _run_trial(device)
+    except Exception as exc:  # if compiler, driver or card fail in any way, torch's own kernels remain
         reason = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
         _LOG.warning("Group norms on %s use torch's kernels; a step takes up to twice as long (%s)", device, reason)
         return False
     return True
 
 
-def _try_on(device: torch.device) -> None:
+def _run_trial(device: torch.device) -> None:
     """Run the kernels both ways, in the half format of the device, on two small pictures.
 
     Raises:

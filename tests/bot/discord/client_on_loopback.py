@@ -23,7 +23,7 @@ from tests.discord_fake import TOKEN, FakeDiscord, Interaction, pointed_at
 
 T = TypeVar("T")
 SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
-PATIENCE_S = 60.0
+TIMEOUT_S = 120.0
 
 
 class ClientOnLoopback:
@@ -53,16 +53,16 @@ class ClientOnLoopback:
         self.client = build(self.config, self.folder, self.engine, SETTINGS)
         self._run = asyncio.create_task(run(self.client, TOKEN, self._stop, Heartbeat(self.folder)))
         ready = asyncio.create_task(self.fake.gateway.ready.wait())
-        await asyncio.wait({ready, self._run}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ready, self._run}, timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if self._run.done():
             await self._run
         assert self.fake.gateway.ready.is_set(), "the bot did not connect"
 
     async def over(self) -> None:
-        """Wait until it ends by itself."""
+        """Wait until the client ends."""
         assert self._run is not None
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             await self._run
 
     async def stop(self) -> None:
@@ -94,11 +94,11 @@ class ClientOnLoopback:
             job = await self.client.service.store.jobs.get(job_id)
             return job if job is not None and job.state is state and job.told else None
 
-        return await until(look, PATIENCE_S)
+        return await until(look, TIMEOUT_S)
 
     async def until(self, look: Callable[[], Awaitable[T | None]]) -> T:
         """Return the result, once there is one."""
-        return await until(look, PATIENCE_S)
+        return await until(look, TIMEOUT_S)
 
 
 L = TypeVar("L", bound=ClientOnLoopback)
@@ -126,4 +126,4 @@ def _end_heartbeats() -> None:
     for thread in threading.enumerate():
         if isinstance(thread, KeepAliveHandler):
             thread.stop()
-            thread.join(PATIENCE_S)
+            thread.join(TIMEOUT_S)

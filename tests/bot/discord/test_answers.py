@@ -46,7 +46,7 @@ async def test_an_answer_whose_connection_is_cut_leaves_one_message_and_the_pict
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
 
 
-async def test_an_answer_that_comes_too_late_becomes_a_message_of_its_own(live: ClientOnLoopback) -> None:
+async def test_a_late_answer_becomes_a_separate_message(live: ClientOnLoopback) -> None:
     live.fake.rest.answer_within_s = 0.0
     await live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple")
     await live.ended()
@@ -71,7 +71,7 @@ async def test_an_answer_to_a_job_that_is_deleted_meanwhile_is_taken_back_althou
     await live.fake.until(lambda: cut.hits == 2 and not live.channel.visible())
 
 
-async def test_what_is_refused_is_said_to_the_person_only_and_nothing_is_queued(live: ClientOnLoopback) -> None:
+async def test_a_refusal_is_shown_only_to_the_person_and_nothing_is_queued(live: ClientOnLoopback) -> None:
     answer = await live.imagine("a red apple", size="9999x9999")
     assert answer.ephemeral and answer.text
     assert not await live.client.service.store.jobs.under_way()
@@ -104,7 +104,7 @@ async def test_delete_takes_the_message_away(live: ClientOnLoopback) -> None:
     await live.fake.until(lambda: live.channel.visible() == [])
 
 
-async def test_choices_come_while_somebody_types(live: ClientOnLoopback) -> None:
+async def test_autocomplete_offers_choices_while_typing(live: ClientOnLoopback) -> None:
     answer = await (await live.fake.complete(live.channel, live.ann, "imagine", "size", "16:9")).answered()
     assert answer.callback is not None
     assert all("16:9" in choice["name"] for choice in answer.callback["data"]["choices"])

@@ -148,7 +148,7 @@ async def test_after_the_token_died_the_bot_edits_its_own_message(live: ClientOn
     assert not live.fake.sent("POST", f"/channels/{live.channel.id}/messages")
 
 
-async def test_where_the_message_is_gone_a_new_one_comes(live: ClientOnLoopback) -> None:
+async def test_a_missing_message_is_replaced(live: ClientOnLoopback) -> None:
     await begin(live)
     live.channel.visible()[0].deleted = True
     live.engine.open.set()

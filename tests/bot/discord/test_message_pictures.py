@@ -51,7 +51,7 @@ def held(
 def address(live: ClientOnLoopback, data: bytes) -> str:
     """Address of a file on the fake's own host for files."""
     file = held(live, data)
-    live.fake.desk.uploads[file.id] = file
+    live.fake.interactions.uploads[file.id] = file
     return str(file.payload(live.fake.url, live.channel.id)["url"])
 
 
@@ -87,7 +87,7 @@ async def test_a_deleted_jobs_message_still_holds_its_picture(live: ClientOnLoop
     assert await like(live, message, 2) == (96, 64)
 
 
-async def test_what_is_made_of_a_private_picture_is_private_and_only_its_owner_can(live: ClientOnLoopback) -> None:
+async def test_follow_ups_of_a_private_picture_are_private_and_only_for_its_owner(live: ClientOnLoopback) -> None:
     await live.imagine(size="96x64", private=True)
     await live.ended(1)
     (message,) = live.channel.visible()

@@ -87,7 +87,7 @@ def restore(archive: Path, data: Path) -> None:
 
 
 @pytest.mark.parametrize("stopped", [True, False])
-async def test_a_bot_that_is_moved_goes_on_where_it_stood(machines: Machines, stopped: bool) -> None:
+async def test_a_moved_bot_continues_its_jobs(machines: Machines, stopped: bool) -> None:
     old, archive = machines.another(), machines.folder / "backup.zip"
     await old.start(FAKE_STEP_S="0.05")
     first = await machines.imagine()

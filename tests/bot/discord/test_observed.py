@@ -36,7 +36,7 @@ async def scraped(port: int) -> str:
         return await answer.text()
 
 
-async def test_a_process_tells_each_state_in_its_log_and_serves_its_metrics(
+async def test_a_process_logs_each_state_and_serves_its_metrics(
     fake: FakeDiscord, watched: tuple[BotProcess, int]
 ) -> None:
     bot, port = watched
@@ -57,9 +57,7 @@ async def test_a_process_tells_each_state_in_its_log_and_serves_its_metrics(
     assert await bot.stop() == 0
 
 
-async def test_a_taken_port_ends_the_start_before_discord_hears_of_it(
-    fake: FakeDiscord, watched: tuple[BotProcess, int]
-) -> None:
+async def test_a_taken_port_ends_the_start_before_the_login(fake: FakeDiscord, watched: tuple[BotProcess, int]) -> None:
     bot, port = watched
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port))

@@ -33,9 +33,9 @@ async def test_in_a_server_without_the_bot_the_answer_says_to_invite_it(live: Cl
     # The commands were added without the bot.
     answer = await live.fake.type_imagine(elsewhere, eve, "a red apple")
     assert answer.ephemeral
-    assert "not the bot itself" in answer.text and "invite" in answer.text
+    assert "not the bot itself" in answer.text and "can add it" in answer.text
     assert f"https://discord.com/oauth2/authorize?client_id={live.client.application_id}" in answer.text
-    assert "lacks" not in answer.text
+    assert "Missing permissions" not in answer.text
 
 
 async def test_commands_are_added_to_servers_alone(live: ClientOnLoopback) -> None:

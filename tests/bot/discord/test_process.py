@@ -24,7 +24,7 @@ BY_TOKEN, AS_BOT = "/webhooks/*", "/channels/*/messages/*"
 
 
 class Scene:
-    """A server with a channel and Ann, and a bot in a process of its own."""
+    """A server with a channel and Ann, and a bot in a separate process."""
 
     def __init__(self, fake: FakeDiscord, folder: Path, module: str = QUICK) -> None:
         self.fake = fake
@@ -36,7 +36,7 @@ class Scene:
     async def imagine(self, prompt: str = "a red apple", **options: object) -> Interaction:
         return await self.fake.type_imagine(self.channel, self.ann, prompt, **options)
 
-    async def painting(self, answer: Interaction) -> Message:
+    async def running(self, answer: Interaction) -> Message:
         """Return the message of a job, once it shows a preview and there is a snapshot."""
         message = answer.message
         assert message is not None
@@ -73,15 +73,15 @@ async def scene(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Scene]:
     yield scene
     await scene.bot.close()
     assert TOKEN not in scene.bot.log
-    assert not [token for token in fake.desk.all if token in scene.bot.log]
+    assert not [token for token in fake.interactions.all if token in scene.bot.log]
     assert "Traceback" not in scene.bot.log, scene.bot.log
 
 
-async def test_killed_while_painting_the_job_goes_on_and_is_posted_once(scene: Scene) -> None:
+async def test_a_job_killed_while_running_resumes_and_is_posted_once(scene: Scene) -> None:
     await scene.bot.start(FAKE_STEP_S="0.1")
     answer = await scene.imagine(steps=60)
     await scene.imagine("a green tree")
-    message = await scene.painting(answer)
+    message = await scene.running(answer)
     await scene.bot.kill()
     assert (scene.state(1), scene.state(2)) == ("running", "queued")
     await scene.bot.start(FAKE_STEP_S="0")
@@ -95,7 +95,7 @@ async def test_killed_while_painting_the_job_goes_on_and_is_posted_once(scene: S
 async def test_killed_when_discord_has_the_picture_and_the_bot_not_the_answer_it_is_posted_once(scene: Scene) -> None:
     await scene.bot.start(FAKE_STEP_S="0.1")
     answer = await scene.imagine(steps=20)
-    message = await scene.painting(answer)
+    message = await scene.running(answer)
     scene.fake.expire_tokens()
     message.deleted = True
     await scene.fake.until(lambda: scene.state() == "posting" or scene.fake.sent("POST", "/channels/"), 60)
@@ -109,9 +109,11 @@ async def test_killed_when_discord_has_the_picture_and_the_bot_not_the_answer_it
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_is_told_in_the_message_and_the_next_start_goes_on(scene: Scene, number: signal.Signals) -> None:
+async def test_a_signal_is_shown_in_the_message_and_the_next_start_continues(
+    scene: Scene, number: signal.Signals
+) -> None:
     await scene.bot.start(FAKE_STEP_S="0.1")
-    message = await scene.painting(await scene.imagine(steps=60))
+    message = await scene.running(await scene.imagine(steps=60))
     assert await scene.bot.stop(number) == 0
     assert "nterrupted" in message.content, message.content
     assert scene.state() == "queued"
@@ -121,8 +123,8 @@ async def test_a_signal_is_told_in_the_message_and_the_next_start_goes_on(scene:
 
 
 async def test_a_stop_ends_although_discord_does_not_answer(scene: Scene) -> None:
-    await scene.bot.start(FAKE_STEP_S="0.1")
-    await scene.painting(await scene.imagine(steps=60))
+    await scene.bot.start(FAKE_STEP_S="0.1", FAKE_RATE="5")
+    await scene.running(await scene.imagine(steps=60))
     scene.fake.faults.slow("PATCH", "*", 120.0, times=None)
     assert await scene.bot.stop() == 0
     assert scene.state() == "queued"
@@ -146,7 +148,7 @@ async def test_the_real_bot_goes_on_after_a_kill_to_the_same_picture(fake: FakeD
         await scene.bot.start(OMP_NUM_THREADS="1")
         await scene.imagine(**options)
         await scene.done(1)
-        message = await scene.painting(await scene.imagine(**options))
+        message = await scene.running(await scene.imagine(**options))
         await scene.bot.kill()
         assert scene.state(2) == "running"
         await scene.bot.start(OMP_NUM_THREADS="1")

@@ -39,7 +39,7 @@ def text_of(message: Message) -> str:
 async def test_a_picture_goes_without_its_attached_pictures_where_they_are_too_large_and_says_so(
     live: ClientOnLoopback,
 ) -> None:
-    live.fake.desk.file_bytes = SMALL
+    live.fake.interactions.file_bytes = SMALL
     message = await posted(live)
     (file,) = message.attachments
     assert file.filename.endswith(".png") and len(file.data) <= SMALL
@@ -48,14 +48,14 @@ async def test_a_picture_goes_without_its_attached_pictures_where_they_are_too_l
         read_recipe(file.data)
 
 
-async def test_a_whole_recipe_goes_where_there_is_room_and_nothing_is_said(live: ClientOnLoopback) -> None:
+async def test_a_full_recipe_that_fits_is_posted_without_a_note(live: ClientOnLoopback) -> None:
     message = await posted(live)
     assert len(read_recipe(message.attachments[0].data).request.images) == 1
     assert "too large" not in text_of(message)
 
 
 async def test_recipe_gives_a_smaller_form_and_says_so(live: ClientOnLoopback) -> None:
-    live.fake.desk.file_bytes = SMALL
+    live.fake.interactions.file_bytes = SMALL
     message = await posted(live)
     answers = [await live.fake.click(message, "reverie:recipe", live.ann)]
     answers.append(await (await live.fake.type_command(live.channel, live.ann, "recipe", job=1)).answered())
@@ -67,7 +67,7 @@ async def test_recipe_gives_a_smaller_form_and_says_so(live: ClientOnLoopback) -
         assert recipe["images"] == {} and recipe["request"]["prompt"] == "a red apple"
 
 
-async def test_a_film_carries_no_attached_pictures_and_goes_beside_the_picture(live: ClientOnLoopback) -> None:
+async def test_a_timelapse_has_no_attached_pictures_and_is_saved_next_to_the_picture(live: ClientOnLoopback) -> None:
     live.engine.step_s = 0.05
     message = await posted(live, timelapse=True, steps=12)
     picture, film = message.attachments
@@ -76,11 +76,11 @@ async def test_a_film_carries_no_attached_pictures_and_goes_beside_the_picture(l
         read_recipe(film.data)
 
 
-async def test_a_timelapse_that_has_no_room_is_refused_with_a_sentence(live: ClientOnLoopback) -> None:
+async def test_a_timelapse_that_is_too_large_is_refused_with_a_message(live: ClientOnLoopback) -> None:
     await live.imagine(timelapse=True)
     await live.ended(1)
     (message,) = live.channel.visible()
-    live.fake.desk.file_bytes = 100
+    live.fake.interactions.file_bytes = 100
     refused = await live.fake.click(message, "reverie:timelapse", live.ann)
     assert refused.ephemeral and "timelapse is too large" in refused.text
 
@@ -97,7 +97,7 @@ async def test_a_refusal_for_size_has_a_sentence(live: ClientOnLoopback) -> None
 
 
 async def test_a_persons_larger_limit_holds_for_what_answers_them(live: ClientOnLoopback) -> None:
-    live.fake.desk.file_bytes = 20 * 2**20
+    live.fake.interactions.file_bytes = 20 * 2**20
     given = {name: Upload("grain.png", grainy(1_000)) for name in ("first", "second", "third", "fourth")}
     await (await live.fake.type_command(live.channel, live.ann, "blend", **given)).answered()
     await live.ended(1)
@@ -107,8 +107,8 @@ async def test_a_persons_larger_limit_holds_for_what_answers_them(live: ClientOn
     assert "too large" not in text_of(message)
 
 
-async def test_where_the_persons_limit_ends_the_servers_holds(live: ClientOnLoopback) -> None:
-    live.fake.desk.file_bytes = 20 * 2**20
+async def test_the_servers_upload_limit_applies_once_the_token_expired(live: ClientOnLoopback) -> None:
+    live.fake.interactions.file_bytes = 20 * 2**20
     live.engine.open.clear()
     given = {name: Upload("grain.png", grainy(1_000)) for name in ("first", "second", "third", "fourth")}
     await (await live.fake.type_command(live.channel, live.ann, "blend", **given)).answered()
@@ -121,8 +121,8 @@ async def test_where_the_persons_limit_ends_the_servers_holds(live: ClientOnLoop
     assert "leaves out the attached pictures" in text_of(message)
 
 
-async def test_an_export_says_how_many_files_had_no_room(live: ClientOnLoopback) -> None:
-    live.fake.desk.file_bytes = SMALL
+async def test_an_export_says_how_many_files_did_not_fit(live: ClientOnLoopback) -> None:
+    live.fake.interactions.file_bytes = SMALL
     await posted(live)
     begun = await (await live.fake.type_command(live.channel, live.ann, "privacy")).answered()
     assert begun.message is not None

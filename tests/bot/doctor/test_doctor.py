@@ -265,7 +265,7 @@ def test_a_token_file_that_cannot_be_used_is_a_failure(tmp_path: Path, kind: str
     assert "secret" not in finding.found
 
 
-async def test_a_login_tells_the_bots_name() -> None:
+async def test_a_login_returns_the_bots_name() -> None:
     async with FakeDiscord() as fake:
         with pointed_at(fake.url):
             finding = await asyncio.to_thread(check_login, FAKE_TOKEN, True)
@@ -288,7 +288,7 @@ async def test_no_network_is_a_failure_with_a_sentence() -> None:
     assert finding.state is State.FAIL and "Cannot reach Discord" in finding.found
 
 
-def test_without_being_asked_to_nobody_logs_in() -> None:
+def test_the_login_is_tested_only_on_request() -> None:
     with pointed_at("http://127.0.0.1:9"):
         assert check_login(TOKEN, False).state is State.OK
         assert check_login(None, True).state is State.OK

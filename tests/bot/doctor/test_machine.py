@@ -10,8 +10,8 @@ from bot.doctor import State
 from bot.doctor.machine import (
     check_driver,
     check_gpu,
+    check_gpu_support,
     check_memory,
-    check_painting,
     check_python,
     check_torch,
     driver_version,
@@ -35,11 +35,11 @@ def test_this_python_is_one_of_those_that_reverie_runs_with() -> None:
     assert check_python().state is State.OK
 
 
-def test_torch_tells_of_this_machine() -> None:
+def test_torch_describes_this_machine() -> None:
     machine = look_at_machine()
     assert machine.torch.startswith("2.")
     assert all(gpu.memory_bytes >= gpu.free_bytes > 0 for gpu in machine.gpus)
-    assert len(check_painting("auto", driver_version())) == 3
+    assert len(check_gpu_support("auto", driver_version())) == 3
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,9 @@ def test_torch_tells_of_this_machine() -> None:
         (CPU_ONLY, "cpu", State.OK),
     ],
 )
-def test_a_torch_without_cuda_matters_where_a_gpu_is_wanted(machine: Machine, device: str, state: State) -> None:
+def test_a_torch_without_cuda_is_an_error_only_if_a_gpu_is_required(
+    machine: Machine, device: str, state: State
+) -> None:
     assert check_torch(machine, device).state is state
 
 
@@ -89,7 +91,7 @@ def test_the_advice_names_the_driver_that_is_needed() -> None:
         (WITHOUT, "cuda", None, State.FAIL, "none that torch can use"),
     ],
 )
-def test_a_gpu_is_judged_by_what_it_can_do(
+def test_a_gpu_is_checked_for_its_capabilities(
     machine: Machine, device: str, driver: str | None, state: State, says: str
 ) -> None:
     finding = check_gpu(machine, device, driver)
@@ -97,12 +99,12 @@ def test_a_gpu_is_judged_by_what_it_can_do(
 
 
 @pytest.mark.parametrize(("text", "version"), [(CLOSED_MODULE, "535.183.01"), (OPEN_MODULE, "570.124.06")])
-def test_the_drivers_version_is_read_as_the_kernel_tells_it(tmp_path: Path, text: str, version: str) -> None:
+def test_the_drivers_version_is_read_from_the_kernel(tmp_path: Path, text: str, version: str) -> None:
     (tmp_path / "version").write_text(text, "utf-8")
     assert driver_version(tmp_path / "version") == version
 
 
-def test_where_the_kernel_tells_nothing_nvidia_smi_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nvidia_smi_is_asked_if_the_kernel_has_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert driver_version(tmp_path / "version") is None
     command = tmp_path / "nvidia-smi"
@@ -113,7 +115,7 @@ def test_where_the_kernel_tells_nothing_nvidia_smi_is_asked(tmp_path: Path, monk
     assert driver_version(tmp_path / "version") is None
 
 
-def test_a_system_that_does_not_tell_its_memory_is_no_fault() -> None:
+def test_unknown_memory_is_no_error() -> None:
     assert check_memory(None).state is State.OK
     assert check_memory(HostMemory(4_000_000_000, 3_000_000_000)).state is State.OK
     assert check_memory(HostMemory(4_000_000_000, 500_000_000)).state is State.WARN

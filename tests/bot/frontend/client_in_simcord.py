@@ -21,7 +21,7 @@ from generator import Settings
 from tests.bot.fake_dream import FakeDreamer
 
 T = TypeVar("T")
-PATIENCE_S = 20.0
+TIMEOUT_S = 120.0
 SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
 
 
@@ -58,8 +58,12 @@ class ClientInSimcord:
         self.channel = self.guild.create_text_channel("pictures")
         self.ann = self.guild.add_member(env.create_user("ann"))
         self.bob = self.guild.add_member(env.create_user("bob"))
-        manager = self.guild.create_role("manager", permissions=discord.Permissions(manage_guild=True))
-        self.admin = self.guild.add_member(env.create_user("admin"), roles=[manager])
+        self.manager = self.guild.create_role("manager", permissions=discord.Permissions(manage_guild=True))
+        self.admin = self.guild.add_member(env.create_user("admin"), roles=[self.manager])
+
+    def demote_admin(self) -> None:
+        """Take from the admin the permission to manage the server."""
+        self.env.backend.remove_member_role(self.guild.id, self.admin.id, self.manager.id)
 
     @property
     def service(self) -> Service:
@@ -67,7 +71,7 @@ class ClientInSimcord:
 
     async def until(self, fulfilled: Callable[[], Awaitable[T | None]]) -> T:
         """Advance time until a condition holds."""
-        end = time.perf_counter() + PATIENCE_S
+        end = time.perf_counter() + TIMEOUT_S
         while time.perf_counter() < end:
             value = await fulfilled()
             if value:
@@ -110,7 +114,7 @@ class ClientInSimcord:
         await self.client.close()
         await self.env.restart_bot(self.make_client())
 
-    async def painted(self, prompt: str = "a red apple", **options: object) -> discord.Message:
+    async def finished_job(self, prompt: str = "a red apple", **options: object) -> discord.Message:
         """Return the message of a finished picture of Ann's."""
         await self.ann.slash(self.channel, "imagine", prompt=prompt, **options)
         jobs = await self.service.store.jobs.under_way()

@@ -20,7 +20,7 @@ from tests.bot.fake_dream import FakeDreamer
 from tests.bot.frontend.client_in_simcord import SETTINGS
 
 
-async def test_a_discord_that_cannot_be_reached_is_told_in_a_sentence(
+async def test_an_unreachable_discord_is_reported(
     tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(discord.http.Route, "BASE", "http://127.0.0.1:9/api")
@@ -30,7 +30,7 @@ async def test_a_discord_that_cannot_be_reached_is_told_in_a_sentence(
     assert client.is_closed()
 
 
-async def test_the_client_asks_for_no_privileged_intent_and_pings_nobody(tmp_path: Path, config: Config) -> None:
+async def test_the_client_requests_no_privileged_intent_and_pings_no_one(tmp_path: Path, config: Config) -> None:
     client = build(config, tmp_path / "data", FakeDreamer(), SETTINGS)
     assert client.intents == discord.Intents(guilds=True)
     assert client.allowed_mentions is not None
@@ -57,6 +57,6 @@ def expired() -> ssl.SSLCertVerificationError:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_end_of_a_connection_is_told_with_what_to_do(error: Exception, sentences: tuple[str, ...]) -> None:
+def test_the_end_of_a_connection_is_reported_with_advice(error: Exception, sentences: tuple[str, ...]) -> None:
     said = str(explained(error))
     assert all(sentence in said for sentence in sentences), said

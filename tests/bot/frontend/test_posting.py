@@ -99,7 +99,7 @@ async def test_words_that_discord_moderates_are_left_out(stage: ClientInSimcord)
     assert posted.attachments and not posted.embeds
 
 
-async def test_an_answer_that_does_not_arrive_becomes_a_message_of_its_own(stage: ClientInSimcord) -> None:
+async def test_a_lost_answer_becomes_a_separate_message(stage: ClientInSimcord) -> None:
     stage.env.inject_error("POST", "/interactions/*", status=404, code=10062, times=1)
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     await stage.ended()
@@ -108,7 +108,7 @@ async def test_an_answer_that_does_not_arrive_becomes_a_message_of_its_own(stage
 
 
 async def test_a_job_that_was_posted_is_not_touched_at_the_next_start(stage: ClientInSimcord) -> None:
-    await stage.painted()
+    await stage.finished_job()
     before = requests(stage, "PATCH", "/messages/") + requests(stage, "POST", "/messages")
     await stage.restart()
     await stage.env.advance_time(30)
@@ -116,6 +116,6 @@ async def test_a_job_that_was_posted_is_not_touched_at_the_next_start(stage: Cli
 
 
 async def test_a_server_that_the_bot_leaves_is_forgotten(stage: ClientInSimcord) -> None:
-    await stage.painted()
+    await stage.finished_job()
     await stage.client.on_guild_remove(stage.client.get_guild(stage.guild.id))
     assert await stage.service.store.jobs.get(1) is None

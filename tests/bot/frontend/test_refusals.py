@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.config import Config, Limits
 from bot.errors import InvalidJobSpec
-from bot.frontend.answering import PATIENCE_S
+from bot.frontend.answering import DEFER_AFTER_S
 from bot.frontend.errors import sentence_for
 from bot.service import ImageInput, JobSpec
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
@@ -28,7 +28,7 @@ async def test_an_archived_or_locked_thread_is_refused_and_an_open_one_is_not(st
         "This thread is archived or locked, so the bot cannot post here. Reopen the thread or use another channel."
     )
     await thread.edit(archived=False)
-    await stage.painted()
+    await stage.finished_job()
 
 
 async def test_there_are_no_pictures_in_direct_messages(stage: ClientInSimcord) -> None:
@@ -46,8 +46,8 @@ class TestPause:
     def config(self, config: Config) -> Config:
         return replace(config, limits=Limits(cooldown_s=600))
 
-    async def test_a_pause_between_two_pictures_is_told_with_a_countdown(self, stage: ClientInSimcord) -> None:
-        await stage.painted()
+    async def test_the_cooldown_message_has_a_countdown(self, stage: ClientInSimcord) -> None:
+        await stage.finished_job()
         text = await refusal(stage)
         assert text.startswith("This server requires a pause between two pictures. You can request the next one <t:")
         assert text.endswith(":R>.")
@@ -59,13 +59,13 @@ class TestDay:
         return replace(config, limits=Limits(daily=3))
 
     async def test_a_days_quota_counts_pictures_and_says_how_many_are_left(self, stage: ClientInSimcord) -> None:
-        await stage.painted(count=2)
+        await stage.finished_job(count=2)
         text = await refusal(stage, count=2)
         assert text.startswith("This server allows each person 3 pictures a day; you have 1 left. The count resets <t:")
-        await stage.painted()
+        await stage.finished_job()
         await stage.bob.slash(stage.channel, "imagine", prompt="another person's")
 
-    async def test_what_an_admin_clears_before_its_turn_does_not_count(self, stage: ClientInSimcord) -> None:
+    async def test_a_job_cleared_before_its_turn_does_not_count(self, stage: ClientInSimcord) -> None:
         await stage.admin.slash(stage.channel, "pause")
         await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", count=3)
         refused = await stage.ann.slash(stage.channel, "imagine", prompt="one more")
@@ -73,7 +73,7 @@ class TestDay:
         await stage.admin.slash(stage.channel, "clear")
         assert "you have 3 left" in await refusal(stage, count=4)
 
-    async def test_what_is_cancelled_while_it_is_painted_counts(self, stage: ClientInSimcord) -> None:
+    async def test_a_job_cancelled_while_running_counts(self, stage: ClientInSimcord) -> None:
         stage.engine.open.clear()
         await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", count=3)
 
@@ -84,8 +84,8 @@ class TestDay:
         await stage.ann.slash(stage.channel, "cancel")
         assert "you have 0 left" in await refusal(stage)
 
-    async def test_deleting_all_of_ones_own_does_not_give_new_pictures(self, stage: ClientInSimcord) -> None:
-        await stage.painted(count=3)
+    async def test_deleting_all_data_does_not_reset_the_daily_count(self, stage: ClientInSimcord) -> None:
+        await stage.finished_job(count=3)
         asked = reply_of(await stage.ann.slash(stage.channel, "privacy"))
         assert "A count of your pictures, for the daily limit, is deleted after two days" in asked.content
         sure = reply_of(await stage.ann.click(asked, label="Delete my data"))
@@ -93,43 +93,43 @@ class TestDay:
         assert "you have 0 left" in await refusal(stage)
 
 
-async def test_what_is_not_read_is_told_at_once_while_it_is_painted_and_afterwards(stage: ClientInSimcord) -> None:
+async def test_unread_words_are_shown_at_once_while_running_and_afterwards(stage: ClientInSimcord) -> None:
     stage.engine.step_s = 0.05
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle...with ships", steps=200)
     assert answer.response is not None
     said = "this end of yours is not read: “with ships”"
     assert said in (answer.response.embeds[0].description or "")
 
-    async def grown() -> discord.Message | None:
+    async def half_done() -> discord.Message | None:
         message = stage.message()
         return message if message.attachments else None
 
-    growing = (await stage.until(grown)).embeds[0].description or ""
-    assert growing.count(said) == 1
-    assert "This is a fake." in growing  # Only the dream itself can know this.
+    running = (await stage.until(half_done)).embeds[0].description or ""
+    assert running.count(said) == 1
+    assert "This is a fake." in running  # Only the dream itself can know this.
     stage.engine.step_s = 0.0
     await stage.ended()
     assert (stage.message().embeds[0].description or "").count(said) == 1
 
 
-async def test_a_job_whose_answer_takes_its_time_is_not_told_of_meanwhile(stage: ClientInSimcord) -> None:
+async def test_a_job_with_a_slow_answer_gets_no_other_message_meanwhile(stage: ClientInSimcord) -> None:
     with stage.client.updater.answering(1):
         await stage.service.submissions.submit(stage.requester(stage.ann), JobSpec(prompt="a red apple"))
-        await stage.until(lambda: painted(stage))
+        await stage.until(lambda: finished_job(stage))
         await stage.env.advance_time(30.0)
         assert not stage.channel.history()
     await stage.ended()
     assert len(stage.channel.history()) == 1
 
 
-async def painted(stage: ClientInSimcord) -> bool:
+async def finished_job(stage: ClientInSimcord) -> bool:
     return (await stage.job()).painted_at is not None
 
 
 async def test_a_picture_to_come_near_to_has_a_weight(stage: ClientInSimcord) -> None:
-    await stage.painted(image_prompt=("like.png", png()), image_weight=-0.25)
+    await stage.finished_job(image_prompt=("like.png", png()), image_weight=-0.25)
     assert stage.engine.begun[0].image_prompts[0].weight == -0.25
-    await stage.painted(image_prompt=("like.png", png()))
+    await stage.finished_job(image_prompt=("like.png", png()))
     assert stage.engine.begun[1].image_prompts[0].weight == 1.0
 
 
@@ -159,7 +159,7 @@ async def test_a_refusal_after_a_deferral_reaches_the_person_and_leaves_nothing_
     fetch = stage.client.fetch
 
     async def slowly(address: str) -> bytes:
-        await asyncio.sleep(PATIENCE_S + 0.5)
+        await asyncio.sleep(DEFER_AFTER_S + 0.5)
         return await fetch(address)
 
     stage.client.fetch = slowly

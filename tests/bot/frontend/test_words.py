@@ -51,7 +51,7 @@ def test_a_cut_never_leaves_half_an_escape(text: str, most: int) -> None:
     assert effects == [] and len(shown) <= most
 
 
-def test_whole_parts_are_kept_as_long_as_there_is_room() -> None:
+def test_complete_parts_are_kept_while_they_fit() -> None:
     assert within(["ab", "cd", "ef"], 5) == "ab\ncd"
     assert within(["ab"], 1) == "" and within([], 5) == ""
 
@@ -77,10 +77,10 @@ async def test_nothing_that_the_bot_sends_gives_a_persons_words_an_effect(stage:
     await ann.slash(channel, "cancel", job=2)
     stage.engine.open.set()
     await stage.ended(1, JobState.DONE)
-    painted = next(item for item in channel.history() if item.attachments)
+    finished_job = next(item for item in channel.history() if item.attachments)
     await ann.slash(channel, "gallery")
     await ann.slash(channel, "recipe", job=1)
-    form = await ann.click(painted, label="Report")
+    form = await ann.click(finished_job, label="Report")
     await ann.submit_modal(form, {"reason": ["other"], "details": HOSTILE})
     for command in ("add", "list", "test", "remove", "remove"):
         given_ = {} if command == "list" else {"text" if command == "test" else "rule": SHORT}

@@ -67,7 +67,7 @@ def port() -> Iterator[int]:
 @pytest_asyncio.fixture
 async def scrape(bench: RealService, port: int) -> AsyncIterator[Scraper]:
     service = bench.service
-    async with Endpoint(MetricsConfig(port=port), service.host.exposition, service.metrics.lagged):
+    async with Endpoint(MetricsConfig(port=port), service.host.exposition, service.metrics.note_lag):
         yield Scraper(f"http://127.0.0.1:{port}")
 
 
@@ -161,7 +161,7 @@ async def test_no_person_no_server_and_no_prompt_is_in_it(bench: RealService, sc
     assert len(text.splitlines()) < 200
 
 
-async def test_reasons_that_nobody_foresaw_share_one_label(bench: RealService, scrape: Scraper) -> None:
+async def test_unexpected_reasons_share_one_label(bench: RealService, scrape: Scraper) -> None:
     job = await bench.imagine()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.service.post.failed(job.id, Sentence.of("a text of another version"))
@@ -200,9 +200,9 @@ async def test_before_the_start_and_after_the_end_there_are_no_figures(bench: Re
     await bench.start()
 
 
-async def test_a_port_that_is_taken_is_told_in_a_sentence(bench: RealService, scrape: Scraper, port: int) -> None:
+async def test_a_taken_port_is_reported(bench: RealService, scrape: Scraper, port: int) -> None:
     with pytest.raises(ConfigError) as caught:
-        async with Endpoint(MetricsConfig(port=port), bench.service.host.exposition, bench.service.metrics.lagged):
+        async with Endpoint(MetricsConfig(port=port), bench.service.host.exposition, bench.service.metrics.note_lag):
             pass
     said = str(caught.value)
     assert said.startswith(f"Metrics cannot be served at 127.0.0.1:{port} (") and "metrics.port" in said
@@ -210,7 +210,7 @@ async def test_a_port_that_is_taken_is_told_in_a_sentence(bench: RealService, sc
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
-async def test_an_address_that_is_not_ours_is_told_in_a_sentence(bench: RealService, port: int, host: str) -> None:
+async def test_a_foreign_address_is_reported(bench: RealService, port: int, host: str) -> None:
     with pytest.raises(ConfigError, match=r"metrics\.host"):
         async with Endpoint(MetricsConfig(host=host, port=port), bench.service.host.exposition, lambda lag_s: None):
             pass
@@ -218,9 +218,9 @@ async def test_an_address_that_is_not_ours_is_told_in_a_sentence(bench: RealServ
 
 async def test_it_is_off_by_default_and_leaves_nothing_behind(bench: RealService, port: int) -> None:
     before = asyncio.all_tasks()
-    async with Endpoint(MetricsConfig(), bench.service.host.exposition, bench.service.metrics.lagged):
+    async with Endpoint(MetricsConfig(), bench.service.host.exposition, bench.service.metrics.note_lag):
         assert asyncio.all_tasks() == before
-    async with Endpoint(MetricsConfig(port=port), bench.service.host.exposition, bench.service.metrics.lagged):
+    async with Endpoint(MetricsConfig(port=port), bench.service.host.exposition, bench.service.metrics.note_lag):
         pass
     with pytest.raises(OSError, match=r"refused|Connect"):
         await asyncio.open_connection("127.0.0.1", port)
@@ -228,7 +228,7 @@ async def test_it_is_off_by_default_and_leaves_nothing_behind(bench: RealService
 
 def test_two_of_them_share_nothing() -> None:
     first, second = Metrics(), Metrics()
-    first.painted(1.0, 0.1)
+    first.picture_saved(1.0, 0.1)
     assert (first.totals().pictures, second.totals().pictures) == (1, 0)
 
 

@@ -10,13 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.bot.preview.preview_in_browser import PreviewPage, browsing, find_browser, preview
-
-CONFIG = """
-discord: {edit_interval_s: 1.0}
-timing: {preview_s: 0.5}
-generator: {size: 64x64, cutouts: 2, coarse: 0, start: random}
-"""
+from tests.bot.preview.preview_in_browser import PreviewPage, browsing, find_browser, running
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +24,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def address(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("preview")
-    config = folder / "config.yaml"
-    config.write_text(CONFIG, "utf-8")
-    with preview(folder / "data", config) as url:
+    folder = tmp_path_factory.mktemp("preview") / "data"
+    with running(["-m", "tests.bot.preview.fake_preview", str(folder)], folder) as (url, _):
         yield url
 
 
@@ -42,3 +34,13 @@ def page(browser: Browser, address: str) -> Iterator[PreviewPage]:
     page = PreviewPage(browser, address)
     yield page
     page.page.close()
+    assert page.faults == []
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser, address: str) -> Iterator[PreviewPage]:
+    """One page for many short tests."""
+    page = PreviewPage(browser, address)
+    yield page
+    page.page.close()
+    assert page.faults == []

@@ -12,24 +12,20 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, Request, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
 ROOT = Path(__file__).parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BEGIN_S = 600.0
-PATIENCE_S = 90.0
+TIMEOUT_S = 600.0
 """Time limit for something to appear on the page; jobs run meanwhile."""
-PICTURE = "img.embed-image, .message-media img"
-COMMANDS_S = 10.0
-"""Time limit for a typed command to be offered, before it is typed again."""
-SENT_S = 5.0
-"""Time limit for a click to send a command, before it is repeated."""
-OFFER_S = 1.5
-"""Time limit for choices of an option to appear."""
+PICTURE = ".body .picture img"
+OFFER_S = 5.0
+"""Time limit for the choices of an option to appear."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*")
 
 
@@ -42,19 +38,27 @@ def find_browser() -> str | None:
 @contextmanager
 def preview(data: Path, config: Path) -> Iterator[str]:
     """Run `python -m bot` without a token, on any free port; yield the address of its page."""
+    command = ["-m", "bot", "--config", str(config), "--port", "0"]
+    with running(command, data) as (url, _):
+        yield url
+
+
+@contextmanager
+def running(command: Sequence[str], data: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run a Python program that opens the page; yield its address and the process."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DISCORD_")}
     environment["REVERIE_DATA"] = str(data)
     log = data.with_name("preview.log")
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bot", "--config", str(config), "--port", "0"],
+            [sys.executable, *command],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=errors,
         )
     try:
-        yield _address(process, log)
+        yield _address(process, log), process
     finally:
         process.terminate()
         try:
@@ -78,61 +82,96 @@ def browsing(executable: str) -> Iterator[Browser]:
 
 
 class PreviewPage:
-    """The preview's page, as used from the keyboard."""
+    """The preview's page, as used by keyboard and mouse."""
 
     def __init__(self, browser: Browser, url: str, width_px: int = 1000, height_px: int = 760) -> None:
         self.page: Page = browser.new_page(viewport={"width": width_px, "height": height_px})
-        self.page.set_default_timeout(PATIENCE_S * 1000)
+        self.page.set_default_timeout(TIMEOUT_S * 1000)
+        self.faults: list[str] = []
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
         self.page.goto(url)
-        self.page.locator("#channel-composer-input").wait_for()
+        self.page.locator("li.message").first.wait_for()
 
-    def command(self, name: str, /, **options: str) -> None:
-        """Type a command such as `limits set`, fill in its options, and send it."""
-        page, composer = self.page, self.page.locator("#channel-composer-input")
-        offered = page.locator('.command-popup [role="option"]').filter(
-            has_text=re.compile(rf"/{re.escape(name)}(?![a-z-])")
-        )
-        end = time.monotonic() + PATIENCE_S
-        while not offered.count() and time.monotonic() < end:
-            # The page may redraw during typing, for example when another person's view arrives.
-            composer.fill("")
-            composer.click()
-            page.keyboard.type(f"/{name}")
-            with suppress(TimeoutError):
-                offered.first.wait_for(timeout=COMMANDS_S * 1000)
-        offered.first.click()
-        page.locator(".command-chip").wait_for()
+    def words(self, text: str) -> None:
+        """Paint a prompt by typing it and pressing Enter."""
+        self.page.locator("#words").fill(text)
+        self.page.keyboard.press("Enter")
+
+    def command(self, name: str, /, *, mouse: bool = False, **options: str) -> None:
+        """Choose a command such as `limits set`, fill in its options and send it; by keyboard unless `mouse` is set."""
+        page = self.page
+        self.offered(name)
+        found = page.locator("#popup .title").get_by_text(f"/{name}", exact=True)
+        found.wait_for()
+        if mouse:
+            found.click()
+        else:
+            page.keyboard.press("Enter")
+        page.locator(".chip").get_by_text(f"/{name}", exact=True).wait_for()
         for option, value in options.items():
-            self._fill(option, value)
-        sent = False
-        while not sent:
-            assert time.monotonic() < end, f"/{name} could not be sent"
-            # The page ignores a click while it is busy, for example with the choices of an option.
-            with suppress(TimeoutError):
-                with page.expect_request(_sends_command, timeout=SENT_S * 1000):
-                    page.locator("#send-message").click(timeout=SENT_S * 1000)
-                sent = True
+            self.fill(option, value, mouse=mouse)
+        if mouse:
+            page.locator("#send").click()
+        else:
+            page.keyboard.press("Escape")
+            page.keyboard.press("Enter")
+        page.locator("#words").wait_for()
+
+    def offered(self, name: str) -> Locator:
+        """Type a command's name; return the suggestions."""
+        words = self.page.locator("#words")
+        words.click()
+        words.fill("")
+        self.page.keyboard.type(f"/{name}")
+        return self.page.locator("#popup li")
+
+    def fill(self, option: str, value: str, *, mouse: bool = False) -> None:
+        """Fill in an option, after adding it if it is not among the fields yet; a file by its path."""
+        page = self.page
+        field = page.locator(f'#fields .option:has(.name:text-is("{option}"))')
+        if field.count() == 0:
+            page.locator(".ghost input").click() if mouse else page.locator(".ghost input").focus()
+            if mouse:
+                page.locator("#popup .title").get_by_text(option, exact=True).click()
+            else:
+                page.keyboard.type(option)
+                page.locator("#popup .title").get_by_text(option, exact=True).wait_for()
+                while page.locator('#popup [aria-selected="true"] .title').inner_text() != option:
+                    page.keyboard.press("ArrowDown")
+                page.keyboard.press("Enter")
+            field.wait_for()
+        if field.locator(".pick").count():
+            with page.expect_file_chooser() as chooser:
+                field.locator(".pick").click() if mouse else field.locator(".pick").press("Enter")
+            chooser.value.set_files(value)
+            return
+        field.locator("input").fill(value)
+        if field.locator('input[role="combobox"]').count():
+            offer = page.locator("#popup .title").get_by_text(re.compile(rf"^[@#]?{re.escape(value)}$", re.IGNORECASE))
+            with suppress(TimeoutError):  # A value that is not offered may still be typed.
+                offer.first.click(timeout=OFFER_S * 1000)
 
     def message(self, *texts: str | re.Pattern[str]) -> Locator:
         """The newest message that shows all of these texts, in any case, and matches all patterns."""
-        found = self.page.locator("#channel-message-list article.channel-message")
+        found = self.page.locator("#messages > li.message")
         for text in texts:
             found = found.filter(has_text=text)
         return found.last
 
-    def wait(self, *texts: str | re.Pattern[str], timeout_s: float = PATIENCE_S) -> Locator:
+    def wait(self, *texts: str | re.Pattern[str], timeout_s: float = TIMEOUT_S) -> Locator:
         """Return that message, as soon as it appears; otherwise the error lists the messages on the page."""
         message = self.message(*texts)
         try:
             message.wait_for(timeout=timeout_s * 1000)
         except TimeoutError as exc:
-            shown = self.page.locator("#channel-layout").inner_text()
+            shown = self.page.locator("#messages").inner_text()
             raise AssertionError(f"no message with {texts} in: {shown}") from exc
         return message
 
     def picture_width(self, message: Locator) -> int:
         """Return the width in pixels of a message's picture, as soon as it is loaded."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + TIMEOUT_S
         while time.monotonic() < end:
             pictures = message.locator(PICTURE)
             if pictures.count() and (width := pictures.first.evaluate("image => image.naturalWidth")):
@@ -142,42 +181,41 @@ class PreviewPage:
 
     def press(self, message: Locator, label: str) -> None:
         """Click a button below a message."""
-        message.locator("button.component-button").filter(has_text=re.compile(rf"{re.escape(label)}$")).click()
+        message.locator("button.button").filter(has_text=re.compile(rf"{re.escape(label)}$")).click()
+
+    def menu(self, message: Locator, name: str, *, mouse: bool = False) -> None:
+        """Choose from a message's menu: by right click with `mouse`, else by the "…" button and the keyboard."""
+        if mouse:
+            message.locator(".head").click(button="right")
+            self.page.get_by_role("menuitem", name=name).click()
+        else:
+            message.locator(".more").press("Enter")
+            item = self.page.get_by_role("menuitem", name=name)
+            item.wait_for()
+            while not item.evaluate("node => node === document.activeElement"):
+                self.page.keyboard.press("ArrowDown")
+            self.page.keyboard.press("Enter")
+
+    def person(self, name: str) -> str:
+        """The id of one of the people."""
+        option = self.page.locator("#viewer option").filter(has_text=re.compile(rf"^{re.escape(name)} "))
+        return option.get_attribute("value") or ""
 
     def view_as(self, name: str) -> None:
-        """Switch to the other person, and wait until the page is drawn for them."""
-        (chosen,) = self.page.locator("#viewer-picker").select_option(label=name)
-        self.page.wait_for_function("viewer => window.simcordPreview.viewerId === viewer", arg=chosen)
-        self.page.locator("#channel-composer-input").wait_for()
+        """Switch to another person, and wait until the page is drawn for them."""
+        (chosen,) = self.page.locator("#viewer").select_option(value=self.person(name))
+        self.page.wait_for_function("viewer => location.search.includes(`as=${viewer}`)", arg=chosen)
+        self.page.locator("li.message").first.wait_for()
 
     def take(self, path: Path, message: Locator | None = None) -> None:
-        """Take a screenshot of the channel's end, or of a message."""
+        """Take a screenshot of the channel's end, or with a message in sight."""
         shown = self.message() if message is None else message
         shown.scroll_into_view_if_needed()
         self.page.mouse.move(0, 0)
         if shown.locator(PICTURE).count():
             self.picture_width(shown)
         self.page.wait_for_timeout(200)
-        self.page.locator("#channel-layout").screenshot(path=path)
-
-    def _fill(self, option: str, value: str) -> None:
-        page = self.page
-        field = page.locator(f'.command-option-input[data-option="{option}"]')
-        if field.count() == 0:
-            page.locator(".command-ghost").click()
-            page.locator('.command-popup [role="option"]').filter(
-                has=page.get_by_text(option, exact=True)
-            ).first.click()
-        field.fill(value)
-        if field.get_attribute("role") == "combobox":
-            offered = page.locator('.command-popup [role="option"]').filter(has_text=value).first
-            with suppress(TimeoutError):  # A command that is not offered may still be typed.
-                offered.click(timeout=OFFER_S * 1000)
-
-
-def _sends_command(request: Request) -> bool:
-    """True if the page sends a command to the bot."""
-    return request.method == "POST" and b'"run_command"' in (request.post_data_buffer or b"")
+        self.page.screenshot(path=path)
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -1,19 +1,65 @@
-"""The preview in a browser, by typing and clicking: real page, real bot, real starter models."""
+"""The preview in a browser, by typing and clicking: real page, server, client and queue; only the dream is fake."""
 
 from __future__ import annotations
 
+import json
 import re
+import signal
 import time
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import Browser, Locator, expect
 
-from tests.bot.preview.preview_in_browser import PATIENCE_S, PreviewPage
+from bot.frontend.preview.welcome import EXAMPLES
+from tests.bot.preview.preview_in_browser import TIMEOUT_S, PreviewPage, running
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.timeout(600)
 STEP = re.compile(r"step (\d+) of \d+")
 LEFT = re.compile(r"in (\d+ \w+|a \w+)")
 DONE = re.compile("Done in")
+FOX = str(EXAMPLES / "fox.webp")
+BOATS = str(EXAMPLES / "boats.webp")
+SOMEBODY_ELSE = """as => import("/static/api.js").then(
+    api => api.act({ as, kind: "slash", name: "imagine", options: { prompt: "a friend's picture" } }))"""
+COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
+    "imagine": (
+        "you",
+        {"prompt": "a red apple", "steps": "3", "size": "64x64", "start": "random", "timelapse": "True"},
+    ),
+    "queue": ("you", {}),
+    "cancel": ("you", {}),
+    "gallery": ("you", {"whose": "server"}),
+    "recipe": ("you", {"job": "1"}),
+    "again": ("you", {"file": FOX, "new_seed": "True"}),
+    "blend": ("you", {"first": FOX, "second": BOATS, "prompt": "a boat"}),
+    "styles list": ("you", {}),
+    "styles add": ("admin", {"name": "ink", "text": "an ink drawing"}),
+    "styles remove": ("admin", {"name": "ink"}),
+    "help": ("you", {}),
+    "about": ("friend", {}),
+    "privacy": ("friend", {}),
+    "limits show": ("admin", {"role": "admins"}),
+    "limits set": ("admin", {"name": "count", "value": "3", "role": "admins"}),
+    "channels list": ("admin", {}),
+    "channels allow": ("admin", {"channel": "pictures"}),
+    "channels deny": ("admin", {"channel": "lounge"}),
+    "channels reset": ("admin", {"channel": "lounge"}),
+    "pause": ("admin", {}),
+    "resume": ("admin", {}),
+    "clear": ("admin", {}),
+    "safety show": ("admin", {}),
+    "safety set": ("admin", {"mode": "spoiler", "report_channel": "reports"}),
+    "stats": ("admin", {"days": "7"}),
+    "retention": ("admin", {}),
+    "blocklist list": ("admin", {}),
+    "blocklist add": ("admin", {"rule": "mud"}),
+    "blocklist test": ("admin", {"text": "a mud pie"}),
+    "blocklist remove": ("admin", {"rule": "mud"}),
+    "host status": ("host", {}),
+    "host drain": ("host", {"on": "False"}),
+    "host reload-styles": ("host", {}),
+}
 
 
 def painted(page: PreviewPage, prompt: str, **options: str) -> Locator:
@@ -21,33 +67,74 @@ def painted(page: PreviewPage, prompt: str, **options: str) -> Locator:
     return page.wait(prompt, DONE)
 
 
-def test_a_picture_grows_in_its_message_and_stays_there(page: PreviewPage) -> None:
-    page.command("imagine", prompt="a red apple", steps="300")
+def commands(page: PreviewPage) -> set[str]:
+    """The names of all commands that the list behind "/" offers."""
+    page.offered("")
+    names = {text.removeprefix("/") for text in page.page.locator("#popup .title").all_inner_texts()}
+    page.page.locator("#words").fill("")
+    return names
+
+
+def test_every_command_is_listed_for_those_who_may_use_it(page: PreviewPage) -> None:
+    mine = commands(page)
+    assert mine == {name for name, (who, _) in COMMANDS.items() if who in ("you", "friend")} | {
+        "styles add",
+        "styles remove",
+    }
+    page.view_as("admin")
+    admins = commands(page)
+    page.view_as("host")
+    assert admins | commands(page) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("mouse", [False, True], ids=["keyboard", "mouse"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_answered(shared: PreviewPage, name: str, mouse: bool) -> None:
+    who, options = COMMANDS[name]
+    if shared.page.locator("#viewer option:checked").inner_text().partition(" ")[0] != who:
+        shared.view_as(who)
+    before = shared.page.locator("#messages > li").count()
+    shared.command(name, mouse=mouse, **options)
+    answer = shared.page.locator("#messages > li:not(.pending)").nth(before)
+    expect(answer).to_contain_text(f"used /{name.split()[0]}", timeout=TIMEOUT_S * 1000)
+    expect(answer.locator(".thinking")).to_have_count(0, timeout=TIMEOUT_S * 1000)
+    assert answer.locator(".wrong").count() == 0
+    assert len(answer.locator(".body").inner_text()) > 5
+    expect(answer).to_be_in_viewport()
+
+
+def test_words_and_enter_paint_and_the_picture_grows(page: PreviewPage) -> None:
+    expect(page.page.locator("#words")).to_be_focused()
+    page.page.keyboard.type("a red apple")
+    page.page.keyboard.press("Enter")
     message, seen = page.wait("a red apple"), set[str]()
-    end = time.monotonic() + PATIENCE_S
+    page.command("imagine", prompt="a long way", steps="300")
+    message, end = page.wait("a long way"), time.monotonic() + TIMEOUT_S
     while not re.search("Done in|Failed", text := message.inner_text()) and time.monotonic() < end:
         seen.update(STEP.findall(text))
-        time.sleep(0.2)
+        time.sleep(0.1)
     assert DONE.search(text), text
     assert len(seen) > 1, seen
     assert page.picture_width(message) == 64
     for label in ("Again", "Vary", "Continue", "Remix", "Upscale", "Timelapse", "Recipe", "Delete", "Report"):
-        assert message.get_by_text(label, exact=True).is_visible()
+        expect(message.get_by_role("button", name=label, exact=True)).to_be_visible()
 
 
 def test_who_waits_sees_the_place_and_a_countdown(page: PreviewPage) -> None:
-    page.command("imagine", prompt="a long way", steps="600", size="128x128")
-    page.command("imagine", prompt="a blue cat", steps="2")
-    message, seen = page.wait("a blue cat", "Queued #1"), set[str]()
-    end = time.monotonic() + PATIENCE_S
+    page.command("imagine", prompt="a very long way", steps="600")
+    page.command("imagine", prompt="a blue cat", steps="300")
+    page.command("imagine", prompt="a blue dog", steps="2")
+    message, seen = page.wait("a blue dog", "Queued #2"), set[str]()
+    end = time.monotonic() + TIMEOUT_S
     while len(seen) < 2 and time.monotonic() < end:
         seen.update(LEFT.findall(message.inner_text()))
-        time.sleep(0.3)
+        time.sleep(0.2)
     assert len(seen) >= 2, seen
     page.press(message, "Cancel")
-    page.wait("a blue cat", "Cancelled")
-    page.press(page.message("a long way"), "Cancel")
-    page.wait("a long way", "Cancelled by the person who requested it.")
+    page.wait("a blue dog", "Cancelled")
+    page.press(page.message("a very long way"), "Cancel")
+    page.wait("a very long way", "Cancelled by the person who requested it.")
+    page.press(page.message("a blue cat"), "Cancel")
 
 
 def test_finish_now_keeps_the_picture_so_far(page: PreviewPage) -> None:
@@ -67,36 +154,144 @@ def test_each_of_four_can_be_upscaled_and_varied(page: PreviewPage) -> None:
     page.wait("a green pear", "start parent", "64x64", DONE)
 
 
-def test_vary_and_recipe(page: PreviewPage) -> None:
+def test_forms_menus_and_downloads(page: PreviewPage) -> None:
     message = painted(page, "a yellow moon", steps="2")
-    page.press(message, "Vary")
-    page.wait("a yellow moon", "start parent", DONE)
-    page.press(message, "Recipe")
-    reply = page.wait("Recipe of job", "To make the same picture again")
-    assert "Only you can see this" in reply.inner_text()
+    page.press(message, "Remix")
+    form = page.page.get_by_role("dialog")
+    expect(form.get_by_role("textbox")).to_be_focused()
+    form.get_by_role("textbox").fill("a red moon")
+    form.get_by_role("button", name="Submit").click()
+    page.wait("a red moon", DONE)
+    page.menu(message, "Show recipe", mouse=True)
+    reply = page.wait("Recipe of job", "Only you can see this")
+    with page.page.expect_download() as download:
+        reply.locator(".file a").first.click()
+    assert json.loads(Path(download.value.path()).read_text("utf-8"))
+    mark = reply.get_attribute("data-id")
+    reply.get_by_role("button", name="Dismiss message").click()
+    expect(page.page.locator(f'[data-id="{mark}"]')).to_have_count(0)
+    page.menu(message, "Imagine like this")
+    form.get_by_role("textbox").fill("a moon of cheese")
+    form.get_by_role("button", name="Cancel").click()
+    expect(form).to_have_count(0)
+    page.press(message, "Report")
+    form.get_by_role("combobox").select_option(index=1)
+    form.get_by_role("button", name="Submit").click()
+    page.wait("Only you can see this", re.compile("Thank", re.IGNORECASE))
 
 
 def test_a_refusal_is_seen_by_nobody_else(page: PreviewPage) -> None:
     page.command("imagine", prompt="an apple | ")
     page.wait("Only you can see this", "There is an empty prompt")
     page.view_as("admin")
-    page.page.wait_for_timeout(500)
     assert page.message("There is an empty prompt").count() == 0
 
 
-def test_the_admin_has_commands_that_the_member_lacks(page: PreviewPage) -> None:
-    page.page.locator("#channel-composer-input").click()
-    page.page.keyboard.type("/limits")
-    page.page.wait_for_timeout(500)
-    assert page.page.locator('.command-popup [role="option"]').filter(has_text="/limits").count() == 0
-    page.page.keyboard.press("Escape")
-    page.page.locator("#channel-composer-input").fill("")
+def test_the_admins_limits_hold_for_the_member(page: PreviewPage) -> None:
     page.view_as("admin")
     page.command("limits set", name="count", value="2")
-    page.wait("count is 2 now")
+    page.wait("count is now 2")
     page.view_as("you")
     page.command("imagine", prompt="three pears", count="3")
     page.wait("This server allows at most 2 pictures at a time.")
     page.view_as("admin")
     page.command("limits set", name="count")
-    page.wait("count is 4 now")
+    page.wait("count is now 4")
+
+
+def test_the_gallery_turns_its_pages_and_opens_a_picture(page: PreviewPage) -> None:
+    page.command("gallery", whose="server")
+    gallery = page.wait("Only you can see this", re.compile("gallery", re.IGNORECASE))
+    gallery.locator("select").select_option(index=1)
+    page.wait("Only you can see this", "Recipe")
+
+
+def test_a_file_dropped_on_the_page_becomes_the_commands_picture(page: PreviewPage) -> None:
+    drop = """bytes => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(bytes)], "fox.webp", { type: "image/webp" }));
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    }"""
+    page.page.locator("#words").fill("a fox of glass")
+    page.page.evaluate(drop, list(Path(FOX).read_bytes()))
+    expect(page.page.locator("#fields .chip")).to_have_text("/imagine")
+    expect(page.page.locator("#fields .pick")).to_contain_text("fox.webp")
+    page.page.keyboard.press("Enter")
+    page.wait("a fox of glass", DONE)
+
+
+def test_what_is_missing_or_wrong_is_said_before_sending(page: PreviewPage) -> None:
+    hint = page.page.locator("#hint.wrong")
+    page.offered("imagine")
+    page.page.keyboard.press("Enter")
+    page.page.keyboard.press("Enter")
+    expect(hint).to_have_text("prompt is required.")
+    page.fill("prompt", "a cat")
+    page.fill("steps", "9999")
+    page.page.keyboard.press("Enter")
+    expect(hint).to_have_text("steps is at most 5000.")
+    page.fill("steps", "3")
+    page.fill("start", "nowhere")
+    page.page.keyboard.press("Escape")
+    page.page.keyboard.press("Enter")
+    expect(hint).to_have_text("start is one of the list.")
+
+
+def test_an_answer_that_does_not_come_looks_as_in_discord(page: PreviewPage) -> None:
+    page.page.route("**/act", lambda route: route.fulfill(json={"state": "late"}))
+    page.words("a silent cat")
+    line = page.wait("The application did not respond", "Only you can see this")
+    line.get_by_role("button", name="Dismiss message").click()
+    expect(page.page.locator("#messages")).not_to_contain_text("did not respond")
+    welcome = page.page.locator("li.message").first
+    welcome.get_by_role("button", name="Recipe 1").click()
+    expect(welcome).to_contain_text("This interaction failed")
+
+
+def test_a_picture_opens_large_and_closes_by_escape(page: PreviewPage) -> None:
+    page.page.locator("li.message").first.locator(".picture").nth(1).click()
+    dialog = page.page.get_by_role("dialog")
+    source = dialog.locator("img").get_attribute("src")
+    page.page.keyboard.press("ArrowRight")
+    assert dialog.locator("img").get_attribute("src") != source
+    page.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.page.locator("li.message").first.locator(".picture").nth(1)).to_be_focused()
+
+
+def test_a_timelapse_is_shown_and_can_be_saved(page: PreviewPage) -> None:
+    message = painted(page, "a growing tree", steps="60")
+    page.press(message, "Timelapse")
+    assert page.picture_width(page.wait("Only you can see this")) == 64
+
+
+def test_the_newest_message_stays_in_sight_but_a_reader_is_left_alone(page: PreviewPage) -> None:
+    scroll = page.page.locator("#scroll")
+    for number in range(3):
+        page.command("help")
+        page.page.wait_for_timeout(50 * number)
+    expect(page.message("used /help")).to_be_in_viewport()
+    scroll.evaluate("node => { node.scrollTop = 0; }")
+    page.page.wait_for_timeout(100)
+    page.page.evaluate(SOMEBODY_ELSE, page.person("friend"))
+    page.page.locator("#newest").wait_for()
+    assert scroll.evaluate("node => node.scrollTop") == 0
+    page.page.locator("#newest").click()
+    expect(page.message("a friend's picture")).to_be_in_viewport()
+    scroll.evaluate("node => { node.scrollTop = 0; }")
+    page.press(page.page.locator("li.message").first, "Recipe 1")
+    expect(page.wait("Recipe of job")).to_be_in_viewport()
+
+
+def test_it_ends_by_ctrl_c_in_the_middle_of_a_picture(browser: Browser, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running(["-m", "tests.bot.preview.fake_preview", str(data)], data) as (url, process):
+        page = PreviewPage(browser, url)
+        page.command("imagine", prompt="a long way", steps="600")
+        page.wait("a long way", STEP)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert process.stdout is not None
+        assert str(data) in process.stdout.read().decode()
+        expect(page.page.locator("#connection")).to_contain_text("make run")
+        page.page.close()

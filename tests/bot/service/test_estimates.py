@@ -26,7 +26,7 @@ def test_measurements_are_averaged_with_the_newest_ones_weighing_most() -> None:
     assert Estimates({key: value}).step_s("tiny", SMALL) == value
 
 
-def test_a_size_that_was_never_measured_is_told_from_the_nearest() -> None:
+def test_an_unmeasured_size_is_estimated_from_the_nearest() -> None:
     speeds = Estimates()
     speeds.note("tiny", SMALL, 1.0)
     speeds.note("tiny", Settings(size="64x64", cutouts=4), 0.1)
@@ -39,7 +39,7 @@ def test_without_any_measurement_there_is_a_guess() -> None:
     assert Estimates().step_s("tiny", SMALL) == UNKNOWN_STEP_S
 
 
-def test_a_picture_that_is_begun_at_half_size_is_told_from_one_that_is_not_and_the_other_way_round() -> None:
+def test_the_estimate_of_a_size_distinguishes_coarse_steps() -> None:
     coarse = SMALL.merged({"coarse": 0.8})
     speeds = Estimates()
     speeds.note("tiny", coarse, 0.5)
@@ -47,11 +47,11 @@ def test_a_picture_that_is_begun_at_half_size_is_told_from_one_that_is_not_and_t
     assert 0.6 < speeds.step_s("tiny", SMALL) < 1.0
 
 
-def test_a_picture_that_is_still_painted_is_better_than_a_guess_and_worse_than_a_measurement() -> None:
+def test_a_running_picture_is_a_better_estimate_than_a_guess_and_worse_than_a_measurement() -> None:
     speeds = Estimates()
-    speeds.glimpse("tiny", SMALL, 3.0)
+    speeds.note_unfinished("tiny", SMALL, 3.0)
     assert speeds.step_s("tiny", SMALL) == pytest.approx(3.0)
     assert speeds.step_s("tiny", LARGE) > 3.0
     speeds.note("tiny", SMALL, 0.5)
-    speeds.glimpse("tiny", SMALL, 9.0)
+    speeds.note_unfinished("tiny", SMALL, 9.0)
     assert speeds.step_s("tiny", SMALL) == 0.5

@@ -48,7 +48,7 @@ def test_again_of_a_child_goes_on_from_the_same_latent() -> None:
 
 
 @pytest.mark.parametrize("kind", [Origin.VARY, Origin.CONTINUE, Origin.REMIX, Origin.UPSCALE])
-def test_the_others_begin_where_the_picture_ended(kind: Origin) -> None:
+def test_other_follow_ups_start_from_the_finished_picture(kind: Origin) -> None:
     made = child(FollowUp(kind=kind, prompt="a sea"))
     assert parent_of(job(), 2, kind) == (5, 2)
     assert count_of(job(count=4), FollowUp(kind=kind)) == 1
@@ -67,6 +67,17 @@ def test_each_changes_what_it_is_named_after() -> None:
     assert child(FollowUp(kind=Origin.UPSCALE)).settings.size == Size(256, 256)
 
 
+@pytest.mark.parametrize("kind", [Origin.VARY, Origin.CONTINUE, Origin.REMIX, Origin.UPSCALE])
+def test_children_of_posed_pictures_are_painted_by_todays_settings(kind: Origin) -> None:
+    today = BASE.merged(
+        {"composition": "posed", "steps": 2, "learning_rate": 0.01, "init_weight": 0.2, "candidates": 1}
+    )
+    settings = child_of(PICTURE, FollowUp(kind=kind, prompt="a sea"), today, Limits()).settings
+    assert (settings.composition, settings.learning_rate, settings.init_weight) == ("posed", 0.01, 0.2)
+    assert settings.steps == (1 if kind is Origin.UPSCALE else 2)
+    assert settings.coarse == 0.0
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
@@ -78,7 +89,7 @@ def test_each_changes_what_it_is_named_after() -> None:
         (FollowUp(kind=Origin.CONTINUE, steps=-4), InvalidJobSpec),
     ],
 )
-def test_what_cannot_be_gets_a_sentence(change: FollowUp, kind: type[Refused]) -> None:
+def test_impossible_values_get_a_message(change: FollowUp, kind: type[Refused]) -> None:
     with pytest.raises(kind):
         child(change)
 

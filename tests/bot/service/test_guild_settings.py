@@ -15,6 +15,7 @@ from bot.service import FollowUp, JobSpec, Requester, Safety, Service
 from bot.service.guild_settings import GuildRecords, check_limit, effective_limits, shortest_retention
 from bot.store import GuildTable
 from bot.store.connection import Database
+from bot.texts import Sentence
 from tests.bot.real_service import CHANNEL, GUILD, QUICK, RealService, requester
 
 ADMIN = requester(manages=True)
@@ -25,7 +26,14 @@ CHANGES: list[AdminCall] = [
     lambda service, who: service.guilds.set_channel(who, 1, True),
     lambda service, who: service.guilds.pause(who),
     lambda service, who: service.guilds.resume(who),
-    lambda service, who: service.guilds.clear(who),
+    lambda service, who: service.guilds.block_person(who, 5),
+    lambda service, who: service.guilds.unblock_person(who, 5),
+    lambda service, who: service.guilds.retention_plan(who, 3),
+    lambda service, who: service.waiting.of_server(who),
+    lambda service, who: service.waiting.cancel(who, [], Sentence.of("queue_cleared")),
+    lambda service, who: service.reports.page(who, page=1, per_page=5),
+    lambda service, who: service.reports.get(who, 1),
+    lambda service, who: service.reports.close(who, 1),
     lambda service, who: service.guilds.set_safety(who, mode=Safety.OFF),
     lambda service, who: service.guilds.set_retention(who, 3),
     lambda service, who: service.words.add_style(who, "ink", "ink"),
@@ -40,12 +48,12 @@ CAPS = Caps(steps=1000, daily=50)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_who_does_not_manage_the_server_changes_nothing(bench: RealService, change: AdminCall) -> None:
+async def test_members_cannot_change_server_settings(bench: RealService, change: AdminCall) -> None:
     with pytest.raises(NotOwner):
         await change(bench.service, requester())
 
 
-async def test_limits_hold_from_the_next_wish_on_and_go_back(bench: RealService) -> None:
+async def test_limits_apply_from_the_next_request_and_can_be_reset(bench: RealService) -> None:
     guilds = bench.service.guilds
     assert (await guilds.set_limit(ADMIN, "steps", 3)).steps == 3
     with pytest.raises(OverLimit, match="3"):
@@ -67,7 +75,7 @@ async def test_a_limit_beyond_the_cap_is_refused_and_nothing_changes(bench: Real
     assert (await bench.service.guilds.limits(GUILD)).steps == 600
 
 
-async def test_a_role_may_have_more_painted_at_once_also_after_a_restart(tmp_path: Path, config: Config) -> None:
+async def test_a_role_can_have_more_running_jobs_also_after_a_restart(tmp_path: Path, config: Config) -> None:
     bench = RealService(tmp_path / "data", config)
     bench.workers = 2
     await bench.start()
@@ -135,7 +143,7 @@ async def test_channels_can_be_opened_and_closed(
     await bench.imagine(who=who)
 
 
-async def test_a_closed_channel_says_where_else(bench: RealService) -> None:
+async def test_a_refusal_in_a_closed_channel_names_the_open_ones(bench: RealService) -> None:
     await bench.service.guilds.set_channel(ADMIN, 999, True)
     with pytest.raises(WrongChannel, match="<#999>"):
         await bench.imagine()

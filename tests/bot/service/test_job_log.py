@@ -34,7 +34,7 @@ CREATE TRIGGER told_delete AFTER DELETE ON jobs WHEN old.state IN ('queued', 'ru
     CASE WHEN old.waiting_since IS NULL THEN old.state ELSE 'waiting' END, 'deleted'); END
 """
 LINE = re.compile(r"(?:INFO|WARNING) bot\.service\.job_log: job ([a-z ]+?) job=(\d+) guild=(\d+)(?: was=(\w+))?")
-Told = tuple[int, int, str | None, str]
+LoggedLine = tuple[int, int, str | None, str]
 """Job, server, earlier state, the word for the event."""
 
 
@@ -45,12 +45,12 @@ class Written:
     text: StringIO
     json: StringIO
 
-    def lines(self) -> list[Told]:
+    def lines(self) -> list[LoggedLine]:
         """Read the job events from the text log."""
         found = (LINE.search(line) for line in self.text.getvalue().splitlines())
         return [(int(m[2]), int(m[3]), m[4], m[1]) for m in found if m]
 
-    def objects(self) -> list[Told]:
+    def objects(self) -> list[LoggedLine]:
         """Read the job events from the JSON log."""
         entries = [json.loads(line) for line in self.json.getvalue().splitlines()]
         return [
@@ -84,7 +84,7 @@ async def note_history(bench: RealService) -> None:
             await db.execute(statement)
 
 
-async def history(bench: RealService) -> list[Told]:
+async def history(bench: RealService) -> list[LoggedLine]:
     async with bench.service.store.transaction() as db:
         rows = await db.execute_fetchall("SELECT job, guild, old, new FROM history ORDER BY id")
     return [(row["job"], row["guild"], row["old"], word(row["old"], row["new"])) for row in rows]
@@ -96,7 +96,7 @@ def word(old: str | None, new: str) -> str:
     return "waiting for access" if new == "waiting" else new
 
 
-def by_job(told: list[Told]) -> dict[int, list[Told]]:
+def by_job(told: list[LoggedLine]) -> dict[int, list[LoggedLine]]:
     return {job: [item for item in told if item[0] == job] for job in {item[0] for item in told}}
 
 
@@ -129,7 +129,7 @@ async def test_each_change_of_a_jobs_state_is_one_line(bench: RealService, writt
     }  # fmt: skip
 
 
-async def test_a_stop_and_a_crash_are_told_as_interruptions(bench: RealService, written: Written) -> None:
+async def test_a_stop_and_a_crash_count_as_interruptions(bench: RealService, written: Written) -> None:
     await note_history(bench)
     bench.engine.step_s = 0.05
     job = await bench.imagine(steps=40)
@@ -144,7 +144,7 @@ async def test_a_stop_and_a_crash_are_told_as_interruptions(bench: RealService, 
     assert [item[3] for item in written.lines()] == told
 
 
-async def test_whatever_happens_the_log_and_the_database_agree(tmp_path: Path, written: Written) -> None:
+async def test_the_log_and_the_database_always_agree(tmp_path: Path, written: Written) -> None:
     config = Config(limits=Limits(queue_user=20), timing=Timing(preview_s=0.05, snapshot_s=0.05, access_s=1.0))
     bench = RealService(tmp_path / "data", config)
     bench.engine.step_s = 0.001
@@ -211,13 +211,13 @@ async def test_the_number_that_a_person_reads_leads_to_the_trace(bench: RealServ
         return found if found[1:] else None
 
     found = await until(in_log)
-    assert [entry["message"] for entry in found] == ["the job cannot be painted: the inner matter", "job failed"]
+    assert [entry["message"] for entry in found] == ["the job failed: the inner matter", "job failed"]
     assert "ZeroDivisionError: the inner matter" in str(found[0]["trace"])
     assert "before_step" in str(found[0]["trace"])
     assert {entry["job"] for entry in found} == {failed.id}
 
 
-async def test_the_trace_of_a_painter_that_died_twice_says_of_what(bench: RealService, written: Written) -> None:
+async def test_the_trace_of_a_worker_that_died_twice_has_the_cause(bench: RealService, written: Written) -> None:
     bench.engine.faults += [SystemExit("first"), SystemExit("second")]
     failed = await bench.reaches((await bench.imagine()).id, JobState.FAILED)
     assert failed.reason is not None and failed.reason.key == "painter_died"

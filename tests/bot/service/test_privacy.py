@@ -13,7 +13,7 @@ from PIL import Image
 
 from bot.errors import ConfigError, NotFound, ShuttingDown
 from bot.jobs import JobState
-from bot.service import GRID, ReportReason
+from bot.service import GRID, ReportReason, Whose
 from tests.bot.real_service import BEN, GUILD, RealService, requester
 
 ADMIN = requester(manages=True)
@@ -27,12 +27,12 @@ async def posted(bench: RealService, message_id: int = 9, **values: object) -> i
 
 async def test_a_gallery_has_pages_newest_first(bench: RealService) -> None:
     ids = [await posted(bench) for _ in range(3)]
-    page = await bench.service.archive.gallery(requester(), mine=True, page=1, per_page=2)
+    page = await bench.service.archive.gallery(requester(), whose=Whose.MINE, page=1, per_page=2)
     assert [entry.job.id for entry in page.entries] == [ids[2], ids[1]]
     assert (page.page, page.pages, page.total) == (1, 2, 3)
-    far = await bench.service.archive.gallery(requester(), mine=True, page=99, per_page=2)
+    far = await bench.service.archive.gallery(requester(), whose=Whose.MINE, page=99, per_page=2)
     assert (far.page, [entry.job.id for entry in far.entries]) == (2, [ids[0]])
-    empty = await bench.service.archive.gallery(requester(BEN), mine=True, page=-1)
+    empty = await bench.service.archive.gallery(requester(BEN), whose=Whose.MINE, page=-1)
     assert (empty.page, empty.pages, empty.entries) == (1, 1, ())
 
 
@@ -57,7 +57,7 @@ async def test_another_server_sees_nothing(bench: RealService) -> None:
         archive.job(elsewhere, job_id),
         archive.file(elsewhere, job_id, 1, limit_bytes=10**7),
         archive.recipe(elsewhere, job_id),
-        archive.report(elsewhere, job_id, 1, ReportReason.OTHER),
+        bench.service.reports.add(elsewhere, job_id, 1, ReportReason.OTHER),
         archive.delete(elsewhere, job_id),
     ):
         with pytest.raises(NotFound):
@@ -70,18 +70,17 @@ async def test_another_server_sees_nothing(bench: RealService) -> None:
 
 async def test_a_report_is_written_down_once_for_each_person(bench: RealService) -> None:
     job_id = await posted(bench)
-    archive = bench.service.archive
-    await bench.service.guilds.set_safety(ADMIN, report_channel_id=4)
-    await archive.report(requester(BEN), job_id, 1, ReportReason.OTHER)
-    report = await archive.report(requester(BEN), job_id, 1, ReportReason.ADULT, "  look " * 400)
-    assert (report.channel_id, len(report.details)) == (4, 1000)
+    reports = bench.service.reports
+    await reports.add(requester(BEN), job_id, 1, ReportReason.OTHER)
+    (report,) = (await reports.add(requester(BEN), job_id, 1, ReportReason.ADULT, "  look " * 400)).reports
+    assert len(report.details) == 1000
     with pytest.raises(NotFound):
-        await archive.report(requester(BEN), job_id, 2, ReportReason.OTHER)
+        await reports.add(requester(BEN), job_id, 2, ReportReason.OTHER)
     facts = await bench.service.store.pictures.person_facts(BEN)
     assert [item["reason"] for item in facts["reports"]] == ["adult"]
 
 
-async def test_an_export_holds_all_that_is_kept_of_a_person_and_of_nobody_else(bench: RealService) -> None:
+async def test_an_export_has_all_data_of_one_person_only(bench: RealService) -> None:
     mine = await posted(bench)
     elsewhere = await posted(bench, who=requester(guild_id=7))
     await posted(bench, who=requester(BEN))
@@ -109,7 +108,7 @@ async def test_an_export_that_would_be_too_large_says_what_it_leaves_out(bench: 
 
 async def test_deleting_mine_takes_all_of_mine_everywhere(bench: RealService) -> None:
     bens = await posted(bench, who=requester(BEN))
-    await bench.service.archive.report(requester(), bens, 1, ReportReason.OTHER)
+    await bench.service.reports.add(requester(), bens, 1, ReportReason.OTHER)
     await posted(bench)
     await posted(bench, who=requester(guild_id=7))
     bench.engine.open.clear()
@@ -152,7 +151,7 @@ async def test_a_post_that_finds_no_way_for_too_long_is_given_up(bench: RealServ
     failed = await bench.reaches(job.id, JobState.FAILED)
     assert failed.reason is not None
     assert failed.reason.key == "channel_denied"
-    assert (await bench.service.archive.gallery(requester(), mine=True)).total == 1
+    assert (await bench.service.archive.gallery(requester(), whose=Whose.MINE)).total == 1
 
 
 async def test_the_host_sees_how_the_bot_is(bench: RealService) -> None:
@@ -163,7 +162,7 @@ async def test_the_host_sees_how_the_bot_is(bench: RealService) -> None:
     await bench.imagine()
     status = await bench.service.host.status(HOST)
     assert (status.running, status.queued, status.posting, status.guilds_waiting) == (1, 1, 0, 1)
-    assert (status.worker, status.models, status.painter_deaths) == ("a fake", "starter", 0)
+    assert (status.worker, status.models, status.worker_deaths) == ("a fake", "starter", 0)
     assert status.data_bytes > 0
     assert status.free_bytes > 0
 
@@ -177,9 +176,7 @@ async def test_the_host_can_close_the_door_and_open_it_again(bench: RealService)
     await bench.imagine()
 
 
-async def test_the_hosts_styles_are_read_again_and_kept_where_the_file_is_broken(
-    bench: RealService, tmp_path: Path
-) -> None:
+async def test_the_hosts_styles_are_reloaded_and_kept_if_the_file_is_broken(bench: RealService, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("styles: {ink: black ink}")
     assert await bench.service.host.reload_styles(HOST, path) == 1

@@ -61,7 +61,7 @@ def running() -> Running:
     return Running(job, Entry(job_id=1, guild_id=1, user_id=1))
 
 
-def news(step: int, **values: object) -> ProgressUpdate:
+def update(step: int, **values: object) -> ProgressUpdate:
     progress = Progress(
         step=step, steps=10, loss=1, similarity=0, prompts=(), seconds_per_step=2, seconds_left=2 * (10 - step)
     )
@@ -69,45 +69,45 @@ def news(step: int, **values: object) -> ProgressUpdate:
 
 
 def test_the_newest_snapshot_is_kept_until_it_is_taken(running: Running) -> None:
-    running.on_event(news(1, snapshot=b"one"))
-    running.on_event(news(2))
-    taken = running.take_news()
+    running.on_event(update(1, snapshot=b"one"))
+    running.on_event(update(2))
+    taken = running.take_update()
     assert taken is not None
     assert (taken.progress.step, taken.snapshot) == (2, b"one")
-    assert running.take_news() is None
+    assert running.take_update() is None
     assert not running.fresh.is_set()
 
 
 def test_late_news_of_a_picture_are_not_taken_for_those_of_the_next(running: Running) -> None:
-    running.on_event(news(9, snapshot=b"of the first"))
+    running.on_event(update(9, snapshot=b"of the first"))
     running.begin(2)
-    assert running.take_news() is None
+    assert running.take_update() is None
     assert running.progress is None
-    running.on_event(news(1))
-    taken = running.take_news()
+    running.on_event(update(1))
+    taken = running.take_update()
     assert taken is not None
     assert taken.snapshot is None
 
 
-def test_what_is_left_is_the_rest_of_this_picture_and_all_of_the_others(running: Running) -> None:
+def test_the_remaining_time_covers_this_picture_and_the_others(running: Running) -> None:
     speeds = Estimates()
     speeds.note("tiny", running.job.settings, 2.0)
     assert running.left_s(speeds) == pytest.approx(3 * (BEGIN_S + 20))
-    running.on_event(news(5))
+    running.on_event(update(5))
     assert running.left_s(speeds) == pytest.approx(10 + 2 * (BEGIN_S + 20))
     running.job = replace(running.job, finish_after=running.steps_done)
     assert running.left_s(speeds) == pytest.approx(10)
 
 
-def test_a_wish_to_finish_is_told_again_where_the_picture_has_come_to_where_it_was_then(running: Running) -> None:
+def test_finish_is_requested_again_once_a_restarted_picture_reaches_the_same_step(running: Running) -> None:
     running.job = replace(running.job, finish_after=14)
-    running.on_event(news(10))
+    running.on_event(update(10))
     running.images.append(Image.new("RGB", (1, 1)))
     running.begin(2)
     assert not running.enough
-    running.on_event(news(3))
+    running.on_event(update(3))
     assert running.order is None
-    running.on_event(news(4))
+    running.on_event(update(4))
     assert running.order is StopMode.FINISH
     running.begin(3)
     assert running.enough

@@ -38,7 +38,7 @@ def refused(asked: JobSpec, limits: Limits | None = None) -> Refused:
     return caught.value
 
 
-def test_what_is_left_out_comes_from_the_defaults_and_the_seed_from_chance() -> None:
+def test_omitted_options_use_the_defaults_and_a_random_seed() -> None:
     requests = [built(spec()) for _ in range(2)]
     assert requests[0].settings.size == Size(128, 128)
     assert (requests[0].settings.steps, requests[0].models) == (20, "tiny")
@@ -115,7 +115,7 @@ def test_every_option_out_of_range_gets_a_sentence_that_names_it(settings: dict[
 
 
 @pytest.mark.parametrize("settings", [{"steps": 601}, {"size": "1000x100"}, {"size": "100x1000"}, {"cutouts": 65}])
-def test_what_the_server_does_not_allow_is_refused(settings: dict[str, object]) -> None:
+def test_requests_over_the_servers_limits_are_refused(settings: dict[str, object]) -> None:
     assert isinstance(refused(spec(settings=settings)), OverLimit)
 
 
@@ -128,10 +128,20 @@ def test_a_server_can_allow_fewer_pictures_at_a_time() -> None:
     refused(spec(count=2), Limits(count=1))
 
 
+def test_posed_compositions_need_no_words_beside_pictures_and_give_each_scene_its_steps() -> None:
+    posed = BASE.merged({"start": "prior", "composition": "posed", "steps": 2})
+    blend = spec("", image_prompts=(ImageInput(data=picture()),))
+    assert built(blend, settings=posed).settings.start == "prior"
+    assert built(blend, settings=BASE.merged({"start": "prior"})).settings.start == "random"
+    assert built(spec("a cat ^ a dog ^ a fox"), settings=posed).settings.steps == 6
+    assert built(spec("a cat ^ a dog", settings={"steps": "3"}), settings=posed).settings.steps == 3
+    assert built(spec("a cat ^ a dog ^ a fox"), Limits(steps=5), settings=posed).settings.steps == 5
+
+
 @pytest.mark.parametrize(
     ("settings", "steps"), [({}, 20), ({"start": "random"}, 80), ({"start": "random", "steps": "7"}, 7)]
 )
-def test_a_start_has_settings_of_its_own(settings: dict[str, object], steps: int) -> None:
+def test_each_start_has_its_own_settings(settings: dict[str, object], steps: int) -> None:
     base = BASE.merged({"start": "prior"})
     assert built(spec(settings=settings), settings=base, starts={"random": {"steps": 80}}).settings.steps == steps
 
@@ -196,7 +206,7 @@ def test_style_and_negative_are_put_to_each_scene(prompt: str, style: str, negat
     assert compose(prompt, style, negative) == whole
 
 
-def test_what_to_keep_away_from_pushes_whatever_stands_in_it() -> None:
+def test_a_negative_prompt_pushes_away() -> None:
     request = built(spec(negative="10:30 | x:2:0.4 | a\\|b"))
     assert [prompt.weight for prompt in request.scenes[0].prompts] == [1.0, -0.5, -0.5, -0.5]
 
@@ -208,7 +218,7 @@ def test_a_plain_prompt_needs_no_explanation_and_weights_get_one() -> None:
     assert "castle" in said[1]
     assert "75 %" in said[1]
     assert "away" in said[2]
-    assert "nothing" in said[4]
+    assert "no effect" in said[4]
 
 
 def test_a_long_story_is_explained_in_few_lines() -> None:
@@ -228,7 +238,7 @@ def test_all_that_a_request_and_its_parents_say_is_looked_at() -> None:
     assert texts_of(child) == ["fog", "a castle ^ a sea:2", "a castle | a sea"]
 
 
-def test_a_wish_is_looked_at_as_typed_with_its_style_and_as_it_is_read() -> None:
+def test_the_blocklist_checks_the_prompt_as_typed_with_its_style_and_as_parsed() -> None:
     texts = texts_of_spec(spec("a castle:2 ^ a sea", negative="fog"), "ink")
     assert texts == [
         "a castle:2 ^ a sea",
@@ -239,7 +249,7 @@ def test_a_wish_is_looked_at_as_typed_with_its_style_and_as_it_is_read() -> None
 
 
 @pytest.mark.parametrize("prompt", ["a castle", "a castle:2 | fog:-1 ^ a sea", "```a\\:b```", " a  castle "])
-def test_a_wish_says_no_less_than_its_request(prompt: str) -> None:
+def test_the_texts_of_a_job_spec_include_those_of_its_request(prompt: str) -> None:
     asked = spec(prompt, negative="text | 10:30")
     assert set(texts_of(built(asked, style="ink"))) <= set(texts_of_spec(asked, "ink"))
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.service.scheduler import PATIENCE, Entry, Scheduler
+from bot.service.scheduler import RANKED_TURNS, Entry, Scheduler
 
 
 def entry(job_id: int, guild_id: int = 1, user_id: int = 1, **values: object) -> Entry:
@@ -60,10 +60,10 @@ def test_priority_goes_first_in_its_own_server_only() -> None:
 def test_priority_lets_the_others_through_now_and_then() -> None:
     favoured = [entry(100 + number, user_id=2, priority=1) for number in range(20)]
     order = take_all(scheduler_of(entry(0), *favoured))
-    assert order.index(0) == PATIENCE
+    assert order.index(0) == RANKED_TURNS
 
 
-def test_what_was_interrupted_goes_on_first() -> None:
+def test_interrupted_jobs_resume_first() -> None:
     scheduler = scheduler_of(
         entry(5, guild_id=1), entry(6, guild_id=2, resumed=True), entry(7, guild_id=3, resumed=True)
     )
@@ -78,7 +78,7 @@ def test_a_paused_server_begins_nothing_and_keeps_its_place() -> None:
     assert 2 in scheduler
 
 
-def test_nobody_has_more_at_once_than_allowed() -> None:
+def test_no_user_runs_more_jobs_at_once_than_allowed() -> None:
     scheduler = scheduler_of(entry(1), entry(2, user_id=2))
     assert scheduler.take([entry(0)]) == entry(2, user_id=2)
     assert scheduler.take([entry(0)]) is None
@@ -102,7 +102,7 @@ def test_the_forecast_adds_up_what_goes_before() -> None:
     ]
 
 
-def test_with_two_painters_a_long_job_blocks_only_one_of_them() -> None:
+def test_with_two_workers_a_long_job_blocks_only_one() -> None:
     scheduler = scheduler_of(entry(1, guild_id=1), entry(2, guild_id=2), entry(3, guild_id=3))
     forecast = scheduler.forecast({1: 100.0, 2: 5.0, 3: 1.0}, workers=2)
     assert [(item.job_id, item.start_s) for item in forecast] == [(1, 0.0), (2, 0.0), (3, 5.0)]
@@ -120,7 +120,7 @@ arrivals = st.tuples(st.integers(1, 4), st.integers(1, 3), st.sampled_from([0, 0
 stories = st.lists(st.one_of(arrivals, st.none()), max_size=60)
 
 
-def told(story: list[tuple[int, int, int] | None], scheduler: Scheduler) -> Iterator[tuple[Entry | None, Entry | None]]:
+def play(story: list[tuple[int, int, int] | None], scheduler: Scheduler) -> Iterator[tuple[Entry | None, Entry | None]]:
     """Play a sequence; each event as (job that came, job that was taken)."""
     for number, event in enumerate([*story, *[None] * len(story)]):
         if event is None:
@@ -134,7 +134,7 @@ def told(story: list[tuple[int, int, int] | None], scheduler: Scheduler) -> Iter
 
 @given(stories)
 def test_no_job_is_lost_or_taken_twice(story: list[tuple[int, int, int] | None]) -> None:
-    events = list(told(story, Scheduler()))
+    events = list(play(story, Scheduler()))
     came = Counter(item.job_id for item, _ in events if item is not None)
     taken = Counter(item.job_id for _, item in events if item is not None)
     assert came == taken
@@ -146,7 +146,7 @@ def test_no_server_waits_longer_than_one_turn_of_each_that_is_or_comes_before_it
 ) -> None:
     scheduler = Scheduler()
     waiting: dict[int, Counter[int]] = {}
-    for _, taken in told(story, scheduler):
+    for _, taken in play(story, scheduler):
         still = {item.guild_id for item in scheduler.entries}
         for guild_id in still:
             waiting.setdefault(guild_id, Counter())
@@ -163,10 +163,10 @@ def test_no_server_waits_longer_than_one_turn_of_each_that_is_or_comes_before_it
 
 
 @given(stories)
-def test_nobody_in_a_server_waits_for_ever_whatever_the_priorities(story: list[tuple[int, int, int] | None]) -> None:
+def test_no_user_starves_whatever_the_priorities(story: list[tuple[int, int, int] | None]) -> None:
     scheduler = Scheduler()
     passed: Counter[tuple[int, int]] = Counter()
-    for _, taken in told(story, scheduler):
+    for _, taken in play(story, scheduler):
         if taken is None:
             continue
         heads = {(item.guild_id, item.user_id) for item in scheduler.entries}
@@ -175,7 +175,7 @@ def test_nobody_in_a_server_waits_for_ever_whatever_the_priorities(story: list[t
                 passed[guild_id, user_id] += 1
         passed[taken.guild_id, taken.user_id] = 0
         # Three people: at most two others have a turn of the ring first, and before each of those three go by priority.
-        assert all(passed[head] <= 3 * (PATIENCE + 1) for head in heads)
+        assert all(passed[head] <= 3 * (RANKED_TURNS + 1) for head in heads)
 
 
 @given(stories, st.integers(1, 3), st.data())
@@ -183,7 +183,7 @@ def test_the_forecast_is_the_order_in_which_jobs_are_taken(
     story: list[tuple[int, int, int] | None], workers: int, data: st.DataObject
 ) -> None:
     scheduler = Scheduler()
-    for _ in told(story, scheduler):
+    for _ in play(story, scheduler):
         if data.draw(st.booleans(), label="stop here"):
             break
     seconds = {item.job_id: data.draw(st.floats(0.1, 100), label="seconds") for item in scheduler.entries}

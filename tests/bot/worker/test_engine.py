@@ -65,10 +65,10 @@ async def service(begin: Callable[[], Awaitable[Service]]) -> Service:
 
 async def paint(service: Service, spec: JobSpec) -> int:
     job_id = (await service.submissions.submit(requester(), spec)).job.id
-    return await painted(service, job_id)
+    return await generated(service, job_id)
 
 
-async def painted(service: Service, job_id: int) -> int:
+async def generated(service: Service, job_id: int) -> int:
     async def there() -> int | None:
         job = await service.store.jobs.get(job_id)
         assert job is not None
@@ -84,22 +84,22 @@ def picture(root: Path, job_id: int) -> bytes:
     return data
 
 
-async def test_a_wish_becomes_a_picture_and_its_child_goes_on_from_the_saved_latent(
+async def test_a_request_becomes_a_picture_and_its_follow_up_continues_from_the_saved_latent(
     service: Service, tmp_path: Path
 ) -> None:
     first = await paint(service, JobSpec(prompt="a red apple | fog:-0.5", settings=TINY))
     saved = (await service.submissions.go_on(requester(), first, 1, FollowUp(kind=Origin.CONTINUE, steps=3))).job
-    await painted(service, saved.id)
+    await generated(service, saved.id)
     # The same request without the saved latent: the parent is generated first, to the same bytes.
     DataFolder(tmp_path / "data").remove(Kind.LATENT, first, 1)
     recipe = await service.archive.recipe(requester(), saved.id)
     anew = (await service.submissions.again_from_file(requester(), recipe.encode())).job
-    await painted(service, anew.id)
+    await generated(service, anew.id)
     assert picture(tmp_path, anew.id) == picture(tmp_path, saved.id)
     assert picture(tmp_path, first) != picture(tmp_path, saved.id)
 
 
-async def test_what_was_interrupted_ends_as_the_same_bytes(
+async def test_an_interrupted_picture_ends_as_the_same_bytes(
     begin: Callable[[], Awaitable[Service]], tmp_path: Path
 ) -> None:
     service = await begin()
@@ -114,7 +114,7 @@ async def test_what_was_interrupted_ends_as_the_same_bytes(
 
     await until(moves, 240)
     again = await begin()
-    await painted(again, job_id)
+    await generated(again, job_id)
     assert picture(tmp_path, job_id) == picture(tmp_path, whole)
 
 
@@ -180,18 +180,18 @@ def test_after_a_gpu_failed_its_models_are_loaded_onto_it_anew_before_the_next_p
 
 
 @pytest.mark.parametrize("then", GONE, ids=lambda error: type(error).__name__)
-def test_a_gpu_that_stays_away_is_a_sentence_for_every_picture(models: Models, then: Exception) -> None:
+def test_with_a_lost_gpu_every_picture_fails_with_a_message(models: Models, then: Exception) -> None:
     engine = FailingDreamer(replace(models, device=torch.device("cuda", 0)), then)
     engine.renew()
     with pytest.raises(DeviceFailed, match="The GPU failed; start the program again"):
         engine.begin(A_PICTURE, None)
     assert engine.loaded == [("cuda:0", "auto")]
-    engine.begin(A_PICTURE, None)  # the next picture finds the failure by itself
+    engine.begin(A_PICTURE, None)  # the next picture detects the failure
     assert engine.loaded == [("cuda:0", "auto")] * 2
 
 
 @pytest.mark.parametrize("then", GONE, ids=lambda error: type(error).__name__)
-def test_where_the_host_allows_it_the_cpu_goes_on_from_the_gpus_snapshot(models: Models, then: Exception) -> None:
+def test_with_fallback_the_cpu_continues_from_the_gpus_snapshot(models: Models, then: Exception) -> None:
     dream = TinyDreamer(models).begin(A_PICTURE, None)
     for _ in range(3):
         dream.step()
@@ -206,7 +206,7 @@ def test_where_the_host_allows_it_the_cpu_goes_on_from_the_gpus_snapshot(models:
     assert "on cpu" in engine.describe()
 
 
-async def test_the_loop_stays_free_while_a_real_dream_is_painted(service: Service) -> None:
+async def test_the_loop_stays_free_during_a_real_dream(service: Service) -> None:
     job_id = (
         await service.submissions.submit(requester(), JobSpec(prompt="a castle", settings=TINY | {"steps": 12}))
     ).job.id
@@ -219,6 +219,6 @@ async def test_the_loop_stays_free_while_a_real_dream_is_painted(service: Servic
             beats += 1
 
     task = asyncio.create_task(beat())
-    await painted(service, job_id)
+    await generated(service, job_id)
     task.cancel()
     assert beats > 10

@@ -202,7 +202,7 @@ def service_with(models: Models, folder: Path) -> Service:
 
 
 @pytest.mark.parametrize("kind", ["models", "ensemble"])
-def test_every_order_is_painted_or_refused_before_it_is_queued(
+def test_every_request_works_or_is_refused_before_it_is_queued(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     service = service_with(request.getfixturevalue(kind), tmp_path)

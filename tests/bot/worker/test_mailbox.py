@@ -8,7 +8,7 @@ import threading
 from bot.worker.mailbox import Mailbox
 
 
-def test_what_nobody_took_is_merged_the_newer_before_the_older() -> None:
+def test_untaken_values_are_merged_newer_before_older() -> None:
     box: Mailbox[str] = Mailbox(operator.add)
     assert box.take() is None
     assert box.put("a")
@@ -20,7 +20,7 @@ def test_what_nobody_took_is_merged_the_newer_before_the_older() -> None:
     assert box.take() == "d"
 
 
-def test_nothing_is_lost_or_told_twice_between_threads() -> None:
+def test_no_update_is_lost_or_delivered_twice_between_threads() -> None:
     box: Mailbox[int] = Mailbox(operator.add)
     writers, each = 4, 2_000
     told = threading.Semaphore(0)

@@ -43,12 +43,12 @@ class SlowToBegin(FakeDreamer):
         return super().begin(request, parent)
 
 
-def ignore(news: ProgressUpdate) -> None:
+def ignore(update: ProgressUpdate) -> None:
     """Ignore all events."""
 
 
-async def painted(executor: LocalExecutor, item: Work) -> GeneratedPicture:
-    outcome = await executor.paint(item, ignore)
+async def generated(executor: LocalExecutor, item: Work) -> GeneratedPicture:
+    outcome = await executor.generate(item, ignore)
     assert isinstance(outcome, GeneratedPicture)
     return outcome
 
@@ -60,48 +60,61 @@ async def begun(engine: FakeDreamer, count: int = 1) -> None:
 
 async def test_a_picture_takes_from_its_beginning_to_its_end_and_a_step_no_more_than_a_step() -> None:
     executor = LocalExecutor(SlowToBegin(step_s=0.02))
-    outcome = await painted(executor, work())
+    outcome = await generated(executor, work())
     await executor.close()
     assert outcome.step_s >= 0.02
     assert outcome.paint_s >= 0.3 + 5 * outcome.step_s
 
 
-async def test_a_picture_is_painted_and_its_growth_is_told(executor: LocalExecutor) -> None:
-    heard: list[ProgressUpdate] = []
-    outcome = await executor.paint(work(), heard.append)
+async def test_a_picture_is_generated_with_progress_updates(executor: LocalExecutor) -> None:
+    updates: list[ProgressUpdate] = []
+    outcome = await executor.generate(work(), updates.append)
     assert isinstance(outcome, GeneratedPicture)
     assert outcome.picture.progress.step == 5
-    assert len(outcome.film.frames) == 6
+    assert len(outcome.timelapse.frames) == 6
     assert outcome.picture.image.size == (64, 64)
-    steps = [news.progress.step for news in heard]
+    steps = [update.progress.step for update in updates]
     assert steps == sorted(steps)
     assert steps
-    assert all(news.preview is not None and news.snapshot is not None for news in heard)
+    assert all(update.preview is not None and update.snapshot is not None for update in updates)
     assert executor.describe() == "a fake"
 
 
-async def test_only_the_newest_is_told_where_the_loop_is_busy(engine: FakeDreamer, executor: LocalExecutor) -> None:
-    heard: list[ProgressUpdate] = []
-    task = asyncio.create_task(executor.paint(work(steps=50), heard.append))
+async def test_a_composed_start_is_shown_before_the_first_step(executor: LocalExecutor) -> None:
+    updates: list[ProgressUpdate] = []
+    settings = Settings(size="64x64", steps=2, composition="posed")
+    outcome = await executor.generate(
+        Work(job_id=1, request=GenerationRequest(prompt="a red apple", settings=settings)), updates.append
+    )
+    assert isinstance(outcome, GeneratedPicture)
+    assert len(outcome.timelapse.frames) == 4
+    before = len((await generated(executor, work(steps=2))).timelapse.frames)
+    assert before == 3
+    assert all(update.preview is not None for update in updates)
+
+
+async def test_a_busy_loop_gets_only_the_newest_update(engine: FakeDreamer, executor: LocalExecutor) -> None:
+    updates: list[ProgressUpdate] = []
+    task = asyncio.create_task(executor.generate(work(steps=50), updates.append))
     await begun(engine)
-    earlier = len(heard)
+    earlier = len(updates)
     while engine.steps_made < 50:
         time.sleep(0.01)  # The loop is busy.
     await task
     # All reports so far are merged into one; the last step may have come after it.
-    assert len(heard) <= earlier + 2
-    assert heard[-1].progress.step == 50
+    assert len(updates) <= earlier + 2
+    assert updates[-1].progress.step == 50
 
 
-async def test_all_pictures_are_painted_by_the_same_thread(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_all_pictures_are_generated_on_the_same_thread(engine: FakeDreamer, executor: LocalExecutor) -> None:
     for job_id in range(3):
-        await painted(executor, work(job_id))
+        await generated(executor, work(job_id))
     assert len(set(engine.threads)) == 1
 
 
-async def test_the_loop_is_free_while_it_paints(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_the_loop_stays_free_during_a_picture(engine: FakeDreamer, executor: LocalExecutor) -> None:
     engine.open.clear()
-    task = asyncio.create_task(executor.paint(work(), ignore))
+    task = asyncio.create_task(executor.generate(work(), ignore))
     await begun(engine)
     for _ in range(100):
         await asyncio.sleep(0)
@@ -114,7 +127,7 @@ async def test_an_order_is_obeyed_within_one_step(
     engine: FakeDreamer, executor: LocalExecutor, order: StopMode
 ) -> None:
     engine.open.clear()
-    task = asyncio.create_task(executor.paint(work(steps=1000), ignore))
+    task = asyncio.create_task(executor.generate(work(steps=1000), ignore))
     await begun(engine)
     assert executor.send(1, order)
     engine.open.set()
@@ -126,7 +139,7 @@ async def test_an_order_is_obeyed_within_one_step(
 
 async def test_finishing_now_keeps_the_picture_so_far(engine: FakeDreamer, executor: LocalExecutor) -> None:
     engine.open.clear()
-    task = asyncio.create_task(executor.paint(work(steps=1000), ignore))
+    task = asyncio.create_task(executor.generate(work(steps=1000), ignore))
     await begun(engine)
     executor.send(1, StopMode.FINISH)
     executor.send(1, StopMode.PAUSE)
@@ -136,28 +149,26 @@ async def test_finishing_now_keeps_the_picture_so_far(engine: FakeDreamer, execu
     assert outcome.picture.request.stopped_at == 1
 
 
-async def test_nobody_is_told_who_is_not_painted(executor: LocalExecutor) -> None:
+async def test_a_stop_for_a_job_that_is_not_running_has_no_effect(executor: LocalExecutor) -> None:
     assert not executor.send(1, StopMode.CANCEL)
 
 
-async def test_what_was_paused_goes_on_to_the_same_picture(engine: FakeDreamer, executor: LocalExecutor) -> None:
-    whole = await painted(executor, work(steps=30))
+async def test_a_paused_picture_ends_the_same(engine: FakeDreamer, executor: LocalExecutor) -> None:
+    whole = await generated(executor, work(steps=30))
     engine.open.clear()
-    task = asyncio.create_task(executor.paint(work(steps=30), ignore))
+    task = asyncio.create_task(executor.generate(work(steps=30), ignore))
     await begun(engine, 2)
     executor.send(1, StopMode.PAUSE)
     engine.open.set()
-    halted = await task
-    assert isinstance(halted, Interrupted)
-    resumed = await painted(executor, work(steps=30, snapshot=halted.snapshot))
+    interrupted = await task
+    assert isinstance(interrupted, Interrupted)
+    resumed = await generated(executor, work(steps=30, snapshot=interrupted.snapshot))
     assert resumed.picture.image.tobytes() == whole.picture.image.tobytes()
     assert engine.resumed == [1]
 
 
-async def test_a_snapshot_that_cannot_be_used_means_beginning_anew(
-    engine: FakeDreamer, executor: LocalExecutor
-) -> None:
-    outcome = await painted(executor, work(snapshot=b"rubbish"))
+async def test_an_unusable_snapshot_starts_the_picture_again(engine: FakeDreamer, executor: LocalExecutor) -> None:
+    outcome = await generated(executor, work(snapshot=b"rubbish"))
     assert outcome.picture.progress.step == 5
     assert engine.resumed == []
 
@@ -171,13 +182,13 @@ async def test_a_snapshot_that_cannot_be_used_means_beginning_anew(
         (ZeroDivisionError(), ZeroDivisionError),
     ],
 )
-async def test_what_a_dream_raises_reaches_who_waits_and_the_thread_lives(
+async def test_an_error_of_a_dream_reaches_the_caller_and_the_thread_lives(
     engine: FakeDreamer, executor: LocalExecutor, fault: Exception, kind: type[Exception]
 ) -> None:
     engine.faults = [fault]
     with pytest.raises(kind):
-        await executor.paint(work(), ignore)
-    await painted(executor, work(2))
+        await executor.generate(work(), ignore)
+    await generated(executor, work(2))
     assert len(set(engine.threads)) == 1
     assert executor.deaths == 0
 
@@ -185,21 +196,21 @@ async def test_what_a_dream_raises_reaches_who_waits_and_the_thread_lives(
 async def test_a_thread_that_dies_is_replaced(engine: FakeDreamer, executor: LocalExecutor) -> None:
     engine.faults = [SystemExit()]
     with pytest.raises(WorkerDied):
-        await executor.paint(work(), ignore)
-    await painted(executor, work(2))
+        await executor.generate(work(), ignore)
+    await generated(executor, work(2))
     assert len(set(engine.threads)) == 2 or executor.deaths == 1
     assert executor.deaths == 1
 
 
-async def test_a_gpu_that_fails_takes_its_thread_along_and_the_models_are_loaded_anew(
+async def test_a_failed_gpu_ends_its_thread_and_reloads_the_models(
     engine: FakeDreamer, executor: LocalExecutor
 ) -> None:
     engine.faults = [DeviceFailed("The GPU failed.")]
     with pytest.raises(WorkerDied) as caught:
-        await executor.paint(work(), ignore)
+        await executor.generate(work(), ignore)
     assert isinstance(caught.value.__cause__, DeviceFailed)
     assert (executor.deaths, engine.renewed) == (1, 1)
-    await painted(executor, work(2))
+    await generated(executor, work(2))
     assert (executor.deaths, engine.renewed) == (1, 1)
 
 
@@ -207,44 +218,45 @@ async def test_a_thread_that_stands_still_is_replaced(engine: FakeDreamer) -> No
     executor = LocalExecutor(engine, stall_s=0.2)
     engine.open.clear()
     with pytest.raises(WorkerDied):
-        await executor.paint(work(), ignore)
+        await executor.generate(work(), ignore)
+    executor._stall_s = 60.0  # or a slow machine counts as a second hang
     engine.open.set()
-    await painted(executor, work(2))
+    await generated(executor, work(2))
     assert executor.deaths == 1
     await executor.close()
 
 
 async def test_a_slow_dream_that_moves_is_not_taken_for_dead(engine: FakeDreamer) -> None:
-    executor = LocalExecutor(engine, stall_s=0.5)
-    engine.step_s = 0.15
-    await painted(executor, work(steps=6))
+    executor = LocalExecutor(engine, stall_s=2.0)
+    engine.step_s = 0.3
+    await generated(executor, work(steps=8))
     assert executor.deaths == 0
     await executor.close()
 
 
-async def test_closing_ends_what_is_painted(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_closing_ends_the_running_picture(engine: FakeDreamer, executor: LocalExecutor) -> None:
     engine.step_s = 0.01
-    task = asyncio.create_task(executor.paint(work(steps=5000), ignore))
+    task = asyncio.create_task(executor.generate(work(steps=5000), ignore))
     await begun(engine)
     await executor.close()
     assert isinstance(await task, Interrupted)
 
 
-async def test_who_stops_waiting_stops_the_painting(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_cancelling_the_caller_stops_the_picture(engine: FakeDreamer, executor: LocalExecutor) -> None:
     engine.step_s = 0.01
-    task = asyncio.create_task(executor.paint(work(steps=5000), ignore))
+    task = asyncio.create_task(executor.generate(work(steps=5000), ignore))
     await begun(engine)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await asyncio.wait_for(painted(executor, work(2)), 10)
+    await asyncio.wait_for(generated(executor, work(2)), 120)
 
 
 async def test_a_finished_picture_is_examined_only_where_asked_for(
     engine: FakeDreamer, executor: LocalExecutor
 ) -> None:
     engine.unsafe = True
-    assert not (await painted(executor, work())).unsafe
-    assert (await painted(executor, work(2, examine=True))).unsafe
+    assert not (await generated(executor, work())).unsafe
+    assert (await generated(executor, work(2, examine=True))).unsafe
 
 
 class Heavy:
@@ -268,11 +280,11 @@ class Breaks(FakeDreamer):
 
 
 @pytest.mark.parametrize("error", [MemoryError(), GeneratorError("no"), ValueError("no")], ids=repr)
-async def test_an_error_that_somebody_keeps_does_not_keep_what_the_dream_held(error: Exception) -> None:
+async def test_a_kept_error_does_not_keep_the_dreams_tensors(error: Exception) -> None:
     engine = Breaks(error)
     executor = LocalExecutor(engine)
     with pytest.raises(type(error) if not isinstance(error, MemoryError) else OutOfMemory) as kept:
-        await executor.paint(work(), ignore)
+        await executor.generate(work(), ignore)
     assert kept.value.__traceback__ is not None and len(engine.held) == 1
     assert engine.held[0]() is None
     await executor.close()

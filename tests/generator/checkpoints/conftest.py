@@ -19,7 +19,7 @@ from torch import Tensor
 from generator.models.vqgan import VQGAN
 from tests.generator.tiny import describe_clip
 
-# OpenAI's archives contain these tensors beside the weights.
+# OpenAI's archives contain these tensors in addition to the weights.
 FACTS = {"input_resolution": 32, "context_length": 77, "vocab_size": 49408}
 
 
@@ -72,7 +72,7 @@ def foreign_class() -> Iterator[type]:
 
 @pytest.fixture(scope="session")
 def lightning(foreign_class: type) -> Callable[[Mapping[str, Tensor]], dict[str, object]]:
-    """A checkpoint as Lightning writes it: a loss network, an optimiser and foreign objects beside the weights."""
+    """A Lightning checkpoint: the weights with a loss network, an optimiser and foreign objects."""
 
     def wrap(state: Mapping[str, Tensor]) -> dict[str, object]:
         parameter = torch.nn.Parameter(torch.ones(3))

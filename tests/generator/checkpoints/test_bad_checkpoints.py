@@ -376,7 +376,7 @@ def test_the_attack_is_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("save", [saved, legacy])
-def test_an_attack_beside_good_weights_does_nothing(
+def test_an_attack_next_to_good_weights_does_nothing(
     save: Callable[[object], bytes],
     tmp_path: Path,
     weights: State,

@@ -1,4 +1,4 @@
-"""Settings that a CLIP's weights lack: heads and activation come from a yaml beside it, or are asked for."""
+"""Settings that a CLIP's weights lack: heads and activation come from a yaml next to it, or from the user."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_resnet_has_the_heads_of_its_config(make_clip: Callable[..., CLIP]) ->
         model.visual.attnpool.num_heads = before
 
 
-def test_gelu_is_computed_where_the_config_says_so() -> None:
+def test_gelu_is_used_if_the_config_says_so() -> None:
     model = wide_clip(64, 1, 1)
     with torch.no_grad():
         for block in model.modules():
@@ -109,7 +109,7 @@ def test_heads_that_do_not_divide_the_width_are_refused() -> None:
         CLIPWeights(ClipConfig(vision_heads=3, text_heads=1)).check(wide_clip().state_dict())
 
 
-def test_the_config_beside_a_file_reaches_the_model_and_the_recipe(tmp_path: Path, vqgan_config: DictConfig) -> None:
+def test_the_config_next_to_a_file_reaches_the_model_and_the_recipe(tmp_path: Path, vqgan_config: DictConfig) -> None:
     OmegaConf.save(vqgan_config, tmp_path / "tiny.yaml")
     torch.save(VQGAN(vqgan_config).state_dict(), tmp_path / "tiny.ckpt")
     path, model = tmp_path / "my-clip.pt", wide_clip()
@@ -124,7 +124,7 @@ def test_the_config_beside_a_file_reaches_the_model_and_the_recipe(tmp_path: Pat
     assert compare(model, perceptor) < 1e-5
 
 
-def test_a_file_of_others_with_openais_shapes_is_told_how_it_is_run(
+def test_a_foreign_file_with_openais_shapes_runs_by_its_config(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with torch.device("meta"):

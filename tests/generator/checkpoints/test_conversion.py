@@ -256,7 +256,7 @@ def test_a_file_is_converted_once_and_then_not_needed(tmp_path: Path, yaml: Path
     assert target.stat().st_mtime_ns == made
 
 
-def test_what_is_read_is_mapped_from_the_converted_file(tmp_path: Path, yaml: Path, weights: dict[str, Tensor]) -> None:
+def test_tensors_are_mapped_from_the_converted_file(tmp_path: Path, yaml: Path, weights: dict[str, Tensor]) -> None:
     torch.save(weights, tmp_path / "last.ckpt")
     found = opened(tmp_path / "last.ckpt", yaml)
     maps = Path("/proc/self/maps")
@@ -286,7 +286,7 @@ def test_a_converted_file_that_is_not_whole_is_made_again(
     assert json.loads(manifest_of(target).read_text()) == manifest
 
 
-def test_a_new_yaml_converts_anew(
+def test_a_new_yaml_causes_a_new_conversion(
     tmp_path: Path, yaml: Path, weights: dict[str, Tensor], vqgan_config: DictConfig
 ) -> None:
     torch.save(weights, tmp_path / "last.ckpt")
@@ -336,7 +336,7 @@ def test_a_given_digest_is_compared_even_when_all_is_converted(
         opened(path, yaml, digest="0" * 64)
 
 
-def test_own_files_may_change_and_are_converted_anew(
+def test_changed_custom_files_are_converted_again(
     tmp_path: Path, yaml: Path, weights: dict[str, Tensor], archive: tuple[Path, dict[str, Tensor]]
 ) -> None:
     path, folder = tmp_path / "mine.ckpt", tmp_path / "models"

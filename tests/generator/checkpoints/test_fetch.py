@@ -135,14 +135,14 @@ def test_a_file_is_fetched_with_progress(server: Server, tmp_path: Path) -> None
     assert names(tmp_path / "models") == ["model.safetensors"]
 
 
-def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
+def test_present_files_are_not_fetched_again(server: Server, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(MODEL)
     fetch(server.file("good", sha256=DIGEST), tmp_path, rules=RULES)
     assert server.asked == []
 
 
 @pytest.mark.parametrize("drops", [1, 3])
-def test_a_broken_download_goes_on_where_it_was(server: Server, tmp_path: Path, drops: int) -> None:
+def test_a_broken_download_resumes(server: Server, tmp_path: Path, drops: int) -> None:
     server.drops = drops
     assert fetch(server.file("drops"), tmp_path, rules=RULES).read_bytes() == MODEL
     assert len(server.asked) == drops + 1
@@ -243,7 +243,7 @@ def test_every_address_of_the_catalogue_is_allowed(name: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["objects.githubusercontent.com", "release-assets.githubusercontent.com"])
-def test_where_github_sends_on_to_is_allowed(host: str) -> None:
+def test_redirects_to_githubs_hosts_are_allowed(host: str) -> None:
     Rules().check(f"https://{host}/x?token=y")
     with pytest.raises(Unavailable):
         Rules().check(f"https://{host}.example.org/x")

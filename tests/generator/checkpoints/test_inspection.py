@@ -52,7 +52,7 @@ def test_a_converted_file_is_ready_with_and_without_its_source(used: Path) -> No
     assert contents(used.parent) == before
 
 
-def test_a_file_of_ones_own_is_found_by_its_path(published: Path, tmp_path: Path) -> None:
+def test_a_custom_file_is_found_by_its_path(published: Path, tmp_path: Path) -> None:
     assert look_at(published, tmp_path / "models").condition is Condition.NEW
     assert look_at(tmp_path / "other.ckpt", tmp_path / "models").condition is Condition.MISSING
 
@@ -138,7 +138,7 @@ def test_a_set_is_all_of_its_files(tmp_path: Path) -> None:
     assert names == ["vqgan_imagenet_f16_1024.ckpt", "RN50.pt", "ViT-B-16.pt"]
 
 
-def test_a_vqgan_of_ones_own_takes_the_place_of_the_sets(published: Path, tmp_path: Path) -> None:
+def test_a_custom_vqgan_replaces_that_of_the_set(published: Path, tmp_path: Path) -> None:
     found = look_at_set("imagenet-1024", vqgan=published, folder=tmp_path / "models")
     assert [(file.name, file.condition) for file in found] == [
         (TINY.name, Condition.NEW),

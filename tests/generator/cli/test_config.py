@@ -33,7 +33,7 @@ def test_the_last_one_wins() -> None:
         ({}, {"start": "random", "steps": 5}, 5),
     ],
 )
-def test_a_start_has_defaults_of_its_own(host: dict[str, object], person: dict[str, object], steps: int) -> None:
+def test_each_start_has_its_own_defaults(host: dict[str, object], person: dict[str, object], steps: int) -> None:
     starts = {"random": {"steps": 80}}
     assert resolve_settings({"start": "prior", "steps": 16}, host, person, starts).steps == steps
 
@@ -63,7 +63,7 @@ def test_the_shipped_config_is_read() -> None:
         ("", None),
     ],
 )
-def test_what_is_wrong_is_said_with_the_file_and_the_key(tmp_path: Path, text: str, sentence: str | None) -> None:
+def test_errors_name_the_file_and_the_key(tmp_path: Path, text: str, sentence: str | None) -> None:
     if sentence is None:
         assert read(tmp_path, text) == HostDefaults({}, None, None)
         return

@@ -57,7 +57,7 @@ def test_a_prompt_becomes_a_picture_and_again_gives_the_same_bytes(
     assert recipe_of("apple.png").items() >= {"prompt": "a red apple", "seed": 7, "steps": 4, "size": "32x32"}.items()
 
 
-def test_again_computes_by_as_many_threads_as_then(run: Run, paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_again_uses_the_recorded_number_of_threads(run: Run, paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(before + 2)
     try:
@@ -87,7 +87,7 @@ def test_without_a_name_the_file_is_named_by_the_prompt_and_nothing_is_overwritt
     assert sorted(path.name for path in Path().iterdir()) == ["a-red-apple-2.png", "a-red-apple.png"]
 
 
-def test_without_a_seed_one_is_drawn_and_told(paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_seed_one_is_drawn_and_shown(paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
     seeds = set()
     for name in ("a.png", "b.png"):
         paint("a red apple", "-o", name)
@@ -133,7 +133,7 @@ class Script(StringIO):
         return len(text)
 
 
-def test_previews_grow_in_the_file_itself(paint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previews_overwrite_the_file_itself(paint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, recipes = [], []
 
     def look(line: dict[str, object]) -> None:
@@ -166,10 +166,10 @@ def test_a_format_without_a_name_and_again_beside_the_first(paint: Run, run: Run
 def test_a_timelapse_is_saved_on_request(paint: Run) -> None:
     assert paint("a red apple", "-o", "a.png", "--timelapse") == 0
     assert paint("a red apple", "-o", "b.png", "--timelapse", "film.mp4") == 0
-    film = Path("a-timelapse.webp").read_bytes()
-    with Image.open(BytesIO(film)) as image:
+    timelapse = Path("a-timelapse.webp").read_bytes()
+    with Image.open(BytesIO(timelapse)) as image:
         assert image.n_frames > 1
-    assert read_recipe(film).request.prompt == "a red apple"
+    assert read_recipe(timelapse).request.prompt == "a red apple"
     assert Path("film.mp4").read_bytes()[4:8] == b"ftyp"
 
 
@@ -230,14 +230,12 @@ def test_every_setting_has_a_flag_with_its_range(capsys: pytest.CaptureFixture[s
         assert flag in text
 
 
-def test_what_the_models_do_not_know_is_told(paint: Run, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_words_are_reported(paint: Run, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert paint("a " + "very " * 90 + "red apple", "-o", "a.png", "--quiet") == 0
     assert capsys.readouterr().err.startswith("Warning: CLIP reads 77 tokens of a prompt")
 
 
-def test_other_model_files_are_told_when_painting_again(
-    paint: Run, models: Models, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_again_warns_about_other_model_files(paint: Run, models: Models, capsys: pytest.CaptureFixture[str]) -> None:
     changed = [replace(models, files={"vqgan.safetensors": digest * 64}) for digest in "01"]
     arguments = ("a red apple", "-o", "a.png", *QUICK)
     assert cli.main(arguments, load=lambda name, device: changed[0]) == 0

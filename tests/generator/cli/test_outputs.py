@@ -68,19 +68,25 @@ def test_names_and_formats_are_settled(
     monkeypatch.chdir(tmp_path)
     outputs = plan_outputs(output and Path(output), file_format, None, "5", "a red apple")  # type: ignore[arg-type]
     assert (outputs.picture, outputs.file_format) == (Path(expected[0]), expected[1])
-    assert (outputs.film, outputs.preview_every) == (None, 5)
+    assert (outputs.timelapse, outputs.preview_every) == (None, 5)
 
 
-def test_a_film_is_named_after_its_picture(tmp_path: Path) -> None:
+def test_a_timelapse_is_named_after_its_picture(tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
-    assert plan_outputs(picture, None, "", "0", "a").film == tmp_path / "a-timelapse.webp"
-    assert plan_outputs(picture, None, str(tmp_path / "b.MP4"), "0", "a").film == tmp_path / "b.MP4"
+    assert plan_outputs(picture, None, "", "0", "a").timelapse == tmp_path / "a-timelapse.webp"
+    assert plan_outputs(picture, None, str(tmp_path / "b.MP4"), "0", "a").timelapse == tmp_path / "b.MP4"
     assert plan_outputs(picture, None, None, "0", "a").snapshot == tmp_path / "a.dream"
 
 
 def test_a_folder_as_a_name_gets_a_picture_named_by_the_prompt(tmp_path: Path) -> None:
     for name in (tmp_path, tmp_path / ".", tmp_path / ".."):
         assert plan_outputs(name, None, None, "0", "a").picture == name / "a.png"
+
+
+def test_a_name_of_dots_is_refused() -> None:
+    for name in ("...", "....."):
+        with pytest.raises(InvalidRequest, match="is no name of a file"):
+            plan_outputs(Path(name), None, None, "0", "a")
 
 
 def test_refusals_are_errors_of_ours(tmp_path: Path) -> None:

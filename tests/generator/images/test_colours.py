@@ -168,7 +168,7 @@ def test_a_profile_of_srgb_changes_no_byte() -> None:
     assert images.normalise(with_chunks((b"cICP", b"\1\x0d\0\1"), image=noise)) == plain
 
 
-def test_gamma_and_primaries_of_a_png_are_heard() -> None:
+def test_gamma_and_primaries_of_a_png_are_applied() -> None:
     adobe = struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
     gamma = struct.pack(">I", 45470)
     assert near(middle(with_chunks((b"gAMA", gamma), (b"cHRM", adobe))), EXPECTED["Adobe RGB"])

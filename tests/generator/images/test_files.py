@@ -161,7 +161,7 @@ def test_large_pictures_are_made_smaller_in_their_shape(
     assert plain(saved(Image.new("RGB", size, "teal"), file_format)).size == kept
 
 
-def test_what_is_no_pixel_is_left_behind_and_bytes_repeat() -> None:
+def test_metadata_is_dropped_and_bytes_are_reproducible() -> None:
     exif = Image.Exif()
     exif[0x010F] = "secret camera"
     data = saved(corners(), "PNG", exif=exif, dpi=(300, 300))
@@ -280,7 +280,7 @@ def test_recipes_may_hold_only_what_we_write() -> None:
             images.check_normalised(bad)
 
 
-def test_fitting_cuts_the_middle_and_squashes_nothing() -> None:
+def test_resizing_crops_to_the_middle_without_distortion() -> None:
     wide = Image.new("RGB", (300, 100), BLUE)
     wide.paste(RED, (100, 0, 200, 100))
     square = images.fit(wide, Size(64, 64))
@@ -309,7 +309,7 @@ def test_an_unknown_format_gets_a_sentence() -> None:
         images.encode(corners(), "bmp")
 
 
-def test_a_name_tells_the_format() -> None:
+def test_the_file_name_determines_the_format() -> None:
     names = ("a.png", "a.JPG", "a.jpeg", "a.webp", "a.gif", "a")
     assert [images.format_of(Path(name)) for name in names] == ["png", "jpeg", "jpeg", "webp", None, None]
 

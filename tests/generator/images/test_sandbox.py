@@ -26,7 +26,7 @@ def test_it_is_the_same_picture(file_format: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", saved((8, 8), "PNG")[:-30], bytes(20 * 2**20 + 1)])
-def test_what_is_refused_is_refused_with_the_same_sentence(data: bytes) -> None:
+def test_refusals_have_the_same_message(data: bytes) -> None:
     with pytest.raises(InvalidRequest) as here:
         normalise(data)
     with pytest.raises(InvalidRequest) as apart:

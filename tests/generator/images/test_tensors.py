@@ -31,6 +31,6 @@ def test_levels_beyond_the_range_are_clamped(level: float) -> None:
     assert to_image(torch.full((1, 3, 2, 2), level)).getpixel((0, 0)) == (expected,) * 3
 
 
-def test_what_is_no_picture_is_refused() -> None:
+def test_a_file_that_is_no_picture_is_refused() -> None:
     with pytest.raises(InvalidRequest):
         read_image(b"\x89PNG\r\n\x1a\n but then nothing")

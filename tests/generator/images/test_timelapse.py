@@ -16,7 +16,7 @@ def grey(level: int, size: tuple[int, int] = (16, 16)) -> Image.Image:
     return Image.new("RGB", size, (level, level, level))
 
 
-def film_of(count: int, step: int = 1, **limits: int) -> Timelapse:
+def timelapse_of(count: int, step: int = 1, **limits: int) -> Timelapse:
     film = Timelapse(**limits)
     for level in range(count):
         film.add(grey(level * step))
@@ -25,7 +25,7 @@ def film_of(count: int, step: int = 1, **limits: int) -> Timelapse:
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 63, 64, 65, 200, 255])
 def test_frames_are_few_evenly_spread_and_end_with_the_latest(count: int) -> None:
-    levels = [frame.getpixel((0, 0))[0] for frame in film_of(count, max_frames=8).frames]
+    levels = [frame.getpixel((0, 0))[0] for frame in timelapse_of(count, max_frames=8).frames]
     assert len(levels) <= 8
     assert levels[0] == 0
     assert levels[-1] == count - 1
@@ -42,8 +42,8 @@ def test_frames_are_made_small_and_the_original_stays() -> None:
 
 
 def test_the_webp_plays_every_frame_and_holds_the_last() -> None:
-    data = film_of(5, step=60).encode("webp", recipe='{"a":1}')
-    assert data == film_of(5, step=60).encode("webp", recipe='{"a":1}')
+    data = timelapse_of(5, step=60).encode("webp", recipe='{"a":1}')
+    assert data == timelapse_of(5, step=60).encode("webp", recipe='{"a":1}')
     assert metadata.find_text(data) == '{"a":1}'
     with Image.open(BytesIO(data)) as film:
         assert (film.format, film.n_frames) == ("WEBP", 5)
@@ -79,6 +79,6 @@ def test_no_frames_and_no_such_format_get_a_sentence() -> None:
     with pytest.raises(InvalidRequest, match="There is no frame yet"):
         Timelapse().encode("webp")
     with pytest.raises(InvalidRequest, match="timelapse cannot be 'avi'; choose one of webp, mp4"):
-        film_of(2).encode("avi")
+        timelapse_of(2).encode("avi")
     with pytest.raises(ValueError, match="at least two frames"):
         Timelapse(max_frames=1)

@@ -1,4 +1,4 @@
-"""XMP packets as RDF: whatever form another program gave them, and with care."""
+"""XMP packets as RDF, in any form that other programs write, and hostile ones."""
 
 import json
 from pathlib import Path

@@ -98,7 +98,7 @@ def test_a_whole_vocabulary_knows_all_words(make_clip: Callable[..., CLIP]) -> N
     assert perceptor.unknown_words("xqzzt 🛸") == ()
 
 
-def test_what_is_over_77_tokens_is_cut_and_can_be_shown(make_clip: Callable[..., CLIP]) -> None:
+def test_text_over_77_tokens_is_truncated_and_can_be_shown(make_clip: Callable[..., CLIP]) -> None:
     perceptor, text = Perceptor(make_clip(), "x"), "apple " * 75
     assert cut_off(text) == ""
     assert cut_off(text + "and a Castle behind") == "and a Castle behind"
@@ -117,7 +117,7 @@ def test_what_is_over_77_tokens_is_cut_and_can_be_shown(make_clip: Callable[...,
         "supercalifragilisticexpialidocious",
     ],
 )
-def test_what_is_cut_off_is_as_it_was_typed_from_the_word_where_it_is_cut(rest: str) -> None:
+def test_truncated_text_is_shown_as_typed_from_the_cut_word(rest: str) -> None:
     assert cut_off("apple " * 75 + rest) == rest
     assert cut_off("Apple,\n" * 37 + "a " + rest + "  ") == rest
     assert cut_off("a " * 74 + "猫") == "猫"  # of three tokens, one of which is read

@@ -63,7 +63,7 @@ def test_in_bfloat16_it_is_the_same_picture_but_for_rounding(vqgan_config: DictC
     assert all(weight.is_contiguous() for weight in model.decoder.parameters())
 
 
-def test_what_is_painted_comes_from_the_lean_decoder(vqgan: VQGAN) -> None:
+def test_pictures_come_from_the_lean_decoder(vqgan: VQGAN) -> None:
     latent = torch.randn(1, vqgan.latent_channels, 4, 4, generator=torch.Generator().manual_seed(1))
     expected = (vqgan.decoder(vqgan.post_quant_conv(latent)) + 1) / 2
     assert (vqgan.decode(latent) - expected).abs().max() < 1e-5

@@ -25,6 +25,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.models.kernels import group_norm_silu as kernels
+from generator.models.kernels import norm_kernels
 
 tl: Any = getattr(kernels, "tl", None)
 EPSILON = 1e-6
@@ -222,7 +223,7 @@ def trial_error(capability: tuple[int, int], tolerance: float = kernels._TRIAL_T
         patch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
         patch.setattr(kernels, "_TRIAL_TOLERANCE", tolerance)
         try:
-            kernels._try_on(torch.device("cpu"))
+            kernels._run_trial(torch.device("cpu"))
         except RuntimeError as exc:
             return str(exc)
     return ""
@@ -462,6 +463,14 @@ def test_without_a_gpu_the_kernels_are_not_available_and_nothing_is_logged(caplo
         assert not kernels.available(torch.device("cuda"))
         assert not kernels.available(torch.device("cuda", 0))
     assert not caplog.records
+
+
+def test_the_kernels_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = torch.device("cuda", 62)
+    monkeypatch.setattr(kernels, "available", lambda device: True)
+    assert norm_kernels(device) is kernels
+    monkeypatch.setenv("REVERIE_KERNELS", "off")
+    assert norm_kernels(device) is None
 
 
 def test_a_trial_that_fails_is_logged_once_in_one_line(

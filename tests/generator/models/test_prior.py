@@ -10,7 +10,7 @@ from torch import Tensor
 
 from generator.models.prior import LAYOUTS, MAX_SAMPLERS, CodeSampler, Prior, PriorNetwork
 from generator.models.vqgan import VQGAN
-from generator.runtime.device import as_many_threads
+from generator.runtime.device import cpu_threads
 from tests.generator.recording import Repeating
 
 
@@ -31,9 +31,9 @@ def test_the_generator_alone_decides_what_is_proposed(prior: Prior) -> None:
 
 
 def test_the_number_of_threads_does_not_matter(prior: Prior) -> None:
-    with as_many_threads(1):
+    with cpu_threads(1):
         alone = propose(prior)
-    with as_many_threads(3):
+    with cpu_threads(3):
         assert torch.equal(propose(prior), alone)
         assert torch.get_num_threads() == 3
 
@@ -101,7 +101,7 @@ def test_a_recorded_pass_gives_the_scores_of_the_whole(prior: Prior) -> None:
     assert (recorder.recorded, recorder.replayed) == (1, 64)
 
 
-def test_recorded_draws_have_the_chances_of_the_scores(prior: Prior) -> None:
+def test_recorded_draws_follow_the_probabilities_of_the_scores(prior: Prior) -> None:
     network = prior.network
     condition = condition_of(network, 1).expand(4096, -1, -1)
     sampler = CodeSampler(network, 4096, 1.0, 4, Repeating())

@@ -1,4 +1,4 @@
-"""`python -m tests.generator.optimisation.fake_gpu_step CASE`: a step's way forward on a GPU that is not there.
+"""`python -m tests.generator.optimisation.fake_gpu_step CASE`: the forward pass of a step on a GPU that does not exist.
 
 Tensors have shape, type and device and no numbers, so torch itself finds whatever mixes devices. It is a process of its
 own since torch may end one that asks too much of such tensors. The loop's last half, backward and update, wants a GPU.
@@ -21,8 +21,8 @@ from generator.models.model_set import Models
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.cutouts import CutoutParams, cut, draw
 from generator.optimisation.guidance import ClipGuidance, CutoutBatch
-from generator.optimisation.init import at_size
 from generator.optimisation.losses import anchor_loss, pull_loss, total_variation
+from generator.optimisation.starts.init import at_size
 from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest
 from generator.runtime.device import cap_memory, choose_device
@@ -65,18 +65,18 @@ def step(models: Models, request: GenerationRequest, exact: bool) -> None:
     latent = start.detach().clone().requires_grad_(True)
     quantised, _ = vqgan.quantise(latent.detach())
     image = clamp_with_gradient(vqgan.decode(straight_through(latent, quantised)), 0, 1)
-    judges = ClipGuidance(models.perceptors, settings, exact)
+    guidance = ClipGuidance(models.perceptors, settings, exact)
     cuts = draw(settings, 4, settings.size.width, settings.size.height, torch.Generator())
-    chances = CutoutBatch(
+    cutouts = CutoutBatch(
         CutoutParams(*(choice.to(device) for choice in cuts)),
         {
             one.resolution: torch.randn(settings.cutouts, 3, one.resolution, one.resolution, device=device)
             for one in models.perceptors
         },
     )
-    judgement = judges.evaluate(image, chances, targets)
-    loss = judgement.loss + total_variation(image) + anchor_loss(latent, start) + pull_loss(latent)
-    values = torch.cat([loss.detach()[None], judgement.losses, judgement.cosines])
+    losses = guidance.evaluate(image, cutouts, targets)
+    loss = losses.loss + total_variation(image) + anchor_loss(latent, start) + pull_loss(latent)
+    values = torch.cat([loss.detach()[None], losses.losses, losses.cosines])
     small = at_size(vqgan, latent.detach(), Size(settings.size.width // 2, settings.size.height // 2))
     scores = targets.scores(image.detach(), models.perceptors)
     for name, tensor in {"image": image, "loss": loss, "values": values, "small": small, "scores": scores}.items():
@@ -89,7 +89,7 @@ def on_the_gpu(name: str, tensor: Tensor, device: torch.device) -> None:
 
 
 def a_dream(case: str, mode: FakeTensorMode) -> None:
-    """Every number format, sampled and gathered; squares and others."""
+    """All number formats, sampled and gathered, square and other sizes."""
     real = load_models("starter", "cpu", precision="fp32")
     for capability, expected in PRECISIONS.items():
         with mode, patch.object(nn.Module, "_apply", converted), gpus(2, capability=capability) as driver:
@@ -98,7 +98,7 @@ def a_dream(case: str, mode: FakeTensorMode) -> None:
             else:
                 models = models_of(CASES[case], "cuda", "fp32")
             cap_memory(models.device, 0.5)
-            if driver.told("set_memory_fraction") != [(0.5, models.device.index)]:
+            if driver.calls_of("set_memory_fraction") != [(0.5, models.device.index)]:
                 raise AssertionError(driver.calls)
             chosen = choose_precision("auto", models.device)
             if chosen.value != expected:

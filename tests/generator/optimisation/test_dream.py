@@ -47,7 +47,7 @@ def test_the_global_random_state_is_left_alone(models: Models, make_request: Mak
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_progress_says_where_it_stands(models: Models, make_request: Make, dreamt: Run) -> None:
+def test_progress_has_step_loss_and_times(models: Models, make_request: Make, dreamt: Run) -> None:
     dream = Dream(make_request("a castle:2 | fog:-1"), models)
     assert (dream.progress.step, dream.progress.steps, dream.progress.prompts) == (0, 6, ())
     progress = dream.step()
@@ -79,7 +79,7 @@ def test_several_perceptors_see_their_own_sizes_and_are_averaged(
 
 @pytest.mark.parametrize("size", ["32x32", "56x32"])
 @pytest.mark.parametrize("start", ["random", "pixels", "gradient", "fractal", "init", "prior"])
-def test_every_start_begins_elsewhere_and_paints(
+def test_every_start_gives_another_beginning(
     models: Models, make_request: Make, png: Callable[..., bytes], start: str, size: str
 ) -> None:
     parts = {"init_image": png(), "variation": 0.2} if start == "init" else {}
@@ -160,7 +160,7 @@ def test_a_finished_picture_keeps_its_request(models: Models, make_request: Make
     assert picture.progress.step == 6
 
 
-def test_a_story_tells_one_scene_after_the_other(models: Models, make_request: Make) -> None:
+def test_a_story_shows_one_scene_after_another(models: Models, make_request: Make) -> None:
     dream = Dream(make_request("dawn ^ noon | heat ^ dusk"), models)
     seen = [tuple(item.text for item in dream.step().prompts) for _ in range(6)]
     assert seen == [("dawn",)] * 2 + [("noon", "heat")] * 2 + [("dusk",)] * 2
@@ -264,7 +264,7 @@ def test_a_parent_of_other_models_is_refused(models: Models, make_request: Make)
         Dream(make_request(start="parent", parent=parent), models)
 
 
-def test_what_is_cut_off_is_shown(models: Models, make_request: Make) -> None:
+def test_truncated_text_is_shown(models: Models, make_request: Make) -> None:
     text = "apple " * 76 + "behind a\nCastle, 1.5 m"
     assert len(parse_story(text)) == 1
     (warning,) = Dream(make_request(text), models).warnings
@@ -294,5 +294,5 @@ def test_a_step_reads_nothing_back_from_the_device(ensemble: Models, make_reques
     with HostReads() as by_the_optimiser:  # its step count is on the host
         dream._latent.update(dream._latent.value.square().sum(), 0.1)
     with HostReads() as in_all:
-        dream._improve()
+        dream._run_step()
     assert in_all.count == by_the_optimiser.count > 0

@@ -27,7 +27,7 @@ def test_nothing_is_left_on_the_cpu(case: str) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_what_is_left_on_the_cpu_is_found() -> None:
+def test_tensors_left_on_the_cpu_are_found() -> None:
     done = ran("mixed")
     assert done.returncode == 1
     assert "two different devices" in done.stderr, done.stderr[-2000:]

@@ -9,7 +9,7 @@ import torch
 
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
-from generator.optimisation.footprint import kept_by, measure
+from generator.optimisation.footprint import measure, saved_by
 from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.targets import targets_of
 from generator.runtime.precision import Precision
@@ -27,7 +27,7 @@ def own(models: Models) -> set[int]:
 def test_a_larger_picture_keeps_what_was_estimated(models: Models, codes: int) -> None:
     estimate = measure(models.vqgan, models.perceptors, CPU)
     latent = models.vqgan.lookup(torch.zeros(1, codes, codes, dtype=torch.long)).requires_grad_(True)
-    kept = kept_by(lambda: models.vqgan.decode(latent), own(models))
+    kept = saved_by(lambda: models.vqgan.decode(latent), own(models))
     size = Size(codes * models.vqgan.factor, codes * models.vqgan.factor)
     assert estimate.step_bytes(size, 0) == pytest.approx(kept.peak, rel=0.05)
 
@@ -37,10 +37,10 @@ def test_more_cutouts_keep_what_was_estimated(ensemble: Models, make_request: ob
     image = torch.zeros(1, 3, 32, 32, requires_grad=True)
     peaks = []
     for count in (4, 12):
-        judges = ClipGuidance(ensemble.perceptors, Settings(cutouts=count))
-        chances = judges.draw(1, image, torch.Generator())
+        guidance = ClipGuidance(ensemble.perceptors, Settings(cutouts=count))
+        cutouts = guidance.draw(1, image, torch.Generator())
         targets = targets_of(make_request(), ensemble.perceptors)[0]  # type: ignore[operator]
-        peaks.append(kept_by(lambda: judges.evaluate(image, chances, targets).loss, own(ensemble)).peak)  # noqa: B023
+        peaks.append(saved_by(lambda: guidance.evaluate(image, cutouts, targets).loss, own(ensemble)).peak)  # noqa: B023
     assert (peaks[1] - peaks[0]) / 8 == pytest.approx(estimate.per_cutout, rel=0.1)
 
 
@@ -60,6 +60,6 @@ def test_measuring_draws_nothing_from_the_global_random_state(models: Models) ->
 def test_weights_are_not_counted_and_activations_are() -> None:
     weights, values = torch.ones(1000, requires_grad=True), torch.ones(1000, requires_grad=True)
     storage = weights.untyped_storage().data_ptr()
-    kept = kept_by(lambda: (values.exp() * weights).sum(), {storage})
+    kept = saved_by(lambda: (values.exp() * weights).sum(), {storage})
     assert kept.total == 4000  # exp keeps its result, which the product keeps too
     assert kept.largest == 4000

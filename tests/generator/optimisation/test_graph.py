@@ -173,9 +173,7 @@ def test_a_plan_counts_the_memory_of_captured_steps_and_drops_them_where_they_ar
     assert (recorder.recorded, len(cache._kept)) == (recorded, kept)
 
 
-def test_where_nothing_is_left_to_give_up_the_dream_does_without(
-    models: Models, make_request: Make, dreamt: Run
-) -> None:
+def test_a_dream_works_without_anything_left_to_drop(models: Models, make_request: Make, dreamt: Run) -> None:
     class Small(Repeating):
         def record(self, work: Callable[[], Any], generator: torch.Generator | None = None) -> Callable[[], Any]:
             if groups[-1] > 2:

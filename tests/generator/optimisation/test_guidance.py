@@ -23,17 +23,17 @@ SETTINGS = Settings().merged({"cutouts": 7, "size": "48x40"})
 IMAGE = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(0))
 
 
-def drawn(judges: ClipGuidance) -> CutoutBatch:
-    return judges.draw(2, IMAGE, torch.Generator().manual_seed(1))
+def draw_cutouts(guidance: ClipGuidance) -> CutoutBatch:
+    return guidance.draw(2, IMAGE, torch.Generator().manual_seed(1))
 
 
-def judged(evaluate: Callable[[Tensor], GuidanceResult]) -> tuple[GuidanceResult, Tensor]:
+def evaluate(evaluate: Callable[[Tensor], GuidanceResult]) -> tuple[GuidanceResult, Tensor]:
     """The guidance result, and its gradient to the picture."""
     image = IMAGE.clone().requires_grad_(True)
-    judgement = evaluate(image)
-    (judgement.loss * 2).backward()
+    losses = evaluate(image)
+    (losses.loss * 2).backward()
     assert image.grad is not None
-    return judgement, image.grad / 2
+    return losses, image.grad / 2
 
 
 def targets(models: Models, make_request: Make) -> Targets:
@@ -45,10 +45,10 @@ def targets(models: Models, make_request: Make) -> Targets:
 def test_groups_give_the_same_losses_and_gradient(
     ensemble: Models, make_request: Make, group: int, exact: bool
 ) -> None:
-    judges, wanted = ClipGuidance(ensemble.perceptors, SETTINGS, exact), targets(ensemble, make_request)
-    chances = drawn(judges)
-    whole, gradient = judged(lambda image: judges.evaluate(image, chances, wanted))
-    parts, in_parts = judged(lambda image: judges.evaluate_in_groups(image, chances, wanted, group, 1.0))
+    guidance, wanted = ClipGuidance(ensemble.perceptors, SETTINGS, exact), targets(ensemble, make_request)
+    cutouts = draw_cutouts(guidance)
+    whole, gradient = evaluate(lambda image: guidance.evaluate(image, cutouts, wanted))
+    parts, in_parts = evaluate(lambda image: guidance.evaluate_in_groups(image, cutouts, wanted, group, 1.0))
     assert gradient.abs().max() > 0
     assert torch.allclose(in_parts, gradient, rtol=1e-4, atol=1e-6 * gradient.abs().max().item())
     for ours, theirs in zip(parts, whole, strict=True):
@@ -61,12 +61,12 @@ def test_groups_give_the_same_gradient_in_half_precision(
 ) -> None:
     perceptor = copy.deepcopy(models.perceptors[0])
     perceptor.compute_in(precision)
-    judges = ClipGuidance((perceptor,), SETTINGS)
-    wanted, chances = targets(models, make_request), drawn(judges)
-    _, whole = judged(lambda image: judges.evaluate(image, chances, wanted))
+    guidance = ClipGuidance((perceptor,), SETTINGS)
+    wanted, cutouts = targets(models, make_request), draw_cutouts(guidance)
+    _, whole = evaluate(lambda image: guidance.evaluate(image, cutouts, wanted))
     scale = precision.loss_scale
-    _, parts = judged(lambda image: judges.evaluate_in_groups(image, chances, wanted, 2, scale))
-    _, full = judged(lambda image: ClipGuidance(models.perceptors, SETTINGS).evaluate(image, chances, wanted))
+    _, parts = evaluate(lambda image: guidance.evaluate_in_groups(image, cutouts, wanted, 2, scale))
+    _, full = evaluate(lambda image: ClipGuidance(models.perceptors, SETTINGS).evaluate(image, cutouts, wanted))
     for half in (whole, parts):
         assert functional.cosine_similarity(half.flatten(), full.flatten(), dim=0) > 0.98
 
@@ -85,24 +85,24 @@ class Counting:
 
 def test_a_group_is_all_that_a_perceptor_sees_at_once(models: Models, make_request: Make) -> None:
     perceptor = Counting(models)
-    judges = ClipGuidance((perceptor,), SETTINGS)  # type: ignore[arg-type]
-    judges.evaluate_in_groups(IMAGE, drawn(judges), targets(models, make_request), 3, 1.0)
+    guidance = ClipGuidance((perceptor,), SETTINGS)  # type: ignore[arg-type]
+    guidance.evaluate_in_groups(IMAGE, draw_cutouts(guidance), targets(models, make_request), 3, 1.0)
     assert perceptor.shown == [3, 3, 1]
 
 
 def test_without_noise_none_is_drawn(models: Models, make_request: Make) -> None:
-    judges = ClipGuidance(models.perceptors, SETTINGS.merged({"noise": 0.0}))
-    chances = drawn(judges)
-    assert chances.noise == {32: None}
-    assert judges.evaluate_in_groups(IMAGE, chances, targets(models, make_request), 2, 1.0).loss.isfinite()
+    guidance = ClipGuidance(models.perceptors, SETTINGS.merged({"noise": 0.0}))
+    cutouts = draw_cutouts(guidance)
+    assert cutouts.noise == {32: None}
+    assert guidance.evaluate_in_groups(IMAGE, cutouts, targets(models, make_request), 2, 1.0).loss.isfinite()
 
 
-def test_chances_follow_the_generator_alone(ensemble: Models) -> None:
-    first, again = (drawn(ClipGuidance(ensemble.perceptors, SETTINGS)) for _ in range(2))
-    other = drawn(replace(ClipGuidance(ensemble.perceptors, SETTINGS), exact=True))
-    for chances in (again, other):
-        assert all(torch.equal(a, b) for a, b in zip(first.cuts, chances.cuts, strict=True))
-        assert {side: noise.shape for side, noise in chances.noise.items() if noise is not None} == {
+def test_random_draws_depend_only_on_the_generator(ensemble: Models) -> None:
+    first, again = (draw_cutouts(ClipGuidance(ensemble.perceptors, SETTINGS)) for _ in range(2))
+    other = draw_cutouts(replace(ClipGuidance(ensemble.perceptors, SETTINGS), exact=True))
+    for cutouts in (again, other):
+        assert all(torch.equal(a, b) for a, b in zip(first.cuts, cutouts.cuts, strict=True))
+        assert {side: noise.shape for side, noise in cutouts.noise.items() if noise is not None} == {
             32: (7, 3, 32, 32),
             64: (7, 3, 64, 64),
         }

@@ -9,7 +9,7 @@ import torch
 
 from generator.images.tensors import read_image
 from generator.models.model_set import Models
-from generator.optimisation.init import at_size, start_latent
+from generator.optimisation.starts.init import at_size, start_latent
 from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest
 from generator.settings import Size
@@ -66,12 +66,12 @@ def test_the_best_proposal_is_taken(models: Models, make_request: Make) -> None:
     assert torch.equal(start(request, models), models.vqgan.lookup(codes[best][None]))
 
 
-def test_the_prior_is_told_what_the_first_scene_is_to_come_near_to(models: Models, make_request: Make) -> None:
+def test_the_prior_gets_the_prompts_of_the_first_scene(models: Models, make_request: Make) -> None:
     weighed = start(make_request("a castle:1 | at night:3 | rain:-3 ^ dusk", start="prior", candidates=1), models)
     assert torch.equal(weighed, start(make_request("a castle at night", start="prior", candidates=1), models))
 
 
-def test_a_prior_paints_also_what_nobody_knows(models: Models, make_request: Make) -> None:
+def test_a_prior_works_with_unknown_words(models: Models, make_request: Make) -> None:
     assert start(make_request("zeppelin moon", start="prior", candidates=2), models).shape == (1, 4, 4, 6)
 
 

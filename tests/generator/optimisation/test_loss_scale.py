@@ -42,7 +42,7 @@ def test_a_scale_lifts_gradients_that_float16_would_lose() -> None:
     assert kept[1] / scale().value == pytest.approx(1e-8, rel=0.01)
 
 
-def test_what_is_no_number_moves_nothing_and_the_scale_falls_when_it_is_looked_at() -> None:
+def test_a_non_finite_gradient_is_skipped_and_lowers_the_scale() -> None:
     used, painted = scale(), latent()
     before = painted.value.detach().clone()
     spoilt = torch.zeros_like(before)

@@ -20,18 +20,18 @@ def planned(free_mib: float, size: int = 512, cutouts: int = 32) -> LargestFit:
     return plan(BASE, int(free_mib * MIB), Size(size, size), cutouts, 16)
 
 
-def test_with_room_for_all_nothing_changes() -> None:
+def test_with_enough_memory_nothing_changes() -> None:
     assert planned(100_000) == LargestFit(Size(512, 512), 32)
 
 
-def test_with_less_room_fewer_cutouts_are_judged_at_a_time() -> None:
+def test_with_less_memory_cutouts_run_in_smaller_groups() -> None:
     at_once = BASE.step_bytes(Size(512, 512), 32) / MIB / 0.9
     assert planned(at_once + 1).group == 32
     assert planned(at_once - 1) == LargestFit(Size(512, 512), 16)
     assert planned(at_once - 30 * 28 / 0.9 + 1) == LargestFit(Size(512, 512), 4)
 
 
-def test_with_no_room_beside_the_picture_it_becomes_smaller_by_as_little_as_fits() -> None:
+def test_without_enough_memory_the_picture_shrinks_as_little_as_possible() -> None:
     small = planned(BASE.step_bytes(Size(512, 512), 1) / MIB / 0.9 - 1)
     assert small.size == Size(448, 448)
     assert small.group > 1

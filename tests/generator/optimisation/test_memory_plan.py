@@ -1,4 +1,4 @@
-"""A dream that runs out of memory: fewer cutouts at a time, then a smaller size, and the requester is told."""
+"""A dream that runs out of memory: fewer cutouts at a time, then a smaller size, with a note to the requester."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def cramped(models: Models, most: int, free_looks: int = 0) -> Models:
     return replace(models, perceptors=(Cramped(models, most, free_looks),))  # type: ignore[arg-type]
 
 
-def test_out_of_memory_the_cutouts_are_judged_in_groups_and_the_picture_is_the_same(
+def test_after_out_of_memory_cutouts_run_in_groups_and_the_picture_is_the_same(
     models: Models, make_request: Make, dreamt: Run
 ) -> None:
     plain = dreamt(Dream(make_request(cutouts=6), models))
@@ -100,7 +100,7 @@ def test_groups_chosen_beforehand_give_the_same_bytes_again(models: Models, make
     assert first.warnings == ()
 
 
-def test_where_groups_do_not_help_the_picture_becomes_smaller_and_its_request_says_so(
+def test_if_groups_do_not_help_the_picture_becomes_smaller_and_its_request_records_it(
     models: Models, make_request: Make, dreamt: Run
 ) -> None:
     room = replace(models, vqgan=SmallRoom.of(models.vqgan, 12 * 12))
@@ -122,7 +122,7 @@ def test_a_start_that_does_not_fit_becomes_smaller_too(
     assert dream.request.settings.size == Size(80, 80)
 
 
-def test_where_nothing_helps_there_is_a_sentence(models: Models, make_request: Make) -> None:
+def test_if_nothing_helps_there_is_a_message(models: Models, make_request: Make) -> None:
     with pytest.raises(OutOfMemory, match="too little memory even for a small picture") as caught:
         Dream(make_request(size="96x96"), cramped(models, 0)).step()
     assert "CUDA" not in str(caught.value)
@@ -197,7 +197,7 @@ def test_a_dream_in_half_precision_improves_repeats_and_resumes(
     assert resumed.picture().image.tobytes() == dream.picture().image.tobytes()
 
 
-def test_numbers_that_leave_float16_on_the_way_are_painted_in_full(
+def test_values_beyond_float16_are_computed_in_full_precision(
     make_half: Callable[[Precision], Models], make_request: Make, dreamt: Run
 ) -> None:
     half = make_half(Precision.FP16)

@@ -1,4 +1,4 @@
-"""A dream whose GPU failed goes on from its snapshot on another kind of device, and says so."""
+"""A dream continues from its snapshot on another kind of device after its GPU failed, with a note."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from generator.errors import CheckpointError
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
-from generator.optimisation.moving import moved_to
+from generator.optimisation.moving import moved_snapshot
 from generator.optimisation.snapshot import pack, unpack
 from generator.request import GenerationRequest
 
@@ -21,7 +21,7 @@ NOTE = "The device that began this picture failed"
 
 
 def as_from_a_gpu(snapshot: bytes, **facts: Any) -> bytes:  # noqa: ANN401 - any fact that a snapshot may hold
-    """As a GPU leaves it: random state of another size, float16's scale, the last two readings not read yet."""
+    """Snapshot of a GPU: random state of another size, float16's scale, two unread metrics."""
     data = unpack(snapshot)
     losses = data.tensors["losses"][:-2]
     waiting = [data.facts["last"]] * (len(data.tensors["losses"]) - len(losses))
@@ -40,7 +40,7 @@ def test_it_goes_on_from_its_latent_with_a_note(
     snapshot = as_from_a_gpu(dream.snapshot())
     with pytest.raises(CheckpointError, match="not made on a device of the kind 'cpu'"):
         Dream.resume(snapshot, models)
-    moved = Dream.resume(moved_to(models, snapshot), models)
+    moved = Dream.resume(moved_snapshot(models, snapshot), models)
     assert (moved.progress.step, moved.request) == (4, dream.request)
     assert torch.equal(moved.latent, dream.latent)
     assert [text for text in moved.warnings if text.startswith(NOTE)]
@@ -53,14 +53,14 @@ def test_it_goes_on_from_its_latent_with_a_note(
 
 def test_it_goes_on_in_the_same_way_each_time(models: Models, make_request: Make, dreamt: Run) -> None:
     snapshot = as_from_a_gpu(dreamt(Dream(make_request(), models), 3).snapshot())
-    first, second = (dreamt(Dream.resume(moved_to(models, snapshot), models)).latent for _ in range(2))
+    first, second = (dreamt(Dream.resume(moved_snapshot(models, snapshot), models)).latent for _ in range(2))
     assert torch.equal(first, second)
 
 
 def test_a_snapshot_of_the_same_kind_of_device_stays_as_it_is(models: Models, make_request: Make, dreamt: Run) -> None:
     dream = dreamt(Dream(make_request(), models), 2)
     snapshot = dream.snapshot()
-    assert moved_to(models, snapshot) is snapshot
+    assert moved_snapshot(models, snapshot) is snapshot
     assert not any(text.startswith(NOTE) for text in dream.warnings)
 
 
@@ -70,4 +70,4 @@ def test_a_snapshot_that_makes_no_sense_is_damaged(
 ) -> None:
     snapshot = as_from_a_gpu(dreamt(Dream(make_request(), models), 3).snapshot(), **facts)
     with pytest.raises(CheckpointError, match="damaged"):
-        moved_to(models, snapshot)
+        moved_snapshot(models, snapshot)

@@ -57,7 +57,7 @@ def test_a_perceptor_that_leaves_float16_counts_too(own: Models) -> None:
     assert settle_precision(own, Precision.FP16).precision is Precision.FP32
 
 
-def test_the_footprint_is_measured_anew_in_another_format(own: Models) -> None:
+def test_the_footprint_is_measured_again_in_another_format(own: Models) -> None:
     half = own.in_precision(Precision.BF16)
     assert memory_model_of(half).per_pixel < memory_model_of(own).per_pixel
 

@@ -36,7 +36,7 @@ def test_on_a_gpu_they_come_a_fixed_number_of_steps_later() -> None:
     assert taken == [[]] * GPU_LAG_STEPS + [[0.0], [1.0], [2.0]]
 
 
-def test_what_waits_can_be_kept_and_put_back() -> None:
+def test_waiting_entries_can_be_saved_and_restored() -> None:
     readings, again = MetricsQueue(torch.device("cuda")), MetricsQueue(torch.device("cuda"))
     for number in range(2):
         readings.put(number, torch.tensor([0.1 * number, 1 / 3, 0.7]))
@@ -49,6 +49,6 @@ def test_what_waits_can_be_kept_and_put_back() -> None:
 
 
 @pytest.mark.parametrize("item", [None, 3, [], [0], [0, [1.0, 2.0]], [0, 1, 2], ["x", [1.0]], [0, ["x"]], [0, [[]]]])
-def test_what_is_no_reading_is_refused(item: object) -> None:
+def test_an_invalid_reading_is_refused(item: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         StepMetrics.read(item)

@@ -75,7 +75,7 @@ def test_a_resumed_child_does_not_need_its_parent_again(models: Models, make_req
 
 
 @pytest.mark.parametrize("at", [2, 6])
-def test_what_stood_there_before_stands_there_after(models: Models, make_request: Make, dreamt: Run, at: int) -> None:
+def test_existing_files_are_kept(models: Models, make_request: Make, dreamt: Run, at: int) -> None:
     dream = dreamt(Dream(make_request(size="50x32"), models), at)
     resumed = Dream.resume(dream.snapshot(), models)
     assert resumed.finished == dream.finished

@@ -24,9 +24,7 @@ def schedule(scenes: int = 1, factor: int = 8, **values: object) -> Schedule:
         ("100x40", 8, 0.5, (96, 48)),
     ],
 )
-def test_sizes_are_rounded_to_what_can_be_painted(
-    asked: str, factor: int, coarse: float, painted: tuple[int, int]
-) -> None:
+def test_sizes_are_rounded_to_supported_ones(asked: str, factor: int, coarse: float, painted: tuple[int, int]) -> None:
     assert schedule(size=asked, factor=factor, coarse=coarse).size == painted
 
 
@@ -50,7 +48,7 @@ def test_the_learning_rate_falls_along_a_cosine_to_its_share() -> None:
     assert (rates[0], rates[50], rates[100]) == pytest.approx((0.2, 0.11, 0.02))
 
 
-def test_the_learning_rate_stays_where_nothing_else_is_said() -> None:
+def test_the_learning_rate_is_constant_by_default() -> None:
     assert {schedule(learning_rate=0.2).learning_rate(step) for step in range(300)} == {0.2}
 
 
@@ -84,7 +82,7 @@ def test_a_plateau_counts_only_at_full_size_and_in_the_last_scene() -> None:
     assert not any(schedule(steps=8).may_end_early(step) for step in range(8))
 
 
-def test_what_is_left_counts_full_size_steps_for_more_while_they_are_to_come() -> None:
+def test_the_remaining_time_weighs_full_size_steps_more() -> None:
     plan = schedule(steps=10, coarse=0.5)
     assert [plan.work_left(step, 10) for step in (4, 6, 10)] == [1 + 5 * 3, 4, 0]
     assert plan.work_left(4, 5) == 1

@@ -19,7 +19,7 @@ TENSORS = {
 }
 
 
-def test_what_is_packed_comes_back_as_it_was() -> None:
+def test_packed_values_are_unpacked_unchanged() -> None:
     facts = {"step": 3, "last": [0, [0.1, 1 / 3, -2.5e-12]], "none": None}
     back = unpack(pack(Snapshot('{"prompt": "ünï 🍎"}', facts, TENSORS)))
     assert back.recipe == '{"prompt": "ünï 🍎"}'

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from generator.errors import DeviceFailed, InvalidRequest, OutOfMemory
-from generator.runtime.device import as_many_threads, choose_device, device_context, run_or_oom
+from generator.runtime.device import choose_device, cpu_threads, device_context, run_or_oom
 from tests.stand_in_gpu import gpus
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -90,7 +90,7 @@ def test_libraries_below_torch_run_out_of_memory_in_their_own_words(said: str) -
     ],
     ids=str,
 )
-def test_a_machine_without_memory_is_told_in_one_sentence(error: Exception) -> None:
+def test_a_machine_without_memory_gets_one_message(error: Exception) -> None:
     with pytest.raises(OutOfMemory, match="does not fit in memory"), device_context(CPU, exact=False):
         raise error
 
@@ -157,9 +157,9 @@ def test_work_that_torch_did_in_another_way_for_want_of_memory_does_not_count() 
 
 
 @pytest.mark.parametrize(("asked", "given"), [(3, 3), (0, None), (-1, None), (10**9, None)])
-def test_as_many_threads_as_asked_for_as_long_as_it_lasts(asked: int, given: int | None) -> None:
+def test_cpu_threads_are_set_inside_the_context(asked: int, given: int | None) -> None:
     before = torch.get_num_threads()
-    with as_many_threads(asked):
+    with cpu_threads(asked):
         assert torch.get_num_threads() == (before if given is None else given)
     assert torch.get_num_threads() == before
 

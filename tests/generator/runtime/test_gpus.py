@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import report
 from bot.doctor import State
-from bot.doctor.machine import check_gpu, check_painting
+from bot.doctor.machine import check_gpu, check_gpu_support
 from generator import DeviceFailed, InvalidRequest, OutOfMemory, load_models, look_at_machine
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
@@ -45,7 +45,7 @@ def test_models_are_loaded_onto_it_within_their_share(name: str, share: float) -
         # The first tensor that is to lie there is too much for a machine without one.
         with pytest.raises(DeviceFailed, match="The GPU failed"):
             load_models("starter", name, memory_share=share)
-        assert driver.told("set_memory_fraction") == [(float(share), 1 if name == "cuda:1" else 0)]
+        assert driver.calls_of("set_memory_fraction") == [(float(share), 1 if name == "cuda:1" else 0)]
 
 
 def test_the_budget_is_that_of_the_gpu_that_was_chosen() -> None:
@@ -54,9 +54,9 @@ def test_the_budget_is_that_of_the_gpu_that_was_chosen() -> None:
         assert MemoryBudget.of(choose_device("cuda:1")).free_bytes() == 6 * GIB
         assert MemoryBudget.of(choose_device("cuda:1"), 0.25).free_bytes() == 2 * GIB
         assert gpu_memory(SECOND) == {"used": 2 * GIB, "free": 6 * GIB, "total": 16 * GIB}
-        assert {call[0] for call in driver.told("memory_info") + driver.told("memory_stats")} == {1}
+        assert {call[0] for call in driver.calls_of("memory_info") + driver.calls_of("memory_stats")} == {1}
         release_unused(SECOND)
-        assert driver.told("empty_cache")
+        assert driver.calls_of("empty_cache")
 
 
 def test_a_gpu_that_does_not_answer_has_no_figures() -> None:
@@ -80,11 +80,11 @@ def test_a_cap_is_refused_by_torch_itself_where_the_number_is_missing() -> None:
 
 
 @pytest.mark.parametrize(("error", "free_bytes"), [(FULL, 0), (3 * GIB, 3 * GIB)])
-def test_a_gpu_that_other_programs_filled_is_found_and_has_no_room(error: Exception | int, free_bytes: int) -> None:
+def test_a_gpu_filled_by_other_programs_is_reported(error: Exception | int, free_bytes: int) -> None:
     with gpus(free_bytes=error, capability=(7, 5)):
         (gpu,) = look_at_machine().gpus
         assert (gpu.name, gpu.architecture, gpu.supported, gpu.free_bytes) == ("Stand-in 0", "sm_75", True, free_bytes)
-        assert [finding.state for finding in check_painting("auto", "999.1")] == [State.OK, State.OK, State.WARN]
+        assert [finding.state for finding in check_gpu_support("auto", "999.1")] == [State.OK, State.OK, State.WARN]
 
 
 def test_a_gpu_that_fails_when_it_is_asked_is_a_complaint() -> None:
@@ -93,7 +93,7 @@ def test_a_gpu_that_fails_when_it_is_asked_is_a_complaint() -> None:
     assert machine.gpus == () and "unspecified launch failure" in machine.complaint
 
 
-def test_the_doctor_looks_at_the_gpu_that_would_paint() -> None:
+def test_the_doctor_checks_the_configured_gpu() -> None:
     with gpus(2):
         machine = look_at_machine()
     assert "Stand-in 0" in check_gpu(machine, "auto", "999.1").found

@@ -125,12 +125,12 @@ def test_groups_that_make_no_sense_are_left_alone(host: Host, text: str) -> None
 
 
 @pytest.mark.parametrize("text", [None, "", "MemTotal: 8 kB\n", "MemAvailable: 8 kB\n", "\0\0"])
-def test_a_system_that_does_not_tell_is_asked_no_more(tmp_path: Path, text: str | None) -> None:
+def test_a_system_without_figures_is_not_asked_again(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         Host(tmp_path).write("proc/meminfo", text)
     assert look_at_memory(tmp_path) is None
 
 
-def test_this_machine_tells_something_sensible() -> None:
+def test_the_figures_of_this_machine_are_plausible() -> None:
     memory = look_at_memory()
     assert memory is None or (isinstance(memory, HostMemory) and 0 < memory.free_bytes <= memory.total_bytes < 2**50)

@@ -44,7 +44,7 @@ def all_lines(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_status_shows_queue_times_ends_reasons_and_memory(stage: ClientInSimcord) -> None:
     stage.engine.gpu = {"used": 2**30, "free": 3 * 2**30, "total": 4 * 2**30}
-    await stage.painted()
+    await stage.finished_job()
     stage.engine.faults.append(ZeroDivisionError("no"))
     await stage.ann.slash(stage.channel, "imagine", prompt="a cat")
     await stage.ended(2, JobState.FAILED)

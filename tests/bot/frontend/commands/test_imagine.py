@@ -41,7 +41,7 @@ def due(message: discord.Message) -> int:
     return int(found[1])
 
 
-async def test_a_wish_is_answered_at_once_and_ends_as_a_picture_in_the_same_message(stage: ClientInSimcord) -> None:
+async def test_a_request_is_answered_at_once_and_ends_as_a_picture_in_the_same_message(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     assert answer.response is not None and not answer.response.ephemeral
@@ -57,16 +57,17 @@ async def test_a_wish_is_answered_at_once_and_ends_as_a_picture_in_the_same_mess
     assert re.search(r"64x64 · 4 steps · seed \d+", posted.embeds[0].footer.text or "")
 
 
-async def test_the_picture_grows_in_its_message(stage: ClientInSimcord) -> None:
+async def test_the_message_shows_the_developing_picture(stage: ClientInSimcord) -> None:
     stage.engine.step_s = 0.05
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=400)
 
-    async def grown() -> discord.Message | None:
+    async def half_done() -> discord.Message | None:
         message = stage.message()
         return message if message.attachments else None
 
-    message = await stage.until(grown)
-    assert re.search(r"█*░+` step \d+ of 400 · similarity [\d.]+ · ", message.content)
+    message = await stage.until(half_done)
+    assert re.search(r"█*░+` step \d+ of 400 · similarity [\d.]+$", message.content)
+    assert message.content.count("<t:") == 1 and "left" not in message.content
     assert re.search(r"done <t:\d+:R>", message.content)
     assert message.attachments[0].filename == "preview-1.jpg"
     await stage.ann.click(message, label="Finish now")
@@ -83,7 +84,7 @@ async def test_the_answer_says_how_weights_were_read(stage: ClientInSimcord) -> 
     assert "away from “fog” (weight -0.5, 20 %)" in text
 
 
-async def test_the_place_in_the_queue_is_told_with_a_countdown(stage: ClientInSimcord) -> None:
+async def test_the_place_in_the_queue_has_a_countdown(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.ann.slash(stage.channel, "imagine", prompt="two")
@@ -92,19 +93,19 @@ async def test_the_place_in_the_queue_is_told_with_a_countdown(stage: ClientInSi
     assert re.search(r"\*\*Queued #\d\*\* of 2 · done <t:\d+:R>", answer.response.content)
 
 
-async def test_who_waits_hears_that_the_picture_before_takes_another_time_than_was_thought(
+async def test_waiting_jobs_are_updated_if_the_running_one_takes_another_time(
     stage: ClientInSimcord,
 ) -> None:
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one", steps=600)
     await stage.bob.slash(stage.channel, "imagine", prompt="two")
 
-    async def told_again() -> bool:
+    async def shown_again() -> bool:
         """Check the estimate once the earlier picture has begun and has no measurement yet."""
         return stage.message().edited_at is not None
 
-    await stage.until(told_again)
-    thought, told_at = due(stage.message()), stage.message().edited_at
+    await stage.until(shown_again)
+    thought, shown_at = due(stage.message()), stage.message().edited_at
     stage.engine.step_s = 0.05  # a quarter of the guess
     stage.engine.open.set()
     await asyncio.sleep(0.5)  # while it runs, and no simulated time passes
@@ -115,12 +116,12 @@ async def test_who_waits_hears_that_the_picture_before_takes_another_time_than_w
     await stage.until(corrected)
     assert stage.message().content.startswith("**Queued #1** of 1")
     corrected_at = stage.message().edited_at
-    assert told_at is not None and corrected_at is not None
-    assert (corrected_at - told_at).total_seconds() < QUEUE_S
+    assert shown_at is not None and corrected_at is not None
+    assert (corrected_at - shown_at).total_seconds() < QUEUE_S
 
 
 async def test_four_pictures_come_as_a_grid_with_buttons_for_each(stage: ClientInSimcord) -> None:
-    message = await stage.painted(count=4)
+    message = await stage.finished_job(count=4)
     labels = [button.label for row in message.components for button in row.children]
     assert labels[:8] == ["U1", "U2", "U3", "U4", "V1", "V2", "V3", "V4"]
     with Image.open(BytesIO(await message.attachments[0].read())) as sheet:
@@ -128,7 +129,7 @@ async def test_four_pictures_come_as_a_grid_with_buttons_for_each(stage: ClientI
 
 
 async def test_all_options_reach_the_generator(stage: ClientInSimcord) -> None:
-    await stage.painted(
+    await stage.finished_job(
         size="64x96", steps=3, seed=7, start="fractal", learning_rate=0.2, cutouts=5, flip=0.1, affine=0.2,
         perspective=0.3, colour=0.4, sharpness=0.5, noise=0.6, optimiser="radam", coarse=0.5, scene_steps=1,
         negative="fog", init_weight=0.5,
@@ -143,8 +144,38 @@ async def test_all_options_reach_the_generator(stage: ClientInSimcord) -> None:
     assert request.prompt == "a red apple | fog:-0.5"
 
 
+async def test_options_typed_into_the_prompt_reach_the_generator_and_unknown_ones_are_named(
+    stage: ClientInSimcord,
+) -> None:
+    await stage.service.words.add_style(stage.requester(stage.admin), "Night", "at night")
+    stage.engine.open.clear()
+    prompt = "a red apple --ar 2:1 —seed 7 --no fog, rain --count 2 --style night --chaos 9 --steps 3"
+    await stage.ann.slash(stage.channel, "imagine", prompt=prompt, steps=2)
+    text, _ = read(stage.message().embeds[0].description or "")
+    assert "“--chaos” is no option of this bot" in text
+    stage.engine.open.set()
+    await stage.ended()
+    first, second = stage.engine.begun
+    assert first.prompt == "a red apple --chaos 9 | at night | fog:-0.5 | rain:-0.5"
+    settings = first.settings
+    assert (str(settings.size), settings.steps, settings.seed, second.settings.seed) == ("96x48", 2, 7, 8)
+
+
+async def test_an_option_without_its_value_is_refused(stage: ClientInSimcord) -> None:
+    assert "--ar needs a value" in await refusal(stage, prompt="a red apple --ar")
+    assert "steps must be a whole number" in await refusal(stage, prompt="a red apple --steps many")
+    assert "There is no style “nobody”." in await refusal(stage, prompt="a red apple --style nobody")
+
+
+async def test_a_prompt_that_is_being_typed_is_completed_without_being_changed(stage: ClientInSimcord) -> None:
+    await stage.service.words.add_style(stage.requester(stage.admin), "Night", "at night")
+    offered = await stage.ann.autocomplete(stage.channel, "imagine", "prompt", "a cat")
+    assert [item["value"] for item in offered] == ["a cat", "a cat --style Night"]
+    assert await stage.ann.autocomplete(stage.channel, "imagine", "prompt", "a cat " * 20) == []
+
+
 async def test_attached_pictures_reach_the_generator(stage: ClientInSimcord) -> None:
-    await stage.painted(init_image=("start.png", png()), image_prompt=("like.png", png(40, 20)))
+    await stage.finished_job(init_image=("start.png", png()), image_prompt=("like.png", png(40, 20)))
     request = stage.engine.begun[0]
     assert request.settings.start == "init" and request.init_image is not None
     assert len(request.image_prompts) == 1
@@ -170,7 +201,7 @@ async def test_attached_pictures_reach_the_generator(stage: ClientInSimcord) -> 
         ),
     ],
 )
-async def test_what_cannot_be_is_refused_with_a_sentence(
+async def test_impossible_values_are_refused_with_a_message(
     stage: ClientInSimcord, options: dict[str, object], sentence: str
 ) -> None:
     assert sentence in await refusal(stage, **options)
@@ -179,8 +210,8 @@ async def test_what_cannot_be_is_refused_with_a_sentence(
 @pytest.mark.parametrize(
     "prompt", ["@everyone look", "**bold** _it_ `code`", "```py\na cat```", "قطة حمراء", "🦊👩‍🚀🏳️‍🌈"]
 )
-async def test_odd_prompts_are_painted_and_shown_without_effect(stage: ClientInSimcord, prompt: str) -> None:
-    message = await stage.painted(prompt)
+async def test_odd_prompts_work_and_are_shown_without_effect(stage: ClientInSimcord, prompt: str) -> None:
+    message = await stage.finished_job(prompt)
     shown = message.embeds[0].description or ""
     assert read(shown.splitlines()[0]) == (" ".join(prompt.removeprefix("```").removesuffix("```").split()), [])
     assert not message.mention_everyone
@@ -213,12 +244,12 @@ async def test_styles_are_offered_by_name(stage: ClientInSimcord) -> None:
     await stage.service.words.add_style(requester, "Night", "at night under the stars")
     offered = await stage.ann.autocomplete(stage.channel, "imagine", "style", "nig")
     assert offered == [{"name": "Night: at night under the stars", "value": "Night"}]
-    await stage.painted(style="Night")
+    await stage.finished_job(style="Night")
     assert stage.engine.begun[0].prompt == "a red apple | at night under the stars"
 
 
 async def test_a_private_picture_shows_nothing_but_to_its_owner(stage: ClientInSimcord) -> None:
-    message = await stage.painted("a secret", private=True)
+    message = await stage.finished_job("a secret", private=True)
     assert "secret" not in message.content and not message.embeds and not message.attachments
     shown = await stage.ann.click(message, label="Show")
     reply = shown.response or shown.followups[0]
@@ -227,7 +258,7 @@ async def test_a_private_picture_shows_nothing_but_to_its_owner(stage: ClientInS
     assert other.response is not None and "There is no job 1 here" in other.response.content
 
 
-async def test_a_failure_is_told_in_the_message(stage: ClientInSimcord) -> None:
+async def test_the_message_shows_a_failure(stage: ClientInSimcord) -> None:
     stage.engine.faults.append(MemoryError())
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     await stage.ended(state=JobState.FAILED)

@@ -6,6 +6,7 @@ import discord
 import pytest
 
 from bot.jobs import JobState, Origin
+from bot.service import FollowUp
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 
 
@@ -13,7 +14,7 @@ from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
     ("label", "origin"), [("Again", Origin.AGAIN), ("Vary", Origin.VARY), ("Continue", Origin.CONTINUE)]
 )
 async def test_going_on_from_a_picture(stage: ClientInSimcord, label: str, origin: Origin) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     await stage.bob.click(message, label=label)
     job = await stage.ended(2)
     assert (job.origin, job.user_id) == (origin, stage.bob.id)
@@ -21,7 +22,7 @@ async def test_going_on_from_a_picture(stage: ClientInSimcord, label: str, origi
 
 
 async def test_upscale_doubles_the_size(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     await stage.ann.click(message, label="Upscale")
     job = await stage.ended(2)
     assert str(job.settings.size) == "128x128"
@@ -29,7 +30,7 @@ async def test_upscale_doubles_the_size(stage: ClientInSimcord) -> None:
 
 
 async def test_u_and_v_go_on_from_the_picture_of_their_number(stage: ClientInSimcord) -> None:
-    message = await stage.painted(count=2, seed=10)
+    message = await stage.finished_job(count=2, seed=10)
     await stage.ann.click(message, label="V2")
     await stage.ended(2)
     parent = stage.engine.begun[2].parent
@@ -37,21 +38,32 @@ async def test_u_and_v_go_on_from_the_picture_of_their_number(stage: ClientInSim
 
 
 async def test_upscale_beyond_the_limit_is_refused(stage: ClientInSimcord) -> None:
-    message = await stage.painted(size="512x512")
+    message = await stage.finished_job(size="512x512")
     answer = await stage.ann.click(message, label="Upscale")
     assert "Upscaled, the picture would be 1024x1024" in reply_of(answer).content
 
 
 async def test_remix_asks_for_the_prompt_and_goes_on_with_it(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     modal = await stage.bob.click(message, label="Remix")
     await stage.bob.submit_modal(modal, {"prompt": "a green pear"})
     job = await stage.ended(2)
     assert (job.prompt, job.origin) == ("a green pear", Origin.REMIX)
 
 
+async def test_a_remix_takes_options_from_its_prompt_and_keeps_the_size(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job()
+    modal = await stage.bob.click(message, label="Remix")
+    refused = await stage.bob.submit_modal(modal, {"prompt": "a green pear --ar 2:1"})
+    assert "A remix keeps the size of its picture" in reply_of(refused).content
+    modal = await stage.bob.click(message, label="Remix")
+    await stage.bob.submit_modal(modal, {"prompt": "a green pear --steps 2 --no fog --count 2"})
+    job = await stage.ended(2)
+    assert (job.prompt, job.settings.steps, job.count) == ("a green pear | fog:-0.5", 2, 2)
+
+
 async def test_a_remix_without_words_is_refused(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     modal = await stage.bob.click(message, label="Remix")
     answer = await stage.bob.submit_modal(modal, {"prompt": " | "})
     assert "prompt" in reply_of(answer).content
@@ -75,56 +87,76 @@ async def test_only_owner_and_admins_cancel_and_finish(stage: ClientInSimcord) -
     for label in ("Cancel", "Finish now"):
         answer = await stage.bob.click(stage.message(), label=label)
         assert "Only the person who requested it" in reply_of(answer).content
-    await stage.admin.click(stage.message(), label="Cancel")
-    job = await stage.job()
-    assert job.state is JobState.CANCELLED
+    modal = await stage.admin.click(stage.message(), label="Cancel")
+    assert (await stage.job()).state is JobState.RUNNING
+    await stage.admin.submit_modal(modal, {"reason": "wrong channel"})
+    await stage.ended(1, JobState.CANCELLED)
+    assert "Cancelled by somebody who manages the server. Reason: wrong channel" in stage.message().content
 
 
 async def _begun(stage: ClientInSimcord) -> bool:
     return any(button.label == "Finish now" for row in stage.message().components for button in row.children)
 
 
-async def test_timelapse_is_handed_out_to_the_one_who_asks(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+async def test_a_timelapse_goes_only_to_the_requester(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job()
     answer = await stage.bob.click(message, label="Timelapse")
     assert reply_of(answer).attachments[0].filename == "reverie-timelapse-1-1.webp"
 
 
 async def test_recipe_comes_as_words_and_as_a_file(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     reply = reply_of(await stage.bob.click(message, label="Recipe"))
     assert "a red apple" in (reply.embeds[0].description or "")
     assert b"a red apple" in await reply.attachments[0].read()
+    assert [field.name for field in reply.embeds[0].fields] == ["seed", "size", "steps", "start", "models"]
+    rest = reply_of(await stage.bob.click(reply, label="All settings"))
+    assert "`learning_rate` 0\\.1" in (rest.embeds[0].description or "")
+
+
+async def test_a_recipe_tells_the_seed_of_its_own_picture(stage: ClientInSimcord) -> None:
+    await stage.finished_job(count=2, seed=10)
+    reply = reply_of(await stage.bob.slash(stage.channel, "recipe", job=1, picture=2))
+    assert [field.value for field in reply.embeds[0].fields][:3] == ["11", "64x64", "4"]
+
+
+async def test_a_picture_says_what_it_was_made_from_and_by_whom(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job()
+    link = f"https://discord.com/channels/{stage.guild.id}/{stage.channel.id}/{message.id}"
+    for job_id, label in enumerate(("Again", "Vary"), 2):
+        stage.engine.open.clear()
+        await stage.bob.click(message, label=label)
+        line = f"Made from #1 by <@{stage.ann.id}>: {link}"
+        assert stage.message().content.splitlines()[-1] == line
+        stage.engine.open.set()
+        await stage.ended(job_id)
+        assert stage.message().content.splitlines()[-1] == line
+
+
+async def test_a_private_picture_does_not_say_what_it_was_made_from(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job(private=True)
+    await stage.service.submissions.go_on(stage.requester(stage.ann), 1, 1, FollowUp(kind=Origin.VARY))
+    await stage.ended(2)
+    assert "#1" not in stage.message().content
+    assert stage.message().id != message.id
 
 
 async def test_delete_asks_once_more_and_takes_the_message_too(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     asked = reply_of(await stage.ann.click(message, label="Delete"))
     await stage.ann.click(asked, label="Delete permanently")
     assert await stage.service.store.jobs.get(1) is None
     assert stage.channel.history() == []
 
 
-async def test_somebody_elses_job_cannot_be_deleted(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+async def test_the_job_of_another_person_cannot_be_deleted(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job()
     reply = reply_of(await stage.bob.click(message, label="Delete"))
     assert "Only the person who requested it" in reply.content
 
 
-async def test_a_report_is_written_down_and_told_to_the_servers_channel(stage: ClientInSimcord) -> None:
-    reports = stage.guild.create_text_channel("reports")
-    await stage.service.guilds.set_safety(stage.requester(stage.admin), report_channel_id=reports.id)
-    message = await stage.painted()
-    modal = await stage.bob.click(message, label="Report")
-    answer = await stage.bob.submit_modal(modal, {"reason": ["hateful"], "details": "@everyone look"})
-    assert "Your report was saved" in reply_of(answer).content
-    told = reports.history()[-1]
-    assert "**Hateful**" in told.content and "\\@everyone" in told.content
-    assert str(message.id) in told.content
-
-
 async def test_buttons_work_after_a_restart(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     await stage.restart()
     await stage.bob.click(stage.message(), label="Vary")
     job = await stage.ended(2)
@@ -133,13 +165,13 @@ async def test_buttons_work_after_a_restart(stage: ClientInSimcord) -> None:
 
 
 async def test_a_button_of_a_deleted_job_says_so(stage: ClientInSimcord) -> None:
-    message = await stage.painted()
+    message = await stage.finished_job()
     await stage.service.archive.delete(stage.requester(stage.ann), 1)
     answer = await stage.bob.click(message, label="Vary")
     assert "There is no job 1 here" in reply_of(answer).content
 
 
-async def test_a_message_that_was_deleted_meanwhile_is_sent_anew_once(stage: ClientInSimcord) -> None:
+async def test_a_message_deleted_meanwhile_is_sent_again_once(stage: ClientInSimcord) -> None:
     stage.engine.open.clear()
     await stage.ann.slash(stage.channel, "imagine", prompt="one")
     await stage.ann.slash(stage.channel, "imagine", prompt="two")

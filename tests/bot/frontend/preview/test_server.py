@@ -1,75 +1,274 @@
-"""The local preview: the same client behind a page."""
+"""The local preview's server: the same client, and what the page asks of it."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import re
 import time
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import aiohttp
 import pytest
 
 from bot.config import Config, Discord, Timing
-from bot.frontend.preview import server
-from bot.frontend.preview.server import GUILD_ID, Waits, staged
-from bot.service import Requester
+from bot.errors import ConfigError
+from bot.frontend.client import Reverie
+from bot.frontend.preview import world
+from bot.frontend.preview.server import listen, staged
+from bot.waiting import ExternalWait
 from bot.wiring import build
+from docs.strips import EXAMPLES
 from tests.bot.fake_dream import FakeDreamer
 from tests.bot.frontend.client_in_simcord import SETTINGS
-from tests.bot.real_service import until
+
+PATIENCE_S = 30.0
 
 
-async def test_progress_and_the_picture_are_published_without_anybodys_doing(tmp_path: Path, config: Config) -> None:
-    config = replace(config, timing=Timing(preview_s=0.5, snapshot_s=1.0), discord=Discord(edit_interval_s=1.0))
-    engine, waits = FakeDreamer(step_s=0.02), Waits()
-    client = build(config, tmp_path, engine, SETTINGS, external_wait=waits, shard_count=1)
-    async with staged(client, waits, 0) as scene:
-        assert scene.page.url.startswith("http://127.0.0.1:")
-        assert [viewer.name for viewer in scene.page.viewers] == ["you", "admin"]
-        assert abs(scene.env.now().timestamp() - time.time()) < 5
-        member = scene.page.viewers[0]
-        await member.slash(scene.channel, "imagine", prompt="a red apple", steps=400)
-        seen = set[str]()
-        end = time.time() + 30
-        while time.time() < end and not any(text.startswith("**Done**") for text in seen):
+@dataclass
+class Visitor:
+    """A browser without a screen: it acts, and reads the channel."""
+
+    session: aiohttp.ClientSession
+    url: str
+    server: dict[str, Any]
+    clients: list[Reverie]
+
+    @property
+    def client(self) -> Reverie:
+        return self.clients[-1]
+
+    def person(self, name: str) -> str:
+        return next(one["id"] for one in self.server["people"] if one["name"] == name)
+
+    async def act(self, kind: str, who: str = "you", **action: object) -> dict[str, Any]:
+        body = {"kind": kind, "as": self.person(who), **action}
+        headers = {"Origin": self.url.rstrip("/")}
+        async with self.session.post(f"{self.url}act", json=body, headers=headers) as response:
+            found: dict[str, Any] = await response.json()
+            return found
+
+    async def slash(self, name: str, who: str = "you", **options: object) -> dict[str, Any]:
+        return await self.act("slash", who, name=name, options=options)
+
+    async def messages(self, who: str = "you", channel: str = "") -> list[dict[str, Any]]:
+        return (await first_event(self.session, self.url, self.person(who), channel))["messages"]
+
+    async def sees(self, fits: Callable[[dict[str, Any]], bool], who: str = "you") -> dict[str, Any]:
+        """The message that fits, as soon as it is there."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            for message in await self.messages(who):
+                if fits(message):
+                    return message
             await asyncio.sleep(0.1)
-            published = next(iter(scene.page._pages.values())).snapshot
-            seen |= {str(message["content"]) for message in published["messages"].values()}
-        assert any("` step " in text for text in seen), seen
-        assert any(text.startswith("**Done**") for text in seen), seen
-        assert abs(scene.env.now().timestamp() - time.time()) < 5
+        raise AssertionError([message["content"] for message in await self.messages(who)])
+
+
+async def first_event(session: aiohttp.ClientSession, url: str, who: str = "", channel: str = "") -> dict[str, Any]:
+    async with session.get(f"{url}events", params={"as": who, "channel": channel}) as response:
+        line = await response.content.readline()
+        found: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
+        return found
+
+
+@asynccontextmanager
+async def visiting(folder: Path, config: Config, engine: FakeDreamer | None = None) -> AsyncIterator[Visitor]:
+    clients: list[Reverie] = []
+
+    def built(wait: ExternalWait) -> Reverie:
+        made = build(config, folder, engine or FakeDreamer(), SETTINGS, external_wait=wait, shard_count=1)
+        clients.append(made)
+        return made
+
+    async with staged(built, listen(0)) as page, aiohttp.ClientSession(read_bufsize=2**22) as session:
+        yield Visitor(session, page.url, (await first_event(session, page.url))["server"], clients)
+
+
+async def test_a_picture_grows_in_its_message_while_nobody_acts(tmp_path: Path, config: Config) -> None:
+    config = replace(config, timing=Timing(preview_s=0.5, snapshot_s=1.0), discord=Discord(edit_interval_s=1.0))
+    async with visiting(tmp_path, config, FakeDreamer(step_s=0.02)) as visitor:
+        assert await visitor.slash("imagine", prompt="a red apple", steps="300") == {"state": "done"}
+        await visitor.sees(lambda message: "` step " in message["content"] and bool(message["attachments"]))
+        done = await visitor.sees(lambda message: message["content"].startswith("**Done**"))
+        assert done["embeds"][0]["image"]["url"] == f"attachment://{done['attachments'][0]['filename']}"
+        path = done["attachments"][0]["url"].removeprefix("https://cdn.simcord.invalid/")
+        async with visitor.session.get(f"{visitor.url}files/{path}") as response:
+            assert (response.content_type, (await response.read())[1:4]) == ("image/png", b"PNG")
 
 
 async def test_it_begins_without_a_warning(tmp_path: Path, config: Config, caplog: pytest.LogCaptureFixture) -> None:
-    waits = Waits()
-    client = build(config, tmp_path, FakeDreamer(), SETTINGS, external_wait=waits, shard_count=1)
-    async with staged(client, waits, 0):
+    async with visiting(tmp_path, config):
         assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_a_second_start_knows_the_commands_and_whose_pictures_there_are(tmp_path: Path, config: Config) -> None:
-    for start in (1, 2):
-        waits = Waits()
-        client = build(config, tmp_path, FakeDreamer(), SETTINGS, external_wait=waits, shard_count=1)
-        async with staged(client, waits, 0) as scene:
-            member = scene.page.viewers[0]
-            assert "imagine" in member.available_commands(scene.channel)
-            assert scene.env.bot.user is not None and scene.env.bot.user.name == "Reverie"
-            if start == 1:
-                answer = await member.slash(scene.channel, "imagine", prompt="a red apple")
-                assert answer.response is not None and "a red apple" in str(answer.response.embeds[0].description)
-                while await client.service.store.jobs.under_way():
-                    await asyncio.sleep(0.05)
-            else:
-                requester = Requester(guild_id=GUILD_ID, channel_id=scene.channel.id, user_id=member.id)
-                assert (await client.service.archive.gallery(requester, mine=True)).total == 1
+async def test_the_first_message_shows_four_pictures_whose_buttons_work(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        (welcome,) = await visitor.messages()
+        assert len(welcome["content"].split("\n")) == 3
+        assert [item["description"] for item in welcome["attachments"]] == list(EXAMPLES.values())
+        buttons = [item["custom_id"] for row in welcome["components"] for item in row["components"]]
+        assert len(buttons) == 12
+        for button in [*buttons[8:], buttons[0], buttons[4]]:
+            answer = await visitor.act("click", message=welcome["id"], custom_id=button)
+            assert answer == {"state": "done"}, button
+        answers = [json.dumps(message) for message in await visitor.messages()]
+        assert len([text for text in answers if "Recipe of job" in text]) == 4
+        await visitor.sees(lambda message: message["content"].startswith("**Done**"))
+
+
+async def test_a_second_start_shows_the_pictures_of_the_first_again(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        await visitor.slash("imagine", prompt="a red apple")
+        before = await visitor.sees(lambda message: message["content"].startswith("**Done**"))
+        await visitor.slash("imagine", prompt="a secret", private=True)
+        while await visitor.client.service.store.jobs.under_way():
+            await asyncio.sleep(0.05)
+    async with visiting(tmp_path, config) as visitor:
+        welcome, shown = await visitor.messages()
+        assert len(welcome["attachments"]) == 4
+        assert shown["content"] == before["content"]
+        assert shown["embeds"][0]["description"].startswith("a red apple")
+        assert [row["components"] for row in shown["components"]] == [row["components"] for row in before["components"]]
+        answer = await visitor.act(
+            "click", message=shown["id"], custom_id=shown["components"][0]["components"][0]["custom_id"]
+        )
+        assert answer == {"state": "done"}
+        await visitor.sees(lambda message: message["content"].startswith("**Done**") and message["id"] != shown["id"])
+
+
+async def test_people_act_at_the_same_time(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config, FakeDreamer(step_s=0.05)) as visitor:
+        people = [one["name"] for one in visitor.server["people"]]
+        assert people == ["you", "friend", "admin", "host"]
+        answers = await asyncio.gather(
+            *(visitor.slash("imagine", name, prompt=f"a picture for {name}") for name in people for _ in range(3)),
+            visitor.slash("queue"),
+            visitor.slash("host status", "host"),
+        )
+        assert answers == [{"state": "done"}] * len(answers)
+
+
+async def test_the_hosts_commands_work_for_the_host_only(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        assert await visitor.slash("host status", "host") == {"state": "done"}
+        answer = (await visitor.messages("host"))[-1]
+        assert answer["flags"] & 64
+        assert re.search(r"up \d\d? s", answer["content"])
+        assert await visitor.slash("host status", "you") == {"state": "refused"}
+        assert answer["id"] not in [message["id"] for message in await visitor.messages("you")]
+
+
+async def test_a_form_is_shown_and_submitted(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        (welcome,) = await visitor.messages()
+        answer = await visitor.act("menu", name="Imagine like this", message=welcome["id"])
+        assert answer["state"] == "form"
+        fields = [item["component"]["custom_id"] for item in answer["modal"]["components"]]
+        values = {fields[0]: "a green boat"}
+        sent = await visitor.act("submit", form=answer["form"], values=values | {fields[1]: [_first_value(answer)]})
+        assert sent == {"state": "done"}
+        await visitor.sees(lambda message: "a green boat" in str(message["embeds"]))
+
+
+def _first_value(answer: dict[str, Any]) -> str:
+    return str(answer["modal"]["components"][1]["component"]["options"][0]["value"])
+
+
+async def test_choices_are_completed_while_typing(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        typed = {"prompt": "a cat", "steps": "12x"}
+        answer = await visitor.act("complete", name="imagine", option="size", value="51", options=typed)
+        assert answer["state"] == "choices"
+        assert any(choice["value"].startswith("51") for choice in answer["choices"])
+
+
+async def test_an_answer_that_does_not_come_in_time_is_late(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        fault = {"method": "POST", "path": "/interactions/*", "status": 500, "code": 0, "message": "", "times": None}
+        visitor.client.http.backend.faults.append(fault)  # type: ignore[attr-defined]  # simcord's
+        answer = await visitor.slash("about")
+        assert answer == {"state": "late"}
+
+
+async def test_a_file_is_attached_to_a_command(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        (welcome,) = await visitor.messages()
+        path = welcome["attachments"][0]["url"].removeprefix("https://cdn.simcord.invalid/")
+        async with visitor.session.get(f"{visitor.url}files/{path}") as response:
+            picture = await response.read()
+        form = aiohttp.FormData()
+        form.add_field(
+            "action", json.dumps({"kind": "slash", "as": visitor.person("you"), "name": "again", "options": {}})
+        )
+        form.add_field("file", picture, filename="boat.png")
+        async with visitor.session.post(
+            f"{visitor.url}act", data=form, headers={"Origin": visitor.url[:-1]}
+        ) as response:
+            assert await response.json() == {"state": "done"}
+        await visitor.sees(lambda message: message["content"].startswith("**Done**"))
+
+
+async def test_dismissed_answers_are_gone_for_their_owner(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        await visitor.slash("about")
+        answer = (await visitor.messages())[-1]
+        body = {"as": visitor.person("you"), "message": answer["id"]}
+        await visitor.session.post(f"{visitor.url}dismiss", json=body, headers={"Origin": visitor.url[:-1]})
+        assert answer["id"] not in [message["id"] for message in await visitor.messages()]
+
+
+async def test_other_sites_and_other_host_names_are_refused(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        body = {"kind": "slash", "as": visitor.person("host"), "name": "host drain", "options": {}}
+        for headers in ({}, {"Origin": "https://example.org"}, {"Origin": "null"}):
+            async with visitor.session.post(f"{visitor.url}act", json=body, headers=headers) as response:
+                assert response.status == 403
+        async with visitor.session.get(visitor.url, headers={"Host": "example.org"}) as response:
+            assert response.status == 403
+        async with visitor.session.get(visitor.url) as response:
+            assert response.status == 200
+            assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        for path in ("static/..%2fserver.py", "static/nothing.js", "files/attachments/1/2/x.png"):
+            async with visitor.session.get(f"{visitor.url}{path}") as response:
+                assert response.status == 404
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"kind": "slash", "name": "imagine", "options": {"prompt": "a cat", "steps": "many"}},
+        {"kind": "slash", "name": "imagine", "options": {}},
+        {"kind": "slash", "name": "nothing", "options": {}},
+        {"kind": "slash", "name": "limits show", "options": {}},
+        {"kind": "click", "message": "1", "custom_id": "x"},
+        {"kind": "select", "message": "x", "custom_id": "x", "values": []},
+        {"kind": "submit", "form": "7", "values": {}},
+        {"kind": "submit", "form": "7"},
+        {"kind": "other"},
+        {},
+    ],
+)
+async def test_what_discord_would_not_send_is_refused(tmp_path: Path, config: Config, action: dict[str, Any]) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        assert await visitor.act(str(action.get("kind", "")), **{k: v for k, v in action.items() if k != "kind"}) == {
+            "state": "refused"
+        }
+
+
+def test_a_port_in_use_is_told_in_words() -> None:
+    with listen(0) as listener, pytest.raises(ConfigError, match="already in use"):
+        listen(listener.getsockname()[1])
 
 
 @pytest.mark.parametrize("year", [1971, 2004, 2300])
-async def test_pictures_are_painted_although_the_clock_is_wrong_by_years(
+async def test_pictures_are_generated_with_a_clock_that_is_wrong_by_years(
     year: int, tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shift_s = datetime(year, 1, 1, tzinfo=UTC).timestamp() - time.time()
@@ -79,13 +278,7 @@ async def test_pictures_are_painted_although_the_clock_is_wrong_by_years(
         def now(cls, tz: tzinfo | None = None) -> Self:
             return super().now(tz) + timedelta(seconds=shift_s)
 
-    monkeypatch.setattr(server, "datetime", Wrong)
-    waits = Waits()
-    client = build(config, tmp_path, FakeDreamer(), SETTINGS, external_wait=waits, shard_count=1)
-    async with staged(client, waits, 0) as scene:
-        await scene.page.viewers[0].slash(scene.channel, "imagine", prompt="a red apple")
-
-        async def posted() -> bool | None:
-            return any(message.attachments for message in scene.channel.history()) or None
-
-        await until(posted)
+    monkeypatch.setattr(world, "datetime", Wrong)
+    async with visiting(tmp_path, config) as visitor:
+        await visitor.slash("imagine", prompt="a red apple")
+        await visitor.sees(lambda message: message["content"].startswith("**Done**"))

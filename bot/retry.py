@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 async def retry_io(
-    deed: Callable[[], Awaitable[T]], wait: ExternalWait, *, within_s: float = math.inf, **facts: Fact
+    operation: Callable[[], Awaitable[T]], wait: ExternalWait, *, within_s: float = math.inf, **facts: Fact
 ) -> T:
     """Run an operation, retrying until disk and database accept it; `facts` are for the log.
 
@@ -33,7 +33,7 @@ async def retry_io(
     began, pause_s, waits = time.monotonic(), FIRST_S, False
     while True:
         try:
-            result = await deed()
+            result = await operation()
         except (FilesError, StoreError) as exc:
             if exc.sentence.key == "store_closed" or time.monotonic() - began > within_s:
                 raise

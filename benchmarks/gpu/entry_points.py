@@ -18,13 +18,13 @@ from benchmarks.gpu.figures import Figure, Here, hold
 from bot.doctor import State, examine
 from generator import GenerationRequest, Settings, load_models
 from generator.cli.main import main as command_line
-from notebooks.easel import Easel
+from notebooks.canvas import Canvas
 
 STARTER_FLAGS = ("--size", "64", "--steps", "2", "--cutouts", "4", "--candidates", "1")
 """Settings that make a picture of the starter fast enough to try this on a CPU."""
 
 
-def paint(here: Here, name: str, *flags: str) -> Path:
+def generate(here: Here, name: str, *flags: str) -> Path:
     """Make a picture by the command line."""
     return _saved(here, name, [PROMPT, "--seed", "7", *flags])
 
@@ -53,11 +53,11 @@ def starter(here: Here) -> list[Figure]:
     words = [sys.executable, "-m", "generator", PROMPT, "--seed", "7", *small, "--device", here.device]
     done = subprocess.run([*words, "--output", str(process)], capture_output=True, text=True, check=False)  # noqa: S603 - our own program
     hold(done.returncode == 0, f"python -m generator ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    plain, exact = paint(here, "plain", *small), paint(here, "exact", *small, "--exact")
+    plain, exact = generate(here, "plain", *small), generate(here, "exact", *small, "--exact")
     hold(same(exact, again(here, exact)), "with --exact, `again` gives other bytes")
-    paint(here, "wide", *small, "--size", "96x64" if here.tiny else "384x256")
+    generate(here, "wide", *small, "--size", "96x64" if here.tiny else "384x256")
     for precision in () if here.tiny else ("fp16", "bf16", "fp32"):
-        paint(here, precision, *small, "--precision", precision)
+        generate(here, precision, *small, "--precision", precision)
     return [
         Figure(name="without exact, `again` gives the same bytes", value=same(plain, again(here, plain))),
         Figure(name="without exact, another process gives the same bytes", value=same(plain, process)),
@@ -87,11 +87,14 @@ def own_files(here: Here) -> list[Figure]:
     files = published.write(here.folder / "files", here.tiny)
     few = ("--start", "random", "--steps", "3", "--size", "32" if here.tiny else "256", "--cutouts", "8")
     with patch.dict(os.environ, {"REVERIE_DATA": str(here.folder / "data")}):
-        plain, exact = paint(here, "own", *files.flags, *few), paint(here, "own-exact", *files.flags, *few, "--exact")
+        plain, exact = (
+            generate(here, "own", *files.flags, *few),
+            generate(here, "own-exact", *files.flags, *few, "--exact"),
+        )
         hold(same(exact, again(here, exact, *files.flags)), "with --exact, `again` gives other bytes")
-        paint(here, "two", *files.flags, "--perceptor", str(files.resnet), *few)
+        generate(here, "two", *files.flags, "--perceptor", str(files.resnet), *few)
         for precision in ("fp16", "bf16", "fp32"):
-            paint(here, f"own-{precision}", *files.flags, *few, "--precision", precision)
+            generate(here, f"own-{precision}", *files.flags, *few, "--precision", precision)
         repeats = same(plain, again(here, plain, *files.flags))
     return [Figure(name="without exact, `again` gives the same bytes", value=repeats)]
 
@@ -113,13 +116,13 @@ def notebook(here: Here) -> list[Figure]:
     changes = {"size": 64, "cutouts": 4, "candidates": 1} if here.tiny else {}
     settings = Settings().merged({**models.defaults, **changes, "steps": 2, "seed": 7})
     request = GenerationRequest(prompt=PROMPT, settings=settings)
-    easel = Easel(models)
+    canvas = Canvas(models)
 
     async def use() -> None:
-        easel.begin(request)
-        hold(await easel.go_on(lambda _: None), "the picture was not finished")
-        hold(easel.codes().ndim == 2, "its codes have no rows and columns")
-        await easel.compare(request, ("learning_rate", [0.01, 0.03]), None, lambda _: None, lambda _: None)
+        canvas.begin(request)
+        hold(await canvas.go_on(lambda _: None), "the picture was not finished")
+        hold(canvas.codes().ndim == 2, "its codes have no rows and columns")
+        await canvas.compare(request, ("learning_rate", [0.01, 0.03]), None, lambda _: None, lambda _: None)
 
     asyncio.run(use())
     return []
@@ -149,6 +152,6 @@ def other_benchmarks(here: Here) -> list[Figure]:
     for call, arguments in calls:
         hold(call([*arguments, *common]) == 0, f"{call.__module__} ended with an error")
     models = load_models("starter", here.device)
-    painted = ablation.paint(models, {"steps": 2}, PROMPT, 0, time_to_score.own_score(models))
-    hold(len(painted.scores) == 2, "benchmarks.ablation made another number of steps")
+    result = ablation.generate(models, {"steps": 2}, PROMPT, 0, time_to_score.own_score(models))
+    hold(len(result.scores) == 2, "benchmarks.ablation made another number of steps")
     return []

@@ -29,7 +29,7 @@ from generator import (
 )
 from notebooks.sheets import code_map, contact_sheet, loss_curve
 
-FILM_SIDE_PX = 256
+TIMELAPSE_SIDE_PX = 256
 _TITLE_CHARACTERS = 32
 
 Watch = Callable[[Progress], None]
@@ -38,7 +38,7 @@ Show = Callable[[Image.Image], None]
 """Called with the contact sheet after each picture added to it."""
 
 
-class Easel:
+class Canvas:
     """Generates requests with its models, one at a time.
 
     Attributes:
@@ -49,7 +49,7 @@ class Easel:
     def __init__(self, models: Models) -> None:
         self.models = models
         self.dream: Dream | None = None
-        self._film = Timelapse(max_side_px=FILM_SIDE_PX)
+        self._timelapse = Timelapse(max_side_px=TIMELAPSE_SIDE_PX)
         self._stopping = False
 
     def begin(self, request: GenerationRequest) -> None:
@@ -59,7 +59,7 @@ class Easel:
             InvalidRequest: if these models do not support the request.
             OutOfMemory: if it does not fit.
         """
-        self.dream, self._film = Dream(request, self.models), Timelapse(max_side_px=FILM_SIDE_PX)
+        self.dream, self._timelapse = Dream(request, self.models), Timelapse(max_side_px=TIMELAPSE_SIDE_PX)
 
     async def go_on(self, watch: Watch) -> bool:
         """Run until it is finished or `stop` was called; True if it is finished.
@@ -71,7 +71,7 @@ class Easel:
         dream, self._stopping = self._at_hand(), False
         while not dream.finished and not self._stopping:
             progress = dream.step()
-            self._film.add(dream.preview())
+            self._timelapse.add(dream.preview())
             watch(progress)
             await asyncio.sleep(0)
         return dream.finished
@@ -138,16 +138,16 @@ class Easel:
         row = [dream.preview(), self.curve(), code_map(codes)]
         return contact_sheet([row], [dream.request.prompt[:_TITLE_CHARACTERS], "loss", used], side_px=256)
 
-    def film(self) -> bytes:
+    def timelapse(self) -> bytes:
         """Encode the timelapse of the current picture as an animated WebP that carries its recipe.
 
         Raises:
             InvalidRequest: if nothing was begun.
         """
-        return self._film.encode("webp", self._recipe())
+        return self._timelapse.encode("webp", self._recipe())
 
     def save(self, folder: Path) -> Path:
-        """Save the current picture with its recipe, and its timelapse beside it; return the picture's path.
+        """Save the current picture with its recipe, and its timelapse next to it; return the picture's path.
 
         Raises:
             InvalidRequest: if nothing was begun.
@@ -158,7 +158,7 @@ class Easel:
         path = folder / f"{'-'.join(letters.split()) or 'picture'}-{dream.request.settings.seed}.png"
         folder.mkdir(parents=True, exist_ok=True)
         write_file(path, encode(dream.picture().image, "png", self._recipe()))
-        write_file(path.with_suffix(".webp"), self.film())
+        write_file(path.with_suffix(".webp"), self.timelapse())
         return path
 
     def _recipe(self) -> str:

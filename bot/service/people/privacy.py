@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,7 +32,11 @@ class PersonalData:
         facts: dict[str, object] = dict(await self._store.pictures.person_facts(requester.user_id))
         facts["jobs"] = [_plain(job) for job in jobs]
         recipes = {job.id: await self._store.jobs.recipe(job.id) or "" for job in jobs}
-        return await asyncio.to_thread(self._write, jobs, facts, recipes, limit_bytes)
+        reported = {
+            item.id: await self._store.reports.picture(item.id) or b""
+            for item in await self._store.reports.about(requester.user_id)
+        }
+        return await asyncio.to_thread(self._write, jobs, facts, recipes, reported, limit_bytes)
 
     async def unsettled(self, requester: Requester) -> list[Job]:
         """The requester's jobs in every server whose message is not final; remove those messages before a deletion."""
@@ -40,21 +44,35 @@ class PersonalData:
         return [job for job in jobs if not (job.state.ended and job.told)]
 
     async def delete_mine(self, requester: Requester) -> list[Job]:
-        """Cancel and delete all of the requester's jobs in every server, with pictures and reports.
+        """Cancel and delete a person's jobs in every server with their pictures, and reports, settings and favourites.
+
+        Open reports about these pictures keep their copies: deleting would else be a way out of moderation. So do
+        today's count of pictures and blocks by a server's managers.
 
         Returns their last state: some may have got a message since the call of `unsettled`.
         """
         jobs = await self._archive.purge(await self._store.pictures.person_jobs(requester.user_id))
-        await self._store.pictures.forget_person(requester.user_id)
+        await self._store.reports.withdraw(requester.user_id)
+        await self._store.people.forget(requester.user_id)
         return jobs
 
-    def _write(self, jobs: Sequence[Job], facts: dict[str, object], recipes: dict[int, str], limit_bytes: int) -> Path:
+    def _write(
+        self,
+        jobs: Sequence[Job],
+        facts: dict[str, object],
+        recipes: Mapping[int, str],
+        reported: Mapping[int, bytes],
+        limit_bytes: int,
+    ) -> Path:
         path = self._files.export_path()
         left_out: list[str] = []
         with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
             # Half of the room is for recipes: they can hold pictures too.
             for job in reversed(jobs):
                 _add(archive, f"recipes/{job.id}.json", recipes[job.id].encode(), limit_bytes // 2, left_out)
+            for picture_id, copy in reported.items():
+                if copy:
+                    _add(archive, f"reported/{picture_id}.jpg", copy, limit_bytes * 9 // 10, left_out)
             for job in reversed(jobs):
                 for number in range(1, job.count + 1):
                     data = self._files.read(Kind.PICTURE, job.id, number)

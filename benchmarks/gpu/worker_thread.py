@@ -33,19 +33,19 @@ async def _twice(here: Here, exact: bool) -> bool:
     settings = engine.load().merged({**(SMALL if here.tiny else {}), "seed": 7, "exact": exact})
     request = GenerationRequest(prompt=PROMPT, settings=settings)
     executor = LocalExecutor(engine, preview_s=0.05, snapshot_s=0.05)
-    heard: list[ProgressUpdate] = []
+    updates: list[ProgressUpdate] = []
 
-    def pause(news: ProgressUpdate) -> None:
-        heard.append(news)
+    def pause(update: ProgressUpdate) -> None:
+        updates.append(update)
         executor.send(2, StopMode.PAUSE)
 
     try:
-        whole = await executor.paint(Work(job_id=1, request=request, examine=True), heard.append)
-        hold(any(news.preview is not None for news in heard), "there was no preview")
-        half = await executor.paint(Work(job_id=2, request=request), pause)
+        whole = await executor.generate(Work(job_id=1, request=request, examine=True), updates.append)
+        hold(any(update.preview is not None for update in updates), "there was no preview")
+        half = await executor.generate(Work(job_id=2, request=request), pause)
         snapshot = half.snapshot if isinstance(half, Interrupted) else None
         hold(snapshot is not None, "it was not paused")
-        rest = await executor.paint(Work(job_id=3, request=request, snapshot=snapshot), heard.append)
+        rest = await executor.generate(Work(job_id=3, request=request, snapshot=snapshot), updates.append)
     finally:
         await executor.close()
     hold(executor.deaths == 0, "the thread was replaced")

@@ -1,0 +1,97 @@
+"""The state of the server as one person sees it, as JSON in Discord's own forms. Event loop."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from simcord.backend import serializers
+from simcord.backend.access import channel_accessible
+from simcord.backend.models import Message
+from simcord.enums import AppCommandType
+from simcord.interactions import command_leaves
+
+from bot.frontend.preview.actions import Place
+from bot.frontend.preview.world import Scene, messages
+
+SHOWN = 100
+"""Number of messages shown, counted from the newest."""
+
+
+def server(scene: Scene, viewer_id: int) -> dict[str, Any]:
+    """Names of the server, its channels, people and roles."""
+    backend = scene.world.backend
+    return {
+        "name": backend.guilds[scene.guild.id].name,
+        "me": str(viewer_id),
+        "bot": _user(backend.bot_user.id, backend.bot_user.name, "app"),
+        "people": [_user(key, person.actor.name, person.role) for key, person in scene.people.items()],
+        "roles": [_named(key, role.name) for key, role in scene.roles.items()],
+        "channels": [
+            _named(key, channel.name or "")
+            for key, channel in scene.channels.items()
+            if channel_accessible(backend, key, viewer_id, history=True)
+        ],
+    }
+
+
+def commands(place: Place) -> dict[str, Any]:
+    """Commands and menus that the person may use in the channel, in Discord's form."""
+    backend, user_id, channel_id = place.world.backend, place.person.actor.id, place.channel.id
+    slash = backend.visible_commands(user_id=user_id, channel_id=channel_id)
+    menus = {
+        name: [
+            command["name"] for command in backend.visible_commands(user_id=user_id, channel_id=channel_id, type=kind)
+        ]
+        for name, kind in (("message", AppCommandType.MESSAGE), ("user", AppCommandType.USER))
+    }
+    return {
+        "commands": [
+            {
+                "id": str(command["id"]),
+                "name": " ".join(path),
+                "description": leaf.get("description", ""),
+                "options": leaf.get("options") or [],
+            }
+            for command in slash
+            for path, leaf in command_leaves(command)
+        ],
+        "menus": menus,
+    }
+
+
+class Feed:
+    """The messages of a channel for one page, as differences from what the page already has."""
+
+    def __init__(self, place: Place, hidden: set[int]) -> None:
+        """`hidden` are the private answers that the person dismissed."""
+        self._place, self._hidden = place, hidden
+        self._sent: dict[int, str] = {}
+
+    def news(self) -> dict[str, Any] | None:
+        """New and changed messages, and ids of those that are gone; None if nothing changed."""
+        viewer_id = self._place.person.actor.id
+        there = [
+            message
+            for message in messages(self._place.world, self._place.channel.id)
+            if message.visible_to(viewer_id) and message.id not in self._hidden
+        ][-SHOWN:]
+        payloads = {message.id: json.dumps(self._payload(message)) for message in there}
+        changed = [json.loads(text) for key, text in payloads.items() if self._sent.get(key) != text]
+        gone = [str(key) for key in self._sent if key not in payloads]
+        self._sent = payloads
+        return {"messages": changed, "gone": gone} if changed or gone else None
+
+    def _payload(self, message: Message) -> dict[str, Any]:
+        """The message in Discord's form; `pinged` is true if it notifies the person."""
+        viewer_id = self._place.person.actor.id
+        payload = serializers.message_payload(self._place.world.backend, message, for_user=viewer_id)
+        return {**payload, "pinged": viewer_id in message.ping_user_ids}
+
+
+def _named(key: int, name: str) -> dict[str, str]:
+    return {"id": str(key), "name": name}
+
+
+def _user(key: int, name: str, role: str) -> dict[str, str]:
+    return {"id": str(key), "name": name, "role": role}

@@ -1,0 +1,124 @@
+"""Contents of the preview's channels at its start: a welcome with four pictures, and the pictures of earlier starts.
+
+The simulated Discord forgets its messages with each end of the process; pictures and jobs are in the data folder.
+Event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+import discord
+from PIL import Image
+
+from bot.errors import NotFound
+from bot.frontend.client import Reverie
+from bot.frontend.messages.job_buttons import job_button
+from bot.frontend.messages.render import ALT_TEXT, MessageContent, final
+from bot.frontend.preview.world import Scene
+from bot.jobs import Job
+from bot.service import PictureFile, Requester, Whose
+from bot.texts import say
+from generator import Recipe, encode, read_recipe, recipe_to_json
+
+EXAMPLES = Path(__file__).with_name("examples")
+FIGURES = EXAMPLES / "examples.json"
+NOTE = "preview_examples"
+"""Name of the note with the ids of the examples' jobs."""
+EARLIER = 24
+"""Number of earlier pictures that are shown again."""
+ACTIONS = ("vary", "upscale", "recipe")
+
+
+async def fill(client: Reverie, scene: Scene) -> None:
+    """Post the welcome and the newest pictures of earlier starts, with their own times."""
+    channel_id = next(iter(scene.channels))
+    requester = Requester(guild_id=scene.guild.id, channel_id=channel_id, user_id=scene.bot_id)
+    examples = await _examples(client, requester)
+    earlier = await _earlier(client, requester, {job.id for job in examples})
+    first = min((job.created_at for job in [*examples, *earlier]), default=time.time())
+    await _post(client, scene, channel_id, await _welcome(client, requester, examples), first - 1, examples)
+    for job in earlier:
+        where = job.channel_id if job.channel_id in scene.channels else channel_id
+        await _post(client, scene, where, await _finished(client, requester, job), job.ended_at or 0.0, [job])
+
+
+async def _examples(client: Reverie, requester: Requester) -> list[Job]:
+    """Jobs of the example pictures, added at the first start; none if they are not of the models in use."""
+    service, notes = client.service, client.service.store.figures
+    try:
+        jobs = [await service.archive.job(requester, number) for number in json.loads(await notes.note(NOTE) or "")]
+        return jobs if all(job.models == client.config.model_name for job in jobs) else []
+    except (ValueError, NotFound):
+        pass
+    figures = json.loads(FIGURES.read_text("utf-8"))
+    jobs = list[Job]()
+    for name, similarity in figures.items():
+        data = (EXAMPLES / name).read_bytes()
+        recipe = read_recipe(data)
+        if recipe.request.models != client.config.model_name:
+            return []  # The models in use cannot continue it.
+        picture = await asyncio.to_thread(_as_png, data, recipe)
+        jobs.append(await service.archive.adopt(requester, recipe.request, picture, similarity))
+    await notes.put_note(NOTE, json.dumps([job.id for job in jobs]))
+    return jobs
+
+
+async def _earlier(client: Reverie, requester: Requester, known: set[int]) -> list[Job]:
+    """Finished jobs of earlier starts that everybody may see, oldest first."""
+    page = await client.service.archive.gallery(requester, Whose.SERVER, per_page=EARLIER)
+    jobs = {entry.job.id: entry.job for entry in page.entries if entry.job.id not in known}
+    return sorted((job for job in jobs.values() if not job.private), key=lambda job: job.ended_at or job.created_at)
+
+
+async def _welcome(client: Reverie, requester: Requester, jobs: Sequence[Job]) -> MessageContent:
+    buttons = discord.ui.View(timeout=None)
+    for row, action in enumerate(ACTIONS):
+        for place, job in enumerate(jobs, 1):
+            label = f"{say(f'button_{action}')} {place}"
+            buttons.add_item(job_button(action, job.id, job.locale, row=row, short=label))
+    files = [await _file(client, requester, job) for job in jobs]
+    return MessageContent(say("preview_welcome"), None, buttons, tuple(files))
+
+
+async def _finished(client: Reverie, requester: Requester, job: Job) -> MessageContent:
+    pictures = await client.service.archive.pictures(job.id)
+    file = await _file(client, requester, job)
+    return final(job, pictures, (file,), spoiler=any(picture.flagged for picture in pictures))
+
+
+async def _file(client: Reverie, requester: Requester, job: Job) -> PictureFile:
+    return await client.service.archive.file(
+        requester, job.id, 0 if job.count > 1 else 1, limit_bytes=discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
+    )
+
+
+async def _post(
+    client: Reverie, scene: Scene, channel_id: int, shown: MessageContent, at: float, jobs: Sequence[Job]
+) -> None:
+    """Post a message that dates from `at` and shows `jobs`; each file is described by the words of its job."""
+    files = shown.uploads()
+    for file, job in zip(files, jobs, strict=False):
+        file.description = job.prompt[:ALT_TEXT]
+    sent = await client.get_partial_messageable(channel_id, guild_id=scene.guild.id).send(
+        shown.content,
+        embed=shown.embed or discord.utils.MISSING,
+        files=files,
+        view=shown.buttons or discord.utils.MISSING,
+    )
+    stored = scene.world.backend.get_message(channel_id, sent.id)
+    stored.timestamp = datetime.fromtimestamp(at, UTC).isoformat()
+    for job in jobs:
+        await client.service.set_message(job.id, channel_id, sent.id)
+
+
+def _as_png(data: bytes, recipe: Recipe) -> bytes:
+    """The picture of a WebP file as PNG, the format of the data folder, with its recipe."""
+    with Image.open(BytesIO(data), formats=["WEBP"]) as image:
+        return encode(image.convert("RGB"), "png", recipe_to_json(recipe))

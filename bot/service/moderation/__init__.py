@@ -1,0 +1,1 @@
+"""Decisions of those who manage a server about other people's pictures and jobs."""
