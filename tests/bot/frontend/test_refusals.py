@@ -71,7 +71,8 @@ class TestDay:
         refused = await stage.ann.slash(stage.channel, "imagine", prompt="one more")
         assert "you have 0 left" in reply_of(refused).content
         asked = reply_of(await stage.admin.slash(stage.channel, "clear"))
-        await stage.admin.click(asked, label="Cancel one job")
+        modal = await stage.admin.click(asked, label="Cancel one job")
+        await stage.admin.submit_modal(modal, {"reason": ""})
         assert "you have 3 left" in await refusal(stage, count=4)
 
     async def test_a_job_cancelled_while_running_counts(self, stage: ClientInSimcord) -> None:
