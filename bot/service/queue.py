@@ -86,9 +86,11 @@ class Running:
 
     def left_s(self, speeds: Estimates) -> float:
         """Estimated seconds until all of its pictures are generated."""
-        job = self.job
+        job, progress = self.job, self.progress
         whole = speeds.picture_s(job.models, job.settings)
-        current = whole if self.progress is None else self.progress.seconds_left
+        current = whole if progress is None else progress.seconds_left
+        if progress is not None and not current:  # No step was measured yet.
+            current = speeds.step_s(job.models, job.settings) * (progress.steps - progress.step)
         return current + (0.0 if self.finishing else (job.count - self.number) * whole)
 
 

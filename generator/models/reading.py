@@ -14,6 +14,7 @@ from generator.messages import Message
 from generator.models.lexicon import Lexicon, singular
 from generator.models.spelling import Spelling
 from generator.models.translation import Translator
+from generator.models.wording import style_words
 from generator.prompts import Scene
 
 _WORD = re.compile(r"[^\W_]+")
@@ -120,8 +121,8 @@ class Reader:
 
     def _known_share(self, text: str) -> float:
         """Share of the letters that belong to English words of the models, 0..1."""
-        words = _WORD.findall(text.casefold())
-        known = sum(len(word) * self._sureness(word) for word in words)
+        words, styles = _WORD.findall(text.casefold()), style_words(text)
+        known = sum(len(word) * (1.0 if word in styles else self._sureness(word)) for word in words)
         return known / max(1, sum(map(len, words)))
 
     def _sureness(self, word: str) -> float:
@@ -131,9 +132,11 @@ class Reader:
         return word.isdigit() or not self._words.isdisjoint((word, *singular(word)))
 
     def _mended(self, text: str, notes: list[Message]) -> str:
+        styles = style_words(text)
+
         def mend(match: re.Match[str]) -> str:
             word = match[0].casefold()
-            if self._knows(word):
+            if word in styles or self._knows(word):
                 return match[0]
             meant = self._spelling.correct(word)
             if meant is not None:

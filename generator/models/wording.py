@@ -108,6 +108,13 @@ def look_of_style(text: str) -> str:
     return next((look for look, words in _LOOKS.items() if words.search(text.lower())), "")
 
 
+def style_words(text: str) -> frozenset[str]:
+    """The words and digits of the text, in lower case, that name a style or a medium."""
+    text = text.lower()
+    spans = (hit[0] for words in (_STYLED, _FLAT, _GLOSSY, *_LOOKS.values()) for hit in words.finditer(text))
+    return frozenset(word for span in spans for word in re.findall(r"[^\W\d_]+|\d", span))
+
+
 def scene_of(text: str) -> tuple[str, str]:
     """The scene that the text names and its words, such as ("night", "at night"); empty if there is none."""
     text = text.lower()

@@ -12,8 +12,10 @@ from generator.messages import Message
 from generator.models.model_set import Models
 from generator.models.prior import Prior
 from generator.models.suggestions import suggestions
+from generator.models.wording import COLOURS, style_words
 from generator.optimisation.schedule import Schedule
-from generator.optimisation.targets import warnings_of
+from generator.optimisation.starts.composing import is_posed
+from generator.optimisation.targets import unknown_words, warnings_of
 from generator.prompts import Scene, wanted_words
 from generator.request import GenerationRequest
 
@@ -54,6 +56,10 @@ def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, .
     schedule = Schedule(request.settings, models.vqgan.factor, max(1, len(request.scenes)))
     read = models.read(request)
     texts = [prompt.text for scene in read.scenes for prompt in scene.prompts]
-    unknown = [word for text in texts for perceptor in models.perceptors for word in perceptor.unknown_words(text)]
-    suggested = suggestions([*unknown, *read.unknown], models.things, models.examples)
-    return (*read.notes, *warnings_of(read, models.perceptors), *suggested, *schedule.warnings())
+    # The prior's start knows styles by their names, without a perceptor.
+    styled = models.prior is not None and is_posed(request)
+    styles = frozenset().union(*map(style_words, texts)) if styled else frozenset()
+    unknown = [word for text in texts for word in unknown_words(text, models.perceptors, styles)]
+    known = models.things | COLOURS.keys() if models.things else models.things
+    suggested = suggestions([*unknown, *read.unknown], known, models.examples)
+    return (*read.notes, *warnings_of(read, models.perceptors, styles), *suggested, *schedule.warnings())

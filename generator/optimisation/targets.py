@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 import torch
@@ -108,15 +108,23 @@ def targets_of(
     return tuple(targets)
 
 
-def warnings_of(read: ReadPrompts, perceptors: Sequence[Perceptor]) -> tuple[str, ...]:
-    """Warnings about words that are cut off or that a perceptor has never seen."""
+def unknown_words(text: str, perceptors: Sequence[Perceptor], understood: Set[str] = frozenset()) -> tuple[str, ...]:
+    """Words that a perceptor has never seen, each once, except those that are `understood` without one."""
+    words = dict.fromkeys(word for perceptor in perceptors for word in perceptor.unknown_words(text))
+    return tuple(word for word in words if word not in understood)
+
+
+def warnings_of(
+    read: ReadPrompts, perceptors: Sequence[Perceptor], understood: Set[str] = frozenset()
+) -> tuple[str, ...]:
+    """Warnings about words that are cut off or that a perceptor has never seen, except those in `understood`."""
     texts = dict.fromkeys(prompt.text for scene in read.scenes for prompt in scene.prompts)
     warnings: list[str] = []
     for prompt in texts:
         if rest := cut_off(prompt):
             text = "CLIP reads 77 tokens of a prompt; this end of yours is not read: “{rest}”."
             warnings.append(Message(text, rest=_short(rest)))
-        if unknown := dict.fromkeys(word for perceptor in perceptors for word in perceptor.unknown_words(prompt)):
+        if unknown := unknown_words(prompt, perceptors, understood):
             warnings.append(_never_seen(unknown))
     if read.unknown:
         warnings.append(_never_seen(read.unknown))

@@ -151,7 +151,9 @@ def test_each_of_four_can_be_upscaled_and_varied(page: PreviewPage) -> None:
     page.press(message, "U1")
     assert page.picture_width(page.wait("a green pear", "128x128", DONE)) == 128
     page.press(page.message("a green pear", "seed", re.compile(r"\+3")), "V1")
-    page.wait("a green pear", "start parent", "64x64", DONE)
+    child = page.wait("a green pear", "start parent", "64x64", DONE)
+    child.get_by_role("button", name="#pictures").click()
+    expect(page.message("a green pear", "seed", re.compile(r"\+3"))).to_be_focused()
 
 
 def test_forms_menus_and_downloads(page: PreviewPage) -> None:

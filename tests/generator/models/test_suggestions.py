@@ -57,3 +57,27 @@ def test_the_starter_suggests_prompts_of_which_it_knows_every_word() -> None:
         "The nearest words that they know",
         "Prompts that they paint well",
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "style", ["watercolour", "gouache", "3D", "4k", "clip art", "an etching", "graffiti", "colouring page", "8-bit"]
+)
+def test_the_starter_takes_styles_for_known_words(style: str) -> None:
+    from generator import Settings, load_models
+
+    models = load_models("starter", "cpu")
+    settings = Settings().merged(models.defaults)
+    request = GenerationRequest(prompt=f"a cat, {style}", settings=settings)
+    assert request_warnings(request, models) == ()
+    # Without the prior's start nobody reads the style for what it is.
+    noise = replace(request, prompt="a cat, gouache", settings=settings.merged({"start": "random"}))
+    assert "“gouache”" in request_warnings(noise, models)[0]
+
+
+@pytest.mark.slow
+def test_a_colour_is_a_near_word_too() -> None:
+    from generator import load_models
+
+    near = request_warnings(GenerationRequest(prompt="a bleu cat"), load_models("starter", "cpu"))[1]
+    assert "“bleu”: blue" in near

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from generator.models.wording import carried, colours_of, drawing_of_style, look_of_style, scene_of, without_style
+from generator.models.wording import (
+    carried,
+    colours_of,
+    drawing_of_style,
+    look_of_style,
+    scene_of,
+    style_words,
+    without_style,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +37,18 @@ from generator.models.wording import carried, colours_of, drawing_of_style, look
 )
 def test_words_of_a_style_name_no_second_thing(pieces: list[str], words: str) -> None:
     assert without_style(pieces) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a cat, Watercolour", {"watercolour"}),
+        ("a 3D fox, clip art, 8-bit", {"3", "d", "clip", "art", "8", "bit"}),
+        ("a clip on a line", set()),
+    ],
+)
+def test_words_of_a_style_are_told_from_things(text: str, words: set[str]) -> None:
+    assert style_words(text) == words
 
 
 def test_a_style_chooses_the_drawing_that_suits_it() -> None:

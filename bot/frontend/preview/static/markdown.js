@@ -34,6 +34,19 @@ function link(url, ...inside) {
   return el("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, ...inside);
 }
 
+/** A link to a message, by which it comes into sight. */
+function jump(channel, message, names) {
+  const node = el("button", { type: "button", className: "mention jump", title: "Jump to the message" },
+    `#${names.channel(channel)} › 💬`);
+  node.addEventListener("click", () => {
+    const target = document.querySelector(`#messages > li[data-id="${message}"]`);
+    if (!target) return;
+    target.scrollIntoView({ block: "center" });
+    target.focus({ preventScroll: true });
+  });
+  return node;
+}
+
 export function spoiler(...inside) {
   const node = el("button", { type: "button", className: "spoiler", "aria-label": "Spoiler: show it" },
     el("span", { "aria-hidden": "true" }, ...inside));
@@ -57,6 +70,7 @@ const INLINE = [
   [/<#(\d+)>/y, (m, names) => el("span", { className: "mention" }, `#${names.channel(m[1])}`)],
   [/<\/([^:>]+):\d+>/y, (m) => el("span", { className: "mention" }, `/${m[1]}`)],
   [/<a?:(\w+):\d+>/y, (m) => `:${m[1]}:`],
+  [/https:\/\/discord\.com\/channels\/\d+\/(\d+)\/(\d+)/y, (m, names) => jump(m[1], m[2], names)],
   [/<(https?:\/\/[^>\s]+)>/y, (m) => link(m[1], m[1])],
   [/\[([^\]\n]+)\]\(<?(https?:\/\/[^)>\s]+)>?\)/y, (m, names) => link(m[2], inline(m[1], names))],
   [/https?:\/\/[^\s<>]*[^\s<>.,:;!?'")\]]/y, (m) => link(m[0], m[0])],

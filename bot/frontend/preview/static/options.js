@@ -70,6 +70,7 @@ function textField(option, on) {
       clearTimeout(timer);
       const mine = ++turn;
       timer = setTimeout(async () => {
+        if (!input.isConnected) return;  // Sent meanwhile.
         const found = await on.complete(input.value);
         if (mine === turn && document.activeElement === input) offer(found, false);
       }, WAIT_MS);
@@ -84,7 +85,10 @@ function textField(option, on) {
     else if (event.key === "Backspace" && !input.value) { event.preventDefault(); on.back(); }
   });
 
-  const match = () => chosen ?? list?.find((one) => one.name.toLowerCase() === input.value.trim().toLowerCase()) ?? null;
+  const match = () => {
+    const text = input.value.trim().toLowerCase();
+    return chosen ?? list?.find((one) => [one.name, String(one.value)].some((name) => name.toLowerCase() === text)) ?? null;
+  };
   return {
     option, node, file: null,
     empty: () => !input.value.trim(),
