@@ -61,7 +61,7 @@ def build(
         OverLimit: if the server does not allow it.
     """
     prompt = compose(spec.prompt, style, spec.negative)
-    settings = _settings(spec, limits, _possible(settings, prompt), starts)
+    settings = _settings(spec, limits, _possible(settings, prompt, spec), starts)
     check_count(spec.count, limits)
     init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
     prompts = tuple(
@@ -195,9 +195,17 @@ def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str
     return settings
 
 
-def _possible(base: Settings, prompt: str) -> Settings:
-    """The defaults for a prompt: without words to come near to, the prior cannot propose a start."""
-    if base.start != "prior" or wanted_words(_scenes(prompt)):
+def _possible(base: Settings, prompt: str, spec: JobSpec) -> Settings:
+    """The defaults for a prompt.
+
+    Without words to come near to, the prior cannot propose a start; for posed compositions pictures do as well. There
+    each scene of a story has as many steps as a picture.
+    """
+    scenes = _scenes(prompt)
+    posed = base.composition == "posed"
+    if posed and len(scenes) > 1:
+        base = base.merged({"steps": min(base.steps * len(scenes), _SETTINGS["steps"].metadata["high"])})
+    if base.start != "prior" or wanted_words(scenes) or (posed and any(item.weight > 0 for item in spec.image_prompts)):
         return base
     return base.merged({"start": "random"})
 

@@ -24,7 +24,7 @@ def check_request(request: GenerationRequest, models: Models, *, with_parents: b
     Raises:
         InvalidRequest: with a sentence about what to change.
     """
-    if request.settings.start == "prior":
+    if request.settings.start == "prior" and not (models.prior is not None and request.shows_ground):
         prior_for(models, models.read(request).scenes)
     if request.parent is not None and with_parents:
         if request.parent.models != models.name:

@@ -80,6 +80,19 @@ async def test_a_picture_is_generated_with_progress_updates(executor: LocalExecu
     assert executor.describe() == "a fake"
 
 
+async def test_a_composed_start_is_shown_before_the_first_step(executor: LocalExecutor) -> None:
+    updates: list[ProgressUpdate] = []
+    settings = Settings(size="64x64", steps=2, composition="posed")
+    outcome = await executor.generate(
+        Work(job_id=1, request=GenerationRequest(prompt="a red apple", settings=settings)), updates.append
+    )
+    assert isinstance(outcome, GeneratedPicture)
+    assert len(outcome.timelapse.frames) == 4
+    before = len((await generated(executor, work(steps=2))).timelapse.frames)
+    assert before == 3
+    assert all(update.preview is not None for update in updates)
+
+
 async def test_a_busy_loop_gets_only_the_newest_update(engine: FakeDreamer, executor: LocalExecutor) -> None:
     updates: list[ProgressUpdate] = []
     task = asyncio.create_task(executor.generate(work(steps=50), updates.append))
