@@ -29,6 +29,7 @@ SCENES = {
 }  # fmt: skip
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "golden")
 SIMPLE_KINDS = ("skip", "and", "with", "place")
+TABLED_KINDS = ("relation", "number", "colour", "thing", "style")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -89,7 +90,7 @@ def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Thin
         ("thing", "things"),
         ("style", "styles"),
     ):
-        for english, phrases in source[table].items():
+        for english, phrases in source[f"{kind}s"].items():
             if kind == "thing" and not things.is_known(english):
                 raise ValueError(f"the starter draws no {english}")
             for phrase in phrases:
