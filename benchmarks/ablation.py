@@ -35,7 +35,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "4 steps": {"steps": 4},
     "16 steps": {"steps": 16},
     "16 steps, three quarters of them coarse": {"steps": 16, "coarse": 0.75},
-    "drawings as stored, not posed": {"composition": "stored"},
+    "drawings as stored, not posed": {"composition": "fixed"},
     "6 cutouts": {"cutouts": 6},
     "24 cutouts": {"cutouts": 24},
 }

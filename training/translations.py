@@ -83,13 +83,7 @@ def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Thin
     for kind in SIMPLE_KINDS:
         for phrase in source["places" if kind == "place" else kind]:
             words[key(phrase)].setdefault(kind, "")
-    for kind, table in (
-        ("relation", "relations"),
-        ("number", "numbers"),
-        ("colour", "colours"),
-        ("thing", "things"),
-        ("style", "styles"),
-    ):
+    for kind in TABLED_KINDS:
         for english, phrases in source[f"{kind}s"].items():
             if kind == "thing" and not things.is_known(english):
                 raise ValueError(f"the starter draws no {english}")
