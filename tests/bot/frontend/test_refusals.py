@@ -70,7 +70,9 @@ class TestDay:
         await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", count=3)
         refused = await stage.ann.slash(stage.channel, "imagine", prompt="one more")
         assert "you have 0 left" in reply_of(refused).content
-        await stage.admin.slash(stage.channel, "clear")
+        asked = reply_of(await stage.admin.slash(stage.channel, "clear"))
+        modal = await stage.admin.click(asked, label="Cancel one job")
+        await stage.admin.submit_modal(modal, {"reason": ""})
         assert "you have 3 left" in await refusal(stage, count=4)
 
     async def test_a_job_cancelled_while_running_counts(self, stage: ClientInSimcord) -> None:
