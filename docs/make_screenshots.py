@@ -11,15 +11,17 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
+from playwright.sync_api import Browser
 
 from tests.bot.preview.preview_in_browser import PreviewPage, browsing, find_browser, preview
 
 FOLDER = Path(__file__).parent / "images"
-CONFIG = "discord: {edit_interval_s: 3.0}\n"
+CONFIG = Path(__file__).parents[1] / "config.yaml"
 DONE = re.compile("Done in")
-COLOURS = 256
-"""A page has few colours except for the pictures in it; this palette keeps the files small."""
+QUALITY = 80
 HALF_DONE = re.compile(r"step ([2-9]|\d\d) of")
+MENU_MS = 500
+"""Time for a list or a form to be drawn."""
 
 
 def main() -> int:
@@ -29,41 +31,100 @@ def main() -> int:
         sys.stderr.write("There is no Chromium here; install one, or name it in the environment variable CHROME.\n")
         return 1
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "config.yaml"
-        config.write_text(CONFIG, "utf-8")
-        with preview(Path(folder) / "data", config) as url, browsing(executable) as browser:
-            _play(PreviewPage(browser, url, 1000, 900))
+        with preview(Path(folder) / "data", CONFIG) as url, browsing(executable) as browser:
+            page = PreviewPage(browser, url, 1000, 760)
+            _paint(page)
+            _look_around(page)
+            _manage(page)
+            _telephone(browser, url)
     return 0
 
 
-def _play(page: PreviewPage) -> None:
-    page.command("imagine", prompt="a castle at night", seed="1")
+def _paint(page: PreviewPage) -> None:
+    """Words, the queue, a growing picture, and notes."""
+    _take(page, "welcome")
+    page.offered("")
+    page.page.wait_for_timeout(MENU_MS)
+    _save(page, "commands")
+    page.page.locator("#words").fill("")
+    page.words("a castle at night --seed 1")
+    page.wait("a castle at night", DONE)
+    _take(page, "finished", "a castle at night")
+    page.command("imagine", prompt="a sailing boat at sunset", seed="1", start="random")
     page.command("imagine", prompt="a blue cat:2 | fog:-0.5", seed="1", count="4")
     page.wait("a blue cat", "Queued")
     _take(page, "queued")
-    page.wait("a castle at night", HALF_DONE)
-    _take(page, "growing", "a castle at night")
-    page.wait("a castle at night", DONE)
-    _take(page, "finished", "a castle at night")
+    page.wait("a sailing boat at sunset", HALF_DONE)
+    _take(page, "growing", "a sailing boat at sunset")
     page.press(page.message("a blue cat"), "Cancel")
     page.wait("a blue cat", "Cancelled")
+    page.press(page.message("a sailing boat at sunset"), "Cancel")
+    page.words("ein roter Apfel, watercolour --seed 2")
+    page.wait("ein roter Apfel", DONE)
+    page.press(page.message("ein roter Apfel"), "Vary")
+    page.wait("ein roter Apfel", "Made from", DONE)
+    _take(page, "varied")
     page.command("imagine", prompt="a castle | ")
     page.wait("Only you can see this", "There is an empty prompt")
     _take(page, "refused")
+
+
+def _look_around(page: PreviewPage) -> None:
+    """Styles, gallery and a report, as a member."""
+    page.command("styles list")
+    page.wait("Only you can see this", "Paint in one of these styles")
+    _take(page, "styles")
+    page.command("gallery", whose="server")
+    page.wait("Only you can see this", "Open a picture")
+    _take(page, "gallery")
+    page.view_as("friend")
+    page.press(page.wait("a castle at night", DONE), "Report")
+    form = page.page.get_by_role("dialog")
+    form.get_by_role("combobox").select_option(index=4)
+    form.get_by_role("button", name="Submit").click()
+    page.wait("Your report was saved")
+
+
+def _manage(page: PreviewPage) -> None:
+    """Overview, limits and reports of a server, as an admin."""
     page.view_as("admin")
     page.command("limits set", name="daily", value="20")
     page.wait("is now 20")
     page.command("limits show")
     page.wait("Limits of")
     _take(page, "admin")
+    page.command("server")
+    page.wait("Settings of")
+    _take(page, "server")
+    page.command("reports")
+    page.wait("One reported picture").locator("select").select_option(index=1)
+    page.wait("Only you can see this", re.compile("Hide"))
+    _take(page, "reports")
+
+
+def _telephone(browser: Browser, url: str) -> None:
+    page = PreviewPage(browser, url, 390, 760)
+    page.wait("ein roter Apfel", "Made from", DONE)
+    _take(page, "telephone")
 
 
 def _take(page: PreviewPage, name: str, *texts: str) -> None:
-    """Take a screenshot of the channel's end, or of the message with these texts, and reduce its file size."""
-    path = FOLDER / f"preview-{name}.png"
-    page.take(path, page.message(*texts) if texts else None)
+    """Save a screenshot of the channel's end, or of the message with these texts."""
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        page.take(Path(file.name), page.message(*texts) if texts else None)
+        _reduce(Path(file.name), name)
+
+
+def _save(page: PreviewPage, name: str) -> None:
+    """Save a screenshot of the page as it is."""
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        page.page.screenshot(path=file.name)
+        _reduce(Path(file.name), name)
+
+
+def _reduce(path: Path, name: str) -> None:
     with Image.open(path) as image:
-        image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        image.convert("RGB").save(FOLDER / f"preview-{name}.webp", quality=QUALITY, method=6)
 
 
 if __name__ == "__main__":

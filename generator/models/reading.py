@@ -91,10 +91,13 @@ class Reader:
         text = self._translator.name_emoji(text)
         translation = self._translator.translate(text, self._known_share(text))
         if translation is not None:
-            text = "Read as “{words}” ({language})."
+            # English names of styles are used in other languages too.
+            named = style_words(text)
+            styles = [word for word in translation.unknown if word.casefold() in named]
+            read = ", ".join((translation.text, *styles))
             language = _LANGUAGES.get(translation.language, translation.language)
-            notes.append(Message(text, words=translation.text, language=language))
-            return Reading(translation.text, tuple(notes), translation.unknown)
+            notes.append(Message("Read as “{words}” ({language}).", words=read, language=language))
+            return Reading(read, tuple(notes), tuple(word for word in translation.unknown if word not in styles))
         text = self._mended(text, notes)
         return Reading(text, tuple(notes)) if text.strip() else Reading(typed, tuple(notes))
 
@@ -120,10 +123,12 @@ class Reader:
         return rest if _WORD.search(rest) else text
 
     def _known_share(self, text: str) -> float:
-        """Share of the letters that belong to English words of the models, 0..1."""
-        words, styles = _WORD.findall(text.casefold()), style_words(text)
-        known = sum(len(word) * (1.0 if word in styles else self._sureness(word)) for word in words)
-        return known / max(1, sum(map(len, words)))
+        """Share of the letters that belong to English words of the models, 0..1; 1 for styles alone."""
+        # Names of styles are much the same in all languages.
+        styles = style_words(text)
+        words = [word for word in _WORD.findall(text.casefold()) if word not in styles]
+        known = sum(len(word) * self._sureness(word) for word in words)
+        return known / sum(map(len, words)) if words else float(bool(styles))
 
     def _sureness(self, word: str) -> float:
         return 1.0 if self._knows(word) else 0.8 if self._spelling.correct(word) else 0.0

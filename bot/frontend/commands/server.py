@@ -114,13 +114,21 @@ async def _page(interaction: Interaction, requester: Requester) -> dict[str, Any
         "limits": within(lines, FIELD),
         "channels": channels_text(rules, locale)[:FIELD],
         "safety": (await safety_text(interaction, requester))[:FIELD],
-        "retention": await confirm.retention_text(interaction, requester),
+        "retention": await _retention_text(interaction, requester),
         "queue": say("server_paused" if paused else "server_runs", locale, count=counts["waiting"]),
         "words": say("server_counts", locale, **counts),
     }
     for part, text in parts.items():
         embed.add_field(name=say(f"server_{part}", locale), value=text, inline=False)
     return {"embed": embed, "view": await _controls(interaction, requester, limits, rules, paused=paused)}
+
+
+async def _retention_text(interaction: Interaction, requester: Requester) -> str:
+    """The retention period, with the host's where it differs."""
+    text, days = await confirm.retention_text(interaction, requester), interaction.client.config.retention_days
+    if await interaction.client.service.guilds.retention_days(requester.guild_id) == days:
+        return text
+    return f"{text} ({say('limit_default', requester.locale, value=days)})"
 
 
 async def _controls(

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "recipe": ("you", {"job": "1"}),
     "again": ("you", {"file": FOX, "new_seed": "True"}),
     "blend": ("you", {"first": FOX, "second": BOATS, "prompt": "a boat"}),
+    "settings": ("you", {}),
     "styles list": ("you", {}),
     "styles add": ("admin", {"name": "ink", "text": "an ink drawing"}),
     "styles remove": ("admin", {"name": "ink"}),

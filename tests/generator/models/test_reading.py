@@ -62,6 +62,8 @@ def test_words_without_a_meaning_are_named(reader: Reader) -> None:
 def test_names_of_styles_are_no_foreign_words(reader: Reader) -> None:
     reading = reader.read("a cat, graffiti")
     assert (reading.text, reading.notes) == ("a cat, graffiti", ())
+    reading = reader.read("ein roter Apfel, watercolour")
+    assert (reading.text, reading.unknown) == ("a red apple, watercolour", ())
 
 
 def test_a_mistake_with_several_neighbours_is_answered_with_a_question(reader: Reader) -> None:
