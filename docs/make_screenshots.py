@@ -30,13 +30,16 @@ def main() -> int:
     if executable is None:
         sys.stderr.write("There is no Chromium here; install one, or name it in the environment variable CHROME.\n")
         return 1
-    with tempfile.TemporaryDirectory() as folder:
-        with preview(Path(folder) / "data", CONFIG) as url, browsing(executable) as browser:
-            page = PreviewPage(browser, url, 1000, 760)
-            _paint(page)
-            _look_around(page)
-            _manage(page)
-            _telephone(browser, url)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        preview(Path(folder) / "data", CONFIG) as url,
+        browsing(executable) as browser,
+    ):
+        page = PreviewPage(browser, url, 1000, 760)
+        _paint(page)
+        _look_around(page)
+        _manage(page)
+        _telephone(browser, url)
     return 0
 
 

@@ -14,7 +14,6 @@ from generator.models.prior import Prior
 from generator.models.suggestions import suggestions
 from generator.models.wording import COLOURS, style_words
 from generator.optimisation.schedule import Schedule
-from generator.optimisation.starts.composing import is_posed
 from generator.optimisation.targets import unknown_words, warnings_of
 from generator.prompts import Scene, wanted_words
 from generator.request import GenerationRequest
@@ -57,7 +56,8 @@ def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, .
     read = models.read(request)
     texts = [prompt.text for scene in read.scenes for prompt in scene.prompts]
     # The prior's start knows styles by their names, without a perceptor.
-    styled = models.prior is not None and is_posed(request)
+    posed = request.settings.composition == "posed" and request.settings.start in ("prior", "init", "parent")
+    styled = models.prior is not None and posed
     styles = frozenset().union(*map(style_words, texts)) if styled else frozenset()
     unknown = [word for text in texts for word in unknown_words(text, models.perceptors, styles)]
     known = models.things | COLOURS.keys() if models.things else models.things
