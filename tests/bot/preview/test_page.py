@@ -169,7 +169,7 @@ def test_forms_menus_and_downloads(page: PreviewPage) -> None:
     form.get_by_role("button", name="Submit").click()
     page.wait("a red moon", DONE)
     page.menu(message, "Show recipe", mouse=True)
-    reply = page.wait("Recipe of job", "Only you can see this")
+    reply = page.wait("used Show recipe", "Recipe of job", "Only you can see this")
     with page.page.expect_download() as download:
         reply.locator(".file a").first.click()
     assert json.loads(Path(download.value.path()).read_text("utf-8"))
