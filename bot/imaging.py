@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 PREVIEW_SIDE_PX = 768
 GAP_PX = 4
+SHEET_COLUMNS, SHEET_CELL_PX, BADGE_PX = 3, 256, 36
 _BACKGROUND = (49, 51, 56)
 _QUALITIES = (("WEBP", 95), ("WEBP", 85), ("JPEG", 85), ("JPEG", 70))
 
@@ -47,14 +48,38 @@ def grid(images: Sequence[Image.Image], count: int) -> Image.Image:
     return sheet
 
 
+def sheet(pictures: Sequence[bytes | None], blurred: Sequence[bool]) -> ImageFile:
+    """JPEG of our picture files in rows of SHEET_COLUMNS, numbered from 1; the cell of a missing one stays empty."""
+    columns = min(SHEET_COLUMNS, len(pictures))
+    rows = -(-len(pictures) // columns)
+    step = SHEET_CELL_PX + GAP_PX
+    image = Image.new("RGB", (columns * step - GAP_PX, rows * step - GAP_PX), _BACKGROUND)
+    for index, (data, hidden) in enumerate(zip(pictures, blurred, strict=True)):
+        x, y = index % columns * step, index // columns * step
+        if data is not None:
+            cell = ImageOps.contain(open_ours(data), (SHEET_CELL_PX, SHEET_CELL_PX), Image.Resampling.LANCZOS)
+            cell = cell.filter(ImageFilter.GaussianBlur(SHEET_CELL_PX / 8)) if hidden else cell
+            image.paste(cell, (x + (SHEET_CELL_PX - cell.width) // 2, y + (SHEET_CELL_PX - cell.height) // 2))
+        _number(image, (x, y), index + 1)
+    return _jpeg(image, max(image.size), quality=85)
+
+
+def _number(image: Image.Image, corner: tuple[int, int], number: int) -> None:
+    """Draw a number on a dark ground into the upper left corner of a cell."""
+    draw, (x, y) = ImageDraw.Draw(image), corner
+    draw.rectangle((x, y, x + BADGE_PX, y + BADGE_PX), fill=_BACKGROUND)
+    middle = (x + BADGE_PX / 2, y + BADGE_PX / 2)
+    draw.text(middle, str(number), fill="white", font=ImageFont.load_default(BADGE_PX * 0.7), anchor="mm")
+
+
 def thumbnail(data: bytes, side_px: int) -> ImageFile:
     """A small JPEG of one of our picture files."""
     return _jpeg(open_ours(data), side_px, quality=80)
 
 
 def open_ours(data: bytes) -> Image.Image:
-    """The RGB picture in one of our PNG files."""
-    with Image.open(BytesIO(data), formats=["PNG"]) as image:
+    """The RGB picture in one of our PNG or WebP files."""
+    with Image.open(BytesIO(data), formats=["PNG", "WEBP"]) as image:
         return image.convert("RGB")
 
 

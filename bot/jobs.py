@@ -84,6 +84,9 @@ class Job:
     parent_id: int | None = None
     parent_number: int | None = None
     """Number of the parent's picture (1 to its count)."""
+    source_id: int | None = None
+    """The job that this one was made from, by a button or a menu; `again` has a source without a parent."""
+    source_number: int | None = None
     priority: int = 0
     """Above 0: ahead of the guild's ordinary jobs."""
     running_limit: int = 1
@@ -113,6 +116,10 @@ class Job:
     """In the state `posting`: number of attempts to send. If above 0 after a start, the post may already exist."""
     told: bool = False
     """Its message shows its end."""
+    ping_due: bool = False
+    """In the state `done`: its owner is still to be pinged."""
+    ping_id: int | None = None
+    """The message that pinged its owner."""
     created_at: float = 0.0
     started_at: float | None = None
     painted_at: float | None = None

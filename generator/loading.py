@@ -2,8 +2,8 @@
 
 The starter is in the folder `starter` beside this module:
 
-- `starter.yaml`: `perceptor` (its name), `prior` (`network`: the arguments of PriorNetwork, `temperature`, `top_k`) and
-  `defaults`, settings that suit these models;
+- `starter.yaml`: `perceptor` (its name), `prior` (`network`: the arguments of PriorNetwork, `temperature`, `top_k`),
+  `defaults`, settings that suit these models, and optional `examples`, prompts that they paint well;
 - `vqgan.yaml`, `vqgan.safetensors`: a VQGAN in taming's form;
 - `clip.safetensors`: a CLIP's state dict with a pruned vocabulary, see `Perceptor.from_state`;
 - `prior.safetensors`: the state dict of a PriorNetwork and `grids`, the drawings' codes;
@@ -115,6 +115,7 @@ def load_starter(folder: Path, device: torch.device, graphs: bool = True) -> Mod
     try:
         perceptor_name, defaults = str(config.perceptor), OmegaConf.to_container(config.defaults)
         starts = cast("dict[str, dict[str, object]]", OmegaConf.to_container(config.starts))
+        examples = tuple(map(str, config.get("examples", ())))
         Settings().merged(cast("dict[str, object]", defaults))
         for start, changes in starts.items():
             Settings().merged({"start": start, **changes})
@@ -128,7 +129,8 @@ def load_starter(folder: Path, device: torch.device, graphs: bool = True) -> Mod
     files = {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))}
     reader = _load_reader(folder, lexicon)
     defaults = cast("dict[str, object]", defaults)
-    return Models("starter", vqgan, (perceptor,), prior, device, defaults, files, starts, reader=reader)
+    models = Models("starter", vqgan, (perceptor,), prior, device, defaults, files, starts, reader=reader)
+    return replace(models, things=lexicon.things, examples=examples)
 
 
 def _load_reader(folder: Path, lexicon: Lexicon) -> Reader | None:

@@ -110,6 +110,11 @@ class GenerationRequest:
         return parse_story(self.prompt, beside_pictures=any(item.weight > 0 for item in self.image_prompts))
 
     @property
+    def shows_ground(self) -> bool:
+        """True if a posed composition has a picture to begin with, so that it needs no words."""
+        return self.settings.composition == "posed" and any(item.weight > 0 for item in self.image_prompts)
+
+    @property
     def generation(self) -> int:
         """Number of ancestors; 0 without a parent."""
         depth, request = 0, self.parent

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from generator.errors import InvalidRequest
 from generator.messages import Message
 
+COMPOSITIONS = ("fixed", "posed")
 STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
 OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")
 MAX_SEED = 2**32 - 1
+MAX_STEPS = 5000
 
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -68,13 +70,16 @@ class Settings:
             "help": "width x height in pixels, rounded to a size that the model supports",
         },
     )
-    steps: int = _number(300, 1, 5000, "number of improvement steps")
+    steps: int = _number(300, 1, MAX_STEPS, "number of improvement steps")
     learning_rate: float = _number(0.1, 1e-4, 2.0, "how far each step moves the latent")
     learning_rate_end: float = _number(1.0, 0.0, 1.0, "share of the learning rate that remains at the last step")
     optimiser: str = _choice("adam", OPTIMISERS, "torch optimiser for the latent")
     seed: int = _number(0, 0, MAX_SEED, "the same seed gives the same picture")
     start: str = _choice("random", STARTS, "starting point of the picture")
     candidates: int = _number(8, 1, 64, "number of proposals from the prior; the best one is used")
+    composition: str = _choice(
+        "fixed", COMPOSITIONS, "how the prior lays out its drawings: fixed, or posed by the seed, with children redrawn"
+    )
     init_weight: float = _number(0.0, 0.0, 10.0, "how strongly the picture is held to its starting point")
     cutouts: int = _number(32, 1, 256, "cutouts that the perceptor sees in each step")
     cut_power: float = _number(1.0, 0.0, 4.0, "higher values make the inner cutouts smaller")

@@ -93,7 +93,8 @@ def test_notebook_brings_jupyter_along_and_opens_the_notebook(clone: Path) -> No
     (clone / "jupyterlab" / "__init__.py").touch()
     (clone / "jupyterlab" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n", "utf-8")
     opened = "['notebooks/imagine.ipynb', '--no-browser']\n"
-    assert make(clone, "notebook", "ARGS=--no-browser").stdout == f"Adding Jupyter.\n{opened}"
+    added = "Adding Jupyter.\nInstalling requirements-notebook.txt\n"
+    assert make(clone, "notebook", "ARGS=--no-browser").stdout == added + opened
     assert make(clone, "notebook", "ARGS=--no-browser").stdout == opened
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +32,13 @@ class FileSlots(Protocol):
         """Hold slots for `files` files, from before the fetch until they are no longer needed."""
 
 
+class MemberNames(Protocol):
+    """Names of a server's members; implemented by `bot.frontend.names.Names`."""
+
+    async def of(self, interaction: Interaction, user_ids: Iterable[int]) -> Mapping[int, str]:
+        """Names of the members of an interaction's server, by id; without those who left it."""
+
+
 class App(discord.AutoShardedClient):
     """The client as seen by commands and buttons; implemented by `bot.frontend.client.Reverie`.
 
@@ -43,6 +50,7 @@ class App(discord.AutoShardedClient):
         config_path: path of config.yaml.
         fetch: fetches a file by its address; in the preview, from the simulated Discord.
         slots: limits the files in memory.
+        names: names of a server's members, for lists.
     """
 
     service: Service
@@ -52,6 +60,7 @@ class App(discord.AutoShardedClient):
     config_path: Path
     fetch: Callable[[str], Awaitable[bytes]]
     slots: FileSlots
+    names: MemberNames
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:
         """Handle a button press on a job's message."""

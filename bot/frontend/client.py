@@ -22,6 +22,7 @@ from bot.frontend.components import buttons
 from bot.frontend.invite import invitation
 from bot.frontend.login import explained
 from bot.frontend.messages.updater import MessageUpdater
+from bot.frontend.names import Names
 from bot.log import about
 from bot.monitoring.endpoint import Endpoint
 from bot.monitoring.heartbeat import Heartbeat
@@ -87,6 +88,7 @@ class Reverie(App):
         self.tree = commands.Tree(self, allowed_installs=commands.INSTALLS)
         self.updater = MessageUpdater(self, external_wait)
         self.forgetful_discord, self.fetch, self.slots = False, attachments.fetch, attachments.AttachmentSlots()
+        self.names = Names()
         self._drained = False
         commands.add_all(self.tree)
         self.add_dynamic_items(*commands.DYNAMIC_ITEMS)

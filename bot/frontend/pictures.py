@@ -21,6 +21,7 @@ from bot.service import PictureFile
 from bot.service.uploads import REQUEST_BYTES
 from bot.texts import say
 
+FIRST_SETTINGS = ("seed", "size", "steps", "start")
 RECIPE_FILE = "reverie-{job}-{number}.json"
 
 
@@ -76,7 +77,7 @@ async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:
 
 
 async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
-    """Send a short recipe and the recipe file that makes the picture again."""
+    """Send the settings that people ask for most, and the recipe file that makes the picture again."""
     requester, archive = requester_of(interaction), interaction.client.service.archive
     job = await archive.job(requester, job_id)
 
@@ -88,16 +89,44 @@ async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
         return (await archive.recipe(requester, job_id, number, pictures=False)).encode(), "recipe_lean"
 
     data, how = await in_time(interaction, content(), private=True)
-    pictures = [item for item in await archive.pictures(job_id) if item.number == number]
-    locale = requester.locale
-    lines = [as_typed(job.prompt, message.SHOWN_PROMPT) or say("no_words", locale)]
-    lines.append(as_typed(message.recipe_line(job, pictures), message.NOTE))
-    lines.append(say(how, locale))
-    embed = discord.Embed(title=say("recipe_title", locale, job=job_id), description="\n".join(lines))
-    for name, value in list(job.settings.as_dict().items())[:24]:
-        embed.add_field(name=as_typed(name, 60), value=as_typed(str(value), 200), inline=True)
+    locale, painted = requester.locale, await _painted(interaction, job, number)
+    prompt = as_typed(job.prompt, message.SHOWN_PROMPT) or say("no_words", locale)
+    title = say("recipe_title", locale, job=job_id)
+    embed = discord.Embed(title=title, description=f"{prompt}\n\n{say(how, locale)}")
+    for name in FIRST_SETTINGS:
+        embed.add_field(name=as_typed(name, 60), value=as_typed(str(painted[name]), 200))
+    embed.add_field(name="models", value=as_typed(job.models, 200))
+    buttons = discord.ui.View(timeout=None)
+    buttons.add_item(job_button("settings", job_id, locale, number))
     name = RECIPE_FILE.format(job=job_id, number=number)
-    await reply(interaction, embed=embed, files=[discord.File(BytesIO(data), name)])
+    await reply(interaction, embed=embed, files=[discord.File(BytesIO(data), name)], buttons=buttons)
+
+
+async def settings(interaction: Interaction, job_id: int, number: int) -> None:
+    """Send all settings of a picture."""
+    requester = requester_of(interaction)
+    job = await interaction.client.service.archive.job(requester, job_id)
+    painted = await _painted(interaction, job, number)
+    lines = [f"`{name}` {as_typed(str(value), 200)}" for name, value in painted.items()]
+    title = say("settings_of_picture", requester.locale, job=job_id)
+    await reply(interaction, embed=discord.Embed(title=title, description="\n".join(lines)))
+
+
+async def heart(interaction: Interaction, job_id: int, number: int) -> None:
+    """Add a picture to the person's favourites, or remove it from them."""
+    requester = requester_of(interaction)
+    added = await interaction.client.service.archive.turn_favourite(requester, job_id, number)
+    key = "favourite_added" if added else "favourite_removed"
+    await reply(interaction, say(key, requester.locale, job=job_id, number=number))
+
+
+async def _painted(interaction: Interaction, job: Job, number: int) -> dict[str, object]:
+    """The settings with which picture `number` of a job was painted, by name."""
+    found = {item.number: item for item in await interaction.client.service.archive.pictures(job.id)}.get(number)
+    values = job.settings.as_dict()
+    if found is not None:
+        values |= {"seed": found.seed, "size": f"{found.width}x{found.height}", "steps": found.steps}
+    return values
 
 
 async def ask_to_delete(interaction: Interaction, job_id: int, number: int) -> None:
@@ -128,5 +157,5 @@ async def delete_with_message(interaction: Interaction, job_id: int) -> None:
     job = await archive.own(requester, job_id)
     await remove_message(interaction.client, job)
     deleted = await archive.delete(requester, job_id)
-    if deleted.message_id != job.message_id:
+    if (deleted.message_id, deleted.ping_id) != (job.message_id, job.ping_id):
         await remove_message(interaction.client, deleted)

@@ -1,13 +1,16 @@
 """The application without Discord: submit jobs, queue them fairly, generate them, deliver them. Event loop.
 
-The frontend uses `Service`, its parts `submissions`, `archive`, `personal_data`, `guilds`, `words`, `reports`,
-`waiting`, `host` and `post`, and the values named here.
+The frontend uses `Service`, its parts `submissions`, `archive`, `personal_settings`, `personal_data`, `guilds`,
+`words`, `reports`, `waiting`, `host` and `post`, and the values named here.
 """
 
 from bot.jobs import Report, ReportedPicture, ReportReason
 from bot.service.application import Service
+from bot.service.archive import style_picture
 from bot.service.job_runner import GRID
 from bot.service.operator import HostStatus
+from bot.service.people.settings import CHOICES as PERSONAL_CHOICES
+from bot.service.people.settings import Ping, Preferences
 from bot.service.values import (
     Delivery,
     FollowUp,
@@ -24,13 +27,16 @@ from bot.service.values import (
     Requester,
     RetentionPlan,
     Safety,
+    Sheet,
     Statistics,
     Style,
     SubmittedJob,
+    Whose,
 )
 
 __all__ = [
     "GRID",
+    "PERSONAL_CHOICES",
     "Delivery",
     "FollowUp",
     "GalleryEntry",
@@ -41,7 +47,9 @@ __all__ = [
     "JobView",
     "Outcome",
     "PictureFile",
+    "Ping",
     "Place",
+    "Preferences",
     "Preview",
     "Report",
     "ReportPage",
@@ -51,7 +59,10 @@ __all__ = [
     "RetentionPlan",
     "Safety",
     "Service",
+    "Sheet",
     "Statistics",
     "Style",
     "SubmittedJob",
+    "Whose",
+    "style_picture",
 ]

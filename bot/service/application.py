@@ -27,7 +27,8 @@ from bot.service.maintenance import Maintenance
 from bot.service.moderation.reports import Reports
 from bot.service.moderation.waiting_jobs import WaitingJobs, reason_of
 from bot.service.operator import Operator
-from bot.service.privacy import PersonalData
+from bot.service.people.privacy import PersonalData
+from bot.service.people.settings import PersonalSettings
 from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
 from bot.service.submission import Submissions
@@ -52,6 +53,7 @@ class Service:
         waiting: waiting jobs, counted and cancelled by a server's admins.
         checked_by: returns the perceptors that know the words of the safety check, by name; without one it finds
             nothing. Any thread but the event loop's.
+        personal_settings: what people chose for themselves.
         personal_data: export and deletion of a person's own data.
         guilds: settings of each server: limits, channels, pause, safety, retention; statistics.
         words: styles and blocklists.
@@ -96,8 +98,9 @@ class Service:
         self.reports = Reports(store, files, guilds, self.archive)
         self.waiting = WaitingJobs(store, self._stop, self._notify)
         self.checked_by = checked_by
+        self.personal_settings = PersonalSettings(store)
         self.personal_data = PersonalData(store, files, self.archive)
-        self.post = DeliveryService(store, files, guilds, self._notify)
+        self.post = DeliveryService(store, files, guilds, self.personal_settings, self._notify)
         worker = JobRunner(store, files, executor, queue, metrics, self._notify, external_wait)
         self._dispatcher = Dispatcher(store, queue, worker, executor, guilds, external_wait)
         base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
@@ -254,7 +257,8 @@ class Service:
             self._executor.send(job.id, StopMode.CANCEL)
 
     async def _view(self, job: Job) -> JobView:
-        view = JobView(job=job, paused=self._draining or job.guild_id in self._queue.paused)
+        source = None if job.source_id is None else await self.store.jobs.get(job.source_id)
+        view = JobView(job=job, source=source, paused=self._draining or job.guild_id in self._queue.paused)
         if job.state is JobState.QUEUED:
             return replace(view, place=await self._queue.place(job.id))
         running = self._queue.running.get(job.id)
@@ -280,4 +284,4 @@ class Service:
 
 
 def _without_content(view: JobView) -> JobView:
-    return replace(view, job=replace(view.job, prompt=""), preview=None, progress=None)
+    return replace(view, job=replace(view.job, prompt=""), source=None, preview=None, progress=None)

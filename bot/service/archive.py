@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from bot import imaging
 from bot.errors import NotFound, NotOwner
@@ -14,7 +16,7 @@ from bot.jobs import Job, JobState, StoredPicture
 from bot.service.job_runner import GRID
 from bot.service.requests import picture_request
 from bot.service.uploads import fitted
-from bot.service.values import GalleryEntry, GalleryPage, PictureFile, Requester
+from bot.service.values import GalleryEntry, GalleryPage, PictureFile, Requester, Sheet, Style, Whose
 from bot.store import Store
 from generator import GenerationRequest, request_from_json, request_to_json
 
@@ -115,17 +117,53 @@ class Archive:
         request = await self.request(requester, job_id, number)
         return await asyncio.to_thread(request_to_json, request, pictures=pictures)
 
-    async def gallery(self, requester: Requester, *, mine: bool, page: int = 1, per_page: int = 9) -> GalleryPage:
-        """Pictures of the requester, or all of the server except others' private ones; newest first."""
-        table = self._store.pictures
-        total = await table.count(requester.guild_id, requester.user_id, mine=mine)
+    async def gallery(
+        self, requester: Requester, whose: Whose, search: str = "", *, page: int = 1, per_page: int = 9
+    ) -> GalleryPage:
+        """A page of pictures whose prompts contain all words of `search`; newest first."""
+        table, words = self._store.pictures, search.split()
+        total = await table.count(requester.guild_id, requester.user_id, whose, words)
         pages = max(1, -(-total // per_page))
         page = min(max(1, page), pages)
         found = await table.page(
-            requester.guild_id, requester.user_id, mine=mine, start=(page - 1) * per_page, length=per_page
+            requester.guild_id, requester.user_id, whose, words, start=(page - 1) * per_page, length=per_page
         )
         entries = tuple(GalleryEntry(job=job, picture=picture) for job, picture in found)
         return GalleryPage(entries=entries, page=page, pages=pages, total=total)
+
+    async def turn_favourite(self, requester: Requester, job_id: int, number: int) -> bool:
+        """Add a picture to the requester's favourites, or remove it from them; return True if it was added.
+
+        Raises:
+            NotFound
+        """
+        await self.job(requester, job_id)
+        if number not in {picture.number for picture in await self.pictures(job_id)}:
+            raise NotFound("picture_unknown", job=job_id)
+        return await self._store.people.turn_favourite(requester.user_id, job_id, number)
+
+    async def sheet(self, requester: Requester, entries: Sequence[GalleryEntry]) -> Sheet:
+        """The pictures of a gallery's page as one file; flagged ones are blurred outside age-restricted channels."""
+
+        def compose() -> Sheet:
+            data = [self._files.read(Kind.PICTURE, entry.job.id, entry.picture.number) for entry in entries]
+            return _sheet(data, [entry.picture.flagged and not requester.age_restricted for entry in entries])
+
+        return await asyncio.to_thread(compose)
+
+    async def style_sheet(self, requester: Requester, styles: Sequence[Style], *, starter: bool) -> Sheet:
+        """A picture of each style: the one that comes with Reverie for the starter models, else the server's newest."""
+        found = [await self._store.pictures.newest_with(requester.guild_id, style.text) for style in styles]
+
+        def compose() -> Sheet:
+            data: list[bytes | None] = []
+            for style, newest in zip(styles, found, strict=True):
+                path = style_picture(style.text)
+                ours = None if newest is None else self._files.read(Kind.PICTURE, *newest)
+                data.append(path.read_bytes() if starter and path.is_file() else ours)
+            return _sheet(data, [False] * len(data))
+
+        return await asyncio.to_thread(compose)
 
     async def own(self, requester: Requester, job_id: int) -> Job:
         """A job that the requester may cancel, finish or delete.
@@ -210,7 +248,10 @@ class Archive:
             await asyncio.to_thread(self._files.remove_job, job.id)
             self._notify(job.id)
         there = ((job, *messages[job.id]) for job in jobs if job.id in messages)
-        return [replace(job, channel_id=channel_id, message_id=message_id) for job, channel_id, message_id in there]
+        return [
+            replace(job, channel_id=channel_id, message_id=message_id, ping_id=ping_id)
+            for job, channel_id, message_id, ping_id in there
+        ]
 
     async def purge_guild(self, guild_id: int) -> int:
         """Delete every job of a server; return their number."""
@@ -224,6 +265,18 @@ class Archive:
         if data is None:
             raise NotFound("picture_unknown", job=job_id)
         return data
+
+
+def style_picture(text: str) -> Path:
+    """Path of the picture that comes with Reverie for a style's text, if there is one."""
+    name = re.sub(r"[^a-z0-9.]+", "-", text.casefold())[:100]
+    return Path(__file__).parent / "style_pictures" / f"{name}.webp"
+
+
+def _sheet(data: Sequence[bytes | None], blurred: Sequence[bool]) -> Sheet:
+    made = imaging.sheet(data, blurred)
+    file = PictureFile(name="sheet.jpg", data=made.data, width=made.width, height=made.height)
+    return Sheet(file=file, lost=tuple(number for number, item in enumerate(data, 1) if item is None))
 
 
 def picture_file(job_id: int, number: int, shown: imaging.ImageFile, prefix: str = "") -> PictureFile:

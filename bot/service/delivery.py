@@ -15,6 +15,7 @@ from bot.log import about, new_error_id
 from bot.service.archive import picture_file
 from bot.service.guild_settings import GuildSettings
 from bot.service.job_runner import GRID
+from bot.service.people.settings import PersonalSettings
 from bot.service.uploads import REQUEST_BYTES, fitted
 from bot.service.values import Delivery, PictureFile, Safety
 from bot.store import Store
@@ -26,11 +27,18 @@ _log = logging.getLogger(__name__)
 class DeliveryService:
     """Deliveries to Discord and their results."""
 
-    def __init__(self, store: Store, files: DataFolder, guilds: GuildSettings, notify: Callable[[int], None]) -> None:
-        self._store, self._files, self._guilds, self._notify = store, files, guilds, notify
+    def __init__(
+        self,
+        store: Store,
+        files: DataFolder,
+        guilds: GuildSettings,
+        people: PersonalSettings,
+        notify: Callable[[int], None],
+    ) -> None:
+        self._store, self._files, self._guilds, self._people, self._notify = store, files, guilds, people, notify
 
     async def unsettled(self) -> list[Job]:
-        """Jobs whose message is not final, oldest first: unfinished ones, and ended ones not announced yet."""
+        """Jobs that are not settled, oldest first: unfinished, ended and not announced yet, or with a ping due."""
         jobs = [*await self._store.jobs.under_way(), *await self._store.jobs.ended_untold()]
         return sorted(jobs, key=lambda job: job.id)
 
@@ -66,16 +74,25 @@ class DeliveryService:
             spoiler=flagged and mode is not Safety.OFF and not job.age_restricted,
             repeated=job.post_tries > 0,
             left_out=left_out,
+            source=None if job.source_id is None else await self._store.jobs.get(job.source_id),
         )
 
     async def done(self, job_id: int, channel_id: int, message_id: int) -> Job | None:
-        """Mark the job as done after Discord's confirmation. Idempotent; None if it was deleted meanwhile."""
+        """Mark the job as done after Discord's confirmation, with a ping due if its owner wants one.
+
+        Idempotent; None if it was deleted meanwhile.
+        """
         job = await self._store.jobs.get(job_id)
         if job is None or job.state is JobState.DONE:
             return job
         try:
             job = await self._store.jobs.move(
-                job_id, JobState.DONE, channel_id=channel_id, message_id=message_id, told=True
+                job_id,
+                JobState.DONE,
+                channel_id=channel_id,
+                message_id=message_id,
+                told=True,
+                ping_due=await self._people.pings(job),
             )
         except NotFound:
             return None
@@ -103,6 +120,10 @@ class DeliveryService:
     async def mark_told(self, job_id: int) -> None:
         """Record that the message of a cancelled or failed job says so, or can never be reached."""
         await self._store.jobs.change(job_id, told=True)
+
+    async def pinged(self, job_id: int, ping_id: int | None) -> bool:
+        """Record the message that pinged the owner, or None for no message; False if the job was deleted."""
+        return await self._store.jobs.change(job_id, ping_due=False, ping_id=ping_id) is not None
 
     def _read(
         self, job: Job, pictures: tuple[StoredPicture, ...], limit_bytes: int

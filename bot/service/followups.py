@@ -7,11 +7,12 @@ from dataclasses import replace
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import Job, Origin
-from bot.service.requests import check_limits, compose, new_seed, reseeded, said
+from bot.service.requests import check_limits, compose, new_seed, reseeded, said, typed
 from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
 UPSCALE = 2
+_OF_THE_PRIOR = ("composition", "candidates", "learning_rate", "init_weight", "ema", "translate")
 
 
 def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limits: Limits) -> GenerationRequest:
@@ -55,19 +56,28 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
         "coarse": 0.0,
         "steps": change.steps or min(base.steps, limits.steps),
     }
+    posed = base.composition == "posed"
+    if posed:  # the prior paints children as well as first pictures, whatever the parent began with
+        changes |= {name: getattr(base, name) for name in _OF_THE_PRIOR}
     prompt = picture.prompt
     if change.kind is Origin.VARY:
         if not 0 < change.strength <= 1:
             raise InvalidJobSpec("out_of_range", field="strength", name="strength", low=0, high=1)
         changes["variation"] = change.strength
-        changes["steps"] = min(old.steps, limits.steps)
+        if not posed:
+            changes["steps"] = min(old.steps, limits.steps)
     elif change.kind is Origin.REMIX:
         prompt = compose(change.prompt or "", "", "")
+        if kept := next((name for name in ("size", "start") if name in change.settings), None):
+            raise InvalidJobSpec("remix_keeps", field=kept, name=kept)
+        changes |= {name: typed(name, value) for name, value in change.settings.items()}
     elif change.kind is Origin.UPSCALE:
         size = Size(old.size.width * UPSCALE, old.size.height * UPSCALE)
         if max(size) > limits.size_px:
             raise OverLimit("over_upscale", most=limits.size_px, size=str(size))
         changes["size"] = size
+        if posed:  # its drawings are drawn anew at that size: a step is for the preview, and costs as much as four
+            changes["steps"] = change.steps or 1
     elif change.kind is not Origin.CONTINUE:
         raise ValueError(f"{change.kind} does not go on from a picture")
     return replace(

@@ -5,6 +5,7 @@ Pictures are read here, so it can take a while.
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import MAX_COUNT
+from bot.options import Typed, ratio_of, shaped
 from bot.service.values import JobSpec
 from bot.texts import Sentence
 from generator import (
@@ -59,7 +61,7 @@ def build(
         OverLimit: if the server does not allow it.
     """
     prompt = compose(spec.prompt, style, spec.negative)
-    settings = _settings(spec, limits, _possible(settings, prompt), starts)
+    settings = _settings(spec, limits, _possible(settings, prompt, spec), starts)
     check_count(spec.count, limits)
     init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
     prompts = tuple(
@@ -75,6 +77,20 @@ def build(
         models=models,
     )
     return request
+
+
+def with_typed(spec: JobSpec, found: Typed) -> JobSpec:
+    """The spec with the options that were typed into its prompt; an option given beside the prompt goes before them."""
+    return replace(
+        spec,
+        prompt=found.prompt,
+        settings={**found.settings, **spec.settings},
+        negative=" | ".join(filter(None, (spec.negative, found.negative))),
+        style=found.style if spec.style is None else spec.style,
+        count=found.count if spec.count == 1 else spec.count,
+        private=spec.private or found.private,
+        timelapse=spec.timelapse or found.timelapse,
+    )
 
 
 def new_seed() -> int:
@@ -153,7 +169,7 @@ def _note(prompt: TextPrompt, total: float) -> Sentence:
 
 
 def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str, Mapping[str, object]]) -> Settings:
-    given = {name: _typed(name, value) for name, value in spec.settings.items()}
+    given = {name: typed(name, value) for name, value in spec.settings.items()}
     if spec.init_image is not None:
         given.setdefault("start", "init")
     base = base.merged(starts.get(str(given.get("start", base.start)), {}))
@@ -165,6 +181,8 @@ def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str
             "cutouts": min(base.cutouts, limits.cutouts),
         }
     )
+    if (ratio := ratio_of(given.get("size"))) is not None:
+        given["size"] = shaped(ratio, math.sqrt(base.size.width * base.size.height), limits.size_px)
     given.setdefault("seed", new_seed())
     if spec.init_image is None and given.get("start") == "init":
         raise InvalidJobSpec("start_needs_image", field="start")
@@ -177,9 +195,17 @@ def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str
     return settings
 
 
-def _possible(base: Settings, prompt: str) -> Settings:
-    """The defaults for a prompt: without words to come near to, the prior cannot propose a start."""
-    if base.start != "prior" or wanted_words(_scenes(prompt)):
+def _possible(base: Settings, prompt: str, spec: JobSpec) -> Settings:
+    """The defaults for a prompt.
+
+    Without words to come near to, the prior cannot propose a start; for posed compositions pictures do as well. There
+    each scene of a story has as many steps as a picture.
+    """
+    scenes = _scenes(prompt)
+    posed = base.composition == "posed"
+    if posed and len(scenes) > 1:
+        base = base.merged({"steps": min(base.steps * len(scenes), _SETTINGS["steps"].metadata["high"])})
+    if base.start != "prior" or wanted_words(scenes) or (posed and any(item.weight > 0 for item in spec.image_prompts)):
         return base
     return base.merged({"start": "random"})
 
@@ -217,7 +243,8 @@ def _range(item: Field[Any], most: int | None) -> dict[str, int | float]:
     return {"low": low, "high": high if most is None else min(high, most)}
 
 
-def _typed(name: str, value: object) -> object:
+def typed(name: str, value: object) -> object:
+    """A setting's value from what a person typed, or unchanged."""
     return read_setting(name, value) if isinstance(value, str) else value
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from bot.config import Caps, Config, Limits
 from bot.errors import Blocked, InvalidJobSpec, NotFound, QueueFull, ShuttingDown, TooSoon, WrongChannel
 from bot.jobs import Job, Origin
+from bot.options import read as read_options
 from bot.service import requests as requests
 from bot.service.archive import Archive
 from bot.service.followups import child_of, count_of, parent_of
@@ -31,6 +32,7 @@ from generator import (
     request_to_json,
 )
 
+SHOWN_OPTIONS, SHOWN_OPTION = 5, 30
 AT_ONCE = 2
 """Maximum number of specs read at the same time: a picture can take seconds and a gigabyte."""
 DAY_S = 86_400
@@ -69,6 +71,7 @@ class Submissions:
             Refused: one of its kinds, with the sentence for the requester. Nothing was queued.
         """
         limits = await self._admit(requester)
+        spec, notes = await self._read(requester, spec)
         style = "" if spec.style is None else (await self._words.style(requester.guild_id, spec.style)).text
         # Checked before reading the pictures, which takes longer.
         await self._check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
@@ -81,8 +84,10 @@ class Submissions:
             count=spec.count,
             private=spec.private,
             timelapse=spec.timelapse,
+            source_id=None if spec.source is None else spec.source[0],
+            source_number=None if spec.source is None else spec.source[1],
         )
-        return await self._add(job, request, limits)
+        return await self._add(job, request, limits, notes=notes)
 
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
         """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale.
@@ -97,6 +102,12 @@ class Submissions:
         if number not in {picture.number for picture in await self._archive.pictures(job_id)}:
             raise NotFound("picture_unknown", job=job_id)
         picture = await self._archive.request(requester, job_id, number)
+        spec, notes = JobSpec(), tuple[Sentence, ...]()
+        if change.kind is Origin.REMIX:
+            spec, notes = await self._read(requester, JobSpec(prompt=change.prompt or ""))
+            style = "" if spec.style is None else (await self._words.style(requester.guild_id, spec.style)).text
+            prompt = requests.compose(spec.prompt, style, spec.negative)
+            change = replace(change, prompt=prompt, settings=spec.settings, count=spec.count)
         count = count_of(before, change)
         requests.check_count(count, limits)
         request = await asyncio.to_thread(child_of, picture, change, self.settings, limits)
@@ -106,11 +117,14 @@ class Submissions:
             _new_job(requester, request, limits),
             origin=change.kind,
             count=count,
-            private=before.private,
+            private=before.private or spec.private,
+            timelapse=spec.timelapse,
             parent_id=parent_id,
             parent_number=parent_number,
+            source_id=job_id,
+            source_number=number,
         )
-        return await self._add(job, request, limits)
+        return await self._add(job, request, limits, notes=notes)
 
     async def again_from_file(self, requester: Requester, data: bytes, *, new_seed: bool = False) -> SubmittedJob:
         """Submit a job from the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
@@ -157,6 +171,18 @@ class Submissions:
             if rule is not None:
                 raise Blocked("blocked", rule=rule)
 
+    async def _read(self, requester: Requester, spec: JobSpec) -> tuple[JobSpec, tuple[Sentence, ...]]:
+        """Take the options out of a spec's prompt; notes name those that are unknown.
+
+        Raises:
+            InvalidJobSpec: for an option without a value.
+        """
+        styles = [style.name for style in await self._words.styles(requester.guild_id)]
+        typed = read_options(spec.prompt, styles)
+        names = ", ".join(f"“{name[:SHOWN_OPTION]}”" for name in typed.unknown[:SHOWN_OPTIONS])
+        notes = (Sentence.of("note_unknown_options", names=names),) if names else ()
+        return requests.with_typed(spec, typed), notes
+
     async def _check(self, request: GenerationRequest, made_with: Provenance | None) -> tuple[Sentence, ...]:
         """Check that the models can generate the request; return their warnings.
 
@@ -172,11 +198,16 @@ class Submissions:
         return tuple(map(Sentence.of_generator, found))
 
     async def _add(
-        self, job: Job, request: GenerationRequest, limits: Limits, made_with: Provenance | None = None
+        self,
+        job: Job,
+        request: GenerationRequest,
+        limits: Limits,
+        made_with: Provenance | None = None,
+        notes: tuple[Sentence, ...] = (),
     ) -> SubmittedJob:
         """Write and queue a new job; `made_with` is the provenance of the picture that it repeats."""
         recipe = await asyncio.to_thread(request_to_json, request)
-        notes = requests.notes(request) + await self._check(request, made_with)
+        notes += requests.notes(request) + await self._check(request, made_with)
         if self.closed:
             raise ShuttingDown("shutting_down")
         job = await self._store.jobs.add(job, recipe, gate(limits, self._config.caps, job.count))

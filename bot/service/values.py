@@ -75,6 +75,8 @@ class JobSpec:
     private: bool = False
     timelapse: bool = False
     origin: Origin = Origin.IMAGINE
+    source: tuple[int, int] | None = None
+    """Job and number of the picture that it was made from, if it is one of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,8 @@ class FollowUp:
     """Continue and remix: number of steps; None is the server's default."""
     strength: float = 0.4
     """Vary: share of the latent that becomes noise, above 0 to 1."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Remix: settings that differ from those of the picture, as typed."""
     count: int | None = None
     """None: as many as the job before (again), else 1."""
 
@@ -134,6 +138,8 @@ class JobView:
     job: Job
     place: Place | None = None
     """For a queued job: its place."""
+    source: Job | None = None
+    """The job that it was made from, if that one still exists."""
     progress: Progress | None = None
     """For a running job: progress of the current picture."""
     number: int = 1
@@ -169,7 +175,7 @@ class Delivery:
 
     `left_out`: parts left out to fit the upload, and the file missing for that reason. `spoiler`: hide it behind a
     click. `repeated`: an earlier attempt may have reached Discord; the nonce protects for some minutes, then look for a
-    message with this job's buttons first.
+    message with this job's buttons first. `source`: the job that it was made from, if that one still exists.
     """
 
     job: Job
@@ -179,6 +185,7 @@ class Delivery:
     spoiler: bool
     repeated: bool
     left_out: tuple[Sentence, ...] = ()
+    source: Job | None = None
 
 
 class Outcome(StrEnum):
@@ -201,6 +208,14 @@ class ReportPage:
     page: int
     pages: int
     total: int
+
+
+class Whose(StrEnum):
+    """A gallery: the requester's own pictures, all of the server except others' private ones, or favourites."""
+
+    MINE = "mine"
+    SERVER = "server"
+    FAVOURITES = "favourites"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +248,14 @@ class RetentionPlan:
     """Their pictures."""
     next_at: float | None
     """Time when the oldest job that it leaves is deleted, in seconds since 1970; None if there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """Small numbered pictures in one file; `lost` are the numbers of those without a file."""
+
+    file: PictureFile
+    lost: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

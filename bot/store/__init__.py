@@ -11,6 +11,7 @@ from bot.store.connection import Database
 from bot.store.figures import FigureTable, SpeedKey, Sums
 from bot.store.guilds import GuildTable
 from bot.store.jobs import JobTable, Load
+from bot.store.people import PeopleTable
 from bot.store.pictures import PictureTable
 from bot.store.reports import ReportTable
 
@@ -23,8 +24,9 @@ class Store:
     Attributes:
         jobs: jobs with their recipes and pictures.
         guilds: settings of servers.
-        pictures: galleries, retention, people.
+        pictures: galleries, retention, personal data.
         reports: reports, with copies of the reported pictures.
+        people: settings and favourites of people.
         figures: sums, speeds, notes.
     """
 
@@ -33,6 +35,7 @@ class Store:
         self.jobs = JobTable(self._database)
         self.guilds = GuildTable(self._database)
         self.pictures = PictureTable(self._database)
+        self.people = PeopleTable(self._database)
         self.reports = ReportTable(self._database)
         self.figures = FigureTable(self._database)
 

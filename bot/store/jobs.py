@@ -58,6 +58,8 @@ class JobTable:
             if job.parent_id is not None and await _one(db, job.parent_id) is None:
                 # It was deleted meanwhile; the recipe is enough to generate it again.
                 job = replace(job, parent_id=None, parent_number=None)
+            if job.source_id is not None and await _one(db, job.source_id) is None:
+                job = replace(job, source_id=None, source_number=None)
             values = {name: getattr(job, name) for name in JOB_COLUMNS if name != "id"}
             cursor = await db.execute(*insertion("jobs", values))
             job = replace(job, id=cursor.lastrowid or 0)
@@ -88,8 +90,8 @@ class JobTable:
         )
 
     async def ended_untold(self) -> list[Job]:
-        """Cancelled or failed jobs whose message does not say so yet."""
-        return await self._find("told = 0 AND state IN ('cancelled', 'failed')")
+        """Cancelled or failed jobs whose message does not say so yet, and finished ones whose owner is to be pinged."""
+        return await self._find("(told = 0 AND state IN ('cancelled', 'failed')) OR ping_due = 1")
 
     async def recipe(self, job_id: int) -> str | None:
         """Recipe of a job's first picture."""
@@ -171,22 +173,22 @@ class JobTable:
         self._publish(moved)
         return [event.job.id for event in moved]
 
-    async def delete(self, job_ids: Iterable[int]) -> dict[int, tuple[int, int | None]]:
-        """Delete jobs with all their data; return the last known channel and message of each.
+    async def delete(self, job_ids: Iterable[int]) -> dict[int, tuple[int, int | None, int | None]]:
+        """Delete jobs with all their data; return the last known channel, message and ping of each.
 
         The caller removes their files afterwards.
         """
         ids = set(job_ids)
         if not ids:
             return {}
-        messages: dict[int, tuple[int, int | None]] = {}
+        messages: dict[int, tuple[int, int | None, int | None]] = {}
         async with self._database.transaction() as db:
             for marks, part in _in_parts(ids):
                 found = await db.execute_fetchall(
-                    f"SELECT id, channel_id, message_id FROM jobs WHERE id IN ({marks})",  # noqa: S608
+                    f"SELECT id, channel_id, message_id, ping_id FROM jobs WHERE id IN ({marks})",  # noqa: S608
                     part,
                 )
-                messages |= {row["id"]: (row["channel_id"], row["message_id"]) for row in found}
+                messages |= {row["id"]: (row["channel_id"], row["message_id"], row["ping_id"]) for row in found}
             under_way = await db.execute_fetchall(f"{SELECT_JOB} WHERE {UNDER_WAY} ORDER BY id")
             # Reading a row takes a millisecond, and thousands may wait.
             jobs = [job_of(row) for row in under_way if row["id"] in ids]

@@ -209,6 +209,9 @@ class _Worker:
         progress, timelapse = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
         first, first_at = progress.step, began
         reports = _Reports(began, self._preview_s, self._snapshot_s)
+        composed = first == 0 and task.work.request.settings.composition == "posed"
+        if composed and task.updates.put(reports.of_start(dream, progress, timelapse)):
+            self._call(_deliver, task)
         while not dream.finished:
             if task.has_order(StopMode.CANCEL):
                 return Interrupted(order=StopMode.CANCEL)
@@ -265,6 +268,13 @@ class _Reports:
         self._preview_s, self._snapshot_s = preview_s, snapshot_s
         self._progress_at = self._preview_at = now
         self._snapshot_at = now + snapshot_s
+
+    def of_start(self, dream: Dream, progress: Progress, timelapse: Timelapse) -> ProgressUpdate:
+        """The update for a start that is worth showing; its picture is the timelapse's first frame."""
+        image = dream.preview()
+        timelapse.add(image)
+        self._preview_at = time.monotonic() + self._preview_s
+        return ProgressUpdate(progress=progress, warnings=dream.warnings, preview=image, snapshot=None)
 
     def after_step(self, dream: Dream, progress: Progress, now: float, timelapse: Timelapse) -> ProgressUpdate | None:
         """Return the update due after a step, if any; add a frame if one is due."""

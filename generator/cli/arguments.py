@@ -6,6 +6,7 @@ Typed text is parsed into values here, and every mistake becomes a readable erro
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
@@ -232,7 +233,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _place(text: str) -> Path:
     """A file, or a folder that is there: a name that ends in a slash names no file."""
-    if text.endswith("/") and not Path(text).is_dir():
+    if text.endswith("/") and not os.path.isdir(text):
         raise argparse.ArgumentTypeError(f"the folder {text[-80:]!r} is not there; make it first")
     return Path(text)
 

@@ -33,7 +33,7 @@ from generator.prompts import explain_story, is_plain, wanted_words
 from generator.provenance import Provenance, differences
 from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
 from generator.request import GenerationRequest
-from generator.settings import MAX_SEED
+from generator.settings import MAX_SEED, MAX_STEPS
 
 if TYPE_CHECKING:
     from generator.models.model_set import Models
@@ -93,7 +93,10 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
         remarks.append(explain_story(request.scenes))
     models = load(request.models, options.device or host.device or "auto")
     settings = resolve_settings(models.defaults, host.settings, given, models.starts)
-    if settings.start == "prior" and "start" not in given and not wanted_words(request.scenes):
+    posed = settings.composition == "posed" and any(item.weight > 0 for item in request.image_prompts)
+    if settings.composition == "posed" and "steps" not in given:  # each scene of a story has those of a picture
+        settings = settings.merged({"steps": min(MAX_STEPS, settings.steps * max(1, len(request.scenes)))})
+    if settings.start == "prior" and "start" not in given and not (wanted_words(request.scenes) or posed):
         settings = resolve_settings(models.defaults, host.settings, {**given, "start": "random"}, models.starts)
     return _dream(replace(request, settings=settings), models, outputs, Console.of(options), remarks)
 

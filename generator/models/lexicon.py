@@ -34,6 +34,7 @@ class Lexicon:
 
     Attributes:
         words: all words of all the above.
+        things: single words that are a concept's own name, an everyday meaning or a place.
         everyday: single words that are a concept's own name or an everyday meaning, and words of places and colours.
     """
 
@@ -48,6 +49,8 @@ class Lexicon:
         self._common = dict(common or {})
         phrases = [*(name for aliases in names for name in aliases), *self._common, *ignored, *places, *words]
         self.words = frozenset(word for phrase in phrases for word in phrase.split()) | COUNTS.keys() | PREPOSITIONS
+        own = (*(aliases[0] for aliases in names), *self._common, *places)
+        self.things = frozenset(name for name in own if " " not in name)
         self.everyday = frozenset([*(aliases[0] for aliases in names), *self._common, *ignored, *places])
         self._own: dict[str, list[int]] = {}
         self._shared: dict[str, list[int]] = {}

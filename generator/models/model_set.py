@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -36,6 +36,8 @@ class Models:
         files: SHA-256 of each source file by name, for recipes.
         budget: memory that their dreams may use.
         graphs: capture steps as CUDA graphs if the device is a GPU.
+        things: words for things that they know, to suggest in place of unknown ones; empty where they know most words.
+        examples: prompts that they paint well.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Models:
     budget: MemoryBudget = field(default_factory=MemoryBudget)
     graphs: bool = True
     reader: Reader | None = None
+    things: Set[str] = frozenset()
+    examples: tuple[str, ...] = ()
 
     @property
     def precision(self) -> Precision:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generator.models.lexicon import Lexicon, Mention
+from generator.models.sketch import Sketcher
 from generator.models.vqgan import VQGAN, import_gpt
 from generator.runtime.device import cpu_threads, reports_no_memory
 from generator.runtime.graphs import Recorder, first_line
@@ -87,8 +88,15 @@ class PriorNetwork(nn.Module):
         return cast(Tensor, logits)
 
     @torch.no_grad()
-    def sample(self, condition: Tensor, temperature: float, top_k: int, generator: torch.Generator) -> Tensor:
-        """Draw codes `[N, grid * grid]`, one position after the other."""
+    def sample(
+        self,
+        condition: Tensor,
+        temperature: float,
+        top_k: int,
+        generator: torch.Generator,
+        known: Tensor | None = None,
+    ) -> Tensor:
+        """Draw codes `[N, grid * grid]`, one position after the other; where `known` is not negative, it is kept."""
         count, length, width = condition.shape
         gpt: Any = self.gpt
         heads = gpt.blocks[0].attn.n_head
@@ -101,6 +109,8 @@ class PriorNetwork(nn.Module):
             best = (scores / temperature).topk(top_k, dim=-1)
             drawn = torch.multinomial(best.values.softmax(dim=-1).cpu(), 1, generator=generator).to(codes.device)
             codes[:, at] = best.indices.gather(1, drawn)[:, 0]
+            if known is not None:
+                codes[:, at] = torch.where(known[:, at] < 0, codes[:, at], known[:, at])
             before = gpt.tok_emb(codes[:, at])
         return codes
 
@@ -163,6 +173,7 @@ class CodeSampler:
         blank = network.start.new_zeros
         self._condition, self._before = blank(count, length, width), blank(count, width)
         self._noise = blank(length, count, top_k).fill_(1)
+        self._known = torch.full((count, length), -1, device=network.start.device)
         self._seen = blank(len(gpt.blocks), 2, count, heads, length, width // heads)
         self._at = torch.zeros(1, dtype=torch.long, device=network.start.device)
         self._codes = torch.zeros(count, length, dtype=torch.long, device=network.start.device)
@@ -175,9 +186,16 @@ class CodeSampler:
             self._advance = self._draw_next
 
     @torch.no_grad()
-    def sample(self, condition: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw codes `[N, grid * grid]` for a condition `[N, grid * grid, E]`; `generator` is on the CPU."""
+    def sample(self, condition: Tensor, generator: torch.Generator, known: Tensor | None = None) -> Tensor:
+        """Draw codes `[N, grid * grid]` for a condition `[N, grid * grid, E]`; `generator` is on the CPU.
+
+        Where `known [N, grid * grid]` is not negative, it is kept.
+        """
         self._condition.copy_(condition)
+        if known is None:
+            self._known.fill_(-1)
+        else:
+            self._known.copy_(known)
         self._noise.copy_(torch.empty(self._noise.shape).exponential_(generator=generator))
         self._before.copy_(self._network.start.expand_as(self._before))
         self._at.zero_()
@@ -192,7 +210,9 @@ class CodeSampler:
         scores = self._network.next_in_place(self._before + place, self._seen, self._at)
         best = (scores / self._temperature).topk(self._top_k, dim=-1)
         race = best.values.softmax(dim=-1) / self._noise.index_select(0, self._at)[0]
-        codes = best.indices.gather(1, race.argmax(dim=-1, keepdim=True))
+        drawn = best.indices.gather(1, race.argmax(dim=-1, keepdim=True))
+        known = self._known.index_select(1, self._at)
+        codes = torch.where(known < 0, drawn, known)
         here = torch.arange(self._codes.shape[1], device=codes.device) == self._at
         self._codes.copy_(torch.where(here, codes, self._codes))
         self._before.copy_(gpt.tok_emb(codes[:, 0]))
@@ -220,6 +240,7 @@ class Prior:
         self.network, self._vqgan, self._lexicon, self._grids = network, vqgan, lexicon, grids
         self._temperature, self._top_k, self._recorder = temperature, top_k, recorder
         self._samplers: OrderedDict[int, CodeSampler] = OrderedDict()
+        self.sketcher = Sketcher(lexicon, vqgan, grids)
 
     def with_vqgan(self, vqgan: VQGAN) -> Prior:
         """Return this prior with another copy of its VQGAN."""
@@ -245,12 +266,31 @@ class Prior:
         codes = codes.reshape(count, self.network.grid, self.network.grid)
         return codes if size == tuple(codes.shape[1:]) else self._fitted(codes, size)
 
-    def _sample(self, condition: Tensor, generator: torch.Generator) -> Tensor:
+    @torch.no_grad()
+    def paint(
+        self, text_features: Tensor, sketch: Tensor, known: Tensor, generator: torch.Generator, count: int = 1
+    ) -> Tensor:
+        """Draw codes `[count, grid, grid]` for a sketch.
+
+        Args:
+            text_features: as `propose`.
+            sketch: codes `[grid, grid]`; n_codes where nothing is sketched.
+            known: codes to keep `[grid, grid]`; negative where codes are drawn.
+            generator: as `propose`.
+            count: number of paintings.
+        """
+        device, grid = text_features.device, self.network.grid
+        features = text_features.expand(count, -1).float()
+        condition = self.network.condition(features, sketch.to(device).expand(count, -1, -1))
+        codes = self._sample(condition, generator, known.to(device).flatten().expand(count, -1))
+        return codes.reshape(count, grid, grid)
+
+    def _sample(self, condition: Tensor, generator: torch.Generator, known: Tensor | None = None) -> Tensor:
         if self._recorder is not None:
-            return self._sampler(len(condition), self._recorder).sample(condition, generator)
+            return self._sampler(len(condition), self._recorder).sample(condition, generator, known)
         # Sharing thousands of small operations among threads takes longer than computing them on one.
         with cpu_threads(1):
-            return self.network.sample(condition, self._temperature, self._top_k, generator)
+            return self.network.sample(condition, self._temperature, self._top_k, generator, known)
 
     def _sampler(self, count: int, recorder: Recorder) -> CodeSampler:
         """Sampler for this many proposals; the least recently used is dropped first."""

@@ -28,7 +28,6 @@ from generator.messages import Message
 from generator.models.model_set import Models
 from generator.optimisation.graph import CapturedStep, GraphCache, graphs_of
 from generator.optimisation.guidance import ClipGuidance
-from generator.optimisation.init import at_size, start_latent
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.memory_plan import MemoryPlan
@@ -36,6 +35,7 @@ from generator.optimisation.progress import ProgressTracker
 from generator.optimisation.request_warnings import check_request, request_warnings
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
+from generator.optimisation.starts.init import at_size, next_scene, start_latent
 from generator.optimisation.step import Step, StepResult, StepState, StepValues
 from generator.optimisation.targets import Targets, targets_of
 from generator.provenance import Provenance
@@ -182,6 +182,7 @@ class Dream:
         """Run one step (`generator.optimisation.step`) with its scheduled values."""
         self._plan.claim(self._models, self._plan.group)
         self._leave_coarse_steps()
+        self._change_scene()
         number = self._tracker.step
         values = StepValues(
             self._schedule.learning_rate(number), self._schedule.pull(number), self._schedule.overviews(number)
@@ -228,6 +229,18 @@ class Dream:
         start = at_size(vqgan, self._latent.average, size)
         anchor = at_size(vqgan, self._latent.anchor, size) if self._settings.init_weight else start
         self._begin(start, anchor, self._state.generator, self._state.scale)
+
+    def _change_scene(self) -> None:
+        """At a scene of its own, a posed composition is painted anew; other dreams go on from where they are."""
+        number = self._tracker.step
+        scene = self._schedule.scene(number)
+        if number == 0 or scene == self._schedule.scene(number - 1):
+            return
+        latent, generator = self._latent.average, self._state.generator
+        start = next_scene(self.request, self._models, scene, latent, self._targets[scene], generator)
+        if start is not None:
+            self._leave_graph(keep=True)
+            self._begin(start, start, self._state.generator, self._state.scale)
 
     def _leave_half_precision(self) -> None:
         """Handle a loss that is not finite: if half precision may be the cause, restart without it."""

@@ -26,7 +26,7 @@ from generator.settings import Settings
 
 MAX_GRAPHS = 6
 """Captured steps kept for one model set. They share a memory pool, so each costs little in addition to the largest."""
-_FREE = ("seed", "steps", "start", "candidates", "variation", "coarse", "plateau", "scene_steps", "size")
+_FREE = ("seed", "steps", "start", "candidates", "composition", "variation", "coarse", "plateau", "scene_steps", "size")
 _FILLED_IN = ("learning_rate", "learning_rate_end", "overview", "overview_end", "pull_decay")
 _LOG = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from generator.errors import InvalidRequest
 from generator.messages import Message
 from generator.models.model_set import Models
 from generator.models.prior import Prior
+from generator.models.suggestions import suggestions
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.targets import warnings_of
 from generator.prompts import Scene, wanted_words
@@ -23,7 +24,7 @@ def check_request(request: GenerationRequest, models: Models, *, with_parents: b
     Raises:
         InvalidRequest: with a sentence about what to change.
     """
-    if request.settings.start == "prior":
+    if request.settings.start == "prior" and not (models.prior is not None and request.shows_ground):
         prior_for(models, models.read(request).scenes)
     if request.parent is not None and with_parents:
         if request.parent.models != models.name:
@@ -49,7 +50,10 @@ def prior_for(models: Models, scenes: Sequence[Scene]) -> tuple[Prior, str]:
 
 
 def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, ...]:
-    """Warnings for the requester: words that are cut off or unknown, sizes and scenes that do not fit."""
+    """Warnings for the requester: cut off or unknown words, with suggestions, and sizes and scenes that do not fit."""
     schedule = Schedule(request.settings, models.vqgan.factor, max(1, len(request.scenes)))
     read = models.read(request)
-    return (*read.notes, *warnings_of(read, models.perceptors), *schedule.warnings())
+    texts = [prompt.text for scene in read.scenes for prompt in scene.prompts]
+    unknown = [word for text in texts for perceptor in models.perceptors for word in perceptor.unknown_words(text)]
+    suggested = suggestions([*unknown, *read.unknown], models.things, models.examples)
+    return (*read.notes, *warnings_of(read, models.perceptors), *suggested, *schedule.warnings())

@@ -12,7 +12,7 @@ from PIL import Image
 from bot.errors import FilesError, NotFound, NotOwner, QueueFull, ShuttingDown, WrongState
 from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
-from bot.service import GRID, FollowUp, JobSpec, Safety
+from bot.service import GRID, FollowUp, JobSpec, Safety, Whose
 from bot.texts import Sentence
 from generator import DeviceFailed, GeneratorError, OutOfMemory, Provenance, read_recipe
 from tests.bot.real_service import BEN, CHANNEL, GUILD, QUICK, RealService, requester, until
@@ -442,8 +442,8 @@ async def test_private_pictures_are_for_their_owner_only(bench: RealService) -> 
             await look
     with pytest.raises(NotFound):
         await bench.service.submissions.go_on(requester(BEN), job.id, 1, FollowUp(kind=Origin.AGAIN))
-    assert (await archive.gallery(requester(BEN), mine=False)).total == 0
-    assert (await archive.gallery(requester(), mine=False)).total == 1
+    assert (await archive.gallery(requester(BEN), whose=Whose.SERVER)).total == 0
+    assert (await archive.gallery(requester(), whose=Whose.SERVER)).total == 1
     assert (await bench.service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.AGAIN))).job.private
 
 

@@ -165,13 +165,16 @@ async def test_a_gallery_hides_private_pictures_of_others(store: Store) -> None:
         for state in (JobState.RUNNING, JobState.POSTING, JobState.DONE):
             await store.jobs.move(job.id, state)
 
-    async def seen(**choice: bool) -> list[int]:
-        return [job.id for job, _ in await store.pictures.page(1, 3, start=0, length=9, **choice)]
+    async def seen(whose: str) -> list[int]:
+        return [job.id for job, _ in await store.pictures.page(1, 3, whose, start=0, length=9)]
 
-    assert await seen(mine=False) == [jobs[2].id, jobs[1].id, jobs[0].id]
-    assert await seen(mine=True) == [jobs[1].id, jobs[0].id]
-    assert await store.pictures.count(1, 3, mine=False) == 3
-    assert await store.pictures.count(2, 3, mine=False) == 0
+    for job in (jobs[0], jobs[1], jobs[3]):
+        await store.people.turn_favourite(3, job.id, 1)
+    assert await seen("server") == [jobs[2].id, jobs[1].id, jobs[0].id]
+    assert await seen("mine") == [jobs[1].id, jobs[0].id]
+    assert await seen("favourites") == [jobs[1].id, jobs[0].id]
+    assert await store.pictures.count(1, 3, "server") == 3
+    assert await store.pictures.count(2, 3, "server") == 0
 
 
 async def test_the_sums_outlive_the_jobs(store: Store) -> None:

@@ -86,6 +86,8 @@ def tolerated(value: Any, above: str = "") -> Any:  # noqa: ANN401 - JSON
     Ids as numbers; and media channels among the channel types of an option, which the documentation lists and the
     description does not.
     """
+    if isinstance(value, list) and above == "users":
+        return [str(item) if isinstance(item, int) else tolerated(item) for item in value]
     if isinstance(value, list):
         return [tolerated(item) for item in value if not (above == "channel_types" and item == MEDIA_CHANNEL)]
     if isinstance(value, dict):
@@ -109,8 +111,16 @@ def beyond_limits(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
     ids = [item["custom_id"] for item in items if "custom_id" in item]
     if len(ids) != len(set(ids)):
         yield f"a custom id twice: {sorted(ids)}"
-    if (message.get("content") or message.get("embeds")) and message.get("allowed_mentions") != {"parse": []}:
+    if (message.get("content") or message.get("embeds")) and not _pings_at_most_one(message):
         yield f"mentions are not switched off: {message.get('allowed_mentions')}"
+
+
+def _pings_at_most_one(message: dict[str, Any]) -> bool:
+    """True if a message pings nobody, or only the one person that its text mentions."""
+    allowed = dict(message.get("allowed_mentions") or {"parse": None})
+    users, replied = allowed.pop("users", []), allowed.pop("replied_user", False)
+    mentioned = re.findall(r"<@!?(\d+)>", message.get("content") or "")
+    return allowed == {"parse": []} and not replied and (not users or list(map(str, users)) == mentioned)
 
 
 def _read(embed: dict[str, Any]) -> list[str]:

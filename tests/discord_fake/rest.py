@@ -12,7 +12,7 @@ from tests.discord_fake import writing
 from tests.discord_fake.calls import Call, json_answer
 from tests.discord_fake.ids import new_id
 from tests.discord_fake.interactions import Interaction, Interactions
-from tests.discord_fake.world import Channel, Message, Payload, World
+from tests.discord_fake.world import Channel, Message, Payload, World, member_payload
 
 ANSWER_WITHIN_S = 3.0
 LOADING = 128
@@ -43,6 +43,7 @@ class Rest:
             ("PATCH", f"{hook}/messages/{{message}}", self._edit_by_token),
             ("DELETE", f"{hook}/messages/{{message}}", self._delete_by_token),
             ("GET", "/guilds/{guild}", self._guild),
+            ("GET", "/guilds/{guild}/members/{user}", self._member),
             ("GET", "/channels/{channel}", self._channel_itself),
             ("GET", messages, self._history),
             ("POST", messages, self._send),
@@ -81,6 +82,13 @@ class Rest:
         if guild is None:
             raise writing.Refusal(writing.UNKNOWN_GUILD)
         return guild.payload(self._world.bot)
+
+    async def _member(self, call: Call, at: dict[str, str]) -> Answer:
+        guild = self._world.guilds.get(int(at["guild"]))
+        found = [item for item in guild.members if item.id == int(at["user"])] if guild is not None else []
+        if not found:
+            raise writing.Refusal(writing.UNKNOWN_MEMBER)
+        return member_payload(found[0].user())
 
     # Interactions
 

@@ -88,6 +88,10 @@ class Channel:
         """List the messages visible to everybody, oldest first."""
         return [message for message in self.messages.values() if not message.ephemeral and not message.deleted]
 
+    def posts(self) -> list[Message]:
+        """List the visible messages beside pings, which come after long waits only."""
+        return [message for message in self.visible() if not message.pings]
+
 
 @dataclass(eq=False)
 class Attachment:
@@ -126,6 +130,10 @@ class Message:
     deleted: bool = False
     author: Payload | None = None
     forwarded: Message | None = field(default=None, repr=False)
+    answers: int | None = None
+    """The id of the message that it replies to."""
+    pings: tuple[int, ...] = ()
+    """The people whom it pings."""
 
     @property
     def ephemeral(self) -> bool:
@@ -145,6 +153,9 @@ class Message:
             place["guild_id"] = str(self.forwarded.channel.guild.id)
             snapshot = self.forwarded.what_it_shows(base)
             forwarded = {"message_snapshots": [{"message": snapshot}], "message_reference": place | {"type": 1}}
+        if self.answers is not None:
+            place = {"message_id": str(self.answers), "channel_id": str(self.channel.id)}
+            forwarded = {"message_reference": place | {"guild_id": str(self.channel.guild.id), "type": 0}}
         return self.what_it_shows(base) | forwarded | {
             "id": str(self.id), "channel_id": str(self.channel.id), "guild_id": str(self.channel.guild.id),
             "author": self.author or author, "tts": False, "mention_everyone": False, "mention_roles": [],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 import time
 from typing import Any
 
@@ -24,6 +25,7 @@ UNKNOWN_CHANNEL = (404, 10003, "Unknown Channel")
 UNKNOWN_GUILD = (404, 10004, "Unknown Guild")
 UNKNOWN_MESSAGE = (404, 10008, "Unknown Message")
 UNKNOWN_WEBHOOK = (404, 10015, "Unknown Webhook")
+UNKNOWN_MEMBER = (404, 10007, "Unknown Member")
 UNKNOWN_INTERACTION = (404, 10062, "Unknown interaction")
 ACKNOWLEDGED = (400, 40060, "Interaction has already been acknowledged.")
 DEAD_TOKEN = (401, 50027, "Invalid Webhook Token")
@@ -47,12 +49,23 @@ def create(channel: Channel, body: Payload, files: tuple[UploadedFile, ...], fil
         for earlier in channel.messages.values():
             if earlier.nonce == nonce and time.time() - earlier.created_at < NONCE_S:
                 return earlier
-    message = Message(channel, new_id(), nonce=nonce)
+    message = Message(channel, new_id(), nonce=nonce, pings=pinged(body))
+    if reference := body.get("message_reference"):
+        message.answers = int(reference["message_id"])
     _write(message, body, files, file_bytes)
     if not (message.content or message.embeds or message.attachments or message.components):
         raise Refusal(EMPTY)
     channel.messages[message.id] = message
     return message
+
+
+def pinged(body: Payload) -> tuple[int, ...]:
+    """The people whom a new message pings: mentioned in its text, and allowed."""
+    allowed = body.get("allowed_mentions")
+    mentioned = [int(found) for found in re.findall(r"<@!?(\d+)>", body.get("content") or "")]
+    if allowed is None or "users" in (allowed.get("parse") or []):
+        return tuple(mentioned)
+    return tuple(user_id for user_id in mentioned if str(user_id) in map(str, allowed.get("users") or []))
 
 
 def edit(message: Message, body: Payload, files: tuple[UploadedFile, ...], file_bytes: int = FILE_BYTES) -> Message:

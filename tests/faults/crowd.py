@@ -135,7 +135,7 @@ class Crowd:
 
     def messages(self) -> list[Message]:
         """All messages in all channels that everyone can see."""
-        return [item for guild in self.guilds for channel in guild.channels for item in channel.visible()]
+        return [item for guild in self.guilds for channel in guild.channels for item in channel.posts()]
 
     async def _imagine(self, guild: Guild, member: Member) -> Action:
         rng, taste = self._rng, self._taste

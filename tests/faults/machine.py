@@ -79,7 +79,7 @@ class Machine:
         row = self.row(job_id)
         assert row is not None and row["state"] == "done", (row, self.bot.log[-4_000:])
         name = f"reverie-{job_id}-{number}.png" if number else f"reverie-{job_id}.png"
-        found = [item for item in self.channel.visible() if name in [file.filename for file in item.attachments]]
+        found = [item for item in self.channel.posts() if name in [file.filename for file in item.attachments]]
         assert len(found) == 1, f"{len(found)} messages show the picture of job {job_id}"
         (file,) = found[0].attachments
         assert file.data == DataFolder(self.data).read(Kind.PICTURE, job_id, number)

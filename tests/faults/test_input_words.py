@@ -48,7 +48,7 @@ async def test_every_odd_prompt_is_answered_and_the_next_person_notices_nothing(
         taken += not sent.ephemeral
     assert taken > 20
     await live.ended(taken)
-    for message in live.channel.visible():
+    for message in live.channel.posts():
         for embed in message.embeds:
             assert read(embed.get("description", ""))[1] == [] and "\x1b" not in str(embed)
 

@@ -47,7 +47,7 @@ async def test_an_unrecorded_answer_shows_the_job_to_its_end(here: Scene) -> Non
     await here.bot.kill()
     await here.start()
     await here.rest()
-    (message,) = guild.channels[0].visible()
+    (message,) = guild.channels[0].posts()
     assert message is typed.message
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
 
@@ -62,7 +62,7 @@ async def test_a_deletion_that_was_cut_short_can_be_asked_for_again(here: Scene)
     await here.fake.until(lambda: slow.hits)
     await here.bot.kill()
     here.fake.faults.clear()
-    assert len(guild.channels[0].visible()) == 1
+    assert len(guild.channels[0].posts()) == 1
     await here.start()
     await here.people.act(Kind.DELETE)
     await here.fake.until(lambda: not guild.channels[0].visible())

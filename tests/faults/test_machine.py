@@ -84,7 +84,7 @@ async def test_a_database_that_another_program_locks_delays_pictures_and_loses_n
     with Lock(machine):
         await machine.fake.until(lambda: machine.bot.log.count("it has to wait") >= 2)
     await machine.done(2)
-    assert len(machine.channel.visible()) == 2
+    assert len(machine.channel.posts()) == 2
     assert await machine.bot.stop() == 0
 
 
@@ -96,10 +96,10 @@ async def test_a_post_that_cannot_be_noted_is_not_made_twice(machine: Machine) -
     await machine.fake.until(lambda: machine.state(1) == "posting")
     await machine.fake.until(lambda: machine.rows("SELECT post_tries FROM jobs")[0]["post_tries"])
     with Lock(machine):
-        await machine.fake.until(lambda: machine.channel.visible()[0].attachments)
+        await machine.fake.until(lambda: machine.channel.posts()[0].attachments)
         await machine.fake.until(lambda: "Another program has locked" in machine.bot.log)
     await machine.done(1)
-    assert len(machine.channel.visible()) == 1
+    assert len(machine.channel.posts()) == 1
 
 
 async def test_a_data_folder_without_rights_delays_the_picture(machine: Machine) -> None:
@@ -156,7 +156,7 @@ async def test_a_second_bot_on_the_same_data_is_refused_and_the_first_goes_on(ma
     assert await second.ended() == 1
     assert "is in use by another Reverie" in second.log
     await machine.done(1)
-    assert len(machine.channel.visible()) == 1
+    assert len(machine.channel.posts()) == 1
 
 
 @pytest.mark.slow
@@ -183,7 +183,7 @@ async def test_a_damaged_database_is_refused_until_the_backup_is_in_its_place(
         database.rename(tmp_path / "damaged.db")
         shutil.copy(copy, database)
         await quick.start()
-        (message,) = quick.channel.visible()
+        (message,) = quick.channel.posts()
         await quick.fake.click(message, "reverie:again", quick.ann)
         await quick.done(2)
     finally:

@@ -199,7 +199,7 @@ async def test_however_many_people_attach_files_only_so_many_are_held_at_a_time(
     sent = [live.fake.type_imagine(live.channel, person, init_image=picture) for person in people]
     for answer in await asyncio.gather(*sent):
         assert answer.callback is not None
-    await live.fake.until(lambda: len(live.channel.visible()) == len(people))
+    await live.fake.until(lambda: len(live.channel.posts()) == len(people))
     assert most == attachments.AT_ONCE
 
 

@@ -64,7 +64,7 @@ class World(ClientOnLoopback):
     def shows(self, job_id: int = JOB) -> list[Message]:
         """All messages anywhere that show the finished picture of a job."""
         name = f"reverie-{job_id}-1.png"
-        return [m for c in self.guild.channels for m in c.visible() if name in [f.filename for f in m.attachments]]
+        return [m for c in self.guild.channels for m in c.posts() if name in [f.filename for f in m.attachments]]
 
 
 @pytest_asyncio.fixture

@@ -78,7 +78,7 @@ async def test_a_clock_that_jumps_and_comes_back_loses_nothing(machine: Shifted,
     await machine.imagine("a blue bird")
     await machine.done(4)
     assert [machine.keeps(job_id) for job_id in (1, 2, 3, 4)] == [True] * 4
-    assert len(machine.channel.visible()) == 4
+    assert len(machine.channel.posts()) == 4
     assert await machine.bot.stop() == 0
 
 
@@ -129,4 +129,4 @@ async def test_a_jump_back_does_not_delay_the_message_of_a_job_whose_answer_was_
     assert await machine.bot.stop() == 0
     await machine.begin(FAKE_STEP_S="0.01")
     await machine.done(1)
-    assert len(machine.channel.visible()) == 1
+    assert len(machine.channel.posts()) == 1

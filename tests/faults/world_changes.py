@@ -52,7 +52,7 @@ async def tell(live: ClientOnLoopback, event: str, data: dict[str, object]) -> N
 
 async def delete_message(live: ClientOnLoopback, channel: Channel) -> None:
     """Delete the job's message; the interaction's token stays valid."""
-    for message in channel.visible():
+    for message in channel.posts():
         message.deleted = True
 
 

@@ -11,6 +11,7 @@ from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
+from generator.loading import load_models
 from generator.models.clip import Perceptor
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
@@ -85,6 +86,12 @@ def models(vqgan: VQGAN, make_clip: Callable[..., CLIP], prior: Prior) -> Models
     """One ViT perceptor and a prior."""
     perceptor = Perceptor(make_clip("vit"), "tiny-vit")
     return Models("tiny", vqgan, (perceptor,), prior, torch.device("cpu"), {})
+
+
+@pytest.fixture(scope="session")
+def starter() -> Models:
+    """The starter on the CPU."""
+    return load_models("starter", "cpu")
 
 
 @pytest.fixture(scope="session")

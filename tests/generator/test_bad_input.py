@@ -80,9 +80,10 @@ PROMPTS = {
 SETTINGS: dict[str, tuple[dict[str, object], str]] = {
     "unknown name": (
         {"step": 1},
-        "There is no setting 'step', only affine, candidates, coarse, colour, cut_min, cut_power, cutouts, ema, exact, "
-        "flip, init_weight, learning_rate, learning_rate_end, noise, optimiser, overview, overview_end, perspective, "
-        "plateau, pull, pull_decay, scene_steps, seed, sharpness, size, start, steps, total_variation, variation.",
+        "There is no setting 'step', only affine, candidates, coarse, colour, composition, cut_min, cut_power, "
+        "cutouts, ema, exact, flip, init_weight, learning_rate, learning_rate_end, noise, optimiser, overview, "
+        "overview_end, perspective, plateau, pull, pull_decay, scene_steps, seed, sharpness, size, start, steps, "
+        "total_variation, variation.",
     ),
     "no steps": ({"steps": 0}, "steps must be a whole number from 1 to 5000, not 0."),
     "too many steps": ({"steps": 5001}, "steps must be a whole number from 1 to 5000, not 5001."),

@@ -22,7 +22,7 @@ from bot.frontend.commands.registry import DYNAMIC_ITEMS
 from bot.frontend.components.buttons import ACTIONS as BUTTON_ACTIONS
 from bot.frontend.messages.job_buttons import JobButton, job_button
 from bot.jobs import JobState, Origin
-from bot.service import FollowUp
+from bot.service import FollowUp, Whose
 from bot.store import Store
 from bot.texts import AS_IT_IS, LANGUAGES, Sentence
 from generator import Models, read_recipe, request_from_json, request_to_json
@@ -124,7 +124,7 @@ async def test_unfinished_jobs_are_resumed_and_finished(bench: RealService) -> N
 
 async def test_finished_pictures_are_shown_gone_on_from_and_deleted(bench: RealService) -> None:
     service = bench.service
-    page = await service.archive.gallery(requester(), mine=False)
+    page = await service.archive.gallery(requester(), whose=Whose.SERVER)
     assert {entry.job.id for entry in page.entries} >= {1, 2, 3, 4, 7}
     for job_id, number in ((1, 0), (1, 2), (2, 1), (3, 1), (4, 1), (7, 1)):
         shown = await service.archive.file(requester(), job_id, number, limit_bytes=10**7)

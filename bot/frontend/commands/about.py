@@ -27,7 +27,8 @@ from generator import __version__
 async def show_help(interaction: Interaction) -> None:
     """Show how to use the bot."""
     locale = interaction.locale.value
-    await reply(interaction, embed=discord.Embed(title=say("help_title", locale), description=say("help_text", locale)))
+    text = f"{say('help_text', locale)}\n{say('help_people', locale)}"
+    await reply(interaction, embed=discord.Embed(title=say("help_title", locale), description=text))
 
 
 @app_commands.command(name="about", description=described("command_about"))

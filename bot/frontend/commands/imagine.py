@@ -15,24 +15,19 @@ from bot.frontend.app import Interaction
 from bot.frontend.attachments import read
 from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
+from bot.options import OPTIONS, SETTINGS, Kind, shaped, suggestions
 from bot.service import ImageInput, JobSpec, Requester, SubmittedJob
 from bot.texts import say
 from generator import MAX_WEIGHT, Settings
 
 PROMPT_CHARACTERS = 6_000
 """Discord's limit for an option; the generator reports the part that it uses."""
-FIRST = ("size", "steps", "seed", "start")
-LATER = (
-    "init_weight", "learning_rate", "cutouts", "flip", "affine", "perspective", "colour", "sharpness", "noise",
-    "optimiser", "coarse", "scene_steps",
-)  # fmt: skip
 NOT_TYPED = ("parent",)
 """Starts available only through buttons."""
 RATIOS = ((1, 1), (4, 3), (3, 4), (3, 2), (2, 3), (16, 9), (9, 16), (2, 1), (1, 2))
 AREAS = (256, 384, 512, 768, 1024)
 """Sides of the squares with as many pixels as the offered sizes."""
-GRAIN_PX = 16
-MAX_CHOICES = 25
+MAX_CHOICES, CHOICE_CHARACTERS = 25, 100
 _SETTINGS: dict[str, Field[Any]] = {item.name: item for item in fields(Settings)}
 
 
@@ -40,17 +35,7 @@ def command() -> app_commands.Command[Any, ..., Any]:
     """Build the command; its options come from the generator's settings."""
     options = [
         _option("prompt", app_commands.Range[str, 1, PROMPT_CHARACTERS]),
-        *(_setting(name) for name in FIRST),
-        _option("init_image", discord.Attachment, None),
-        _setting("init_weight"),
-        _option("image_prompt", discord.Attachment, None),
-        _option("image_weight", app_commands.Range[float, -MAX_WEIGHT, MAX_WEIGHT], 1.0),
-        _option("style", str, None),
-        _option("negative", app_commands.Range[str, 1, 1_000], ""),
-        _option("count", app_commands.Range[int, 1, MAX_COUNT], 1),
-        *(_setting(name) for name in LATER if name != "init_weight"),
-        _option("timelapse", bool, False),
-        _option("private", bool, False),
+        *(_setting(option.name) if option.kind is Kind.SETTING else _OTHERS[option.name] for option in OPTIONS),
     ]
 
     async def imagine(interaction: Interaction, /, **given: Any) -> None:  # noqa: ANN401 - values of any option
@@ -63,10 +48,18 @@ def command() -> app_commands.Command[Any, ..., Any]:
         start=[app_commands.Choice(name=name, value=name) for name in _choices("start")],
         optimiser=[app_commands.Choice(name=name, value=name) for name in _choices("optimiser")],
     )(imagine)
-    app_commands.autocomplete(size=complete_size, style=complete_style)(imagine)
+    app_commands.autocomplete(prompt=complete_prompt, size=complete_size, style=complete_style)(imagine)
     return app_commands.guild_only(
         app_commands.Command(name="imagine", description=described("command_imagine"), callback=imagine)
     )
+
+
+async def complete_prompt(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    """The prompt as it is, then with an option or a style at its end; Discord takes 100 characters of each."""
+    styles = await interaction.client.service.words.styles(interaction.guild_id or 0)
+    found = [typed.strip(), *suggestions(typed, [style.name for style in styles])]
+    fitting = [text for text in dict.fromkeys(found) if 0 < len(text) <= CHOICE_CHARACTERS]
+    return [app_commands.Choice(name=text, value=text) for text in fitting[:MAX_CHOICES]]
 
 
 async def complete_size(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -75,7 +68,7 @@ async def complete_size(interaction: Interaction, typed: str) -> list[app_comman
     found = []
     for side in AREAS:
         for ratio in RATIOS:
-            width, height = _sides(ratio, side)
+            width, height = shaped(ratio, side)
             name = say(
                 "size_choice", interaction.locale.value, size=f"{width}x{height}", ratio=f"{ratio[0]}:{ratio[1]}"
             )
@@ -106,7 +99,7 @@ def spec_of(given: Mapping[str, Any], data: Mapping[str, bytes]) -> JobSpec:
     image_prompt = data.get("image_prompt")
     return JobSpec(
         prompt=given["prompt"],
-        settings={name: given[name] for name in (*FIRST, *LATER) if given[name] is not None},
+        settings={name: given[name] for name in SETTINGS if given[name] is not None},
         negative=given["negative"],
         style=given["style"],
         init_image=data.get("init_image"),
@@ -131,15 +124,24 @@ def _setting(name: str) -> inspect.Parameter:
     return _option(name, kind, None)
 
 
+_OTHERS = {
+    item.name: item
+    for item in (
+        _option("init_image", discord.Attachment, None),
+        _option("image_prompt", discord.Attachment, None),
+        _option("image_weight", app_commands.Range[float, -MAX_WEIGHT, MAX_WEIGHT], 1.0),
+        _option("style", str, None),
+        _option("negative", app_commands.Range[str, 1, 1_000], ""),
+        _option("count", app_commands.Range[int, 1, MAX_COUNT], 1),
+        _option("timelapse", bool, False),
+        _option("private", bool, False),
+    )
+}
+"""The options that are no settings of the generator."""
+
+
 def _choices(name: str) -> tuple[str, ...]:
     return tuple(value for value in _SETTINGS[name].metadata["choices"] if value not in NOT_TYPED)
-
-
-def _sides(ratio: tuple[int, int], side: int) -> tuple[int, int]:
-    """Width and height for a ratio with about side x side pixels, on the models' grid."""
-    width, height = ratio
-    scale = side / (width * height) ** 0.5
-    return round(width * scale / GRAIN_PX) * GRAIN_PX, round(height * scale / GRAIN_PX) * GRAIN_PX
 
 
 def _roles(interaction: Interaction) -> frozenset[int]:

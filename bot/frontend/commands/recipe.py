@@ -93,8 +93,9 @@ class LikeForm(Form):
         async def order(requester: Requester) -> SubmittedJob:
             async with interaction.client.slots.hold(1):
                 data = await self.held.read(interaction, "picture")
-                private = self.held.job is not None and self.held.job.private
-                spec = spec_of(data, self.prompt.value, self.use.values[0], private)
+                like = self.held.job
+                spec = spec_of(data, self.prompt.value, self.use.values[0], like is not None and like.private)
+                spec = replace(spec, source=None if like is None else (like.id, 1))
                 return await interaction.client.service.submissions.submit(requester, spec)
 
         await take_on(interaction, order)

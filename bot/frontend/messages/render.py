@@ -62,7 +62,7 @@ def shown(view: JobView, notes: Sequence[Sentence] = ()) -> MessageContent:
         files = (
             PictureFile(name=f"preview-{job.id}.jpg", data=preview.data, width=preview.width, height=preview.height),
         )
-    content = _status(view)
+    content = _status(view) + _made_from(job, view.source)
     embed = None if job.private else _embed(job, [*notes, *view.warnings], files)
     step = view.preview.step if view.preview is not None else None
     marks = (content, None if embed is None else embed.description, step, view.number)
@@ -74,7 +74,7 @@ def finished(delivery: Delivery) -> MessageContent:
     job, pictures = delivery.job, delivery.pictures
     if job.private:
         return concealed(job, "state_private_done")
-    return final(job, pictures, delivery.files, delivery.left_out, spoiler=delivery.spoiler)
+    return final(job, pictures, delivery.files, delivery.left_out, spoiler=delivery.spoiler, source=delivery.source)
 
 
 def concealed(job: Job, key: str) -> MessageContent:
@@ -92,6 +92,7 @@ def final(
     left_out: Sequence[Sentence] = (),
     *,
     spoiler: bool = False,
+    source: Job | None = None,
 ) -> MessageContent:
     """Finished pictures with a short recipe, notes on omitted files, and all buttons."""
     locale = job.locale
@@ -99,6 +100,7 @@ def final(
     content = say(
         "state_done", locale, user=f"<@{job.user_id}>", similarity=f"{best:.2f}", time=duration(job.paint_s, locale)
     )
+    content += _made_from(job, source)
     embed = _embed(job, left_out, () if spoiler else files[:1], pictures, done=True)
     return MessageContent(content, embed, buttons_when_done(job, pictures), files, spoiler, _alt_text(job))
 
@@ -112,10 +114,10 @@ def buttons_when_done(job: Job, pictures: Sequence[StoredPicture]) -> discord.ui
     """Buttons for finished pictures."""
     buttons = discord.ui.View(timeout=None)
     locale = job.locale
-    last: tuple[str, ...] = ("timelapse", "recipe", "delete", "report")
+    last: tuple[str, ...] = ("heart", "timelapse", "recipe", "delete", "report")
     if job.count > 1:
         last = ("again", "recipe", "timelapse", "delete", "report")
-        for row, (action, letter) in enumerate((("upscale", "U"), ("vary", "V"))):
+        for row, (action, letter) in enumerate((("upscale", "U"), ("vary", "V"), ("heart", "♥"))):
             for picture in pictures:
                 number = picture.number
                 buttons.add_item(job_button(action, job.id, locale, number, row=row, short=f"{letter}{number}"))
@@ -124,7 +126,7 @@ def buttons_when_done(job: Job, pictures: Sequence[StoredPicture]) -> discord.ui
             buttons.add_item(job_button(action, job.id, locale, row=0))
     for action in last:
         if action != "timelapse" or any(picture.has_timelapse for picture in pictures):
-            buttons.add_item(job_button(action, job.id, locale, row=2))
+            buttons.add_item(job_button(action, job.id, locale, row=3))
     return buttons
 
 
@@ -155,6 +157,13 @@ def duration(seconds: float, locale: str) -> str:
     return say("hours", locale, hours=minutes // 60, minutes=minutes % 60)
 
 
+def link_to(job: Job) -> str | None:
+    """Address of a job's message; None if it has none."""
+    if job.message_id is None:
+        return None
+    return f"https://discord.com/channels/{job.guild_id}/{job.channel_id}/{job.message_id}"
+
+
 def when(at: float | None) -> str | None:
     """A Discord timestamp that clients show as a countdown, rounded to five seconds."""
     return None if at is None else f"<t:{5 * round(at / 5)}:R>"
@@ -171,6 +180,15 @@ def _status(view: JobView) -> str:
         reason = said_plainly(job.reason, locale) if job.reason is not None else ""
         return say(f"state_{job.state.value}", locale, user=user, reason=reason)
     return say("state_posting", locale, user=user)
+
+
+def _made_from(job: Job, source: Job | None) -> str:
+    """A line about the job that this one was made from; nothing below a private picture."""
+    if source is None or job.private:
+        return ""
+    link = link_to(source)
+    text = say("made_from", job.locale, source=source.id, owner=f"<@{source.user_id}>")
+    return f"\n{text}" if link is None else f"\n{text}: {link}"
 
 
 def _waiting(view: JobView, user: str) -> str:
@@ -200,7 +218,6 @@ def _running(view: JobView, user: str) -> str:
             step=progress.step,
             steps=progress.steps,
             similarity=f"{progress.similarity:.2f}",
-            left=duration(progress.seconds_left, locale),
         ),
     ]
     return "\n".join(lines)

@@ -224,8 +224,9 @@ class MessageSender:
 
 
 async def remove_message(app: App, job: Job) -> None:
-    """Delete a job's message from its channel; it stays if Discord does not allow that."""
+    """Delete a job's message and its ping from their channel; they stay if Discord does not allow that."""
     await _change_message(app, job, lambda found: found.delete())
+    await _change_message(app, replace(job, message_id=job.ping_id), lambda found: found.delete())
 
 
 async def replace_message(app: App, job: Job, shown: MessageContent) -> None:

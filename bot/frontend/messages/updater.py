@@ -19,6 +19,7 @@ from bot.errors import BotError, FilesError
 from bot.frontend.app import App, Interaction
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
+from bot.frontend.messages.pings import ping
 from bot.frontend.messages.sender import MessageSender
 from bot.jobs import Job, JobState
 from bot.log import about, new_error_id
@@ -40,7 +41,7 @@ GRACE_S = 5.0
 TOKEN_S = 14 * 60.0
 """Maximum age of an interaction's token in use; Discord expires it after 15 minutes."""
 MAX_TRIES = 6
-"""Attempts to report a cancelled or failed job."""
+"""Attempts to report a cancelled or failed job, and to ping an owner."""
 _NEVER = float("inf")
 _log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class MessageUpdater:
 
     async def _find(self, job_id: int) -> None:
         view = await self._app.service.view(job_id)
-        if view is not None and not (view.job.state.ended and view.job.told):
+        if view is not None and (view.job.ping_due or not (view.job.state.ended and view.job.told)):
             self.follow(view.job)
 
     def _wake_editor(self, channel_id: int) -> None:
@@ -181,7 +182,7 @@ class MessageUpdater:
         try:
             view = await self._app.service.view(track.job_id)
             if view is None or view.job.state is JobState.DONE:
-                self._forget(track)
+                await self._settle(track, view, repeated=True)
             elif view.job.state is JobState.POSTING:
                 await self._deliver(track, view.job)
             elif view.job.state.ended:
@@ -200,7 +201,7 @@ class MessageUpdater:
             self._touch_waiting(wrong=not begun)
         if not hurry and not self._is_time(track, view):
             return
-        shown = message.shown(view, track.notes if view.job.state is JobState.QUEUED else ())
+        shown = message.shown(view, track.notes)
         if shown.marks == track.marks:
             return
         try:
@@ -241,7 +242,20 @@ class MessageUpdater:
         else:
             track.tries = 0
             if done:
-                self._forget(track)
+                await self._settle(track, await self._app.service.view(job.id), repeated=False)
+
+    async def _settle(self, track: TrackedMessage, view: JobView | None, *, repeated: bool) -> None:
+        """Ping the owner of a finished job if that is due, then forget it."""
+        if view is not None and view.job.ping_due:
+            try:
+                await ping(self._app, view.job, self._token(track), repeated=repeated)
+            except TROUBLE as exc:
+                if fault_of(exc) is Fault.PASSING and track.tries < MAX_TRIES:
+                    self._later(track, exc)
+                    return
+                _log.info("the owner cannot be pinged: %r", exc, extra=about(job=track.job_id))
+                await self._app.service.post.pinged(track.job_id, None)
+        self._forget(track)
 
     async def _show_end(self, track: TrackedMessage, view: JobView) -> None:
         """Show in the job's message that it ended without a picture, and why."""

@@ -23,7 +23,7 @@ from bot.frontend.messages.job_buttons import job_button
 from bot.frontend.messages.render import ALT_TEXT, MessageContent, final
 from bot.frontend.preview.world import Scene
 from bot.jobs import Job
-from bot.service import PictureFile, Requester
+from bot.service import PictureFile, Requester, Whose
 from bot.texts import say
 from generator import Recipe, encode, read_recipe, recipe_to_json
 
@@ -72,7 +72,7 @@ async def _examples(client: Reverie, requester: Requester) -> list[Job]:
 
 async def _earlier(client: Reverie, requester: Requester, known: set[int]) -> list[Job]:
     """Finished jobs of earlier starts that everybody may see, oldest first."""
-    page = await client.service.archive.gallery(requester, mine=False, per_page=EARLIER)
+    page = await client.service.archive.gallery(requester, Whose.SERVER, per_page=EARLIER)
     jobs = {entry.job.id: entry.job for entry in page.entries if entry.job.id not in known}
     return sorted((job for job in jobs.values() if not job.private), key=lambda job: job.ended_at or job.created_at)
 

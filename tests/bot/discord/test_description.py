@@ -37,6 +37,9 @@ def problems(method: str, path: str, body: object, content_type: str = "applicat
             {"type": 4, "data": {"content": "<@1>", "allowed_mentions": {"parse": ["users"]}}},
             "mentions",
         ),
+        ("POST", MESSAGE, {"content": "<@1> <@2>", "allowed_mentions": {"parse": [], "users": ["1"]}}, "mentions"),
+        ("POST", MESSAGE, {"content": "<@1>", "allowed_mentions": {"parse": [], "users": ["2"]}}, "mentions"),
+        ("POST", MESSAGE, {"content": "x", "allowed_mentions": {"parse": [], "replied_user": True}}, "mentions"),
     ],
 )
 def test_a_body_that_discord_would_not_take_is_found(method: str, path: str, body: object, said: str) -> None:
@@ -55,5 +58,7 @@ def test_valid_requests_pass() -> None:
     rows = [{"type": 1, "components": [button]}]
     assert not problems("POST", MESSAGE, MUTE | {"content": "x", "nonce": "reverie-1", "enforce_nonce": True})
     assert not problems("POST", CALLBACK, {"type": 4, "data": MUTE | {"content": "x", "flags": 64, "components": rows}})
+    ping = {"allowed_mentions": {"parse": [], "users": ["1"], "replied_user": False}}
+    assert not problems("POST", MESSAGE, ping | {"content": "<@1> ready"})
     kept = {"attachments": [{"id": 1, "filename": "a.png"}]}
     assert not problems("PATCH", "/webhooks/1/x/messages/@original", kept, "multipart/form-data")

@@ -67,6 +67,17 @@ def test_each_changes_what_it_is_named_after() -> None:
     assert child(FollowUp(kind=Origin.UPSCALE)).settings.size == Size(256, 256)
 
 
+@pytest.mark.parametrize("kind", [Origin.VARY, Origin.CONTINUE, Origin.REMIX, Origin.UPSCALE])
+def test_children_of_posed_pictures_are_painted_by_todays_settings(kind: Origin) -> None:
+    today = BASE.merged(
+        {"composition": "posed", "steps": 2, "learning_rate": 0.01, "init_weight": 0.2, "candidates": 1}
+    )
+    settings = child_of(PICTURE, FollowUp(kind=kind, prompt="a sea"), today, Limits()).settings
+    assert (settings.composition, settings.learning_rate, settings.init_weight) == ("posed", 0.01, 0.2)
+    assert settings.steps == (1 if kind is Origin.UPSCALE else 2)
+    assert settings.coarse == 0.0
+
+
 @pytest.mark.parametrize(
     ("change", "kind"),
     [

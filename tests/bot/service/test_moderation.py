@@ -14,6 +14,7 @@ from PIL import Image
 
 from bot.errors import Blocked, NotFound, NotOwner
 from bot.jobs import JobState, ReportReason
+from bot.service import Whose
 from bot.service.moderation.waiting_jobs import reason_of
 from bot.store.connection import migrations, statements
 from bot.texts import Sentence
@@ -93,7 +94,7 @@ async def test_a_hidden_picture_is_for_its_owner_alone(bench: RealService) -> No
     assert (await archive.job(requester(), job_id)).private
     with pytest.raises(NotFound):
         await archive.job(requester(BEN), job_id)
-    assert (await archive.gallery(requester(BEN), mine=False)).total == 0
+    assert (await archive.gallery(requester(BEN), Whose.SERVER)).total == 0
 
 
 async def test_a_blocked_person_asks_in_vain_in_this_server_until_the_block_is_lifted(bench: RealService) -> None:

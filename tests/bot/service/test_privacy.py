@@ -13,7 +13,7 @@ from PIL import Image
 
 from bot.errors import ConfigError, NotFound, ShuttingDown
 from bot.jobs import JobState
-from bot.service import GRID, ReportReason
+from bot.service import GRID, ReportReason, Whose
 from tests.bot.real_service import BEN, GUILD, RealService, requester
 
 ADMIN = requester(manages=True)
@@ -27,12 +27,12 @@ async def posted(bench: RealService, message_id: int = 9, **values: object) -> i
 
 async def test_a_gallery_has_pages_newest_first(bench: RealService) -> None:
     ids = [await posted(bench) for _ in range(3)]
-    page = await bench.service.archive.gallery(requester(), mine=True, page=1, per_page=2)
+    page = await bench.service.archive.gallery(requester(), whose=Whose.MINE, page=1, per_page=2)
     assert [entry.job.id for entry in page.entries] == [ids[2], ids[1]]
     assert (page.page, page.pages, page.total) == (1, 2, 3)
-    far = await bench.service.archive.gallery(requester(), mine=True, page=99, per_page=2)
+    far = await bench.service.archive.gallery(requester(), whose=Whose.MINE, page=99, per_page=2)
     assert (far.page, [entry.job.id for entry in far.entries]) == (2, [ids[0]])
-    empty = await bench.service.archive.gallery(requester(BEN), mine=True, page=-1)
+    empty = await bench.service.archive.gallery(requester(BEN), whose=Whose.MINE, page=-1)
     assert (empty.page, empty.pages, empty.entries) == (1, 1, ())
 
 
@@ -151,7 +151,7 @@ async def test_a_post_that_finds_no_way_for_too_long_is_given_up(bench: RealServ
     failed = await bench.reaches(job.id, JobState.FAILED)
     assert failed.reason is not None
     assert failed.reason.key == "channel_denied"
-    assert (await bench.service.archive.gallery(requester(), mine=True)).total == 1
+    assert (await bench.service.archive.gallery(requester(), whose=Whose.MINE)).total == 1
 
 
 async def test_the_host_sees_how_the_bot_is(bench: RealService) -> None:

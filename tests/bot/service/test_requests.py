@@ -128,6 +128,16 @@ def test_a_server_can_allow_fewer_pictures_at_a_time() -> None:
     refused(spec(count=2), Limits(count=1))
 
 
+def test_posed_compositions_need_no_words_beside_pictures_and_give_each_scene_its_steps() -> None:
+    posed = BASE.merged({"start": "prior", "composition": "posed", "steps": 2})
+    blend = spec("", image_prompts=(ImageInput(data=picture()),))
+    assert built(blend, settings=posed).settings.start == "prior"
+    assert built(blend, settings=BASE.merged({"start": "prior"})).settings.start == "random"
+    assert built(spec("a cat ^ a dog ^ a fox"), settings=posed).settings.steps == 6
+    assert built(spec("a cat ^ a dog", settings={"steps": "3"}), settings=posed).settings.steps == 3
+    assert built(spec("a cat ^ a dog ^ a fox"), Limits(steps=5), settings=posed).settings.steps == 5
+
+
 @pytest.mark.parametrize(
     ("settings", "steps"), [({}, 20), ({"start": "random"}, 80), ({"start": "random", "steps": "7"}, 7)]
 )

@@ -80,6 +80,19 @@ async def test_a_picture_is_generated_with_progress_updates(executor: LocalExecu
     assert executor.describe() == "a fake"
 
 
+async def test_a_composed_start_is_shown_before_the_first_step(executor: LocalExecutor) -> None:
+    updates: list[ProgressUpdate] = []
+    settings = Settings(size="64x64", steps=2, composition="posed")
+    outcome = await executor.generate(
+        Work(job_id=1, request=GenerationRequest(prompt="a red apple", settings=settings)), updates.append
+    )
+    assert isinstance(outcome, GeneratedPicture)
+    assert len(outcome.timelapse.frames) == 4
+    before = len((await generated(executor, work(steps=2))).timelapse.frames)
+    assert before == 3
+    assert all(update.preview is not None for update in updates)
+
+
 async def test_a_busy_loop_gets_only_the_newest_update(engine: FakeDreamer, executor: LocalExecutor) -> None:
     updates: list[ProgressUpdate] = []
     task = asyncio.create_task(executor.generate(work(steps=50), updates.append))
@@ -206,6 +219,7 @@ async def test_a_thread_that_stands_still_is_replaced(engine: FakeDreamer) -> No
     engine.open.clear()
     with pytest.raises(WorkerDied):
         await executor.generate(work(), ignore)
+    executor._stall_s = 60.0  # or a slow machine counts as a second hang
     engine.open.set()
     await generated(executor, work(2))
     assert executor.deaths == 1
@@ -213,9 +227,9 @@ async def test_a_thread_that_stands_still_is_replaced(engine: FakeDreamer) -> No
 
 
 async def test_a_slow_dream_that_moves_is_not_taken_for_dead(engine: FakeDreamer) -> None:
-    executor = LocalExecutor(engine, stall_s=0.5)
-    engine.step_s = 0.15
-    await generated(executor, work(steps=6))
+    executor = LocalExecutor(engine, stall_s=2.0)
+    engine.step_s = 0.3
+    await generated(executor, work(steps=8))
     assert executor.deaths == 0
     await executor.close()
 

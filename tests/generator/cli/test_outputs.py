@@ -78,6 +78,11 @@ def test_a_timelapse_is_named_after_its_picture(tmp_path: Path) -> None:
     assert plan_outputs(picture, None, None, "0", "a").snapshot == tmp_path / "a.dream"
 
 
+def test_a_folder_as_a_name_gets_a_picture_named_by_the_prompt(tmp_path: Path) -> None:
+    for name in (tmp_path, tmp_path / ".", tmp_path / ".."):
+        assert plan_outputs(name, None, None, "0", "a").picture == name / "a.png"
+
+
 def test_a_name_of_dots_is_refused() -> None:
     for name in ("...", "....."):
         with pytest.raises(InvalidRequest, match="is no name of a file"):

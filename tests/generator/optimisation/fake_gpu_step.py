@@ -21,8 +21,8 @@ from generator.models.model_set import Models
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.cutouts import CutoutParams, cut, draw
 from generator.optimisation.guidance import ClipGuidance, CutoutBatch
-from generator.optimisation.init import at_size
 from generator.optimisation.losses import anchor_loss, pull_loss, total_variation
+from generator.optimisation.starts.init import at_size
 from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest
 from generator.runtime.device import cap_memory, choose_device

@@ -9,7 +9,7 @@ import torch
 
 from generator.images.tensors import read_image
 from generator.models.model_set import Models
-from generator.optimisation.init import at_size, start_latent
+from generator.optimisation.starts.init import at_size, start_latent
 from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest
 from generator.settings import Size

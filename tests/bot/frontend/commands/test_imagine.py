@@ -66,7 +66,8 @@ async def test_the_message_shows_the_developing_picture(stage: ClientInSimcord) 
         return message if message.attachments else None
 
     message = await stage.until(half_done)
-    assert re.search(r"█*░+` step \d+ of 400 · similarity [\d.]+ · ", message.content)
+    assert re.search(r"█*░+` step \d+ of 400 · similarity [\d.]+$", message.content)
+    assert message.content.count("<t:") == 1 and "left" not in message.content
     assert re.search(r"done <t:\d+:R>", message.content)
     assert message.attachments[0].filename == "preview-1.jpg"
     await stage.ann.click(message, label="Finish now")
@@ -141,6 +142,36 @@ async def test_all_options_reach_the_generator(stage: ClientInSimcord) -> None:
         0.1, 0.2, 0.3, 0.4, 0.5, 0.6,
     ]  # fmt: skip
     assert request.prompt == "a red apple | fog:-0.5"
+
+
+async def test_options_typed_into_the_prompt_reach_the_generator_and_unknown_ones_are_named(
+    stage: ClientInSimcord,
+) -> None:
+    await stage.service.words.add_style(stage.requester(stage.admin), "Night", "at night")
+    stage.engine.open.clear()
+    prompt = "a red apple --ar 2:1 —seed 7 --no fog, rain --count 2 --style night --chaos 9 --steps 3"
+    await stage.ann.slash(stage.channel, "imagine", prompt=prompt, steps=2)
+    text, _ = read(stage.message().embeds[0].description or "")
+    assert "“--chaos” is no option of this bot" in text
+    stage.engine.open.set()
+    await stage.ended()
+    first, second = stage.engine.begun
+    assert first.prompt == "a red apple --chaos 9 | at night | fog:-0.5 | rain:-0.5"
+    settings = first.settings
+    assert (str(settings.size), settings.steps, settings.seed, second.settings.seed) == ("96x48", 2, 7, 8)
+
+
+async def test_an_option_without_its_value_is_refused(stage: ClientInSimcord) -> None:
+    assert "--ar needs a value" in await refusal(stage, prompt="a red apple --ar")
+    assert "steps must be a whole number" in await refusal(stage, prompt="a red apple --steps many")
+    assert "There is no style “nobody”." in await refusal(stage, prompt="a red apple --style nobody")
+
+
+async def test_a_prompt_that_is_being_typed_is_completed_without_being_changed(stage: ClientInSimcord) -> None:
+    await stage.service.words.add_style(stage.requester(stage.admin), "Night", "at night")
+    offered = await stage.ann.autocomplete(stage.channel, "imagine", "prompt", "a cat")
+    assert [item["value"] for item in offered] == ["a cat", "a cat --style Night"]
+    assert await stage.ann.autocomplete(stage.channel, "imagine", "prompt", "a cat " * 20) == []
 
 
 async def test_attached_pictures_reach_the_generator(stage: ClientInSimcord) -> None:

@@ -144,7 +144,7 @@ async def test_forbidding_a_word_deletes_the_picture_and_asks_about_what_waits(s
     await stage.admin.click(asked, label="Cancel one job")
     await stage.ended(2, JobState.CANCELLED)
     refused = await stage.ann.slash(stage.channel, "imagine", prompt="an apple")
-    assert "breaks the rule “apple”" in reply_of(refused).content
+    assert "breaks the blocklist rule “apple”" in reply_of(refused).content
 
 
 async def test_the_report_channels_message_has_the_same_buttons_and_shows_the_result(stage: ClientInSimcord) -> None:

@@ -6,6 +6,7 @@ import discord
 import pytest
 
 from bot.jobs import JobState, Origin
+from bot.service import FollowUp
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 
 
@@ -48,6 +49,17 @@ async def test_remix_asks_for_the_prompt_and_goes_on_with_it(stage: ClientInSimc
     await stage.bob.submit_modal(modal, {"prompt": "a green pear"})
     job = await stage.ended(2)
     assert (job.prompt, job.origin) == ("a green pear", Origin.REMIX)
+
+
+async def test_a_remix_takes_options_from_its_prompt_and_keeps_the_size(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job()
+    modal = await stage.bob.click(message, label="Remix")
+    refused = await stage.bob.submit_modal(modal, {"prompt": "a green pear --ar 2:1"})
+    assert "A remix keeps the size of its picture" in reply_of(refused).content
+    modal = await stage.bob.click(message, label="Remix")
+    await stage.bob.submit_modal(modal, {"prompt": "a green pear --steps 2 --no fog --count 2"})
+    job = await stage.ended(2)
+    assert (job.prompt, job.settings.steps, job.count) == ("a green pear | fog:-0.5", 2, 2)
 
 
 async def test_a_remix_without_words_is_refused(stage: ClientInSimcord) -> None:
@@ -97,6 +109,36 @@ async def test_recipe_comes_as_words_and_as_a_file(stage: ClientInSimcord) -> No
     reply = reply_of(await stage.bob.click(message, label="Recipe"))
     assert "a red apple" in (reply.embeds[0].description or "")
     assert b"a red apple" in await reply.attachments[0].read()
+    assert [field.name for field in reply.embeds[0].fields] == ["seed", "size", "steps", "start", "models"]
+    rest = reply_of(await stage.bob.click(reply, label="All settings"))
+    assert "`learning_rate` 0\\.1" in (rest.embeds[0].description or "")
+
+
+async def test_a_recipe_tells_the_seed_of_its_own_picture(stage: ClientInSimcord) -> None:
+    await stage.finished_job(count=2, seed=10)
+    reply = reply_of(await stage.bob.slash(stage.channel, "recipe", job=1, picture=2))
+    assert [field.value for field in reply.embeds[0].fields][:3] == ["11", "64x64", "4"]
+
+
+async def test_a_picture_says_what_it_was_made_from_and_by_whom(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job()
+    link = f"https://discord.com/channels/{stage.guild.id}/{stage.channel.id}/{message.id}"
+    for job_id, label in enumerate(("Again", "Vary"), 2):
+        stage.engine.open.clear()
+        await stage.bob.click(message, label=label)
+        line = f"Made from #1 by <@{stage.ann.id}>: {link}"
+        assert stage.message().content.splitlines()[-1] == line
+        stage.engine.open.set()
+        await stage.ended(job_id)
+        assert stage.message().content.splitlines()[-1] == line
+
+
+async def test_a_private_picture_does_not_say_what_it_was_made_from(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job(private=True)
+    await stage.service.submissions.go_on(stage.requester(stage.ann), 1, 1, FollowUp(kind=Origin.VARY))
+    await stage.ended(2)
+    assert "#1" not in stage.message().content
+    assert stage.message().id != message.id
 
 
 async def test_delete_asks_once_more_and_takes_the_message_too(stage: ClientInSimcord) -> None:

@@ -44,7 +44,7 @@ class PersonalData:
         return [job for job in jobs if not (job.state.ended and job.told)]
 
     async def delete_mine(self, requester: Requester) -> list[Job]:
-        """Cancel and delete all of the requester's jobs in every server, with pictures, and the requester's reports.
+        """Cancel and delete a person's jobs in every server with their pictures, and reports, settings and favourites.
 
         Open reports about these pictures keep their copies: deleting would else be a way out of moderation. So do
         today's count of pictures and blocks by a server's managers.
@@ -53,6 +53,7 @@ class PersonalData:
         """
         jobs = await self._archive.purge(await self._store.pictures.person_jobs(requester.user_id))
         await self._store.reports.withdraw(requester.user_id)
+        await self._store.people.forget(requester.user_id)
         return jobs
 
     def _write(

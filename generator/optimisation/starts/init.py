@@ -16,6 +16,7 @@ from generator.images.tensors import read_image
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.request_warnings import prior_for
+from generator.optimisation.starts.painter import Painter
 from generator.optimisation.targets import Targets
 from generator.prompts import Scene
 from generator.request import GenerationRequest
@@ -23,6 +24,7 @@ from generator.settings import Size
 
 # Decode proposals in groups of about this many pixels, to bound the memory.
 _DECODED_AT_ONCE_PX = 512 * 512
+_PAINTED = ("prior", "init", "parent")
 
 
 @torch.no_grad()
@@ -43,10 +45,15 @@ def start_latent(
         InvalidRequest: if the models or the prompt do not support the start.
     """
     vqgan, start = models.vqgan, request.settings.start
+    painter = painter_of(request, models, generator)
+    if painter is not None and (start == "prior" or (start == "init" and not request.settings.variation)):
+        return painter.first(size, targets)
     if start == "prior":
         return _best_proposal(request, models, size, targets, generator, request.scenes if scenes is None else scenes)
     if start == "parent" and parent_latent is not None:
         latent = at_size(vqgan, parent_latent.to(models.device), size)
+        if painter is not None and request.parent is not None and _changes(request, request.parent):
+            return painter.child(request.parent, latent, size, targets)
         return _varied(vqgan, latent, request.settings.variation, generator)
     if start == "init" and request.init_image is not None:
         latent = vqgan.encode(read_image(request.init_image, size).to(models.device))
@@ -54,6 +61,43 @@ def start_latent(
     if start == "random":
         return _random_codes(vqgan, size.height // vqgan.factor, size.width // vqgan.factor, generator)
     return vqgan.encode(_PATTERNS[start](size, generator))
+
+
+@torch.no_grad()
+def next_scene(
+    request: GenerationRequest,
+    models: Models,
+    number: int,
+    latent: Tensor,
+    targets: Targets,
+    generator: torch.Generator,
+) -> Tensor | None:
+    """The latent that scene `number` of a story begins with, upon that of the scene before; None goes on with it."""
+    told_before = request.parent is not None and request.prompt == request.parent.prompt
+    if request.settings.start not in _PAINTED or told_before:
+        return None
+    painter = painter_of(request, models, generator, number)
+    if painter is None:
+        return None
+    height, width = (side * models.vqgan.factor for side in latent.shape[2:])
+    return painter.scene(number, latent, Size(width, height), targets)
+
+
+def painter_of(
+    request: GenerationRequest, models: Models, generator: torch.Generator, scene: int = 0
+) -> Painter | None:
+    """The painter of a request that asks for posed compositions, if the models have a prior."""
+    if request.settings.composition != "posed" or models.prior is None:
+        return None
+    if generator.device.type != "cpu":  # the prior draws on the CPU
+        generator = torch.Generator().manual_seed(request.settings.seed + scene)
+    return Painter(request, models, models.prior, generator)
+
+
+def _changes(request: GenerationRequest, parent: GenerationRequest) -> bool:
+    """True for a varied, remixed or larger picture, false for one that is continued."""
+    settings = request.settings
+    return settings.variation > 0 or request.prompt != parent.prompt or settings.size != parent.settings.size
 
 
 @torch.no_grad()

@@ -1,0 +1,199 @@
+"""Options of a picture: one table for /imagine and for words in a prompt such as `--ar 16:9`. Pure; any thread.
+
+A word is two hyphens, or the dash that phones make of them, before an option's name. Its value is the next word, or for
+a text all words up to the next option, `|` or `^`. Unknown words stay in the prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from bot.errors import InvalidJobSpec
+from bot.jobs import MAX_COUNT
+
+
+class Kind(Enum):
+    """The kind of an option's value."""
+
+    SETTING = auto()
+    """One of the generator's settings."""
+    TEXT = auto()
+    COUNT = auto()
+    SWITCH = auto()
+    """True if it is there."""
+    ATTACHED = auto()
+    """A file, or a number that belongs to one; it cannot be typed into a prompt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """An option of /imagine; `also` are other names of it in a prompt."""
+
+    name: str
+    kind: Kind = Kind.SETTING
+    also: tuple[str, ...] = ()
+
+
+OPTIONS = (
+    Option(name="size", also=("ar", "aspect")),
+    Option(name="steps"),
+    Option(name="seed"),
+    Option(name="start"),
+    Option(name="init_image", kind=Kind.ATTACHED),
+    Option(name="init_weight"),
+    Option(name="image_prompt", kind=Kind.ATTACHED),
+    Option(name="image_weight", kind=Kind.ATTACHED),
+    Option(name="style", kind=Kind.TEXT),
+    Option(name="negative", kind=Kind.TEXT, also=("no",)),
+    Option(name="count", kind=Kind.COUNT),
+    *(Option(name=name) for name in ("learning_rate", "cutouts", "flip", "affine", "perspective", "colour")),
+    *(Option(name=name) for name in ("sharpness", "noise", "optimiser", "coarse", "scene_steps")),
+    Option(name="timelapse", kind=Kind.SWITCH, also=("video",)),
+    Option(name="private", kind=Kind.SWITCH),
+)
+"""All options of /imagine beside the prompt, in its order."""
+SETTINGS = tuple(option.name for option in OPTIONS if option.kind is Kind.SETTING)
+WORDS: Mapping[str, Option] = {
+    word: option for option in OPTIONS if option.kind is not Kind.ATTACHED for word in (option.name, *option.also)
+}
+"""The option of each name in a prompt."""
+
+GRAIN_PX = 16
+"""The grid of the models' sizes."""
+_RATIO = re.compile(r"\s*([0-9]{1,3})\s*:\s*([0-9]{1,3})\s*")
+_WORD = re.compile(r"(?<!\S)(?P<dash>--|[—–]{1,2})(?P<name>[A-Za-z][\w-]*)(?:=|(?![^\s|^]))")
+_VALUE = re.compile(r"[^\S\n]*(?P<value>[^\s|^]+)")
+_TEXT = re.compile(r"(?P<value>(?:\\[|^]|[^|^])*)")
+_QUOTES = "\"'“”„«»"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """A prompt without the options that were typed into it.
+
+    Attributes:
+        prompt: the rest of the prompt; unchanged if there was no option.
+        settings: values of settings, as typed.
+        unknown: words that look like options and are none, as typed; they are still in the prompt.
+    """
+
+    prompt: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    negative: str = ""
+    style: str | None = None
+    count: int = 1
+    private: bool = False
+    timelapse: bool = False
+    unknown: tuple[str, ...] = ()
+
+
+def read(prompt: str, styles: Collection[str] = ()) -> Typed:
+    """Take the options out of a prompt. Of an option that comes twice, the last counts; texts to avoid add up.
+
+    `styles` are the names of the known styles: of the words after `--style`, the longest name is taken.
+
+    Raises:
+        InvalidJobSpec: if an option has no value, or a count is no number.
+    """
+    text = _without_ticks(prompt)
+    found: dict[str, str] = {}
+    avoided, unknown, kept, at = list[str](), list[str](), list[str](), 0
+    for match in _WORD.finditer(text):
+        option = WORDS.get(match["name"].casefold().replace("-", "_"))
+        if match.start() < at:
+            continue
+        if option is None:
+            if match["dash"] == "--":
+                unknown.append(f"--{match['name']}")
+            continue
+        kept.append(text[at : match.start()])
+        value, at = _value(text, match, option, styles)
+        if option.name == "negative":
+            avoided += [part.strip(f" {_QUOTES}") for part in value.split(",")]
+        else:
+            found[option.name] = value
+    if not kept:
+        return Typed(prompt=prompt, unknown=tuple(dict.fromkeys(unknown)))
+    return Typed(
+        prompt=" ".join(" ".join([*kept, text[at:]]).split()),
+        settings={name: value for name, value in found.items() if name in SETTINGS},
+        negative=" | ".join(filter(None, avoided)),
+        style=found.get("style"),
+        count=_count(found.get("count", "1")),
+        private="private" in found,
+        timelapse="timelapse" in found,
+        unknown=tuple(dict.fromkeys(unknown)),
+    )
+
+
+def suggestions(prompt: str, styles: Sequence[str]) -> list[str]:
+    """Continuations of a prompt that is being typed: options whose names begin so, else a style for it."""
+    text = prompt.rstrip()
+    begun = re.search(r"(?<!\S)(?:--|[—–]{1,2})([\w-]*)$", text)
+    if begun is not None:
+        names = [word.replace("_", "-") for word in WORDS]
+        return [f"{text[: begun.start()]}--{name} " for name in names if name.startswith(begun[1].casefold())]
+    styled = re.search(r"(?<!\S)(?:--|[—–]{1,2})style(?:\s+([^|^]*))?$", prompt, re.IGNORECASE)
+    if styled is not None:
+        wanted, text = (styled[1] or "").strip().casefold(), prompt[: styled.start()].rstrip()
+        styles = [name for name in styles if name.casefold().startswith(wanted)]
+    return [f"{text} --style {name}".strip() for name in styles] if text else []
+
+
+def ratio_of(text: object) -> tuple[int, int] | None:
+    """The shape in a text such as `16:9`; None for anything else."""
+    found = _RATIO.fullmatch(text) if isinstance(text, str) else None
+    if found is None or not int(found[1]) or not int(found[2]):
+        return None
+    return int(found[1]), int(found[2])
+
+
+def shaped(ratio: tuple[int, int], side: float, most: int | None = None) -> tuple[int, int]:
+    """Width and height for a ratio with about side x side pixels, on the models' grid, of at most `most` a side."""
+    width, height = ratio
+    scale = side / (width * height) ** 0.5
+    if most is not None and max(ratio) * scale > most:
+        scale = most / max(ratio)
+        return int(width * scale) // GRAIN_PX * GRAIN_PX, int(height * scale) // GRAIN_PX * GRAIN_PX
+    return round(width * scale / GRAIN_PX) * GRAIN_PX, round(height * scale / GRAIN_PX) * GRAIN_PX
+
+
+def _value(text: str, match: re.Match[str], option: Option, styles: Collection[str]) -> tuple[str, int]:
+    """The value of an option, and the place in the text after it."""
+    start = match.end()
+    if option.kind is Kind.SWITCH:
+        return "", start
+    following = _WORD.search(text, start)
+    end = len(text) if following is None else following.start()
+    found = (_TEXT if option.kind is Kind.TEXT else _VALUE).match(text, start, end)
+    value = "" if found is None else found["value"].strip(f" \n\t,;{_QUOTES}")
+    if found is None or not value:
+        raise InvalidJobSpec("option_needs_value", field=option.name, name=f"--{match['name']}")
+    if option.name == "style":
+        return _style(found["value"], start, styles)
+    return value, found.end()
+
+
+def _style(text: str, start: int, styles: Collection[str]) -> tuple[str, int]:
+    """The longest known name at the beginning of a text, and the place after it; else the whole text."""
+    known = {name.casefold() for name in styles}
+    for match in reversed(list(re.finditer(r"\S+", text))):
+        name = " ".join(text[: match.end()].split()).strip(f",;{_QUOTES}")
+        if name.casefold() in known:
+            return name, start + match.end()
+    return " ".join(text.split()).strip(_QUOTES), start + len(text)
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,3}", text):
+        raise InvalidJobSpec("out_of_range_whole", field="count", name="count", low=1, high=MAX_COUNT)
+    return int(text)
+
+
+def _without_ticks(prompt: str) -> str:
+    """The text inside a code block, if the whole prompt is one."""
+    text = prompt.strip()
+    return text.strip("`").strip() if text.startswith("`") and text.endswith("`") else prompt

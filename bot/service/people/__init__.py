@@ -1,0 +1,1 @@
+"""People: their own settings and their personal data."""

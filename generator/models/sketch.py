@@ -1,0 +1,335 @@
+"""Sketches: the drawings of a prompt's things, posed and laid out on a picture of any shape. Worker thread.
+
+A drawing is stored as codes, alone on white. It is decoded once, cut out, and pasted where it belongs. The seed chooses
+drawing and pose, so that the pictures of a grid differ.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from generator.models.drawings import Box, Cut, cut_out, paste, recoloured
+from generator.models.lexicon import Lexicon
+from generator.models.vqgan import VQGAN
+from generator.models.wording import COLOURS, without_scene
+
+MAX_THINGS = 5
+MAX_CUTS = 32
+"""Decoded drawings kept, about 150 kB each."""
+MARGIN_PX = 2
+"""A stored drawing may stand out of its place by so much."""
+_NUMBERS = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "dozen": 12,
+    "pair": 2, "couple": 2, "both": 2, "several": 3, "some": 3, "many": 5,
+    **{str(number): number for number in range(2, 21)},
+}  # fmt: skip
+_RELATIONS = {
+    "on": "on", "upon": "on", "atop": "on", "riding": "on", "above": "above", "over": "above", "under": "under",
+    "below": "under", "beneath": "under", "underneath": "under", "inside": "in", "in": "in", "within": "in",
+    "into": "in", "behind": "behind", "before": "before",
+}  # fmt: skip
+_PHRASES = {"on top of": "on", "in front of": "before", "left of": "left", "right of": "right"}
+_JOINING = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "and",
+        "or",
+        "with",
+        "next",
+        "to",
+        "beside",
+        "near",
+        "by",
+        "of",
+        "from",
+        "plus",
+        "its",
+        "his",
+        "her",
+        "their",
+        "my",
+        "your",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A thing that a prompt names.
+
+    Attributes:
+        words: as the prompt names it.
+        concepts: possible concepts, likeliest first.
+        count: how many are wanted.
+        colour: as asked for, in the words of `wording.COLOURS`; "" keeps the drawing's own.
+        relation: of this thing to the one before it, which is "on", "above", "under", "in", "behind", "before", "left"
+            or "right" of it; "" if they are only named together.
+    """
+
+    words: str
+    concepts: tuple[int, ...]
+    count: int = 1
+    colour: str = ""
+    relation: str = ""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Choice and place of the drawings.
+
+    Attributes:
+        drawing: number of the stored style.
+        mirrored: left and right are exchanged.
+        right, down: shift of the composition, as shares of the picture's shorter side.
+        scale: of the composition.
+    """
+
+    drawing: int = 0
+    mirrored: bool = False
+    right: float = 0.0
+    down: float = 0.0
+    scale: float = 1.0
+
+    @classmethod
+    def of_seed(cls, seed: int) -> Pose:
+        """The pose of a first picture: four seeds in a row give four that a person would call different."""
+        turn, chance = seed % 4, random.Random(seed)  # noqa: S311 - a choice that must repeat, not a secret
+        side = chance.choice((-1, 1)) if turn < 2 else 1 if turn == 2 else -1
+        if turn < 2:
+            return cls(
+                turn, False, side * chance.uniform(0, 0.03), chance.uniform(-0.02, 0.02), chance.uniform(0.96, 1.08)
+            )
+        shift, scale = side * chance.uniform(0.06, 0.1), chance.uniform(0.8, 0.92)
+        return cls(turn % 2, True, shift, chance.uniform(-0.04, 0.08), scale)
+
+    @classmethod
+    def over(cls, mask: Tensor, drawing: int) -> Pose:
+        """The pose of one thing in the place of what a mask `[1, H, W]` shows."""
+        rows, columns = (torch.nonzero(mask[0].amax(dim=axis) > 0.5)[:, 0] for axis in (1, 0))
+        height, width = mask.shape[1:]
+        side = min(height, width)
+        edge = max(int(rows[-1] - rows[0]), int(columns[-1] - columns[0])) + 1
+        scale = min(1.3, max(0.35, edge / (OWN.width * side)))
+        right = float(columns[0] + columns[-1]) / 2 - width / 2
+        down = float(rows[0] + rows[-1]) / 2 - height / 2 - (OWN.y - 0.5) * height * scale
+        return cls(drawing, False, right / side, down / side, scale)
+
+    def varied(self, strength: float, seed: int) -> Pose:
+        """Another pose of the same things: moved (below .34), mirrored and scaled (below .67), or another drawing."""
+        chance = random.Random(seed)  # noqa: S311
+        across, along = ((1, 1), (-1, -1), (1, -1), (-1, 1))[seed % 4]
+        if strength < 0.34:
+            right = _within(self.right + across * chance.uniform(0.05, 0.09), self.right - across * 0.07)
+            down = _within(self.down + along * chance.uniform(0.03, 0.06), self.down - along * 0.05)
+            return replace(self, right=right, down=down, scale=self.scale * chance.uniform(0.92, 1.0))
+        scale = chance.uniform(0.78, 0.88) if self.scale > 0.93 else chance.uniform(0.98, 1.08)
+        room = 0.12 if scale < 0.93 else 0.03
+        right, down = across * chance.uniform(0.4, 1) * room, along * chance.uniform(0.3, 0.6) * room
+        drawing = self.drawing if strength < 0.67 else 1 - self.drawing
+        return Pose(drawing, not self.mirrored if strength < 0.67 else seed % 2 == 1, right, down, scale)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The drawings of a composition: `image [3, H, W] in 0..1` and where they are, `mask [1, H, W] in 0..1`."""
+
+    image: Tensor
+    mask: Tensor
+
+
+OWN = Box(0.5, 0.52, 0.74, 0.74)
+"""Where a stored drawing stands, as shares of its picture's side."""
+
+
+_STACKED = {
+    "on": (Box(0.5, 0.29, 0.52, 0.44, 1.0), Box(0.5, 0.715, 0.72, 0.45, 0.0)),
+    "above": (Box(0.5, 0.25, 0.5, 0.4, 0.2), Box(0.5, 0.74, 0.56, 0.4, 0.8)),
+    "under": (Box(0.5, 0.76, 0.46, 0.38), Box(0.5, 0.3, 0.7, 0.5)),
+    "in": (Box(0.5, 0.58, 0.36, 0.36), Box(0.5, 0.53, 0.9, 0.86)),
+    "before": (Box(0.5, 0.74, 0.46, 0.44, 1.0), Box(0.5, 0.4, 0.72, 0.7)),
+    "behind": (Box(0.5, 0.4, 0.72, 0.7), Box(0.5, 0.74, 0.46, 0.44, 1.0)),
+}
+"""Places of the first and the second of two things, by their relation, as shares of the picture's shorter side."""
+
+
+class Sketcher:
+    """Compose the stored drawings.
+
+    Args:
+        grids: codes of each concept alone on white, `[concepts, styles, grid, grid]`.
+    """
+
+    def __init__(self, lexicon: Lexicon, vqgan: VQGAN, grids: Tensor) -> None:
+        self._lexicon, self._vqgan, self._grids = lexicon, vqgan, grids
+        self._cuts: OrderedDict[tuple[int, int], Cut] = OrderedDict()
+
+    def read(self, text: str) -> tuple[Thing, ...]:
+        """Things that the text names, at most MAX_THINGS in all; of a compound such as "cat face" only the last."""
+        tokens = _tokens(text)
+        found: list[Thing] = []
+        at = 0
+        for mention in self._lexicon.find(text):
+            if mention.words in _NUMBERS:  # part of a name, such as "five o'clock"
+                continue
+            words = mention.words.split()
+            first = next((n for n in range(at, len(tokens)) if tokens[n : n + len(words)] == words), None)
+            if first is None:
+                continue
+            between, at = without_scene(" ".join(tokens[at:first])).split(), first + len(words)
+            relation = _relation(between) if found else ""
+            thing = Thing(mention.words, mention.concepts, _count(between), _colour(between), relation)
+            if found and (not between or between == ["of"]):
+                whole = found.pop()
+                thing = replace(whole, words=thing.words, concepts=thing.concepts)
+            found.append(thing)
+        return _limited(found)
+
+    @torch.no_grad()
+    def layer(self, things: Sequence[Thing], pose: Pose, height: int, width: int) -> Layer:
+        """Lay the things out on `height` x `width` pixels."""
+        image, mask = torch.ones(3, height, width), torch.zeros(1, height, width)
+        for thing, box in _arranged(things, height, width):
+            cut = self._cut(thing.concepts[0], pose.drawing)
+            if thing.colour:
+                cut = recoloured(cut, thing.colour)
+            paste(image, mask, cut, _posed(box, pose, height, width), pose.mirrored)
+        return Layer(image, mask)
+
+    def _cut(self, concept: int, drawing: int) -> Cut:
+        key = (concept, drawing % self._grids.shape[1])
+        cut = self._cuts.pop(key, None)
+        if cut is None:
+            codes = self._grids[key].long()[None].to(self._vqgan.codebook.device)
+            image = self._vqgan.decode(self._vqgan.lookup(codes))[0].clamp(0, 1).float().cpu()
+            side = image.shape[-1]
+            edge = round(OWN.width * side) + 2 * MARGIN_PX
+            left, top = (max(0, round((at - OWN.width / 2) * side) - MARGIN_PX) for at in (OWN.x, OWN.y))
+            cut = cut_out(image[:, top : top + edge, left : left + edge])
+            while len(self._cuts) >= MAX_CUTS:
+                self._cuts.popitem(last=False)
+        self._cuts[key] = cut
+        return cut
+
+
+def _within(wanted: float, other: float, bound: float = 0.14) -> float:
+    return wanted if abs(wanted) <= bound else other
+
+
+def _tokens(text: str) -> list[str]:
+    """Words as the lexicon splits them."""
+    return re.findall(r"[a-z0-9ñãéô]+", text.lower().replace("'s ", " ").replace("’s ", " "))
+
+
+def _count(between: Sequence[str]) -> int:
+    """The number that stands before a thing, perhaps with adjectives between: "two big red apples"."""
+    for word in reversed(between[-4:]):
+        if word in _NUMBERS:
+            return _NUMBERS[word]
+        if word in _JOINING and word != "of":
+            return 1
+    return 1
+
+
+def _colour(between: Sequence[str]) -> str:
+    """The one colour among the adjectives before a thing."""
+    colours: set[str] = set()
+    for number, word in reversed(list(enumerate(between))):
+        if word == "and" and number and between[number - 1] in COLOURS and colours:
+            continue  # "black and white" is not one colour
+        if word in _JOINING or word in _RELATIONS:
+            break
+        if word in COLOURS:
+            colours.add(COLOURS[word])
+    return colours.pop() if len(colours) == 1 else ""
+
+
+def _relation(between: Sequence[str]) -> str:
+    text = " ".join(between)
+    for phrase, relation in _PHRASES.items():
+        if phrase in text:
+            return relation
+    plain = [word for word in between if word not in COLOURS]
+    return next((_RELATIONS[word] for word in plain if word in _RELATIONS), "")
+
+
+def _limited(things: Sequence[Thing]) -> tuple[Thing, ...]:
+    kept: list[Thing] = []
+    for thing in things:
+        room = MAX_THINGS - sum(other.count for other in kept)
+        if room > 0:
+            kept.append(replace(thing, count=min(thing.count, room)))
+    return tuple(kept)
+
+
+def _arranged(things: Sequence[Thing], height: int, width: int) -> list[tuple[Thing, Box]]:
+    """A box for each drawing, from back to front."""
+    at = next((number for number, thing in enumerate(things) if thing.relation), 0)
+    if at and things[at].relation in _STACKED:
+        return _related(_each(things[:at]), _each(things[at:]), things[at].relation, height, width)
+    if at and things[at].relation == "right":
+        things = [*things[at:], *things[:at]]
+    single = _each(things)
+    return list(zip(single, side_by_side(len(single), height, width), strict=True))
+
+
+def _each(things: Sequence[Thing]) -> list[Thing]:
+    return [thing for thing in things for _ in range(thing.count)]
+
+
+def side_by_side(count: int, height: int, width: int) -> list[Box]:
+    """Boxes in rows that make them as large as they can be; a short last row is centred."""
+    if count == 1:
+        side = OWN.width * min(width, height)
+        return [Box(OWN.x * width, OWN.y * height, side, side)]
+    columns = max(range(1, count + 1), key=lambda n: (min(width / n, height / -(-count // n)), n))
+    rows = -(-count // columns)
+    side = 0.88 * min(width / columns, height / rows)
+    step_x, step_y = min(width / columns, side * 1.25), min(height / rows, side * 1.25)
+    boxes = []
+    for number in range(count):
+        row, column = divmod(number, columns)
+        here = min(columns, count - row * columns)
+        x, y = (column - (here - 1) / 2) * step_x, (row - (rows - 1) / 2) * step_y
+        boxes.append(Box(width / 2 + x, height / 2 + y, side, side))
+    return boxes
+
+
+def _related(
+    first: Sequence[Thing], second: Sequence[Thing], relation: str, height: int, width: int
+) -> list[tuple[Thing, Box]]:
+    """Boxes of two groups of things, of which the first is on (above, under, ...) the second; from back to front."""
+    over, under = _STACKED[relation]
+    side = min(height, width)
+    groups = [(second, under), (first, over)]
+    if relation == "behind":
+        groups.reverse()
+    placed = []
+    for group, place in groups:
+        step = min(place.width * 1.4, 0.96) / len(group)
+        share = 1.0 if len(group) == 1 else min(1.0, step / place.width)
+        for number, thing in enumerate(group):
+            x = width / 2 + (place.x - 0.5 + (number - (len(group) - 1) / 2) * step) * side
+            y = height / 2 + (place.y - 0.5) * side
+            wide, high = place.width * share * side, place.height * side
+            placed.append((thing, Box(x, y, wide, high, place.rise)))
+    return placed
+
+
+def _posed(box: Box, pose: Pose, height: int, width: int) -> Box:
+    """Move and scale a box about the picture's centre, but not out of the picture."""
+    side = min(height, width)
+    x = width / 2 + (box.x - width / 2) * (-1 if pose.mirrored else 1) * pose.scale + pose.right * side
+    y = height / 2 + (box.y - height / 2) * pose.scale + pose.down * side
+    wide, high = box.width * pose.scale, box.height * pose.scale
+    x = min(max(x, wide / 2), width - wide / 2) if wide < width else width / 2
+    y = min(max(y, high / 2), height - high / 2) if high < height else height / 2
+    return Box(x, y, wide, high, box.rise)

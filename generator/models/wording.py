@@ -1,0 +1,167 @@
+"""Wording of a prompt beside its things: styles, scenes, colours, and those that a remix takes over. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_SCENE_WORDS = {
+    "sky": "sky clouds cloud",
+    "night": "night stars moonlight dark midnight moon",
+    "space": "space galaxy",
+    "sunset": "sunset dusk evening sunrise dawn",
+    "sea": "sea ocean water lake waves",
+    "beach": "beach sand island",
+    "desert": "desert dune",
+    "snow": "snow winter ice snowstorm",
+    "forest": "forest woods jungle trees",
+    "meadow": "grass meadow field hill park summer",
+    "garden": "garden flowers spring",
+    "mountains": "mountains mountain",
+    "city": "city town buildings",
+    "fire": "fire flames hell lava",
+    "rain": "rain storm",
+    "road": "road street",
+    "room": "room home house floor kitchen",
+    "autumn": "autumn fall leaves",
+}
+_SCENES = {word: scene for scene, words in _SCENE_WORDS.items() for word in words.split()}
+_SCENES |= {"underwater": "underwater", "downtown": "city", "indoors": "room"}
+_WHERE = re.compile(
+    r"\b(?:(?:in|on|at|under|among|amid|near|by|over|above|through|across|during) "
+    r"(?:(?:the|a|an|front of|middle of|deep|blue|dark|outer|starry|autumn|sunny|rainy|green|open|busy|day|middle) )"
+    r"{0,4}"
+    rf"(?:{'|'.join(_SCENES)})|underwater|under water|downtown|indoors|on a (?:sunny|rainy) day)\b"
+)
+_UNDER_WATER = re.compile(r"\bunder (?:the )?(?:water|sea|ocean|waves)\b|\bdeep sea\b")
+
+PALETTE: dict[str, tuple[int, int, int]] = {
+    "red": (222, 36, 36), "orange": (248, 136, 22), "yellow": (252, 214, 40), "green": (52, 172, 70),
+    "blue": (42, 106, 224), "purple": (136, 66, 190), "pink": (250, 128, 184), "brown": (138, 86, 50),
+    "black": (46, 46, 52), "white": (244, 244, 246), "grey": (142, 146, 152), "turquoise": (54, 196, 190),
+    "golden": (222, 172, 50),
+}  # fmt: skip
+"""RGB of each colour that can be asked for."""
+COLOURS = {
+    **{colour: colour for colour in PALETTE},
+    "gray": "grey", "silver": "grey", "gold": "golden", "violet": "purple", "cyan": "turquoise", "teal": "turquoise",
+}  # fmt: skip
+"""The colour that each word means."""
+
+_MEDIUM = (
+    "painting|watercolou?rs?|gouache|pixel art|pixels|drawing|sketch|photo|photograph|photography|illustration|"
+    "rendering|render|art|artwork|style|engraving|etching|lithograph|woodcut|anime|manga|cartoon|comic|icon|emoji|"
+    "clip ?art|line ?art|mosaic|graffiti|3 ?d|2 ?d|flat|vector|glossy|realistic|photorealistic|detailed|hd|4k|8k|"
+    "cinematic|masterpiece|trending|impressionism|cubism|surrealism|minimalist"
+)
+_OF_A_MEDIUM = re.compile(
+    rf"^(?:(?:a|an|the|some) )?(?:[\w-]+ ){{0,3}}?(?:{_MEDIUM}|picture|image|portrait|statue) (?:of|showing) "
+)
+_MANNER = re.compile(
+    r"\s*\b(?:(?:in|with) the (?:style|manner) of\b.*|in (?:an?|the) (?:[\w-]+ ){0,3}style\b.*|"
+    rf"(?:in|as|like) (?:(?:an?|the) )?(?:[\w-]+ ){{0,2}}?(?:{_MEDIUM})$|"
+    rf"(?:painted |drawn )?by (?!(?:the|an?|my|his|her|their|day|{'|'.join(_SCENES)})\b)\w+(?: \w+){{0,3}}$)"
+)
+_STYLED = re.compile(rf"\b(?:{_MEDIUM})\b")
+_LEADING = re.compile(r"^((?:an?|the) )?(?:glossy |flat |simple |realistic |3 ?d |2 ?d |cartoon )+(?=\w)")
+_FLAT = re.compile(r"\b(?:flat|2 ?d|simple|clip ?art|vector|icon|cartoon|comic)\b")
+_LOOKS = {
+    "pixels": re.compile(r"\b(?:pixel art|pixels|pixelated|8-?bit)\b"),
+    "lines": re.compile(
+        r"\b(?:line ?art|line drawing|pencil drawing|ink drawing|(?:simple|clear) (?:drawing|outlines?)|"
+        r"sketch|engraving|etching|woodcut|colou?ring (?:page|book))\b"
+    ),
+    "watercolour": re.compile(r"\b(?:watercolou?rs?|gouache)\b"),
+}
+_GLOSSY = re.compile(r"\b(?:3 ?d|glossy|render|rendering|realistic|photo|photograph|photorealistic)\b")
+
+
+def without_style(pieces: Sequence[str]) -> str:
+    """Join the pieces of a prompt without the words that only name a style, an artist or a medium.
+
+    A prompt that consists of such words keeps them: "a painting" alone asks for one.
+    """
+    kept = [part for at, piece in enumerate(pieces) for part in _unstyled(piece, first=at == 0)]
+    return " ".join(kept) or " ".join(pieces)
+
+
+def _unstyled(piece: str, first: bool) -> list[str]:
+    parts = [part for part in (" ".join(part.lower().split()) for part in piece.split(",")) if part]
+    found = []
+    for at, part in enumerate(parts):
+        subject = _OF_A_MEDIUM.sub("", _MANNER.sub("", part))
+        if subject == part and _STYLED.search(part) and not (first and at == 0):
+            continue
+        found.append(_LEADING.sub(r"\1", subject).strip())
+    return [part for part in found if part]
+
+
+def drawing_of_style(text: str) -> int | None:
+    """The drawing that suits the named style: 0 for shaded ones, 1 for flat ones, None if none is named."""
+    if _GLOSSY.search(text.lower()):
+        return 0
+    return 1 if _FLAT.search(text.lower()) else None
+
+
+def look_of_style(text: str) -> str:
+    """The look of `models.looks` that the text asks for; "" for none."""
+    return next((look for look, words in _LOOKS.items() if words.search(text.lower())), "")
+
+
+def scene_of(text: str) -> tuple[str, str]:
+    """The scene that the text names and its words, such as ("night", "at night"); empty if there is none."""
+    text = text.lower()
+    found = _WHERE.search(text)
+    if found is None:
+        return "", ""
+    words = found[0]
+    if _UNDER_WATER.search(text) or words in ("underwater", "under water"):
+        return "underwater", words
+    if words.startswith("on a sunny"):
+        return "sky", words
+    if words.startswith("on a rainy"):
+        return "rain", words
+    return _SCENES[words.rsplit(" ", 1)[-1]], words
+
+
+def without_scene(text: str) -> str:
+    """The text without the words of its scenes."""
+    return " ".join(_WHERE.sub(" ", text).split())
+
+
+def colours_of(text: str) -> tuple[str, ...]:
+    """The colours that the text names, each once."""
+    return tuple(dict.fromkeys(COLOURS[word] for word in re.findall(r"[a-z]+", text.lower()) if word in COLOURS))
+
+
+def carried(new: str, old: str, thing: str) -> str:
+    """The new words with the old ones' only colour and scene where the new ones name none.
+
+    Args:
+        new: the words of a remix.
+        old: its parent's words.
+        thing: the one thing that the new words name, as they name it; "" if there are none or several.
+    """
+    new, old = " ".join(new.lower().split()), old.lower()
+    colours = colours_of(old)
+    if thing and len(colours) == 1 and not colours_of(new):
+        new = re.sub(rf"\b(?:(an?) )?{re.escape(thing)}\b", lambda hit: _coloured(hit, colours[0], thing), new, count=1)
+    _, where = scene_of(old)
+    return f"{new} {where}" if where and not scene_of(new)[0] else new
+
+
+def _coloured(hit: re.Match[str], colour: str, thing: str) -> str:
+    article = "" if hit[1] is None else "an " if colour[0] in "aeiou" else "a "
+    return f"{article}{colour} {thing}"
+
+
+def nearest_colour(rgb: Sequence[float]) -> str:
+    """The name of the nearest colour to red, green and blue in 0..1; "" for one without a clear hue."""
+    if max(rgb) - min(rgb) < 0.2:
+        return ""
+    distances = {
+        name: sum((255 * value - other) ** 2 for value, other in zip(rgb, colour, strict=True))
+        for name, colour in PALETTE.items()
+        if name not in ("black", "white", "grey")
+    }
+    return min(distances, key=lambda name: distances[name])

@@ -1,0 +1,95 @@
+"""Words and pose of a picture, from its request and its parents alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from generator.images.tensors import read_image
+from generator.models.drawings import foreground, mean_colour
+from generator.models.model_set import Models
+from generator.models.sketch import Pose
+from generator.models.wording import carried, drawing_of_style, look_of_style, nearest_colour, without_style
+from generator.optimisation.schedule import Schedule
+from generator.prompts import Scene
+from generator.request import GenerationRequest
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The words that the prior paints, the pose of their drawings, and the look that the prompt asks for."""
+
+    words: str
+    pose: Pose
+    look: str = ""
+
+
+def composition_of(request: GenerationRequest, models: Models, scene: int | None = None) -> Composition:
+    """Words and pose of a request's scene, by default its last.
+
+    Raises:
+        InvalidRequest: if an init image cannot be read.
+    """
+    if scene is None:
+        steps = request.stopped_at or request.settings.steps
+        scene = Schedule(request.settings, 1, max(1, len(request.scenes))).scene(steps - 1)
+    pieces = _pieces(models.read(request).scenes, scene)
+    own = without_style(pieces)
+    if scene > 0:
+        before = composition_of(request, models, scene - 1)
+        pose = before.pose
+    elif request.parent is not None:
+        before = composition_of(request.parent, models)
+        pose = before.pose
+        if request.settings.variation:
+            pose = pose.varied(request.settings.variation, request.settings.seed)
+        if request.prompt == request.parent.prompt:
+            return Composition(before.words, pose, before.look)
+    else:
+        before = _beginning(request)
+        pose = before.pose
+    typed = " ".join(pieces)
+    styled, look = drawing_of_style(typed), look_of_style(typed)
+    if styled is not None:
+        pose = replace(pose, drawing=styled)
+    things = () if models.prior is None else models.prior.sketcher.read(own)
+    # In a story each scene's things have their own colours.
+    thing = things[0].words if len(things) == 1 and scene == 0 else ""
+    return Composition(carried(own, before.words, thing), pose, look)
+
+
+def _pieces(scenes: Sequence[Scene], scene: int) -> list[str]:
+    """Texts of a scene's prompts with a positive weight."""
+    return [prompt.text for prompt in scenes[scene].prompts if prompt.weight > 0] if scenes else []
+
+
+def ground_picture(request: GenerationRequest) -> bytes | None:
+    """The picture that a first picture stands on: the init image, or the first that attracts."""
+    if request.init_image is not None:
+        return request.init_image
+    return next((item.image for item in request.image_prompts if item.weight > 0), None)
+
+
+def is_posed(request: GenerationRequest) -> bool:
+    """True if the poses of the picture and of all its parents follow from their requests."""
+    current: GenerationRequest | None = request
+    while current is not None:
+        if current.settings.composition != "posed" or current.settings.start not in ("prior", "init", "parent"):
+            return False
+        current = current.parent
+    return True
+
+
+def _beginning(request: GenerationRequest) -> Composition:
+    """The pose that a first picture begins with; on a picture that shows a thing, the place and colour of that."""
+    if request.settings.composition != "posed":
+        return Composition("", Pose())
+    pose = Pose.of_seed(request.settings.seed)
+    ground = ground_picture(request)
+    if ground is None:
+        return Composition("", pose)
+    picture = read_image(ground, request.settings.size)[0]
+    mask = foreground(picture)
+    if mask is None:
+        return Composition("", pose)
+    return Composition(nearest_colour(mean_colour(picture, mask)), Pose.over(mask, pose.drawing))

@@ -1,0 +1,49 @@
+"""/settings: shown, changed by option and by menu, exported and deleted with all else of a person."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+from bot.service import Ping
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
+
+
+async def ping_of(stage: ClientInSimcord) -> Ping:
+    return (await stage.service.personal_settings.of(stage.ann.id)).ping
+
+
+async def test_settings_are_shown_and_changed_by_option_and_by_menu(stage: ClientInSimcord) -> None:
+    shown = reply_of(await stage.ann.slash(stage.channel, "settings"))
+    assert "Ping when a picture is ready: **After more than a minute**" in shown.content
+    assert await ping_of(stage) is Ping.LONG
+    changed = reply_of(await stage.ann.slash(stage.channel, "settings", ping="always"))
+    assert "**Always**" in changed.content
+    await stage.ann.select(changed, ["never"], custom_id="reverie-setting:ping")
+    assert "**Never**" in changed.content
+    assert await ping_of(stage) is Ping.NEVER
+    await stage.restart()
+    assert await ping_of(stage) is Ping.NEVER
+
+
+async def test_settings_and_favourites_are_exported_and_deleted(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job()
+    await stage.bob.click(message, label="Favourite")
+    await stage.bob.slash(stage.channel, "settings", ping="never")
+    privacy = reply_of(await stage.bob.slash(stage.channel, "privacy"))
+    exported = reply_of(await stage.bob.click(privacy, label="Export my data"))
+    with zipfile.ZipFile(io.BytesIO(await exported.attachments[0].read())) as archive:
+        facts = json.loads(archive.read("data.json"))
+    assert facts["settings"] == [{"name": "ping", "value": "never"}]
+    assert [(item["job_id"], item["number"]) for item in facts["favourites"]] == [(1, 1)]
+    asked = reply_of(await stage.bob.click(privacy, label="Delete my data"))
+    await stage.bob.click(asked, label="Delete all my data permanently")
+    facts = await stage.service.store.pictures.person_facts(stage.bob.id)
+    assert (facts["settings"], facts["favourites"]) == ([], [])
+
+
+async def test_a_value_of_another_version_counts_as_the_default(stage: ClientInSimcord) -> None:
+    await stage.service.store.people.put_setting(stage.ann.id, "ping", "sometimes")
+    await stage.service.store.people.put_setting(stage.ann.id, "colour", "blue")
+    assert await ping_of(stage) is Ping.LONG

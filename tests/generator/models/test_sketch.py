@@ -1,0 +1,129 @@
+"""Things of a prompt, laid out and posed."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from generator.models.model_set import Models
+from generator.models.sketch import Pose, Sketcher
+
+
+@pytest.fixture(scope="module")
+def sketcher(starter: Models) -> Sketcher:
+    assert starter.prior is not None
+    return starter.prior.sketcher
+
+
+def boxes(sketcher: Sketcher, text: str, height: int = 128, width: int = 128) -> list[tuple[int, int, int, int]]:
+    """Left, top, right and bottom of each connected drawing, from left to right."""
+    mask = sketcher.layer(sketcher.read(text), Pose(), height, width).mask[0] > 0.5
+    found = []
+    while mask.any():
+        region = torch.zeros_like(mask)
+        region[tuple(torch.nonzero(mask)[0])] = True
+        while not torch.equal(grown := near(region) & mask, region):
+            region = grown
+        if region.sum() > 60:
+            rows, columns = torch.nonzero(region.any(dim=1))[:, 0], torch.nonzero(region.any(dim=0))[:, 0]
+            found.append((int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])))
+        mask = mask & ~region
+    return sorted(found)
+
+
+def near(region: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.max_pool2d(region[None, None].float(), 3, 1, 1)[0, 0] > 0
+
+
+def read(sketcher: Sketcher, text: str) -> list[tuple[str, int, str, str]]:
+    return [(thing.words, thing.count, thing.colour, thing.relation) for thing in sketcher.read(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "things"),
+    [
+        ("a cat", [("cat", 1, "", "")]),
+        ("three big red cars", [("cars", 3, "red", "")]),
+        ("five pears", [("pears", 5, "", "")]),
+        ("seven pears", [("pears", 5, "", "")]),
+        ("a blue apple and a green pear", [("apple", 1, "blue", ""), ("pear", 1, "green", "")]),
+        ("a black and white cat", [("cat", 1, "", "")]),
+        ("a cat on a car", [("cat", 1, "", ""), ("car", 1, "", "on")]),
+        ("a cat under an umbrella", [("cat", 1, "", ""), ("umbrella", 1, "", "under")]),
+        ("a cat in the snow and a dog", [("cat", 1, "", ""), ("dog", 1, "", "")]),
+        ("three cats and four dogs", [("cats", 3, "", ""), ("dogs", 2, "", "")]),
+        ("a box of apples", [("apples", 1, "", "")]),
+        ("zxcv", []),
+    ],
+)
+def test_a_prompt_is_read(sketcher: Sketcher, text: str, things: list[tuple[str, int, str, str]]) -> None:
+    assert read(sketcher, text) == things
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+def test_as_many_are_laid_out_as_are_asked_for(sketcher: Sketcher, count: int) -> None:
+    words = ["one apple", "two apples", "three apples", "four apples", "five apples"]
+    assert len(boxes(sketcher, words[count - 1])) == count
+
+
+@pytest.mark.parametrize("size", [(128, 192), (192, 128), (128, 320)])
+def test_a_wide_picture_shows_each_thing_once(sketcher: Sketcher, size: tuple[int, int]) -> None:
+    assert len(boxes(sketcher, "an apple", *size)) == 1
+    assert len(boxes(sketcher, "an apple and a pear", *size)) == 2
+
+
+def test_things_stand_as_the_words_say(sketcher: Sketcher) -> None:
+    first, second = middles(sketcher, "an apple on a car")
+    assert first[1] < second[1]
+    first, second = middles(sketcher, "an apple under a car")
+    assert first[1] > second[1]
+    first, second = middles(sketcher, "an apple inside a car")
+    assert abs(first[0] - second[0]) < 12
+    assert abs(first[1] - second[1]) < 12
+    left, right = middles(sketcher, "an apple next to a car")
+    assert left[0] < 64 < right[0]
+
+
+def middles(sketcher: Sketcher, text: str) -> list[tuple[float, float]]:
+    """Middle of each thing's drawings, in the order of the words."""
+    things = sketcher.read(text)
+    whole = sketcher.layer(things, Pose(), 128, 128).image
+    places = []
+    for number in range(len(things)):
+        others = tuple(
+            thing
+            if at == number
+            else thing.__class__(thing.words, sketcher.read("a ghost")[0].concepts, 1, "", thing.relation)
+            for at, thing in enumerate(things)
+        )
+        # The pixels that change if all other things become ghosts are theirs; those of this one stay.
+        same = (sketcher.layer(others, Pose(), 128, 128).image - whole).abs().amax(dim=0) < 1e-6
+        seen = torch.nonzero(same & (whole.amin(dim=0) < 0.9)).float()
+        places.append((float(seen[:, 1].mean()), float(seen[:, 0].mean())))
+    return places
+
+
+def test_a_colour_is_that_of_its_thing(sketcher: Sketcher) -> None:
+    image = sketcher.layer(sketcher.read("a blue apple and a green pear"), Pose(), 128, 128).image
+    left, right = image[:, :, :64].flatten(1), image[:, :, 64:].flatten(1)
+    assert left[:, left.amin(dim=0) < 0.8].mean(dim=1).argmax() == 2
+    assert right[:, right.amin(dim=0) < 0.8].mean(dim=1).argmax() == 1
+
+
+def test_four_seeds_in_a_row_are_four_pictures(sketcher: Sketcher) -> None:
+    things = sketcher.read("a robot")
+    for first in (0, 1, 4711):
+        layers = [sketcher.layer(things, Pose.of_seed(first + at), 64, 64).image for at in range(4)]
+        distances = [float((one - other).abs().mean()) for one, other in itertools.combinations(layers, 2)]
+        assert min(distances) > 0.06
+
+
+def test_a_variation_is_another_pose_of_its_parent() -> None:
+    pose = Pose.of_seed(7)
+    assert pose.varied(0.2, 5).drawing == pose.varied(0.5, 5).drawing == pose.drawing
+    assert pose.varied(0.2, 5).mirrored == pose.mirrored != pose.varied(0.5, 5).mirrored
+    assert pose.varied(0.9, 5).drawing != pose.drawing
+    assert len({pose.varied(0.5, seed) for seed in range(4)}) == 4
+    assert pose.varied(0.5, 5) == pose.varied(0.5, 5)

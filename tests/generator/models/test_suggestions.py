@@ -1,0 +1,59 @@
+"""Suggestions after unknown words: near words that are known, and prompts that work well."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from generator import GenerationRequest, Models, request_warnings
+from generator.loading import STARTER, read_yaml
+from generator.models.suggestions import nearest, suggestions
+
+KNOWN = frozenset(("castle", "space", "ship", "kitten", "water", "fall", "house", "cat"))
+EXAMPLES = ("a red apple", "a castle at night", "a blue cat", "a pink cake")
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [("castel", ["castle"]), ("spaceship", ["space", "ship"]), ("waterfall", ["water", "fall"]), ("zeppelin", [])],
+)
+def test_near_words_are_spelt_alike_or_part_of_the_word(word: str, found: list[str]) -> None:
+    assert nearest(word, KNOWN) == found
+
+
+def test_without_unknown_words_nothing_is_suggested() -> None:
+    assert suggestions((), KNOWN, EXAMPLES) == ()
+
+
+def test_unknown_words_are_followed_by_near_ones_and_three_prompts() -> None:
+    near, prompts = suggestions(("Castel", "zeppelin", "Castel"), KNOWN, EXAMPLES)
+    assert near == "The nearest words that they know: “castel”: castle."
+    assert sum(f"“{example}”" in prompts for example in EXAMPLES) == 3
+
+
+def test_the_same_words_get_the_same_prompts_and_other_words_others() -> None:
+    found = {suggestions((word,), frozenset(), EXAMPLES) for word in "abcdefghij" for _ in range(2)}
+    assert len(found) == len(EXAMPLES)
+
+
+def test_models_that_know_every_word_suggest_nothing(models: Models) -> None:
+    request = GenerationRequest(prompt="a zeppelin", models=models.name)
+    taught = replace(models, things=KNOWN, examples=EXAMPLES)
+    assert not any("paint well" in warning for warning in request_warnings(request, taught))
+
+
+@pytest.mark.slow
+def test_the_starter_suggests_prompts_of_which_it_knows_every_word() -> None:
+    from generator import load_models
+
+    models = load_models("starter", "cpu")
+    assert models.examples == tuple(read_yaml(STARTER / "starter.yaml").examples)
+    for example in models.examples:
+        assert request_warnings(GenerationRequest(prompt=example), models) == ()
+    warnings = request_warnings(GenerationRequest(prompt="a castel by a zeppelin"), models)
+    assert [warning.partition(":")[0] for warning in warnings] == [
+        "These models have never seen the words “castel”, “zeppelin”; they do not know what they mean.",
+        "The nearest words that they know",
+        "Prompts that they paint well",
+    ]
