@@ -201,7 +201,7 @@ def test_the_admins_limits_hold_for_the_member(page: PreviewPage) -> None:
     page.command("imagine", prompt="three pears", count="3")
     page.wait("This server allows at most 2 pictures at a time.")
     page.view_as("admin")
-    page.command("limits set", name="count")
+    page.command("limits reset", name="count")
     page.wait("count is now 4")
 
 
