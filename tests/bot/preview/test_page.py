@@ -29,10 +29,11 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "queue": ("you", {}),
     "cancel": ("you", {}),
-    "gallery": ("you", {"whose": "server"}),
+    "gallery": ("you", {"whose": "Pictures of this server"}),
     "recipe": ("you", {"job": "1"}),
     "again": ("you", {"file": FOX, "new_seed": "True"}),
     "blend": ("you", {"first": FOX, "second": BOATS, "prompt": "a boat"}),
+    "settings": ("you", {}),
     "styles list": ("you", {}),
     "styles add": ("admin", {"name": "ink", "text": "an ink drawing"}),
     "styles remove": ("admin", {"name": "ink"}),
@@ -206,7 +207,7 @@ def test_the_admins_limits_hold_for_the_member(page: PreviewPage) -> None:
 
 
 def test_the_gallery_turns_its_pages_and_opens_a_picture(page: PreviewPage) -> None:
-    page.command("gallery", whose="server")
+    page.command("gallery", whose="Pictures of this server")
     gallery = page.wait("Only you can see this", re.compile("gallery", re.IGNORECASE))
     gallery.locator("select").select_option(index=1)
     page.wait("Only you can see this", "Recipe")
