@@ -19,7 +19,7 @@ STEP = re.compile(r"step (\d+) of \d+")
 LEFT = re.compile(r"in (\d+ \w+|a \w+)")
 DONE = re.compile("Done in")
 FOX = str(EXAMPLES / "fox.webp")
-BOATS = str(EXAMPLES / "boats.webp")
+BOAT = str(EXAMPLES / "boat.webp")
 SOMEBODY_ELSE = """as => import("/static/api.js").then(
     api => api.act({ as, kind: "slash", name: "imagine", options: { prompt: "a friend's picture" } }))"""
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "gallery": ("you", {"whose": "Pictures of this server"}),
     "recipe": ("you", {"job": "1"}),
     "again": ("you", {"file": FOX, "new_seed": "True"}),
-    "blend": ("you", {"first": FOX, "second": BOATS, "prompt": "a boat"}),
+    "blend": ("you", {"first": FOX, "second": BOAT, "prompt": "a boat"}),
     "settings": ("you", {}),
     "styles list": ("you", {}),
     "styles add": ("admin", {"name": "ink", "text": "an ink drawing"}),
