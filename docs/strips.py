@@ -48,7 +48,7 @@ def _prompts(*prompts: str) -> list[Cell]:
 
 
 EXAMPLES: Mapping[str, str] = {
-    "boats": "a sailing boat on the sea at sunset",
+    "boat": "a sailing boat on the sea at sunset",
     "fox": "a red fox in the snow",
     "sunflower": "a sunflower",
     "castle": "a castle at night",

@@ -27,6 +27,11 @@ ARGUED: Mapping[tuple[str, str], str] = {
     ("pictures.py", "columns"): "the columns of a picture, constants",
     ("pictures.py", "ours"): "the columns of a job, constants",
     ("pictures.py", "query"): "from a mapping of constants in the lines above",
+    ("pictures.py", "where"): "made by `_in_gallery` of constants, with a numbered placeholder for each word",
+    ("people.py", "table"): "from a tuple of constants in the line above",
+    ("reports.py", "sql"): "made by `insertion` of the fields of a dataclass, with a placeholder for each value",
+    ("reports.py", "sql.replace('INSERT', 'INSERT OR REPLACE', 1)"): "as above",
+    ("reports.py", "where"): "handed on by `_find`, whose callers are looked at themselves",
 }
 """Parts of SQL texts other than constants, by file, each with the reason why no person can write it."""
 

@@ -177,7 +177,7 @@ async def test_neither_name_nor_type_of_a_file_matter(live: ClientOnLoopback, na
 async def test_a_file_that_is_too_large_is_refused(live: ClientOnLoopback) -> None:
     live.engine.open.clear()
     answer = await live.imagine("a", init_image=Upload("a.png", bytes(21 * 2**20)))
-    assert "at most 20 MiB" in answer.text
+    assert "The maximum is 20 MiB" in answer.text
 
 
 async def test_however_many_people_attach_files_only_so_many_are_held_at_a_time(live: ClientOnLoopback) -> None:

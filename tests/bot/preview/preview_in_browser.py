@@ -24,6 +24,8 @@ BEGIN_S = 600.0
 TIMEOUT_S = 600.0
 """Time limit for something to appear on the page; jobs run meanwhile."""
 PICTURE = ".body .picture img"
+SENT_S = 20.0
+"""Time limit for a filled-in command to leave the prompt field."""
 OFFER_S = 5.0
 """Time limit for the choices of an option to appear."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*")
@@ -116,7 +118,10 @@ class PreviewPage:
         else:
             page.keyboard.press("Escape")
             page.keyboard.press("Enter")
-        page.locator("#words").wait_for()
+        try:
+            page.locator("#words").wait_for(timeout=SENT_S * 1000)
+        except TimeoutError as exc:
+            raise AssertionError(f"/{name} was not sent: {page.locator('#hint').inner_text()}") from exc
 
     def offered(self, name: str) -> Locator:
         """Type a command's name; return the suggestions."""

@@ -160,7 +160,7 @@ def test_nothing_is_wider_than_the_page(browser: Browser, address: str, width_px
     wide = "() => document.scrollingElement.scrollWidth"
     sideways = "node => node.scrollWidth > node.clientWidth"
     page.command("help")
-    page.command("gallery", whose="server")
+    page.command("gallery", whose="Pictures of this server")
     assert page.page.evaluate(wide) == width_px
     assert not page.page.locator("#scroll").evaluate(sideways)
     page.offered("imagine")

@@ -19,7 +19,7 @@ STEP = re.compile(r"step (\d+) of \d+")
 LEFT = re.compile(r"in (\d+ \w+|a \w+)")
 DONE = re.compile("Done in")
 FOX = str(EXAMPLES / "fox.webp")
-BOATS = str(EXAMPLES / "boats.webp")
+BOAT = str(EXAMPLES / "boat.webp")
 SOMEBODY_ELSE = """as => import("/static/api.js").then(
     api => api.act({ as, kind: "slash", name: "imagine", options: { prompt: "a friend's picture" } }))"""
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
@@ -29,10 +29,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "queue": ("you", {}),
     "cancel": ("you", {}),
-    "gallery": ("you", {"whose": "server"}),
+    "gallery": ("you", {"whose": "Pictures of this server"}),
     "recipe": ("you", {"job": "1"}),
     "again": ("you", {"file": FOX, "new_seed": "True"}),
-    "blend": ("you", {"first": FOX, "second": BOATS, "prompt": "a boat"}),
+    "blend": ("you", {"first": FOX, "second": BOAT, "prompt": "a boat"}),
     "settings": ("you", {}),
     "styles list": ("you", {}),
     "styles add": ("admin", {"name": "ink", "text": "an ink drawing"}),
@@ -209,7 +209,7 @@ def test_the_admins_limits_hold_for_the_member(page: PreviewPage) -> None:
 
 
 def test_the_gallery_turns_its_pages_and_opens_a_picture(page: PreviewPage) -> None:
-    page.command("gallery", whose="server")
+    page.command("gallery", whose="Pictures of this server")
     gallery = page.wait("Only you can see this", re.compile("gallery", re.IGNORECASE))
     gallery.locator("select").select_option(index=1)
     page.wait("Only you can see this", "Recipe")

@@ -130,6 +130,7 @@ function ghost() {
 }
 
 async function complete(option, value) {
+  if (!command) return [];
   const answer = await api.act({ kind: "complete", name: command.name, option: option.name, value, options: typed(false).values });
   return answer.state === "choices" ? answer.choices : [];
 }

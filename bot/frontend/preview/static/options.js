@@ -70,7 +70,7 @@ function textField(option, on) {
       clearTimeout(timer);
       const mine = ++turn;
       timer = setTimeout(async () => {
-        if (!input.isConnected) return;  // Sent meanwhile.
+        if (document.activeElement !== input) return;
         const found = await on.complete(input.value);
         if (mine === turn && document.activeElement === input) offer(found, false);
       }, WAIT_MS);

@@ -91,7 +91,7 @@ async def test_only_owner_and_admins_cancel_and_finish(stage: ClientInSimcord) -
     assert (await stage.job()).state is JobState.RUNNING
     await stage.admin.submit_modal(modal, {"reason": "wrong channel"})
     await stage.ended(1, JobState.CANCELLED)
-    assert "Cancelled by somebody who manages the server. Reason: wrong channel" in stage.message().content
+    assert "Cancelled by someone who manages the server. Reason: wrong channel" in stage.message().content
 
 
 async def _begun(stage: ClientInSimcord) -> bool:
