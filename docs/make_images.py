@@ -27,6 +27,7 @@ from generator import (
     encode,
     load_models,
     recipe_to_json,
+    suggestions_for,
 )
 from notebooks.sheets import contact_sheet
 
@@ -73,7 +74,9 @@ def _examples() -> None:
 def request_of(cell: Cell, models: Models) -> GenerationRequest:
     """Build the request of a cell, with the settings that the models suggest for its start."""
     start = str(cell.settings.get("start", models.defaults.get("start")))
-    settings = Settings().merged({**models.defaults, **models.starts.get(start, {}), **cell.settings})
+    settings = Settings().merged(
+        {**models.defaults, **suggestions_for(start, cell.settings, models.starts), **cell.settings}
+    )
     return GenerationRequest(prompt=cell.prompt, settings=settings)
 
 

@@ -20,7 +20,7 @@ from generator.images import files as images
 from generator.images import timelapse
 from generator.provenance import PRECISIONS
 from generator.request import ImagePrompt
-from generator.settings import Settings, read_setting
+from generator.settings import FOR_LOSSES, LOSSES, Settings, read_setting
 
 PROGRAM = "python -m generator"
 
@@ -184,6 +184,8 @@ def _range(item: Field[Any]) -> str:
     default = "random" if item.name == "seed" else _default(item)
     if "choices" in metadata:
         return f"one of {', '.join(metadata['choices'])}; default: {default}"
+    if "colours" in metadata:
+        return f"{metadata['colours']} at most, or none; default: {default}"
     if "low" in metadata:
         return f"{metadata['low']} to {metadata['high']}; default: {default}"
     return f"default: {default}"
@@ -198,6 +200,7 @@ def _default(item: Field[Any]) -> str:
         if item.name in changes and (value := _shown(changes[item.name])) != first:
             by_value.setdefault(value, []).append(start)
     exceptions = "; ".join(f"{value} with start {', '.join(names)}" for value, names in by_value.items())
+    exceptions = exceptions.replace(f"start {FOR_LOSSES}", f"one of the settings {', '.join(LOSSES)}")
     starter = f"{first} ({exceptions})" if exceptions else first
     return starter if starter == otherwise else f"{starter}, with other models {otherwise}"
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from generator.models.clip import Perceptor
 from generator.optimisation.autograd import with_gradient
 from generator.optimisation.cutouts import CutoutParams, augment, cut, draw, draw_noise
-from generator.optimisation.losses import prompt_losses
+from generator.optimisation.losses.matching import prompt_losses
 from generator.optimisation.targets import Targets
 from generator.settings import Settings
 
