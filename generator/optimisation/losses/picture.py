@@ -5,6 +5,7 @@ All take images `[N, 3, H, W] in 0..1`, return a scalar, and are means, so that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -130,8 +131,7 @@ def contrast(images: Tensor) -> Tensor:
 
 
 def _root(value: Tensor) -> Tensor:
-    root: Tensor = (value + _EPSILON).sqrt()
-    return root - _EPSILON**0.5
+    return (value + _EPSILON).sqrt() - math.sqrt(_EPSILON)
 
 
 def _tensor(colours: Sequence[Rgb], like: Tensor) -> Tensor:
