@@ -115,7 +115,7 @@ def _as_on_a_gpu() -> Iterator[None]:
 def cost_of(case: Case, side: str) -> Cost:
     """Compute the cost of one step of a side on a T4."""
     models = models_of(case, "cpu", "bf16" if side == "ours" else "fp32")
-    with _as_on_a_gpu(), patch("generator.models.winograd.suits", lambda *_: False):
+    with _as_on_a_gpu(), patch("generator.models.winograd.is_faster", lambda *_: False):
         if side == "ours":
             step: Callable[[], object] = dream_of(case, models).step
         else:

@@ -29,6 +29,7 @@ SCENES = {
 }  # fmt: skip
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "golden")
 SIMPLE_KINDS = ("skip", "and", "with", "place")
+TABLED_KINDS = ("relation", "number", "colour", "thing", "style")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -82,8 +83,8 @@ def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Thin
     for kind in SIMPLE_KINDS:
         for phrase in source["places" if kind == "place" else kind]:
             words[key(phrase)].setdefault(kind, "")
-    for kind, table in (("relation", "relations"), ("number", "numbers"), ("colour", "colours"), ("thing", "things")):
-        for english, phrases in source[table].items():
+    for kind in TABLED_KINDS:
+        for english, phrases in source[f"{kind}s"].items():
             if kind == "thing" and not things.is_known(english):
                 raise ValueError(f"the starter draws no {english}")
             for phrase in phrases:

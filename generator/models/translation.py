@@ -66,6 +66,7 @@ class _Sentence:
 
     things: list[_Thing] = field(default_factory=list)
     scene: str = ""
+    styles: list[str] = field(default_factory=list)
     count: int = 1
     colours: list[str] = field(default_factory=list)
     link: str = "and"
@@ -104,7 +105,7 @@ class _Sentence:
             words += dict.fromkeys(self.colours)
         if self.scene:
             words.append(self.scene)
-        return " ".join(words)
+        return ", ".join(part for part in (" ".join(words), *dict.fromkeys(self.styles)) if part)
 
 
 class Dictionary:
@@ -115,7 +116,7 @@ class Dictionary:
         stemmer: name of its Snowball stemmer; empty if words are not inflected at their ends.
         after: colours may follow their noun.
         postpositions: "on" and "in" follow their noun.
-        words: meanings by phrase, in stems. A meaning is a kind (`thing`, `hint`, `colour`, `scene`, `number`,
+        words: meanings by phrase, in stems. A meaning is a kind (`thing`, `hint`, `colour`, `scene`, `style`, `number`,
             `relation`, `place`, `and`, `with`, `skip`) and its English; a hint is a thing that the phrase may mean.
     """
 
@@ -188,7 +189,9 @@ class Dictionary:
         for index, kinds in enumerate(found):
             if not kinds or kinds.keys() == {"skip"}:
                 continue
-            if "colour" in kinds and not self._is_noun(found, index, sentence):
+            if "style" in kinds and "thing" not in kinds:
+                sentence.styles.append(kinds["style"])
+            elif "colour" in kinds and not self._is_noun(found, index, sentence):
                 after = self._after and not sentence.joined and sentence.things
                 (sentence.things[-1].colours if after else sentence.colours).append(kinds["colour"])
             elif "scene" in kinds and ("thing" not in kinds or self._is_place(sentence, index, names)):

@@ -13,6 +13,7 @@ from bot.config import Config, Limits
 from bot.errors import InvalidJobSpec
 from bot.frontend.answering import DEFER_AFTER_S
 from bot.frontend.errors import sentence_for
+from bot.jobs import JobState
 from bot.service import ImageInput, JobSpec
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 from tests.bot.frontend.commands.test_imagine import png, refusal
@@ -73,6 +74,7 @@ class TestDay:
         asked = reply_of(await stage.admin.slash(stage.channel, "clear"))
         modal = await stage.admin.click(asked, label="Cancel one job")
         await stage.admin.submit_modal(modal, {"reason": ""})
+        await stage.ended(1, JobState.CANCELLED)
         assert "you have 3 left" in await refusal(stage, count=4)
 
     async def test_a_job_cancelled_while_running_counts(self, stage: ClientInSimcord) -> None:

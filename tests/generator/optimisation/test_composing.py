@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 
 import pytest
 import torch
+from PIL import Image
 
+from generator.images.files import normalise
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.starts.composing import composition_of
 from generator.recipe import request_from_json, request_to_json
-from generator.request import GenerationRequest
+from generator.request import GenerationRequest, ImagePrompt
 from generator.settings import Settings
 
 Dreamt = Callable[..., Dream]
@@ -46,7 +49,7 @@ def test_words_and_pose_follow_from_the_recipe(starter: Models) -> None:
     assert words(starter, child_of(remixed, "a fox at night")) == "a blue fox at night"
     story = request(starter, "a blue cat ^ a dog at night ^ a red fox", steps=3)
     assert words(starter, story) == "a red fox at night"
-    assert words(starter, replace(story, stopped_at=2)) == "a blue dog at night"
+    assert words(starter, replace(story, stopped_at=2)) == "a dog at night"
     assert composition_of(remixed, starter).pose == composition_of(first, starter).pose
     assert composition_of(child_of(first, variation=0.4), starter).pose != composition_of(first, starter).pose
 
@@ -102,6 +105,54 @@ def test_a_wide_picture_is_one_scene(starter: Models, dreamt: Dreamt) -> None:
     columns = torch.nonzero(red.any(dim=0))[:, 0]
     assert 60 < columns.float().mean() < 196
     assert columns[-1] - columns[0] < 128
+
+
+def png(picture: torch.Tensor) -> bytes:
+    out = BytesIO()
+    Image.fromarray((picture * 255).round().byte().numpy()).save(out, "PNG")
+    return normalise(out.getvalue())
+
+
+def ball(left: int, colour: tuple[float, float, float]) -> torch.Tensor:
+    """A square before grey ground, `[128, 128, 3]`."""
+    picture = torch.full((128, 128, 3), 0.85)
+    picture[40:88, left : left + 48] = torch.tensor(colour)
+    return picture
+
+
+def blue_columns(picture: torch.Tensor) -> torch.Tensor:
+    return torch.nonzero(((picture[..., 2] - picture[..., 0]) > 0.25).any(dim=0))[:, 0].float()
+
+
+def test_a_story_changes_its_scene(starter: Models, dreamt: Dreamt) -> None:
+    story = request(starter, "a cat in the snow ^ a cat at night", steps=2, cutouts=1)
+    dream = Dream(story, starter)
+    dream.step()
+    first = dream.preview()
+    last = pixels(dreamt(dream))
+    assert first.resize((1, 1)).getpixel((0, 0))[0] > 110
+    assert last[:12].mean() < 0.3
+
+
+def test_an_init_image_gives_place_and_colour_and_the_words_give_the_thing(starter: Models, dreamt: Dreamt) -> None:
+    plain = request(starter, "a cat")
+    settings = plain.settings.merged({"start": "init"})
+    left = replace(plain, init_image=png(ball(8, (0.1, 0.3, 0.9))), settings=settings)
+    assert words(starter, left) == "a blue cat"
+    picture = pixels(dreamt(Dream(left, starter)))
+    assert blue_columns(picture).mean() < 50
+    assert (picture[:8] - 0.85).abs().mean() < 0.1
+    assert (picture - ball(8, (0.1, 0.3, 0.9))).abs()[40:88, 8:56].mean() > 0.1
+
+
+def test_a_blend_without_words_shows_the_things_of_both_pictures(starter: Models, dreamt: Dreamt) -> None:
+    pictures = (png(ball(8, (0.1, 0.2, 0.9))), png(ball(64, (0.9, 0.1, 0.1))))
+    blend = GenerationRequest(
+        image_prompts=tuple(ImagePrompt(image=data) for data in pictures), settings=request(starter).settings
+    )
+    picture = pixels(dreamt(Dream(blend, starter)))
+    red = torch.nonzero(((picture[..., 0] - picture[..., 2]) > 0.3).any(dim=0))[:, 0].float()
+    assert blue_columns(picture).mean() < 64 < red.mean()
 
 
 def test_styles_show(starter: Models, dreamt: Dreamt) -> None:

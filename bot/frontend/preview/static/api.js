@@ -17,7 +17,8 @@ export function follow(hear, lost) {
 
 export function move(to) {
   Object.assign(place, to);
-  history.replaceState(null, "", `?${new URLSearchParams(place)}`);
+  const here = `?${new URLSearchParams(place)}`;
+  if (location.search !== here) history.replaceState(null, "", here);
 }
 
 export async function commands() {

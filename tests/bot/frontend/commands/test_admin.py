@@ -64,7 +64,7 @@ async def test_limits_are_set_for_the_server_and_for_a_role(stage: ClientInSimco
 async def test_a_limit_without_a_value_says_which_ones_are_allowed_and_stays(stage: ClientInSimcord) -> None:
     await stage.admin.slash(stage.channel, "limits set", name="steps", value=10)
     asked = reply_of(await stage.admin.slash(stage.channel, "limits set", name="steps")).content
-    assert "`steps` can be from 1 to 2000; it is **10** now. The default is 600" in asked
+    assert "`steps` can be from 1 to 2000; it is now **10**. The default is 600" in asked
     shown = reply_of(await stage.admin.slash(stage.channel, "limits show")).embeds[0].description or ""
     assert "`steps` **10** (default 600) · maximum steps of a picture · the host allows at most 2000" in shown
     assert "`daily` **200** · pictures per person and day; 0 means no limit\n" in shown
@@ -77,7 +77,7 @@ async def test_denied_channels_refuse_and_allowed_ones_are_named(stage: ClientIn
     refused = await stage.ann.slash(other, "imagine", prompt="a red apple")
     assert reply_of(refused).content == "Pictures cannot be requested in this channel."
     allowed = reply_of(await stage.admin.slash(stage.channel, "channels allow", channel=stage.channel)).content
-    assert f"requested only in <#{stage.channel.id}>. Closed even" in allowed
+    assert f"requested only in <#{stage.channel.id}>. Closed, even" in allowed
     await stage.admin.slash(stage.channel, "channels reset", channel=other)
     refused = await stage.ann.slash(other, "imagine", prompt="a red apple")
     assert f"Use <#{stage.channel.id}>" in reply_of(refused).content
@@ -152,7 +152,7 @@ async def test_stats_and_retention(stage: ClientInSimcord) -> None:
     assert "**2** pictures" in (shown.embeds[0].description or "")
     set_to = reply_of(await stage.admin.slash(stage.channel, "retention", days=3))
     assert set_to.content.startswith(
-        "Pictures and everything that belongs to them are deleted after 3 days. The next ones"
+        "Pictures and everything that belongs to them are deleted after 3 days. The next pictures"
     )
     assert reply_of(await stage.admin.slash(stage.channel, "retention")).content == set_to.content
     longer = reply_of(await stage.admin.slash(stage.channel, "retention", days=400))
