@@ -27,6 +27,7 @@ EXTRAS: Mapping[str, Mapping[str, object]] = {
     "border": {"border": "black"},
     "saturation": {"saturation": 1.0},
     "contrast": {"contrast": 1.0},
+    "tile": {"tile": "both"},
 }
 """Settings that are measured, by name; `none` comes first."""
 _WARM_UP = 2

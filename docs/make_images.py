@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from docs.strips import CELL_PX, EXAMPLES, PICTURES, STRIPS, TIMELAPSE, Cell, shown
+from docs.strips import CELL_PX, EXAMPLES, PICTURES, SHEETS, STRIPS, TIMELAPSE, Cell, shown
 from generator import (
     Dream,
     GenerationRequest,
@@ -29,6 +29,7 @@ from generator import (
     recipe_to_json,
     suggestions_for,
 )
+from generator.images.files import tile_sheet
 from notebooks.sheets import contact_sheet
 
 FOLDER = Path(__file__).parent / "images"
@@ -88,7 +89,7 @@ def _still(name: str, models: Models, done: Done) -> Image.Image:
     for request in requests:
         if request not in done:
             done[request] = _generate(Dream(request, models))
-    pictures = [done[request] for request in requests]
+    pictures = [tile_sheet(done[request]) if name in SHEETS else done[request] for request in requests]
     return contact_sheet([pictures], [cell.label for cell in STRIPS[name]], side_px=CELL_PX)
 
 

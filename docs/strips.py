@@ -25,6 +25,10 @@ LOSSES: Mapping[str, object] = {
 """Settings of the pictures that show what the losses do."""
 
 
+SHEETS = ("tile",)
+"""Strips of which each picture is shown twice in each direction."""
+
+
 class Cell(NamedTuple):
     """One picture: its label, its prompt, and its settings that differ from the defaults."""
 
@@ -75,6 +79,9 @@ STRIPS: Mapping[str, list[Cell]] = {
             "none, 40 steps", "a castle", {**SMALL, "seed": 1, "steps": 40, "learning_rate": 0.05, "init_weight": 0.05}
         ),
         *(Cell(f"{name} {value}", "a castle", {**SMALL, "seed": 1, name: value}) for name, value in LOSSES.items()),
+    ],
+    "tile": [
+        *_varied("pink flowers", "tile", "none", "x", "both", start="random", steps=NOISE_STEPS),
     ],
     "start": [
         *_varied("a blue cat", "start", "prior"),

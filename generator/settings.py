@@ -16,6 +16,9 @@ from generator.palette import NONE, canonical
 
 COMPOSITIONS = ("fixed", "posed")
 SYMMETRIES = ("none", "left-right", "up-down", "both")
+TILES = ("none", "x", "y", "both")
+MIN_TILE_PX = 64
+"""Shortest side of a tile along its axis: below, most of it lies beside a seam."""
 STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
 OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")
 MAX_SEED = 2**32 - 1
@@ -26,7 +29,7 @@ WEIGHED = {"palette": "palette_weight", "symmetry": "symmetry_weight", "border":
 LOSSES = (*WEIGHED, "flatness", "laplacian", "saturation", "contrast")
 """Settings that turn on losses of the picture itself, beside `total_variation`."""
 FOR_LOSSES = "losses"
-"""Key of the models' suggestions for pictures with such a loss, beside those for each start."""
+"""Key of the models' suggestions for pictures with such a loss or a tile, beside those for each start."""
 
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -120,6 +123,7 @@ class Settings:
     border_weight: float = _number(20.0, 0.0, 100.0, "how strongly the edges are held to `border`")
     saturation: float = _number(0.0, -10.0, 10.0, "loss for more colour, or below 0 for less; 0 turns it off")
     contrast: float = _number(0.0, -10.0, 10.0, "loss for more contrast, or below 0 for less; 0 turns it off")
+    tile: str = _choice("none", TILES, "seamless tiling: sides that continue each other across x, y or both")
     pull: float = _number(
         0.0, 0.0, 10.0, "regularisation of the latent towards zero, for coherent shapes; 0 turns it off"
     )
@@ -141,10 +145,20 @@ class Settings:
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
+        if ("x" in self.tiled and self.size.width < MIN_TILE_PX) or (
+            "y" in self.tiled and self.size.height < MIN_TILE_PX
+        ):
+            text = "A tile must be at least {least} pixels long along its axis, not {given}; choose a larger size."
+            raise InvalidRequest(Message(text, least=MIN_TILE_PX, given=str(self.size)), "tile_size")
         for name, weight in WEIGHED.items():
             if getattr(self, name) != NONE and getattr(self, weight) == 0:
                 text = "{name} has no effect with {weight} 0; raise the weight or leave {name} out."
                 raise InvalidRequest(Message(text, name=name, weight=weight), "losses")
+
+    @property
+    def tiled(self) -> str:
+        """Axes along which the picture continues itself: some of the letters of `xy`."""
+        return {"none": "", "both": "xy"}.get(self.tile, self.tile)
 
     def merged(self, values: Mapping[str, object]) -> Settings:
         """Return a copy with the named values changed.
@@ -170,11 +184,11 @@ def suggestions_for(
     """Settings that models suggest for a start.
 
     A start without suggestions takes those for losses if one of `values`, as given by host or requester, turns on a
-    loss of the picture: a proposal of the prior needs hardly any steps, a loss does.
+    loss of the picture or a tile: a proposal of the prior needs hardly any steps, but these do.
     """
     default = Settings()
-    has_loss = any(values.get(name, getattr(default, name)) != getattr(default, name) for name in LOSSES)
-    return suggestions.get(start) or suggestions.get(FOR_LOSSES if has_loss else "", {})
+    wants_steps = any(values.get(name, getattr(default, name)) != getattr(default, name) for name in (*LOSSES, "tile"))
+    return suggestions.get(start) or suggestions.get(FOR_LOSSES if wants_steps else "", {})
 
 
 def read_setting(name: str, text: str) -> object:

@@ -200,7 +200,7 @@ def _default(item: Field[Any]) -> str:
         if item.name in changes and (value := _shown(changes[item.name])) != first:
             by_value.setdefault(value, []).append(start)
     exceptions = "; ".join(f"{value} with start {', '.join(names)}" for value, names in by_value.items())
-    exceptions = exceptions.replace(f"start {FOR_LOSSES}", f"one of the settings {', '.join(LOSSES)}")
+    exceptions = exceptions.replace(f"start {FOR_LOSSES}", f"one of the settings {', '.join((*LOSSES, 'tile'))}")
     starter = f"{first} ({exceptions})" if exceptions else first
     return starter if starter == otherwise else f"{starter}, with other models {otherwise}"
 
@@ -223,6 +223,12 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--timelapse", nargs="?", const="", metavar="FILE",
         help=f"save a video of its development, as {_listed(timelapse.FORMATS)} (default name: from the picture's)",
     )  # fmt: skip
+    group.add_argument(
+        "--tile-sheet",
+        type=Path,
+        metavar="FILE",
+        help="also save the picture twice in each direction, to see its seams",
+    )
     group.add_argument(
         "--device", metavar="NAME", help="auto, cpu, cuda, or a GPU by its number, such as cuda:1 (default: auto)"
     )

@@ -71,7 +71,9 @@ class ClipGuidance:
     def evaluate(self, image: Tensor, cutouts: CutoutBatch, targets: Targets) -> GuidanceResult:
         """Evaluate a picture `[1, 3, H, W] in 0..1` on all cutouts at once."""
         seen = {
-            side: augment(cut(image, cutouts.cuts, side, self.exact), cutouts.cuts, self.settings, noise)
+            side: augment(
+                cut(image, cutouts.cuts, side, self.exact, self.settings.tiled), cutouts.cuts, self.settings, noise
+            )
             for side, noise in cutouts.noise.items()
         }
         vectors = [perceptor.embed_images(seen[perceptor.resolution]) for perceptor in self.perceptors]

@@ -112,7 +112,8 @@ class Step:
     def _decode(self, latent: Latent) -> Tensor:
         """Decode the nearest codes to a picture `[1, 3, H, W] in 0..1`, with a gradient that reaches the latent."""
         quantised, _ = self.vqgan.quantise(latent.value.detach())
-        return clamp_with_gradient(self.vqgan.decode(straight_through(latent.value, quantised)), 0, 1)
+        image = self.vqgan.decode(straight_through(latent.value, quantised), self.settings.tiled)
+        return clamp_with_gradient(image, 0, 1)
 
     def _loss(self, image: Tensor, loss: Tensor, latent: Latent, pull: float | Tensor) -> Tensor:
         """Loss of the prompts, a scalar, with the regularisers and the losses of the picture."""

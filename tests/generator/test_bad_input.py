@@ -84,7 +84,7 @@ SETTINGS: dict[str, tuple[dict[str, object], str]] = {
         "composition, contrast, cut_min, cut_power, cutouts, ema, exact, flatness, flip, init_weight, laplacian, "
         "learning_rate, learning_rate_end, noise, optimiser, overview, overview_end, palette, palette_weight, "
         "perspective, plateau, pull, pull_decay, saturation, scene_steps, seed, sharpness, size, start, steps, "
-        "symmetry, symmetry_weight, total_variation, translate, variation.",
+        "symmetry, symmetry_weight, tile, total_variation, translate, variation.",
     ),
     "no steps": ({"steps": 0}, "steps must be a whole number from 1 to 5000, not 0."),
     "too many steps": ({"steps": 5001}, "steps must be a whole number from 1 to 5000, not 5001."),
@@ -133,6 +133,10 @@ SETTINGS: dict[str, tuple[dict[str, object], str]] = {
     "unknown symmetry": (
         {"symmetry": "round"},
         "symmetry cannot be 'round'; choose one of none, left-right, up-down, both.",
+    ),
+    "a tile too small": (
+        {"tile": "x", "size": "48x96"},
+        "A tile must be at least 64 pixels long along its axis, not 48x96; choose a larger size.",
     ),
     "size in words": ({"size": "big"}, "'big' is not a size; write width and height in pixels, for example 256x192."),
     "half a size": ({"size": "64x"}, "'64x' is not a size; write width and height in pixels, for example 256x192."),

@@ -43,7 +43,7 @@ PICTURES = [picture(colour) for colour in ("red", "teal", "white")]
 def values_of(name: str, metadata: dict[str, Any]) -> st.SearchStrategy[object]:
     """Valid values of a setting."""
     if name == "size":
-        return st.tuples(st.integers(32, 2048), st.integers(32, 2048)).map(lambda size: f"{size[0]}x{size[1]}")
+        return st.tuples(st.integers(64, 2048), st.integers(64, 2048)).map(lambda size: f"{size[0]}x{size[1]}")
     if name == "start":
         return st.just("random")
     if "choices" in metadata:

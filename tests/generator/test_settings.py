@@ -111,6 +111,7 @@ def test_colours_are_numbers_for_the_loss() -> None:
         ("prior", {"palette": "none", "contrast": 0.0, "palette_weight": 3}, None),
         ("prior", {"palette": "red"}, 40),
         ("init", {"contrast": 1}, 40),
+        ("prior", {"tile": "x"}, 40),
     ],
 )
 def test_a_loss_has_suggestions_of_its_own_where_the_start_has_none(

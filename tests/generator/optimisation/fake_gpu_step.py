@@ -68,7 +68,7 @@ def step(models: Models, request: GenerationRequest, exact: bool) -> None:
     start = vqgan.lookup(torch.zeros(1, *side, dtype=torch.long, device=device))
     latent = start.detach().clone().requires_grad_(True)
     quantised, _ = vqgan.quantise(latent.detach())
-    image = clamp_with_gradient(vqgan.decode(straight_through(latent, quantised)), 0, 1)
+    image = clamp_with_gradient(vqgan.decode(straight_through(latent, quantised), settings.tiled), 0, 1)
     guidance = ClipGuidance(models.perceptors, settings, exact)
     cuts = draw(settings, 4, settings.size.width, settings.size.height, torch.Generator())
     cutouts = CutoutBatch(
@@ -111,9 +111,9 @@ def a_dream(case: str, mode: FakeTensorMode) -> None:
             models.vqgan.compute_in(chosen)
             for perceptor in models.perceptors:
                 perceptor.compute_in(chosen)
-            for exact, size in ((False, "64x64"), (True, "96x64")):
+            for exact, size, tile in ((False, "64x64", "none"), (True, "96x64", "none"), (False, "64x64", "both")):
                 settings = request_of(CASES[case], models).settings
-                settings = settings.merged({"size": size, "cutouts": 8, "coarse": 0.0})
+                settings = settings.merged({"size": size, "tile": tile, "cutouts": 8, "coarse": 0.0})
                 step(models, GenerationRequest(prompt="a | b:-1", models=models.name, settings=settings), exact)
 
 
