@@ -169,7 +169,7 @@ def test_forms_menus_and_downloads(page: PreviewPage) -> None:
     form.get_by_role("button", name="Submit").click()
     page.wait("a red moon", DONE)
     page.menu(message, "Show recipe", mouse=True)
-    reply = page.wait("Recipe of job", "Only you can see this")
+    reply = page.wait("used Show recipe", "Recipe of job", "Only you can see this")
     with page.page.expect_download() as download:
         reply.locator(".file a").first.click()
     assert json.loads(Path(download.value.path()).read_text("utf-8"))
@@ -201,7 +201,7 @@ def test_the_admins_limits_hold_for_the_member(page: PreviewPage) -> None:
     page.command("imagine", prompt="three pears", count="3")
     page.wait("This server allows at most 2 pictures at a time.")
     page.view_as("admin")
-    page.command("limits set", name="count")
+    page.command("limits reset", name="count")
     page.wait("count is now 4")
 
 

@@ -2,7 +2,7 @@
 import * as api from "./api.js";
 import { reset } from "./composer.js";
 import { byId, el } from "./dom.js";
-import { begin, update } from "./messages.js";
+import { begin, clear, update } from "./messages.js";
 import { remember } from "./server.js";
 
 const ROLES = { member: "a member", admin: "manages the server", host: "runs the bot" };
@@ -32,6 +32,7 @@ function furnish(server, channel) {
 
 function go(to) {
   api.move(to);
+  clear();
   shut();
   start();
 }

@@ -21,8 +21,14 @@ export const names = {
 /** Begin anew with a channel's server. */
 export function begin(where) {
   server = where;
+  clear();
+}
+
+/** Remove all messages: the next ones may be those of another person. */
+export function clear() {
   known.clear();
   list.replaceChildren();
+  newest.hidden = true;
   atEnd = quiet = true;
 }
 
