@@ -18,6 +18,7 @@ def decode(network: Any, features: Tensor, tiled: str = "") -> Tensor:  # noqa: 
     """Decode features `[N, C, h, w]` to images `[N, 3, H, W]`, about -1..1.
 
     Along the axes in `tiled`, letters of `xy`, the images continue themselves: convolutions see the opposite edge.
+    Source: the circular padding of stable-diffusion-webui's `tiling` (AUTOMATIC1111, issue 693); here for each axis.
     """
     middle = network.mid
     features = features.contiguous(memory_format=layout(network.conv_in.weight))
