@@ -24,7 +24,7 @@ from generator.optimisation.autograd import clamp_with_gradient, straight_throug
 from generator.optimisation.cutouts import augment, cut
 from generator.optimisation.dream import Dream
 from generator.optimisation.guidance import ClipGuidance
-from generator.optimisation.losses import prompt_losses
+from generator.optimisation.losses.matching import prompt_losses
 from generator.optimisation.targets import targets_of
 
 _SIDE = 2048

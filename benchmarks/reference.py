@@ -22,7 +22,9 @@ from generator.models.clip import DEVIATION, MEAN
 from generator.models.vqgan import VQGAN
 from generator.optimisation.autograd import clamp_with_gradient
 from generator.optimisation.cutouts import MAX_HUE, MAX_SATURATION, MAX_SHIFT, MAX_TILT, MAX_TURN
-from generator.optimisation.losses import anchor_loss, prompt_losses, pull_loss, total_variation
+from generator.optimisation.losses.matching import prompt_losses
+from generator.optimisation.losses.picture import total_variation
+from generator.optimisation.losses.regularisers import anchor_loss, pull_loss
 from generator.optimisation.targets import Targets
 from generator.settings import Settings
 

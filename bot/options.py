@@ -1,7 +1,8 @@
 """Options of a picture: one table for /imagine and for words in a prompt such as `--ar 16:9`. Pure; any thread.
 
-A word is two hyphens, or the dash that phones make of them, before an option's name. Its value is the next word, or for
-a text all words up to the next option, `|` or `^`. Unknown words stay in the prompt.
+A word is two hyphens, or the dash that phones make of them, before an option's name. Its value is the next word, for
+colours also the words after its commas, for a text all words up to the next option, `|` or `^`. Unknown words stay in
+the prompt.
 """
 
 from __future__ import annotations
@@ -24,16 +25,22 @@ class Kind(Enum):
     COUNT = auto()
     SWITCH = auto()
     """True if it is there."""
+    COLOURS = auto()
+    """One of the generator's settings: colours, separated by commas."""
     ATTACHED = auto()
     """A file, or a number that belongs to one; it cannot be typed into a prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """An option of /imagine; `also` are other names of it in a prompt."""
+    """An option of a picture; `also` are other names of it in a prompt.
+
+    With `only_typed` it is no option of /imagine, since Discord takes 25 at most, and is typed into the prompt.
+    """
 
     name: str
     kind: Kind = Kind.SETTING
+    only_typed: bool = False
     also: tuple[str, ...] = ()
 
 
@@ -53,9 +60,16 @@ OPTIONS = (
     *(Option(name=name) for name in ("sharpness", "noise", "optimiser", "coarse", "scene_steps")),
     Option(name="timelapse", kind=Kind.SWITCH, also=("video",)),
     Option(name="private", kind=Kind.SWITCH),
+    Option(name="palette", kind=Kind.COLOURS, only_typed=True),
+    *(Option(name=name, only_typed=True) for name in ("symmetry", "border", "flatness", "laplacian")),
+    *(Option(name=name, only_typed=True) for name in ("saturation", "contrast", "tile")),
+    *(Option(name=name, only_typed=True) for name in ("palette_weight", "symmetry_weight")),
+    *(Option(name=name, only_typed=True) for name in ("border_weight", "border_width", "total_variation")),
 )
-"""All options of /imagine beside the prompt, in its order."""
-SETTINGS = tuple(option.name for option in OPTIONS if option.kind is Kind.SETTING)
+"""All options of a picture beside the prompt; those of /imagine first, in its order."""
+OF_COMMAND = tuple(option for option in OPTIONS if not option.only_typed)
+"""The options of /imagine."""
+SETTINGS = tuple(option.name for option in OPTIONS if option.kind in (Kind.SETTING, Kind.COLOURS))
 WORDS: Mapping[str, Option] = {
     word: option for option in OPTIONS if option.kind is not Kind.ATTACHED for word in (option.name, *option.also)
 }
@@ -66,6 +80,7 @@ GRAIN_PX = 16
 _RATIO = re.compile(r"\s*([0-9]{1,3})\s*:\s*([0-9]{1,3})\s*")
 _WORD = re.compile(r"(?<!\S)(?P<dash>--|[—–]{1,2})(?P<name>[A-Za-z][\w-]*)(?:=|(?![^\s|^]))")
 _VALUE = re.compile(r"[^\S\n]*(?P<value>[^\s|^]+)")
+_COLOURS = re.compile(r"[^\S\n]*(?P<value>[^\s|^,]+(?:[^\S\n]*,[^\S\n]*[^\s|^,]+)*)")
 _TEXT = re.compile(r"(?P<value>(?:\\[|^]|[^|^])*)")
 _QUOTES = "\"'“”„«»"
 
@@ -168,7 +183,7 @@ def _value(text: str, match: re.Match[str], option: Option, styles: Collection[s
         return "", start
     following = _WORD.search(text, start)
     end = len(text) if following is None else following.start()
-    found = (_TEXT if option.kind is Kind.TEXT else _VALUE).match(text, start, end)
+    found = {Kind.TEXT: _TEXT, Kind.COLOURS: _COLOURS}.get(option.kind, _VALUE).match(text, start, end)
     value = "" if found is None else found["value"].strip(f" \n\t,;{_QUOTES}")
     if found is None or not value:
         raise InvalidJobSpec("option_needs_value", field=option.name, name=f"--{match['name']}")

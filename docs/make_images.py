@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from docs.strips import CELL_PX, EXAMPLES, PICTURES, STRIPS, TIMELAPSE, Cell, shown
+from docs.strips import CELL_PX, EXAMPLES, PICTURES, SHEETS, STRIPS, TIMELAPSE, Cell, shown
 from generator import (
     Dream,
     GenerationRequest,
@@ -27,7 +27,9 @@ from generator import (
     encode,
     load_models,
     recipe_to_json,
+    suggestions_for,
 )
+from generator.images.files import tile_sheet
 from notebooks.sheets import contact_sheet
 
 FOLDER = Path(__file__).parent / "images"
@@ -73,7 +75,9 @@ def _examples() -> None:
 def request_of(cell: Cell, models: Models) -> GenerationRequest:
     """Build the request of a cell, with the settings that the models suggest for its start."""
     start = str(cell.settings.get("start", models.defaults.get("start")))
-    settings = Settings().merged({**models.defaults, **models.starts.get(start, {}), **cell.settings})
+    settings = Settings().merged(
+        {**models.defaults, **suggestions_for(start, cell.settings, models.starts), **cell.settings}
+    )
     return GenerationRequest(prompt=cell.prompt, settings=settings)
 
 
@@ -85,7 +89,7 @@ def _still(name: str, models: Models, done: Done) -> Image.Image:
     for request in requests:
         if request not in done:
             done[request] = _generate(Dream(request, models))
-    pictures = [done[request] for request in requests]
+    pictures = [tile_sheet(done[request]) if name in SHEETS else done[request] for request in requests]
     return contact_sheet([pictures], [cell.label for cell in STRIPS[name]], side_px=CELL_PX)
 
 

@@ -18,6 +18,17 @@ AUGMENTATIONS = ("flip", "affine", "perspective", "colour", "sharpness", "noise"
 OFF: Mapping[str, object] = dict.fromkeys(AUGMENTATIONS, 0.0)
 
 
+LOSSES: Mapping[str, object] = {
+    "palette": "navy, gold, white", "symmetry": "both", "border": "black", "flatness": 3, "laplacian": 10,
+    "saturation": 1, "contrast": 2,
+}  # fmt: skip
+"""Settings of the pictures that show what the losses do."""
+
+
+SHEETS = ("tile",)
+"""Strips of which each picture is shown twice in each direction."""
+
+
 class Cell(NamedTuple):
     """One picture: its label, its prompt, and its settings that differ from the defaults."""
 
@@ -63,6 +74,15 @@ STRIPS: Mapping[str, list[Cell]] = {
     "learning-rate": _varied("a blue cat", "learning_rate", 0.01, 0.03, 0.1, 0.3),
     "cutouts": _varied("a blue cat", "cutouts", 2, 12, 48),
     "init-weight": _varied("a blue cat", "init_weight", 0.0, 0.2, 2.0),
+    "losses": [
+        Cell(
+            "none, 40 steps", "a castle", {**SMALL, "seed": 1, "steps": 40, "learning_rate": 0.05, "init_weight": 0.05}
+        ),
+        *(Cell(f"{name} {value}", "a castle", {**SMALL, "seed": 1, name: value}) for name, value in LOSSES.items()),
+    ],
+    "tile": [
+        *_varied("pink flowers", "tile", "none", "x", "both", start="random", steps=NOISE_STEPS),
+    ],
     "start": [
         *_varied("a blue cat", "start", "prior"),
         *_varied("a blue cat", "start", "random", "pixels", "gradient", "fractal", steps=NOISE_STEPS),

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
-    from generator.settings import Settings, Size, read_setting
+    from generator.settings import Settings, Size, read_setting, suggestions_for
 
 _MODULES = {
     "images.sandbox": ("normalise_apart",),
@@ -100,7 +100,7 @@ _MODULES = {
     "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
     "models.safety": ("safety_perceptors", "unsafe_share"),
     "messages": ("Message",),
-    "settings": ("Settings", "Size", "read_setting"),
+    "settings": ("Settings", "Size", "read_setting", "suggestions_for"),
     "optimisation.snapshot": ("latent_of",),
     "images.timelapse": ("Timelapse",),
 }
@@ -160,6 +160,7 @@ __all__ = [
     "request_to_json",
     "request_warnings",
     "safety_perceptors",
+    "suggestions_for",
     "unsafe_share",
     "wanted_words",
     "write_file",

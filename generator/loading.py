@@ -47,7 +47,7 @@ from generator.runtime.device import cap_memory, choose_device, device_context
 from generator.runtime.graphs import CudaRecorder, Recorder
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import choose_precision
-from generator.settings import Settings
+from generator.settings import FOR_LOSSES, Settings
 
 STARTER = Path(__file__).parent / "starter"
 
@@ -118,7 +118,7 @@ def load_starter(folder: Path, device: torch.device, graphs: bool = True) -> Mod
         examples = tuple(map(str, config.get("examples", ())))
         Settings().merged(cast("dict[str, object]", defaults))
         for start, changes in starts.items():
-            Settings().merged({"start": start, **changes})
+            Settings().merged(changes if start == FOR_LOSSES else {"start": start, **changes})
     except (OmegaConfBaseException, InvalidRequest, TypeError, ValueError, AttributeError) as exc:
         raise CheckpointError(f"{folder / 'starter.yaml'} is not complete: {exc}") from exc
     lexicon = _read_lexicon(folder / "lexicon.json")

@@ -12,12 +12,24 @@ from typing import Any, NamedTuple
 
 from generator.errors import InvalidRequest
 from generator.messages import Message
+from generator.palette import NONE, canonical
 
 COMPOSITIONS = ("fixed", "posed")
+SYMMETRIES = ("none", "left-right", "up-down", "both")
+TILES = ("none", "x", "y", "both")
+MIN_TILE_PX = 64
+"""Shortest side of a tile along its axis: below, most of it lies beside a seam."""
 STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
 OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")
 MAX_SEED = 2**32 - 1
 MAX_STEPS = 5000
+MAX_COLOURS = 16
+WEIGHED = {"palette": "palette_weight", "symmetry": "symmetry_weight", "border": "border_weight"}
+"""Losses that are turned on by a value of their own, with the names of their weights."""
+LOSSES = (*WEIGHED, "flatness", "laplacian", "saturation", "contrast")
+"""Settings that turn on losses of the picture itself, beside `total_variation`."""
+FOR_LOSSES = "losses"
+"""Key of the models' suggestions for pictures with such a loss or a tile, beside those for each start."""
 
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -52,6 +64,10 @@ def _number(default: float, low: float, high: float, help_text: str) -> Any:  # 
 
 def _choice(default: str, choices: tuple[str, ...], help_text: str) -> Any:  # noqa: ANN401
     return field(default=default, metadata={"choices": choices, "help": help_text})
+
+
+def _colours(most: int, help_text: str) -> Any:  # noqa: ANN401
+    return field(default=NONE, metadata={"colours": most, "help": help_text})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +112,18 @@ class Settings:
     noise: float = _number(0.1, 0.0, 1.0, "augmentation: maximum noise added to a cutout")
     ema: float = _number(0.0, 0.0, 0.999, "moving average of the latent; 0 turns it off")
     total_variation: float = _number(0.0, 0.0, 10.0, "total variation loss, which smooths the picture; 0 turns it off")
+    flatness: float = _number(0.0, 0.0, 10.0, "loss for even areas with sharp edges; 0 turns it off")
+    laplacian: float = _number(0.0, 0.0, 10.0, "loss against ripples and grain, which keeps gradients; 0 turns it off")
+    palette: str = _colours(MAX_COLOURS, "colours to paint with, such as navy, #ffcc00")
+    palette_weight: float = _number(10.0, 0.0, 100.0, "how strongly the picture is held to `palette`")
+    symmetry: str = _choice("none", SYMMETRIES, "mirror symmetry")
+    symmetry_weight: float = _number(20.0, 0.0, 100.0, "how strongly the picture is held to `symmetry`")
+    border: str = _colours(1, "colour of the picture's edges")
+    border_width: float = _number(0.1, 0.01, 0.5, "width of the `border`, as a share of the short edge")
+    border_weight: float = _number(20.0, 0.0, 100.0, "how strongly the edges are held to `border`")
+    saturation: float = _number(0.0, -10.0, 10.0, "loss for more colour, or below 0 for less; 0 turns it off")
+    contrast: float = _number(0.0, -10.0, 10.0, "loss for more contrast, or below 0 for less; 0 turns it off")
+    tile: str = _choice("none", TILES, "seamless tiling: sides that continue each other across x, y or both")
     pull: float = _number(
         0.0, 0.0, 10.0, "regularisation of the latent towards zero, for coherent shapes; 0 turns it off"
     )
@@ -117,6 +145,20 @@ class Settings:
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
+        if ("x" in self.tiled and self.size.width < MIN_TILE_PX) or (
+            "y" in self.tiled and self.size.height < MIN_TILE_PX
+        ):
+            text = "A tile must be at least {least} pixels long along its axis, not {given}; choose a larger size."
+            raise InvalidRequest(Message(text, least=MIN_TILE_PX, given=str(self.size)), "tile_size")
+        for name, weight in WEIGHED.items():
+            if getattr(self, name) != NONE and getattr(self, weight) == 0:
+                text = "{name} has no effect with {weight} 0; raise the weight or leave {name} out."
+                raise InvalidRequest(Message(text, name=name, weight=weight), "losses")
+
+    @property
+    def tiled(self) -> str:
+        """Axes along which the picture continues itself: some of the letters of `xy`."""
+        return {"none": "", "both": "xy"}.get(self.tile, self.tile)
 
     def merged(self, values: Mapping[str, object]) -> Settings:
         """Return a copy with the named values changed.
@@ -134,6 +176,19 @@ class Settings:
     def as_dict(self) -> dict[str, object]:
         """All settings as plain JSON values; `Settings().merged(...)` reads them."""
         return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+
+
+def suggestions_for(
+    start: str, values: Mapping[str, object], suggestions: Mapping[str, Mapping[str, object]]
+) -> Mapping[str, object]:
+    """Settings that models suggest for a start.
+
+    A start without suggestions takes those for losses if one of `values`, as given by host or requester, turns on a
+    loss of the picture or a tile: a proposal of the prior needs hardly any steps, but these do.
+    """
+    default = Settings()
+    wants_steps = any(values.get(name, getattr(default, name)) != getattr(default, name) for name in (*LOSSES, "tile"))
+    return suggestions.get(start) or suggestions.get(FOR_LOSSES if wants_steps else "", {})
 
 
 def read_setting(name: str, text: str) -> object:
@@ -172,6 +227,8 @@ def _shown(value: object) -> str:
 def _checked(item: Field[Any], value: object) -> object:
     if item.name == "size":
         return _checked_size(item, value)
+    if "colours" in item.metadata:
+        return _checked_colours(item, value)
     if "choices" in item.metadata:
         if value not in item.metadata["choices"]:
             choices = ", ".join(item.metadata["choices"])
@@ -184,6 +241,15 @@ def _checked(item: Field[Any], value: object) -> object:
             raise InvalidRequest(Message(text, name=item.name, given=_shown(value)), item.name)
         return value
     return _checked_number(item, value)
+
+
+def _checked_colours(item: Field[Any], value: object) -> str:
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        value = ", ".join(value)
+    if not isinstance(value, str):
+        text = "{name} must be text with colours, such as navy, #ffcc00, not {given}."
+        raise InvalidRequest(Message(text, name=item.name, given=_shown(value)), item.name)
+    return canonical(value, item.metadata["colours"], item.name)
 
 
 def _checked_number(item: Field[Any], value: object) -> int | float:

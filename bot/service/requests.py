@@ -31,6 +31,7 @@ from generator import (
     normalise_apart,
     parse_story,
     read_setting,
+    suggestions_for,
     wanted_words,
 )
 
@@ -172,7 +173,7 @@ def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str
     given = {name: typed(name, value) for name, value in spec.settings.items()}
     if spec.init_image is not None:
         given.setdefault("start", "init")
-    base = base.merged(starts.get(str(given.get("start", base.start)), {}))
+    base = base.merged(suggestions_for(str(given.get("start", base.start)), {**base.as_dict(), **given}, starts))
     # The host's defaults give way to the server's limits; values from the requester are refused.
     base = base.merged(
         {
@@ -225,6 +226,8 @@ def _merged(base: Settings, given: Mapping[str, object], limits: Limits) -> Sett
     except InvalidRequest as exc:
         item = _SETTINGS.get(exc.field or "")
         if item is None:
+            raise said(exc) from exc
+        if "colours" in item.metadata:
             raise said(exc) from exc
         if "choices" in item.metadata:
             choices = ", ".join(item.metadata["choices"])

@@ -20,7 +20,7 @@ from generator.images import files as images
 from generator.images import timelapse
 from generator.provenance import PRECISIONS
 from generator.request import ImagePrompt
-from generator.settings import Settings, read_setting
+from generator.settings import FOR_LOSSES, LOSSES, Settings, read_setting
 
 PROGRAM = "python -m generator"
 
@@ -184,6 +184,8 @@ def _range(item: Field[Any]) -> str:
     default = "random" if item.name == "seed" else _default(item)
     if "choices" in metadata:
         return f"one of {', '.join(metadata['choices'])}; default: {default}"
+    if "colours" in metadata:
+        return f"{metadata['colours']} at most, or none; default: {default}"
     if "low" in metadata:
         return f"{metadata['low']} to {metadata['high']}; default: {default}"
     return f"default: {default}"
@@ -198,6 +200,7 @@ def _default(item: Field[Any]) -> str:
         if item.name in changes and (value := _shown(changes[item.name])) != first:
             by_value.setdefault(value, []).append(start)
     exceptions = "; ".join(f"{value} with start {', '.join(names)}" for value, names in by_value.items())
+    exceptions = exceptions.replace(f"start {FOR_LOSSES}", f"one of the settings {', '.join((*LOSSES, 'tile'))}")
     starter = f"{first} ({exceptions})" if exceptions else first
     return starter if starter == otherwise else f"{starter}, with other models {otherwise}"
 
@@ -220,6 +223,12 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--timelapse", nargs="?", const="", metavar="FILE",
         help=f"save a video of its development, as {_listed(timelapse.FORMATS)} (default name: from the picture's)",
     )  # fmt: skip
+    group.add_argument(
+        "--tile-sheet",
+        type=Path,
+        metavar="FILE",
+        help="also save the picture twice in each direction, to see its seams",
+    )
     group.add_argument(
         "--device", metavar="NAME", help="auto, cpu, cuda, or a GPU by its number, such as cuda:1 (default: auto)"
     )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from generator.checkpoints.catalogue import STARTER
 from generator.checkpoints.sources import OwnModels
 from generator.errors import InvalidRequest
-from generator.settings import Settings
+from generator.settings import Settings, suggestions_for
 
 STARTER_FILE = Path(__file__).parents[1] / "starter" / "starter.yaml"
 
@@ -38,13 +38,14 @@ def resolve_settings(
 ) -> Settings:
     """Settings of a picture: the code's defaults, overridden by the models', the host's, then the requester's.
 
-    `starts` holds the models' deviating defaults by start: noise needs more steps than a proposal.
+    `starts` holds the models' deviating defaults by start, and those for losses: noise needs more steps than a
+    proposal.
 
     Raises:
         InvalidRequest: for a value out of range.
     """
     start = person.get("start") or host.get("start") or models.get("start") or Settings().start
-    suggested = {**models, **(starts or {}).get(str(start), {})}
+    suggested = {**models, **suggestions_for(str(start), {**host, **person}, starts or {})}
     return Settings().merged(suggested).merged(host).merged(person)
 
 

@@ -213,7 +213,9 @@ def _recipe(path: Path) -> Recipe:
 
 
 def _outputs(options: argparse.Namespace, prompt: str) -> Outputs:
-    return plan_outputs(options.output, options.format, options.timelapse, options.preview_every, prompt)
+    return plan_outputs(
+        options.output, options.format, options.timelapse, options.preview_every, prompt, options.tile_sheet
+    )
 
 
 def _fail(sentence: str, code: int) -> int:

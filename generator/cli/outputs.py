@@ -19,12 +19,13 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 
 
 class Outputs(NamedTuple):
-    """Files of one picture; `timelapse` is None without a timelapse."""
+    """Files of one picture; `timelapse` and `tile_sheet` are None without one."""
 
     picture: Path
     file_format: str
     timelapse: Path | None
     preview_every: int
+    tile_sheet: Path | None = None
 
     @property
     def snapshot(self) -> Path:
@@ -33,7 +34,12 @@ class Outputs(NamedTuple):
 
 
 def plan_outputs(
-    output: Path | None, file_format: str | None, timelapse: str | None, preview_every: str, title: str
+    output: Path | None,
+    file_format: str | None,
+    timelapse: str | None,
+    preview_every: str,
+    title: str,
+    tile_sheet: Path | None = None,
 ) -> Outputs:
     """Choose all output files before anything is generated; `title` names the file if no name is given.
 
@@ -51,7 +57,10 @@ def plan_outputs(
     picture = _picture(output, file_format, title)
     _check_writable(picture)
     timelapse_path = None if timelapse is None else _timelapse_path(timelapse, picture)
-    return Outputs(picture, file_format or images.format_of(picture) or "png", timelapse_path, int(preview_every))
+    if tile_sheet is not None:
+        _check_sheet(tile_sheet, picture)
+    kind = file_format or images.format_of(picture) or "png"
+    return Outputs(picture, kind, timelapse_path, int(preview_every), tile_sheet)
 
 
 def name_for(title: str) -> str:
@@ -114,6 +123,14 @@ def _timelapse_path(given: str, picture: Path) -> Path:
     timelapse.check_available(file_format)
     _check_writable(path)
     return path
+
+
+def _check_sheet(sheet: Path, picture: Path) -> None:
+    if images.format_of(sheet) is None:
+        raise InvalidRequest(f"A tile sheet ends in .png, .jpg or .webp, not as {str(sheet)[-40:]!r}.", "tile_sheet")
+    if sheet == picture:
+        raise InvalidRequest("The picture and its tile sheet need two names.", "tile_sheet")
+    _check_writable(sheet)
 
 
 def _check_writable(path: Path) -> None:

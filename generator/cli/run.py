@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from generator.cli.outputs import Outputs
 from generator.errors import GeneratorError
-from generator.images.files import encode, write_file
+from generator.images.files import encode, format_of, tile_sheet, write_file
 from generator.images.timelapse import MAX_FRAMES, Timelapse
 from generator.recipe import Recipe, recipe_to_json
 from generator.request import GenerationRequest, Picture, Progress
@@ -125,6 +125,9 @@ def run(dream: Steppable, outputs: Outputs, console: Console) -> bool:
         picture = dream.picture()
         recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
         _save(outputs.picture, encode(picture.image, outputs.file_format, recipe))
+        if outputs.tile_sheet is not None:
+            sheet = tile_sheet(picture.image)
+            _save(outputs.tile_sheet, encode(sheet, format_of(outputs.tile_sheet) or "png"))
         if timelapse is not None and outputs.timelapse is not None:
             timelapse.add(picture.image)
             _save(outputs.timelapse, timelapse.encode(outputs.timelapse.suffix.lower().removeprefix("."), recipe))

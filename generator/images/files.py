@@ -123,6 +123,15 @@ def encode(image: Image.Image, file_format: str, recipe: str | None = None) -> b
     raise InvalidRequest(Message(text, given=repr(file_format[:20]), choices=", ".join(FORMATS)), "format")
 
 
+def tile_sheet(image: Image.Image) -> Image.Image:
+    """The picture twice in each direction, which shows the seams of a tile."""
+    sheet = Image.new(image.mode, (2 * image.width, 2 * image.height))
+    for left in (0, image.width):
+        for top in (0, image.height):
+            sheet.paste(image, (left, top))
+    return sheet
+
+
 def format_of(path: Path) -> str | None:
     """Return the format for a file name's extension; None if the extension is not supported."""
     return _SUFFIXES.get(path.suffix.lower())

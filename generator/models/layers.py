@@ -125,17 +125,37 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return functional.scaled_dot_product_attention(query, key, value)
 
 
-def convolve(images: Tensor, layer: nn.Conv2d) -> Tensor:
+def convolve(images: Tensor, layer: nn.Conv2d, tiled: str = "") -> Tensor:
     """Apply a frozen convolution of stride 1 that keeps height and width; `[N, C, H, W]` in, `[N, D, H, W]` out.
 
-    It keeps nothing of `images`.
+    It keeps nothing of `images`. Beyond their edges lies zero, but along the axes in `tiled`, letters of `xy`, the
+    opposite edge.
     """
     weight, bias = layer.weight, layer.bias
     images = images.to(weight.dtype)
+    reach = weight.shape[2] // 2
+    if tiled and reach:
+        result = convolve(wrapped(images, tiled, reach), layer)
+        for axis in _axes(tiled):
+            result = result.narrow(axis, reach, images.shape[axis])
+        return result.contiguous(memory_format=layout(result))
     return cast(
         Tensor,
         _Convolution.apply(images, weight, None if bias is None else bias.to(weight.dtype)),  # type: ignore[no-untyped-call]
     )
+
+
+def wrapped(images: Tensor, tiled: str, before: int, after: int | None = None) -> Tensor:
+    """Continue images `[N, C, H, W]` along the axes in `tiled` by pixels of the opposite edges."""
+    after = before if after is None else after
+    for axis in _axes(tiled):
+        size = images.shape[axis]
+        images = torch.cat([images.narrow(axis, size - before, before), images, images.narrow(axis, 0, after)], axis)
+    return images
+
+
+def _axes(tiled: str) -> list[int]:
+    return [{"x": 3, "y": 2}[letter] for letter in tiled]
 
 
 def norm_swish(images: Tensor, layer: nn.GroupNorm) -> Tensor:

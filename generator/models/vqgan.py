@@ -114,11 +114,14 @@ class VQGAN(nn.Module):
         """Code vectors `[N, C, h, w]` of indices `[N, h, w]`."""
         return self.codebook[codes].permute(0, 3, 1, 2)
 
-    def decode(self, latent: Tensor) -> Tensor:
-        """Decode quantised latents `[N, C, h, w]` to images `[N, 3, H, W]`, about 0..1 but not clamped."""
+    def decode(self, latent: Tensor, tiled: str = "") -> Tensor:
+        """Decode quantised latents `[N, C, h, w]` to images `[N, 3, H, W]`, about 0..1 but not clamped.
+
+        The images continue themselves along the axes in `tiled`, letters of `xy`.
+        """
         features = self.post_quant_conv(latent)
         with self.precision.on(latent.device):
-            images = self.decoder(features) if self._is_trained else decode(self.decoder, features)
+            images = self.decoder(features) if self._is_trained else decode(self.decoder, features, tiled)
         return (cast(Tensor, images).float() + 1) / 2
 
     @property

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from generator.models.layers import wrapped
 from generator.optimisation.autograd import clamp_with_gradient, local_means
 from generator.settings import Settings
 
@@ -79,7 +80,7 @@ def draw(
     square picture it is exactly the whole picture. In other shapes one crop cannot be both whole and unpadded: squares
     of the short edge alone put the subject into the picture twice, side by side, and padded ones alone waste the
     perceptor's resolution, so all sizes in between occur. A crop that leaves the picture repeats the border's
-    colours.
+    colours. Along the axes of a tile, crops begin anywhere and go on at the opposite edge.
     """
     # Every choice is drawn, used or not, so that disabling one augmentation leaves all others unchanged.
     even = torch.rand(18, settings.cutouts, generator=generator, device=generator.device)
@@ -92,8 +93,8 @@ def draw(
     inner = short * (settings.cut_min + (1 - settings.cut_min) * size**settings.cut_power)
     side = torch.where(whole, short + (long - short) * length, inner)
     return CutoutParams(
-        x=place_x * (width_px - side),
-        y=place_y * (height_px - side),
+        x=place_x * (width_px if "x" in settings.tiled else width_px - side),
+        y=place_y * (height_px if "y" in settings.tiled else height_px - side),
         side=side,
         mirror=1 - 2 * (flip < settings.flip).float(),
         turn=affine * turn * MAX_TURN,
@@ -116,7 +117,7 @@ def draw_noise(settings: Settings, resolution_px: int, generator: torch.Generato
     return torch.randn(shape, generator=generator, device=generator.device)
 
 
-def cut(image: Tensor, cuts: CutoutParams, resolution_px: int, exact: bool = False) -> Tensor:
+def cut(image: Tensor, cuts: CutoutParams, resolution_px: int, exact: bool = False, tiled: str = "") -> Tensor:
     """Cut all crops out of a picture.
 
     Args:
@@ -124,23 +125,24 @@ def cut(image: Tensor, cuts: CutoutParams, resolution_px: int, exact: bool = Fal
         cuts: N crops.
         resolution_px: side of each result.
         exact: use `gather` instead of `grid_sample`, whose gradient is summed in random order on a GPU.
+        tiled: axes along which the picture continues itself, letters of `xy`.
 
     Returns:
         `[N, 3, resolution_px, resolution_px]`.
     """
-    atlas, levels = _atlas(image, resolution_px)
-    places = _places(cuts, image.shape[3], image.shape[2], levels, resolution_px)
+    atlas, levels = _atlas(image, resolution_px, tiled)
+    places = _places(cuts, image.shape[3], image.shape[2], levels, resolution_px, tiled)
     count, side = len(cuts.side), resolution_px
     sampled = (_gathered if exact else _sampled)(atlas, places.reshape(count * side, side, 2))
     return sampled.view(3, count, side, side).transpose(0, 1)
 
 
-def _atlas(image: Tensor, resolution_px: int) -> tuple[Tensor, int]:
+def _atlas(image: Tensor, resolution_px: int, tiled: str) -> tuple[Tensor, int]:
     """Stack the picture and its halves, quarters and so on, as many as the largest crop can need.
 
     Bilinear sampling reads two pixels across: a crop that shrinks by more would skip pixels and miss noise between
     them. So each crop samples the level nearest to its own scale; as all levels lie in one image, it is still one
-    resampling.
+    resampling. Along the axes in `tiled` each level has one pixel of its opposite edge more.
 
     Returns:
         The atlas `[1, 3, sum of heights, W]` and the number of levels.
@@ -148,18 +150,20 @@ def _atlas(image: Tensor, resolution_px: int) -> tuple[Tensor, int]:
     levels = [image]
     for _ in range(round(math.log2(max(image.shape[2:]) / resolution_px))):
         levels.append(functional.avg_pool2d(levels[-1], 2, ceil_mode=True))
-    padded = [functional.pad(level, (0, image.shape[3] - level.shape[3])) for level in levels]
+    levels = [wrapped(level, tiled, 0, 1) for level in levels]
+    padded = [functional.pad(level, (0, levels[0].shape[3] - level.shape[3])) for level in levels]
     return torch.cat(padded, dim=2), len(levels)
 
 
-def _places(cuts: CutoutParams, width_px: int, height_px: int, levels: int, resolution_px: int) -> Tensor:
+def _places(cuts: CutoutParams, width_px: int, height_px: int, levels: int, resolution_px: int, tiled: str) -> Tensor:
     """Sampling positions in the atlas for each crop's pixels: x and y, `[N, r * r, 2]`; 0 is the centre of pixel 0."""
     device = cuts.side.device
     halvings = torch.arange(levels, device=device)
     widths, heights = (
         torch.full_like(halvings, -edge).bitwise_right_shift(halvings).neg() for edge in (width_px, height_px)
     )
-    tops = heights.cumsum(0) - heights
+    rows = heights + ("y" in tiled)
+    tops = rows.cumsum(0) - rows
     level = (cuts.side / resolution_px).log2().round().clamp(0, levels - 1).long()
 
     line = (torch.arange(resolution_px, device=device) * 2 + 1) / resolution_px - 1
@@ -167,9 +171,14 @@ def _places(cuts: CutoutParams, width_px: int, height_px: int, levels: int, reso
     square = torch.stack([across, down, torch.ones_like(across)]).view(3, -1)
     across, down, depth = (_projections(cuts) @ square).unbind(1)
     scale = 0.5 ** level[:, None] / depth
-    x = torch.minimum((across * scale - 0.5).clamp(min=0), widths[level][:, None] - 1)
-    y = torch.minimum((down * scale - 0.5).clamp(min=0), heights[level][:, None] - 1)
+    x = _held(across * scale - 0.5, widths[level][:, None], "x" in tiled)
+    y = _held(down * scale - 0.5, heights[level][:, None], "y" in tiled)
     return torch.stack([x, y + tops[level][:, None]], dim=-1)
+
+
+def _held(places: Tensor, length: Tensor, wraps: bool) -> Tensor:
+    """Places in an axis of so many pixels; beyond its ends they go on at the other one, or stay at the edge."""
+    return places.remainder(length) if wraps else torch.minimum(places.clamp(min=0), length - 1)
 
 
 def _projections(cuts: CutoutParams) -> Tensor:

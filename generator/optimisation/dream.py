@@ -283,7 +283,8 @@ class Dream:
         """The picture as it would be if the dream ended here; decoded once and cached."""
         if self._ended_here is None:
             with device_context(self._models.device, self._exact):
-                self._ended_here = to_image(self._models.vqgan.decode(self._models.vqgan.quantise(self.latent)[0]))
+                vqgan = self._models.vqgan
+                self._ended_here = to_image(vqgan.decode(vqgan.quantise(self.latent)[0], self._settings.tiled))
         return self._ended_here.copy()
 
     @on_its_device

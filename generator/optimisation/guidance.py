@@ -17,7 +17,7 @@ from torch import Tensor
 from generator.models.clip import Perceptor
 from generator.optimisation.autograd import with_gradient
 from generator.optimisation.cutouts import CutoutParams, augment, cut, draw, draw_noise
-from generator.optimisation.losses import prompt_losses
+from generator.optimisation.losses.matching import prompt_losses
 from generator.optimisation.targets import Targets
 from generator.settings import Settings
 
@@ -71,7 +71,9 @@ class ClipGuidance:
     def evaluate(self, image: Tensor, cutouts: CutoutBatch, targets: Targets) -> GuidanceResult:
         """Evaluate a picture `[1, 3, H, W] in 0..1` on all cutouts at once."""
         seen = {
-            side: augment(cut(image, cutouts.cuts, side, self.exact), cutouts.cuts, self.settings, noise)
+            side: augment(
+                cut(image, cutouts.cuts, side, self.exact, self.settings.tiled), cutouts.cuts, self.settings, noise
+            )
             for side, noise in cutouts.noise.items()
         }
         vectors = [perceptor.embed_images(seen[perceptor.resolution]) for perceptor in self.perceptors]

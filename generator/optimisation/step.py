@@ -18,7 +18,8 @@ from generator.optimisation.autograd import clamp_with_gradient, straight_throug
 from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
-from generator.optimisation.losses import anchor_loss, pull_loss, total_variation
+from generator.optimisation.losses.picture import picture_losses, total_variation
+from generator.optimisation.losses.regularisers import anchor_loss, pull_loss
 from generator.optimisation.targets import Targets
 from generator.settings import Settings
 
@@ -111,10 +112,11 @@ class Step:
     def _decode(self, latent: Latent) -> Tensor:
         """Decode the nearest codes to a picture `[1, 3, H, W] in 0..1`, with a gradient that reaches the latent."""
         quantised, _ = self.vqgan.quantise(latent.value.detach())
-        return clamp_with_gradient(self.vqgan.decode(straight_through(latent.value, quantised)), 0, 1)
+        image = self.vqgan.decode(straight_through(latent.value, quantised), self.settings.tiled)
+        return clamp_with_gradient(image, 0, 1)
 
     def _loss(self, image: Tensor, loss: Tensor, latent: Latent, pull: float | Tensor) -> Tensor:
-        """Loss of the prompts, a scalar, with the regularisers."""
+        """Loss of the prompts, a scalar, with the regularisers and the losses of the picture."""
         settings = self.settings
         if settings.total_variation:
             loss = loss + settings.total_variation * total_variation(image)
@@ -122,4 +124,6 @@ class Step:
             loss = loss + settings.init_weight * anchor_loss(latent.value, latent.anchor)
         if settings.pull:
             loss = loss + pull * pull_loss(latent.value)
+        for weighted in picture_losses(image, settings):
+            loss = loss + weighted
         return loss

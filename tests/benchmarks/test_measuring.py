@@ -12,6 +12,8 @@ from PIL import Image
 from benchmarks.ablation import CHANGES, generate
 from benchmarks.ablation import rows_of as rows_of_ablation
 from benchmarks.cases import CASES, Case, models_of
+from benchmarks.extras import EXTRAS
+from benchmarks.extras import rows_of as rows_of_extras
 from benchmarks.profile import Stopwatch, one_step, operations
 from benchmarks.projection import BYTES_S, FLOPS, LAUNCH_S, REPLAY_S, cost_of
 from benchmarks.service import measure
@@ -91,6 +93,14 @@ def test_every_change_of_the_ablation_changes_a_default_of_the_starter() -> None
     own = Settings().merged(load_models("starter", "cpu").defaults)
     for name, change in CHANGES.items():
         assert (own.merged(change) == own) is (name == "the starter's own")
+
+
+def test_extras_are_held_against_a_step_without_them() -> None:
+    rows = rows_of_extras({"none": [0.1, 0.3], "contrast": [0.11, 0.31]})
+    assert [row[2] for row in rows] == ["+0.00", "+10.00"]
+    assert {name: Settings().merged(settings) == Settings() for name, settings in EXTRAS.items()} == {
+        name: name == "none" for name in EXTRAS
+    }
 
 
 def test_every_case_is_known_by_its_name() -> None:

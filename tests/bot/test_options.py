@@ -26,7 +26,9 @@ def value_of(name: str) -> str:
 
 def test_every_option_of_imagine_is_in_the_table_and_has_a_word_unless_it_is_attached() -> None:
     names = [option.name for option in OPTIONS]
-    assert ["prompt", *names] == [parameter.name for parameter in imagine.command().parameters]
+    assert ["prompt", *(option.name for option in OPTIONS if not option.only_typed)] == [
+        parameter.name for parameter in imagine.command().parameters
+    ]
     assert set(names) - {option.name for option in WORDS.values()} == {"init_image", "image_prompt", "image_weight"}
 
 
@@ -53,6 +55,11 @@ def test_every_option_of_imagine_is_in_the_table_and_has_a_word_unless_it_is_att
         ("a cat - no dog -- here", Typed(prompt="a cat - no dog -- here")),
         ("```a cat --seed 3```", Typed(prompt="a cat", settings={"seed": "3"})),
         ("--seed 3 a cat", Typed(prompt="a cat", settings={"seed": "3"})),
+        (
+            "a cat --palette navy, #ffcc00 ,white in the snow --symmetry both",
+            Typed(prompt="a cat in the snow", settings={"palette": "navy, #ffcc00 ,white", "symmetry": "both"}),
+        ),
+        ("a cat --border black, in the snow", Typed(prompt="a cat in the snow", settings={"border": "black"})),
     ],
 )
 def test_options_are_taken_out_of_a_prompt(prompt: str, wanted: Typed) -> None:
@@ -131,7 +138,19 @@ def test_anything_else_is_no_ratio(text: object) -> None:
 
 def test_a_prompt_that_is_being_typed_is_continued_by_options_and_styles() -> None:
     assert suggestions("a cat --s", STYLES) == [
-        f"a cat --{name} " for name in ("size", "steps", "seed", "start", "style", "sharpness", "scene-steps")
+        f"a cat --{name} "
+        for name in (
+            "size",
+            "steps",
+            "seed",
+            "start",
+            "style",
+            "sharpness",
+            "scene-steps",
+            "symmetry",
+            "saturation",
+            "symmetry-weight",
+        )
     ]
     assert suggestions("a cat —ar", STYLES) == ["a cat --ar "]
     assert suggestions("a cat --style oi", STYLES) == ["a cat --style oil", "a cat --style oil painting"]

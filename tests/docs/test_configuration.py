@@ -32,6 +32,9 @@ def allowed_in_settings(item: Field[Any]) -> str:
         return ", ".join(item.metadata["choices"])
     if item.type == "bool":
         return "true or false"
+    if "colours" in item.metadata:
+        most = item.metadata["colours"]
+        return "one colour, or none" if most == 1 else f"up to {most} colours, or none"
     kind = "a whole number" if item.type == "int" else "a number"
     return f"{kind} from {plain(item.metadata['low'])} to {plain(item.metadata['high'])}"
 

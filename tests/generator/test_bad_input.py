@@ -80,10 +80,11 @@ PROMPTS = {
 SETTINGS: dict[str, tuple[dict[str, object], str]] = {
     "unknown name": (
         {"step": 1},
-        "There is no setting 'step', only affine, candidates, coarse, colour, composition, cut_min, cut_power, "
-        "cutouts, ema, exact, flip, init_weight, learning_rate, learning_rate_end, noise, optimiser, overview, "
-        "overview_end, perspective, plateau, pull, pull_decay, scene_steps, seed, sharpness, size, start, steps, "
-        "total_variation, variation.",
+        "There is no setting 'step', only affine, border, border_weight, border_width, candidates, coarse, colour, "
+        "composition, contrast, cut_min, cut_power, cutouts, ema, exact, flatness, flip, init_weight, laplacian, "
+        "learning_rate, learning_rate_end, noise, optimiser, overview, overview_end, palette, palette_weight, "
+        "perspective, plateau, pull, pull_decay, saturation, scene_steps, seed, sharpness, size, start, steps, "
+        "symmetry, symmetry_weight, tile, total_variation, translate, variation.",
     ),
     "no steps": ({"steps": 0}, "steps must be a whole number from 1 to 5000, not 0."),
     "too many steps": ({"steps": 5001}, "steps must be a whole number from 1 to 5000, not 5001."),
@@ -107,6 +108,35 @@ SETTINGS: dict[str, tuple[dict[str, object], str]] = {
     "unknown start": (
         {"start": "<@1> `x`"},
         "start cannot be '<@1> `x`'; choose one of prior, random, pixels, gradient, fractal, init, parent.",
+    ),
+    "no colours": (
+        {"palette": " , "},
+        "palette holds no colours; write names or codes, such as navy, #ffcc00, or none.",
+    ),
+    "unknown colour": (
+        {"palette": "navy, bleu"},
+        "palette has the colour 'bleu', which is unknown; write a name such as navy or a code such as #ffcc00.",
+    ),
+    "too many colours": (
+        {"palette": ", ".join(f"#0000{number:02}" for number in range(17))},
+        "palette takes at most 16 colours, not 17.",
+    ),
+    "two borders": ({"border": "red, blue"}, "border takes one colour, not 2."),
+    "colours as a number": (
+        {"palette": 80},
+        "palette must be text with colours, such as navy, #ffcc00, not 80.",
+    ),
+    "a palette without weight": (
+        {"palette": "red", "palette_weight": 0},
+        "palette has no effect with palette_weight 0; raise the weight or leave palette out.",
+    ),
+    "unknown symmetry": (
+        {"symmetry": "round"},
+        "symmetry cannot be 'round'; choose one of none, left-right, up-down, both.",
+    ),
+    "a tile too small": (
+        {"tile": "x", "size": "48x96"},
+        "A tile must be at least 64 pixels long along its axis, not 48x96; choose a larger size.",
     ),
     "size in words": ({"size": "big"}, "'big' is not a size; write width and height in pixels, for example 256x192."),
     "half a size": ({"size": "64x"}, "'64x' is not a size; write width and height in pixels, for example 256x192."),

@@ -43,17 +43,21 @@ PICTURES = [picture(colour) for colour in ("red", "teal", "white")]
 def values_of(name: str, metadata: dict[str, Any]) -> st.SearchStrategy[object]:
     """Valid values of a setting."""
     if name == "size":
-        return st.tuples(st.integers(32, 2048), st.integers(32, 2048)).map(lambda size: f"{size[0]}x{size[1]}")
+        return st.tuples(st.integers(64, 2048), st.integers(64, 2048)).map(lambda size: f"{size[0]}x{size[1]}")
     if name == "start":
         return st.just("random")
     if "choices" in metadata:
         return st.sampled_from(metadata["choices"])
+    if "colours" in metadata:
+        return st.lists(st.sampled_from(["navy", "#fc0"]), max_size=metadata["colours"]).map(
+            lambda colours: ", ".join(colours) or "none"
+        )
     if "low" not in metadata:
         return st.booleans()
     low, high = metadata["low"], metadata["high"]
     if isinstance(getattr(Settings(), name), int):
         return st.integers(low, high)
-    return st.floats(low, high)
+    return st.floats(0.001 if name.endswith("_weight") and low == 0 else low, high)
 
 
 many_settings = st.fixed_dictionaries({item.name: values_of(item.name, item.metadata) for item in fields(Settings)})

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.errors import InvalidRequest
-from generator.settings import Settings, Size, read_setting
+from generator.palette import rgb_of
+from generator.settings import Settings, Size, read_setting, suggestions_for
 
 NUMBERS = [item for item in fields(Settings) if "low" in item.metadata and item.name != "size"]
 
@@ -17,7 +18,7 @@ NUMBERS = [item for item in fields(Settings) if "low" in item.metadata and item.
 def test_every_setting_has_help_and_a_range() -> None:
     for item in fields(Settings):
         assert item.metadata["help"]
-        assert {"low", "choices"} & set(item.metadata) or item.type == "bool"
+        assert {"low", "choices", "colours"} & set(item.metadata) or item.type == "bool"
 
 
 @pytest.mark.parametrize("item", NUMBERS, ids=lambda item: item.name)
@@ -68,7 +69,7 @@ def test_merging_changes_only_what_is_named() -> None:
     settings = Settings().merged({"steps": 5, "size": "96x64"})
     assert (settings.steps, settings.size) == (5, (96, 64))
     assert settings.merged({}) == settings
-    with pytest.raises(InvalidRequest, match="There is no setting 'stepz', only affine, candidates"):
+    with pytest.raises(InvalidRequest, match="There is no setting 'stepz', only affine, border, border_weight"):
         Settings().merged({"stepz": 5})
 
 
@@ -77,6 +78,47 @@ def test_merging_changes_only_what_is_named() -> None:
 def test_settings_survive_json(values: dict[str, object]) -> None:
     merged = Settings().merged(values)
     assert Settings().merged(json.loads(json.dumps(merged.as_dict()))) == merged
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("navy, #FFCC00", "#000080, #ffcc00"),
+        ("red blue red", "#ff0000, #0000ff"),
+        ("light blue, Dark-Grey", "#add8e6, #a9a9a9"),
+        ("light blue", "#add8e6"),
+        ("#fa0,0f0", "#ffaa00, #00ff00"),
+        (["navy", "gold"], "#000080, #ffd700"),
+        (" None ", "none"),
+    ],
+)
+def test_colours_are_read_by_names_and_codes(given: object, expected: str) -> None:
+    palette = Settings(palette=given).palette  # type: ignore[arg-type]
+    assert palette == Settings(palette=palette).palette == expected
+
+
+def test_colours_are_numbers_for_the_loss() -> None:
+    assert rgb_of(Settings(palette="red, #003300").palette) == ((1.0, 0.0, 0.0), (0.0, 0.2, 0.0))
+    assert rgb_of(Settings().palette) == ()
+
+
+@pytest.mark.parametrize(
+    ("start", "values", "steps"),
+    [
+        ("random", {}, 60),
+        ("random", {"palette": "red"}, 60),
+        ("prior", {}, None),
+        ("prior", {"palette": "none", "contrast": 0.0, "palette_weight": 3}, None),
+        ("prior", {"palette": "red"}, 40),
+        ("init", {"contrast": 1}, 40),
+        ("prior", {"tile": "x"}, 40),
+    ],
+)
+def test_a_loss_has_suggestions_of_its_own_where_the_start_has_none(
+    start: str, values: dict[str, object], steps: int | None
+) -> None:
+    models = {"random": {"steps": 60}, "losses": {"steps": 40}}
+    assert suggestions_for(start, values, models).get("steps") == steps
 
 
 def test_typed_text_becomes_a_value_or_stays_for_the_sentence() -> None:

@@ -15,7 +15,7 @@ from bot.frontend.app import Interaction
 from bot.frontend.attachments import read
 from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
-from bot.options import OPTIONS, SETTINGS, Kind, shaped, suggestions
+from bot.options import OF_COMMAND, Kind, shaped, suggestions
 from bot.service import ImageInput, JobSpec, Requester, SubmittedJob
 from bot.texts import say
 from generator import MAX_WEIGHT, Settings
@@ -28,6 +28,7 @@ RATIOS = ((1, 1), (4, 3), (3, 4), (3, 2), (2, 3), (16, 9), (9, 16), (2, 1), (1, 
 AREAS = (256, 384, 512, 768, 1024)
 """Sides of the squares with as many pixels as the offered sizes."""
 MAX_CHOICES, CHOICE_CHARACTERS = 25, 100
+_SLASH_SETTINGS = tuple(option.name for option in OF_COMMAND if option.kind is Kind.SETTING)
 _SETTINGS: dict[str, Field[Any]] = {item.name: item for item in fields(Settings)}
 
 
@@ -35,7 +36,7 @@ def command() -> app_commands.Command[Any, ..., Any]:
     """Build the command; its options come from the generator's settings."""
     options = [
         _option("prompt", app_commands.Range[str, 1, PROMPT_CHARACTERS]),
-        *(_setting(option.name) if option.kind is Kind.SETTING else _OTHERS[option.name] for option in OPTIONS),
+        *(_setting(option.name) if option.kind is Kind.SETTING else _OTHERS[option.name] for option in OF_COMMAND),
     ]
 
     async def imagine(interaction: Interaction, /, **given: Any) -> None:  # noqa: ANN401 - values of any option
@@ -99,7 +100,7 @@ def spec_of(given: Mapping[str, Any], data: Mapping[str, bytes]) -> JobSpec:
     image_prompt = data.get("image_prompt")
     return JobSpec(
         prompt=given["prompt"],
-        settings={name: given[name] for name in SETTINGS if given[name] is not None},
+        settings={name: given[name] for name in _SLASH_SETTINGS if given[name] is not None},
         negative=given["negative"],
         style=given["style"],
         init_image=data.get("init_image"),

@@ -146,6 +146,17 @@ def test_each_start_has_its_own_settings(settings: dict[str, object], steps: int
     assert built(spec(settings=settings), settings=base, starts={"random": {"steps": 80}}).settings.steps == steps
 
 
+def test_a_loss_in_the_prompt_or_in_the_defaults_has_its_own_settings_and_its_own_sentences() -> None:
+    base, starts = BASE.merged({"start": "prior"}), {"losses": {"steps": 40}}
+    made = built(spec(settings={"palette": "navy, gold", "contrast": "1"}), settings=base, starts=starts).settings
+    assert (made.palette, made.contrast, made.steps) == ("#000080, #ffd700", 1.0, 40)
+    assert built(spec(), settings=base.merged({"palette": "red"}), starts=starts).settings.steps == 40
+    assert built(spec(settings={"palette": "none"}), settings=base, starts=starts).settings.steps == 20
+    assert "the colour 'bleu', which is unknown" in str(refused(spec(settings={"palette": "bleu"})))
+    silent = {"symmetry": "both", "symmetry_weight": "0"}
+    assert "symmetry has no effect with symmetry_weight 0" in str(refused(spec(settings=silent)))
+
+
 @pytest.mark.parametrize("prompt", ["", "   ", "|", "^", "a:0", "a:-1", "a |", ":2", "x" * 2001, "a:999", "\u200b"])
 def test_a_prompt_that_says_nothing_is_refused(prompt: str) -> None:
     error = refused(spec(prompt))

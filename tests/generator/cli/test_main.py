@@ -163,6 +163,14 @@ def test_a_format_without_a_name_and_again_beside_the_first(paint: Run, run: Run
     assert sorted(path.name for path in Path().iterdir()) == ["a-red-apple-again.jpg", "a-red-apple.jpg", "plain.webp"]
 
 
+def test_a_tile_sheet_shows_the_picture_four_times(paint: Run) -> None:
+    assert paint("a red apple", "-o", "a.png", "--tile", "both", "--size", "64x96", "--tile-sheet", "sheet.png") == 0
+    with Image.open("a.png") as image, Image.open("sheet.png") as sheet:
+        assert sheet.size == (128, 192)
+        for corner in ((0, 0), (64, 0), (0, 96), (64, 96)):
+            assert sheet.crop((*corner, corner[0] + 64, corner[1] + 96)).tobytes() == image.convert("RGB").tobytes()
+
+
 def test_a_timelapse_is_saved_on_request(paint: Run) -> None:
     assert paint("a red apple", "-o", "a.png", "--timelapse") == 0
     assert paint("a red apple", "-o", "b.png", "--timelapse", "film.mp4") == 0
@@ -361,6 +369,10 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(run: Run, capsys: pytest.Ca
         (("--timelapse", "a red apple"), "put the prompt before --timelapse."),
         (("a", "--timelapse", "b.gif"), "A timelapse ends in .webp or .mp4, not as 'b.gif'"),
         (("a", "-o", "a.webp", "--timelapse", "a.webp"), "The picture and its timelapse need two names."),
+        (("a", "--tile-sheet", "b.gif"), "A tile sheet ends in .png, .jpg or .webp, not as 'b.gif'."),
+        (("a", "-o", "a.webp", "--tile-sheet", "a.webp"), "The picture and its tile sheet need two names."),
+        (("a", "--tile", "x", "--size", "32x64"), "A tile must be at least 64 pixels long along its axis, not 32x64;"),
+        (("a", "--palette", "bleu"), "palette has the colour 'bleu', which is unknown;"),
         (("a", "--init-image", "none.png"), "'none.png' cannot be read: No such file or directory."),
         (("a", "--init-image", "text.png"), "text.png: This file is no PNG, JPEG, WebP or GIF picture"),
         (("a", "--image-prompt", "none.png:2"), "'none.png' cannot be read: No such file or directory."),

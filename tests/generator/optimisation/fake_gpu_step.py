@@ -21,7 +21,8 @@ from generator.models.model_set import Models
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.cutouts import CutoutParams, cut, draw
 from generator.optimisation.guidance import ClipGuidance, CutoutBatch
-from generator.optimisation.losses import anchor_loss, pull_loss, total_variation
+from generator.optimisation.losses.picture import picture_losses, total_variation
+from generator.optimisation.losses.regularisers import anchor_loss, pull_loss
 from generator.optimisation.starts.init import at_size
 from generator.optimisation.targets import targets_of
 from generator.request import GenerationRequest
@@ -33,6 +34,9 @@ from training import run
 from training.judges import softened
 from training.perceptor import mush
 
+PICTURE_LOSSES = Settings(
+    palette="navy, gold", symmetry="both", flatness=1.0, laplacian=1.0, border="white", saturation=1.0, contrast=1.0
+)
 PRECISIONS = {(8, 0): "bf16", (7, 5): "fp16", (6, 1): "fp32"}
 
 
@@ -64,7 +68,7 @@ def step(models: Models, request: GenerationRequest, exact: bool) -> None:
     start = vqgan.lookup(torch.zeros(1, *side, dtype=torch.long, device=device))
     latent = start.detach().clone().requires_grad_(True)
     quantised, _ = vqgan.quantise(latent.detach())
-    image = clamp_with_gradient(vqgan.decode(straight_through(latent, quantised)), 0, 1)
+    image = clamp_with_gradient(vqgan.decode(straight_through(latent, quantised), settings.tiled), 0, 1)
     guidance = ClipGuidance(models.perceptors, settings, exact)
     cuts = draw(settings, 4, settings.size.width, settings.size.height, torch.Generator())
     cutouts = CutoutBatch(
@@ -76,6 +80,7 @@ def step(models: Models, request: GenerationRequest, exact: bool) -> None:
     )
     losses = guidance.evaluate(image, cutouts, targets)
     loss = losses.loss + total_variation(image) + anchor_loss(latent, start) + pull_loss(latent)
+    loss = loss + sum(picture_losses(image, PICTURE_LOSSES))
     values = torch.cat([loss.detach()[None], losses.losses, losses.cosines])
     small = at_size(vqgan, latent.detach(), Size(settings.size.width // 2, settings.size.height // 2))
     scores = targets.scores(image.detach(), models.perceptors)
@@ -106,9 +111,9 @@ def a_dream(case: str, mode: FakeTensorMode) -> None:
             models.vqgan.compute_in(chosen)
             for perceptor in models.perceptors:
                 perceptor.compute_in(chosen)
-            for exact, size in ((False, "64x64"), (True, "96x64")):
+            for exact, size, tile in ((False, "64x64", "none"), (True, "96x64", "none"), (False, "64x64", "both")):
                 settings = request_of(CASES[case], models).settings
-                settings = settings.merged({"size": size, "cutouts": 8, "coarse": 0.0})
+                settings = settings.merged({"size": size, "tile": tile, "cutouts": 8, "coarse": 0.0})
                 step(models, GenerationRequest(prompt="a | b:-1", models=models.name, settings=settings), exact)
 
 

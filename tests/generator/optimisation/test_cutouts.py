@@ -26,6 +26,18 @@ def picture(height: int, width: int) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height))
 
 
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(("tile", "copies"), [("x", (1, 3)), ("y", (3, 1)), ("both", (3, 3))])
+def test_crops_of_a_tile_go_on_at_the_opposite_edge(tile: str, copies: tuple[int, int], exact: bool) -> None:
+    image, settings = picture(48, 64), Settings().merged({"size": "64x64", "tile": tile})
+    cuts = drawn(12, 64, 48, overviews=0, **EVERYTHING, size="64x64", tile=tile)
+    beyond = (bool((cuts.x + cuts.side > 64).any()), bool((cuts.y + cuts.side > 48).any()))
+    assert beyond == ("x" in settings.tiled, "y" in settings.tiled)
+    repeated = image.repeat(1, 1, *copies)
+    moved = cuts._replace(x=cuts.x + 64 * (copies[1] // 2), y=cuts.y + 48 * (copies[0] // 2))
+    assert torch.allclose(cut(image, cuts, 32, exact, settings.tiled), cut(repeated, moved, 32, exact), atol=1e-4)
+
+
 def plain_cut(image: Tensor, cuts: CutoutParams, number: int, side_px: int) -> Tensor:
     """Cut one crop `[3, side_px, side_px]`: sampling position of each pixel, and the mean of the four pixels there."""
     x, y, side, mirror, turn, shift_x, shift_y, tilt_x, tilt_y, *_ = (row[number].item() for row in cuts)

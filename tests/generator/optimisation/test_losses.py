@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.optimisation.losses import anchor_loss, prompt_losses, pull_loss, spherical_distance, total_variation
+from generator.optimisation.losses.matching import prompt_losses, spherical_distance
+from generator.optimisation.losses.picture import total_variation
+from generator.optimisation.losses.regularisers import anchor_loss, pull_loss
 
 
 def units(*shape: int) -> Tensor:

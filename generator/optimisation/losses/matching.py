@@ -1,12 +1,8 @@
-"""Loss functions, each with its source.
-
-None of them reads a value back to the host: weights and stops are tensors.
-"""
+"""Losses of prompts: distance between what the perceptor sees and what it should see."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 # Beyond this share of the sphere's diameter the slope of arcsin goes to infinity.
@@ -47,31 +43,3 @@ def prompt_losses(images: Tensor, targets: Tensor, weights: Tensor, stops: Tenso
     signed = spherical_distance(images[:, None], targets[None]) * weights.sign()
     flowing = torch.where(signed > stops, signed, signed.detach())
     return flowing.mean(dim=0) * weights.abs()
-
-
-def total_variation(images: Tensor) -> Tensor:
-    """Mean squared difference between neighbouring pixels of images `[N, 3, H, W]`; a scalar.
-
-    Source: Mahendran and Vedaldi, "Understanding Deep Image Representations by Inverting Them", arXiv 1412.0035, with
-    their beta = 2. We differ in taking means, so that the weight does not depend on the size.
-    """
-    across = (images[..., :, 1:] - images[..., :, :-1]).square().mean()
-    down = (images[..., 1:, :] - images[..., :-1, :]).square().mean()
-    return across + down
-
-
-def anchor_loss(latent: Tensor, anchor: Tensor) -> Tensor:
-    """`MSE(z, z0) / 2` between a latent and the one the dream started with, both `[N, C, h, w]`; a scalar.
-
-    Source: `init_weight` of K. Crowson's notebook, arXiv 2204.08583. Some forks compare with zero here, which pulls
-    towards grey; that is `pull_loss`, a separate setting.
-    """
-    return functional.mse_loss(latent, anchor) / 2
-
-
-def pull_loss(latent: Tensor) -> Tensor:
-    """`MSE(z, 0) / 2` of a latent `[N, C, h, w]`; a scalar whose weight decays during the dream.
-
-    Source: the "MSE regularised" variant of the VQGAN+CLIP notebook (jbustter), as kept by nerdyrodent/VQGAN-CLIP.
-    """
-    return latent.square().mean() / 2
