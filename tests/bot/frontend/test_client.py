@@ -50,7 +50,7 @@ def expired() -> ssl.SSLCertVerificationError:
     ("error", "sentences"),
     [
         (discord.LoginFailure("no"), ("Discord rejected the token.", PORTAL)),
-        (discord.PrivilegedIntentsRequired(None), ("Discord rejected the intents of this bot", PORTAL)),
+        (discord.PrivilegedIntentsRequired(None), ("Discord rejected the bot's intents", PORTAL)),
         (expired(), ("The clock of this machine says ", "certificate has expired", "timedatectl")),
         (aiohttp.ClientConnectorCertificateError(None, expired()), ("The clock of this machine says ", "timedatectl")),  # type: ignore[arg-type]
         (OSError("no route"), ("Cannot reach Discord: no route.",)),
