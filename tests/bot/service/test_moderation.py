@@ -16,7 +16,7 @@ from bot.errors import Blocked, NotFound, NotOwner
 from bot.jobs import JobState, ReportReason
 from bot.service import Whose
 from bot.service.moderation.waiting_jobs import reason_of
-from bot.store.connection import migrations, statements
+from bot.store.connection import APPLICATION_ID, migrations, statements
 from bot.texts import Sentence
 from tests.bot.real_service import ANN, BEN, CHANNEL, GUILD, RealService, requester
 
@@ -180,8 +180,8 @@ async def test_a_retention_period_counts_beforehand_what_goes_and_when(bench: Re
 async def test_reports_of_an_earlier_version_are_taken_over_with_a_copy(bench: RealService, tmp_path: Path) -> None:
     job_id = await posted(bench)
     await bench.service.close()
+    back_to_version_3(bench.files.database)
     with sqlite3.connect(bench.files.database) as db:
-        back_to_version_3(db)
         db.execute(
             "INSERT INTO reports (job_id, number, user_id, reason, details, created_at)"
             " VALUES (?, 1, ?, 'adult', 'x', 7)",
@@ -203,14 +203,25 @@ async def test_reports_of_an_earlier_version_are_taken_over_with_a_copy(bench: R
     assert await bench.service.reports.copy(reported.id) is not None
 
 
-def back_to_version_3(db: sqlite3.Connection) -> None:
-    """Give an empty table of reports the shape that it had before the copies."""
-    for table in ("reports", "reported_pictures", "blocked_people"):
-        db.execute(f"DROP TABLE {table}")
-    for statement in statements(migrations()[0]):
-        if "reports" in statement:
+def back_to_version_3(path: Path) -> None:
+    """Copy a database without reports into the shape that it had before the copies of pictures."""
+    older = path.with_name("older.db")
+    db = sqlite3.connect(older)
+    for script in migrations()[:3]:
+        for statement in statements(script):
             db.execute(statement)
-    db.execute("PRAGMA user_version = 3")
+    db.commit()
+    db.execute("ATTACH ? AS now", (str(path),))
+    tables = db.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+    for (table,) in tables.fetchall():
+        if table != "reports":
+            columns = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")  # noqa: S608 - names of the schema
+    db.commit()
+    db.execute(f"PRAGMA main.application_id = {APPLICATION_ID}")
+    db.execute("PRAGMA main.user_version = 3")
+    db.close()
+    older.replace(path)
 
 
 async def test_a_notice_is_recorded_only_while_its_report_is_open(bench: RealService) -> None:
