@@ -51,10 +51,10 @@ class SmallRoom(VQGAN):
         room.most_codes = most_codes
         return room
 
-    def decode(self, latent: Tensor) -> Tensor:
+    def decode(self, latent: Tensor, tiled: str = "") -> Tensor:
         if latent.shape[2] * latent.shape[3] > self.most_codes:
             raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
-        return super().decode(latent)
+        return super().decode(latent, tiled)
 
 
 @pytest.fixture
