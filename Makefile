@@ -72,8 +72,8 @@ $(NOTEBOOK): requirements-notebook.txt | $(RUNS)
 	@$(INSTALL) requirements-notebook.txt
 	@touch $@
 
-test: $(TESTS) ## run the tests, three at a time; ARGS="-m 'not slow'" leaves out the slow ones
-	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
+test: $(TESTS) ## run the tests, four at a time; ARGS="-m 'not slow'" leaves out the slow ones
+	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal $(ARGS)
 
 check: $(TESTS) ## lint, formatting, types, import contracts, size of packages, known vulnerabilities
 	@$(BIN)/ruff check --quiet

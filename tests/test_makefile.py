@@ -83,7 +83,7 @@ def test_tests_run_in_three_processes_and_arguments_reach_them(clone: Path) -> N
     (clone / "pytest").mkdir()
     (clone / "pytest" / "__init__.py").touch()
     (clone / "pytest" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n", "utf-8")
-    given = ["--numprocesses", "3", "--dist", "worksteal", "-m", "not slow"]
+    given = ["--numprocesses", "4", "--dist", "worksteal", "-m", "not slow"]
     assert make(clone, "test", "ARGS=-m 'not slow'").stdout == f"{given}\n"
 
 

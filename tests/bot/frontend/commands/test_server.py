@@ -24,7 +24,7 @@ async def test_server_shows_all_settings_and_where_they_differ(stage: ClientInSi
     text = text_of(page)
     for part in (
         "`steps` **10** (default 600)", "`count` **4**\n", f"only in <#{stage.channel.id}>", "is no guard",
-        "deleted after 90 days", "**Paused** · 1 waiting", "1 forbidden words · 0 own styles · 1 blocked people",
+        "deleted after 90 days", "**Paused** · 1 waiting", "Forbidden words: 1 · own styles: 0 · blocked people: 1",
     ):  # fmt: skip
         assert part in text, part
 
