@@ -68,7 +68,7 @@ async def test_forms_of_server_take_values_and_name_what_is_allowed(stage: Clien
     added = await stage.admin.submit_modal(modal, {"value": "cat"})
     assert "“cat” are now refused" in reply_of(added).content
     await stage.admin.click(page, label="Refresh")
-    assert "after 7 days" in text_of(page) and "1 forbidden words" in text_of(page)
+    assert "after 7 days" in text_of(page) and "Forbidden words: 1" in text_of(page)
     listed = reply_of(await stage.admin.click(page, label="Open reports"))
     assert "There are no open reports" in (listed.embeds[0].description or "")
 
