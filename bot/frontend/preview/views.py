@@ -14,7 +14,7 @@ from simcord.interactions import command_leaves
 from bot.frontend.preview.actions import Place
 from bot.frontend.preview.world import Scene, messages
 
-SHOWN = 100
+SHOWN = 200
 """Number of messages shown, counted from the newest."""
 
 

@@ -10,7 +10,7 @@ import { messageMenu, userMenu } from "./menus.js";
 const EPHEMERAL = 64, LOADING = 128, SWAP_MS = 700, NEAR_PX = 60, FAILED_MS = 8000;
 const list = byId("messages"), scroll = byId("scroll"), newest = byId("newest"), said = byId("said");
 const known = new Map();
-let server = null, atEnd = true, quiet = true;
+let server = null, atEnd = true, quiet = true, stood = 0;
 
 export const names = {
   person: (id) => [...(server?.people ?? []), server?.bot].find((one) => one?.id === id)?.name ?? "somebody",
@@ -28,8 +28,8 @@ export function begin(where) {
 export function clear() {
   known.clear();
   list.replaceChildren();
-  newest.hidden = true;
-  atEnd = quiet = true;
+  newest.hidden = quiet = true;
+  stick();
 }
 
 /** Draw new and changed messages, and remove those that are gone. */
@@ -40,7 +40,7 @@ export function update({ messages, gone }) {
   }
   for (const message of messages) {
     const before = known.get(message.id);
-    if (!before && message.interaction_metadata?.user.id === server.me) atEnd = true;
+    if (!before && message.interaction_metadata?.user.id === server.me) stick();
     const entry = before ?? { node: null, turn: 0 };
     known.set(message.id, entry);
     announce(message, entry.message);
@@ -239,7 +239,7 @@ export function pending(me, title) {
       el("span", { className: "author" }, server.bot.name), el("span", { className: "app" }, "APP")), body);
   const late = setTimeout(() => { node.hidden = false; follow(); }, 250);
   list.append(node);
-  atEnd = true;
+  stick();
   follow();
   return {
     done: () => { clearTimeout(late); node.remove(); },
@@ -255,16 +255,29 @@ export function pending(me, title) {
   };
 }
 
+const away = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight;
+
+/** Go to the end with the next messages, wherever the reader is. */
+function stick() {
+  atEnd = true;
+  stood = 0;
+}
+
+/** Stay at the end, unless the reader has just scrolled up: the event of that may still be on its way. */
 function follow() {
-  if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+  if (scroll.scrollTop < stood - NEAR_PX && away() > NEAR_PX) atEnd = false;
+  if (!atEnd) return;
+  scroll.scrollTop = scroll.scrollHeight;
+  stood = scroll.scrollTop;
 }
 
 scroll.addEventListener("scroll", () => {
-  atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_PX;
-  if (atEnd) newest.hidden = true;
+  atEnd = away() < NEAR_PX;
+  if (!atEnd) stood = 0;
+  else newest.hidden = true;
 });
 newest.addEventListener("click", () => {
-  atEnd = true;
+  stick();
   newest.hidden = true;
   follow();
 });
