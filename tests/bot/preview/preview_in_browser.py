@@ -20,8 +20,8 @@ from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playw
 
 ROOT = Path(__file__).parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BEGIN_S = 600.0
-TIMEOUT_S = 600.0
+BEGIN_S = 180.0
+TIMEOUT_S = 180.0
 """Time limit for something to appear on the page; jobs run meanwhile."""
 PICTURE = ".body .picture img"
 SENT_S = 20.0
