@@ -25,9 +25,9 @@ REMEMBERED = ENVIRONMENT / "torch-index"
 ADDRESS = "REVERIE_TORCH_INDEX"
 PAGE = "https://pytorch.org/get-started/locally"
 TORCH = re.compile(r"(torch|torchvision)==")
-"""What comes from the index of torch."""
+"""Packages that come from torch's own index."""
 CUDA = re.compile(r"(nvidia-[\w-]+|cuda-[\w-]+|triton)==")
-"""What a torch without CUDA does not need."""
+"""Packages that only a torch with CUDA needs."""
 NVIDIA = "0x10de"
 """NVIDIA's number on the PCI bus."""
 

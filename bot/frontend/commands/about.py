@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import zipfile
 from io import BytesIO
-from typing import Any, Self, cast
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -15,6 +14,7 @@ from discord import app_commands
 from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
+from bot.frontend.components.persistent import PersistentButton
 from bot.frontend.errors import errors_shown
 from bot.frontend.messages.sender import remove_message
 from bot.frontend.uploads import limit_of
@@ -52,19 +52,12 @@ async def privacy(interaction: Interaction) -> None:
     await reply(interaction, say("privacy_text", requester.locale, kept=kept), buttons=buttons)
 
 
-class OwnButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"reverie-own:(?P<action>export|forget|sure)"):
+class OwnButton(PersistentButton, template=r"reverie-own:(?P<action>export|forget|sure)"):
     """Button to export or delete one's own data."""
 
     def __init__(self, action: str, item: discord.ui.Button[Any]) -> None:
         super().__init__(item)
         self.action = action
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        return cls(match["action"], cast("discord.ui.Button[Any]", item))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Export, ask for confirmation, or delete."""

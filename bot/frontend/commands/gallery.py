@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any, Self, cast
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -13,6 +13,7 @@ from discord import app_commands
 from bot.frontend.answering import in_time
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
+from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.messages.render import ALT_TEXT, DESCRIPTION
 from bot.frontend.pictures import show_finished
@@ -29,22 +30,14 @@ SEARCH_CHARACTERS = 50
 
 
 class PageButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
+    PersistentButton,
     template=r"reverie-gallery:(?P<whose>mine|server|favourites):(?P<page>\d{1,9})(?::(?P<search>[\s\S]{1,50}))?",
 ):
     """Button that turns to a page; its id holds the whole query."""
 
-    def __init__(self, whose: str, page: int, search: str, item: discord.ui.Button[Any]) -> None:
+    def __init__(self, whose: str, page: int | str, search: str, item: discord.ui.Button[Any]) -> None:
         super().__init__(item)
-        self.whose, self.page, self.search = whose, page, search
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        button = cast("discord.ui.Button[Any]", item)
-        return cls(match["whose"], int(match["page"]), match["search"] or "", button)
+        self.whose, self.page, self.search = whose, int(page), search
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Replace the current page."""
@@ -54,15 +47,8 @@ class PageButton(
             await interaction.edit_original_response(attachments=values.pop("files"), **values)
 
 
-class PictureSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"reverie-open"):
+class PictureSelect(PersistentMenu, template=r"reverie-open"):
     """Menu that opens one of the page's pictures with its buttons."""
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The menu that was used."""
-        return cls(cast("discord.ui.Select[Any]", item))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the chosen picture."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Self, cast
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -12,6 +12,7 @@ from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.components import cases
+from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed
@@ -22,19 +23,12 @@ PER_PAGE = 10
 PROMPT = 60
 
 
-class CasePage(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"reverie-cases:(?P<page>\d{1,9})"):
+class CasePage(PersistentButton, template=r"reverie-cases:(?P<page>\d{1,9})"):
     """Button that turns to a page."""
 
-    def __init__(self, page: int, item: discord.ui.Button[Any]) -> None:
+    def __init__(self, page: int | str, item: discord.ui.Button[Any]) -> None:
         super().__init__(item)
-        self.page = page
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        return cls(int(match["page"]), cast("discord.ui.Button[Any]", item))
+        self.page = int(page)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Replace the current page."""
@@ -42,15 +36,8 @@ class CasePage(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"reveri
             await interaction.response.edit_message(**await _page(interaction, self.page))
 
 
-class CaseSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"reverie-cases-open"):
+class CaseSelect(PersistentMenu, template=r"reverie-cases-open"):
     """Menu that opens one of the page's reports."""
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The menu that was used."""
-        return cls(cast("discord.ui.Select[Any]", item))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the report with its buttons."""

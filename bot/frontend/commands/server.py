@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import discord
 from discord import app_commands
@@ -22,6 +22,7 @@ from bot.frontend.commands import reports
 from bot.frontend.commands.admin import channels_text, limit_value, manager_of, role_lines, safety_text
 from bot.frontend.components import confirm
 from bot.frontend.components.modals import LABEL, Form
+from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed, within
@@ -36,7 +37,7 @@ NUMBER = re.compile(r"\s*(\d{1,9})\s*")
 
 
 class ServerButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
+    PersistentButton,
     template=r"reverie-server:(?P<what>pause|resume|retention|word|inbox|refresh)",
 ):
     """Button that changes a setting."""
@@ -45,13 +46,6 @@ class ServerButton(
         super().__init__(item)
         self.what = what
 
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        return cls(match["what"], cast("discord.ui.Button[Any]", item))
-
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Change the setting, or open its form."""
         async with errors_shown(interaction):
@@ -59,7 +53,7 @@ class ServerButton(
 
 
 class ServerMenu(
-    discord.ui.DynamicItem[discord.ui.Select[Any]],
+    PersistentMenu,
     template=r"reverie-server:(?P<what>limit|safety|report-channel|channels)",
 ):
     """Menu that changes a setting."""
@@ -67,13 +61,6 @@ class ServerMenu(
     def __init__(self, what: str, item: discord.ui.Item[Any]) -> None:
         super().__init__(cast("discord.ui.Select[Any]", item))
         self.what = what
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The menu that was used."""
-        return cls(match["what"], item)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Change the setting, or open its form."""

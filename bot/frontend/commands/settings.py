@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Self, cast
+from typing import Any
 
 import discord
 from discord import app_commands
 
 from bot.frontend.app import Interaction
+from bot.frontend.components.persistent import PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.wording import described
 from bot.service import PERSONAL_CHOICES, Preferences
 from bot.texts import say
 
 
-class SettingSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"reverie-setting:(?P<name>[a-z_]{2,20})"):
+class SettingSelect(PersistentMenu, template=r"reverie-setting:(?P<name>[a-z_]{2,20})"):
     """Menu that changes one setting."""
 
     def __init__(self, name: str, item: discord.ui.Select[Any]) -> None:
         super().__init__(item)
         self.name = name
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The menu that was used."""
-        return cls(match["name"], cast("discord.ui.Select[Any]", item))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Change the setting and show the result in the same answer."""

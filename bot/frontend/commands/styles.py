@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Any, Self, cast
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -17,6 +16,7 @@ from bot.frontend.asking import check_place, requester_of
 from bot.frontend.commands.imagine import complete_style
 from bot.frontend.components.modals import TEXT as MODAL_TEXT
 from bot.frontend.components.modals import Form
+from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.messages.render import DESCRIPTION
 from bot.frontend.wording import described
@@ -29,19 +29,12 @@ PER_PAGE, NAME, TEXT = 9, 32, 80
 styles = app_commands.Group(name="styles", description=described("command_styles"), guild_only=True)
 
 
-class StylePageButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"reverie-styles:(?P<page>\d{1,4})"):
+class StylePageButton(PersistentButton, template=r"reverie-styles:(?P<page>\d{1,4})"):
     """Button that turns to a page of styles."""
 
-    def __init__(self, page: int, item: discord.ui.Button[Any]) -> None:
+    def __init__(self, page: int | str, item: discord.ui.Button[Any]) -> None:
         super().__init__(item)
-        self.page = page
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        return cls(int(match["page"]), cast("discord.ui.Button[Any]", item))
+        self.page = int(page)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Replace the current page."""
@@ -51,15 +44,8 @@ class StylePageButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r
             await interaction.edit_original_response(attachments=values.pop("files"), **values)
 
 
-class StyleSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"reverie-style"):
+class StyleSelect(PersistentMenu, template=r"reverie-style"):
     """Menu that asks what to paint in a style."""
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The menu that was used."""
-        return cls(cast("discord.ui.Select[Any]", item))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Show the modal."""

@@ -7,10 +7,9 @@ only state is its custom id, `reverie-case:ACTION:REPORT`; the service checks pe
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from io import BytesIO
-from typing import Any, Self, cast
+from typing import Any
 
 import discord
 
@@ -21,6 +20,7 @@ from bot.frontend.app import App, Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.components.confirm import block_and_cancel, digest_of, sure_button, whose
 from bot.frontend.components.modals import LABEL, Form
+from bot.frontend.components.persistent import PersistentButton
 from bot.frontend.errors import errors_shown
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE
@@ -46,21 +46,14 @@ _log = logging.getLogger(__name__)
 
 
 class CaseButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"reverie-case:(?P<action>keep|word|(yes)?(hide|delete|person)):(?P<report>\d{1,18})",
+    PersistentButton,
+    template=r"reverie-case:(?P<action>keep|word|(yes)?(hide|delete|person)):(?P<picture_id>\d{1,18})",
 ):
     """Button that resolves a report, or asks about that; with `yes` before the action, the answer to the question."""
 
-    def __init__(self, action: str, picture_id: int, item: discord.ui.Button[Any]) -> None:
+    def __init__(self, action: str, picture_id: int | str, item: discord.ui.Button[Any]) -> None:
         super().__init__(item)
-        self.action, self.picture_id = action, picture_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        return cls(match["action"], int(match["report"]), cast("discord.ui.Button[Any]", item))
+        self.action, self.picture_id = action, int(picture_id)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Do it."""

@@ -7,10 +7,9 @@ service checks permissions and counts again when it is pressed.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Self, cast
+from typing import Any
 
 import discord
 
@@ -19,6 +18,7 @@ from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import App, Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.components.modals import LABEL, Form
+from bot.frontend.components.persistent import PersistentButton
 from bot.frontend.errors import errors_shown
 from bot.frontend.words import as_typed, within
 from bot.jobs import Job, JobState
@@ -33,7 +33,7 @@ _DIGITS = 16
 
 
 class SureButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
+    PersistentButton,
     template=r"reverie-sure:(?P<action>(clear|retention|person)(?=:[1-8]?\d{1,18}$)|rule(?=:[0-9a-f]{16}$)):(?P<value>\w+)",
 ):
     """Button that does what its question asked about."""
@@ -41,13 +41,6 @@ class SureButton(
     def __init__(self, action: str, value: str, item: discord.ui.Button[Any]) -> None:
         super().__init__(item)
         self.action, self.value = action, value
-
-    @classmethod
-    async def from_custom_id(
-        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """The button that was pressed."""
-        return cls(match["action"], match["value"], cast("discord.ui.Button[Any]", item))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Do it."""

@@ -151,7 +151,7 @@ class Person:
 
     actor: simcord.MemberActor
     role: str
-    """What they are there, in a word."""
+    """Role in the server, in a word."""
 
 
 @dataclass(frozen=True)
