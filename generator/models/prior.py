@@ -267,7 +267,7 @@ class Prior:
         return codes if size == tuple(codes.shape[1:]) else self._fitted(codes, size)
 
     @torch.no_grad()
-    def paint(
+    def fill(
         self, text_features: Tensor, sketch: Tensor, known: Tensor, generator: torch.Generator, count: int = 1
     ) -> Tensor:
         """Draw codes `[count, grid, grid]` for a sketch.
@@ -277,7 +277,7 @@ class Prior:
             sketch: codes `[grid, grid]`; n_codes where nothing is sketched.
             known: codes to keep `[grid, grid]`; negative where codes are drawn.
             generator: as `propose`.
-            count: number of paintings.
+            count: number of drawings of the codes.
         """
         device, grid = text_features.device, self.network.grid
         features = text_features.expand(count, -1).float()

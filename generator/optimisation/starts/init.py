@@ -16,7 +16,7 @@ from generator.images.tensors import read_image
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.request_warnings import prior_for
-from generator.optimisation.starts.painter import Painter
+from generator.optimisation.starts.composer import StartComposer
 from generator.optimisation.targets import Targets
 from generator.prompts import Scene
 from generator.request import GenerationRequest
@@ -24,7 +24,7 @@ from generator.settings import Size
 
 # Decode proposals in groups of about this many pixels, to bound the memory.
 _DECODED_AT_ONCE_PX = 512 * 512
-_PAINTED = ("prior", "init", "parent")
+_COMPOSED = ("prior", "init", "parent")
 
 
 @torch.no_grad()
@@ -45,15 +45,15 @@ def start_latent(
         InvalidRequest: if the models or the prompt do not support the start.
     """
     vqgan, start = models.vqgan, request.settings.start
-    painter = painter_of(request, models, generator)
-    if painter is not None and (start == "prior" or (start == "init" and not request.settings.variation)):
-        return painter.first(size, targets)
+    composer = composer_of(request, models, generator)
+    if composer is not None and (start == "prior" or (start == "init" and not request.settings.variation)):
+        return composer.first(size, targets)
     if start == "prior":
         return _best_proposal(request, models, size, targets, generator, request.scenes if scenes is None else scenes)
     if start == "parent" and parent_latent is not None:
         latent = at_size(vqgan, parent_latent.to(models.device), size)
-        if painter is not None and request.parent is not None and _changes(request, request.parent):
-            return painter.child(request.parent, latent, size, targets)
+        if composer is not None and request.parent is not None and _changes(request, request.parent):
+            return composer.child(request.parent, latent, size, targets)
         return _varied(vqgan, latent, request.settings.variation, generator)
     if start == "init" and request.init_image is not None:
         latent = vqgan.encode(read_image(request.init_image, size).to(models.device))
@@ -72,26 +72,26 @@ def next_scene(
     targets: Targets,
     generator: torch.Generator,
 ) -> Tensor | None:
-    """The latent that scene `number` of a story begins with, upon that of the scene before; None goes on with it."""
+    """The latent that scene `number` of a story begins with; None to continue with the previous one."""
     told_before = request.parent is not None and request.prompt == request.parent.prompt
-    if request.settings.start not in _PAINTED or told_before:
+    if request.settings.start not in _COMPOSED or told_before:
         return None
-    painter = painter_of(request, models, generator, number)
-    if painter is None:
+    composer = composer_of(request, models, generator, number)
+    if composer is None:
         return None
     height, width = (side * models.vqgan.factor for side in latent.shape[2:])
-    return painter.scene(number, latent, Size(width, height), targets)
+    return composer.scene(number, latent, Size(width, height), targets)
 
 
-def painter_of(
+def composer_of(
     request: GenerationRequest, models: Models, generator: torch.Generator, scene: int = 0
-) -> Painter | None:
-    """The painter of a request that asks for posed compositions, if the models have a prior."""
+) -> StartComposer | None:
+    """The start composer of a request that asks for posed compositions, if the models have a prior."""
     if request.settings.composition != "posed" or models.prior is None:
         return None
     if generator.device.type != "cpu":  # the prior draws on the CPU
         generator = torch.Generator().manual_seed(request.settings.seed + scene)
-    return Painter(request, models, models.prior, generator)
+    return StartComposer(request, models, models.prior, generator)
 
 
 def _changes(request: GenerationRequest, parent: GenerationRequest) -> bool:

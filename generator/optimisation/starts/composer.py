@@ -1,6 +1,6 @@
-"""Painter: the starts that the prior paints for `composition: posed`.
+"""Composed starts, for `composition: posed`.
 
-The prior paints the scene on its own grid, which is stretched to the picture; the drawings come upon it at the
+The prior generates the scene on its own grid, which is stretched to the picture; the drawings are pasted on it at the
 picture's size. The ground of a parent, an init image or the scene before is kept where the words leave it open.
 """
 
@@ -39,8 +39,8 @@ class Ground:
     look: str = ""
 
 
-class Painter:
-    """Paint the starts of one request.
+class StartComposer:
+    """Compose the starts of one request.
 
     Args:
         size: of the picture that the start is for.
@@ -62,19 +62,19 @@ class Painter:
         if not self._request.scenes:
             return self._together(size)
         if given is None:
-            return self._paint(composition, size, targets)
+            return self._compose(composition, size, targets)
         picture = read_image(given, size)
         mask = foreground(picture[0])
         things = self._prior.sketcher.read(composition.words)
         _, where = scene_of(composition.words)
         if where and mask is not None:
             if things:
-                return self._paint(composition, size, targets)
+                return self._compose(composition, size, targets)
             kept = picture.lerp(self._scene(where, True, size, targets, None).cpu(), 1 - mask)
             kept = looking(kept, composition.look, self._request.settings.seed)
             return self._vqgan.encode(kept.to(self._models.device))
         covered = torch.zeros(1, size.height, size.width) if mask is None or not things else mask
-        return self._paint(composition, size, targets, Ground(picture.to(self._models.device), covered))
+        return self._compose(composition, size, targets, Ground(picture.to(self._models.device), covered))
 
     @torch.no_grad()
     def _together(self, size: Size) -> Tensor:
@@ -121,21 +121,21 @@ class Painter:
     def _on_ground(
         self, new: Composition, old: Composition, latent: Tensor, size: Size, targets: Targets, anew: bool
     ) -> Tensor:
-        """Paint a composition on the ground of a picture, or on a new one if the words name another scene."""
+        """Compose a picture on the ground of a picture, or on a new one if the words name another scene."""
         another = scene_of(new.words)[0] != scene_of(old.words)[0] or (old.look and new.look != old.look)
         if anew or another or not self._prior.sketcher.read(new.words):
-            return self._paint(new, size, targets)
+            return self._compose(new, size, targets)
         things = self._prior.sketcher.read(old.words)
         picture = self._decoded(latent)
         covered = self._prior.sketcher.layer(things, old.pose, size.height, size.width).mask
         if not is_posed(self._request):
             seen = foreground(picture[0].cpu())
             covered = covered if seen is None else torch.maximum(covered, seen)
-        return self._paint(new, size, targets, Ground(picture, covered, old.look))
+        return self._compose(new, size, targets, Ground(picture, covered, old.look))
 
     @torch.no_grad()
-    def _paint(self, composition: Composition, size: Size, targets: Targets, ground: Ground | None = None) -> Tensor:
-        """Paint a composition as a latent of `size`: the things on a scene, on plain paper or on an old ground."""
+    def _compose(self, composition: Composition, size: Size, targets: Targets, ground: Ground | None = None) -> Tensor:
+        """Compose a latent of `size`: the things on a scene, on plain paper or on an old ground."""
         sketcher, device = self._prior.sketcher, self._models.device
         things = sketcher.read(composition.words)
         _, where = scene_of(composition.words)
@@ -172,7 +172,7 @@ class Painter:
         """The prior's picture `[1, 3, H, W]` of a scene.
 
         Args:
-            words: that the prior paints.
+            words: for the prior.
             bare: things come upon it, so it shows none itself.
             size: of the picture.
             targets: choose among several candidates.
@@ -189,7 +189,7 @@ class Painter:
             codes = vqgan.nearest(vqgan.encode(_resized(ground.picture, (edge, edge))))[0].cpu()
             known = torch.where(hidden[0] > _SEEN, known, codes)
         features = self._models.perceptors[0].embed_texts([words])
-        codes = self._prior.paint(features, sketch, known, self._generator, self._request.settings.candidates)
+        codes = self._prior.fill(features, sketch, known, self._generator, self._request.settings.candidates)
         pictures = torch.cat([vqgan.decode(vqgan.lookup(one[None])).clamp(0, 1) for one in codes])
         if len(pictures) > 1:
             pictures = pictures[targets.scores(pictures, self._models.perceptors).argmax()][None]
