@@ -1,1 +1,1 @@
-"""Starts of a dream: noise, pictures, parents, and what the prior paints. Worker thread."""
+"""Starts of a dream: noise, pictures, parents and composed pictures. Worker thread."""

@@ -13,7 +13,7 @@ from PIL import Image
 from generator.images.files import normalise
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
-from generator.optimisation.starts.composing import composition_of
+from generator.optimisation.starts.composition import composition_of
 from generator.recipe import request_from_json, request_to_json
 from generator.request import GenerationRequest, ImagePrompt
 from generator.settings import Settings
