@@ -68,3 +68,8 @@ class App(discord.AutoShardedClient):
 
 
 Interaction = discord.Interaction[App]
+
+
+def locale_of(interaction: Interaction) -> str:
+    """The language for answers to a person, as a locale: the chosen one, else that of the person's Discord client."""
+    return interaction.client.service.personal_settings.language(interaction.user.id) or interaction.locale.value

@@ -27,6 +27,7 @@ from bot.service.maintenance import Maintenance
 from bot.service.moderation.reports import Reports
 from bot.service.moderation.waiting_jobs import WaitingJobs, reason_of
 from bot.service.operator import Operator
+from bot.service.people.presets import Presets
 from bot.service.people.privacy import PersonalData
 from bot.service.people.settings import PersonalSettings
 from bot.service.prompt_rules import PromptRules
@@ -54,6 +55,7 @@ class Service:
         checked_by: returns the perceptors that know the words of the safety check, by name; without one it finds
             nothing. Any thread but the event loop's.
         personal_settings: what people chose for themselves.
+        presets: options under a name, of people and servers.
         personal_data: export and deletion of a person's own data.
         guilds: settings of each server: limits, channels, pause, safety, retention; statistics.
         words: styles and blocklists.
@@ -99,14 +101,26 @@ class Service:
         self.waiting = WaitingJobs(store, self._stop, self._notify)
         self.checked_by = checked_by
         self.personal_settings = PersonalSettings(store)
-        self.personal_data = PersonalData(store, files, self.archive)
+        self.personal_data = PersonalData(store, files, self.archive, self.personal_settings)
         self.post = DeliveryService(store, files, guilds, self.personal_settings, self._notify)
         worker = JobRunner(store, files, executor, queue, metrics, self._notify, external_wait)
         self._dispatcher = Dispatcher(store, queue, worker, executor, guilds, external_wait)
         base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
         enqueue = self._dispatcher.enqueue
+        self.presets = Presets(store, records, self.words, config.limits, base, otherwise)
         self.submissions = submissions = Submissions(
-            config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, request_warnings
+            config,
+            store,
+            guilds,
+            self.words,
+            self.personal_settings,
+            self.presets,
+            self.archive,
+            queue,
+            enqueue,
+            base,
+            otherwise,
+            request_warnings,
         )
         self.maintenance = Maintenance(
             store,
@@ -138,6 +152,7 @@ class Service:
         self._started = True
         self._queue.speeds = Estimates(await self.store.figures.speeds())
         await self.guilds.load()
+        await self.personal_settings.load()
         await self.maintenance.start()
         await self._dispatcher.start()
 

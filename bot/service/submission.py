@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -18,6 +18,8 @@ from bot.service import requests as requests
 from bot.service.archive import Archive
 from bot.service.followups import child_of, count_of, parent_of
 from bot.service.guild_settings import GuildSettings
+from bot.service.people.presets import Presets
+from bot.service.people.settings import PersonalSettings, Preferences, Privacy
 from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
 from bot.service.values import FollowUp, JobSpec, Requester, SubmittedJob
@@ -36,6 +38,10 @@ SHOWN_OPTIONS, SHOWN_OPTION = 5, 30
 AT_ONCE = 2
 """Maximum number of specs read at the same time: a picture can take seconds and a gigabyte."""
 DAY_S = 86_400
+KEPT_BY_REMIX = ("size", "start")
+"""Settings that a remix takes from its picture."""
+NO_STYLE = "none"
+"""Name that turns off a person's own style for one picture."""
 
 
 class Submissions:
@@ -47,6 +53,8 @@ class Submissions:
         store: Store,
         guilds: GuildSettings,
         words: PromptRules,
+        people: PersonalSettings,
+        presets: Presets,
         archive: Archive,
         queue: JobQueue,
         enqueue: Callable[[Job], None],
@@ -59,6 +67,7 @@ class Submissions:
         `request_warnings` checks a request against the models before it is queued, and returns warnings.
         """
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
+        self._people, self._presets = people, presets
         self._archive, self._queue, self._enqueue = archive, queue, enqueue
         self.settings, self._starts, self._request_warnings = settings, starts, request_warnings
         self.closed = False
@@ -71,18 +80,21 @@ class Submissions:
             Refused: one of its kinds, with the sentence for the requester. Nothing was queued.
         """
         limits = await self._admit(requester)
+        own = await self._people.of(requester.user_id)
         spec, notes = await self._read(requester, spec)
-        style = "" if spec.style is None else (await self._words.style(requester.guild_id, spec.style)).text
+        spec = await self._with_defaults(requester, spec, own)
+        style = await self._style(requester, spec)
         # Checked before reading the pictures, which takes longer.
         await self._check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
-        build = partial(requests.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
+        settings = requests.with_size(self.settings, own.size)
+        build = partial(requests.build, settings=settings, models=self._config.model_name, starts=self._starts)
         async with self._reading if spec.init_image or spec.image_prompts else nullcontext():
             request = await asyncio.to_thread(build, spec, limits, style=style)
         job = replace(
             _new_job(requester, request, limits),
             origin=spec.origin,
             count=spec.count,
-            private=spec.private,
+            private=bool(spec.private),
             timelapse=spec.timelapse,
             source_id=None if spec.source is None else spec.source[0],
             source_number=None if spec.source is None else spec.source[1],
@@ -104,9 +116,8 @@ class Submissions:
         picture = await self._archive.request(requester, job_id, number)
         spec, notes = JobSpec(), tuple[Sentence, ...]()
         if change.kind is Origin.REMIX:
-            spec, notes = await self._read(requester, JobSpec(prompt=change.prompt or ""))
-            style = "" if spec.style is None else (await self._words.style(requester.guild_id, spec.style)).text
-            prompt = requests.compose(spec.prompt, style, spec.negative)
+            spec, notes = await self._read(requester, JobSpec(prompt=change.prompt or ""), keeps=KEPT_BY_REMIX)
+            prompt = requests.compose(spec.prompt, await self._style(requester, spec), spec.negative)
             change = replace(change, prompt=prompt, settings=spec.settings, count=spec.count)
         count = count_of(before, change)
         requests.check_count(count, limits)
@@ -117,7 +128,7 @@ class Submissions:
             _new_job(requester, request, limits),
             origin=change.kind,
             count=count,
-            private=before.private or spec.private,
+            private=before.private or bool(spec.private) or await self._is_private(requester),
             timelapse=spec.timelapse,
             parent_id=parent_id,
             parent_number=parent_number,
@@ -149,7 +160,8 @@ class Submissions:
             requests.check_limits(current.settings, limits)
             current = current.parent
         await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
-        job = replace(_new_job(requester, request, limits), origin=Origin.FILE)
+        private = await self._is_private(requester)
+        job = replace(_new_job(requester, request, limits), origin=Origin.FILE, private=private)
         return await self._add(job, request, limits, made_with)
 
     async def _admit(self, requester: Requester) -> Limits:
@@ -171,17 +183,52 @@ class Submissions:
             if rule is not None:
                 raise Blocked("blocked", rule=rule)
 
-    async def _read(self, requester: Requester, spec: JobSpec) -> tuple[JobSpec, tuple[Sentence, ...]]:
-        """Take the options out of a spec's prompt; notes name those that are unknown.
+    async def _read(
+        self, requester: Requester, spec: JobSpec, *, keeps: Sequence[str] = ()
+    ) -> tuple[JobSpec, tuple[Sentence, ...]]:
+        """Take the options out of a spec's prompt, and add those of its preset except the settings in `keeps`.
+
+        Notes name the options that are unknown.
 
         Raises:
             InvalidJobSpec: for an option without a value.
+            NotFound: for an unknown preset.
         """
         styles = [style.name for style in await self._words.styles(requester.guild_id)]
-        typed = read_options(spec.prompt, styles)
+        presets = await self._presets.known(requester.guild_id, requester.user_id)
+        typed = read_options(spec.prompt, styles, [preset.name for preset in presets])
         names = ", ".join(f"“{name[:SHOWN_OPTION]}”" for name in typed.unknown[:SHOWN_OPTIONS])
         notes = (Sentence.of("note_unknown_options", names=names),) if names else ()
-        return requests.with_typed(spec, typed), notes
+        spec = requests.with_typed(spec, typed)
+        further = [spec.options] if spec.options else []
+        if spec.preset is not None:
+            further.append((await self._presets.get(requester.guild_id, requester.user_id, spec.preset)).options)
+        for options in further:
+            found = read_options(options, styles)
+            settings = {name: value for name, value in found.settings.items() if name not in keeps}
+            spec = requests.with_typed(spec, replace(found, prompt=spec.prompt, settings=settings, preset=None))
+        return spec, notes
+
+    async def _with_defaults(self, requester: Requester, spec: JobSpec, own: Preferences) -> JobSpec:
+        """The spec with the person's own defaults in its gaps; a style that this server does not know is left out."""
+        if spec.style is None and own.style:
+            names = {style.name.casefold() for style in await self._words.styles(requester.guild_id)}
+            spec = replace(spec, style=own.style if own.style.casefold() in names else None)
+        return spec if spec.private is not None else replace(spec, private=own.private is Privacy.PRIVATE)
+
+    async def _is_private(self, requester: Requester) -> bool:
+        return (await self._people.of(requester.user_id)).private is Privacy.PRIVATE
+
+    async def _style(self, requester: Requester, spec: JobSpec) -> str:
+        """The text of a spec's style; `none` is no style, unless one has that name."""
+        if spec.style is None:
+            return ""
+        try:
+            return (await self._words.style(requester.guild_id, spec.style)).text
+        except NotFound:
+            if spec.style.strip().casefold() != NO_STYLE:
+                raise
+            return ""
 
     async def _check(self, request: GenerationRequest, made_with: Provenance | None) -> tuple[Sentence, ...]:
         """Check that the models can generate the request; return their warnings.

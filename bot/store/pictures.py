@@ -115,6 +115,7 @@ class PictureTable:
             " WHERE user_id = ?",
             "blocked": "SELECT guild_id, created_at FROM blocked_people WHERE user_id = ?",
             "settings": "SELECT name, value FROM person_settings WHERE user_id = ?",
+            "presets": "SELECT name, options FROM person_presets WHERE user_id = ?",
             "favourites": "SELECT job_id, number, added_at FROM favourites WHERE user_id = ?",
             "usage": "SELECT guild_id, day, pictures, last_at FROM usage WHERE user_id = ?",
         }

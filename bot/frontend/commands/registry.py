@@ -21,6 +21,7 @@ from bot.frontend.commands import (
     host,
     imagine,
     people,
+    presets,
     queue,
     recipe,
     reports,
@@ -30,6 +31,7 @@ from bot.frontend.commands import (
 )
 from bot.frontend.components.cases import CaseButton
 from bot.frontend.components.confirm import SureButton
+from bot.frontend.components.presets import PresetButton, PresetSelect
 from bot.frontend.errors import explain
 from bot.frontend.messages.job_buttons import JobButton
 from bot.frontend.wording import Translator
@@ -42,15 +44,15 @@ INSTALLS = app_commands.AppInstallationType(guild=True, user=False)
 """Servers only: the bot cannot post for commands that are installed for a person."""
 DYNAMIC_ITEMS = (
     JobButton, gallery.PageButton, gallery.PictureSelect, about.OwnButton, SureButton, CaseButton, reports.CasePage,
-    reports.CaseSelect, server.ServerButton, server.ServerMenu, settings.SettingSelect, styles.StylePageButton,
-    styles.StyleSelect,
+    reports.CaseSelect, server.ServerButton, server.ServerMenu, settings.SettingSelect, settings.TextsButton,
+    styles.StylePageButton, styles.StyleSelect, PresetButton, PresetSelect,
 )  # fmt: skip
 """Buttons and menus that work after a restart."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
     queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
-    blend.blend, settings.settings, styles.styles, about.show_help, about.about, about.privacy, admin.limits,
-    admin.channels, admin.pause, admin.resume, admin.clear, admin.safety, admin.stats, admin.retention,
-    blocklist.blocklist, people.people, reports.reports, server.server, host.host,
+    blend.blend, presets.preset, presets.keep_settings, settings.settings, styles.styles, about.show_help, about.about,
+    about.privacy, admin.limits, admin.channels, admin.pause, admin.resume, admin.clear, admin.safety, admin.stats,
+    admin.retention, blocklist.blocklist, people.people, reports.reports, server.server, host.host,
 )  # fmt: skip
 _log = logging.getLogger(__name__)
 

@@ -52,6 +52,16 @@ FILES = [
 
 WORDS = st.sampled_from(["a red apple", "fog", "castle", "zyx", "a", "\N{GRINNING FACE}"])
 NUMBERS = st.sampled_from(["", "", "", ":1", ":-0.5", ":0", ":2:0.3", ":-1:-0.5", ":1e-30", ":100", ":101"])
+TYPED = st.lists(
+    st.sampled_from(
+        [
+            "--steps 2", "--steps 9999", "--steps x", "--size 64x32", "--ar 2:1", "--style OIL", "--style none",
+            "--no fog", "--start random", "--start init", "--start prior", "--count 2", "--private", "--palette navy", "--tile x",
+            "--seed 3", "--preset mine", "words",
+        ]
+    ),
+    min_size=1, max_size=4,
+).map(" ".join)  # fmt: skip
 PARTS = st.lists(st.builds("{}{}".format, WORDS, NUMBERS), min_size=1, max_size=3).map(" | ".join)
 PROMPTS = st.one_of(
     PARTS,
@@ -123,6 +133,15 @@ def alike(picture: bytes, prompt: str, use: str, private: bool) -> Order:
     return submitted(recipe.spec_of(picture, prompt, use, private))
 
 
+def with_preset(prompt: str, options: str, size: str) -> Order:
+    async def order(service: Service, who: Requester) -> SubmittedJob:
+        await service.personal_settings.change(who.user_id, "size", size)
+        await service.presets.save(who, "mine", options)
+        return await service.submissions.submit(who, JobSpec(prompt=prompt, preset="mine"))
+
+    return order
+
+
 def going_on(change: FollowUp) -> tuple[str, NextOrder]:
     return str(change), lambda service, who, job_id: service.submissions.go_on(who, job_id, 1, change)
 
@@ -147,6 +166,9 @@ ORDERS = st.one_of(
     st.tuples(
         st.sampled_from(FILES), st.one_of(PROMPTS, st.just("")), st.sampled_from(["init", "prompt"]), st.booleans()
     ).map(lambda values: (f"modal {values}", alike(*values))),
+    st.tuples(PROMPTS, TYPED, st.sampled_from(["", "2:1", "64", "2048", "9"])).map(
+        lambda values: (f"preset {values}", with_preset(*values))
+    ),
 )
 STORIES = st.builds(lambda order, followups: Story(*order, tuple(followups)), ORDERS, st.lists(FOLLOWUPS, max_size=2))
 LEFT_OUT = {option.name: option.default for option in imagine.command().parameters}
