@@ -56,8 +56,8 @@ TYPED = st.lists(
     st.sampled_from(
         [
             "--steps 2", "--steps 9999", "--steps x", "--size 64x32", "--ar 2:1", "--style OIL", "--style none",
-            "--no fog", "--start random", "--start init", "--start prior", "--count 2", "--private", "--palette navy", "--tile x",
-            "--seed 3", "--preset mine", "words",
+            "--no fog", "--start random", "--start init", "--start prior", "--count 2", "--private", "--palette navy",
+            "--tile x", "--seed 3", "--preset mine", "words",
         ]
     ),
     min_size=1, max_size=4,
