@@ -1,7 +1,7 @@
 """The application without Discord: submit jobs, queue them fairly, generate them, deliver them. Event loop.
 
-The frontend uses `Service`, its parts `submissions`, `archive`, `personal_settings`, `presets`, `personal_data`,
-`guilds`, `words`, `reports`, `waiting`, `host` and `post`, and the values named here.
+The frontend uses `Service`, its parts `submissions`, `batches`, `wildcards`, `archive`, `personal_settings`, `presets`,
+`personal_data`, `guilds`, `words`, `reports`, `waiting`, `host` and `post`, and the values named here.
 """
 
 from bot.jobs import Report, ReportedPicture, ReportReason
@@ -12,6 +12,7 @@ from bot.service.operator import HostStatus
 from bot.service.people.settings import CHOICES as PERSONAL_CHOICES
 from bot.service.people.settings import TEXTS as PERSONAL_TEXTS
 from bot.service.people.settings import Ping, Preferences
+from bot.service.submission.batches import BatchView
 from bot.service.values import (
     Delivery,
     FollowUp,
@@ -40,6 +41,7 @@ __all__ = [
     "GRID",
     "PERSONAL_CHOICES",
     "PERSONAL_TEXTS",
+    "BatchView",
     "Delivery",
     "FollowUp",
     "GalleryEntry",

@@ -32,7 +32,9 @@ from bot.service.people.privacy import PersonalData
 from bot.service.people.settings import PersonalSettings
 from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
-from bot.service.submission import Submissions
+from bot.service.submission.batches import Batches
+from bot.service.submission.single import Submissions
+from bot.service.submission.wildcards import Wildcards
 from bot.service.values import JobView, Requester
 from bot.store import Store
 from bot.texts import Sentence
@@ -49,6 +51,8 @@ class Service:
 
     Attributes:
         submissions: creates jobs from job specs.
+        batches: many jobs asked for at once.
+        wildcards: lists of words of each server.
         archive: finished pictures: galleries, recipes, files, deletion.
         reports: reports of pictures.
         waiting: waiting jobs, counted and cancelled by a server's admins.
@@ -122,6 +126,8 @@ class Service:
             otherwise,
             request_warnings,
         )
+        self.wildcards = Wildcards(records)
+        self.batches = Batches(store, files, submissions, self.wildcards, self._stop, self._notify)
         self.maintenance = Maintenance(
             store,
             files,

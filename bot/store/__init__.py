@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiosqlite
 
+from bot.store.batches import BatchTable
 from bot.store.connection import Database
 from bot.store.figures import FigureTable, SpeedKey, Sums
 from bot.store.guilds import GuildTable
@@ -23,6 +24,7 @@ class Store:
 
     Attributes:
         jobs: jobs with their recipes and pictures.
+        batches: jobs that were asked for together.
         guilds: settings of servers.
         pictures: galleries, retention, personal data.
         reports: reports, with copies of the reported pictures.
@@ -33,6 +35,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
         self.jobs = JobTable(self._database)
+        self.batches = BatchTable(self._database)
         self.guilds = GuildTable(self._database)
         self.pictures = PictureTable(self._database)
         self.people = PeopleTable(self._database)

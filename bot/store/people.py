@@ -56,7 +56,7 @@ class PeopleTable:
         return True
 
     async def forget(self, user_id: int) -> None:
-        """Delete a person's settings, presets and favourites."""
+        """Delete a person's settings, presets, favourites and batches."""
         async with self._database.transaction() as db:
-            for table in ("person_settings", "person_presets", "favourites"):
+            for table in ("person_settings", "person_presets", "favourites", "batches"):
                 await db.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))  # noqa: S608 - our own names

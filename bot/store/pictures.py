@@ -116,6 +116,7 @@ class PictureTable:
             "blocked": "SELECT guild_id, created_at FROM blocked_people WHERE user_id = ?",
             "settings": "SELECT name, value FROM person_settings WHERE user_id = ?",
             "presets": "SELECT name, options FROM person_presets WHERE user_id = ?",
+            "batches": "SELECT id, guild_id, channel_id, title, created_at FROM batches WHERE user_id = ?",
             "favourites": "SELECT job_id, number, added_at FROM favourites WHERE user_id = ?",
             "usage": "SELECT guild_id, day, pictures, last_at FROM usage WHERE user_id = ?",
         }

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from typing import Any
 
 import discord
 from discord import app_commands
 
+from bot.errors import InvalidJobSpec
 from bot.frontend.answering import take_on
 from bot.frontend.app import Interaction, locale_of
 from bot.frontend.attachments import read
+from bot.frontend.components import batches
 from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
 from bot.options import OF_COMMAND, Kind, shaped, suggestions
@@ -40,7 +42,17 @@ def command() -> app_commands.Command[Any, ..., Any]:
     ]
 
     async def imagine(interaction: Interaction, /, **given: Any) -> None:  # noqa: ANN401 - values of any option
-        await take_on(interaction, lambda requester: _order(interaction, requester, given))
+        files = [name for name in ("init_image", "image_prompt") if given[name] is not None]
+        expansion = await interaction.client.service.batches.expand(interaction.guild_id or 0, given["prompt"])
+        if len(expansion.prompts) == 1:
+            given["prompt"] = expansion.prompts[0]
+            await take_on(interaction, lambda requester: _order(interaction, requester, given))
+            return
+        if files:
+            raise InvalidJobSpec("batch_no_files", field=files[0])
+        spec = spec_of(given, {})
+        specs = [replace(spec, prompt=prompt) for prompt in expansion.prompts]
+        await batches.ask(interaction, specs, spec.prompt, *expansion.axes)
 
     first = inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     imagine.__signature__ = inspect.Signature([first, *options])  # type: ignore[attr-defined]  # read by discord.py

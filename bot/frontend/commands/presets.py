@@ -6,10 +6,11 @@ import discord
 from discord import app_commands
 
 from bot.errors import NotFound
-from bot.frontend.answering import reply, take_on
+from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import check_place, requester_of
 from bot.frontend.commands.imagine import CHOICE_CHARACTERS, MAX_CHOICES, PROMPT_CHARACTERS, complete_prompt
+from bot.frontend.components.batches import submit_all
 from bot.frontend.components.presets import NAME, OPTIONS, keep, menu_of, saved_text, shared_buttons
 from bot.frontend.message_pictures import job_of
 from bot.frontend.messages.render import DESCRIPTION
@@ -70,8 +71,7 @@ async def use(
     prompt: app_commands.Range[str, 1, PROMPT_CHARACTERS],
 ) -> None:
     """Submit a job with the options of a preset."""
-    spec = JobSpec(prompt=prompt, preset=name)
-    await take_on(interaction, lambda requester: interaction.client.service.submissions.submit(requester, spec))
+    await submit_all(interaction, JobSpec(prompt=prompt, preset=name))
 
 
 @preset.command(name="list", description=described("command_preset_list"))

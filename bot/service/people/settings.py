@@ -119,14 +119,20 @@ class PersonalSettings:
         return await self.of(user_id)
 
     async def forget(self, user_id: int) -> None:
-        """Delete a person's settings, presets and favourites."""
+        """Delete a person's settings, presets, favourites and batches."""
         await self._store.people.forget(user_id)
         self._languages.pop(user_id, None)
 
     async def pings(self, job: Job) -> bool:
-        """True if the owner of a job that has just been finished wants a ping."""
-        ping = (await self.of(job.user_id)).ping
-        return ping is Ping.ALWAYS or (ping is Ping.LONG and time.time() - job.created_at > LONG_WAIT_S)
+        """True if the owner of a job that has just been finished wants a ping; a batch pings once, at its end."""
+        if job.batch_id is not None:
+            return False
+        return await self.wants_ping(job.user_id, job.created_at)
+
+    async def wants_ping(self, user_id: int, since: float) -> bool:
+        """True if a person wants a ping about something asked for at a time (seconds since 1970)."""
+        ping = (await self.of(user_id)).ping
+        return ping is Ping.ALWAYS or (ping is Ping.LONG and time.time() - since > LONG_WAIT_S)
 
 
 def _check_text(name: str, value: str) -> None:

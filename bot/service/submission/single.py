@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bot.config import Caps, Config, Limits
@@ -42,6 +42,15 @@ KEPT_BY_REMIX = ("size", "start")
 """Settings that a remix takes from its picture."""
 NO_STYLE = "none"
 """Name that turns off a person's own style for one picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A checked job, not written yet, with its recipe and notes for the requester."""
+
+    job: Job
+    recipe: str
+    notes: tuple[Sentence, ...] = ()
 
 
 class Submissions:
@@ -79,7 +88,15 @@ class Submissions:
         Raises:
             Refused: one of its kinds, with the sentence for the requester. Nothing was queued.
         """
-        limits = await self._admit(requester)
+        limits = await self.admit(requester)
+        return await self._add(await self.prepare(requester, spec, limits), limits)
+
+    async def prepare(self, requester: Requester, spec: JobSpec, limits: Limits) -> Prepared:
+        """Check a job spec and build its job, which is not written; `limits` come from `admit`.
+
+        Raises:
+            Refused: one of its kinds, with the sentence for the requester.
+        """
         own = await self._people.of(requester.user_id)
         spec, notes = await self._read(requester, spec)
         spec = await self._with_defaults(requester, spec, own)
@@ -99,7 +116,7 @@ class Submissions:
             source_id=None if spec.source is None else spec.source[0],
             source_number=None if spec.source is None else spec.source[1],
         )
-        return await self._add(job, request, limits, notes=notes)
+        return await self._prepared(job, request, notes=notes)
 
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
         """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale.
@@ -110,7 +127,7 @@ class Submissions:
             Refused: as `submit`; NotFound for a job of another server or one that was deleted.
         """
         before = await self._archive.job(requester, job_id)
-        limits = await self._admit(requester)
+        limits = await self.admit(requester)
         if number not in {picture.number for picture in await self._archive.pictures(job_id)}:
             raise NotFound("picture_unknown", job=job_id)
         picture = await self._archive.request(requester, job_id, number)
@@ -135,7 +152,7 @@ class Submissions:
             source_id=job_id,
             source_number=number,
         )
-        return await self._add(job, request, limits, notes=notes)
+        return await self._add(await self._prepared(job, request, notes=notes), limits)
 
     async def again_from_file(self, requester: Requester, data: bytes, *, new_seed: bool = False) -> SubmittedJob:
         """Submit a job from the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
@@ -143,7 +160,7 @@ class Submissions:
         Raises:
             Refused: as `submit`; InvalidJobSpec if the file has no recipe, or a broken one.
         """
-        limits = await self._admit(requester)
+        limits = await self.admit(requester)
         try:
             async with self._reading:
                 recipe = await asyncio.to_thread(read_recipe, data)
@@ -162,9 +179,14 @@ class Submissions:
         await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         private = await self._is_private(requester)
         job = replace(_new_job(requester, request, limits), origin=Origin.FILE, private=private)
-        return await self._add(job, request, limits, made_with)
+        return await self._add(await self._prepared(job, request, made_with), limits)
 
-    async def _admit(self, requester: Requester) -> Limits:
+    async def admit(self, requester: Requester) -> Limits:
+        """The limits of a requester who may ask for pictures here.
+
+        Raises:
+            ShuttingDown, Blocked, WrongChannel
+        """
         if self.closed:
             raise ShuttingDown("shutting_down")
         if requester.user_id in await self._guilds.blocked_people(requester.guild_id):
@@ -244,22 +266,44 @@ class Submissions:
             raise requests.said(exc) from exc
         return tuple(map(Sentence.of_generator, found))
 
-    async def _add(
+    async def check_room(self, requester: Requester, jobs: Sequence[Job], limits: Limits) -> None:
+        """Check that jobs could be queued now.
+
+        Raises:
+            QueueFull, TooSoon
+        """
+        load = await self._store.jobs.load(requester.guild_id, requester.user_id)
+        gate(limits, self._config.caps, sum(job.count for job in jobs), jobs=len(jobs))(load)
+
+    async def add_all(self, prepared: Sequence[Prepared], limits: Limits) -> list[Job]:
+        """Write and queue jobs of one person, all or none.
+
+        Raises:
+            QueueFull, TooSoon, ShuttingDown
+        """
+        if self.closed:
+            raise ShuttingDown("shutting_down")
+        admission = gate(limits, self._config.caps, sum(item.job.count for item in prepared), jobs=len(prepared))
+        jobs = await self._store.jobs.add_all([(item.job, item.recipe) for item in prepared], admission)
+        for job in jobs:
+            self._enqueue(job)
+        return jobs
+
+    async def _prepared(
         self,
         job: Job,
         request: GenerationRequest,
-        limits: Limits,
         made_with: Provenance | None = None,
         notes: tuple[Sentence, ...] = (),
-    ) -> SubmittedJob:
-        """Write and queue a new job; `made_with` is the provenance of the picture that it repeats."""
+    ) -> Prepared:
+        """A job with its recipe and notes; `made_with` is the provenance of the picture that it repeats."""
         recipe = await asyncio.to_thread(request_to_json, request)
         notes += requests.notes(request) + await self._check(request, made_with)
-        if self.closed:
-            raise ShuttingDown("shutting_down")
-        job = await self._store.jobs.add(job, recipe, gate(limits, self._config.caps, job.count))
-        self._enqueue(job)
-        return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=notes)
+        return Prepared(job=job, recipe=recipe, notes=notes)
+
+    async def _add(self, prepared: Prepared, limits: Limits) -> SubmittedJob:
+        (job,) = await self.add_all([prepared], limits)
+        return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=prepared.notes)
 
 
 def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -> Job:
@@ -291,8 +335,10 @@ async def check_channel(guilds: GuildSettings, requester: Requester) -> None:
         raise WrongChannel("channel_denied")
 
 
-def gate(limits: Limits, caps: Caps, count: int, now: float | None = None) -> Callable[[Load], None]:
-    """Admission check for the transaction that adds the job: may `count` more pictures be queued?
+def gate(limits: Limits, caps: Caps, count: int, now: float | None = None, *, jobs: int = 1) -> Callable[[Load], None]:
+    """Admission check for the transaction that adds jobs: may `count` more pictures be queued?
+
+    Several jobs at once are measured by the limit of a batch, where that is higher.
 
     Raises:
         QueueFull, TooSoon: by the function that is returned.
@@ -300,11 +346,11 @@ def gate(limits: Limits, caps: Caps, count: int, now: float | None = None) -> Ca
     now = time.time() if now is None else now
 
     def admit(load: Load) -> None:
-        if load.queued_bot >= caps.queue_bot:
+        if load.queued_bot + jobs > caps.queue_bot:
             raise QueueFull("queue_full_bot", count=load.queued_bot)
-        if load.queued_guild >= limits.queue_server:
+        if load.queued_guild + jobs > limits.queue_server:
             raise QueueFull("queue_full_server", count=load.queued_guild)
-        if load.queued_user >= limits.queue_user:
+        if load.queued_user + jobs > (limits.queue_user if jobs == 1 else max(limits.queue_user, limits.batch)):
             raise QueueFull("queue_full_user", count=load.queued_user)
         if limits.daily and load.pictures_today + count > limits.daily:
             tomorrow = math.ceil((now // DAY_S + 1) * DAY_S)
