@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from generator.inspection import Condition, ModelFile, look_at_set
     from generator.loading import load_models
     from generator.messages import Message
+    from generator.models.description import describe_picture
     from generator.models.model_set import Models
     from generator.models.safety import safety_perceptors, unsafe_share
     from generator.optimisation.dream import Dream
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
         request_from_json,
         request_to_json,
     )
-    from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
+    from generator.request import Answer, Description, GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
@@ -76,6 +77,7 @@ _MODULES = {
     "runtime.memory": ("gpu_memory",),
     "optimisation.moving": ("moved_snapshot",),
     "loading": ("load_models",),
+    "models.description": ("describe_picture",),
     "models.model_set": ("Models",),
     "optimisation.request_warnings": ("check_request", "request_warnings"),
     "prompts": (
@@ -97,7 +99,7 @@ _MODULES = {
         "request_from_json",
         "request_to_json",
     ),
-    "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
+    "request": ("Answer", "Description", "GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
     "models.safety": ("safety_perceptors", "unsafe_share"),
     "messages": ("Message",),
     "settings": ("Settings", "Size", "read_setting", "suggestions_for"),
@@ -110,8 +112,10 @@ __all__ = [
     "GPU",
     "MAX_PROMPT_CHARACTERS",
     "MAX_WEIGHT",
+    "Answer",
     "CheckpointError",
     "Condition",
+    "Description",
     "DeviceFailed",
     "Dream",
     "GenerationRequest",
@@ -138,6 +142,7 @@ __all__ = [
     "__version__",
     "check_request",
     "current_provenance",
+    "describe_picture",
     "differences",
     "encode",
     "explain_story",

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from bot import imaging
 from bot.config import Config
-from bot.errors import WrongState
+from bot.errors import InvalidJobSpec, WrongState
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.log import about
@@ -40,8 +41,10 @@ from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
 from bot.worker.protocol import Executor, StopMode
-from generator import GenerationRequest, Provenance, Settings
+from generator import Description, GenerationRequest, InvalidRequest, Provenance, Settings, normalise_apart
 
+LOOKS_AT_ONCE = 2
+"""Maximum number of pictures described at the same time."""
 Listener = Callable[[int], None]
 _log = logging.getLogger(__name__)
 
@@ -93,6 +96,7 @@ class Service:
         self._files, self._executor, self._wait = files, executor, external_wait
         self._listeners: list[Listener] = []
         self._started = self._draining = False
+        self._looking = asyncio.Semaphore(LOOKS_AT_ONCE)
         self.store = store = Store(files.database)
         self.metrics = metrics = Metrics()
         store.jobs.on_event = JobLog(metrics).on_event
@@ -221,6 +225,22 @@ class Service:
     async def mine(self, requester: Requester) -> list[Job]:
         """The requester's own jobs in this server that have not ended, oldest first."""
         return await self.store.jobs.under_way(guild_id=requester.guild_id, user_id=requester.user_id)
+
+    async def look(self, requester: Requester, picture: bytes) -> Description:
+        """Describe a picture file in words, as the models see it.
+
+        Raises:
+            Refused: if the requester may not ask for pictures here, or the file is no picture.
+            GeneratorError, WorkerDied: if the models cannot do it.
+        """
+        await self.submissions.admit(requester)
+        async with self._looking:
+            try:
+                data = await asyncio.to_thread(normalise_apart, picture)
+            except InvalidRequest as exc:
+                message = Sentence.of_generator(exc.message)
+                raise InvalidJobSpec("picture_says", field="picture", message=message) from exc
+            return await self._executor.look(await asyncio.to_thread(imaging.open_ours, data))
 
     # Jobs under way
 

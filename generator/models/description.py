@@ -1,0 +1,109 @@
+"""Description of a picture in words: its things, colours, scenes and styles, by zero-shot classification.
+
+Zero-shot classification as in section 3.1 of Radford et al., "Learning Transferable Visual Models From Natural Language
+Supervision", arXiv 2103.00020: which of several sentences describes the picture best. Colours and scenes are asked
+about the likeliest thing. Words that no perceptor knows are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from PIL import Image
+
+from generator.images import files as images
+from generator.models.clip import Perceptor
+from generator.models.model_set import Models
+from generator.models.wording import PALETTE
+from generator.request import Answer, Description
+from generator.runtime.device import device_context
+from generator.settings import Size
+
+MOST = 5
+"""Number of answers of each kind."""
+THINGS = (
+    "apple", "banana", "bear", "bee", "beach", "bicycle", "bird", "boat", "book", "bottle", "bowl", "boy",
+    "bridge", "bus", "butterfly", "cactus", "cake", "camel", "camera", "candle", "car", "castle", "cat",
+    "chair", "child", "church", "city", "clock", "cloud", "coffee", "computer", "cow", "crown", "cup", "deer",
+    "desert", "dog", "dolphin", "donkey", "door", "dragon", "dress", "duck", "eagle", "elephant", "eye", "face",
+    "fire", "fish", "flag", "flower", "forest", "fox", "frog", "fruit", "galaxy", "garden", "ghost", "giraffe",
+    "girl", "glass", "goat", "guitar", "hand", "hat", "heart", "helicopter", "horse", "house", "island",
+    "jellyfish", "key", "lamp", "leaf", "lighthouse", "lion", "lizard", "lobster", "man", "map", "mask",
+    "monkey", "moon", "motorcycle", "mountain", "mouse", "mushroom", "octopus", "owl", "palace", "panda",
+    "parrot", "peacock", "penguin", "person", "piano", "pig", "pizza", "planet", "portrait", "pumpkin",
+    "rabbit", "rainbow", "ring", "river", "road", "robot", "rocket", "room", "rose", "sailboat", "sea", "shark",
+    "sheep", "ship", "shoe", "skull", "snail", "snake", "snowman", "spider", "spaceship", "squirrel", "star",
+    "statue", "strawberry", "street", "sun", "sunflower", "sunset", "sword", "table", "temple", "tiger",
+    "tower", "train", "tree", "truck", "turtle", "umbrella", "unicorn", "violin", "volcano", "waterfall",
+    "whale", "wolf", "woman", "zebra",
+)  # fmt: skip
+"""Things that are asked about where the models do not name those that they know."""
+SCENES = (
+    "at night", "at sunset", "in the sky", "in space", "on the sea", "under water", "on the beach", "in the desert",
+    "in the snow", "in the forest", "in a meadow", "in a garden", "in the mountains", "in the city", "in the fire",
+    "in the rain", "on the road", "in a room", "in autumn", "on a white background",
+)  # fmt: skip
+STYLES = (
+    "a photo", "a painting", "an oil painting", "a watercolour", "a drawing", "a line drawing", "a sketch", "pixel art",
+    "a cartoon", "an icon", "an illustration", "a 3d render", "an abstract painting",
+)  # fmt: skip
+_SHARPNESS = 100.0
+"""Factor of CLIP's similarities before the softmax, as in its training."""
+_AT_ONCE = 64
+"""Texts that are embedded at once."""
+
+
+def picture_sentence(thing: str) -> str:
+    """The sentence for a thing: `a cat`, `an apple`."""
+    return f"{'an' if thing[:1] in 'aeiou' else 'a'} {thing}"
+
+
+@torch.no_grad()
+def describe_picture(image: Image.Image, models: Models) -> Description:
+    """Describe a picture with the words that the perceptors know; the shares are means over them.
+
+    Raises:
+        OutOfMemory: if the picture does not fit.
+    """
+    with device_context(models.device, exact=False):
+        seen = [_Look(image, perceptor) for perceptor in models.perceptors]
+        things = _answers(seen, sorted(models.things) or THINGS, picture_sentence)
+        thing = things[0].words if things else "picture"
+        return Description(
+            things=things,
+            colours=_answers(seen, tuple(PALETTE), lambda colour: picture_sentence(f"{colour} {thing}")),
+            scenes=_answers(seen, SCENES, lambda scene: f"{picture_sentence(thing)} {scene}"),
+            styles=_answers(seen, STYLES, lambda style: f"{style} of {picture_sentence(thing)}"),
+        )
+
+
+class _Look:
+    """A picture as one perceptor sees it: cut from the middle, and as a whole."""
+
+    def __init__(self, image: Image.Image, perceptor: Perceptor) -> None:
+        side = perceptor.resolution
+        views = (images.fit(image, Size(side, side)), image.resize((side, side), Image.Resampling.LANCZOS))
+        pixels = torch.stack([torch.from_numpy(images.to_array(view)) for view in views]).to(perceptor.device)
+        self._perceptor, self._seen = perceptor, perceptor.embed_images(pixels)
+
+    def shares(self, sentences: Sequence[str]) -> list[float] | None:
+        """The share of each sentence, 0 for those with unknown words; None if there is no other."""
+        known = [number for number, text in enumerate(sentences) if not self._perceptor.unknown_words(text)]
+        if not known:
+            return None
+        parts = [known[start : start + _AT_ONCE] for start in range(0, len(known), _AT_ONCE)]
+        vectors = torch.cat([self._perceptor.embed_texts([sentences[number] for number in part]) for part in parts])
+        found = (_SHARPNESS * self._seen @ vectors.t()).softmax(dim=-1).mean(dim=0).tolist()
+        by_number = dict(zip(known, found, strict=True))
+        return [by_number.get(number, 0.0) for number in range(len(sentences))]
+
+
+def _answers(seen: Sequence[_Look], words: Sequence[str], sentence: Callable[[str], str]) -> tuple[Answer, ...]:
+    """The likeliest words; none if no perceptor knows any."""
+    found = [shares for look in seen if (shares := look.shares([sentence(each) for each in words])) is not None]
+    if not found:
+        return ()
+    means = [sum(shares) / len(found) for shares in zip(*found, strict=True)]
+    likeliest = sorted(zip(words, means, strict=True), key=lambda pair: -pair[1])[:MOST]
+    return tuple(Answer(each, share) for each, share in likeliest if share > 0.0)
