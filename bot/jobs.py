@@ -183,6 +183,35 @@ class Batch:
     id: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """A picture that a channel steers, in its current round: variants are made, then, from `ends_at` known, chosen."""
+
+    guild_id: int
+    channel_id: int
+    user_id: int
+    """The person who began it, and whose jobs the pictures are."""
+    requester: str
+    """That person with roles and channels, in JSON."""
+    prompt: str
+    words: tuple[str, ...] = ()
+    """Words that people can add to the prompt."""
+    rounds: int
+    round: int = 1
+    seconds: int
+    """Time for the votes of a round."""
+    steps: int | None = None
+    role_id: int | None = None
+    """The role that votes; None is everybody."""
+    job_id: int | None = None
+    """The job of the current variants."""
+    message_id: int | None = None
+    """The message of the current round; None while its variants are made."""
+    ends_at: float | None = None
+    created_at: float = 0.0
+    id: int = 0
+
+
 @dataclass(frozen=True)
 class Event:
     """A committed change of a job."""

@@ -35,6 +35,13 @@ class BatchMessages(Protocol):
         """Keep the message of a batch up to date until its end."""
 
 
+class VoteMessages(Protocol):
+    """Leads votes from round to round; implemented by `bot.frontend.messages.votes.VoteMessages`."""
+
+    def follow(self, vote_id: int) -> None:
+        """Lead a vote from round to round until its end."""
+
+
 class FileSlots(Protocol):
     """Limits the files in memory; implemented by `bot.frontend.attachments.AttachmentSlots`."""
 
@@ -57,6 +64,7 @@ class App(discord.AutoShardedClient):
         config: the host's configuration.
         updater: keeps the messages of jobs up to date.
         batches: keeps the messages of batches up to date.
+        votes: leads votes from round to round.
         hosts: ids of the people who run this bot.
         config_path: path of config.yaml.
         fetch: fetches a file by its address; in the preview, from the simulated Discord.
@@ -68,6 +76,7 @@ class App(discord.AutoShardedClient):
     config: Config
     updater: JobMessages
     batches: BatchMessages
+    votes: VoteMessages
     hosts: set[int]
     config_path: Path
     fetch: Callable[[str], Awaitable[bytes]]
@@ -80,6 +89,10 @@ class App(discord.AutoShardedClient):
 
     async def press_batch(self, interaction: Interaction, action: str, batch_id: int) -> None:
         """Handle a button press on the message of a batch."""
+        raise NotImplementedError
+
+    async def press_vote(self, interaction: Interaction, action: str, vote_id: int, value: int) -> None:
+        """Handle a button press on the message of a vote."""
         raise NotImplementedError
 
 

@@ -18,11 +18,12 @@ from bot.config import Config
 from bot.frontend import attachments, membership
 from bot.frontend.app import App, Interaction
 from bot.frontend.commands import registry as commands
-from bot.frontend.components import batches, buttons
+from bot.frontend.components import batches, buttons, votes
 from bot.frontend.invite import invitation
 from bot.frontend.login import explained
 from bot.frontend.messages.batches import BatchMessages
 from bot.frontend.messages.updater import MessageUpdater
+from bot.frontend.messages.votes import VoteMessages
 from bot.frontend.names import Names
 from bot.log import about
 from bot.monitoring.endpoint import Endpoint
@@ -60,12 +61,13 @@ class Reverie(App):
 
     Attributes:
         updater: as in `App`; this one also recovers, flushes and closes.
-        batches: as in `App`; this one also recovers and closes.
+        batches, votes: as in `App`; these also recover and close.
         forgetful_discord: Discord does not remember the commands of an earlier start, as in the preview.
     """
 
     updater: MessageUpdater
     batches: BatchMessages
+    votes: VoteMessages
 
     def __init__(
         self,
@@ -90,6 +92,7 @@ class Reverie(App):
         self.hosts = set(config.discord.owners)
         self.tree = commands.Tree(self, allowed_installs=commands.INSTALLS)
         self.updater, self.batches = MessageUpdater(self, external_wait), BatchMessages(self, external_wait)
+        self.votes = VoteMessages(self, external_wait)
         self.forgetful_discord, self.fetch, self.slots = False, attachments.fetch, attachments.AttachmentSlots()
         self.names = Names()
         self._drained = False
@@ -103,6 +106,7 @@ class Reverie(App):
         await commands.sync(self, self.tree, anew=self.forgetful_discord)
         await self.updater.recover()
         await self.batches.recover()
+        await self.votes.recover()
 
     async def on_ready(self) -> None:
         """Handle a connection; called again after each reconnection."""
@@ -139,6 +143,10 @@ class Reverie(App):
         """Handle a button press on the message of a batch."""
         await batches.press(interaction, action, batch_id)
 
+    async def press_vote(self, interaction: Interaction, action: str, vote_id: int, value: int) -> None:
+        """Handle a button press on the message of a vote."""
+        await votes.press(interaction, action, vote_id, value)
+
     async def drain(self) -> None:
         """Before a stop: accept no new jobs, requeue the running job with a snapshot, and show that in its message."""
         if self._drained:
@@ -155,6 +163,7 @@ class Reverie(App):
         await self.drain()
         await self.updater.close()
         await self.batches.close()
+        await self.votes.close()
         await super().close()
         await self.service.close()
 

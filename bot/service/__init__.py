@@ -1,7 +1,7 @@
 """The application without Discord: submit jobs, queue them fairly, generate them, deliver them. Event loop.
 
-The frontend uses `Service`, its parts `submissions`, `batches`, `wildcards`, `archive`, `personal_settings`, `presets`,
-`personal_data`, `guilds`, `words`, `reports`, `waiting`, `host` and `post`, and the values named here.
+The frontend uses `Service`, its parts `submissions`, `batches`, `votes`, `wildcards`, `archive`, `personal_settings`,
+`presets`, `personal_data`, `guilds`, `words`, `reports`, `waiting`, `host` and `post`, and the values named here.
 """
 
 from bot.jobs import Report, ReportedPicture, ReportReason
@@ -13,6 +13,7 @@ from bot.service.people.settings import CHOICES as PERSONAL_CHOICES
 from bot.service.people.settings import TEXTS as PERSONAL_TEXTS
 from bot.service.people.settings import Ping, Preferences
 from bot.service.submission.batches import BatchView
+from bot.service.submission.votes import Ballot, Result
 from bot.service.values import (
     Delivery,
     FollowUp,
@@ -41,6 +42,7 @@ __all__ = [
     "GRID",
     "PERSONAL_CHOICES",
     "PERSONAL_TEXTS",
+    "Ballot",
     "BatchView",
     "Delivery",
     "FollowUp",
@@ -62,6 +64,7 @@ __all__ = [
     "ReportReason",
     "ReportedPicture",
     "Requester",
+    "Result",
     "RetentionPlan",
     "Safety",
     "Service",

@@ -35,6 +35,7 @@ from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
 from bot.service.submission.batches import Batches
 from bot.service.submission.single import Submissions
+from bot.service.submission.votes import Votes
 from bot.service.submission.wildcards import Wildcards
 from bot.service.values import JobView, Requester
 from bot.store import Store
@@ -56,6 +57,7 @@ class Service:
         submissions: creates jobs from job specs.
         batches: many jobs asked for at once.
         wildcards: lists of words of each server.
+        votes: pictures that a channel steers.
         archive: finished pictures: galleries, recipes, files, deletion.
         reports: reports of pictures.
         waiting: waiting jobs, counted and cancelled by a server's admins.
@@ -132,6 +134,7 @@ class Service:
         )
         self.wildcards = Wildcards(records)
         self.batches = Batches(store, files, submissions, self.wildcards, self._stop, self._notify)
+        self.votes = Votes(store, submissions)
         self.maintenance = Maintenance(
             store,
             files,

@@ -102,6 +102,8 @@ class FollowUp:
     """Remix: settings that differ from those of the picture, as typed."""
     count: int | None = None
     """None: as many as the job before (again), else 1."""
+    private: bool | None = None
+    """None is the person's own default; below a private picture all are private."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from bot.store.connection import Database
 
 _TABLES = (
-    "guild_settings", "role_limits", "channel_rules", "styles", "guild_presets", "wildcards", "batches", "block_rules",
-    "blocked_people", "reported_pictures", "usage", "daily",
+    "guild_settings", "role_limits", "channel_rules", "styles", "guild_presets", "wildcards", "batches", "votes",
+    "block_rules", "blocked_people", "reported_pictures", "usage", "daily",
 )  # fmt: skip
 _KNOWN = " UNION ".join(f"SELECT guild_id FROM {table}" for table in (*_TABLES, "jobs"))  # noqa: S608 - our own names
 

@@ -56,7 +56,7 @@ class PeopleTable:
         return True
 
     async def forget(self, user_id: int) -> None:
-        """Delete a person's settings, presets, favourites and batches."""
+        """Delete a person's settings, presets, favourites, batches, votes and ballots."""
         async with self._database.transaction() as db:
-            for table in ("person_settings", "person_presets", "favourites", "batches"):
+            for table in ("person_settings", "person_presets", "favourites", "batches", "votes", "ballots"):
                 await db.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))  # noqa: S608 - our own names

@@ -119,7 +119,7 @@ class PersonalSettings:
         return await self.of(user_id)
 
     async def forget(self, user_id: int) -> None:
-        """Delete a person's settings, presets, favourites and batches."""
+        """Delete a person's settings, presets, favourites, batches, votes and ballots."""
         await self._store.people.forget(user_id)
         self._languages.pop(user_id, None)
 

@@ -102,7 +102,7 @@ class Submissions:
         spec = await self._with_defaults(requester, spec, own)
         style = await self._style(requester, spec)
         # Checked before reading the pictures, which takes longer.
-        await self._check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
+        await self.check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
         settings = requests.with_size(self.settings, own.size)
         build = partial(requests.build, settings=settings, models=self._config.model_name, starts=self._starts)
         async with self._reading if spec.init_image or spec.image_prompts else nullcontext():
@@ -135,17 +135,17 @@ class Submissions:
         if change.kind is Origin.REMIX:
             spec, notes = await self._read(requester, JobSpec(prompt=change.prompt or ""), keeps=KEPT_BY_REMIX)
             prompt = requests.compose(spec.prompt, await self._style(requester, spec), spec.negative)
-            change = replace(change, prompt=prompt, settings=spec.settings, count=spec.count)
+            change = replace(change, prompt=prompt, settings=spec.settings, count=change.count or spec.count)
         count = count_of(before, change)
         requests.check_count(count, limits)
         request = await asyncio.to_thread(child_of, picture, change, self.settings, limits)
-        await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         parent_id, parent_number = parent_of(before, number, change.kind)
         job = replace(
             _new_job(requester, request, limits),
             origin=change.kind,
             count=count,
-            private=before.private or bool(spec.private) or await self._is_private(requester),
+            private=before.private or await self._hides(requester, spec.private or change.private),
             timelapse=spec.timelapse,
             parent_id=parent_id,
             parent_number=parent_number,
@@ -176,8 +176,8 @@ class Submissions:
         while current is not None:
             requests.check_limits(current.settings, limits)
             current = current.parent
-        await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
-        private = await self._is_private(requester)
+        await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        private = await self._hides(requester)
         job = replace(_new_job(requester, request, limits), origin=Origin.FILE, private=private)
         return await self._add(await self._prepared(job, request, made_with), limits)
 
@@ -194,7 +194,7 @@ class Submissions:
         await check_channel(self._guilds, requester)
         return await self._guilds.limits(requester.guild_id, requester.role_ids)
 
-    async def _check_words(self, requester: Requester, texts: list[str]) -> None:
+    async def check_words(self, requester: Requester, texts: list[str]) -> None:
         """Check that no text breaks a rule of the blocklist; every kind of submission calls this once.
 
         Raises:
@@ -238,8 +238,9 @@ class Submissions:
             spec = replace(spec, style=own.style if own.style.casefold() in names else None)
         return spec if spec.private is not None else replace(spec, private=own.private is Privacy.PRIVATE)
 
-    async def _is_private(self, requester: Requester) -> bool:
-        return (await self._people.of(requester.user_id)).private is Privacy.PRIVATE
+    async def _hides(self, requester: Requester, given: bool | None = None) -> bool:
+        """True if a picture is private: as given, else by the person's default."""
+        return (await self._people.of(requester.user_id)).private is Privacy.PRIVATE if given is None else given
 
     async def _style(self, requester: Requester, spec: JobSpec) -> str:
         """The text of a spec's style; `none` is no style, unless one has that name."""
