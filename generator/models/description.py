@@ -1,13 +1,14 @@
 """Description of a picture in words: its things, colours, scenes and styles, by zero-shot classification.
 
 Zero-shot classification as in section 3.1 of Radford et al., "Learning Transferable Visual Models From Natural Language
-Supervision", arXiv 2103.00020: which of several sentences describes the picture best. Colours and scenes are asked
-about the likeliest thing. Words that no perceptor knows are left out.
+Supervision", arXiv 2103.00020: which of several sentences describes the picture best, at the temperature of each
+perceptor's training. The likeliest things are asked about in every colour, and scenes and styles about the likeliest
+of these. Words that no perceptor knows are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from PIL import Image
@@ -15,7 +16,7 @@ from PIL import Image
 from generator.images import files as images
 from generator.models.clip import Perceptor
 from generator.models.model_set import Models
-from generator.models.wording import PALETTE
+from generator.models.wording import PALETTE, SCENE_WORDS
 from generator.request import Answer, Description
 from generator.runtime.device import device_context
 from generator.settings import Size
@@ -48,15 +49,12 @@ STYLES = (
     "a photo", "a painting", "an oil painting", "a watercolour", "a drawing", "a line drawing", "a sketch", "pixel art",
     "a cartoon", "an icon", "an illustration", "a 3d render", "an abstract painting",
 )  # fmt: skip
-_SHARPNESS = 100.0
-"""Factor of CLIP's similarities before the softmax, as in its training."""
+NO_SCENE = ""
+"""Answer where no scene fits better than any."""
+_CANDIDATES = 20
+"""Number of the likeliest things that are asked about in every colour."""
 _AT_ONCE = 64
 """Texts that are embedded at once."""
-
-
-def picture_sentence(thing: str) -> str:
-    """The sentence for a thing: `a cat`, `an apple`."""
-    return f"{'an' if thing[:1] in 'aeiou' else 'a'} {thing}"
 
 
 @torch.no_grad()
@@ -67,15 +65,29 @@ def describe_picture(image: Image.Image, models: Models) -> Description:
         OutOfMemory: if the picture does not fit.
     """
     with device_context(models.device, exact=False):
-        seen = [_Look(image, perceptor) for perceptor in models.perceptors]
-        things = _answers(seen, sorted(models.things) or THINGS, picture_sentence)
-        thing = things[0].words if things else "picture"
-        return Description(
-            things=things,
-            colours=_answers(seen, tuple(PALETTE), lambda colour: picture_sentence(f"{colour} {thing}")),
-            scenes=_answers(seen, SCENES, lambda scene: f"{picture_sentence(thing)} {scene}"),
-            styles=_answers(seen, STYLES, lambda style: f"{style} of {picture_sentence(thing)}"),
-        )
+        looks = [_Look(image, perceptor) for perceptor in models.perceptors]
+        names = sorted(models.things - SCENE_WORDS) or THINGS
+        first = _shares(looks, [sentence(name) for name in names])
+        likeliest = [name for name, share in _ranked(names, first) if share > 0.0][:_CANDIDATES]
+        pairs = [(colour, thing) for colour in PALETTE for thing in likeliest]
+        joint = _shares(looks, [sentence(f"{colour} {thing}") for colour, thing in pairs])
+        colours = _sums([colour for colour, _ in pairs], joint)
+        things = _sums([thing for _, thing in pairs], joint) or _ranked(names, first)
+        subject = " ".join([_first(colours), _first(things) or "picture"]).strip()
+        scenes = (*SCENES, NO_SCENE)
+        in_scene = _shares(looks, [f"{sentence(subject)} {scene}".strip() for scene in scenes])
+        in_style = _shares(looks, [f"{style} of {sentence(subject)}" for style in STYLES])
+    return Description(
+        things=_answers(things),
+        colours=_answers(colours),
+        scenes=_answers(_ranked(scenes, in_scene)),
+        styles=_answers(_ranked(STYLES, in_style)),
+    )
+
+
+def sentence(name: str) -> str:
+    """The sentence for a thing: `a cat`, `an apple`."""
+    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
 
 
 class _Look:
@@ -94,16 +106,32 @@ class _Look:
             return None
         parts = [known[start : start + _AT_ONCE] for start in range(0, len(known), _AT_ONCE)]
         vectors = torch.cat([self._perceptor.embed_texts([sentences[number] for number in part]) for part in parts])
-        found = (_SHARPNESS * self._seen @ vectors.t()).softmax(dim=-1).mean(dim=0).tolist()
+        found = (self._perceptor.sharpness * self._seen @ vectors.t()).softmax(dim=-1).mean(dim=0).tolist()
         by_number = dict(zip(known, found, strict=True))
         return [by_number.get(number, 0.0) for number in range(len(sentences))]
 
 
-def _answers(seen: Sequence[_Look], words: Sequence[str], sentence: Callable[[str], str]) -> tuple[Answer, ...]:
-    """The likeliest words; none if no perceptor knows any."""
-    found = [shares for look in seen if (shares := look.shares([sentence(each) for each in words])) is not None]
-    if not found:
-        return ()
-    means = [sum(shares) / len(found) for shares in zip(*found, strict=True)]
-    likeliest = sorted(zip(words, means, strict=True), key=lambda pair: -pair[1])[:MOST]
-    return tuple(Answer(each, share) for each, share in likeliest if share > 0.0)
+def _shares(looks: Sequence[_Look], sentences: Sequence[str]) -> list[float]:
+    """Mean share of each sentence over the perceptors that know any; nothing if none does."""
+    found = [shares for look in looks if sentences and (shares := look.shares(sentences)) is not None]
+    return [sum(shares) / len(found) for shares in zip(*found, strict=True)]
+
+
+def _sums(names: Sequence[str], shares: Sequence[float]) -> list[tuple[str, float]]:
+    """Each name with the sum of its shares, likeliest first."""
+    found: dict[str, float] = {}
+    for name, share in zip(names, shares, strict=False):
+        found[name] = found.get(name, 0.0) + share
+    return sorted(found.items(), key=lambda pair: -pair[1])
+
+
+def _ranked(names: Sequence[str], shares: Sequence[float]) -> list[tuple[str, float]]:
+    return sorted(zip(names, shares, strict=False), key=lambda pair: -pair[1])
+
+
+def _first(ranked: Sequence[tuple[str, float]]) -> str:
+    return ranked[0][0] if ranked else ""
+
+
+def _answers(ranked: Sequence[tuple[str, float]]) -> tuple[Answer, ...]:
+    return tuple(Answer(name, share) for name, share in ranked[:MOST] if share > 0.0)

@@ -79,7 +79,7 @@ async def _answer(interaction: Interaction, seen: Description) -> None:
     lines = [
         f"**{say(f'seen_{kind}', locale)}**: {', '.join(map(_share, told))}"
         for kind in _KINDS
-        if (told := [item for item in getattr(seen, kind) if item.share >= LEAST])
+        if (told := [item for item in getattr(seen, kind) if item.share >= LEAST and item.words])
     ]
     if not lines:
         raise InvalidJobSpec("seen_nothing", field="picture")

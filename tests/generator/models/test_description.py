@@ -19,6 +19,7 @@ class SeesRed:
     """A perceptor that finds the picture near the texts with the words "cat" and "red", and knows no styles."""
 
     resolution = 8
+    sharpness = 100.0
     device = torch.device("cpu")
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
