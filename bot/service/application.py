@@ -42,7 +42,15 @@ from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
 from bot.worker.protocol import Executor, StopMode
-from generator import Description, GenerationRequest, InvalidRequest, Provenance, Settings, normalise_apart
+from generator import (
+    Description,
+    GenerationRequest,
+    GeneratorError,
+    InvalidRequest,
+    Provenance,
+    Settings,
+    normalise_apart,
+)
 
 LOOKS_AT_ONCE = 2
 """Maximum number of pictures described at the same time."""
@@ -233,8 +241,8 @@ class Service:
         """Describe a picture file in words, as the models see it.
 
         Raises:
-            Refused: if the requester may not ask for pictures here, or the file is no picture.
-            GeneratorError, WorkerDied: if the models cannot do it.
+            Refused: if the requester may not ask for pictures here, the file is no picture, or the models cannot do it.
+            WorkerDied: the worker thread ended or stalled.
         """
         await self.submissions.admit(requester)
         async with self._looking:
@@ -243,7 +251,11 @@ class Service:
             except InvalidRequest as exc:
                 message = Sentence.of_generator(exc.message)
                 raise InvalidJobSpec("picture_says", field="picture", message=message) from exc
-            return await self._executor.look(await asyncio.to_thread(imaging.open_ours, data))
+            image = await asyncio.to_thread(imaging.open_ours, data)
+            try:
+                return await self._executor.look(image)
+            except GeneratorError as exc:
+                raise WrongState("generator_says", message=Sentence.of_generator(exc.message)) from exc
 
     # Jobs under way
 

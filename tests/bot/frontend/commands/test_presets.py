@@ -21,7 +21,7 @@ async def test_a_preset_is_saved_used_listed_and_deleted(stage: ClientInSimcord)
     job = await stage.ended(2)
     assert (str(job.settings.size), job.settings.steps) == ("64x64", 3)
     listed = reply_of(await stage.ann.slash(stage.channel, "preset list"))
-    assert "**Wide**: --size" in (listed.embeds[0].description or "")
+    assert r"**Wide**: \--size" in (listed.embeds[0].description or "")
     modal = await stage.ann.select(listed, ["Wide"], custom_id="reverie-presets")
     await stage.ann.submit_modal(modal, {"prompt": "a fox"})
     assert str((await stage.ended(3)).settings.size) == "128x64"
@@ -66,12 +66,12 @@ async def test_the_settings_of_a_picture_are_kept_from_its_message_and_its_recip
     assert (str(job.settings.size), job.count) == ("128x64", 2)
     assert job.settings.seed != 7
     kept = await stage.service.presets.options_of(await stage.job(1))
-    assert kept == "--size 128x64 --palette navy, gold --count 2"
+    assert kept == "--size 128x64 --palette #000080, #ffd700 --count 2"
     recipe = reply_of(await stage.bob.slash(stage.channel, "recipe", job=1))
     modal = await stage.bob.click(recipe, label="Keep settings")
     await stage.bob.submit_modal(modal, {"name": "gold", "options": kept})
     await stage.bob.slash(stage.channel, "preset use", name="gold", prompt="a fox")
-    assert (await stage.ended(3)).settings.palette == "navy, gold"
+    assert (await stage.ended(3)).settings.palette == "#000080, #ffd700"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_the_chosen_language_is_that_of_all_answers(stage: ClientInSimcord
     shown = reply_of(await stage.ann.slash(stage.channel, "settings", language="de"))
     assert "Deine Einstellungen" in shown.content
     await stage.restart()
-    assert "keine Aufträge" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
+    assert "keinen offenen Auftrag" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
     await stage.ann.select(shown, ["client"], custom_id="reverie-setting:language")
     assert "Your settings" in shown.content
     modal = await stage.ann.click(shown, label="Size and style")

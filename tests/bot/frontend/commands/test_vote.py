@@ -39,7 +39,7 @@ async def test_the_crowd_chooses_pictures_and_words_until_the_winner_is_painted_
     assert labels(message) == ["1", "2", "3", "4", "As it is", "at night", "in snow", "End the round", "Stop the vote"]
     await stage.ann.click(message, label="1")
     await stage.bob.click(message, label="2")
-    await stage.admin.click(message, label="2")
+    await stage.admin.click(message, label="2 · 1")
     await stage.bob.click(message, label="in snow")
     message = next(item for item in stage.channel.history() if item.id == message.id)
     assert labels(message)[:2] == ["1 · 1", "2 · 2"] and "in snow · 1" in labels(message)
@@ -127,6 +127,6 @@ async def test_a_vote_ends_with_its_cancelled_variants_and_with_a_spent_quota(st
     await stage.admin.slash(stage.channel, "limits set", name="daily", value=9)
     await stage.ann.slash(stage.channel, "vote", prompt="a cat", rounds=4, minutes=1)
     await stage.until(lambda: over(stage))
-    texts = [message.content for message in stage.channel.history() if "Round 2 of 4" in message.content]
+    texts = [message.content for message in stage.channel.history() if "Round 1 of 4" in message.content]
     assert texts and "The vote ends here." in texts[0]
     assert not await stage.service.store.votes.under_way()
