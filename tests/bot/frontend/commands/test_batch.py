@@ -68,20 +68,16 @@ async def test_what_is_not_confirmed_is_not_queued_and_only_its_owner_confirms_i
 
 
 async def test_a_batch_goes_on_after_a_restart_and_its_rest_can_be_cancelled(stage: ClientInSimcord) -> None:
-    question = await asked(stage, "a {red, blue, golden} cat", steps=40)
+    stage.engine.step_s = 0.02
+    question = await asked(stage, "a {red, blue, golden} cat", steps=60)
     await stage.restart()
-    stage.engine.open.clear()
     await stage.ann.click(question, label="Queue 3 pictures")
     await stage.restart()
-    stage.engine.step_s = 0.02
-    stage.engine.open.set()
     await stage.ended((await stage.service.store.batches.jobs(1))[0].id)
-    stage.engine.open.clear()
     overview = stage.channel.history()[0]
     refused = await stage.bob.click(overview, label="Cancel the rest")
     assert "Only the person who requested it" in reply_of(refused).content
     await stage.admin.click(overview, label="Cancel the rest")
-    stage.engine.open.set()
     await told(stage)
     states = [job.state for job in await stage.service.store.batches.jobs(1)]
     assert states[0] is JobState.DONE and JobState.CANCELLED in states

@@ -44,6 +44,7 @@ async def test_the_crowd_chooses_pictures_and_words_until_the_winner_is_painted_
     message = next(item for item in stage.channel.history() if item.id == message.id)
     assert labels(message)[:2] == ["1 · 1", "2 · 2"] and "in snow · 1" in labels(message)
     await stage.ann.click(message, label="2 · 2")
+    await stage.ann.click(message, label="End the round")
     second = await open_round(stage, 2)
     first = next(item for item in stage.channel.history() if item.id == message.id)
     assert first.content == "**Round 1 of 2** · picture 2 goes on, with 3 votes.\nAdded: in snow"
@@ -53,6 +54,7 @@ async def test_the_crowd_chooses_pictures_and_words_until_the_winner_is_painted_
     )  # fmt: skip
     assert "a cat in snow" in second.content and labels(second)[0] == "1"
     await stage.bob.click(second, label="4")
+    await stage.admin.click(second, label="End the round")
     await stage.until(lambda: over(stage))
     final = await stage.ended(3)
     assert (final.origin, final.count, final.parent_id, final.parent_number) == (Origin.CONTINUE, 1, 2, 4)
@@ -61,15 +63,15 @@ async def test_the_crowd_chooses_pictures_and_words_until_the_winner_is_painted_
 
 async def test_a_vote_goes_on_after_restarts_while_painting_and_while_voting(stage: ClientInSimcord) -> None:
     await stage.service.personal_settings.change(stage.ann.id, "private", "private")
-    stage.engine.open.clear()
-    await stage.ann.slash(stage.channel, "vote", prompt="a cat", rounds=1, minutes=2)
+    stage.engine.step_s = 0.01
+    await stage.ann.slash(stage.channel, "vote", prompt="a cat", rounds=1, steps=20)
     await stage.restart()
-    stage.engine.open.set()
     message = await open_round(stage)
     await stage.bob.click(message, label="3")
     await stage.restart()
     message = next(item for item in stage.channel.history() if item.id == message.id)
     assert labels(message)[2] == "3 · 1"
+    await stage.ann.click(message, label="End the round")
     await stage.until(lambda: over(stage))
     job = await stage.ended(2)
     assert (job.parent_number, job.private) == (3, False)
@@ -125,7 +127,8 @@ async def test_a_vote_ends_with_its_cancelled_variants_and_with_a_spent_quota(st
     await stage.until(lambda: over(stage))
     assert (await stage.job(1)).state is JobState.CANCELLED
     await stage.admin.slash(stage.channel, "limits set", name="daily", value=9)
-    await stage.ann.slash(stage.channel, "vote", prompt="a cat", rounds=4, minutes=1)
+    await stage.ann.slash(stage.channel, "vote", prompt="a cat", rounds=4)
+    await stage.ann.click(await open_round(stage), label="End the round")
     await stage.until(lambda: over(stage))
     texts = [message.content for message in stage.channel.history() if "Round 1 of 4" in message.content]
     assert texts and "The vote ends here." in texts[0]
