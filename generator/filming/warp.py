@@ -22,18 +22,12 @@ def warped(picture: Tensor, matrix: Matrix, size: tuple[int, int], padding: str 
 
     Outside, the picture continues as its mirror image, or is 0 with `padding` "zeros".
     """
-    grid = _grid(matrix, picture.shape[2], picture.shape[3], size, _FINER).to(picture)
+    grid = grid_of(matrix, picture.shape[2], picture.shape[3], size, _FINER).to(picture)
     fine = functional.grid_sample(picture, grid, mode="bicubic", padding_mode=padding, align_corners=False)
     return functional.avg_pool2d(fine, _FINER).clamp(0, 1)
 
 
-def warped_latent(latent: Tensor, matrix: Matrix) -> Tensor:
-    """The same for a latent `[1, C, h, w]`, whose cells are too large for a mean."""
-    grid = _grid(matrix, latent.shape[2], latent.shape[3], (latent.shape[2], latent.shape[3]), 1).to(latent)
-    return functional.grid_sample(latent, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-
-
-def _grid(matrix: Matrix, height: int, width: int, size: tuple[int, int], finer: int) -> Tensor:
+def grid_of(matrix: Matrix, height: int, width: int, size: tuple[int, int], finer: int) -> Tensor:
     """Points of a picture, as torch counts them, for each of the result: `[1, h, w, 2]`."""
     rows, columns = (_centres(side * finer, min(size) * finer) for side in size)
     down, across = torch.meshgrid(rows, columns, indexing="ij")
