@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -135,6 +136,10 @@ class Film:
             return self._painting[1].preview()
         return self._folder.read(self._folder.shot(0))
 
+    def snapshot(self) -> bytes:
+        """Nothing, since the folder holds all that it needs to go on."""
+        return b""
+
     def picture(self) -> Picture:
         """The newest frame as a picture, with the request that makes the film (so far) again."""
         while not self._done:
@@ -244,40 +249,52 @@ class Film:
         return height, width
 
     def _frame(self, number: int) -> Image.Image:
-        """Paint a frame."""
-        start = self._start(number)
-        moment, plan = self._moment(number), self._plan
-        if plan.frame_steps == 0:
-            return self._decoded(start)
+        """Paint a frame.
+
+        The finer parts of the view that the VQGAN cannot keep are added again, so that a film held to its pictures is
+        as sharp as they are.
+        """
+        moment = self._moment(number)
+        view = None if self._wanders() and number else self._view(moment)
+        start, lost = self._start(number, moment, view)
         dream = Dream(self._frame_request(moment), self._models, start, graphs=self._graphs)
         while not dream.finished:
             self._progress = dream.step()
-        return dream.picture().image
+        image, (height, width) = dream.picture().image, self._size()
+        if image.size != (width, height):  # memory was short
+            image = image.resize((width, height), Image.Resampling.BICUBIC)
+        return image if lost is None else to_image(_tensor(image) + lost)
+
+    def _view(self, moment: Moment) -> Tensor:
+        """The picture `[1, 3, H, W]` that the camera sees, on the CPU."""
+        shots = (moment.shot,) if moment.share == 0 else (moment.shot, moment.following)
+        views = [
+            self._layers(shot).seen_by(camera, self._plan.depth, self._size())
+            for shot, camera in zip(shots, moment.cameras, strict=False)
+        ]
+        return views[0] if len(views) == 1 else views[0].lerp(views[1], moment.share)
 
     @torch.no_grad()
-    def _start(self, number: int) -> Tensor:
-        """The latent `[1, C, h, w]` that a frame begins with."""
-        moment, vqgan, size = self._moment(number), self._models.vqgan, self._size()
-        with device_context(self._models.device, self.request.settings.exact and self._models.device.type == "cuda"):
-            carried = None
+    def _start(self, number: int, moment: Moment, view: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The latent `[1, C, h, w]` that a frame begins with, and what of the view is lost in it."""
+        vqgan, device = self._models.vqgan, self._models.device
+        with device_context(device, self.request.settings.exact and device.type == "cuda"):
+            seen = None if view is None else vqgan.encode(view.to(device))
+            start, lost = seen, None
+            if seen is not None and view is not None:
+                lost = view - self._decoded(seen).cpu()
             if number and self._plan.carry:
                 before = (number - 1) // self._every * self._every
                 last = _tensor(self._folder.read(self._folder.frame(before)))
-                carried = vqgan.encode(warped(last, self._way(before, number), size).to(self._models.device))
-                if self._wanders():
-                    return self._closed(carried, moment, size)
-            views = [
-                vqgan.encode(self._layers(shot).seen_by(camera, self._plan.depth, size).to(self._models.device))
-                for shot, camera in zip(self._needed(number), moment.cameras, strict=False)
-            ]
-            start = views[0] if len(views) == 1 else views[0].lerp(views[1], moment.share)
-            return start if carried is None else start.lerp(carried, self._plan.carry)
+                moved = vqgan.encode(warped(last, self._way(before, number), self._size()).to(device))
+                start = self._closed(moved, moment) if seen is None else seen.lerp(moved, self._plan.carry)
+            return cast("Tensor", start), lost
 
-    def _closed(self, carried: Tensor, moment: Moment, size: tuple[int, int]) -> Tensor:
+    def _closed(self, carried: Tensor, moment: Moment) -> Tensor:
         """The latent of a film that wanders; at the end of a loop it comes to its first picture."""
         if moment.following != 0 or moment.share == 0:
             return carried
-        view = self._layers(0).seen_by(moment.cameras[1], self._plan.depth, size)
+        view = self._layers(0).seen_by(moment.cameras[1], self._plan.depth, self._size())
         return carried.lerp(self._models.vqgan.encode(view.to(self._models.device)), moment.share)
 
     def _way(self, other: int, number: int) -> Matrix:
@@ -310,10 +327,9 @@ class Film:
         )
         return replace(before, prompt=prompt, parent=before, settings=settings)
 
-    @torch.no_grad()
-    def _decoded(self, latent: Tensor) -> Image.Image:
+    def _decoded(self, latent: Tensor) -> Tensor:
         vqgan = self._models.vqgan
-        return to_image(vqgan.decode(vqgan.quantise(latent)[0], self.request.settings.tiled))
+        return vqgan.decode(vqgan.quantise(latent)[0], self.request.settings.tiled).clamp(0, 1)
 
 
 def _tensor(image: Image.Image) -> Tensor:

@@ -27,7 +27,8 @@ def ask(make_request: Callable[..., GenerationRequest]) -> Callable[..., Generat
     def make(
         prompt: str = "a red apple", settings: dict[str, object] | None = None, **given: object
     ) -> GenerationRequest:
-        request = make_request(prompt, start="prior", composition="posed", size="64x64", **(settings or {}))
+        chosen = {"start": "prior", "composition": "posed", "size": "64x64", **(settings or {})}
+        request = make_request(prompt, **chosen)
         values = {"seconds": 0.5, "fps": 12, "dissolve": 0.2, "shot": 0.0, **given}
         story, plan = plan_film(prompt, {"template": "still", **values}, request.settings)
         return replace(request, prompt=story, film=replace(plan, picture_steps=1))
