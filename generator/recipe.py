@@ -25,6 +25,7 @@ from generator.films.plan import read_plan
 from generator.images import files as images
 from generator.images import films, metadata
 from generator.messages import Message, MessageValue
+from generator.prompts import MAX_SCENES
 from generator.provenance import Provenance
 from generator.request import MAX_GENERATIONS, MAX_IMAGE_PROMPTS, MAX_IMAGES, GenerationRequest, ImagePrompt
 from generator.settings import Settings
@@ -41,7 +42,17 @@ _MAX_FILES = 64
 _AT_ONCE = 2**20
 """Characters of base64 decoded in one call, during which no other thread runs; a multiple of four."""
 
-_REQUEST_KEYS = {"prompt", "models", "settings", "stopped_at", "init_image", "image_prompts", "parent", "film"}
+_REQUEST_KEYS = {
+    "prompt",
+    "models",
+    "settings",
+    "stopped_at",
+    "init_image",
+    "image_prompts",
+    "parent",
+    "film",
+    "pictures",
+}
 _Kind = TypeVar("_Kind")
 
 
@@ -186,7 +197,11 @@ _NAMES: Mapping[type, Message] = {
 
 
 def _request_to_dict(request: GenerationRequest) -> dict[str, object]:
-    film = {} if request.film is None else {"film": request.film.as_dict()}  # a picture's recipe stays as it was
+    film: dict[str, object] = {}  # a picture's recipe stays as it was
+    if request.film is not None:
+        film["film"] = request.film.as_dict()
+    if request.pictures:
+        film["pictures"] = [_request_to_dict(picture) for picture in request.pictures]
     return {
         **film,
         "prompt": request.prompt,
@@ -220,7 +235,11 @@ def _one_request(table: _Table, pictures: _Pictures, parent: GenerationRequest |
     if len(prompts) > MAX_IMAGE_PROMPTS:
         _refuse("it has {count} image prompts; at most {most} are allowed", count=len(prompts), most=MAX_IMAGE_PROMPTS)
     init_image, film = table.find("init_image", str), table.find("film", dict)
+    through = table.find("pictures", list) or []
+    if len(through) > MAX_SCENES or not all(isinstance(item, dict) and "pictures" not in item for item in through):
+        _refuse("its film does not go through pictures")
     return GenerationRequest(
+        pictures=tuple(_request_from_dict(item, pictures) for item in through),
         film=None if film is None else read_plan(film),
         prompt=table.get("prompt", str),
         models=table.get("models", str),

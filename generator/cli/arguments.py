@@ -16,6 +16,7 @@ from generator import __version__
 from generator.checkpoints.sources import add_flags
 from generator.cli.config import read_suggestions
 from generator.errors import InvalidRequest
+from generator.films.music import LISTENS_TO
 from generator.films.plan import MOVES, FilmPlan
 from generator.films.templates import DEFAULT, TEMPLATES
 from generator.images import files as images
@@ -123,6 +124,19 @@ def film_parser() -> SentenceParser:
         elif text:
             kind = int if isinstance(item.default, int) else float
             film.add_argument(flag, type=kind, metavar="N" if kind is int else "X", help=text)
+    film.add_argument(
+        "--through",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a finished picture that the film goes through; repeat it for each, the prompt may be left out",
+    )
+    film.add_argument("--seeds", metavar="N,N", help="go through the pictures of the prompt with these seeds")
+    film.add_argument("--music", type=Path, metavar="FILE", help="music that the film follows and, but for WebP, has")
+    film.add_argument(
+        "--listen-to", metavar="NAME", default="beats", help=f"{_listed(LISTENS_TO)} of the music (default: beats)"
+    )
     _add_settings(parser)
     _add_film_output(parser)
     return parser

@@ -1,4 +1,4 @@
-"""The command line: `python -m generator "a red apple"`, `... again FILE`, `... models`.
+"""The command line: `python -m generator "a red apple"`, `... film PROMPT`, `... again FILE`, `... models`.
 
 All input errors are found before torch is imported and before a model is loaded.
 """
@@ -6,51 +6,35 @@ All input errors are found before torch is imported and before a model is loaded
 from __future__ import annotations
 
 import argparse
-import secrets
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from generator.checkpoints.sources import OwnModels, read_flags
-from generator.cli.arguments import (
-    again_parser,
-    film_parser,
-    given_settings,
-    imagine_parser,
-    read_bytes,
-    read_image_prompt,
-    read_picture,
-)
+from generator.checkpoints.sources import read_flags
+from generator.cli import film
+from generator.cli.arguments import again_parser, film_parser, given_settings, imagine_parser, read_bytes
 from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
-from generator.cli.film import FilmOutputs, plan_film_outputs, run_film
 from generator.cli.outputs import Outputs, free, picture_beside, plan_outputs
+from generator.cli.requests import Load, drawn_seed, load_named, loader, own_models, recipe_at, request_of
 from generator.cli.run import Console, run
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
-from generator.films.plan import FilmPlan
-from generator.films.templates import plan_film
 from generator.images.files import format_of
-from generator.images.films import FORMATS as FILM_FORMATS
-from generator.images.films import default_format
 from generator.prompts import explain_story, is_plain, wanted_words
 from generator.provenance import Provenance, differences
-from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
-from generator.request import GenerationRequest
-from generator.settings import MAX_SEED, MAX_STEPS
+from generator.recipe import request_from_json
+from generator.settings import MAX_STEPS
 
 if TYPE_CHECKING:
     from generator.models.model_set import Models
     from generator.optimisation.dream import Dream
-
-Load = Callable[[str, str], "Models"]
+    from generator.request import GenerationRequest
 
 OTHER_COMMANDS = {"models": "generator.cli.models"}
 """Commands of other modules, each with a `main(arguments) -> int`; imported on demand."""
 
-_FILM_VALUES = tuple(item.name for item in fields(FilmPlan) if item.name not in ("times", "picture_steps"))
 DONE, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 130
 MAX_SNAPSHOT_BYTES = 2**30
 
@@ -69,7 +53,7 @@ def main(arguments: Sequence[str] | None = None, load: Load | None = None) -> in
         if words and words[0] == "again":
             return _again(again_parser().parse_args(words[1:]), load)
         if words and words[0] == "film":
-            return _film(film_parser().parse_args(words[1:]), load)
+            return DONE if film.make(film_parser().parse_args(words[1:]), load) else STOPPED
         return _imagine(imagine_parser().parse_args(words), load)
     except (InvalidRequest, CheckpointError) as exc:
         return _fail(str(exc), WRONG_INPUT)
@@ -82,14 +66,14 @@ def main(arguments: Sequence[str] | None = None, load: Load | None = None) -> in
 def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     """Generate from a prompt."""
     host = HostDefaults() if options.config is None else read_host_defaults(options.config)
-    own = _own(options, host)
-    load = _loader(options, host, own, given_load)
+    own = own_models(options, host)
+    load = loader(options, host, own, given_load)
     if options.resume is not None:
         return _resume(options, load)
     given = given_settings(options)
-    remarks = _drawn_seed(given, host, "picture")
+    remarks = drawn_seed(given, host, "picture")
     outputs = _outputs(options, " ".join(options.words))
-    request = _request(options, host, given, own)
+    request = request_of(options, host, given, own)
     if request.scenes and not is_plain(request.scenes):
         remarks.append(explain_story(request.scenes))
     models = load(request.models, options.device or host.device or "auto")
@@ -102,75 +86,15 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     return _dream(replace(request, settings=settings), models, outputs, Console.of(options), remarks)
 
 
-def _film(options: argparse.Namespace, given_load: Load | None) -> int:
-    """Make a film from a prompt, or go on with one."""
-    host = HostDefaults() if options.config is None else read_host_defaults(options.config)
-    own = _own(options, host)
-    load = _loader(options, host, own, given_load)
-    given, values = (
-        given_settings(options),
-        {name: getattr(options, name, None) for name in ("template", *_FILM_VALUES)},
-    )
-    if options.resume is not None:
-        if options.words or given or any(value is not None for value in values.values()):
-            raise InvalidRequest("--resume goes on with the film as it was; leave out prompt and settings.", "resume")
-        from generator.filming.folder import FilmFolder
-
-        request = FilmFolder(options.resume).request()
-        if options.output is None and options.format is None:
-            options.output = options.resume.with_suffix(f".{default_format()}")
-        outputs = plan_film_outputs(options, request.prompt, options.resume)
-        models = load(request.models, options.device or host.device or "auto")
-        return _run_film(request, models, outputs, Console.of(options))
-    remarks = _drawn_seed(given, host, "film")
-    outputs = plan_film_outputs(options, " ".join(options.words))
-    request = _request(options, host, given, own)
-    plan_film(request.prompt, values, request.settings)  # finds mistakes before models are loaded
-    models = load(request.models, options.device or host.device or "auto")
-    settings = resolve_settings(models.defaults, host.settings, given, models.starts)
-    story, plan = plan_film(request.prompt, values, settings)
-    for text in remarks:
-        Console.of(options).remark(text)
-    request = replace(request, prompt=story, settings=settings, film=plan)
-    return _run_film(request, models, outputs, Console.of(options))
-
-
-def _run_film(request: GenerationRequest, models: Models, outputs: FilmOutputs, console: Console) -> int:
-    from generator.filming.film import Film
-
-    return DONE if run_film(Film(request, models, outputs.folder), outputs, console) else STOPPED
-
-
-def _request(
-    options: argparse.Namespace, host: HostDefaults, given: dict[str, object], own: OwnModels | None
-) -> GenerationRequest:
-    """Build the request, checked as far as possible without the models."""
-    init_image = None if options.init_image is None else read_picture(options.init_image)
-    parent = None if options.parent is None else _recipe(options.parent).request
-    if init_image is not None:
-        given.setdefault("start", "init")
-    if parent is not None:
-        given.setdefault("start", "parent")
-        given.setdefault("size", str(parent.settings.size))
-    return GenerationRequest(
-        prompt=" ".join(options.words) or (parent.prompt if parent else ""),
-        image_prompts=tuple(read_image_prompt(text) for text in options.image_prompt),
-        init_image=init_image,
-        settings=resolve_settings({}, host.settings, given),
-        models=(own and own.name) or options.models or (parent.models if parent else None) or host.models or "starter",
-        parent=parent,
-    )
-
-
 def _again(options: argparse.Namespace, given_load: Load | None) -> int:
     """Generate again from a recipe."""
-    recipe, own = _recipe(options.file), read_flags(options)
+    recipe, own = recipe_at(options.file), read_flags(options)
     then = recipe.made_with or Provenance()
     # The recipe's half precision would be very slow if this device does not support it.
     precision = options.precision or ("fp32" if then.precision == "fp32" else "auto")
-    load = given_load or partial(_load_models, console=Console.of(options), own=own, precision=precision)
+    load = given_load or partial(load_named, console=Console.of(options), own=own, precision=precision)
     if recipe.request.film is not None:
-        return _film_again(options, recipe, load)
+        return DONE if film.make_again(options, recipe, load) else STOPPED
     if options.output is None:
         suffix = f".{options.format}" if options.format else options.file.suffix
         beside = options.file.with_name(f"{options.file.stem}-again{suffix}")
@@ -186,23 +110,6 @@ def _again(options: argparse.Namespace, given_load: Load | None) -> int:
         for text in differences(recipe.made_with, dream.made_with):
             console.warn(text)
         return _run(dream, outputs, console)
-
-
-def _film_again(options: argparse.Namespace, recipe: Recipe, load: Load) -> int:
-    """Make a film again from its recipe."""
-    if options.output is None:
-        kind = options.format or options.file.suffix.lower().removeprefix(".")
-        kind = kind if kind in FILM_FORMATS else default_format()
-        options.output = free(options.file.with_name(f"{options.file.stem}-again.{kind}"))
-    outputs = plan_film_outputs(options, recipe.request.prompt)
-    models = load(recipe.request.models, options.device or "auto")
-    from generator.runtime.device import cpu_threads
-
-    then = recipe.made_with or Provenance()
-    with cpu_threads(then.threads if models.device.type == "cpu" else 0):
-        for text in differences(recipe.made_with, models.made_with()):
-            Console.of(options).warn(text)
-        return _run_film(recipe.request, models, outputs, Console.of(options))
 
 
 def _resume(options: argparse.Namespace, load: Load) -> int:
@@ -241,52 +148,6 @@ def _run(dream: Dream, outputs: Outputs, console: Console) -> int:
     for text in dream.warnings:
         console.warn(text)
     return DONE if run(dream, outputs, console) else STOPPED
-
-
-def _drawn_seed(given: dict[str, object], host: HostDefaults, thing: str) -> list[str]:
-    """Draw a seed if none is given; return the remark about it."""
-    if "seed" in given or "seed" in host.settings:
-        return []
-    seed = given["seed"] = secrets.randbelow(MAX_SEED + 1)
-    return [f"Seed {seed}, drawn by lot; --seed {seed} paints the same {thing}."]
-
-
-def _loader(options: argparse.Namespace, host: HostDefaults, own: OwnModels | None, given_load: Load | None) -> Load:
-    return given_load or partial(
-        _load_models,
-        console=Console.of(options),
-        own=own,
-        precision=options.precision or host.precision,
-        memory_share=host.memory_share,
-    )
-
-
-def _own(options: argparse.Namespace, host: HostDefaults) -> OwnModels | None:
-    """Model files named by the flags, else those of config.yaml, unless a flag names a set."""
-    return read_flags(options) or (None if options.models else host.own)
-
-
-def _load_models(
-    name: str,
-    device: str,
-    *,
-    console: Console,
-    own: OwnModels | None,
-    precision: str | None,
-    memory_share: float | None = None,
-) -> Models:
-    console.remark(f"Loading the models {name}.")  # before torch, which alone takes seconds to import
-    from generator.loading import load_models
-
-    return load_models(name, device, own=own, precision=precision or "auto", memory_share=memory_share or 1.0)
-
-
-def _recipe(path: Path) -> Recipe:
-    data = read_bytes(path, MAX_FILE_BYTES)
-    try:
-        return read_recipe(data)
-    except InvalidRequest as exc:
-        raise InvalidRequest(f"{path}: {exc}", exc.field) from exc
 
 
 def _outputs(options: argparse.Namespace, prompt: str) -> Outputs:

@@ -202,11 +202,13 @@ class Film:
 
     def _continues(self, shot: int) -> bool:
         """True for the shot that begins with the picture that the request names."""
-        return self._shots[shot].scene == 0 and self._shots[shot].variant == 0
+        return self._shots[shot].scene == 0 and self._shots[shot].variant == 0 and not self.request.pictures
 
     def _shot_request(self, number: int) -> GenerationRequest:
         """The request for the picture of a shot: one scene, and another seed for each shot of a scene."""
         shot, request, settings = self._shots[number], self.request, self.request.settings
+        if request.pictures:
+            return request.pictures[shot.scene]
         settings = settings.merged(
             {"steps": self._plan.picture_steps, "seed": (settings.seed + shot.variant) % (MAX_SEED + 1), "plateau": 0}
         )
@@ -272,7 +274,10 @@ class Film:
             self._layers(shot).seen_by(camera, self._plan.depth, self._size())
             for shot, camera in zip(shots, moment.cameras, strict=False)
         ]
-        return views[0] if len(views) == 1 else views[0].lerp(views[1], moment.share)
+        if len(views) == 1:
+            return views[0].picture()
+        same = self._shots[moment.shot].scene == self._shots[moment.following].scene
+        return views[0].dissolved(views[1], moment.share, in_turn=same)
 
     @torch.no_grad()
     def _start(self, number: int, moment: Moment, view: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -294,7 +299,7 @@ class Film:
         """The latent of a film that wanders; at the end of a loop it comes to its first picture."""
         if moment.following != 0 or moment.share == 0:
             return carried
-        view = self._layers(0).seen_by(moment.cameras[1], self._plan.depth, self._size())
+        view = self._layers(0).seen_by(moment.cameras[1], self._plan.depth, self._size()).picture()
         return carried.lerp(self._models.vqgan.encode(view.to(self._models.device)), moment.share)
 
     def _way(self, other: int, number: int) -> Matrix:
@@ -320,6 +325,7 @@ class Film:
         before = replace(
             request,
             film=None,
+            pictures=(),
             stopped_at=None,
             parent=None,
             init_image=None,

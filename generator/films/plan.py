@@ -72,6 +72,7 @@ class FilmPlan:
 
     Attributes:
         times: seconds at which the scenes are reached; none divides the film evenly.
+        pulse: strength of the music in each frame, 0..1; frames behind its end have none.
         zoom: enlargement; the other moves are as in Camera.
 
     Raises:
@@ -83,7 +84,7 @@ class FilmPlan:
     picture_steps: int = _number(2, 1, 5000, "improvement steps of the picture of each shot")
     frame_steps: int = _number(1, 1, 500, "improvement steps of each frame")
     carry: float = _number(
-        0.3, 0.0, 1.0, "share of the last frame in the next: 0 holds to the picture of the shot, 1 lets the film wander"
+        0.2, 0.0, 1.0, "share of the last frame in the next: 0 holds to the picture of the shot, 1 lets the film wander"
     )
     between: int = _number(0, 0, 7, "frames computed from their neighbours after each painted one")
     shot: float = _number(4.0, 0.0, MAX_SECONDS, "longest time with one picture, in seconds; 0 sets no limit")
@@ -91,7 +92,10 @@ class FilmPlan:
     depth: float = _number(0.6, 0.0, 1.0, "share of the camera's way by which the ground behind a thing moves")
     loop: bool = field(default=False, metadata={"help": "end where the film began"})
     from_start: bool = field(default=False, metadata={"help": "show the first picture as it is in the first frame"})
+    pulse_zoom: float = _number(0.12, -0.9, 5.0, "enlargement at a full beat of the music, as a share")
+    pulse_turn: float = _number(0.0, -180.0, 180.0, "degrees by which a full beat of the music turns the picture")
     times: tuple[float, ...] = ()
+    pulse: tuple[float, ...] = ()
     zoom: Track = _REST
     x: Track = _REST
     y: Track = _REST
@@ -139,14 +143,15 @@ class FilmPlan:
         number = max(n for n, shot in enumerate(shots) if shot.start <= time_s or n == 0)
         shot, last = shots[number], number == len(shots) - 1
         following = 0 if last else number + 1
-        mine = self._camera(time_s).since(self._camera(shot.anchor))
+        beat = self._beat(round(time_s * self.fps))
+        mine = self._camera(time_s).since(self._camera(shot.anchor)).moved(beat)
         if last and not self.loop:
             return Moment(number, number, 0.0, (mine, mine))
         then = shots[following]
         length = min(self.dissolve, shot.end - shot.start, then.end - then.start)
         begun = shot.end - length
         share = 0.0 if time_s <= begun or not length else (time_s - begun) / length
-        theirs = self._camera(time_s).since(self._camera(then.anchor))
+        theirs = self._camera(time_s).since(self._camera(then.anchor)).moved(beat)
         if last:  # as one turn of the loop later
             theirs = theirs.moved(self._camera(self.seconds).since(self._camera(0.0)), -1)
         return Moment(number, following, share * share * (3 - 2 * share), (mine, theirs))
@@ -154,6 +159,10 @@ class FilmPlan:
     def _camera(self, time_s: float) -> Camera:
         zoom = math.log(self.zoom.at(time_s)) if self.zoom.keys else 0.0
         return Camera(zoom, *(getattr(self, name).at(time_s) for name in MOVES[1:]))
+
+    def _beat(self, frame: int) -> Camera:
+        strength = self.pulse[frame] if frame < len(self.pulse) else 0.0
+        return Camera(math.log1p(self.pulse_zoom * strength), turn=self.pulse_turn * strength)
 
     def as_dict(self) -> dict[str, object]:
         """The plan as plain JSON values; `read_plan` reads them."""
@@ -190,7 +199,7 @@ def _plain(value: object) -> object:
 
 
 def _read(name: str, value: object) -> object:
-    if name == "times":
+    if name in ("times", "pulse"):
         return tuple(value) if isinstance(value, list) else value
     if name not in MOVES:
         return value
@@ -202,12 +211,10 @@ def _read(name: str, value: object) -> object:
 def _checked(name: str, metadata: Mapping[str, Any], value: object) -> object:
     if name in MOVES:
         return _checked_track(name, value)
-    if name == "times":
-        if (
-            not isinstance(value, tuple)
-            or len(value) > MAX_KEYS
-            or not all(_is_number(item, 0, MAX_SECONDS) for item in value)
-        ):
+    if name in ("times", "pulse"):
+        count, most = (MAX_KEYS, MAX_SECONDS) if name == "times" else (MAX_FRAMES, 1.0)
+        several = isinstance(value, tuple) and len(value) <= count
+        if not isinstance(value, tuple) or not several or not all(_is_number(item, 0, most) for item in value):
             raise _wrong(name, value)
         return tuple(map(float, value))
     if "low" not in metadata:

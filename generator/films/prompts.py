@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from generator.prompts import MAX_PROMPT_CHARACTERS, MAX_PROMPTS, Scene, TextPrompt
 
 _MARKS = re.compile(r"([|^:])")
 _LEAST = 1e-4
+NAMELESS = "a picture"
+"""Prompt of a picture without words."""
 
 
 def blended_prompt(first: Scene, second: Scene, share: float) -> str:
@@ -23,6 +26,12 @@ def blended_prompt(first: Scene, second: Scene, share: float) -> str:
     if len(blended) <= MAX_PROMPTS and len(text) <= MAX_PROMPT_CHARACTERS and any(item.weight > 0 for item in blended):
         return text
     return " | ".join(map(_written, (first if share < 0.5 else second).prompts))
+
+
+def story_through(prompts: Sequence[Sequence[Scene]]) -> str:
+    """The prompt of a film through pictures with these scenes: the last scene of each."""
+    last = [scenes[-1] if scenes else Scene((TextPrompt(NAMELESS),)) for scenes in prompts]
+    return " ^ ".join(blended_prompt(scene, scene, 0.0) for scene in last)
 
 
 def _written(prompt: TextPrompt) -> str:

@@ -6,15 +6,17 @@ yuv420p wants them, and colours are BT.709, both converted and tagged, so that p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from importlib import import_module
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
+import numpy as np
 from PIL import Image
 
 from generator.errors import GeneratorError, InvalidRequest
@@ -28,25 +30,55 @@ MARK = b"reverie:recipe "
 _BT709 = 1
 _LIMITED_RANGE = 1
 _HEADERS_BYTES = 4096
+_SOUND_RATE, _SOUND_BITS = 48_000, 160_000
 _LEAST_BITS_PER_PIXEL = 0.02
 """Below this a film looks like porridge; it is better cut into parts."""
 _WEBP_QUALITIES = (85, 70, 55, 40, 25)
 
 
+class _Sound(NamedTuple):
+    """The sound of a file from a second on."""
+
+    path: Path
+    start_s: float
+
+    def pieces(self, seconds: float) -> Iterator[Any]:
+        """Its frames for so many seconds; samples are counted, since the times in some files are wrong."""
+        av = _encoder()
+        skipped, wanted, done = int(self.start_s * _SOUND_RATE), int(seconds * _SOUND_RATE), 0
+        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=_SOUND_RATE)
+        with av.open(str(self.path)) as file:
+            for frame in chain(file.decode(audio=0), [None]):
+                for piece in resampler.resample(frame):
+                    samples = piece.to_ndarray()
+                    left_out, skipped = min(skipped, samples.shape[1]), max(0, skipped - samples.shape[1])
+                    samples = np.ascontiguousarray(samples[:, left_out : left_out + wanted - done])
+                    if not samples.shape[1]:
+                        continue
+                    heard = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+                    heard.sample_rate, heard.pts, heard.time_base = _SOUND_RATE, done, Fraction(1, _SOUND_RATE)
+                    done += samples.shape[1]
+                    yield heard
+                if done >= wanted:
+                    return
+
+
 class _Codec(NamedTuple):
-    """Codec of a container, and its options at a constant quality and otherwise."""
+    """Codecs of a container for pictures and sound, and options at a constant quality and otherwise."""
 
     name: str
     quality: Mapping[str, str]
     options: Mapping[str, str]
+    sound: str
 
 
 _CODECS = {
-    "mp4": _Codec("libx264", {"crf": "18"}, {"threads": "1", "bf": "0"}),
+    "mp4": _Codec("libx264", {"crf": "18"}, {"threads": "1", "bf": "0"}, "aac"),
     "webm": _Codec(
         "libvpx-vp9",
         {"crf": "28"},
         {"threads": "1", "deadline": "realtime", "cpu-used": "6", "row-mt": "0", "lag-in-frames": "0"},
+        "libopus",
     ),
 }
 
@@ -76,11 +108,13 @@ def write_film(
     recipe: str | None = None,
     *,
     most_bytes: int | None = None,
+    sound: Path | None = None,
 ) -> tuple[Path, ...]:
     """Write the frames as a film in the format of the path's ending; the same frames give the same bytes.
 
     A film that would have more than `most_bytes` gets a lower bit rate; one that would not look like a film then is
-    cut into parts, `NAME-1.mp4`, `NAME-2.mp4` and so on. Returns the files.
+    cut into parts, `NAME-1.mp4`, `NAME-2.mp4` and so on. Returns the files. `sound` is a file whose sound an MP4 or
+    WebM gets, as long as the film; WebP has none.
 
     Raises:
         InvalidRequest: for no frames or another format.
@@ -93,11 +127,13 @@ def write_film(
     try:
         parts = _parts(frames, fps, file_format, most_bytes)
         if len(parts) == 1:
-            _write(frames, path, fps, file_format, recipe, most_bytes)
+            _write(frames, path, fps, file_format, recipe, most_bytes, _Sound(sound, 0.0) if sound else None)
             return (path,)
         paths = tuple(path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, len(parts) + 1))
+        begun = 0
         for part, place in zip(parts, paths, strict=True):
-            _write(part, place, fps, file_format, recipe, most_bytes)
+            _write(part, place, fps, file_format, recipe, most_bytes, _Sound(sound, begun / fps) if sound else None)
+            begun += len(part)
         return paths
     except OSError as exc:
         said = "The film {file} cannot be written: {reason}."
@@ -131,7 +167,13 @@ def _parts(frames: Sequence[Path], fps: int, file_format: str, most_bytes: int |
 
 
 def _write(
-    frames: Sequence[Path], path: Path, fps: int, file_format: str, recipe: str | None, most_bytes: int | None
+    frames: Sequence[Path],
+    path: Path,
+    fps: int,
+    file_format: str,
+    recipe: str | None,
+    most_bytes: int | None,
+    sound: _Sound | None,
 ) -> None:
     """Write one file: beside, then renamed."""
     beside = path.with_name(f".{uuid4().hex}.part")
@@ -142,13 +184,14 @@ def _write(
                 if most_bytes is None or beside.stat().st_size <= most_bytes:
                     break
         else:
-            _encode(frames, beside, fps, file_format, recipe, None)
+            _encode(frames, beside, fps, file_format, recipe, None, sound)
             budget = most_bytes
             for _ in range(3):
                 if most_bytes is None or budget is None or beside.stat().st_size <= most_bytes:
                     break
                 bits = int((budget - _HEADERS_BYTES) * 8 * 0.92 * fps / len(frames))
-                _encode(frames, beside, fps, file_format, recipe, max(1000, bits))
+                bits -= 0 if sound is None else _SOUND_BITS
+                _encode(frames, beside, fps, file_format, recipe, max(1000, bits), sound)
                 budget = budget * 3 // 4
         beside.replace(path)
     finally:
@@ -156,7 +199,13 @@ def _write(
 
 
 def _encode(
-    frames: Sequence[Path], path: Path, fps: int, file_format: str, recipe: str | None, bit_rate: int | None
+    frames: Sequence[Path],
+    path: Path,
+    fps: int,
+    file_format: str,
+    recipe: str | None,
+    bit_rate: int | None,
+    sound: _Sound | None,
 ) -> None:
     av, codec = _encoder(), _CODECS[file_format]
     options = dict(codec.options) if bit_rate else {**codec.options, **codec.quality}
@@ -174,13 +223,29 @@ def _encode(
             context.color_range = _LIMITED_RANGE
             if bit_rate:
                 stream.bit_rate = bit_rate
-            for image in _images(frames, (size[0], size[1])):
+            heard = film.add_stream(codec.sound, rate=_SOUND_RATE, layout="stereo") if sound else None
+            if heard is not None:
+                heard.bit_rate = _SOUND_BITS
+            pieces = sound.pieces(len(frames) / fps) if sound else iter(())
+            for number, image in enumerate(_images(frames, (size[0], size[1])), 1):
                 frame = av.VideoFrame.from_image(image)
                 film.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
+                _mux_until(film, heard, pieces, number * _SOUND_RATE / fps)
             film.mux(stream.encode())
+            _mux_until(film, heard, pieces, math.inf)
+            if heard is not None:
+                film.mux(heard.encode())
     except av.error.FFmpegError as exc:
         said = "The film {file} cannot be written: {reason}."
         raise GeneratorError(Message(said, file=path.name[-60:], reason=str(exc)[:200])) from exc
+
+
+def _mux_until(film: Any, stream: Any, pieces: Iterator[Any], sample: float) -> None:  # noqa: ANN401 - PyAV's own
+    """Write sound into a film up to a sample."""
+    for piece in pieces:
+        film.mux(stream.encode(piece))
+        if piece.pts >= sample:
+            return
 
 
 def _webp(frames: Sequence[Path], path: Path, fps: int, recipe: str | None, quality: int) -> None:

@@ -79,3 +79,25 @@ def test_a_mistake_is_one_sentence_and_loads_no_models(
     assert cli.main(["film", *arguments], load=lambda name, device: pytest.fail("models were loaded")) == 2
     err = capsys.readouterr().err
     assert err.startswith(sentence) and err.count("\n") == 1
+
+
+def test_a_film_goes_through_finished_pictures_and_seeds(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = ("--size", "32x32", "--cutouts", "2", "--models", "tiny", "--steps", "2")
+    assert run("a red apple", "--seed", "1", "-o", "one.png", *picture) == 0
+    assert run("a castle", "--seed", "2", "-o", "two.png", *picture) == 0
+    quick = ("--seconds", "0.5", "--fps", "8", "--frame-steps", "1", "--carry", "0", "--dissolve", "0", "--keep-frames")
+    assert run("film", "--through", "one.png", "--through", "two.png", "-o", "film.webp", *quick) == 0
+    request = read_recipe(Path("film.webp").read_bytes()).request
+    assert request.prompt == "a red apple ^ a castle"
+    assert [item.settings.seed for item in request.pictures] == [1, 2]
+    for number, name in enumerate(("one.png", "two.png")):
+        with Image.open(f"film.film/shot-{number:03}.png") as shot, Image.open(name) as finished:
+            assert shot.tobytes() == finished.tobytes()
+    assert run("again", "film.webp") == 0
+    assert Path("film-again.webp").read_bytes() == Path("film.webp").read_bytes()
+    assert run("film", "a red apple", "--seeds", "1, 5", "-o", "seeds.webp", *picture, *quick) == 0
+    request = read_recipe(Path("seeds.webp").read_bytes()).request
+    assert [item.settings.seed for item in request.pictures] == [1, 5]
+    capsys.readouterr()
+    assert run("film", "--through", "one.png") == 2
+    assert "goes through 2 to 32 pictures" in capsys.readouterr().err

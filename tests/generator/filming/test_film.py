@@ -111,12 +111,14 @@ def test_frames_in_between_are_computed_and_go_on_after_a_kill(
     assert film.progress.step == 1 and finish(film) == whole
 
 
-def test_frames_hold_the_size_of_the_picture_and_an_empty_prompt_is_refused(
+def test_frames_have_the_size_of_the_picture_and_a_picture_is_no_film(
     ask: Callable[..., GenerationRequest], models: Models, tmp_path: Path
 ) -> None:
     film = Film(ask(settings={"size": "72x48"}), models, tmp_path / "film")
     finish(film)
-    assert {Image.open(path).size for path in film.frames} == {(72, 48)}
+    for path in film.frames:
+        with Image.open(path) as image:
+            assert image.size == (72, 48)
     with pytest.raises(InvalidRequest, match="not for a film"):
         Film(replace(film.request, film=None), models, tmp_path / "none")
 
@@ -136,9 +138,9 @@ def test_a_thing_passes_before_its_ground_which_goes_on_behind_it(
     layers = layers_of(picture, make_request(), models)
     assert layers.thing is not None
     assert layers.ground.amin() > 0.8, "the ground goes on behind the thing"
-    same = layers.seen_by(Camera(), 0.5, (64, 64))
+    same = layers.seen_by(Camera(), 0.5, (64, 64)).picture()
     assert torch.allclose(same[..., 30:34, 30:34], picture[..., 30:34, 30:34], atol=0.02)
-    moved = layers.seen_by(Camera(x=0.5), 0.5, (64, 64))
+    moved = layers.seen_by(Camera(x=0.5), 0.5, (64, 64)).picture()
     assert moved[0, 1, 32, 10:20].mean() < 0.3, "the thing has gone 16 pixels to the left"
 
 
@@ -148,3 +150,19 @@ def test_a_plan_without_movement_needs_no_more_than_the_picture(
     film = Film(ask(carry=0.0), models, tmp_path / "film")
     assert len(set(finish(film))) == 1, "nothing moves, so every frame is the same"
     assert FilmPlan().frames == 48
+
+
+def test_things_dissolve_in_turn_or_into_each_other(
+    make_request: Callable[..., GenerationRequest], models: Models
+) -> None:
+    left, right = (torch.full((1, 3, 64, 64), 0.9) for _ in range(2))
+    left[:, 1:, 24:40, 8:24], right[:, 1:, 24:40, 40:56] = 0.1, 0.1
+    first, second = (layers_of(picture, make_request(), models) for picture in (left, right))
+    assert first.thing is not None and second.thing is not None
+    half = first.dissolved(second, 0.5, in_turn=True)
+    assert half[:, 1].amin() > 0.8, "one is gone before the other comes"
+    both = first.dissolved(second, 0.5, in_turn=False)
+    assert both[0, 1, 32, 16] < 0.6 and both[0, 1, 32, 48] < 0.6
+    for share, picture in ((0.0, left), (1.0, right)):
+        shown = first.dissolved(second, share, in_turn=True)
+        assert torch.allclose(shown[..., 30:34, 12:20], picture[..., 30:34, 12:20], atol=0.05)

@@ -136,3 +136,15 @@ def test_weights_go_from_scene_to_scene_and_text_keeps_its_meaning() -> None:
 
 def test_a_track_without_keys_rests() -> None:
     assert Track().at(3) == 0 and FilmPlan().moment(FilmPlan().shots(1), 3.0).cameras[0] == Camera()
+
+
+def test_a_film_goes_through_pictures_of_its_own_models_only() -> None:
+    apple, castle = (GenerationRequest(prompt=text, settings=POSED) for text in ("a red apple", "a castle"))
+    film = GenerationRequest(prompt="a red apple ^ a castle", film=FilmPlan(), pictures=(apple, castle))
+    assert request_from_json(request_to_json(film)) == film
+    with pytest.raises(InvalidRequest, match="goes through 1 pictures and has 2 scenes"):
+        GenerationRequest(prompt="a ^ b", film=FilmPlan(), pictures=(apple,))
+    with pytest.raises(InvalidRequest, match="Only a film goes through pictures"):
+        GenerationRequest(prompt="a", pictures=(apple,))
+    with pytest.raises(InvalidRequest, match="of its own models"):
+        GenerationRequest(prompt="a ^ b", film=FilmPlan(), pictures=(apple, film))
