@@ -24,7 +24,7 @@ async def film(bench: RealService, prompt: str = "a red apple", **values: object
 
 
 async def test_a_film_is_made_and_its_file_carries_the_recipe(bench: RealService) -> None:
-    service = await bench.start()
+    service = bench.service
     job = await film(bench, "0s: a red apple ^ 0.5s: a castle", template="pan", zoom="2")
     assert (job.film_s, job.count, job.settings.steps) == (1.0, 1, 8)
     await bench.reaches(job.id, JobState.POSTING)
@@ -37,11 +37,9 @@ async def test_a_film_is_made_and_its_file_carries_the_recipe(bench: RealService
     assert request.film is not None and request.film.times == (0, 0.5) and request.film.zoom.keys[-1] == (1.0, 2.0)
     assert not bench.files.frames(job.id).exists(), "the frames are gone"
     assert bench.files.read(Kind.PICTURE, job.id, 1), "the gallery shows its last frame"
-    await service.close()
 
 
 async def test_a_film_goes_on_from_its_last_frame_after_a_crash(bench: RealService) -> None:
-    await bench.start()
     whole = await film(bench, "a red apple --seed 3")
     await bench.reaches(whole.id, JobState.POSTING)
     expected = bench.files.read(Kind.FILM, whole.id, 1)
@@ -56,11 +54,10 @@ async def test_a_film_goes_on_from_its_last_frame_after_a_crash(bench: RealServi
     await bench.reaches(job.id, JobState.POSTING)
     assert bench.engine.resumed[-1] >= 3, "it went on instead of beginning again"
     assert bench.files.read(Kind.FILM, job.id, 1) == expected
-    await bench.service.close()
 
 
 async def test_a_film_finished_early_keeps_its_frames_and_shows_the_newest_as_a_loop(bench: RealService) -> None:
-    service = await bench.start()
+    service = bench.service
     bench.engine.step_s = 0.05
     job = await film(bench, seconds=4.0)
 
@@ -76,23 +73,21 @@ async def test_a_film_finished_early_keeps_its_frames_and_shows_the_newest_as_a_
     assert picture.stopped_at is not None and 2 <= picture.stopped_at < 32
     request = read_recipe(bench.files.read(Kind.FILM, job.id, 1) or b"").request
     assert request.stopped_at == picture.stopped_at
-    await service.close()
 
 
 async def test_seconds_of_film_count_as_pictures_of_the_day(bench: RealService) -> None:
     config = bench.config
     bench.config = replace(config, limits=replace(config.limits, daily=5))
-    service = await bench.start()
+    await bench.restart()
     await film(bench, seconds=3.0)
     with pytest.raises(TooSoon) as caught:
         await film(bench, seconds=2.5)
     assert caught.value.sentence.key == "quota_spent"
     await film(bench, seconds=2.0)
-    await service.close()
 
 
 async def test_a_film_longer_than_the_server_allows_is_refused_and_mistakes_are_told(bench: RealService) -> None:
-    service = await bench.start()
+    service = bench.service
     with pytest.raises(OverLimit) as long:
         await film(bench, seconds=100.0)
     assert dict(long.value.sentence.values)["seconds"] == 75
@@ -100,11 +95,10 @@ async def test_a_film_longer_than_the_server_allows_is_refused_and_mistakes_are_
         with pytest.raises(Refused):
             await film(bench, **values)
     assert await service.mine(requester()) == []
-    await service.close()
 
 
 async def test_a_film_begins_with_a_finished_picture_and_is_only_made_again(bench: RealService) -> None:
-    service = await bench.start()
+    service = bench.service
     job = await bench.imagine(seed=7)
     await bench.post(job.id)
     made = (await service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.FILM))).job
@@ -118,11 +112,10 @@ async def test_a_film_begins_with_a_finished_picture_and_is_only_made_again(benc
     assert caught.value.sentence.key == "film_only_again"
     again = (await service.submissions.go_on(requester(), made.id, 1, FollowUp(kind=Origin.AGAIN))).job
     assert again.film_s == 4.0
-    await service.close()
 
 
 async def test_frames_of_a_deleted_film_are_removed(bench: RealService) -> None:
-    service = await bench.start()
+    service = bench.service
     bench.engine.step_s = 0.05
     job = await film(bench, seconds=4.0)
 
@@ -137,4 +130,3 @@ async def test_frames_of_a_deleted_film_are_removed(bench: RealService) -> None:
         return not bench.files.frames(job.id).exists() or None
 
     await until(gone)
-    await service.close()
