@@ -13,7 +13,7 @@ from bot import imaging
 from bot.errors import NotFound, NotOwner
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
-from bot.service.job_runner import GRID, MAX_PARTS
+from bot.service.job_runner import GRID
 from bot.service.requests import picture_request
 from bot.service.uploads import fitted
 from bot.service.values import GalleryEntry, GalleryPage, PictureFile, Requester, Sheet, Style, Whose
@@ -277,21 +277,6 @@ def _sheet(data: Sequence[bytes | None], blurred: Sequence[bool]) -> Sheet:
     made = imaging.sheet(data, blurred)
     file = PictureFile(name="sheet.jpg", data=made.data, width=made.width, height=made.height)
     return Sheet(file=file, lost=tuple(number for number, item in enumerate(data, 1) if item is None))
-
-
-def film_files(files: DataFolder, job: Job) -> list[PictureFile]:
-    """The file of a film, or those of its parts. Runs on a thread."""
-    found: list[PictureFile] = []
-    for kind in (Kind.FILM, Kind.FILM_WEBP):
-        while (data := files.read(kind, job.id, len(found) + 1)) is not None:
-            part = f"-{len(found) + 1}" if found else ""
-            name = f"reverie-{job.id}{part}.{kind.value[1]}"
-            found.append(
-                PictureFile(name=name, data=data, width=job.settings.size.width, height=job.settings.size.height)
-            )
-            if len(found) == MAX_PARTS:
-                return found
-    return found
 
 
 def picture_file(job_id: int, number: int, shown: imaging.ImageFile, prefix: str = "") -> PictureFile:

@@ -30,7 +30,6 @@ from generator import (
     TextPrompt,
     normalise_apart,
     parse_story,
-    plan_film,
     read_setting,
     suggestions_for,
     wanted_words,
@@ -78,23 +77,6 @@ def build(
         settings=settings,
         models=models,
     )
-    return request
-
-
-def filmed(request: GenerationRequest, values: Mapping[str, object], limits: Limits) -> GenerationRequest:
-    """The request for a film, from that for its pictures and the values of its plan as typed.
-
-    Raises:
-        InvalidJobSpec: with a sentence about the error.
-        OverLimit: if it has more steps of frames than the server allows for a picture.
-    """
-    try:
-        story, plan = plan_film(request.prompt, values, request.settings)
-        request = replace(request, prompt=story, film=plan)
-    except InvalidRequest as exc:
-        raise said(exc) from exc
-    if plan.frames * plan.frame_steps > limits.steps:
-        raise OverLimit("over_film", seconds=limits.steps // (plan.fps * plan.frame_steps))
     return request
 
 

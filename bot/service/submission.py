@@ -78,8 +78,6 @@ class Submissions:
         build = partial(requests.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
         async with self._reading if spec.init_image or spec.image_prompts else nullcontext():
             request = await asyncio.to_thread(build, spec, limits, style=style)
-        if spec.film is not None:
-            request = requests.filmed(request, spec.film, limits)
         job = replace(
             _new_job(requester, request, limits),
             origin=spec.origin,
@@ -212,7 +210,7 @@ class Submissions:
         notes += requests.notes(request) + await self._check(request, made_with)
         if self.closed:
             raise ShuttingDown("shutting_down")
-        job = await self._store.jobs.add(job, recipe, gate(limits, self._config.caps, job.quota))
+        job = await self._store.jobs.add(job, recipe, gate(limits, self._config.caps, job.count))
         self._enqueue(job)
         return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=notes)
 
@@ -230,7 +228,6 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -
         running_limit=limits.running,
         age_restricted=requester.age_restricted,
         locale=requester.locale,
-        film_s=0.0 if request.film is None else request.film.seconds,
     )
 
 

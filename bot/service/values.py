@@ -74,8 +74,6 @@ class JobSpec:
     count: int = 1
     private: bool = False
     timelapse: bool = False
-    film: Mapping[str, object] | None = None
-    """Of a film: values of its plan as typed, by the generator's names; `template` is one of them."""
     origin: Origin = Origin.IMAGINE
     source: tuple[int, int] | None = None
     """Job and number of the picture that it was made from, if it is one of ours."""
@@ -85,7 +83,7 @@ class JobSpec:
 class FollowUp:
     """Follow-up of a finished picture.
 
-    `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size), film.
+    `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size).
     """
 
     kind: Origin
@@ -97,8 +95,6 @@ class FollowUp:
     """Vary: share of the latent that becomes noise, above 0 to 1."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Remix: settings that differ from those of the picture, as typed."""
-    film: Mapping[str, object] = field(default_factory=dict)
-    """Film: values of its plan."""
     count: int | None = None
     """None: as many as the job before (again), else 1."""
 
@@ -127,13 +123,12 @@ class SubmittedJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """The picture so far (of several: the grid so far; of a film: its newest frames), as a file; sides in pixels."""
+    """The picture so far (of several: the grid so far), as a JPEG file; sides in pixels."""
 
     data: bytes = field(repr=False)
     step: int
     width: int
     height: int
-    ending: str = "jpg"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ from bot.frontend.commands import (
     admin,
     blend,
     blocklist,
-    film,
     gallery,
     host,
     imagine,
@@ -49,7 +48,7 @@ DYNAMIC_ITEMS = (
 """Buttons and menus that work after a restart."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
     queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
-    film.film, blend.blend, settings.settings, styles.styles, about.show_help, about.about, about.privacy, admin.limits,
+    blend.blend, settings.settings, styles.styles, about.show_help, about.about, about.privacy, admin.limits,
     admin.channels, admin.pause, admin.resume, admin.clear, admin.safety, admin.stats, admin.retention,
     blocklist.blocklist, people.people, reports.reports, server.server, host.host,
 )  # fmt: skip

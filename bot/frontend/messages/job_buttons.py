@@ -25,7 +25,6 @@ STYLES = {
     "remix": (SECONDARY, "✏️"),
     "upscale": (PRIMARY, "🔎"),
     "timelapse": (SECONDARY, "🎞️"),
-    "film": (SECONDARY, "🎬"),
     "heart": (SECONDARY, "❤️"),
     "recipe": (SECONDARY, "📜"),
     "settings": (SECONDARY, "⚙️"),
