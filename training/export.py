@@ -1,7 +1,6 @@
 """Write the trained models into generator/starter: `python -m training.export`.
 
-Weights are saved as fp16 safetensors; the drawings' codes for the prior's sketches are encoded here, with the very
-weights that are written.
+Weights are saved as fp16 safetensors; the drawings are encoded here, with the very weights that are written.
 """
 
 from __future__ import annotations
@@ -15,14 +14,19 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
+from tqdm import trange
 
-from generator.models.prior import LAYOUTS
+from generator.models.prior import Place
+from generator.models.stored import Frame, write
 from generator.models.vqgan import VQGAN
 from training.compositor import COLOUR_WORDS, COLOURS, Compositor
 from training.data import as_tensor
+from training.drawings.store import TRAINED
 from training.scenes import SCENES
 from training.vqgan import CONFIG
 
+FRAME, ENCODED_AT_ONCE = Frame(0.5, 0.5, 0.92), 16
+"""Where a stored drawing stands: as large as it can be, with white around it."""
 STARTER = Path(__file__).parent.parent / "generator" / "starter"
 # Everyday meanings that differ from the concepts' own names
 COMMON = Path(__file__).parent / "common.json"
@@ -50,18 +54,28 @@ def half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def encode_drawings(vqgan: VQGAN, compositor: Compositor, styles: tuple[str, ...]) -> Tensor:
-    """Codes `[concepts, styles, 16, 16] int16` of each drawing alone on white."""
-    own = LAYOUTS[1][0]
-    rows = []
+def encode_drawings(vqgan: VQGAN, compositor: Compositor, side_px: int) -> tuple[Tensor, list[Tensor]]:
+    """For each thing and style the number of its drawing, `[concepts, styles]`; and the codes of each drawing on white.
+
+    A style that the thing lacks has the number -1.
+    """
+    place = Place(FRAME.x, FRAME.y, FRAME.side)
+    rows, sprites = torch.full((len(compositor.table), len(TRAINED)), -1), []
     for concept in range(len(compositor.table)):
+        for style in compositor.drawings.styles(concept):
+            if style in TRAINED:
+                rows[concept, TRAINED.index(style)] = len(sprites)
+                sprites.append((concept, style))
+    grids: list[Tensor] = []
+    device = vqgan.codebook.device
+    for first in trange(0, len(sprites), ENCODED_AT_ONCE, mininterval=20, ascii=True):
         images = []
-        for style in styles:
-            canvas = Image.new("RGB", (compositor.side_px, compositor.side_px), (255, 255, 255))
-            compositor.paste(canvas, compositor.sprite(concept, style), own)
+        for concept, style in sprites[first : first + ENCODED_AT_ONCE]:
+            canvas = Image.new("RGB", (side_px, side_px), (255, 255, 255))
+            compositor.paste(canvas, compositor.sprite(concept, style), place)
             images.append(as_tensor(canvas))
-        rows.append(vqgan.nearest(vqgan.encode(torch.stack(images))).to(torch.int16))
-    return torch.stack(rows)
+        grids += vqgan.nearest(vqgan.encode(torch.stack(images).to(device))).cpu()
+    return rows, grids
 
 
 def sharpened(work: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -100,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
     parser.add_argument("--out", type=Path, default=STARTER, help="folder for the models")
+    parser.add_argument("--side", type=int, default=256, help="side of a stored drawing in pixels (default 256)")
     options = parser.parse_args()
     work, out = options.work, options.out
     read = {
@@ -111,12 +126,13 @@ def main() -> None:
     vqgan = VQGAN(OmegaConf.load(CONFIG))  # type: ignore[arg-type]  # our own yaml is a mapping
     weights = half(sharpened(work, read["vqgan"]["average"]))
     vqgan.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    compositor = Compositor(work, 128)
-    grids = encode_drawings(vqgan.eval(), compositor, ("fluent", "noto"))
+    compositor = Compositor(work, options.side)
+    rows, grids = encode_drawings(vqgan.eval(), compositor, options.side)
     clip_weights = half(perceptor["average"]) | {"vocabulary": torch.load(work / "vocabulary.pt", weights_only=True)}
     safetensors.torch.save_file(weights, out / "vqgan.safetensors")
     safetensors.torch.save_file(clip_weights, out / "clip.safetensors")
-    safetensors.torch.save_file(half(read["prior"]["average"]) | {"grids": grids}, out / "prior.safetensors")
+    safetensors.torch.save_file(half(read["prior"]["average"]), out / "prior.safetensors")
+    write(out / "drawings.safetensors", rows, grids, FRAME)
     (out / "lexicon.json").write_text(json.dumps(lexicon(compositor), ensure_ascii=False, indent=0), "utf-8")
     for path in sorted(out.iterdir()):
         print(f"{path.stat().st_size / 1e6:6.2f} MB  {path.name}")

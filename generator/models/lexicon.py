@@ -33,6 +33,7 @@ class Lexicon:
         words: other words that the models have learnt.
 
     Attributes:
+        names: as given.
         words: all words of all the above.
         things: single words that are a concept's own name, an everyday meaning or a place.
         everyday: single words that are a concept's own name or an everyday meaning, and words of places and colours.
@@ -46,7 +47,7 @@ class Lexicon:
         places: Iterable[str] = (),
         words: Iterable[str] = (),
     ) -> None:
-        self._common = dict(common or {})
+        self.names, self._common = names, dict(common or {})
         phrases = [*(name for aliases in names for name in aliases), *self._common, *ignored, *places, *words]
         self.words = frozenset(word for phrase in phrases for word in phrase.split()) | COUNTS.keys() | PREPOSITIONS
         own = (*(aliases[0] for aliases in names), *self._common, *places)
