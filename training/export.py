@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -87,19 +89,23 @@ def sharpened(work: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return weights | {name: average[name] for name in weights if name.startswith(("decoder.", "post_quant_conv."))}
 
 
-def lexicon(compositor: Compositor) -> dict[str, object]:
-    """Names of every concept, its own first, without words that many concepts share."""
-    shared: dict[str, int] = {}
-    for row in compositor.table:
-        for alias in row["aliases"]:
-            shared[alias] = shared.get(alias, 0) + 1
-    names = [
-        [row["name"], *(alias for alias in row["aliases"] if alias != row["name"] and shared[alias] <= 8)]
-        for row in compositor.table
-    ]
-    colours = [*COLOURS, *(word for words in COLOUR_WORDS.values() for word in words)]
-    numbers = {row["name"]: number for number, row in enumerate(compositor.table)}
+def lexicon(table: list[dict[str, Any]]) -> dict[str, object]:
+    """Names of every concept, its own first, without words that many concepts share.
+
+    A thing that is no emoji is found by its whole name, and by the last word of that if nothing else is.
+    """
+    shared = Counter(alias for row in table for alias in row["aliases"])
     everyday = json.loads(COMMON.read_text("utf-8"))
+    taken = {*everyday, *shared, *(word for row in table if row["emoji"] for word in row["name"].split())}
+    names = []
+    for row in table:
+        others = [alias for alias in row["aliases"] if alias != row["name"] and shared[alias] <= 8]
+        last = row["name"].split()[-1]
+        if not row["emoji"] and last not in taken:
+            others.append(last)
+        names.append([row["name"], *others])
+    colours = [*COLOURS, *(word for words in COLOUR_WORDS.values() for word in words)]
+    numbers = {row["name"]: number for number, row in enumerate(table)}
     words = {word for _, phrases in SCENES.values() for phrase in phrases for word in phrase.split()}
     return {
         "names": names,
@@ -107,6 +113,7 @@ def lexicon(compositor: Compositor) -> dict[str, object]:
         "words": sorted(words.union(SCENES)),
         "ignored": sorted({*IGNORED.split(), *colours}),
         "places": sorted(PLACES.split()),
+        "whole": [number for number, row in enumerate(table) if not row["emoji"] and " " in row["name"]],
     }
 
 
@@ -133,7 +140,7 @@ def main() -> None:
     safetensors.torch.save_file(clip_weights, out / "clip.safetensors")
     safetensors.torch.save_file(half(read["prior"]["average"]), out / "prior.safetensors")
     write(out / "drawings.safetensors", rows, grids, FRAME)
-    (out / "lexicon.json").write_text(json.dumps(lexicon(compositor), ensure_ascii=False, indent=0), "utf-8")
+    (out / "lexicon.json").write_text(json.dumps(lexicon(compositor.table), ensure_ascii=False, indent=0), "utf-8")
     for path in sorted(out.iterdir()):
         print(f"{path.stat().st_size / 1e6:6.2f} MB  {path.name}")
 

@@ -314,11 +314,10 @@ class Prior:
 
     def _drawing(self, mention: Mention, number: int) -> Tensor:
         """Choose one drawing: each style of the likeliest concept first, less often those of the alternatives."""
-        usual = self._stored.usual(mention.concepts[0])
+        styles = len(self._stored.usual(mention.concepts[0]))
         meanings = mention.concepts[:MEANINGS_TRIED]
-        turn = (number // len(usual)) % (len(meanings) + 1)
-        concept = meanings[max(0, turn - 1)]
-        return self._codes(concept, self._stored.style(concept, usual[number % len(usual)]))
+        concept = meanings[max(0, (number // styles) % (len(meanings) + 1) - 1)]
+        return self._codes(concept, self._stored.style(concept, number % styles))
 
     def _codes(self, concept: int, style: int) -> Tensor:
         """Codes `[grid, grid]` of a drawing, placed by LAYOUTS[1]."""

@@ -24,8 +24,9 @@ from generator.models.vqgan import VQGAN
 
 STYLES = ("3d", "noto", "flat", "line", "stencil", "clipart", "doodle")
 """Styles by the numbers that poses give them."""
-_NEXT = (1, 0, 2, 5, 6, 3, 4)
-"""Styles from which a thing without the wanted one is drawn: shaded ones first, black and white ones last."""
+_USUAL = tuple(STYLES.index(style) for style in ("3d", "noto", "clipart", "flat", "doodle", "line", "stencil"))
+"""Styles in which a thing is painted if none is named, the first first."""
+_COLOURED, _TURNS = frozenset(_USUAL[:4]), 2
 _FORMAT = "1"
 
 
@@ -90,13 +91,16 @@ class StoredDrawings:
 
     def style(self, concept: int, wanted: int) -> int:
         """The wanted style if the thing has a drawing in it, else the nearest that it has."""
-        there = [style for style, row in enumerate(self._rows[concept].tolist()) if row >= 0]
-        return next(style for style in (wanted, *_NEXT) if style in there)
+        if self.has(concept, wanted):
+            return wanted
+        usual = self.usual(concept)
+        return usual[wanted % len(usual)] if wanted < _TURNS else usual[0]
 
     def usual(self, concept: int) -> tuple[int, ...]:
-        """The styles of the thing that a picture without a named style takes turns with."""
-        shaded = tuple(style for style in (0, 1) if self.has(concept, style))
-        return shaded or (self.style(concept, 0),)
+        """The styles of the thing that pictures without a named style take turns with: coloured ones if there are."""
+        there = [style for style in _USUAL if self.has(concept, style)]
+        coloured = [style for style in there if style in _COLOURED]
+        return tuple((coloured or there)[:_TURNS])
 
     def has(self, concept: int, style: int) -> bool:
         """Whether the thing has a drawing in a style."""

@@ -44,7 +44,7 @@ def test_a_thing_without_the_wanted_style_is_drawn_in_another(path: Path) -> Non
     assert stored.style(CAT, LINE) == LINE
     assert stored.style(CAT, STENCIL) == stored.style(CAT, NOTO) == SHADED
     assert stored.style(SHIP, SHADED) == STENCIL
-    assert stored.usual(CAT) == (SHADED,)
+    assert stored.usual(CAT) == (SHADED,)  # ink counts only where there is nothing else
     assert stored.usual(SHIP) == (STENCIL,)
 
 
