@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.models.description import describe_picture
 from generator.models.model_set import Models
+from generator.models.zero_shot.description import describe_picture
 
 RED = Image.new("RGB", (64, 48), "red")
 

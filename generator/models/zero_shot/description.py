@@ -47,7 +47,8 @@ SCENES = (
 )  # fmt: skip
 STYLES = (
     "a photo", "a painting", "an oil painting", "a watercolour", "a drawing", "a line drawing", "a sketch", "pixel art",
-    "a cartoon", "an icon", "an illustration", "a 3d render", "an abstract painting",
+    "a cartoon", "an icon", "line art", "a stencil", "clip art", "a doodle", "an illustration", "a 3d render",
+    "an abstract painting",
 )  # fmt: skip
 NO_SCENE = ""
 """Answer where no scene fits better than any."""
