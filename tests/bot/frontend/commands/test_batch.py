@@ -10,7 +10,7 @@ from PIL import Image
 from simcord.results import ResponseMessage
 
 from bot.errors import Refused
-from bot.frontend.commands.batch import compared
+from bot.frontend.commands.together.batch import compared
 from bot.jobs import Batch, JobState
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 
