@@ -13,11 +13,11 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 from tqdm import trange
 
+from generator.loading import load_vqgan
 from generator.models.prior import Place
 from generator.models.stored import Frame, write
 from generator.models.vqgan import VQGAN
@@ -116,31 +116,46 @@ def lexicon(table: list[dict[str, Any]]) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
-    parser.add_argument("--out", type=Path, default=STARTER, help="folder for the models")
-    parser.add_argument("--side", type=int, default=256, help="side of a stored drawing in pixels (default 256)")
-    options = parser.parse_args()
-    work, out = options.work, options.out
+def export_drawings(work: Path, out: Path, side_px: int) -> None:
+    """Write all drawings, encoded by the VQGAN in `out`, and the lexicon."""
+    vqgan = load_vqgan(CONFIG, out / "vqgan.safetensors", torch.device("cpu"))
+    compositor = Compositor(work, side_px)
+    rows, grids = encode_drawings(vqgan, compositor, side_px)
+    write(out / "drawings.safetensors", rows, grids, FRAME)
+    (out / "lexicon.json").write_text(json.dumps(lexicon(compositor.table), ensure_ascii=False, indent=0), "utf-8")
+    prior = safetensors.torch.load_file(out / "prior.safetensors")
+    if prior.pop("grids", None) is not None:  # of an older set
+        safetensors.torch.save_file(prior, out / "prior.safetensors")
+
+
+def export_weights(work: Path, out: Path) -> None:
+    """Write the trained VQGAN, perceptor and prior."""
     read = {
         name: torch.load(work / f"{name}.pt", map_location="cpu", weights_only=True)
         for name in ("vqgan", "perceptor", "prior")
     }
     robust = work / "perceptor_robust.pt"
     perceptor = torch.load(robust, map_location="cpu", weights_only=True) if robust.exists() else read["perceptor"]
-    vqgan = VQGAN(OmegaConf.load(CONFIG))  # type: ignore[arg-type]  # our own yaml is a mapping
     weights = half(sharpened(work, read["vqgan"]["average"]))
-    vqgan.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    compositor = Compositor(work, options.side)
-    rows, grids = encode_drawings(vqgan.eval(), compositor, options.side)
     clip_weights = half(perceptor["average"]) | {"vocabulary": torch.load(work / "vocabulary.pt", weights_only=True)}
     safetensors.torch.save_file(weights, out / "vqgan.safetensors")
     safetensors.torch.save_file(clip_weights, out / "clip.safetensors")
     safetensors.torch.save_file(half(read["prior"]["average"]), out / "prior.safetensors")
-    write(out / "drawings.safetensors", rows, grids, FRAME)
-    (out / "lexicon.json").write_text(json.dumps(lexicon(compositor.table), ensure_ascii=False, indent=0), "utf-8")
-    for path in sorted(out.iterdir()):
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
+    parser.add_argument("--out", type=Path, default=STARTER, help="folder for the models")
+    parser.add_argument("--side", type=int, default=256, help="side of a stored drawing in pixels (default 256)")
+    parser.add_argument(
+        "--drawings", action="store_true", help="write drawings and lexicon only, for the models in --out"
+    )
+    options = parser.parse_args()
+    if not options.drawings:
+        export_weights(options.work, options.out)
+    export_drawings(options.work, options.out, options.side)
+    for path in sorted(options.out.iterdir()):
         print(f"{path.stat().st_size / 1e6:6.2f} MB  {path.name}")
 
 
