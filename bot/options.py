@@ -27,6 +27,8 @@ class Kind(Enum):
     """True if it is there."""
     COLOURS = auto()
     """One of the generator's settings: colours, separated by commas."""
+    WORDS = auto()
+    """One of the generator's settings: words up to the next option."""
     ATTACHED = auto()
     """A file, or a number that belongs to one; it cannot be typed into a prompt."""
 
@@ -51,15 +53,20 @@ OPTIONS = (
     Option(name="start"),
     Option(name="init_image", kind=Kind.ATTACHED),
     Option(name="init_weight"),
+    Option(name="mask", kind=Kind.ATTACHED),
+    Option(name="repaint", kind=Kind.WORDS),
+    Option(name="keep", kind=Kind.WORDS),
+    Option(name="outpaint", kind=Kind.WORDS),
     Option(name="image_prompt", kind=Kind.ATTACHED),
     Option(name="image_weight", kind=Kind.ATTACHED),
     Option(name="style", kind=Kind.TEXT),
     Option(name="negative", kind=Kind.TEXT, also=("no",)),
     Option(name="count", kind=Kind.COUNT),
-    *(Option(name=name) for name in ("learning_rate", "cutouts", "flip", "affine", "perspective", "colour")),
-    *(Option(name=name) for name in ("sharpness", "noise", "optimiser", "coarse", "scene_steps")),
+    *(Option(name=name) for name in ("learning_rate", "cutouts", "flip", "colour")),
+    *(Option(name=name) for name in ("noise", "optimiser", "coarse")),
     Option(name="timelapse", kind=Kind.SWITCH, also=("video",)),
     Option(name="private", kind=Kind.SWITCH),
+    *(Option(name=name, only_typed=True) for name in ("affine", "perspective", "sharpness", "scene_steps", "feather")),
     Option(name="palette", kind=Kind.COLOURS, only_typed=True),
     *(Option(name=name, only_typed=True) for name in ("symmetry", "border", "flatness", "laplacian")),
     *(Option(name=name, only_typed=True) for name in ("saturation", "contrast", "tile")),
@@ -69,7 +76,7 @@ OPTIONS = (
 """All options of a picture beside the prompt; those of /imagine first, in its order."""
 OF_COMMAND = tuple(option for option in OPTIONS if not option.only_typed)
 """The options of /imagine."""
-SETTINGS = tuple(option.name for option in OPTIONS if option.kind in (Kind.SETTING, Kind.COLOURS))
+SETTINGS = tuple(option.name for option in OPTIONS if option.kind in (Kind.SETTING, Kind.COLOURS, Kind.WORDS))
 WORDS: Mapping[str, Option] = {
     word: option for option in OPTIONS if option.kind is not Kind.ATTACHED for word in (option.name, *option.also)
 }
@@ -183,7 +190,9 @@ def _value(text: str, match: re.Match[str], option: Option, styles: Collection[s
         return "", start
     following = _WORD.search(text, start)
     end = len(text) if following is None else following.start()
-    found = {Kind.TEXT: _TEXT, Kind.COLOURS: _COLOURS}.get(option.kind, _VALUE).match(text, start, end)
+    found = {Kind.TEXT: _TEXT, Kind.WORDS: _TEXT, Kind.COLOURS: _COLOURS}.get(option.kind, _VALUE).match(
+        text, start, end
+    )
     value = "" if found is None else found["value"].strip(f" \n\t,;{_QUOTES}")
     if found is None or not value:
         raise InvalidJobSpec("option_needs_value", field=option.name, name=f"--{match['name']}")

@@ -30,11 +30,12 @@ SHEETS = ("tile",)
 
 
 class Cell(NamedTuple):
-    """One picture: its label, its prompt, and its settings that differ from the defaults."""
+    """One picture: its label, its prompt, and its settings that differ from the defaults; and the init image, if any."""
 
     label: str
     prompt: str
     settings: Mapping[str, object]
+    init: Cell | None = None
 
 
 PICTURES: Mapping[str, Cell] = {
@@ -57,6 +58,14 @@ def _varied(prompt: str, setting: str, *values: object, **others: object) -> lis
 def _prompts(*prompts: str) -> list[Cell]:
     return [Cell(prompt, prompt, {**SMALL, "seed": 1}) for prompt in prompts]
 
+
+def _masked(base: Cell, prompt: str, name: str, value: str) -> Cell:
+    """A picture of which a part is painted anew."""
+    size = "192x128" if name == "outpaint" else base.settings["size"]
+    return Cell(f"{name} {value}: {prompt}", prompt, {"seed": 2, "start": "init", "size": size, name: value}, base)
+
+
+_DOG = Cell("a dog in the snow", "a dog in the snow", {**SMALL, "seed": 1})
 
 EXAMPLES: Mapping[str, str] = {
     "boat": "a sailing boat on the sea at sunset",
@@ -82,6 +91,13 @@ STRIPS: Mapping[str, list[Cell]] = {
     ],
     "tile": [
         *_varied("pink flowers", "tile", "none", "x", "both", start="random", steps=NOISE_STEPS),
+    ],
+    "masks": [
+        _DOG,
+        _masked(_DOG, "a green frog", "repaint", "dog"),
+        _masked(_DOG, "in the forest", "keep", "dog"),
+        _masked(_DOG, "a red balloon", "repaint", "box 60% 0% 100% 45%"),
+        _masked(_DOG, "a house in the snow", "outpaint", "left 50%"),
     ],
     "start": [
         *_varied("a blue cat", "start", "prior"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         InvalidRequest,
         OutOfMemory,
     )
-    from generator.images.files import encode, normalise, write_file
+    from generator.images.files import encode, normalise, normalise_mask, write_file
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
     from generator.inspection import Condition, ModelFile, look_at_set
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         request_from_json,
         request_to_json,
     )
-    from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
+    from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss, canvas_size
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
@@ -71,7 +71,7 @@ _MODULES = {
     "optimisation.dream": ("Dream",),
     "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
-    "images.files": ("encode", "normalise", "write_file"),
+    "images.files": ("encode", "normalise", "normalise_mask", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
     "runtime.memory": ("gpu_memory",),
     "optimisation.moving": ("moved_snapshot",),
@@ -97,7 +97,7 @@ _MODULES = {
         "request_from_json",
         "request_to_json",
     ),
-    "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
+    "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss", "canvas_size"),
     "models.safety": ("safety_perceptors", "unsafe_share"),
     "messages": ("Message",),
     "settings": ("Settings", "Size", "read_setting", "suggestions_for"),
@@ -136,6 +136,7 @@ __all__ = [
     "TextPrompt",
     "Timelapse",
     "__version__",
+    "canvas_size",
     "check_request",
     "current_provenance",
     "differences",
@@ -151,6 +152,7 @@ __all__ = [
     "moved_snapshot",
     "normalise",
     "normalise_apart",
+    "normalise_mask",
     "parse_story",
     "read_recipe",
     "read_setting",

@@ -40,7 +40,7 @@ _MAX_FILES = 64
 _AT_ONCE = 2**20
 """Characters of base64 decoded in one call, during which no other thread runs; a multiple of four."""
 
-_REQUEST_KEYS = {"prompt", "models", "settings", "stopped_at", "init_image", "image_prompts", "parent"}
+_REQUEST_KEYS = {"prompt", "models", "settings", "stopped_at", "init_image", "mask", "image_prompts", "parent"}
 _Kind = TypeVar("_Kind")
 
 
@@ -185,7 +185,8 @@ _NAMES: Mapping[type, Message] = {
 
 
 def _request_to_dict(request: GenerationRequest) -> dict[str, object]:
-    return {
+    mask = {} if request.mask is None else {"mask": _digest(request.mask)}
+    return mask | {
         "prompt": request.prompt,
         "models": request.models,
         "settings": request.settings.as_dict(),
@@ -216,13 +217,14 @@ def _one_request(table: _Table, pictures: _Pictures, parent: GenerationRequest |
     prompts = table.get("image_prompts", list)
     if len(prompts) > MAX_IMAGE_PROMPTS:
         _refuse("it has {count} image prompts; at most {most} are allowed", count=len(prompts), most=MAX_IMAGE_PROMPTS)
-    init_image = table.find("init_image", str)
+    init_image, mask = (table.find(key, str) for key in ("init_image", "mask"))
     return GenerationRequest(
         prompt=table.get("prompt", str),
         models=table.get("models", str),
         settings=Settings().merged(table.get("settings", dict)),
         stopped_at=table.find("stopped_at", int),
         init_image=None if init_image is None else pictures.get(init_image),
+        mask=None if mask is None else pictures.get(mask),
         image_prompts=tuple(_image_prompt(item, pictures) for item in prompts),
         parent=parent,
     )

@@ -6,13 +6,14 @@ The command line, config.yaml, recipes and Discord all use these names.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from generator.errors import InvalidRequest
 from generator.messages import Message
 from generator.palette import NONE, canonical
+from generator.regions import canonical_margins, canonical_region
 
 COMPOSITIONS = ("fixed", "posed")
 SYMMETRIES = ("none", "left-right", "up-down", "both")
@@ -22,12 +23,15 @@ MIN_TILE_PX = 64
 STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
 OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")
 MAX_SEED = 2**32 - 1
+MIN_SIDE_PX, MAX_SIDE_PX = 32, 2048
 MAX_STEPS = 5000
 MAX_COLOURS = 16
 WEIGHED = {"palette": "palette_weight", "symmetry": "symmetry_weight", "border": "border_weight"}
 """Losses that are turned on by a value of their own, with the names of their weights."""
 LOSSES = (*WEIGHED, "flatness", "laplacian", "saturation", "contrast")
 """Settings that turn on losses of the picture itself, beside `total_variation`."""
+MASKS = ("keep", "repaint", "outpaint")
+"""Settings that change a part of an init image; only one at a time."""
 FOR_LOSSES = "losses"
 """Key of the models' suggestions for pictures with such a loss or a tile, beside those for each start."""
 
@@ -70,6 +74,10 @@ def _colours(most: int, help_text: str) -> Any:  # noqa: ANN401
     return field(default=NONE, metadata={"colours": most, "help": help_text})
 
 
+def _text(read: Callable[[str, str], str], help_text: str) -> Any:  # noqa: ANN401
+    return field(default=NONE, metadata={"read": read, "help": help_text})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that shapes a picture besides its prompts; frozen and always valid.
@@ -81,8 +89,8 @@ class Settings:
     size: Size = field(
         default=Size(512, 512),
         metadata={
-            "low": 32,
-            "high": 2048,
+            "low": MIN_SIDE_PX,
+            "high": MAX_SIDE_PX,
             "help": "width x height in pixels, rounded to a size that the model supports",
         },
     )
@@ -124,6 +132,16 @@ class Settings:
     saturation: float = _number(0.0, -10.0, 10.0, "loss for more colour, or below 0 for less; 0 turns it off")
     contrast: float = _number(0.0, -10.0, 10.0, "loss for more contrast, or below 0 for less; 0 turns it off")
     tile: str = _choice("none", TILES, "seamless tiling: sides that continue each other across x, y or both")
+    keep: str = _text(
+        canonical_region, "region of the init image that stays: left 50%, box 10% 20% 60% 80%, picture or words"
+    )
+    repaint: str = _text(canonical_region, "region of the init image that is painted anew, as for `keep`")
+    outpaint: str = _text(
+        canonical_margins, "margins to add to the init image: left 50%, or top 25%, bottom 25%, or all 20%"
+    )
+    feather: float = _number(
+        0.06, 0.0, 0.5, "width of the soft edge of what is painted anew, as a share of the short edge"
+    )
     pull: float = _number(
         0.0, 0.0, 10.0, "regularisation of the latent towards zero, for coherent shapes; 0 turns it off"
     )
@@ -150,10 +168,18 @@ class Settings:
         ):
             text = "A tile must be at least {least} pixels long along its axis, not {given}; choose a larger size."
             raise InvalidRequest(Message(text, least=MIN_TILE_PX, given=str(self.size)), "tile_size")
+        if len(both := [name for name in MASKS if getattr(self, name) != NONE]) > 1:
+            text = "{first} and {second} cannot be combined; choose one of them."
+            raise InvalidRequest(Message(text, first=both[0], second=both[1]), "mask")
         for name, weight in WEIGHED.items():
             if getattr(self, name) != NONE and getattr(self, weight) == 0:
                 text = "{name} has no effect with {weight} 0; raise the weight or leave {name} out."
                 raise InvalidRequest(Message(text, name=name, weight=weight), "losses")
+
+    @property
+    def masked(self) -> bool:
+        """True if only a part of the picture is painted."""
+        return any(getattr(self, name) != NONE for name in MASKS)
 
     @property
     def tiled(self) -> str:
@@ -229,6 +255,13 @@ def _checked(item: Field[Any], value: object) -> object:
         return _checked_size(item, value)
     if "colours" in item.metadata:
         return _checked_colours(item, value)
+    if "read" in item.metadata:
+        if not isinstance(value, str):
+            raise InvalidRequest(
+                Message("{name} must be text, not {given}.", name=item.name, given=_shown(value)), item.name
+            )
+        read: Callable[[str, str], str] = item.metadata["read"]
+        return read(value, item.name)
     if "choices" in item.metadata:
         if value not in item.metadata["choices"]:
             choices = ", ".join(item.metadata["choices"])

@@ -22,6 +22,7 @@ from generator.cli.arguments import (
     imagine_parser,
     read_bytes,
     read_image_prompt,
+    read_mask,
     read_picture,
 )
 from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
@@ -32,8 +33,9 @@ from generator.images.files import format_of
 from generator.prompts import explain_story, is_plain, wanted_words
 from generator.provenance import Provenance, differences
 from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
-from generator.request import GenerationRequest
-from generator.settings import MAX_SEED, MAX_STEPS
+from generator.regions import PICTURE
+from generator.request import MAX_PAINTED_PX, GenerationRequest, canvas_size
+from generator.settings import MASKS, MAX_SEED, MAX_STEPS, Settings
 
 if TYPE_CHECKING:
     from generator.models.model_set import Models
@@ -107,8 +109,14 @@ def _request(
     """Build the request, checked as far as possible without the models."""
     init_image = None if options.init_image is None else read_picture(options.init_image)
     parent = None if options.parent is None else _recipe(options.parent).request
+    mask = None if options.mask is None else read_mask(options.mask)
+    if mask is not None and "keep" not in given:
+        given.setdefault("repaint", PICTURE)
     if init_image is not None:
         given.setdefault("start", "init")
+        masks = Settings().merged({name: given[name] for name in MASKS if name in given})
+        if masks.masked:
+            given.setdefault("size", str(canvas_size(init_image, masks, MAX_PAINTED_PX)))
     if parent is not None:
         given.setdefault("start", "parent")
         given.setdefault("size", str(parent.settings.size))
@@ -116,6 +124,7 @@ def _request(
         prompt=" ".join(options.words) or (parent.prompt if parent else ""),
         image_prompts=tuple(read_image_prompt(text) for text in options.image_prompt),
         init_image=init_image,
+        mask=mask,
         settings=resolve_settings({}, host.settings, given),
         models=(own and own.name) or options.models or (parent.models if parent else None) or host.models or "starter",
         parent=parent,

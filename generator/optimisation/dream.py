@@ -30,6 +30,7 @@ from generator.optimisation.graph import CapturedStep, GraphCache, graphs_of
 from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
+from generator.optimisation.masks.canvas import canvas_of
 from generator.optimisation.memory_plan import MemoryPlan
 from generator.optimisation.progress import ProgressTracker
 from generator.optimisation.request_warnings import check_request, request_warnings
@@ -86,8 +87,9 @@ class Dream:
             self._parent_latent = _generated(request.parent, self._models, self._plan.group)
         size = self._schedule.size_at(0)
         generator = self._new_generator()
+        self._canvas = canvas_of(request, self._models, size)
         start = start_latent(
-            request, self._models, size, self._targets[0], self._parent_latent, generator, self._scenes
+            request, self._models, size, self._targets[0], self._parent_latent, generator, self._scenes, self._canvas
         )
         self._begin(start, start, generator, LossScale(self._models.precision, self._models.device))
 
@@ -121,7 +123,7 @@ class Dream:
 
     def _begin(self, start: Tensor, anchor: Tensor, generator: torch.Generator, scale: LossScale) -> None:
         latent = Latent(start, anchor, self._models.vqgan.codebook, self._settings)
-        self._state = StepState(latent, generator, scale, self._targets[0])
+        self._state = StepState(latent, generator, scale, self._targets[0], self._canvas)
 
     @property
     def _latent(self) -> Latent:
@@ -227,7 +229,12 @@ class Dream:
         self._leave_graph(keep=True)
         vqgan, size = self._models.vqgan, self._schedule.size
         start = at_size(vqgan, self._latent.average, size)
-        anchor = at_size(vqgan, self._latent.anchor, size) if self._settings.init_weight else start
+        if self._canvas is not None and (canvas := canvas_of(self.request, self._models, size)) is not None:
+            self._canvas = canvas
+            start = vqgan.encode(canvas.over(vqgan.decode(vqgan.quantise(start)[0]).clamp(0, 1)))
+        anchor = start
+        if self._settings.init_weight and self._canvas is None:
+            anchor = at_size(vqgan, self._latent.anchor, size)
         self._begin(start, anchor, self._state.generator, self._state.scale)
 
     def _change_scene(self) -> None:
@@ -237,7 +244,7 @@ class Dream:
         if number == 0 or scene == self._schedule.scene(number - 1):
             return
         latent, generator = self._latent.average, self._state.generator
-        start = next_scene(self.request, self._models, scene, latent, self._targets[scene], generator)
+        start = next_scene(self.request, self._models, scene, latent, self._targets[scene], generator, self._canvas)
         if start is not None:
             self._leave_graph(keep=True)
             self._begin(start, start, self._state.generator, self._state.scale)
@@ -284,7 +291,11 @@ class Dream:
         if self._ended_here is None:
             with device_context(self._models.device, self._exact):
                 vqgan = self._models.vqgan
-                self._ended_here = to_image(vqgan.decode(vqgan.quantise(self.latent)[0], self._settings.tiled))
+                image = vqgan.decode(vqgan.quantise(self.latent)[0], self._settings.tiled)
+                canvas = self._canvas
+                if canvas is not None and canvas.base.shape != image.shape:  # in a coarse step
+                    canvas = canvas_of(self.request, self._models, self._schedule.size)
+                self._ended_here = to_image(image if canvas is None else canvas.over(image))
         return self._ended_here.copy()
 
     @on_its_device
@@ -332,6 +343,7 @@ class Dream:
             scale.restore(data.facts["scale"])
         self._tracker.restore(data.facts, data.tensors["losses"].tolist())
         size, factor = self._schedule.size_at(max(0, self._tracker.step - 1)), self._models.vqgan.factor
+        self._canvas = canvas_of(self.request, self._models, size)
         shape = (1, self._models.vqgan.latent_channels, size.height // factor, size.width // factor)
         blank = torch.zeros(shape, device=self._models.device)
         generator.set_state(data.tensors["random"])

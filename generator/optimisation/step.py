@@ -20,6 +20,7 @@ from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.losses.picture import picture_losses, total_variation
 from generator.optimisation.losses.regularisers import anchor_loss, pull_loss
+from generator.optimisation.masks.canvas import Canvas
 from generator.optimisation.targets import Targets
 from generator.settings import Settings
 
@@ -59,18 +60,20 @@ class StepState:
         generator: source of all random choices.
         scale: of the loss.
         targets: prompts of the current scene.
+        canvas: the picture of which a region is painted; None to paint all of it.
     """
 
     latent: Latent
     generator: torch.Generator
     scale: LossScale
     targets: Targets
+    canvas: Canvas | None = None
 
     def copy(self) -> StepState:
-        """Return an independent copy; the targets, which never change, are shared."""
+        """Return an independent copy; targets and canvas, which never change, are shared."""
         generator = torch.Generator(self.generator.device)
         generator.set_state(self.generator.get_state())
-        return StepState(self.latent.copy(), generator, self.scale.copy(), self.targets)
+        return StepState(self.latent.copy(), generator, self.scale.copy(), self.targets, self.canvas)
 
     def load(self, other: StepState) -> None:
         """Copy the content of a state of the same shape, in place: no tensor moves in memory."""
@@ -78,6 +81,8 @@ class StepState:
         self.generator.set_state(other.generator.get_state())
         self.scale.load(other.scale)
         self.targets.load(other.targets)
+        if self.canvas is not None and other.canvas is not None and self.canvas is not other.canvas:
+            self.canvas.load(other.canvas)
 
 
 @dataclass(frozen=True)
@@ -98,14 +103,18 @@ class Step:
 
     def __call__(self, state: StepState, values: StepValues) -> StepResult:
         """Update the latent once."""
+        canvas = state.canvas
         image = self._decode(state.latent)
-        cutouts = self.guidance.draw(values.overviews, image, state.generator)
+        if canvas is not None:
+            image = canvas.over(image)
+        seen = image if canvas is None else canvas.view(image)
+        cutouts = self.guidance.draw(values.overviews, seen, state.generator)
         if self.group >= self.settings.cutouts:
-            result = self.guidance.evaluate(image, cutouts, state.targets)
+            result = self.guidance.evaluate(seen, cutouts, state.targets)
         else:
-            result = self.guidance.evaluate_in_groups(image, cutouts, state.targets, self.group, state.scale.value)
+            result = self.guidance.evaluate_in_groups(seen, cutouts, state.targets, self.group, state.scale.value)
         loss = self._loss(image, result.loss, state.latent, values.pull)
-        state.latent.update(loss, values.learning_rate, state.scale)
+        state.latent.update(loss, values.learning_rate, state.scale, None if canvas is None else canvas.free)
         metrics = torch.cat([loss.detach()[None], result.losses, result.cosines])
         return StepResult(image.detach(), metrics)
 

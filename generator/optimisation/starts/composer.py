@@ -20,6 +20,7 @@ from generator.models.prior import Prior
 from generator.models.sketch import side_by_side
 from generator.models.vqgan import VQGAN
 from generator.models.wording import scene_of
+from generator.optimisation.masks.canvas import Canvas
 from generator.optimisation.starts.composition import Composition, composition_of, ground_picture, is_posed
 from generator.optimisation.targets import Targets
 from generator.request import GenerationRequest
@@ -134,8 +135,28 @@ class StartComposer:
         return self._compose(new, size, targets, Ground(picture, covered, old.look))
 
     @torch.no_grad()
+    def region(self, number: int, canvas: Canvas, size: Size, targets: Targets) -> Tensor:
+        """The base of a canvas with a scene of the story in its region, as a latent `[1, C, h, w]`."""
+        composition = composition_of(self._request, self._models, number)
+        ground = Ground(canvas.base, canvas.mask[0].cpu(), composition.look)
+        painted = self._painted(composition, size, targets, ground, canvas.region)
+        return self._vqgan.encode(canvas.over(painted))
+
+    @torch.no_grad()
     def _compose(self, composition: Composition, size: Size, targets: Targets, ground: Ground | None = None) -> Tensor:
         """Compose a latent of `size`: the things on a scene, on plain paper or on an old ground."""
+        place = slice(0, size.height), slice(0, size.width)
+        return self._vqgan.encode(self._painted(composition, size, targets, ground, place))
+
+    def _painted(
+        self,
+        composition: Composition,
+        size: Size,
+        targets: Targets,
+        ground: Ground | None,
+        place: tuple[slice, slice],
+    ) -> Tensor:
+        """The same as a picture `[1, 3, H, W]`, with the things within a part of it."""
         sketcher, device = self._prior.sketcher, self._models.device
         things = sketcher.read(composition.words)
         _, where = scene_of(composition.words)
@@ -148,10 +169,13 @@ class StartComposer:
         look, seed = composition.look, self._request.settings.seed
         kept = ground is not None and ground.look == look
         if things:
-            layer = sketcher.layer(things, composition.pose, size.height, size.width)
+            height, width = (part.stop - part.start for part in place)
+            layer = sketcher.layer(things, composition.pose, height, width)
             image = looking(layer.image[None], look, seed) if kept else layer.image[None]
-            picture = picture.lerp(image.to(device), layer.mask.to(device))
-        return self._vqgan.encode(picture if kept else looking(picture, look, seed))
+            picture = picture.clone()
+            here = picture[:, :, place[0], place[1]]
+            picture[:, :, place[0], place[1]] = here.lerp(image.to(device), layer.mask.to(device))
+        return picture if kept else looking(picture, look, seed)
 
     def _plain(self, size: Size) -> Tensor:
         """Pale paper `[1, 3, H, W]`, a little darker or lighter towards the bottom."""

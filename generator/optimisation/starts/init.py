@@ -15,6 +15,7 @@ from torch import Tensor
 from generator.images.tensors import read_image
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
+from generator.optimisation.masks.canvas import Canvas
 from generator.optimisation.request_warnings import prior_for
 from generator.optimisation.starts.composer import StartComposer
 from generator.optimisation.targets import Targets
@@ -36,16 +37,20 @@ def start_latent(
     parent_latent: Tensor | None,
     generator: torch.Generator,
     scenes: Sequence[Scene] | None = None,
+    canvas: Canvas | None = None,
 ) -> Tensor:
     """Create the first latent `[1, C, h, w]` for a picture of `size`, a multiple of the model's factor.
 
-    `scenes`: those of the request with the texts to read; by default the typed ones.
+    `scenes`: those of the request with the texts to read; by default the typed ones. `canvas`: the picture of which a
+    region is painted.
 
     Raises:
         InvalidRequest: if the models or the prompt do not support the start.
     """
     vqgan, start = models.vqgan, request.settings.start
     composer = composer_of(request, models, generator)
+    if canvas is not None:
+        return _on_canvas(request, models, canvas, composer, size, targets, generator)
     if composer is not None and (start == "prior" or (start == "init" and not request.settings.variation)):
         return composer.first(size, targets)
     if start == "prior":
@@ -71,6 +76,7 @@ def next_scene(
     latent: Tensor,
     targets: Targets,
     generator: torch.Generator,
+    canvas: Canvas | None = None,
 ) -> Tensor | None:
     """The latent that scene `number` of a story begins with; None to continue with the previous one."""
     told_before = request.parent is not None and request.prompt == request.parent.prompt
@@ -80,7 +86,25 @@ def next_scene(
     if composer is None:
         return None
     height, width = (side * models.vqgan.factor for side in latent.shape[2:])
+    if canvas is not None:
+        return composer.region(number, canvas, Size(width, height), targets)
     return composer.scene(number, latent, Size(width, height), targets)
+
+
+def _on_canvas(
+    request: GenerationRequest,
+    models: Models,
+    canvas: Canvas,
+    composer: StartComposer | None,
+    size: Size,
+    targets: Targets,
+    generator: torch.Generator,
+) -> Tensor:
+    """The start of a masked picture: composed, or the base with noise in the cells of the region."""
+    if composer is not None and not request.settings.variation and request.scenes:
+        return composer.region(0, canvas, size, targets)
+    latent = models.vqgan.encode(canvas.base)
+    return latent.lerp(_varied(models.vqgan, latent, request.settings.variation, generator), canvas.free)
 
 
 def composer_of(

@@ -1,0 +1,1 @@
+"""Masks: pictures of which only a region is repainted."""
