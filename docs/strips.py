@@ -30,7 +30,7 @@ SHEETS = ("tile",)
 
 
 class Cell(NamedTuple):
-    """One picture: its label, its prompt, and its settings that differ from the defaults; and the init image, if any."""
+    """One picture: its label, its prompt, and its settings that differ from the defaults; and its init image."""
 
     label: str
     prompt: str
