@@ -1,8 +1,8 @@
 """Options of a picture: one table for /imagine and for words in a prompt such as `--ar 16:9`. Pure; any thread.
 
-A word is two hyphens, or the dash that phones make of them, before an option's name. Its value is the next word, for
-colours also the words after its commas, for a text all words up to the next option, `|` or `^`. Unknown words stay in
-the prompt.
+A word is two hyphens, or the dash that phones make of them, before an option's name. Its value is the next word, or
+keyframes such as `0: 1.0, 50%: 0.2`; for colours also the words after its commas; for a text all words up to the next
+option, `|` or `^`. Unknown words stay in the prompt.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ GRAIN_PX = 16
 """The grid of the models' sizes."""
 _RATIO = re.compile(r"\s*([0-9]{1,3})\s*:\s*([0-9]{1,3})\s*")
 _WORD = re.compile(r"(?<!\S)(?P<dash>--|[—–]{1,2})(?P<name>[A-Za-z][\w-]*)(?:=|(?![^\s|^]))")
-_VALUE = re.compile(r"[^\S\n]*(?P<value>[^\s|^]+)")
+_FRAME = r"\d+(?:\.\d+)?%?[^\S\n]*:[^\S\n]*[+-]?[\d.]+"
+_VALUE = re.compile(rf"[^\S\n]*(?P<value>{_FRAME}(?:[^\S\n]*,[^\S\n]*{_FRAME})+|[^\s|^]+)")
 _COLOURS = re.compile(r"[^\S\n]*(?P<value>[^\s|^,]+(?:[^\S\n]*,[^\S\n]*[^\s|^,]+)*)")
 _TEXT = re.compile(r"(?P<value>(?:\\[|^]|[^|^])*)")
 _QUOTES = "\"'“”„«»"

@@ -11,6 +11,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from generator.errors import InvalidRequest
+from generator.keyframes import canonical_schedules, looks_scheduled, read_keyframes, schedules_of, text_of_schedules
 from generator.messages import Message
 from generator.palette import NONE, canonical
 from generator.regions import canonical_margins, canonical_region
@@ -32,6 +33,11 @@ LOSSES = (*WEIGHED, "flatness", "laplacian", "saturation", "contrast")
 """Settings that turn on losses of the picture itself, beside `total_variation`."""
 MASKS = ("keep", "repaint", "outpaint")
 """Settings that change a part of an init image; only one at a time."""
+SCHEDULED = (
+    "learning_rate", "cutouts", "init_weight", "total_variation", "flatness", "laplacian", "palette_weight",
+    "symmetry_weight", "border_weight", "saturation", "contrast",
+)  # fmt: skip
+"""Numbers that may change during a dream: keyframes such as `0: 1.0, 50%: 0.2` in place of one number."""
 FOR_LOSSES = "losses"
 """Key of the models' suggestions for pictures with such a loss or a tile, beside those for each start."""
 
@@ -150,6 +156,9 @@ class Settings:
     variation: float = _number(0.0, 0.0, 1.0, "share of noise in the first latent when starting from a picture")
     scene_steps: int = _number(0, 0, 5000, "steps for each scene of a story; 0 divides them evenly")
     plateau: int = _number(0, 0, 5000, "stop after this many steps without improvement; 0 turns it off")
+    schedules: str = _text(
+        canonical_schedules, "all numbers that change during the dream; give each to its own setting: 0: 1.0, 50%: 0.2"
+    )
     exact: bool = field(
         default=False,
         metadata={"help": "on a GPU, use only operations with reproducible results, byte for byte; slower"},
@@ -163,6 +172,7 @@ class Settings:
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
+        self._apply_schedules()
         if ("x" in self.tiled and self.size.width < MIN_TILE_PX) or (
             "y" in self.tiled and self.size.height < MIN_TILE_PX
         ):
@@ -175,6 +185,19 @@ class Settings:
             if getattr(self, name) != NONE and getattr(self, weight) == 0:
                 text = "{name} has no effect with {weight} 0; raise the weight or leave {name} out."
                 raise InvalidRequest(Message(text, name=name, weight=weight), "losses")
+
+    def _apply_schedules(self) -> None:
+        """Check the schedules; of each number the field holds the value farthest from 0."""
+        items = {item.name: item for item in fields(self) if item.name in SCHEDULED}
+        for name, frames in schedules_of(self.schedules).items():
+            if name not in items:
+                text = "{name} cannot change during a dream; these can: {known}."
+                raise InvalidRequest(Message(text, name=_shown(name), known=", ".join(sorted(items))), "schedules")
+            whole = items[name].type == "int"
+            values = [int(frame.value) if whole and frame.value.is_integer() else frame.value for frame in frames]
+            for value in values:
+                _checked_number(items[name], value)
+            object.__setattr__(self, name, max(values, key=abs))
 
     @property
     def masked(self) -> bool:
@@ -197,7 +220,24 @@ class Settings:
             if name not in known:
                 text = "There is no setting {name}, only {known}."
                 raise InvalidRequest(Message(text, name=_shown(name), known=", ".join(sorted(known))), name)
+        values = self._with_schedules(values)
         return replace(self, **values)  # type: ignore[arg-type]  # __post_init__ checks each type
+
+    def _with_schedules(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """The values with keyframes put into `schedules`; a plain number ends an earlier schedule of its setting."""
+        given = values.get("schedules", self.schedules)
+        if not isinstance(given, str):
+            return values
+        schedules = schedules_of(given)
+        plain = dict(values)
+        for name in SCHEDULED:
+            value = values.get(name)
+            if isinstance(value, str) and looks_scheduled(value):
+                schedules[name] = read_keyframes(value, name)
+                del plain[name]
+            elif name in values and "schedules" not in values:
+                schedules.pop(name, None)
+        return {**plain, "schedules": text_of_schedules(schedules)}
 
     def as_dict(self) -> dict[str, object]:
         """All settings as plain JSON values; `Settings().merged(...)` reads them."""

@@ -243,6 +243,8 @@ def _merged(base: Settings, given: Mapping[str, object], limits: Limits) -> Sett
         if "choices" in item.metadata:
             choices = ", ".join(item.metadata["choices"])
             raise InvalidJobSpec("not_a_choice", field=item.name, name=item.name, choices=choices) from exc
+        if ":" in str(given.get(item.name, "")):
+            raise said(exc) from exc
         if item.name == "size":
             raise InvalidJobSpec("not_a_size", field="size", **_range(item, limits.size_px)) from exc
         if "low" in item.metadata:

@@ -45,6 +45,7 @@ from generator.request import GenerationRequest, Picture, Progress
 from generator.runtime.device import device_context, on_its_device, release_unused, run_or_oom
 from generator.runtime.precision import Precision
 
+_FIRST_WEIGHT = StepValues._fields.index("init_weight")
 _RESAMPLING = Image.Resampling.BICUBIC
 
 
@@ -186,8 +187,10 @@ class Dream:
         self._leave_coarse_steps()
         self._change_scene()
         number = self._tracker.step
+        schedule = self._schedule
+        weights = {name: schedule.value(name, number) for name in StepValues._fields[_FIRST_WEIGHT:]}
         values = StepValues(
-            self._schedule.learning_rate(number), self._schedule.pull(number), self._schedule.overviews(number)
+            schedule.learning_rate(number), schedule.pull(number), schedule.overviews(number), **weights
         )
         result = self._run(self._targets[self._schedule.scene(number)], values)
         self._latent.count_update()
@@ -197,6 +200,12 @@ class Dream:
 
     def _run(self, targets: Targets, values: StepValues) -> StepResult:
         """Run the step: captured where possible, otherwise directly."""
+        if self._schedule.cutouts_change:  # each number would be captured anew
+            self._state.targets = self._scene = targets
+            self._weigh(targets)
+            settings = self._settings.merged({"cutouts": self._schedule.cutouts(self._tracker.step)})
+            guidance = ClipGuidance(self._models.perceptors, settings, self._exact)
+            return Step(self._models.vqgan, guidance, settings, self._plan.group)(self._state, values)
         captured = self._captured
         if captured is not None and len(targets.weights) != len(self._scene.weights):
             self._leave_graph(keep=True)
@@ -206,12 +215,20 @@ class Dream:
             step = Step(self._models.vqgan, self._guidance, self._settings, self._plan.group)
             captured = self._captured = self._graphs.take(step, self._state)
             if captured is None:
+                self._weigh(targets)
                 return step(self._state, values)
             self._state = captured.state
         if targets is not self._scene:
             self._state.targets.load(targets)
             self._scene = targets
+        self._weigh(targets)
         return captured(values)
+
+    def _weigh(self, targets: Targets) -> None:
+        """Set the weights of prompts that change during the dream."""
+        if targets.changing:
+            shares = targets.shares_at(self._tracker.step, self._settings.steps)
+            self._state.targets.shares.copy_(torch.tensor(shares))
 
     def _leave_graph(self, keep: bool = False) -> None:
         """Continue with a private state; with `keep`, leave the captured step to the next dream of its kind."""

@@ -28,7 +28,7 @@ MAX_GRAPHS = 6
 """Captured steps kept for one model set. They share a memory pool, so each costs little in addition to the largest."""
 _FREE = ("seed", "steps", "start", "candidates", "composition", "variation", "coarse", "plateau", "scene_steps", "size")
 _IN_CANVAS = ("keep", "repaint", "outpaint", "feather")
-_FILLED_IN = ("learning_rate", "learning_rate_end", "overview", "overview_end", "pull_decay")
+_FILLED_IN = ("learning_rate", "learning_rate_end", "overview", "overview_end", "pull_decay", "schedules")
 _LOG = logging.getLogger(__name__)
 
 

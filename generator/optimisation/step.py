@@ -32,11 +32,22 @@ class StepValues(NamedTuple):
         learning_rate: of the optimiser.
         pull: weight of the pull towards zero.
         overviews: number of cutouts that see the whole picture.
+        init_weight, total_variation, flatness, laplacian, palette_weight, symmetry_weight, border_weight, saturation,
+            contrast: weights of the losses that the settings turn on.
     """
 
     learning_rate: float | Tensor
     pull: float | Tensor
     overviews: int | Tensor
+    init_weight: float | Tensor
+    total_variation: float | Tensor
+    flatness: float | Tensor
+    laplacian: float | Tensor
+    palette_weight: float | Tensor
+    symmetry_weight: float | Tensor
+    border_weight: float | Tensor
+    saturation: float | Tensor
+    contrast: float | Tensor
 
 
 class StepResult(NamedTuple):
@@ -113,7 +124,7 @@ class Step:
             result = self.guidance.evaluate(seen, cutouts, state.targets)
         else:
             result = self.guidance.evaluate_in_groups(seen, cutouts, state.targets, self.group, state.scale.value)
-        loss = self._loss(image, result.loss, state.latent, values.pull)
+        loss = self._loss(image, result.loss, state.latent, values)
         state.latent.update(loss, values.learning_rate, state.scale, None if canvas is None else canvas.free)
         metrics = torch.cat([loss.detach()[None], result.losses, result.cosines])
         return StepResult(image.detach(), metrics)
@@ -124,15 +135,15 @@ class Step:
         image = self.vqgan.decode(straight_through(latent.value, quantised), self.settings.tiled)
         return clamp_with_gradient(image, 0, 1)
 
-    def _loss(self, image: Tensor, loss: Tensor, latent: Latent, pull: float | Tensor) -> Tensor:
+    def _loss(self, image: Tensor, loss: Tensor, latent: Latent, values: StepValues) -> Tensor:
         """Loss of the prompts, a scalar, with the regularisers and the losses of the picture."""
         settings = self.settings
         if settings.total_variation:
-            loss = loss + settings.total_variation * total_variation(image)
+            loss = loss + values.total_variation * total_variation(image)
         if settings.init_weight:
-            loss = loss + settings.init_weight * anchor_loss(latent.value, latent.anchor)
+            loss = loss + values.init_weight * anchor_loss(latent.value, latent.anchor)
         if settings.pull:
-            loss = loss + pull * pull_loss(latent.value)
-        for weighted in picture_losses(image, settings):
+            loss = loss + values.pull * pull_loss(latent.value)
+        for weighted in picture_losses(image, settings, values._asdict()):
             loss = loss + weighted
         return loss

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.images.tensors import read_image
+from generator.keyframes import Keyframes
 from generator.messages import Message
 from generator.models.clip import Perceptor, cut_off
 from generator.models.reading import ReadPrompts
@@ -31,6 +33,8 @@ class Targets:
         shares: the same as a tensor, `[P]`.
         stops: the distances at which they no longer attract, `[P]`.
         vectors: for each perceptor, unit vectors `[P, D]`.
+        changing: weights that change during the dream, by the number of the prompt.
+        total: sum of the absolute values of all weights, the largest of those that change.
     """
 
     labels: tuple[str, ...]
@@ -38,6 +42,8 @@ class Targets:
     shares: Tensor
     stops: Tensor
     vectors: tuple[Tensor, ...]
+    changing: Mapping[int, Keyframes] = MappingProxyType({})
+    total: float = 1.0
 
     @classmethod
     def of_one(cls, vectors: Sequence[Tensor]) -> Targets:
@@ -56,6 +62,13 @@ class Targets:
             pairs = zip(self.vectors, other.vectors, strict=True)
             for mine, theirs in ((self.shares, other.shares), (self.stops, other.stops), *pairs):
                 mine.copy_(theirs)
+
+    def shares_at(self, step: int, steps: int) -> list[float]:
+        """The weights in a step, counted from 0, of `steps`."""
+        return [
+            self.changing[number].value(step, steps) / self.total if number in self.changing else weight
+            for number, weight in enumerate(self.weights)
+        ]
 
     def similarity(self, similarities: Sequence[float]) -> float:
         """Weighted mean similarity of the prompts with a positive weight; 0 if there are none."""
@@ -104,7 +117,9 @@ def targets_of(
         )
         weights = tuple(pull.weight / total for pull in pulls)
         stops = torch.tensor([pull.stop for pull in pulls], device=device)
-        targets.append(Targets((*texts, *names), weights, torch.tensor(weights, device=device), stops, vectors))
+        changing = {number: prompt.weights for number, prompt in enumerate(prompts) if prompt.weights is not None}
+        shares = torch.tensor(weights, device=device)
+        targets.append(Targets((*texts, *names), weights, shares, stops, vectors, changing, total))
     return tuple(targets)
 
 

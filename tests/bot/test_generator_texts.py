@@ -22,7 +22,7 @@ MEETS = {
     "prompts", "request", "images/files", "images/metadata", "recipe", "settings", "optimisation/starts/init",
     "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
     "optimisation/cutouts", "optimisation/masks/canvas", "optimisation/masks/words",
-    "palette", "regions", "models/clip", "models/vqgan", "models/prior", "models/safety",
+    "palette", "regions", "keyframes", "models/clip", "models/vqgan", "models/prior", "models/safety",
     "models/lexicon", "models/reading", "models/suggestions",
     "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
     "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",

@@ -6,7 +6,7 @@ All take images `[N, 3, H, W] in 0..1`, return a scalar, and are means, so that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -21,22 +21,25 @@ _LUMINANCE = (0.2126, 0.7152, 0.0722)
 _EPSILON = 1e-6
 
 
-def picture_losses(images: Tensor, settings: Settings) -> Iterator[Tensor]:
-    """The weighted losses that the settings ask for; none by default."""
+def picture_losses(
+    images: Tensor, settings: Settings, weights: Mapping[str, float | Tensor] | None = None
+) -> Iterator[Tensor]:
+    """The losses that the settings ask for, times their `weights` by the names of the settings; none by default."""
+    weights = vars(settings) if weights is None else weights
     if palette := rgb_of(settings.palette):
-        yield settings.palette_weight * palette_loss(images, palette)
+        yield weights["palette_weight"] * palette_loss(images, palette)
     if settings.symmetry != "none":
-        yield settings.symmetry_weight * symmetry_loss(images, settings.symmetry)
+        yield weights["symmetry_weight"] * symmetry_loss(images, settings.symmetry)
     if settings.flatness:
-        yield settings.flatness * flatness_loss(images)
+        yield weights["flatness"] * flatness_loss(images)
     if settings.laplacian:
-        yield settings.laplacian * laplacian_loss(images)
+        yield weights["laplacian"] * laplacian_loss(images)
     for colour in rgb_of(settings.border):
-        yield settings.border_weight * border_loss(images, colour, settings.border_width)
+        yield weights["border_weight"] * border_loss(images, colour, settings.border_width)
     if settings.saturation:
-        yield -settings.saturation * colourfulness(images)
+        yield -weights["saturation"] * colourfulness(images)
     if settings.contrast:
-        yield -settings.contrast * contrast(images)
+        yield -weights["contrast"] * contrast(images)
 
 
 def palette_loss(images: Tensor, palette: Sequence[Rgb]) -> Tensor:
