@@ -83,9 +83,7 @@ def _list(folder: Path) -> None:
     _entry(STARTER, size_mb, "here" if size_mb else "missing", STARTER_SUMMARY, STARTER_TERMS)
     for name, entry in SETS.items():
         _entry(name, entry.vqgan.size_mb, _presence(entry.vqgan, folder), entry.summary, entry.terms)
-    _say(
-        "\nPerceptors (CLIPs of OpenAI's and OpenCLIP's; every set but the starter uses ViT-B/32 unless others are named)"
-    )
+    _say("\nPerceptors (CLIPs of OpenAI and OpenCLIP; every set but the starter uses ViT-B/32 unless others are named)")
     for open_clip, terms in ((False, PERCEPTOR_TERMS), (True, OPEN_CLIP_TERMS)):
         for name, file in PERCEPTORS.items():
             if (name in CLIP_CONFIGS) == open_clip:
