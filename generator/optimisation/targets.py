@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as functional
@@ -42,7 +41,7 @@ class Targets:
     shares: Tensor
     stops: Tensor
     vectors: tuple[Tensor, ...]
-    changing: Mapping[int, Keyframes] = MappingProxyType({})
+    changing: Mapping[int, Keyframes] = field(default_factory=dict)
     total: float = 1.0
 
     @classmethod
