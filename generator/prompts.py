@@ -177,7 +177,8 @@ def _prompt(piece: str, place: str) -> TextPrompt:
                 place=place,
             )
         raise _invalid("There is an empty prompt{place}; write text before and behind each |.", place=place)
-    prompt = TextPrompt(text, *numbers)._replace(weights=weights)
+    weight, stop = (*numbers, *(1.0, -math.inf)[len(numbers) :])
+    prompt = TextPrompt(text, weight, stop, weights)
     if len(numbers) == 2 and not math.isfinite(prompt.stop):
         raise InvalidRequest(_outside(repr(text[:60]), prompt.stop), "prompt")
     for weight in [frame.value for frame in weights] if weights else [prompt.weight]:

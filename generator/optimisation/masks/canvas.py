@@ -1,7 +1,8 @@
 """The canvas of a masked dream: the picture that is kept, and the region that is repainted.
 
-The region's edge is feathered outwards: inside, the new picture shows alone, and beyond the feather not a pixel of the
-old one changes. The perceptors look at the region with some of its surroundings.
+The edge is feathered around what the request names: a region to repaint shows the new picture alone, what it keeps
+stays to the last bit, and so does the old picture within new margins. The perceptors look at the region with some of
+its surroundings.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
 from generator.messages import Message
-from generator.models.drawings import filled
+from generator.models.drawings import filled, foreground
 from generator.models.model_set import Models
 from generator.optimisation.masks.words import region_of_words
 from generator.palette import NONE
@@ -26,6 +27,8 @@ from generator.settings import Size
 _AROUND = 0.25
 """Surroundings of the region that the perceptors see, as a share of its longer side."""
 _LEAST_SEEN_PX = 64
+_LEAST_GROUND = 0.05
+"""Share of the picture from which its ground can be continued without its things."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,16 @@ class Canvas:
     """A picture with the region to repaint.
 
     Attributes:
-        base: the picture that is kept, `[1, 3, H, W] in 0..1`; in a margin that is added to it, its continuation.
+        base: the picture that is kept, `[1, 3, H, W] in 0..1`; in a margin that is added to it, its mirrored ground.
+        ground: the base without its things, which the new picture stands on.
         mask: 1 where the new picture shows, 0 where the base does, `[1, 1, H, W]`.
         free: 1 for the cells of the latent that may change, `[1, 1, h, w]`.
-        region: the region without its feather: top, bottom, left and right in pixels.
+        region: the rows and columns that are painted anew, without the feather.
         seen: the part that the perceptors see, likewise.
     """
 
     base: Tensor
+    ground: Tensor
     mask: Tensor
     free: Tensor
     region: tuple[slice, slice]
@@ -56,7 +61,7 @@ class Canvas:
 
     def copy(self) -> Canvas:
         """Return an independent copy, which may be overwritten."""
-        return replace(self, base=self.base.clone(), mask=self.mask.clone(), free=self.free.clone())
+        return replace(self, base=self.base.clone(), ground=self.ground, mask=self.mask.clone(), free=self.free.clone())
 
     def load(self, other: Canvas) -> None:
         """Copy the pixels of a canvas with the same seen part, in place."""
@@ -75,20 +80,36 @@ def canvas_of(request: GenerationRequest, models: Models, size: Size) -> Canvas 
     if request.init_image is None or not settings.masked:
         return None
     if settings.outpaint != NONE:
-        base, hard = _extended(request.init_image, margins_of(settings.outpaint).kept, size)
+        base, kept = _extended(request.init_image, margins_of(settings.outpaint).kept, size)
+        ground = base
+        mask = 1 - _feathered(kept, settings.feather)
     else:
         base = read_image(request.init_image, size)
         name, text = ("keep", settings.keep) if settings.keep != NONE else ("repaint", settings.repaint)
-        hard = _region(request, models, base, text, name)
-        hard = 1 - hard if name == "keep" else hard
-    _check(hard)
-    mask = _feathered(hard, settings.feather)
+        named = _region(request, models, base, text, name)
+        _check(named, name)
+        mask = _feathered(named, settings.feather)
+        mask = 1 - mask if name == "keep" else mask
+        ground = _bare(base, mask)
     factor = models.vqgan.factor
     # A cell beyond the edge takes part in decoding the pixels at the edge.
     free = functional.max_pool2d(functional.max_pool2d(mask, factor), 3, 1, 1).gt(0).float()
     seen = (slice(0, size.height), slice(0, size.width)) if settings.tiled else _with_surroundings(mask)
-    base, mask, free = (tensor.to(models.device) for tensor in (base, mask, free))
-    return Canvas(base, mask, free, _bounds(hard), seen)
+    base, ground, mask, free = (tensor.to(models.device) for tensor in (base, ground, mask, free))
+    return Canvas(base, ground, mask, free, _bounds((mask >= mask.max()).float()), seen)
+
+
+def _bare(base: Tensor, mask: Tensor) -> Tensor:
+    """The base with its ground continued into the masked part; things beside that part do not colour it."""
+    things = foreground(base[0])
+    hidden = mask[0].gt(0).float()
+    if things is not None and float((known := 1 - torch.maximum(hidden, _wider(things)))[0].mean()) > _LEAST_GROUND:
+        hidden = 1 - known
+    return filled(base[0], hidden)[None]
+
+
+def _wider(mask: Tensor) -> Tensor:
+    return functional.max_pool2d(mask, 9, 1, 4)
 
 
 def _region(request: GenerationRequest, models: Models, base: Tensor, text: str, name: str) -> Tensor:
@@ -112,25 +133,36 @@ def _rectangle(area: Area, height: int, width: int) -> Tensor:
 
 
 def _extended(image: bytes, kept: Area, size: Size) -> tuple[Tensor, Tensor]:
-    """A picture with margins that continue it, and the mask of the margins."""
+    """A picture with margins that mirror its ground, and the mask of the picture without them."""
     left, top = round(kept.left * size.width), round(kept.top * size.height)
     inner = Size(max(1, round(kept.right * size.width) - left), max(1, round(kept.bottom * size.height) - top))
-    picture = read_image(image, inner)[0]
-    base, margin = torch.zeros(3, size.height, size.width), torch.ones(1, size.height, size.width)
+    picture = read_image(image, inner)
+    things = foreground(picture[0])
+    ground = picture if things is None else filled(picture[0], _wider(things))[None]
+    rows, columns = _mirrored(size.height, top, inner.height), _mirrored(size.width, left, inner.width)
+    base, mask = ground[:, :, rows][:, :, :, columns], torch.zeros(1, 1, size.height, size.width)
     area = slice(top, top + inner.height), slice(left, left + inner.width)
-    base[:, area[0], area[1]], margin[:, area[0], area[1]] = picture, 0
-    return torch.where(margin > 0, filled(base, margin), base)[None], margin[None]
+    base[:, :, area[0], area[1]], mask[:, :, area[0], area[1]] = picture, 1
+    return base, mask
 
 
-def _check(hard: Tensor) -> None:
-    if float(hard.max()) < 0.5:
-        raise InvalidRequest(Message("The mask leaves nothing to repaint; choose another region."), "mask")
-    if float(hard.min()) >= 0.5:
-        raise InvalidRequest(Message("The mask keeps nothing of the picture; choose another region."), "mask")
+def _mirrored(length: int, start: int, inner: int) -> Tensor:
+    """For each of `length` places the one within `inner` that it mirrors, which begin at `start`."""
+    turn = (torch.arange(length) - start) % (2 * inner)
+    return torch.minimum(turn, 2 * inner - 1 - turn)
+
+
+def _check(named: Tensor, name: str) -> None:
+    if float(named.max()) < 0.5 or float(named.min()) >= 0.5:
+        everything = (float(named.min()) >= 0.5) == (name == "repaint")
+        text = "The mask leaves nothing to repaint; choose another region."
+        if everything:
+            text = "The mask keeps nothing of the picture; choose another region."
+        raise InvalidRequest(Message(text), "mask")
 
 
 def _feathered(hard: Tensor, feather: float) -> Tensor:
-    """The mask with an edge that falls to 0 within `feather` of the short edge, outside of the region.
+    """A mask with an edge that falls to 0 within `feather` of the short edge, outside of it.
 
     A square mean over a widened region: 1 inside, 0 beyond the feather, and a straight ramp between.
     """

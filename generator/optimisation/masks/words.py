@@ -23,6 +23,11 @@ from generator.models.model_set import Models
 from generator.models.wording import scene_of
 
 _GROUND = frozenset({"background", "ground", "surroundings", "rest"})
+_OF_GROUND = frozenset(
+    {"sky", "clouds", "sea", "ocean", "water", "lake", "river", "grass", "meadow", "field", "snow", "sand", "beach",
+     "floor", "wall", "forest", "street", "paper"}
+)  # fmt: skip
+"""Words for a part of the ground, also where the models know a drawing of that name."""
 _AREAS, _AREAS_BESIDE_THINGS = 10, 4
 """Areas of a picture without a thing before its ground, and of a ground."""
 _LEAST_SHARE = 0.01
@@ -32,6 +37,8 @@ _PLACE = 0.25
 _NEAR_BEST = 0.5
 """Parts count whose score is above this share of the way from the worst to the best."""
 _MARGIN = 1.3
+_FLAT = 0.01
+"""Deviation of the colours below which a picture shows nothing."""
 
 
 def region_of_words(picture: Tensor, words: str, models: Models, name: str) -> Tensor:
@@ -41,15 +48,15 @@ def region_of_words(picture: Tensor, words: str, models: Models, name: str) -> T
         InvalidRequest: if the picture has no parts to choose from; it names the setting `name`.
     """
     image = picture[0].cpu()
-    things, ground = _parts(image)
-    if things and not _GROUND.isdisjoint(words.casefold().split()):
-        return (1 - torch.stack(things).amax(dim=0))[None, None]
-    parts = _of_kind(things, ground, words, models)
-    if len(things) + len(ground) < 2:
+    if float(image.flatten(1).std(dim=1).max()) < _FLAT:
         text = (
             "{name}: the picture shows nothing that stands out, so its {words} cannot be found; give a box or a mask."
         )
         raise InvalidRequest(Message(text, name=name, words=repr(words[:60])), "mask")
+    things, ground = _parts(image)
+    if things and not _GROUND.isdisjoint(words.casefold().split()):
+        return (1 - torch.stack(things).amax(dim=0))[None, None]
+    parts = _of_kind(things, ground, words, models)
     scores = torch.zeros(len(parts))
     for perceptor in models.perceptors:
         seen = torch.cat([_alone(image, part, perceptor) for part in parts]).to(perceptor.device)
@@ -61,10 +68,11 @@ def region_of_words(picture: Tensor, words: str, models: Models, name: str) -> T
 
 def _of_kind(things: Sequence[Tensor], ground: Sequence[Tensor], words: str, models: Models) -> list[Tensor]:
     """The parts that the words may mean: things or the ground, if the models know which."""
+    of_ground = scene_of(words)[1] or not _OF_GROUND.isdisjoint(words.casefold().split())
+    if things and ground and of_ground:
+        return list(ground)
     if things and models.prior is not None and models.prior.sketcher.read(words):
         return list(things)
-    if things and ground and scene_of(words)[1]:
-        return list(ground)
     return [*things, *ground]
 
 

@@ -6,7 +6,7 @@ picture's size. The ground of a parent, an init image or the scene before is kep
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as functional
@@ -27,17 +27,27 @@ from generator.request import GenerationRequest
 from generator.settings import Size
 
 _SEEN = 0.1
+_FILLING = 1.2
+"""Scale of things that are painted into a region: most of its shorter side."""
 _PAPERS = ((255, 255, 255), (250, 244, 232), (226, 240, 252), (252, 232, 238), (230, 246, 228), (240, 236, 250))
 """Red, green and blue of plain grounds: those that the models have learnt."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A picture `[1, 3, H, W]`, the part of it that things cover, `[1, H, W]`, and the look that it has already."""
+    """A picture to paint on.
+
+    Attributes:
+        picture: `[1, 3, H, W] in 0..1`.
+        covered: the part of it that things cover, `[1, H, W]`.
+        look: that it has already.
+        bare: the picture shows its ground alone, without its things.
+    """
 
     picture: Tensor
     covered: Tensor
     look: str = ""
+    bare: bool = False
 
 
 class StartComposer:
@@ -138,8 +148,9 @@ class StartComposer:
     def region(self, number: int, canvas: Canvas, size: Size, targets: Targets) -> Tensor:
         """The base of a canvas with a scene of the story in its region, as a latent `[1, C, h, w]`."""
         composition = composition_of(self._request, self._models, number)
-        ground = Ground(canvas.base, canvas.mask[0].cpu(), composition.look)
-        painted = self._painted(composition, size, targets, ground, canvas.region)
+        pose = replace(composition.pose, right=0.0, down=0.0, scale=_FILLING)
+        ground = Ground(canvas.ground, canvas.mask[0].cpu(), composition.look, bare=True)
+        painted = self._painted(replace(composition, pose=pose), size, targets, ground, canvas.region)
         return self._vqgan.encode(canvas.over(painted))
 
     @torch.no_grad()
@@ -187,6 +198,8 @@ class StartComposer:
 
     def _smooth(self, ground: Ground) -> Tensor:
         """The ground `[1, 3, H, W]` without its things; their place continues what is around it."""
+        if ground.bare:
+            return ground.picture
         hidden = _widened(ground.covered)
         if not hidden.any():
             return ground.picture

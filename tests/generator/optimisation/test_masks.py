@@ -68,14 +68,14 @@ REGIONS = {
 
 @pytest.mark.parametrize("name", REGIONS)
 def test_what_is_kept_stays_to_the_byte_and_the_rest_changes(
-    name: str, models: Models, make_request: Make, run: Run
+    name: str, models: Models, make_request: Make, dreamt: Run
 ) -> None:
     request = masked(make_request, REGIONS[name])
     canvas = canvas_of(request, models, SIZE)
     assert canvas is not None
     mask = canvas.mask[0, 0].numpy()
     assert 0.1 < (mask == 0).mean() < 0.9
-    dream = run(Dream(request, models))
+    dream = dreamt(Dream(request, models))
     for shown in (dream.preview(), dream.picture().image):
         result = pixels(shown)
         assert (result[mask == 0] == pixels(PHOTO)[mask == 0]).all()
@@ -92,14 +92,14 @@ def test_the_edge_falls_from_one_to_nothing_within_the_feather(models: Models, m
 
 
 def test_outpainting_surrounds_the_picture_with_a_margin_and_keeps_it(
-    models: Models, make_request: Make, run: Run
+    models: Models, make_request: Make, dreamt: Run
 ) -> None:
     settings = Settings().merged({"outpaint": "left 50%, bottom 50%"})
     size = canvas_size(PHOTO, settings, 1024)
     assert size == (96, 72)
     assert canvas_size(PHOTO, settings, 48) == (48, 36)
     request = masked(make_request, {"outpaint": "left 50%, bottom 50%", "size": str(size), "feather": 0.0})
-    result = pixels(run(Dream(request, models)).picture().image)
+    result = pixels(dreamt(Dream(request, models)).picture().image)
     assert (result[:48, 32:] == pixels(PHOTO)).all()
     assert np.abs(result[48:].astype(int) - 128).mean() > 5
 
@@ -120,19 +120,21 @@ def test_the_perceptor_sees_the_region_with_its_surroundings_and_the_rest_of_the
 
 
 def test_a_masked_dream_resumes_and_runs_again_from_its_recipe_to_the_byte(
-    models: Models, make_request: Make, run: Run
+    models: Models, make_request: Make, dreamt: Run
 ) -> None:
     request = masked(make_request, {"keep": "picture", "mask": mask_file((8, 8, 31, 31)), "coarse": 0.5})
-    whole = pixels(run(Dream(request, models)).picture().image)
+    whole = pixels(dreamt(Dream(request, models)).picture().image)
     dream = Dream(request_from_json(request_to_json(request)), models)
     for _ in range(2):
         dream.step()
     again = Dream.resume(dream.snapshot(), models)
     assert (pixels(again.preview()) == pixels(dream.preview())).all()
-    assert (pixels(run(again).picture().image) == whole).all()
+    assert (pixels(dreamt(again).picture().image) == whole).all()
 
 
-def test_a_captured_step_paints_another_mask_of_the_same_extent(models: Models, make_request: Make, run: Run) -> None:
+def test_a_captured_step_paints_another_mask_of_the_same_extent(
+    models: Models, make_request: Make, dreamt: Run
+) -> None:
     recorder = Repeating()
     graphs = GraphCache(recorder)
     for hole in (None, (12, 12, 20, 20)):
@@ -141,7 +143,7 @@ def test_a_captured_step_paints_another_mask_of_the_same_extent(models: Models, 
             ImageDraw.Draw(image).rectangle(hole, fill="black")
         mask = normalise_mask(file_of(image))
         request = masked(make_request, {"repaint": "picture", "mask": mask, "feather": 0.0})
-        captured, plain = run(Dream(request, models, graphs=graphs)), run(Dream(request, models))
+        captured, plain = dreamt(Dream(request, models, graphs=graphs)), dreamt(Dream(request, models))
         assert (pixels(captured.picture().image) == pixels(plain.picture().image)).all()
     assert recorder.recorded == 1
 

@@ -30,23 +30,23 @@ def pixels(dream: Dream) -> np.ndarray:
 
 @pytest.mark.parametrize("name", CHANGING)
 def test_a_number_that_changes_changes_the_picture_and_resumes_to_the_byte(
-    name: str, models: Models, make_request: Make, run: Run
+    name: str, models: Models, make_request: Make, dreamt: Run
 ) -> None:
     request = make_request(**CHANGING[name])
-    whole = pixels(run(Dream(request, models)))
+    whole = pixels(dreamt(Dream(request, models)))
     plain = make_request(
         **{"prompt": "a red apple | fog:-0.5"} if name == "prompt" else {name: getattr(request.settings, name)}
     )
-    assert (whole != pixels(run(Dream(plain, models)))).any()
-    half = run(Dream(request, models), 3)
-    assert (pixels(run(Dream.resume(half.snapshot(), models))) == whole).all()
-    captured = run(Dream(request, models, graphs=GraphCache(Repeating())))
+    assert (whole != pixels(dreamt(Dream(plain, models)))).any()
+    half = dreamt(Dream(request, models), 3)
+    assert (pixels(dreamt(Dream.resume(half.snapshot(), models))) == whole).all()
+    captured = dreamt(Dream(request, models, graphs=GraphCache(Repeating())))
     assert (pixels(captured) == whole).all()
 
 
 def test_a_schedule_that_does_not_change_paints_what_its_number_paints(
-    models: Models, make_request: Make, run: Run
+    models: Models, make_request: Make, dreamt: Run
 ) -> None:
     still = make_request(prompt="a red apple:{0: 2} | fog:-0.5", learning_rate="0: 0.2", flatness="0: 1, 50%: 1")
     plain = make_request(prompt="a red apple:2 | fog:-0.5", learning_rate=0.2, flatness=1.0)
-    assert (pixels(run(Dream(still, models))) == pixels(run(Dream(plain, models)))).all()
+    assert (pixels(dreamt(Dream(still, models))) == pixels(dreamt(Dream(plain, models)))).all()
