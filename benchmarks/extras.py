@@ -30,6 +30,8 @@ EXTRAS: Mapping[str, Mapping[str, object]] = {
     "saturation": {"saturation": 1.0},
     "contrast": {"contrast": 1.0},
     "tile": {"tile": "both"},
+    "pixel grid": {"drawer": "pixel"},
+    "Fourier picture": {"drawer": "fourier"},
     "mask, half of it": {"start": "init", "repaint": "left 50%"},
     "mask, a quarter": {"start": "init", "repaint": "box 0% 0% 50% 50%"},
 }

@@ -99,6 +99,11 @@ STRIPS: Mapping[str, list[Cell]] = {
         _masked(_DOG, "a red balloon", "repaint", "box 60% 0% 100% 45%"),
         _masked(_DOG, "a house in the snow", "outpaint", "left 50%"),
     ],
+    "drawer": [
+        *_varied("a castle at night", "drawer", "vqgan", "pixel"),
+        *_varied("a castle at night", "palette", "#0a0a2a, #3a3a8a, #8888aa, #ffcc66, #ffffff", drawer="pixel"),
+        *_varied("a castle at night", "drawer", "fourier", steps=NOISE_STEPS, learning_rate=0.02),
+    ],
     "start": [
         *_varied("a blue cat", "start", "prior"),
         *_varied("a blue cat", "start", "random", "pixels", "gradient", "fractal", steps=NOISE_STEPS),

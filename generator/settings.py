@@ -21,6 +21,7 @@ SYMMETRIES = ("none", "left-right", "up-down", "both")
 TILES = ("none", "x", "y", "both")
 MIN_TILE_PX = 64
 """Shortest side of a tile along its axis: below, most of it lies beside a seam."""
+DRAWERS = ("vqgan", "pixel", "fourier")
 STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
 OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")
 MAX_SEED = 2**32 - 1
@@ -106,6 +107,10 @@ class Settings:
     optimiser: str = _choice("adam", OPTIMISERS, "torch optimiser for the latent")
     seed: int = _number(0, 0, MAX_SEED, "the same seed gives the same picture")
     start: str = _choice("random", STARTS, "starting point of the picture")
+    drawer: str = _choice(
+        "vqgan", DRAWERS, "kind of picture: the models' own, a grid of large pixels (of `palette`), or a spectrum"
+    )
+    pixel_size: int = _number(8, 1, 64, "side of a pixel of the drawer pixel")
     candidates: int = _number(8, 1, 64, "number of proposals from the prior; the best one is used")
     composition: str = _choice(
         "fixed", COMPOSITIONS, "how the prior lays out its drawings: fixed, or posed by the seed, with children redrawn"

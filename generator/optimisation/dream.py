@@ -101,7 +101,8 @@ class Dream:
         with device_context(models.device, self._exact):
             self._scenes = models.read(request).scenes
             self._targets = targets_of(request, models.perceptors, self._scenes)
-        self._schedule = Schedule(self._settings, models.vqgan.factor, len(self._targets))
+        self._drawer = models.drawer(self._settings)
+        self._schedule = Schedule(self._settings, self._drawer.factor, len(self._targets))
         self._foreseen = request_warnings(request, models)
         self._guidance = ClipGuidance(models.perceptors, self._settings, self._exact)
         self._tracker = ProgressTracker(self._schedule, self._targets, request.stopped_at, models.device)
@@ -123,7 +124,7 @@ class Dream:
         return torch.Generator(self._models.device).manual_seed(self._settings.seed)
 
     def _begin(self, start: Tensor, anchor: Tensor, generator: torch.Generator, scale: LossScale) -> None:
-        latent = Latent(start, anchor, self._models.vqgan.codebook, self._settings)
+        latent = Latent(start, anchor, self._drawer.codebook, self._settings)
         self._state = StepState(latent, generator, scale, self._targets[0], self._canvas)
 
     @property
@@ -149,7 +150,7 @@ class Dream:
     def latent(self) -> Tensor:
         """The latent `[1, C, h, w]` that the picture is decoded from, at full size, for follow-up requests."""
         with device_context(self._models.device, self._exact):
-            return at_size(self._models.vqgan, self._latent.average, self._schedule.size).clone()
+            return at_size(self._drawer, self._latent.average, self._schedule.size).clone()
 
     @on_its_device
     def step(self) -> Progress:
@@ -205,14 +206,14 @@ class Dream:
             self._weigh(targets)
             settings = self._settings.merged({"cutouts": self._schedule.cutouts(self._tracker.step)})
             guidance = ClipGuidance(self._models.perceptors, settings, self._exact)
-            return Step(self._models.vqgan, guidance, settings, self._plan.group)(self._state, values)
+            return Step(self._drawer, guidance, settings, self._plan.group)(self._state, values)
         captured = self._captured
         if captured is not None and len(targets.weights) != len(self._scene.weights):
             self._leave_graph(keep=True)
             captured = None
         if captured is None:
             self._state.targets = self._scene = targets
-            step = Step(self._models.vqgan, self._guidance, self._settings, self._plan.group)
+            step = Step(self._drawer, self._guidance, self._settings, self._plan.group)
             captured = self._captured = self._graphs.take(step, self._state)
             if captured is None:
                 self._weigh(targets)
@@ -244,14 +245,14 @@ class Dream:
         if self._tracker.step != self._schedule.coarse_steps or self._tracker.step == 0:
             return
         self._leave_graph(keep=True)
-        vqgan, size = self._models.vqgan, self._schedule.size
-        start = at_size(vqgan, self._latent.average, size)
+        drawer, size = self._drawer, self._schedule.size
+        start = at_size(drawer, self._latent.average, size)
         if self._canvas is not None and (canvas := canvas_of(self.request, self._models, size)) is not None:
             self._canvas = canvas
-            start = vqgan.encode(canvas.over(vqgan.decode(vqgan.quantise(start)[0]).clamp(0, 1)))
+            start = drawer.encode(canvas.over(drawer.decode(drawer.settle(start)).clamp(0, 1)))
         anchor = start
         if self._settings.init_weight and self._canvas is None:
-            anchor = at_size(vqgan, self._latent.anchor, size)
+            anchor = at_size(drawer, self._latent.anchor, size)
         self._begin(start, anchor, self._state.generator, self._state.scale)
 
     def _change_scene(self) -> None:
@@ -261,7 +262,16 @@ class Dream:
         if number == 0 or scene == self._schedule.scene(number - 1):
             return
         latent, generator = self._latent.average, self._state.generator
-        start = next_scene(self.request, self._models, scene, latent, self._targets[scene], generator, self._canvas)
+        start = next_scene(
+            self.request,
+            self._models,
+            scene,
+            latent,
+            self._schedule.size_at(number),
+            self._targets[scene],
+            generator,
+            self._canvas,
+        )
         if start is not None:
             self._leave_graph(keep=True)
             self._begin(start, start, self._state.generator, self._state.scale)
@@ -307,8 +317,8 @@ class Dream:
         """The picture as it would be if the dream ended here; decoded once and cached."""
         if self._ended_here is None:
             with device_context(self._models.device, self._exact):
-                vqgan = self._models.vqgan
-                image = vqgan.decode(vqgan.quantise(self.latent)[0], self._settings.tiled)
+                drawer = self._drawer
+                image = drawer.decode(drawer.settle(self.latent), self._settings.tiled)
                 canvas = self._canvas
                 if canvas is not None and canvas.base.shape != image.shape:  # in a coarse step
                     canvas = canvas_of(self.request, self._models, self._schedule.size)
@@ -359,9 +369,9 @@ class Dream:
             self._plan.restore(data.facts["fitting"])
             scale.restore(data.facts["scale"])
         self._tracker.restore(data.facts, data.tensors["losses"].tolist())
-        size, factor = self._schedule.size_at(max(0, self._tracker.step - 1)), self._models.vqgan.factor
+        size = self._schedule.size_at(max(0, self._tracker.step - 1))
         self._canvas = canvas_of(self.request, self._models, size)
-        shape = (1, self._models.vqgan.latent_channels, size.height // factor, size.width // factor)
+        shape = (1, self._drawer.latent_channels, *self._drawer.grid(size.height, size.width))
         blank = torch.zeros(shape, device=self._models.device)
         generator.set_state(data.tensors["random"])
         self._begin(blank, blank, generator, scale)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from generator.models.vqgan import VQGAN
+from generator.models.drawers.interface import Drawer
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
@@ -101,13 +101,13 @@ class Step:
     """One iteration of the loop on a state, for P prompts.
 
     Attributes:
-        vqgan: decodes.
+        drawer: draws the picture.
         guidance: perceptors with their cutout settings.
         settings: of the request.
         group: largest number of cutouts embedded at a time.
     """
 
-    vqgan: VQGAN
+    drawer: Drawer
     guidance: ClipGuidance
     settings: Settings
     group: int
@@ -130,9 +130,9 @@ class Step:
         return StepResult(image.detach(), metrics)
 
     def _decode(self, latent: Latent) -> Tensor:
-        """Decode the nearest codes to a picture `[1, 3, H, W] in 0..1`, with a gradient that reaches the latent."""
-        quantised, _ = self.vqgan.quantise(latent.value.detach())
-        image = self.vqgan.decode(straight_through(latent.value, quantised), self.settings.tiled)
+        """Draw the settled latent as a picture `[1, 3, H, W] in 0..1`, with a gradient that reaches the latent."""
+        settled = self.drawer.settle(latent.value.detach())
+        image = self.drawer.decode(straight_through(latent.value, settled), self.settings.tiled)
         return clamp_with_gradient(image, 0, 1)
 
     def _loss(self, image: Tensor, loss: Tensor, latent: Latent, values: StepValues) -> Tensor:

@@ -91,9 +91,10 @@ def canvas_of(request: GenerationRequest, models: Models, size: Size) -> Canvas 
         mask = _feathered(named, settings.feather)
         mask = 1 - mask if name == "keep" else mask
         ground = _bare(base, mask)
-    factor = models.vqgan.factor
-    # A cell beyond the edge takes part in decoding the pixels at the edge.
-    free = functional.max_pool2d(functional.max_pool2d(mask, factor), 3, 1, 1).gt(0).float()
+    drawer = models.drawer(settings)
+    free = torch.ones(1, 1, 1, 1)
+    if drawer.local:  # a cell beyond the edge takes part in decoding the pixels at the edge
+        free = functional.max_pool2d(functional.max_pool2d(mask, drawer.factor), 3, 1, 1).gt(0).float()
     seen = (slice(0, size.height), slice(0, size.width)) if settings.tiled else _with_surroundings(mask)
     base, ground, mask, free = (tensor.to(models.device) for tensor in (base, ground, mask, free))
     return Canvas(base, ground, mask, free, _bounds((mask >= mask.max()).float()), seen)

@@ -146,12 +146,12 @@ class StartComposer:
 
     @torch.no_grad()
     def region(self, number: int, canvas: Canvas, size: Size, targets: Targets) -> Tensor:
-        """The base of a canvas with a scene of the story in its region, as a latent `[1, C, h, w]`."""
+        """The base of a canvas with a scene of the story in its region, `[1, 3, H, W]`."""
         composition = composition_of(self._request, self._models, number)
         pose = replace(composition.pose, right=0.0, down=0.0, scale=_FILLING)
         ground = Ground(canvas.ground, canvas.mask[0].cpu(), composition.look, bare=True)
         painted = self._painted(replace(composition, pose=pose), size, targets, ground, canvas.region)
-        return self._vqgan.encode(canvas.over(painted))
+        return canvas.over(painted)
 
     @torch.no_grad()
     def _compose(self, composition: Composition, size: Size, targets: Targets, ground: Ground | None = None) -> Tensor:
