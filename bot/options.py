@@ -69,7 +69,10 @@ OPTIONS = (
     *(Option(name=name, only_typed=True) for name in ("affine", "perspective", "sharpness", "scene_steps", "feather")),
     Option(name="palette", kind=Kind.COLOURS, only_typed=True),
     *(Option(name=name, only_typed=True) for name in ("symmetry", "border", "flatness", "laplacian")),
-    *(Option(name=name, only_typed=True) for name in ("saturation", "contrast", "tile", "drawer", "pixel_size")),
+    *(
+        Option(name=name, only_typed=True)
+        for name in ("saturation", "contrast", "likeness", "tile", "drawer", "pixel_size")
+    ),
     *(Option(name=name, only_typed=True) for name in ("palette_weight", "symmetry_weight")),
     *(Option(name=name, only_typed=True) for name in ("border_weight", "border_width", "total_variation")),
 )

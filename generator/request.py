@@ -97,6 +97,7 @@ class GenerationRequest:
         self._check_prompts()
         self._check_start()
         self._check_mask()
+        self._check_likeness()
         if not _MODELS_NAME.fullmatch(self.models):
             raise InvalidRequest(
                 Message("{name} cannot name a model set; 'starter' is one.", name=repr(self.models[:40])), "models"
@@ -184,6 +185,11 @@ class GenerationRequest:
         if abs(ours.width * theirs.height - ours.height * theirs.width) > _ROUNDING * ours.width * theirs.height:
             text = "The mask has another shape ({mask}) than the init image ({picture}); make them alike."
             raise InvalidRequest(Message(text, mask=str(ours), picture=str(theirs)), "mask")
+
+    def _check_likeness(self) -> None:
+        if self.settings.likeness and not any(item.weight > 0 for item in self.image_prompts):
+            text = "likeness holds the picture to an image prompt; give one with a positive weight."
+            raise InvalidRequest(Message(text), "likeness")
 
     def _check_start(self) -> None:
         start = self.settings.start

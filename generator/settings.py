@@ -30,13 +30,13 @@ MAX_STEPS = 5000
 MAX_COLOURS = 16
 WEIGHED = {"palette": "palette_weight", "symmetry": "symmetry_weight", "border": "border_weight"}
 """Losses that are turned on by a value of their own, with the names of their weights."""
-LOSSES = (*WEIGHED, "flatness", "laplacian", "saturation", "contrast")
+LOSSES = (*WEIGHED, "flatness", "laplacian", "saturation", "contrast", "likeness")
 """Settings that turn on losses of the picture itself, beside `total_variation`."""
 MASKS = ("keep", "repaint", "outpaint")
 """Settings that change a part of an init image; only one at a time."""
 SCHEDULED = (
     "learning_rate", "cutouts", "init_weight", "total_variation", "flatness", "laplacian", "palette_weight",
-    "symmetry_weight", "border_weight", "saturation", "contrast",
+    "symmetry_weight", "border_weight", "saturation", "contrast", "likeness",
 )  # fmt: skip
 """Numbers that may change during a dream: keyframes such as `0: 1.0, 50%: 0.2` in place of one number."""
 FOR_LOSSES = "losses"
@@ -142,6 +142,7 @@ class Settings:
     border_weight: float = _number(20.0, 0.0, 100.0, "how strongly the edges are held to `border`")
     saturation: float = _number(0.0, -10.0, 10.0, "loss for more colour, or below 0 for less; 0 turns it off")
     contrast: float = _number(0.0, -10.0, 10.0, "loss for more contrast, or below 0 for less; 0 turns it off")
+    likeness: float = _number(0.0, 0.0, 100.0, "how strongly the picture is held to the pixels of the image prompts")
     tile: str = _choice("none", TILES, "seamless tiling: sides that continue each other across x, y or both")
     keep: str = _text(
         canonical_region, "region of the init image that stays: left 50%, box 10% 20% 60% 80%, picture or words"

@@ -30,6 +30,7 @@ from generator.optimisation.graph import CapturedStep, GraphCache, graphs_of
 from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
+from generator.optimisation.losses.goals import goals_of
 from generator.optimisation.masks.canvas import canvas_of
 from generator.optimisation.memory_plan import MemoryPlan
 from generator.optimisation.progress import ProgressTracker
@@ -44,6 +45,7 @@ from generator.recipe import request_from_json, request_to_json
 from generator.request import GenerationRequest, Picture, Progress
 from generator.runtime.device import device_context, on_its_device, release_unused, run_or_oom
 from generator.runtime.precision import Precision
+from generator.settings import Size
 
 _FIRST_WEIGHT = StepValues._fields.index("init_weight")
 _RESAMPLING = Image.Resampling.BICUBIC
@@ -125,7 +127,14 @@ class Dream:
 
     def _begin(self, start: Tensor, anchor: Tensor, generator: torch.Generator, scale: LossScale) -> None:
         latent = Latent(start, anchor, self._drawer.codebook, self._settings)
-        self._state = StepState(latent, generator, scale, self._targets[0], self._canvas)
+        goals = goals_of(self.request, self._models, self._size_of(start))
+        self._state = StepState(latent, generator, scale, self._targets[0], self._canvas, goals)
+
+    def _size_of(self, latent: Tensor) -> Size:
+        """Size of a latent's picture: the full size, or half of it in coarse steps."""
+        full = self._schedule.size
+        is_full = latent.shape[2:] == self._drawer.grid(full.height, full.width)
+        return full if is_full else self._schedule.size_at(0)
 
     @property
     def _latent(self) -> Latent:

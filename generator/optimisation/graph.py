@@ -44,7 +44,7 @@ class CapturedStep:
         """Record `step` on a copy of `state`."""
         self.key = key
         canvas = None if state.canvas is None else state.canvas.copy()
-        self.state = replace(state.copy(), targets=state.targets.copy(), canvas=canvas)
+        self.state = replace(state.copy(), targets=state.targets.copy(), canvas=canvas, goals=state.goals.copy())
         self._values = torch.ones(len(StepValues._fields), device=state.latent.value.device)
         values = StepValues(*self._values.unbind())
         self.state.latent.prepare_capture()

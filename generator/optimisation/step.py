@@ -7,7 +7,7 @@ step come from `StepValues`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -18,10 +18,12 @@ from generator.optimisation.autograd import clamp_with_gradient, straight_throug
 from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
-from generator.optimisation.losses.picture import picture_losses, total_variation
+from generator.optimisation.losses.goals import Goals, edges_loss, likeness_loss
+from generator.optimisation.losses.picture import border_loss, picture_losses, total_variation
 from generator.optimisation.losses.regularisers import anchor_loss, pull_loss
 from generator.optimisation.masks.canvas import Canvas
 from generator.optimisation.targets import Targets
+from generator.palette import NONE, rgb_of
 from generator.settings import Settings
 
 
@@ -33,7 +35,7 @@ class StepValues(NamedTuple):
         pull: weight of the pull towards zero.
         overviews: number of cutouts that see the whole picture.
         init_weight, total_variation, flatness, laplacian, palette_weight, symmetry_weight, border_weight, saturation,
-            contrast: weights of the losses that the settings turn on.
+            contrast, likeness: weights of the losses that the settings turn on.
     """
 
     learning_rate: float | Tensor
@@ -48,6 +50,7 @@ class StepValues(NamedTuple):
     border_weight: float | Tensor
     saturation: float | Tensor
     contrast: float | Tensor
+    likeness: float | Tensor
 
 
 class StepResult(NamedTuple):
@@ -72,6 +75,7 @@ class StepState:
         scale: of the loss.
         targets: prompts of the current scene.
         canvas: the picture of which a region is painted; None to paint all of it.
+        goals: pictures that losses compare with.
     """
 
     latent: Latent
@@ -79,12 +83,13 @@ class StepState:
     scale: LossScale
     targets: Targets
     canvas: Canvas | None = None
+    goals: Goals = field(default_factory=Goals)
 
     def copy(self) -> StepState:
-        """Return an independent copy; targets and canvas, which never change, are shared."""
+        """Return an independent copy; targets, canvas and goals, which never change, are shared."""
         generator = torch.Generator(self.generator.device)
         generator.set_state(self.generator.get_state())
-        return StepState(self.latent.copy(), generator, self.scale.copy(), self.targets, self.canvas)
+        return StepState(self.latent.copy(), generator, self.scale.copy(), self.targets, self.canvas, self.goals)
 
     def load(self, other: StepState) -> None:
         """Copy the content of a state of the same shape, in place: no tensor moves in memory."""
@@ -94,6 +99,7 @@ class StepState:
         self.targets.load(other.targets)
         if self.canvas is not None and other.canvas is not None and self.canvas is not other.canvas:
             self.canvas.load(other.canvas)
+        self.goals.load(other.goals)
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,7 @@ class Step:
             result = self.guidance.evaluate(seen, cutouts, state.targets)
         else:
             result = self.guidance.evaluate_in_groups(seen, cutouts, state.targets, self.group, state.scale.value)
-        loss = self._loss(image, result.loss, state.latent, values)
+        loss = self._loss(image, result.loss, state, values)
         state.latent.update(loss, values.learning_rate, state.scale, None if canvas is None else canvas.free)
         metrics = torch.cat([loss.detach()[None], result.losses, result.cosines])
         return StepResult(image.detach(), metrics)
@@ -135,15 +141,22 @@ class Step:
         image = self.drawer.decode(straight_through(latent.value, settled), self.settings.tiled)
         return clamp_with_gradient(image, 0, 1)
 
-    def _loss(self, image: Tensor, loss: Tensor, latent: Latent, values: StepValues) -> Tensor:
+    def _loss(self, image: Tensor, loss: Tensor, state: StepState, values: StepValues) -> Tensor:
         """Loss of the prompts, a scalar, with the regularisers and the losses of the picture."""
-        settings = self.settings
+        settings, latent, goals = self.settings, state.latent, state.goals
         if settings.total_variation:
             loss = loss + values.total_variation * total_variation(image)
         if settings.init_weight:
             loss = loss + values.init_weight * anchor_loss(latent.value, latent.anchor)
         if settings.pull:
             loss = loss + values.pull * pull_loss(latent.value)
+        if goals.edges is not None and goals.rim is not None:
+            loss = loss + values.border_weight * edges_loss(latent.value, goals.edges, goals.rim)
+        elif settings.border != NONE:
+            (colour,) = rgb_of(settings.border)
+            loss = loss + values.border_weight * border_loss(image, colour, settings.border_width)
+        if goals.likeness is not None:
+            loss = loss + values.likeness * likeness_loss(image, goals.likeness)
         for weighted in picture_losses(image, settings, values._asdict()):
             loss = loss + weighted
         return loss

@@ -1,4 +1,4 @@
-"""Losses of the picture itself: its colours, symmetry, smoothness, edges, saturation and contrast.
+"""Losses of the picture itself: its colours, symmetry, smoothness, saturation and contrast, and of its edges.
 
 All take images `[N, 3, H, W] in 0..1`, return a scalar, and are means, so that a weight does not depend on the size.
 """
@@ -34,8 +34,6 @@ def picture_losses(
         yield weights["flatness"] * flatness_loss(images)
     if settings.laplacian:
         yield weights["laplacian"] * laplacian_loss(images)
-    for colour in rgb_of(settings.border):
-        yield weights["border_weight"] * border_loss(images, colour, settings.border_width)
     if settings.saturation:
         yield -weights["saturation"] * colourfulness(images)
     if settings.contrast:
@@ -104,12 +102,23 @@ def border_loss(images: Tensor, colour: Rgb, width: float) -> Tensor:
     Source: `EdgeLoss` of pixray (D. White), https://github.com/pixray/pixray.
     """
     height_px, width_px = images.shape[2:]
-    rim = max(1, round(width * min(height_px, width_px)))
-    frame = images.new_ones(height_px, width_px)
-    frame[rim : height_px - rim, rim : width_px - rim] = 0
+    frame = rim_of(height_px, width_px, width, images.device)
+    rim = _rim_px(height_px, width_px, width)
     pixels = height_px * width_px - max(0, height_px - 2 * rim) * max(0, width_px - 2 * rim)
     distances = (images - _tensor([colour], images)[..., None, None]).square().sum(dim=1)
     return (distances * frame).sum() / (len(images) * pixels)
+
+
+def rim_of(height_px: int, width_px: int, width: float, device: torch.device) -> Tensor:
+    """Mask `[H, W]` of the pixels nearer to an edge than `width`, a share of the short edge."""
+    rim = _rim_px(height_px, width_px, width)
+    frame = torch.ones(height_px, width_px, device=device)
+    frame[rim : height_px - rim, rim : width_px - rim] = 0
+    return frame
+
+
+def _rim_px(height_px: int, width_px: int, width: float) -> int:
+    return max(1, round(width * min(height_px, width_px)))
 
 
 def colourfulness(images: Tensor) -> Tensor:
