@@ -64,9 +64,9 @@ def test_gradients_reach_every_number_of_a_drawer(drawer: Drawer) -> None:
 def test_every_start_is_drawn_resumed_and_captured_to_the_byte(
     kind: str, start: str, models: Models, make_request: Make, dreamt: Run
 ) -> None:
-    request = make_request(drawer=kind, start=start, size="40x24", coarse=0.5 if start == "random" else 0.0)
+    request = make_request(drawer=kind, start=start, size="56x40", coarse=0.5 if start == "random" else 0.0)
     whole = pixels(dreamt(Dream(request, models)))
-    assert whole.shape[1] / whole.shape[0] == pytest.approx(40 / 24, rel=0.35) and whole.std() > 0
+    assert whole.shape[1] / whole.shape[0] == pytest.approx(56 / 40, rel=0.35) and whole.std() > 0
     half = dreamt(Dream(request, models), 4)
     assert (pixels(dreamt(Dream.resume(half.snapshot(), models))) == whole).all()
     captured = dreamt(Dream(request, models, graphs=GraphCache(Repeating())))

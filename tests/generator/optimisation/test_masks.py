@@ -128,7 +128,6 @@ def test_a_masked_dream_resumes_and_runs_again_from_its_recipe_to_the_byte(
     for _ in range(2):
         dream.step()
     again = Dream.resume(dream.snapshot(), models)
-    assert (pixels(again.preview()) == pixels(dream.preview())).all()
     assert (pixels(dreamt(again).picture().image) == whole).all()
 
 
