@@ -100,8 +100,10 @@ STRIPS: Mapping[str, list[Cell]] = {
         _masked(_DOG, "a house in the snow", "outpaint", "left 50%"),
     ],
     "drawer": [
-        *_varied("a castle at night", "drawer", "vqgan", "pixel"),
-        *_varied("a castle at night", "palette", "#0a0a2a, #3a3a8a, #8888aa, #ffcc66, #ffffff", drawer="pixel"),
+        *_varied("a castle at night", "drawer", "vqgan", "pixel", pixel_size=4),
+        *_varied(
+            "a castle at night", "palette", "#0a0a2a, #3a3a8a, #8888aa, #ffcc66, #ffffff", drawer="pixel", pixel_size=4
+        ),
         *_varied("a castle at night", "drawer", "fourier", steps=NOISE_STEPS, learning_rate=0.02),
     ],
     "start": [

@@ -256,10 +256,12 @@ def suggestions_for(
     """Settings that models suggest for a start.
 
     A start without suggestions takes those for losses if one of `values`, as given by host or requester, turns on a
-    loss of the picture or a tile: a proposal of the prior needs hardly any steps, but these do.
+    loss of the picture or a tile: a proposal of the prior needs hardly any steps, but these do. The palette of a pixel
+    grid is no loss.
     """
     default = Settings()
-    wants_steps = any(values.get(name, getattr(default, name)) != getattr(default, name) for name in (*LOSSES, "tile"))
+    names = [name for name in (*LOSSES, "tile") if (name, values.get("drawer")) != ("palette", "pixel")]
+    wants_steps = any(values.get(name, getattr(default, name)) != getattr(default, name) for name in names)
     return suggestions.get(start) or suggestions.get(FOR_LOSSES if wants_steps else "", {})
 
 

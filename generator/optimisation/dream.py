@@ -126,8 +126,9 @@ class Dream:
         return torch.Generator(self._models.device).manual_seed(self._settings.seed)
 
     def _begin(self, start: Tensor, anchor: Tensor, generator: torch.Generator, scale: LossScale) -> None:
-        latent = Latent(start, anchor, self._drawer.codebook, self._settings)
         goals = goals_of(self.request, self._models, self._size_of(start))
+        start, anchor = (goals.bordered(value) for value in (start, anchor))
+        latent = Latent(start, anchor, self._drawer.codebook, self._settings)
         self._state = StepState(latent, generator, scale, self._targets[0], self._canvas, goals)
 
     def _size_of(self, latent: Tensor) -> Size:

@@ -30,6 +30,10 @@ class Goals:
     rim: Tensor | None = None
     likeness: Tensor | None = None
 
+    def bordered(self, latent: Tensor) -> Tensor:
+        """A latent with the border's colour in its outer cells."""
+        return latent if self.edges is None or self.rim is None else latent.lerp(self.edges, self.rim)
+
     def copy(self) -> Goals:
         """Return an independent copy, which may be overwritten."""
         return Goals(*(None if value is None else value.clone() for value in (self.edges, self.rim, self.likeness)))
