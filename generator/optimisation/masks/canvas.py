@@ -1,8 +1,8 @@
 """The canvas of a masked dream: the picture that is kept, and the region that is repainted.
 
 The edge is feathered around what the request names: a region to repaint shows the new picture alone, what it keeps
-stays to the last bit, and so does the old picture within new margins. The perceptors look at the region with some of
-its surroundings.
+stays to the last bit, and so does the old picture within new margins. Only a thing that is kept by its name has the
+edge, of half the width, within itself. The perceptors look at the region with some of its surroundings.
 """
 
 from __future__ import annotations
@@ -88,8 +88,12 @@ def canvas_of(request: GenerationRequest, models: Models, size: Size) -> Canvas 
         name, text = ("keep", settings.keep) if settings.keep != NONE else ("repaint", settings.repaint)
         named = _region(request, models, base, text, name)
         _check(named, name)
-        mask = _feathered(named, settings.feather)
-        mask = 1 - mask if name == "keep" else mask
+        if name == "repaint":
+            mask = _feathered(named, settings.feather)
+        elif text == PICTURE or area_of(text) is not None:
+            mask = 1 - _feathered(named, settings.feather)
+        else:  # around a thing an edge of its old ground would show
+            mask = _feathered(1 - named, settings.feather / 2)
         ground = _bare(base, mask)
     drawer = models.drawer(settings)
     free = torch.ones(1, 1, 1, 1)
