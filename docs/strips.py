@@ -62,9 +62,12 @@ def _prompts(*prompts: str) -> list[Cell]:
 def _masked(base: Cell, prompt: str, name: str, value: str) -> Cell:
     """A picture of which a part is painted anew."""
     size = "192x128" if name == "outpaint" else base.settings["size"]
-    return Cell(f"{name} {value}: {prompt}", prompt, {"seed": 2, "start": "init", "size": size, name: value}, base)
+    return Cell(
+        f"{name} {value.split(' ')[0]}: {prompt}", prompt, {"seed": 2, "start": "init", "size": size, name: value}, base
+    )
 
 
+_FIVE = "#0a0a2a, #3a3a8a, #8888aa, #ffcc66, #ffffff"
 _DOG = Cell("a dog in the snow", "a dog in the snow", {**SMALL, "seed": 1})
 
 EXAMPLES: Mapping[str, str] = {
@@ -94,15 +97,17 @@ STRIPS: Mapping[str, list[Cell]] = {
     ],
     "masks": [
         _DOG,
-        _masked(_DOG, "a green frog", "repaint", "dog"),
+        _masked(_DOG, "a frog", "repaint", "dog"),
         _masked(_DOG, "in the forest", "keep", "dog"),
-        _masked(_DOG, "a red balloon", "repaint", "box 60% 0% 100% 45%"),
-        _masked(_DOG, "a house in the snow", "outpaint", "left 50%"),
+        _masked(_DOG, "a balloon", "repaint", "box 60% 0% 100% 45%"),
+        _masked(_DOG, "a house", "outpaint", "left 50%"),
     ],
     "drawer": [
         *_varied("a castle at night", "drawer", "vqgan", "pixel", pixel_size=4),
-        *_varied(
-            "a castle at night", "palette", "#0a0a2a, #3a3a8a, #8888aa, #ffcc66, #ffffff", drawer="pixel", pixel_size=4
+        Cell(
+            "pixel, five colours",
+            "a castle at night",
+            {**SMALL, "seed": 1, "drawer": "pixel", "pixel_size": 4, "palette": _FIVE},
         ),
         *_varied("a castle at night", "drawer", "fourier", steps=NOISE_STEPS, learning_rate=0.02),
     ],

@@ -23,8 +23,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeGuard
 
 from generator.errors import InvalidRequest
-from generator.keyframes import Keyframes, read_keyframes
 from generator.messages import Message, MessageValue
+from generator.notation.keyframes import Keyframes, read_keyframes
 
 MAX_PROMPT_CHARACTERS = 2000
 MAX_SCENES = 32

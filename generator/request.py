@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from generator.errors import InvalidRequest
 from generator.messages import Message
+from generator.notation.regions import PICTURE, margins_of
 from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, check_pull, parse_story
 from generator.provenance import Provenance
-from generator.regions import PICTURE, margins_of
 from generator.settings import MIN_SIDE_PX, Settings, Size
 
 if TYPE_CHECKING:

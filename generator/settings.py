@@ -11,10 +11,16 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from generator.errors import InvalidRequest
-from generator.keyframes import canonical_schedules, looks_scheduled, read_keyframes, schedules_of, text_of_schedules
 from generator.messages import Message
-from generator.palette import NONE, canonical
-from generator.regions import canonical_margins, canonical_region
+from generator.notation.keyframes import (
+    canonical_schedules,
+    looks_scheduled,
+    read_keyframes,
+    schedules_of,
+    text_of_schedules,
+)
+from generator.notation.palette import NONE, canonical
+from generator.notation.regions import canonical_margins, canonical_region
 
 COMPOSITIONS = ("fixed", "posed")
 SYMMETRIES = ("none", "left-right", "up-down", "both")

@@ -30,10 +30,10 @@ from generator.cli.outputs import Outputs, free, picture_beside, plan_outputs
 from generator.cli.run import Console, run
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.files import format_of
+from generator.notation.regions import PICTURE
 from generator.prompts import explain_story, is_plain, wanted_words
 from generator.provenance import Provenance, differences
 from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
-from generator.regions import PICTURE
 from generator.request import MAX_PAINTED_PX, GenerationRequest, canvas_size
 from generator.settings import MASKS, MAX_SEED, MAX_STEPS, Settings
 

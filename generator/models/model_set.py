@@ -17,7 +17,7 @@ from generator.models.drawers.pixels import PixelGrid
 from generator.models.prior import Prior
 from generator.models.reading import Reader, ReadPrompts
 from generator.models.vqgan import VQGAN
-from generator.palette import rgb_of
+from generator.notation.palette import rgb_of
 from generator.provenance import Provenance, current_provenance
 from generator.request import GenerationRequest
 from generator.runtime.memory import MemoryBudget

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from generator.keyframes import Keyframes, schedules_of
 from generator.messages import Message
+from generator.notation.keyframes import Keyframes, schedules_of
 from generator.settings import Settings, Size
 
 # The loss jumps with the crops, so the plateau uses its moving average.

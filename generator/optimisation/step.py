@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from generator.models.drawers.interface import Drawer
+from generator.notation.palette import NONE, rgb_of
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
@@ -23,7 +24,6 @@ from generator.optimisation.losses.picture import border_loss, picture_losses, t
 from generator.optimisation.losses.regularisers import anchor_loss, pull_loss
 from generator.optimisation.masks.canvas import Canvas
 from generator.optimisation.targets import Targets
-from generator.palette import NONE, rgb_of
 from generator.settings import Settings
 
 

@@ -13,7 +13,7 @@ from generator import (
     request_from_json,
     request_to_json,
 )
-from generator.keyframes import read_keyframes
+from generator.notation.keyframes import read_keyframes
 
 
 def test_a_value_changes_in_a_straight_line_between_keyframes_and_stays_outside() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from generator import InvalidRequest, Settings
-from generator.regions import Area, area_of, canonical_margins, canonical_region, margins_of
+from generator.notation.regions import Area, area_of, canonical_margins, canonical_region, margins_of
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.errors import InvalidRequest
-from generator.palette import rgb_of
+from generator.notation.palette import rgb_of
 from generator.settings import Settings, Size, read_setting, suggestions_for
 
 NUMBERS = [item for item in fields(Settings) if "low" in item.metadata and item.name != "size"]

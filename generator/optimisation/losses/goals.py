@@ -10,8 +10,8 @@ from torch import Tensor
 
 from generator.images.tensors import read_image
 from generator.models.model_set import Models
+from generator.notation.palette import rgb_of
 from generator.optimisation.losses.picture import rim_of
-from generator.palette import rgb_of
 from generator.request import GenerationRequest
 from generator.settings import Size
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from generator.palette import rgb_of
+from generator.notation.palette import rgb_of
 from generator.settings import Settings
 
 Rgb = tuple[float, float, float]

@@ -18,9 +18,9 @@ from generator.images.tensors import read_image
 from generator.messages import Message
 from generator.models.drawings import filled, foreground
 from generator.models.model_set import Models
+from generator.notation.palette import NONE
+from generator.notation.regions import PICTURE, Area, area_of, margins_of
 from generator.optimisation.masks.words import region_of_words
-from generator.palette import NONE
-from generator.regions import PICTURE, Area, area_of, margins_of
 from generator.request import GenerationRequest
 from generator.settings import Size
 

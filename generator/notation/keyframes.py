@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from generator.errors import InvalidRequest
 from generator.messages import Message
-from generator.palette import NONE
+from generator.notation.palette import NONE
 
 MAX_KEYFRAMES = 16
 _NUMBER = r"[+-]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})"

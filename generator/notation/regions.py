@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from generator.errors import InvalidRequest
 from generator.messages import Message
-from generator.palette import NONE
+from generator.notation.palette import NONE
 
 PICTURE = "picture"
 """The region that the mask of the request shows."""
