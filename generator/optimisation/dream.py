@@ -31,12 +31,12 @@ from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.losses.goals import goals_of
-from generator.optimisation.masks.canvas import canvas_of
 from generator.optimisation.memory_plan import MemoryPlan
 from generator.optimisation.progress import ProgressTracker
 from generator.optimisation.request_warnings import check_request, request_warnings
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
+from generator.optimisation.starts.canvas import canvas_of
 from generator.optimisation.starts.init import at_size, next_scene, start_latent
 from generator.optimisation.step import Step, StepResult, StepState, StepValues
 from generator.optimisation.targets import Targets, targets_of

@@ -22,7 +22,7 @@ from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.losses.goals import Goals, edges_loss, likeness_loss
 from generator.optimisation.losses.picture import border_loss, picture_losses, total_variation
 from generator.optimisation.losses.regularisers import anchor_loss, pull_loss
-from generator.optimisation.masks.canvas import Canvas
+from generator.optimisation.starts.canvas import Canvas
 from generator.optimisation.targets import Targets
 from generator.settings import Settings
 

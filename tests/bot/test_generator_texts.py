@@ -21,7 +21,7 @@ TEXTS = Path(bot.__file__).parent / "texts"
 MEETS = {
     "prompts", "request", "images/files", "images/metadata", "recipe", "settings", "optimisation/starts/init",
     "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
-    "optimisation/cutouts", "optimisation/masks/canvas", "optimisation/masks/words",
+    "optimisation/cutouts", "optimisation/starts/canvas", "optimisation/starts/named_regions",
     "notation/palette", "notation/regions", "notation/keyframes",
     "models/clip", "models/vqgan", "models/prior", "models/safety",
     "models/lexicon", "models/reading", "models/suggestions",

@@ -20,7 +20,7 @@ from generator.models.prior import Prior
 from generator.models.sketch import side_by_side
 from generator.models.vqgan import VQGAN
 from generator.models.wording import scene_of
-from generator.optimisation.masks.canvas import Canvas
+from generator.optimisation.starts.canvas import Canvas
 from generator.optimisation.starts.composition import Composition, composition_of, ground_picture, is_posed
 from generator.optimisation.targets import Targets
 from generator.request import GenerationRequest

@@ -16,8 +16,8 @@ from generator.images.tensors import read_image
 from generator.models.drawers.interface import Drawer
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
-from generator.optimisation.masks.canvas import Canvas
 from generator.optimisation.request_warnings import prior_for
+from generator.optimisation.starts.canvas import Canvas
 from generator.optimisation.starts.composer import StartComposer
 from generator.optimisation.targets import Targets
 from generator.prompts import Scene

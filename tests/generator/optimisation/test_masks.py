@@ -16,8 +16,8 @@ from generator.images.files import normalise, normalise_mask
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.graph import GraphCache
-from generator.optimisation.masks.canvas import canvas_of
-from generator.optimisation.masks.words import region_of_words
+from generator.optimisation.starts.canvas import canvas_of
+from generator.optimisation.starts.named_regions import region_of_words
 from generator.recipe import request_from_json, request_to_json
 from generator.request import GenerationRequest, canvas_size
 from generator.settings import Settings, Size

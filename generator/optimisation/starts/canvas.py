@@ -20,7 +20,7 @@ from generator.models.drawings import filled, foreground
 from generator.models.model_set import Models
 from generator.notation.palette import NONE
 from generator.notation.regions import PICTURE, Area, area_of, margins_of
-from generator.optimisation.masks.words import region_of_words
+from generator.optimisation.starts.named_regions import region_of_words
 from generator.request import GenerationRequest
 from generator.settings import Size
 

@@ -1,1 +1,0 @@
-"""Masks: pictures of which only a region is repainted."""
