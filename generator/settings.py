@@ -45,6 +45,8 @@ SCHEDULED = (
     "symmetry_weight", "border_weight", "saturation", "contrast", "likeness",
 )  # fmt: skip
 """Numbers that may change during a dream: keyframes such as `0: 1.0, 50%: 0.2` in place of one number."""
+UNMASKED: Mapping[str, object] = dict.fromkeys(MASKS, NONE)
+"""Values with which a picture is painted whole."""
 FOR_LOSSES = "losses"
 """Key of the models' suggestions for pictures with such a loss or a tile, beside those for each start."""
 

@@ -13,7 +13,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.images.tensors import read_image
-from generator.models.drawings import filled, foreground, paste, trimmed
+from generator.models.drawings import filled, foreground, paste, trimmed, with_rim
 from generator.models.looks import looking
 from generator.models.model_set import Models
 from generator.models.prior import Prior
@@ -116,9 +116,10 @@ class StartComposer:
         things = self._prior.sketcher.read(composition.words)
         if not things:
             return latent
-        layer = self._prior.sketcher.layer(things, composition.pose, size.height, size.width)
+        look = composition.look
+        layer = self._prior.sketcher.layer(things, composition.pose, size.height, size.width, look)
         picture = self._smooth(Ground(self._decoded(latent), layer.mask))
-        image = looking(layer.image[None], composition.look, self._request.settings.seed)
+        image = layer.image[None] if layer.styled else looking(layer.image[None], look, self._request.settings.seed)
         return self._vqgan.encode(picture.lerp(image.to(latent.device), layer.mask.to(latent.device)))
 
     def _decoded(self, latent: Tensor) -> Tensor:
@@ -179,14 +180,21 @@ class StartComposer:
             picture = picture.flip(-1)
         look, seed = composition.look, self._request.settings.seed
         kept = ground is not None and ground.look == look
-        if things:
-            height, width = (part.stop - part.start for part in place)
-            layer = sketcher.layer(things, composition.pose, height, width)
-            image = looking(layer.image[None], look, seed) if kept else layer.image[None]
-            picture = picture.clone()
-            here = picture[:, :, place[0], place[1]]
-            picture[:, :, place[0], place[1]] = here.lerp(image.to(device), layer.mask.to(device))
-        return picture if kept else looking(picture, look, seed)
+        if not things:
+            return picture if kept else looking(picture, look, seed)
+        height, width = (part.stop - part.start for part in place)
+        layer = sketcher.layer(things, composition.pose, height, width, look)
+        image, mask = layer.image[None].to(device), layer.mask.to(device)
+        if layer.styled and not kept:  # its drawings have the look, the ground gets it
+            picture = looking(picture, look, seed)
+        elif kept and not layer.styled:
+            image = looking(image, look, seed)
+        here = picture[:, :, place[0], place[1]]
+        if layer.inked:
+            here = with_rim(here, layer.mask)
+        picture = picture.clone()
+        picture[:, :, place[0], place[1]] = here.lerp(image, mask)
+        return picture if kept or layer.styled else looking(picture, look, seed)
 
     def _plain(self, size: Size) -> Tensor:
         """Pale paper `[1, 3, H, W]`, a little darker or lighter towards the bottom."""
