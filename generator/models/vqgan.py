@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CheckpointError
-from generator.models.decoder import decode
+from generator.models.drawers.decoder import decode
 from generator.models.layers import arrange, layout
 from generator.runtime.precision import Precision, store_in
 
