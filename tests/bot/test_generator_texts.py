@@ -23,7 +23,7 @@ MEETS = {
     "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
     "optimisation/cutouts", "optimisation/starts/canvas", "optimisation/starts/named_regions",
     "notation/palette", "notation/regions", "notation/keyframes",
-    "models/clip", "models/vqgan", "models/prior", "models/safety",
+    "models/clip", "models/vqgan", "models/prior", "models/zero_shot/safety",
     "models/lexicon", "models/reading", "models/suggestions",
     "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
     "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
