@@ -64,4 +64,4 @@ class FourierPicture:
     def _scale(self, height: int, width: int) -> Tensor:
         device = self._colours.device
         down, across = torch.fft.fftfreq(height, device=device)[:, None], torch.fft.rfftfreq(width, device=device)
-        return 1 / (down.square() + across.square()).sqrt().clamp(min=1 / max(height, width))
+        return (down.square() + across.square()).sqrt().clamp(min=1 / max(height, width)).reciprocal()
