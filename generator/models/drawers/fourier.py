@@ -64,4 +64,5 @@ class FourierPicture:
     def _scale(self, height: int, width: int) -> Tensor:
         device = self._colours.device
         down, across = torch.fft.fftfreq(height, device=device)[:, None], torch.fft.rfftfreq(width, device=device)
-        return (down.square() + across.square()).sqrt().clamp(min=1 / max(height, width)).reciprocal()
+        frequency: Tensor = (down.square() + across.square()).sqrt()
+        return frequency.clamp(min=1 / max(height, width)).reciprocal()
