@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import ConfigError
+from bot.jobs import Layout
 from generator import InvalidRequest, OwnModels, Settings
 
 STYLE_NAME = re.compile(r"[\w][\w .'-]{0,31}")
@@ -153,6 +154,11 @@ class Config:
     )
     data: str = _text("data", "folder for everything the bot writes; the variable REVERIE_DATA takes precedence")
     language: str = _choice("en", ("en", "de"), "language of messages for a whole server")
+    messages: str = _choice(
+        "components",
+        ("components", "classic"),
+        "form of the messages with pictures: Discord's components, or text with an embed as before",
+    )
     generator: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "default settings of every picture, by the generator's names"}
     )
@@ -197,6 +203,11 @@ class Config:
         """
         vqgan, its_yaml = (Path(text).expanduser() if text else None for text in (self.vqgan, self.vqgan_config))
         return OwnModels.of(self.models, vqgan, its_yaml, self.perceptors, self.digests)
+
+    @property
+    def layout(self) -> Layout:
+        """Form of the messages of new jobs."""
+        return Layout(self.messages)
 
     @property
     def model_name(self) -> str:

@@ -53,6 +53,15 @@ def check_transition(old: JobState, new: JobState) -> None:
         raise IllegalTransition(old.value, new.value)
 
 
+class Layout(StrEnum):
+    """The form of a job's message, from its first answer to its end: Discord lets no message go back to embeds."""
+
+    CLASSIC = "classic"
+    """Text, an embed and rows of buttons."""
+    COMPONENTS = "components"
+    """Components V2: a container with a gallery of pictures."""
+
+
 class Origin(StrEnum):
     """The origin of a job; all but `imagine`, `blend` and `file` have a parent job."""
 
@@ -99,6 +108,7 @@ class Job:
     """The channel was age-restricted at the time of the request."""
     locale: str = "en"
     """The requester's locale, in Discord's form: `en-US`, `de`."""
+    layout: Layout = Layout.CLASSIC
     id: int = 0
     """0 until the store has added its row."""
     state: JobState = JobState.QUEUED

@@ -12,7 +12,7 @@ from functools import partial
 
 from bot.config import Caps, Config, Limits
 from bot.errors import Blocked, InvalidJobSpec, NotFound, QueueFull, ShuttingDown, TooSoon, WrongChannel
-from bot.jobs import Job, Origin
+from bot.jobs import Job, Layout, Origin
 from bot.options import read as read_options
 from bot.service import requests as requests
 from bot.service.archive import Archive
@@ -79,7 +79,7 @@ class Submissions:
         async with self._reading if spec.init_image or spec.image_prompts else nullcontext():
             request = await asyncio.to_thread(build, spec, limits, style=style)
         job = replace(
-            _new_job(requester, request, limits),
+            _new_job(requester, request, limits, self._config.layout),
             origin=spec.origin,
             count=spec.count,
             private=spec.private,
@@ -114,7 +114,7 @@ class Submissions:
         await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         parent_id, parent_number = parent_of(before, number, change.kind)
         job = replace(
-            _new_job(requester, request, limits),
+            _new_job(requester, request, limits, self._config.layout),
             origin=change.kind,
             count=count,
             private=before.private or spec.private,
@@ -149,7 +149,7 @@ class Submissions:
             requests.check_limits(current.settings, limits)
             current = current.parent
         await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
-        job = replace(_new_job(requester, request, limits), origin=Origin.FILE)
+        job = replace(_new_job(requester, request, limits, self._config.layout), origin=Origin.FILE)
         return await self._add(job, request, limits, made_with)
 
     async def _admit(self, requester: Requester) -> Limits:
@@ -215,7 +215,7 @@ class Submissions:
         return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=notes)
 
 
-def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -> Job:
+def _new_job(requester: Requester, request: GenerationRequest, limits: Limits, layout: Layout) -> Job:
     """A job for one picture, without a row yet."""
     return Job(
         guild_id=requester.guild_id,
@@ -228,6 +228,7 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -
         running_limit=limits.running,
         age_restricted=requester.age_restricted,
         locale=requester.locale,
+        layout=layout,
     )
 
 

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Any
 
 from tests.discord_fake.ids import new_id
-from tests.discord_fake.world import Attachment, Channel, Member, Message, Payload, World
+from tests.discord_fake.world import Attachment, Channel, Member, Message, Payload, World, said
 
 FILE_BYTES = 10 * 2**20
 """Size limit of a file in a server without boosts."""
@@ -92,11 +92,9 @@ class Interaction:
 
     @property
     def text(self) -> str:
-        """The text of the answer, its embeds included."""
+        """The text of the answer, its embeds and components included."""
         data: Payload = {} if self.callback is None else self.callback.get("data") or {}
-        return "\n".join(
-            [data.get("content") or "", *(embed.get("description", "") for embed in data.get("embeds", []))]
-        )
+        return said(data.get("content") or "", data.get("embeds") or [], data.get("components") or [])
 
     @property
     def ephemeral(self) -> bool:

@@ -140,8 +140,7 @@ class Rest:
         if interaction.loading and interaction.message is not None:
             interaction.loading = False
             interaction.message.flags &= ~LOADING
-            body = call.json | {"flags": interaction.message.flags}
-            message = writing.edit(interaction.message, body, call.files, self._interactions.file_bytes)
+            message = writing.edit(interaction.message, call.json, call.files, self._interactions.file_bytes)
         else:
             message = writing.create(interaction.channel, call.json, call.files, self._interactions.file_bytes)
         interaction.followups.append(message)

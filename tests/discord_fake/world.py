@@ -10,6 +10,7 @@ from typing import Any
 
 import discord
 
+from tests.discord_fake import components
 from tests.discord_fake.ids import new_id
 
 Payload = dict[str, Any]
@@ -142,8 +143,15 @@ class Message:
 
     def custom_ids(self) -> list[str]:
         """The buttons and menus below it."""
-        rows = [item for row in self.components for item in row.get("components", [row])]
-        return [item["custom_id"] for item in rows if "custom_id" in item]
+        return [item["custom_id"] for item in components.walk(self.components) if "custom_id" in item]
+
+    def said(self) -> str:
+        """All its texts, those of its embeds and components too."""
+        return said(self.content, self.embeds, self.components)
+
+    def media(self) -> list[str]:
+        """The addresses of what its components show."""
+        return components.media(self.components)
 
     def payload(self, base: str, author: Payload) -> Payload:
         """The message as in a payload, with `author` if the message has none."""
@@ -178,6 +186,13 @@ class Message:
             "timestamp": datetime.fromtimestamp(self.created_at, UTC).isoformat(),
             "edited_timestamp": datetime.now(UTC).isoformat() if self.edits else None,
         }  # fmt: skip
+
+
+def said(content: str, embeds: list[Payload], tree: list[Payload]) -> str:
+    """All texts of a message, in order."""
+    footers = [embed.get("footer", {}).get("text", "") for embed in embeds]
+    texts = [content, *(embed.get("description", "") for embed in embeds), *footers, *components.texts(tree)]
+    return "\n".join(filter(None, texts))
 
 
 def _addressed(part: Any, addresses: dict[str, str], used: set[str]) -> Any:  # noqa: ANN401 - JSON

@@ -20,7 +20,7 @@ TIMEOUT_S = 4.0
 """Time after which a person believes that no answer will come."""
 WORDS = ("a red apple", "a blue cat", "a castle at night | fog:0.5", "a green tree", "two yellow stars")
 _BUTTON = re.compile(r"reverie:([a-z]+):(\d+):\d")
-_FOOTER = re.compile(r"#(\d+)$")
+_FOOTER = re.compile(r"#(\d+)$", re.MULTILINE)
 
 
 class Kind(StrEnum):
@@ -213,18 +213,16 @@ class Crowd:
     def _owner(self, message: Message) -> Member:
         """The first person named in a message: the requester of its picture."""
         members: list[Member] = message.channel.guild.members
-        return next((item for item in members if f"<@{item.id}>" in message.content), members[0])
+        return next((item for item in members if f"<@{item.id}>" in message.said()), members[0])
 
 
 def job_of(message: Message) -> int | None:
-    """The job of a message, by its buttons, else by the last line of its embed."""
+    """The job of a message, by its buttons, else by the line of its recipe."""
     for custom_id in message.custom_ids():
         if (found := _BUTTON.fullmatch(custom_id)) is not None:
             return int(found[2])
-    for embed in message.embeds:
-        if (found := _FOOTER.search(embed.get("footer", {}).get("text", ""))) is not None:
-            return int(found[1])
-    return None
+    found = _FOOTER.search(message.said())
+    return None if found is None else int(found[1])
 
 
 def _has(message: Message, kind: Kind) -> bool:

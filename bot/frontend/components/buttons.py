@@ -58,5 +58,6 @@ ACTIONS: Mapping[str, Action] = {
     "settings": pictures.settings,
     "delete": pictures.ask_to_delete,
     "erase": pictures.delete,
+    "more": pictures.more,
     "report": report.ask,
 }

@@ -17,9 +17,9 @@ import discord
 
 from bot.frontend.app import App, Interaction
 from bot.frontend.messages import render as message
+from bot.frontend.messages.content import MessageContent
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
 from bot.frontend.messages.job_buttons import job_in
-from bot.frontend.messages.render import MessageContent
 from bot.frontend.uploads import limit_in, limit_of
 from bot.jobs import Job, JobState
 from bot.log import about, new_error_id
@@ -133,7 +133,7 @@ class MessageSender:
                     if smaller is None:
                         raise
                     shown = message.finished(smaller)
-                elif fault is Fault.MODERATED and shown.embed is not None:
+                elif fault is Fault.MODERATED and shown.lines:
                     shown = message.wordless(shown, job.locale)
                 else:
                     raise
@@ -162,7 +162,7 @@ class MessageSender:
             if not own and token is None:
                 continue
             try:
-                await (self._edit_own(job, shown) if own else self._edit_by_token(shown, token))
+                await (self._edit_own(job, shown) if own else self._edit_by_token(job, shown, token))
                 return True, None
             except TROUBLE as exc:
                 error = exc
@@ -173,27 +173,16 @@ class MessageSender:
 
     async def _edit_own(self, job: Job, shown: MessageContent) -> None:
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
-        await channel.get_partial_message(job.message_id or 0).edit(
-            content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
-        )
+        await channel.get_partial_message(job.message_id or 0).edit(**shown.edit(job.layout))
 
-    async def _edit_by_token(self, shown: MessageContent, token: Interaction | None) -> None:
+    async def _edit_by_token(self, job: Job, shown: MessageContent, token: Interaction | None) -> None:
         if token is not None:
             async with asyncio.timeout(TOKEN_CALL_S):
-                await token.edit_original_response(
-                    content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
-                )
+                await token.edit_original_response(**shown.edit(job.layout))
 
     async def _send(self, job: Job, shown: MessageContent, *, nonce: str) -> int:
         channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
-        sent = await channel.send(
-            shown.content,
-            embed=shown.embed or discord.utils.MISSING,
-            files=shown.uploads(),
-            view=shown.buttons or discord.utils.MISSING,
-            nonce=nonce,
-        )
-        return sent.id
+        return (await channel.send(**shown.message(job.layout), nonce=nonce)).id
 
     async def _record_message(self, job: Job, message_id: int) -> None:
         """Store the message id of a job; if the job has just been deleted, remove the message too."""
@@ -231,13 +220,7 @@ async def remove_message(app: App, job: Job) -> None:
 
 async def replace_message(app: App, job: Job, shown: MessageContent) -> None:
     """Replace the content and all files of a finished job's message; it stays if Discord does not allow that."""
-    await _change_message(
-        app,
-        job,
-        lambda found: found.edit(
-            content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
-        ),
-    )
+    await _change_message(app, job, lambda found: found.edit(**shown.edit(job.layout)))
 
 
 async def _change_message(

@@ -27,7 +27,7 @@ async def test_an_imagine_is_answered_with_a_public_message(live: ClientOnLoopba
     answer = await live.imagine()
     (message,) = live.channel.visible()
     assert message is answer.message
-    assert message.embeds[0]["description"] == "a red apple"
+    assert "a red apple" in message.said()
 
     async def noted() -> bool | None:
         return (await live.job()).message_id == message.id or None

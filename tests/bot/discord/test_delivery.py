@@ -35,7 +35,7 @@ async def test_a_finished_picture_arrives_byte_for_byte(live: ClientOnLoopback) 
     assert message is answer.message
     assert message.attachments[0].content_type == "image/png"
     assert "a red apple" in (message.attachments[0].description or "")
-    assert message.embeds[0]["image"]["url"] == f"attachment://{PICTURE}"
+    assert message.media() == [f"attachment://{PICTURE}"]
 
 
 async def test_a_grid_and_a_timelapse_arrive_byte_for_byte(live: ClientOnLoopback) -> None:

@@ -86,7 +86,7 @@ async def test_a_gallery_is_searched_by_words_also_on_its_further_pages(stage: C
 
 async def test_a_heart_adds_a_picture_to_the_favourites_and_takes_it_back(stage: ClientInSimcord) -> None:
     message = await stage.finished_job(count=2)
-    added = reply_of(await stage.bob.click(message, label="♥2"))
+    added = reply_of(await stage.click_more(stage.bob, message, "♥2"))
     assert "Picture 2 of job 1 is one of your favourites now" in added.content
     single = await stage.finished_job("a pear")
     await stage.bob.click(single, label="Favourite")
