@@ -106,6 +106,17 @@ async def test_a_forward_of_a_persons_or_of_an_own_picture(live: ClientOnLoopbac
     assert (await like(live, forward, 2))[0] > 0
 
 
+async def test_a_reply_leads_to_the_picture_that_it_answers(live: ClientOnLoopback) -> None:
+    await live.imagine(size="96x64")
+    await live.ended(1)
+    (message,) = live.channel.visible()
+    reply = live.channel.write(live.admin, "how was this made?", answers=message.id)
+    assert "a red apple" in (await live.fake.choose_menu(reply, live.ann, RECIPE)).text
+    assert await like(live, reply, 2) == (96, 64)
+    own = live.channel.write(live.ann, answers=message.id, attachments=[held(live, jpeg(), "a.jpg", "image/jpeg")])
+    assert await like(live, own, 3) == (48, 32)
+
+
 @pytest.mark.parametrize("content_type", [None, "application/octet-stream"])
 async def test_the_type_of_a_file_is_read_from_its_bytes(live: ClientOnLoopback, content_type: str | None) -> None:
     files = [held(live, b"no picture", "notes", content_type), held(live, jpeg(), "picture", content_type)]
