@@ -163,16 +163,17 @@ class Crowd:
         return await self._record(Action(kind, member, pressed, job_of(message)))
 
     async def _delete(self, guild: Guild, member: Member) -> Action | None:
-        found = [item for item in self.messages() if _has(item, Kind.DELETE)]
+        found = [item for item in self.messages() if _leads_to(item, "more")]
         if not found:
             return None
-        message = self._rng.choice(found)
+        message = shown = self._rng.choice(found)
         member = self._owner(message)
-        asked = await self._answered(await self._fake.press(message, "reverie:delete", member))
-        sure = None if asked is None else asked.message
-        if sure is None or not any(item.startswith("reverie:erase") for item in sure.custom_ids()):
-            return None
-        pressed = await self._fake.press(sure, "reverie:erase", member)
+        for step, after in (("more", "delete"), ("delete", "erase")):
+            answer = await self._answered(await self._fake.press(shown, f"reverie:{step}", member))
+            if answer is None or answer.message is None or not _leads_to(answer.message, after):
+                return None
+            shown = answer.message
+        pressed = await self._fake.press(shown, "reverie:erase", member)
         return await self._record(Action(Kind.DELETE, member, pressed, job_of(message)))
 
     async def _forget(self, guild: Guild, member: Member) -> Action | None:
@@ -226,4 +227,8 @@ def job_of(message: Message) -> int | None:
 
 
 def _has(message: Message, kind: Kind) -> bool:
-    return any(item.startswith(f"reverie:{kind.value}:") for item in message.custom_ids())
+    return _leads_to(message, kind.value)
+
+
+def _leads_to(message: Message, action: str) -> bool:
+    return any(item.startswith(f"reverie:{action}:") for item in message.custom_ids())

@@ -61,7 +61,9 @@ class MessageContent:
         """The content as keyword arguments of an edit. discord.py may spoil a view that is used twice."""
         files = self.uploads()
         if layout is Layout.COMPONENTS:
-            return {"attachments": files, "view": self._components(files)}
+            # discord.py applies the client's own allowed mentions only to an edit with content.
+            pings = discord.AllowedMentions.none()
+            return {"attachments": files, "view": self._components(files), "allowed_mentions": pings}
         return {"content": self.status, "embed": self._embed(), "attachments": files, "view": self._buttons()}
 
     def message(self, layout: Layout) -> dict[str, Any]:

@@ -98,7 +98,7 @@ async def test_delete_takes_the_message_away(live: ClientOnLoopback) -> None:
     answer = await live.imagine()
     await live.ended()
     assert answer.message is not None
-    asked = await live.fake.click(answer.message, "reverie:delete", live.ann)
+    asked = await live.fake.click_more(answer.message, "reverie:delete", live.ann)
     assert asked.message is not None
     await live.fake.click(asked.message, "reverie:erase", live.ann)
     await live.fake.until(lambda: live.channel.visible() == [])
