@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "images"
 CONFIG = Path(__file__).parents[1] / "config.yaml"
 DONE = re.compile("Done in")
 QUALITY = 80
-HALF_DONE = re.compile(r"step ([2-9]|\d\d) of")
+HALF_DONE = re.compile(r"step \u2007*([2-9]|\d\d) of")
 MENU_MS = 500
 """Time for a list or a form to be drawn."""
 

@@ -15,7 +15,7 @@ from bot.frontend.preview.welcome import EXAMPLES
 from tests.bot.preview.preview_in_browser import PICTURE, TIMEOUT_S, PreviewPage, running
 
 pytestmark = pytest.mark.timeout(600)
-STEP = re.compile(r"step (\d+) of \d+")
+STEP = re.compile(r"step \u2007*(\d+) of \d+")
 LEFT = re.compile(r"in (\d+ \w+|a \w+)")
 DONE = re.compile("Done in")
 FOX = str(EXAMPLES / "fox.webp")
@@ -254,7 +254,7 @@ def test_an_answer_that_does_not_come_looks_as_in_discord(page: PreviewPage) -> 
     line.get_by_role("button", name="Dismiss message").click()
     expect(page.page.locator("#messages")).not_to_contain_text("did not respond")
     welcome = page.page.locator("li.message").first
-    welcome.get_by_role("button", name="Recipe 1").click()
+    welcome.get_by_role("button", name="Vary 1").click()
     expect(welcome).to_contain_text("This interaction failed")
 
 

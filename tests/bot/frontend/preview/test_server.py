@@ -124,7 +124,8 @@ async def test_the_first_message_shows_four_pictures_whose_buttons_work(tmp_path
     async with visiting(tmp_path, config) as visitor:
         (welcome,) = await visitor.messages()
         assert len(said(welcome).split("\n")) == 3
-        assert [item["description"] for item in welcome["attachments"]] == list(EXAMPLES.values())
+        described = [item["description"] for item in welcome["attachments"]]
+        assert described == [f"AI-generated picture for the prompt: {words}" for words in EXAMPLES.values()]
         buttons = ids_in(welcome)
         assert len(buttons) == 8
         for button in (buttons[0], buttons[4]):
