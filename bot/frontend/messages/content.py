@@ -51,11 +51,7 @@ class MessageContent:
 
     def uploads(self) -> list[discord.File]:
         """New file objects, since each can be sent only once."""
-        described = zip_longest(self.files, self.alt_texts[: len(self.files)])
-        return [
-            discord.File(BytesIO(file.data), file.name, spoiler=self.spoiler, description=text)
-            for file, text in described
-        ]
+        return _uploads(self.files, self.alt_texts, spoiler=self.spoiler)
 
     def edit(self, layout: Layout) -> dict[str, Any]:
         """The content as keyword arguments of an edit. discord.py may spoil a view that is used twice."""
@@ -112,3 +108,22 @@ class MessageContent:
                 for upload in uploads
             )
         )
+
+
+@dataclass(frozen=True)
+class PlainContent:
+    """The content of a message that is not a job's: text, files and buttons."""
+
+    content: str
+    buttons: discord.ui.View | None = None
+    files: tuple[PictureFile, ...] = ()
+    alt_texts: tuple[str, ...] = ()
+
+    def uploads(self) -> list[discord.File]:
+        """New file objects, since each can be sent only once."""
+        return _uploads(self.files, self.alt_texts)
+
+
+def _uploads(files: Sequence[PictureFile], alt_texts: Sequence[str], *, spoiler: bool = False) -> list[discord.File]:
+    described = zip_longest(files, alt_texts[: len(files)])
+    return [discord.File(BytesIO(file.data), file.name, spoiler=spoiler, description=text) for file, text in described]

@@ -108,34 +108,34 @@ Rows = tuple[tuple[ButtonSpec, ...], ...]
 
 def rows_when_done(job: Job, pictures: Sequence[StoredPicture], layout: Layout) -> Rows:
     """Rows of buttons for finished pictures; with components two, and the other actions behind the last button."""
-    locale = job.locale
     filmed = ("timelapse",) if any(picture.has_timelapse for picture in pictures) else ()
-
-    def row(*actions: str) -> tuple[ButtonSpec, ...]:
-        return tuple(ButtonSpec(action, job.id, locale) for action in actions)
-
+    if layout is Layout.COMPONENTS and job.count == 1:
+        first = _row(job, "upscale", "vary", "continue", "remix", "again")
+        return first, _row(job, "heart", *filmed, "recipe", "more")
     if layout is Layout.COMPONENTS:
-        if job.count == 1:
-            return row("upscale", "vary", "continue", "remix", "again"), row("heart", *filmed, "recipe", "more")
         return (
-            (*_numbered(job, pictures, "upscale", "U"), *row("again")),
-            (*_numbered(job, pictures, "vary", "V"), *row("more")),
+            (*_numbered(job, pictures, "upscale", "U"), *_row(job, "again")),
+            (*_numbered(job, pictures, "vary", "V"), *_row(job, "more")),
         )
     if job.count == 1:
-        return row("again", "vary", "continue", "remix", "upscale"), row("heart", *filmed, "recipe", "delete", "report")
+        first = _row(job, "again", "vary", "continue", "remix", "upscale")
+        return first, _row(job, "heart", *filmed, "recipe", "delete", "report")
     numbered = (("upscale", "U"), ("vary", "V"), ("heart", "♥"))
     rows = tuple(_numbered(job, pictures, action, letter) for action, letter in numbered)
-    return *rows, row("again", "recipe", *filmed, "delete", "report")
+    return *rows, _row(job, "again", "recipe", *filmed, "delete", "report")
 
 
 def rows_of_more(job: Job, pictures: Sequence[StoredPicture]) -> Rows:
     """Rows of the buttons that `rows_when_done` leaves out with components."""
-    actions: tuple[str, ...] = ("settings", "delete", "report")
-    if job.count == 1:
-        return (tuple(ButtonSpec(action, job.id, job.locale) for action in actions),)
     filmed = ("timelapse",) if any(picture.has_timelapse for picture in pictures) else ()
-    actions = ("recipe", *filmed, *actions)
-    return _numbered(job, pictures, "heart", "♥"), tuple(ButtonSpec(action, job.id, job.locale) for action in actions)
+    kept, last = ("settings", "keep"), ("delete", "report")
+    if job.count == 1:
+        return (_row(job, *kept, *last),)
+    return _numbered(job, pictures, "heart", "♥"), _row(job, "recipe", *filmed, *kept), _row(job, *last)
+
+
+def _row(job: Job, *actions: str) -> tuple[ButtonSpec, ...]:
+    return tuple(ButtonSpec(action, job.id, job.locale) for action in actions)
 
 
 def _numbered(job: Job, pictures: Sequence[StoredPicture], action: str, letter: str) -> tuple[ButtonSpec, ...]:
@@ -248,7 +248,7 @@ def _rows_under_way(view: JobView) -> Rows:
         actions.append("show")
     if job.state in (JobState.QUEUED, JobState.RUNNING):
         actions.append("cancel")
-    return (tuple(ButtonSpec(action, job.id, job.locale) for action in actions),) if actions else ()
+    return (_row(job, *actions),) if actions else ()
 
 
 def alt_texts_of(job: Job, count: int, *, filmed: bool = False) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ async def test_pictures_stand_in_a_gallery_with_two_rows_of_buttons(live: Client
     assert actions(message) == [*["upscale"] * 4, "again", *["vary"] * 4, "more"]
     more = await live.fake.click(message, "reverie:more", live.ann)
     assert more.ephemeral and more.message is not None
-    assert actions(more.message) == [*["heart"] * 4, "recipe", "timelapse", "settings", "delete", "report"]
+    assert actions(more.message) == [*["heart"] * 4, "recipe", "timelapse", "settings", "keep", "delete", "report"]
 
 
 async def test_classic_messages_hold_an_embed_and_all_buttons(live: ClientOnLoopback) -> None:
