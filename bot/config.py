@@ -67,6 +67,15 @@ class Caps:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Personal:
+    """Limits of people who use the bot without a server, with `install: everybody`; `limits` holds the others."""
+
+    queue_all: int = _number(20, 1, 10_000, "waiting jobs of all these people together")
+    queue_user: int = _number(2, 1, 1_000, "unfinished jobs of one of them")
+    daily: int = _number(20, 0, 100_000, "pictures of one of them in a day (UTC); 0 means no limit")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Discord:
     """Discord settings."""
 
@@ -156,6 +165,11 @@ class Config:
     )
     data: str = _text("data", "folder for everything the bot writes; the variable REVERIE_DATA takes precedence")
     language: str = _choice("en", ("en", "de"), "language of messages for a whole server")
+    install: str = _choice(
+        "server",
+        ("server", "everybody"),
+        "who may install the bot: servers, or also people for themselves",
+    )
     messages: str = _choice(
         "components",
         ("components", "classic"),
@@ -166,6 +180,9 @@ class Config:
     )
     limits: Limits = field(default_factory=Limits, metadata={"help": "initial limits of every server"})
     caps: Caps = field(default_factory=Caps, metadata={"help": "upper bounds that no server can exceed"})
+    personal: Personal = field(
+        default_factory=Personal, metadata={"help": "limits of people who use the bot without a server"}
+    )
     discord: Discord = field(default_factory=Discord, metadata={"help": "Discord settings"})
     timing: Timing = field(default_factory=Timing, metadata={"help": "intervals and timeouts, in seconds"})
     safety: Safety = field(default_factory=Safety, metadata={"help": "handling of flagged pictures"})
@@ -205,6 +222,11 @@ class Config:
         """
         vqgan, its_yaml = (Path(text).expanduser() if text else None for text in (self.vqgan, self.vqgan_config))
         return OwnModels.of(self.models, vqgan, its_yaml, self.perceptors, self.digests)
+
+    @property
+    def for_everybody(self) -> bool:
+        """True if people may install the bot for themselves."""
+        return self.install == "everybody"
 
     @property
     def layout(self) -> Layout:

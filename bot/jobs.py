@@ -16,6 +16,15 @@ MAX_COUNT = 4
 """Maximum pictures of a job; they fit a grid of two by two."""
 
 
+EVERYBODY = -1
+"""Stands for the server of all people together who use the bot without one, where they share its turns."""
+
+
+def own_place(user_id: int) -> int:
+    """Stands for the server of a person who uses the bot without one; nobody else sees what is in it."""
+    return -user_id
+
+
 class JobState(StrEnum):
     """The state of a job. `posting`: its pictures are saved and Discord has not confirmed them yet."""
 
@@ -112,6 +121,8 @@ class Job:
     locale: str = "en"
     """The requester's locale, in Discord's form: `en-US`, `de`."""
     layout: Layout = Layout.CLASSIC
+    by_token: bool = False
+    """The bot is not in its channel: only an interaction's token can write there, for 15 minutes."""
     id: int = 0
     """0 until the store has added its row."""
     state: JobState = JobState.QUEUED

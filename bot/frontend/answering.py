@@ -11,7 +11,7 @@ import discord
 
 from bot.frontend import uploads
 from bot.frontend.app import Interaction, locale_of
-from bot.frontend.asking import check_place, requester_of
+from bot.frontend.asking import check_place, is_hidden, requester_of
 from bot.frontend.messages import render as message
 from bot.frontend.messages.content import MessageContent
 from bot.frontend.messages.discord_errors import TROUBLE
@@ -41,7 +41,7 @@ async def take_on(interaction: Interaction, order: Callable[[Requester], Corouti
     """
     requester = requester_of(interaction)
     check_place(interaction)
-    submitted = await in_time(interaction, order(requester))
+    submitted = await in_time(interaction, order(requester), private=is_hidden(interaction))
     service, job = interaction.client.service, submitted.job
     with interaction.client.updater.answering(job.id):
         message_id = await _answered(interaction, submitted)
@@ -134,7 +134,7 @@ async def _answered(interaction: Interaction, submitted: SubmittedJob) -> int | 
 async def _answer(interaction: Interaction, shown: MessageContent, layout: Layout) -> int:
     if interaction.response.is_done():
         return (await interaction.edit_original_response(**shown.edit(layout))).id
-    response = await interaction.response.send_message(**shown.message(layout))
+    response = await interaction.response.send_message(**shown.message(layout), ephemeral=is_hidden(interaction))
     if response.message_id is None:
         return (await interaction.original_response()).id
     return response.message_id

@@ -61,6 +61,26 @@ async def show_finished(interaction: Interaction, job: Job, pictures: Sequence[S
     )
 
 
+async def fetch(interaction: Interaction, job_id: int, number: int) -> None:
+    """Bring a message up to date after its token expired; this interaction's token serves for the next 15 minutes."""
+    requester, service = requester_of(interaction), interaction.client.service
+    job = await service.archive.job(requester, job_id)
+    await interaction.response.defer()
+    view = await service.view(job_id)
+    if view is None or not job.state.ended:
+        interaction.client.updater.follow(job, interaction)
+        return
+    content = message.shown(view)
+    if job.state is JobState.DONE:
+        pictures, limit_bytes = await service.archive.pictures(job_id), limit_of(interaction)
+        files = await service.archive.shown(requester, job, pictures, job.layout, limit_bytes=limit_bytes)
+        flagged = any(picture.flagged for picture in pictures) and not requester.age_restricted
+        content = message.final(job, pictures, files, job.layout, spoiler=flagged)
+        if job.private:
+            content = message.concealed(job, "state_private_done")
+    await interaction.edit_original_response(**content.edit(job.layout))
+
+
 async def more(interaction: Interaction, job_id: int, number: int) -> None:
     """Show the buttons for which a message has no room."""
     requester, archive = requester_of(interaction), interaction.client.service.archive

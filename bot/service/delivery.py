@@ -76,8 +76,12 @@ class DeliveryService:
             source=None if job.source_id is None else await self._store.jobs.get(job.source_id),
         )
 
-    async def done(self, job_id: int, channel_id: int, message_id: int) -> Job | None:
+    async def done(
+        self, job_id: int, channel_id: int, message_id: int | None, *, by_token: bool | None = None
+    ) -> Job | None:
         """Mark the job as done after Discord's confirmation, with a ping due if its owner wants one.
+
+        `by_token` changes what `Job.by_token` says, after a direct message.
 
         Idempotent; None if it was deleted meanwhile.
         """
@@ -92,6 +96,7 @@ class DeliveryService:
                 message_id=message_id,
                 told=True,
                 ping_due=await self._people.pings(job),
+                by_token=job.by_token if by_token is None else by_token,
             )
         except NotFound:
             return None

@@ -29,6 +29,13 @@ class Requester:
     """True if the person is one of the bot's owners."""
     age_restricted: bool = False
     """True if the channel is age-restricted."""
+    by_token: bool = False
+    """True if only the interaction's token can write in the channel."""
+
+    @property
+    def alone(self) -> bool:
+        """True if the person uses the bot without a server; `guild_id` is then `own_place`."""
+        return self.guild_id < 0
 
     def must_manage(self) -> None:
         """Require that the requester manages the server.

@@ -60,5 +60,6 @@ ACTIONS: Mapping[str, Action] = {
     "delete": pictures.ask_to_delete,
     "erase": pictures.delete,
     "more": pictures.more,
+    "fetch": pictures.fetch,
     "report": report.ask,
 }

@@ -37,6 +37,7 @@ STYLES = {
     "show": (PRIMARY, "👁️"),
     "erase": (DANGER, "🗑️"),
     "more": (SECONDARY, "⋯"),
+    "fetch": (PRIMARY, "📥"),
 }
 """Style and emoji of each action's button; its label is the text `button_ACTION`."""
 _TEMPLATE = r"reverie:(?P<action>[a-z]{2,12}):(?P<job>\d{1,18}):(?P<number>\d)"

@@ -39,7 +39,8 @@ def shown(view: JobView, notes: Sequence[Sentence] = ()) -> MessageContent:
             PictureFile(name=f"preview-{job.id}.jpg", data=preview.data, width=preview.width, height=preview.height),
         )
     status = _status(view) + _made_from(job, view.source)
-    lines = () if job.private else _lines(job, [*notes, *view.warnings])
+    waits = (Sentence.of("note_by_token"),) if job.by_token and not job.state.ended else ()
+    lines = () if job.private else _lines(job, [*notes, *view.warnings, *waits])
     step = view.preview.step if view.preview is not None else None
     return MessageContent(
         status=status,
@@ -171,10 +172,11 @@ def duration(seconds: float, locale: str) -> str:
 
 
 def link_to(job: Job) -> str | None:
-    """Address of a job's message; None if it has none."""
-    if job.message_id is None:
+    """Address of a job's message; None if it has none, or in a place that the bot does not know."""
+    if job.message_id is None or job.by_token:
         return None
-    return f"https://discord.com/channels/{job.guild_id}/{job.channel_id}/{job.message_id}"
+    server = job.guild_id if job.guild_id > 0 else "@me"
+    return f"https://discord.com/channels/{server}/{job.channel_id}/{job.message_id}"
 
 
 def when(at: float | None) -> str | None:
@@ -248,6 +250,8 @@ def _rows_under_way(view: JobView) -> Rows:
         actions.append("show")
     if job.state in (JobState.QUEUED, JobState.RUNNING):
         actions.append("cancel")
+        if job.by_token:
+            actions.append("fetch")
     return (_row(job, *actions),) if actions else ()
 
 

@@ -284,7 +284,8 @@ class Submissions:
         """
         if self.closed:
             raise ShuttingDown("shutting_down")
-        admission = gate(limits, self._config.caps, sum(item.job.count for item in prepared), jobs=len(prepared))
+        count, alone = sum(item.job.count for item in prepared), any(item.job.guild_id < 0 for item in prepared)
+        admission = gate(limits, self._config.caps, count, jobs=len(prepared), alone=alone)
         jobs = await self._store.jobs.add_all([(item.job, item.recipe) for item in prepared], admission)
         for job in jobs:
             self._enqueue(job)
@@ -321,6 +322,7 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits, l
         age_restricted=requester.age_restricted,
         locale=requester.locale,
         layout=layout,
+        by_token=requester.by_token,
     )
 
 
@@ -337,10 +339,14 @@ async def check_channel(guilds: GuildSettings, requester: Requester) -> None:
         raise WrongChannel("channel_denied")
 
 
-def gate(limits: Limits, caps: Caps, count: int, now: float | None = None, *, jobs: int = 1) -> Callable[[Load], None]:
+def gate(
+    limits: Limits, caps: Caps, count: int, now: float | None = None, *, jobs: int = 1, alone: bool = False
+) -> Callable[[Load], None]:
     """Admission check for the transaction that adds jobs: may `count` more pictures be queued?
 
     Several jobs at once are measured by the limit of a batch, where that is higher.
+
+    `alone`: for a person who uses the bot without a server.
 
     Raises:
         QueueFull, TooSoon: by the function that is returned.
@@ -351,7 +357,7 @@ def gate(limits: Limits, caps: Caps, count: int, now: float | None = None, *, jo
         if load.queued_bot + jobs > caps.queue_bot:
             raise QueueFull("queue_full_bot", count=load.queued_bot)
         if load.queued_guild + jobs > limits.queue_server:
-            raise QueueFull("queue_full_server", count=load.queued_guild)
+            raise QueueFull("queue_full_alone" if alone else "queue_full_server", count=load.queued_guild)
         if load.queued_user + jobs > (limits.queue_user if jobs == 1 else max(limits.queue_user, limits.batch)):
             raise QueueFull("queue_full_user", count=load.queued_user)
         if limits.daily and load.pictures_today + count > limits.daily:
