@@ -82,6 +82,14 @@ class Archive:
         limit_bytes = min(limit_bytes, REQUEST_BYTES // len(numbers))
         return tuple([await self.file(requester, job.id, number, limit_bytes=limit_bytes) for number in numbers])
 
+    async def picture(self, requester: Requester, job_id: int, number: int) -> bytes:
+        """Picture `number` of a job as it was saved, a PNG file.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        return await self._read(requester, Kind.PICTURE, job_id, number)
+
     async def stored(self, requester: Requester, job: Job) -> bytes | None:
         """PNG file of a job: its first picture, or the grid if its message shows that; None if there is none.
 
