@@ -1,7 +1,7 @@
 """Expansion of one prompt into many: `{red, blue} cat` and lists of a server such as `__animals__`. Pure; any thread.
 
 A group in braces needs a comma; a backslash before a brace or a comma makes it an ordinary character. `__animals__`
-stands for every entry of the list, `__animals:2__` for two entries drawn at random; where there are no lists, it is text.
+stands for every entry of the list, `__animals:2__` for two drawn at random; where there are no lists, both are text.
 """
 
 from __future__ import annotations
