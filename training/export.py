@@ -24,6 +24,7 @@ from generator.models.vqgan import VQGAN
 from training.compositor import COLOUR_WORDS, COLOURS, Compositor
 from training.data import as_tensor
 from training.drawings.store import TRAINED
+from training.refine import latest
 from training.scenes import SCENES
 from training.vqgan import CONFIG
 
@@ -80,13 +81,13 @@ def encode_drawings(vqgan: VQGAN, compositor: Compositor, side_px: int) -> tuple
     return rows, grids
 
 
-def sharpened(work: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The VQGAN's weights, with the decoder of training.decoder if it has run."""
-    path = work / "decoder.pt"
-    if not path.exists():
-        return weights
-    average = torch.load(path, map_location="cpu", weights_only=True)["average"]
-    return weights | {name: average[name] for name in weights if name.startswith(("decoder.", "post_quant_conv."))}
+def trained(work: Path, *names: str) -> dict[str, Tensor] | None:
+    """The averaged weights of the first of these trainings that has run, as fp16; None if none has."""
+    for name in names:
+        path = work / f"{name}.pt"
+        if path.exists():
+            return half(torch.load(path, map_location="cpu", weights_only=True)["average"])
+    return None
 
 
 def lexicon(table: list[dict[str, Any]]) -> dict[str, object]:
@@ -124,21 +125,21 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256, help="side of a stored drawing in pixels (default 256)")
     options = parser.parse_args()
     work, out = options.work, options.out
-    read = {
-        name: torch.load(work / f"{name}.pt", map_location="cpu", weights_only=True)
-        for name in ("vqgan", "perceptor", "prior")
-    }
-    robust = work / "perceptor_robust.pt"
-    perceptor = torch.load(robust, map_location="cpu", weights_only=True) if robust.exists() else read["perceptor"]
+    weights = half(latest(work).state_dict())
     vqgan = VQGAN(OmegaConf.load(CONFIG))  # type: ignore[arg-type]  # our own yaml is a mapping
-    weights = half(sharpened(work, read["vqgan"]["average"]))
     vqgan.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     compositor = Compositor(work, options.side)
     rows, grids = encode_drawings(vqgan.eval(), compositor, options.side)
-    clip_weights = half(perceptor["average"]) | {"vocabulary": torch.load(work / "vocabulary.pt", weights_only=True)}
     safetensors.torch.save_file(weights, out / "vqgan.safetensors")
-    safetensors.torch.save_file(clip_weights, out / "clip.safetensors")
-    safetensors.torch.save_file(half(read["prior"]["average"]), out / "prior.safetensors")
+    perceptor = trained(work, "perceptor_robust", "perceptor")
+    if perceptor is not None:
+        vocabulary = torch.load(work / "vocabulary.pt", weights_only=True)
+        safetensors.torch.save_file(perceptor | {"vocabulary": vocabulary}, out / "clip.safetensors")
+    prior = trained(work, "prior")
+    if prior is None:
+        prior = safetensors.torch.load_file(out / "prior.safetensors")
+        prior.pop("grids", None)  # drawings.safetensors takes their place
+    safetensors.torch.save_file(prior, out / "prior.safetensors")
     write(out / "drawings.safetensors", rows, grids, FRAME)
     (out / "lexicon.json").write_text(json.dumps(lexicon(compositor.table), ensure_ascii=False, indent=0), "utf-8")
     for path in sorted(out.iterdir()):
