@@ -28,14 +28,19 @@ if TYPE_CHECKING:
         InvalidRequest,
         OutOfMemory,
     )
-    from generator.images.files import encode, normalise, write_file
+    from generator.filming.film import Film
+    from generator.films.plan import FilmPlan
+    from generator.films.templates import TEMPLATES, plan_film
+    from generator.images.files import encode, normalise, normalise_mask, write_file
+    from generator.images.films import default_format, write_film
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
     from generator.inspection import Condition, ModelFile, look_at_set
     from generator.loading import load_models
     from generator.messages import Message
     from generator.models.model_set import Models
-    from generator.models.safety import safety_perceptors, unsafe_share
+    from generator.models.zero_shot.description import describe_picture
+    from generator.models.zero_shot.safety import safety_perceptors, unsafe_share
     from generator.optimisation.dream import Dream
     from generator.optimisation.moving import moved_snapshot
     from generator.optimisation.request_warnings import check_request, request_warnings
@@ -58,24 +63,38 @@ if TYPE_CHECKING:
         request_from_json,
         request_to_json,
     )
-    from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
+    from generator.request import (
+        Answer,
+        Description,
+        GenerationRequest,
+        ImagePrompt,
+        Picture,
+        Progress,
+        PromptLoss,
+        canvas_size,
+    )
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
     from generator.settings import Settings, Size, read_setting, suggestions_for
 
 _MODULES = {
+    "filming.film": ("Film",),
+    "films.plan": ("FilmPlan",),
+    "films.templates": ("TEMPLATES", "plan_film"),
+    "images.films": ("default_format", "write_film"),
     "images.sandbox": ("normalise_apart",),
     "inspection": ("Condition", "ModelFile", "look_at_set"),
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
     "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
-    "images.files": ("encode", "normalise", "write_file"),
+    "images.files": ("encode", "normalise", "normalise_mask", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
     "runtime.memory": ("gpu_memory",),
     "optimisation.moving": ("moved_snapshot",),
     "loading": ("load_models",),
+    "models.zero_shot.description": ("describe_picture",),
     "models.model_set": ("Models",),
     "optimisation.request_warnings": ("check_request", "request_warnings"),
     "prompts": (
@@ -97,8 +116,17 @@ _MODULES = {
         "request_from_json",
         "request_to_json",
     ),
-    "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
-    "models.safety": ("safety_perceptors", "unsafe_share"),
+    "request": (
+        "Answer",
+        "Description",
+        "GenerationRequest",
+        "ImagePrompt",
+        "Picture",
+        "Progress",
+        "PromptLoss",
+        "canvas_size",
+    ),
+    "models.zero_shot.safety": ("safety_perceptors", "unsafe_share"),
     "messages": ("Message",),
     "settings": ("Settings", "Size", "read_setting", "suggestions_for"),
     "optimisation.snapshot": ("latent_of",),
@@ -110,10 +138,15 @@ __all__ = [
     "GPU",
     "MAX_PROMPT_CHARACTERS",
     "MAX_WEIGHT",
+    "TEMPLATES",
+    "Answer",
     "CheckpointError",
     "Condition",
+    "Description",
     "DeviceFailed",
     "Dream",
+    "Film",
+    "FilmPlan",
     "GenerationRequest",
     "GeneratorError",
     "HostMemory",
@@ -136,8 +169,11 @@ __all__ = [
     "TextPrompt",
     "Timelapse",
     "__version__",
+    "canvas_size",
     "check_request",
     "current_provenance",
+    "default_format",
+    "describe_picture",
     "differences",
     "encode",
     "explain_story",
@@ -151,7 +187,9 @@ __all__ = [
     "moved_snapshot",
     "normalise",
     "normalise_apart",
+    "normalise_mask",
     "parse_story",
+    "plan_film",
     "read_recipe",
     "read_setting",
     "recipe_from_json",
@@ -164,6 +202,7 @@ __all__ = [
     "unsafe_share",
     "wanted_words",
     "write_file",
+    "write_film",
 ]
 
 

@@ -26,13 +26,12 @@ from training.data import as_tensor
 from training.drawings.store import TRAINED
 from training.refine import latest
 from training.scenes import SCENES
+from training.sprites import meanings
 from training.vqgan import CONFIG
 
 FRAME, ENCODED_AT_ONCE = Frame(0.5, 0.5, 0.92), 16
 """Where a stored drawing stands: as large as it can be, with white around it."""
 STARTER = Path(__file__).parent.parent / "generator" / "starter"
-# Everyday meanings that differ from the concepts' own names
-COMMON = Path(__file__).parent / "common.json"
 # Words that never name a drawing by themselves
 IGNORED = (
     "a an the in on at of and with to by under over behind next into from for near its his her their my your is are "
@@ -96,7 +95,7 @@ def lexicon(table: list[dict[str, Any]]) -> dict[str, object]:
     A thing that is no emoji is found by its whole name, and by the last word of that if nothing else is.
     """
     shared = Counter(alias for row in table for alias in row["aliases"])
-    everyday = json.loads(COMMON.read_text("utf-8"))
+    everyday = meanings()
     taken = {*everyday, *shared, *(word for row in table if row["emoji"] for word in row["name"].split())}
     names = []
     for row in table:

@@ -25,7 +25,8 @@ from training.drawings.nouns import Nouns, lines
 from training.drawings.raster import SIDE_PX, Array, fit, render, with_filled_outlines, without_paper
 from training.drawings.store import STYLES, file
 
-COMMON = Path(__file__).parent / "common.json"
+COMMON, SYNONYMS = (Path(__file__).parent / name for name in ("common.json", "synonyms.json"))
+"""Names of things by the words that people use for them first, and by other words."""
 ICON_SETS = (
     ("tabler", "line", None),
     ("lucide", "line", None),
@@ -42,6 +43,12 @@ _UNFIT = frozenset(tuple(row.split("\t")) for row in lines("unfit.tsv"))
 EMOJI_SETS = {"noto": "noto", "flat": "flat", "stencil": "contrast"}
 """The package of each style of emoji that is a set of icons."""
 _LARGEST_SHARE = 0.97
+
+
+def meanings() -> dict[str, str]:
+    """The thing that each everyday word means, where that has another name."""
+    read: list[dict[str, str]] = [json.loads(path.read_text("utf-8")) for path in (COMMON, SYNONYMS)]
+    return read[0] | read[1]
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Collection:
         self._packages = packages
         self._nouns = Nouns(packages / "nouns/package")
         self.concepts = {concept.name: concept for concept in read_concepts(packages)}
-        self._everyday = json.loads(COMMON.read_text("utf-8"))
+        self._everyday = meanings()
         self._sources: dict[tuple[str, str], Source] = {}
 
     def _name(self, thing: str) -> str:
