@@ -143,8 +143,8 @@ class FakeDreamer:
     def renew(self) -> None:
         self.renewed += 1
 
-    def is_unsafe(self, image: Image.Image) -> bool:
-        return self.unsafe
+    def unsafe_share(self, image: Image.Image) -> float:
+        return float(self.unsafe)
 
     def before_step(self, request: GenerationRequest, step: int) -> None:
         self.open.wait()
