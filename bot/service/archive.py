@@ -64,6 +64,14 @@ class Archive:
         shown, left_out = await asyncio.to_thread(fitted, data, limit_bytes)
         return replace(picture_file(job_id, number, shown), left_out=left_out)
 
+    async def picture(self, requester: Requester, job_id: int, number: int) -> bytes:
+        """Picture `number` of a job as it was saved, a PNG file.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        return await self._read(requester, Kind.PICTURE, job_id, number)
+
     async def stored(self, requester: Requester, job: Job) -> bytes | None:
         """PNG file of a job, a grid if it has several pictures; None if there is none (any more).
 

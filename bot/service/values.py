@@ -62,17 +62,24 @@ class JobSpec:
     """Unchecked job spec of a person. The server's and the host's defaults fill the gaps.
 
     `settings` holds only the values given, by the generator's names; text values are parsed as the person typed
-    them. `style` is the name of a style of the server or the host. `init_image` is an attached file, unchanged.
+    them. `style` is the name of a style of the server or the host. `init_image` is an attached file, unchanged, and so
+    is `mask`: what is white or transparent in it is repainted.
     """
 
     prompt: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     negative: str = ""
     style: str | None = None
+    preset: str | None = None
+    """Name of a preset, of the person or of the server, whose options fill the gaps."""
+    options: str = ""
+    """Further options as words of a prompt, which fill the gaps before those of the preset."""
     init_image: bytes | None = field(default=None, repr=False)
+    mask: bytes | None = field(default=None, repr=False)
     image_prompts: tuple[ImageInput, ...] = ()
     count: int = 1
-    private: bool = False
+    private: bool | None = None
+    """None is the person's own default."""
     timelapse: bool = False
     origin: Origin = Origin.IMAGINE
     source: tuple[int, int] | None = None
@@ -97,6 +104,8 @@ class FollowUp:
     """Remix: settings that differ from those of the picture, as typed."""
     count: int | None = None
     """None: as many as the job before (again), else 1."""
+    private: bool | None = None
+    """None is the person's own default; below a private picture all are private."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +273,15 @@ class Style:
 
     name: str
     text: str
+    own: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Options of a picture under a name, as words of a prompt; `own` marks one of the person, not of the server."""
+
+    name: str
+    options: str
     own: bool
 
 
