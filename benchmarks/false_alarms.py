@@ -1,7 +1,7 @@
 """Harmless pictures that the trained safety check flags: `python -m benchmarks.false_alarms`.
 
 The check looks at drawings of `python -m training.sprites` and at pictures that the starter paints of the prompts in
-training/prompts.json. None of them should be flagged. Nothing here should be, so what it misses is not measured.
+training/prompts.json. None of them should be flagged; what the check misses is not measured.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if check is None:
         print("The trained check is not installed: python deploy/install.py requirements-safety.txt", file=sys.stderr)
         return 1
-    began = time.process_time()
+    about, began = conditions(1, "cpu"), time.process_time()
     groups = {
         "drawings": judged(check, drawings(given.work, given.drawings)),
         "starter": judged(check, starter_pictures(given.pictures)),
     }
-    about = conditions(1, "cpu") | {"check": NAME, "cpu_s": round(time.process_time() - began, 1)}
+    about |= {"check": NAME, "cpu_s": round(time.process_time() - began, 1)}
     headings = ("pictures", "of them", *(f"flagged from {certainty:.0%}" for certainty in CERTAINTIES), "highest")
     figures = [{"group": name, "certainty": dict(found)} for name, found in groups.items()]
     write_report(given.json, about, headings, rows_of(groups), figures)
