@@ -59,7 +59,6 @@ class Reverie(App):
 
     Attributes:
         updater: as in `App`; this one also recovers, flushes and closes.
-        forgetful_discord: Discord does not remember the commands of an earlier start, as in the preview.
     """
 
     updater: MessageUpdater

@@ -32,7 +32,6 @@ from generator import (
     request_to_json,
 )
 
-SHOWN_OPTIONS, SHOWN_OPTION = 5, 30
 AT_ONCE = 2
 """Maximum number of specs read at the same time: a picture can take seconds and a gigabyte."""
 DAY_S = 86_400
@@ -179,9 +178,7 @@ class Submissions:
         """
         styles = [style.name for style in await self._words.styles(requester.guild_id)]
         typed = read_options(spec.prompt, styles)
-        names = ", ".join(f"“{name[:SHOWN_OPTION]}”" for name in typed.unknown[:SHOWN_OPTIONS])
-        notes = (Sentence.of("note_unknown_options", names=names),) if names else ()
-        return requests.with_typed(spec, typed), notes
+        return requests.with_typed(spec, typed), requests.unknown_options(typed.prompt)
 
     async def _check(self, request: GenerationRequest, made_with: Provenance | None) -> tuple[Sentence, ...]:
         """Check that the models can generate the request; return their warnings.
