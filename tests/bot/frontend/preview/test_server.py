@@ -153,7 +153,7 @@ async def test_a_picture_that_was_interrupted_grows_on_in_the_page(tmp_path: Pat
         return "` step " in message["content"]
 
     async with visiting(tmp_path, config, FakeDreamer(step_s=0.02)) as visitor:
-        await visitor.slash("imagine", prompt="a red apple", steps="300")
+        await visitor.slash("imagine", prompt="a red apple", steps="200")
         await visitor.sees(grows)
         (before,) = await visitor.client.service.store.jobs.under_way()
         await visitor.client.service.store.jobs.change(before.id, created_at=time.time() - 60)
