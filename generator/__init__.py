@@ -28,7 +28,11 @@ if TYPE_CHECKING:
         InvalidRequest,
         OutOfMemory,
     )
+    from generator.filming.film import Film
+    from generator.films.plan import FilmPlan
+    from generator.films.templates import TEMPLATES, plan_film
     from generator.images.files import encode, normalise, write_file
+    from generator.images.films import default_format, write_film
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
     from generator.inspection import Condition, ModelFile, look_at_set
@@ -65,6 +69,10 @@ if TYPE_CHECKING:
     from generator.settings import Settings, Size, read_setting, suggestions_for
 
 _MODULES = {
+    "filming.film": ("Film",),
+    "films.plan": ("FilmPlan",),
+    "films.templates": ("TEMPLATES", "plan_film"),
+    "images.films": ("default_format", "write_film"),
     "images.sandbox": ("normalise_apart",),
     "inspection": ("Condition", "ModelFile", "look_at_set"),
     "checkpoints.catalogue": ("model_names",),
@@ -110,10 +118,13 @@ __all__ = [
     "GPU",
     "MAX_PROMPT_CHARACTERS",
     "MAX_WEIGHT",
+    "TEMPLATES",
     "CheckpointError",
     "Condition",
     "DeviceFailed",
     "Dream",
+    "Film",
+    "FilmPlan",
     "GenerationRequest",
     "GeneratorError",
     "HostMemory",
@@ -138,6 +149,7 @@ __all__ = [
     "__version__",
     "check_request",
     "current_provenance",
+    "default_format",
     "differences",
     "encode",
     "explain_story",
@@ -152,6 +164,7 @@ __all__ = [
     "normalise",
     "normalise_apart",
     "parse_story",
+    "plan_film",
     "read_recipe",
     "read_setting",
     "recipe_from_json",
@@ -164,6 +177,7 @@ __all__ = [
     "unsafe_share",
     "wanted_words",
     "write_file",
+    "write_film",
 ]
 
 

@@ -52,6 +52,8 @@ def test_every_training_step_runs_and_its_models_generate_a_picture(
     command(monkeypatch, "refine", *few)
     command(monkeypatch, "prior", *few)
     command(monkeypatch, "judges", *few)
+    command(monkeypatch, "obedience.styles", *few)
+    command(monkeypatch, "obedience.arrangements", *few)
     for name in ("starter.yaml", "vqgan.yaml"):
         shutil.copy(STARTER / name, tmp_path / name)
     command(monkeypatch, "export", *where, "--out", str(tmp_path))
