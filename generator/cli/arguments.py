@@ -274,8 +274,9 @@ def _shown(value: object) -> str:
 def _add_film_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-o", "--output", type=_place, metavar="FILE",
-        help="where to save the film: a file or a folder (default: here, named after the prompt)",
+        "-o", "--output", metavar="FILE",
+        help="where to save the film: a file or a folder (default: here, named after the prompt); a folder whose name "
+        "ends in a slash is made",
     )  # fmt: skip
     group.add_argument("--format", metavar="NAME", help=f"{_listed(films.FORMATS)} (default: from the file name)")
     group.add_argument(

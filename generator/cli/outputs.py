@@ -56,7 +56,7 @@ def plan_outputs(
         raise InvalidRequest(
             f"preview-every must be a whole number from 0 to 9999, not {preview_every[:20]!r}.", "preview_every"
         )
-    picture = _picture(None if output is None else _place(output), file_format, title)
+    picture = _picture(None if output is None else place_of(output), file_format, title)
     check_writable(picture)
     timelapse_path = None if timelapse is None else _timelapse_path(timelapse, picture)
     if tile_sheet is not None:
@@ -94,8 +94,12 @@ def _suffix(file_format: str | None) -> str:
     return {None: ".png", "jpeg": ".jpg"}.get(file_format, f".{file_format}")
 
 
-def _place(output: str | Path) -> Path:
-    """The file or folder of a name; a missing folder is made if the name ends in a slash, as no file's does."""
+def place_of(output: str | Path) -> Path:
+    """The file or folder of a name; a missing folder is made if the name ends in a slash, as no file's does.
+
+    Raises:
+        InvalidRequest: if it cannot be made.
+    """
     path = Path(output)
     if str(output).endswith("/") and not os.path.isdir(path):
         try:
