@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from generator.loading import load_models
     from generator.messages import Message
     from generator.models.model_set import Models
-    from generator.models.safety import safety_perceptors, unsafe_share
+    from generator.models.zero_shot.description import describe_picture
+    from generator.models.zero_shot.safety import safety_perceptors, unsafe_share
     from generator.optimisation.dream import Dream
     from generator.optimisation.moving import moved_snapshot
     from generator.optimisation.request_warnings import check_request, request_warnings
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
         request_from_json,
         request_to_json,
     )
-    from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
+    from generator.request import Answer, Description, GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
@@ -84,6 +85,7 @@ _MODULES = {
     "runtime.memory": ("gpu_memory",),
     "optimisation.moving": ("moved_snapshot",),
     "loading": ("load_models",),
+    "models.zero_shot.description": ("describe_picture",),
     "models.model_set": ("Models",),
     "optimisation.request_warnings": ("check_request", "request_warnings"),
     "prompts": (
@@ -105,8 +107,8 @@ _MODULES = {
         "request_from_json",
         "request_to_json",
     ),
-    "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
-    "models.safety": ("safety_perceptors", "unsafe_share"),
+    "request": ("Answer", "Description", "GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
+    "models.zero_shot.safety": ("safety_perceptors", "unsafe_share"),
     "messages": ("Message",),
     "settings": ("Settings", "Size", "read_setting", "suggestions_for"),
     "optimisation.snapshot": ("latent_of",),
@@ -119,8 +121,10 @@ __all__ = [
     "MAX_PROMPT_CHARACTERS",
     "MAX_WEIGHT",
     "TEMPLATES",
+    "Answer",
     "CheckpointError",
     "Condition",
+    "Description",
     "DeviceFailed",
     "Dream",
     "Film",
@@ -150,6 +154,7 @@ __all__ = [
     "check_request",
     "current_provenance",
     "default_format",
+    "describe_picture",
     "differences",
     "encode",
     "explain_story",

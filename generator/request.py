@@ -241,3 +241,21 @@ class Picture:
 def _check_image(image: object, field_name: str) -> None:
     if not isinstance(image, bytes) or not image.startswith(_PNG):
         raise InvalidRequest(Message("A picture must go through generator.images.normalise first."), field_name)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Words for a picture and their share, 0..1, among all words of their kind."""
+
+    words: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Description:
+    """A picture in words, likeliest first; each kind may be empty."""
+
+    things: tuple[Answer, ...]
+    colours: tuple[Answer, ...]
+    scenes: tuple[Answer, ...]
+    styles: tuple[Answer, ...]

@@ -15,6 +15,7 @@ from PIL import Image
 from bot.log import about
 from generator import (
     CheckpointError,
+    Description,
     DeviceFailed,
     Dream,
     GenerationRequest,
@@ -26,6 +27,7 @@ from generator import (
     Provenance,
     Settings,
     check_request,
+    describe_picture,
     differences,
     gpu_memory,
     latent_of,
@@ -131,6 +133,14 @@ class GeneratorEngine:
     def is_unsafe(self, image: Image.Image) -> bool:
         """Return True if the safety check finds something that an ordinary channel should not show openly."""
         return unsafe_share(image, self._loaded()) >= self._unsafe_from
+
+    def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words.
+
+        Raises:
+            GeneratorError: if the models cannot do it.
+        """
+        return describe_picture(image, self._loaded())
 
     def _models_for(self, request: GenerationRequest) -> Models:
         if self._device_failed and self._models is not None:

@@ -13,7 +13,7 @@ from typing import Protocol
 from PIL import Image
 
 from bot.errors import BotError
-from generator import GenerationRequest, Picture, Progress, Provenance, Timelapse
+from generator import Description, GenerationRequest, Picture, Progress, Provenance, Timelapse
 
 
 class WorkerDied(BotError):
@@ -83,6 +83,9 @@ class Engine(Protocol):
 
     def checked_by(self) -> Sequence[str]:
         """Names of the perceptors that know the words of the safety check; without one it finds nothing. Any thread."""
+
+    def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words."""
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
         """Begin a new dream; `parent` is the last snapshot of the dream that it continues."""
@@ -166,6 +169,14 @@ class Executor(Protocol):
         Raises:
             GeneratorError: raised by the dream.
             WorkerDied: the worker thread ended or stalled; the same work can be tried again.
+        """
+
+    async def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words; a picture in progress waits meanwhile, after its current step.
+
+        Raises:
+            GeneratorError: if the models cannot do it.
+            WorkerDied: the worker thread ended or stalled.
         """
 
     def send(self, job_id: int, order: StopMode) -> bool:

@@ -12,7 +12,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from PIL import Image
 
 from bot.errors import without_locals
 from bot.log import about
@@ -29,7 +32,7 @@ from bot.worker.protocol import (
     Work,
     WorkerDied,
 )
-from generator import CheckpointError, DeviceFailed, OutOfMemory, Progress, Timelapse
+from generator import CheckpointError, Description, DeviceFailed, OutOfMemory, Progress, Timelapse
 
 FRAMES = 40
 """Maximum number of frames in a timelapse."""
@@ -39,8 +42,17 @@ PROGRESS_S = 0.1
 JOIN_S = 30.0
 """Maximum time that `close` waits for the thread to end its step."""
 
+_WAKE = object()
 _RANKS = {StopMode.PAUSE: 0, StopMode.FINISH: 1, StopMode.CANCEL: 2}
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """One picture to describe, between two steps of a dream or two dreams."""
+
+    image: Image.Image
+    done: asyncio.Future[Description]
 
 
 @dataclass(eq=False)
@@ -82,6 +94,7 @@ class LocalExecutor:
         self._preview_s, self._snapshot_s, self._stall_s = preview_s, snapshot_s, stall_s
         self._worker: _Worker | None = None
         self._tasks: dict[int, _Task] = {}
+        self._looks = set[_Look]()
         self._deaths = 0
 
     @property
@@ -113,6 +126,27 @@ class LocalExecutor:
             # Only matters if the caller stopped waiting: then the picture is not needed.
             task.order = StopMode.CANCEL
             self._tasks.pop(work.job_id, None)
+            timer.cancel()
+
+    async def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words; a picture in progress waits meanwhile, after its current step.
+
+        Raises:
+            GeneratorError: if the models cannot do it.
+            WorkerDied: the worker thread ended or stalled.
+        """
+        loop = asyncio.get_running_loop()
+        look = _Look(image, loop.create_future())
+        if self._worker is None:
+            self._worker = _Worker(self._engine, loop, self._preview_s, self._snapshot_s, self._lost)
+        self._worker.looks.put(look)
+        self._worker.tasks.put(_WAKE)
+        self._looks.add(look)
+        timer = loop.call_later(self._stall_s, _give_up, look)
+        try:
+            return await self._external_wait(look.done, FOR_THE_WORKER)
+        finally:
+            self._looks.discard(look)
             timer.cancel()
 
     def send(self, job_id: int, order: StopMode) -> bool:
@@ -151,6 +185,8 @@ class LocalExecutor:
         if self._worker is not None:
             self._worker.tasks.put(None)
             self._worker = None
+        for look in self._looks:
+            _give_up(look)
         died = WorkerDied("painter_lost")
         died.__cause__ = cause
         task.done.set_exception(died)
@@ -167,7 +203,9 @@ class _Worker:
         snapshot_s: float,
         lost: Callable[[_Task, BaseException | None], None],
     ) -> None:
-        self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self.tasks: SimpleQueue[_Task | object | None] = SimpleQueue()
+        """Dreams; `_WAKE` for a look at an idle time, None at the end."""
+        self.looks: SimpleQueue[_Look] = SimpleQueue()
         self.description = ""
         self._engine, self._loop, self._lost = engine, loop, lost
         self._preview_s, self._snapshot_s = preview_s, snapshot_s
@@ -178,9 +216,12 @@ class _Worker:
     def _run(self) -> None:
         task: _Task | None = None
         try:
-            while (task := self.tasks.get()) is not None:
-                self._call(_settle, task, self._attempt(task))
-                task = None  # The next task may take long to come, and this one's picture is large.
+            while (item := self.tasks.get()) is not None:
+                self._look_at_all()
+                if isinstance(item, _Task):
+                    task = item
+                    self._call(_settle, task, self._attempt(task))
+                item = task = None  # The next task may take long to come, and this one's picture is large.
         except BaseException as exc:  # The task must not wait forever, whatever ends the thread.
             _log.exception("the worker ended", extra=about(job=None if task is None else task.work.job_id))
             if task is not None:
@@ -219,6 +260,7 @@ class _Worker:
                 return Interrupted(order=StopMode.PAUSE, snapshot=dream.snapshot())
             if task.has_order(StopMode.FINISH) and progress.step:
                 break
+            self._look_at_all()
             progress = dream.step()
             task.alive_at = now = time.monotonic()
             if progress.step == first + 1:
@@ -229,6 +271,18 @@ class _Worker:
         steps = max(1, progress.step - first - 1)
         step_s = (time.monotonic() - first_at) / steps if progress.step > first + 1 else progress.seconds_per_step
         return self._finished(task, dream, timelapse, began, step_s)
+
+    def _look_at_all(self) -> None:
+        """Describe the pictures that wait for it."""
+        while True:
+            try:
+                look = self.looks.get_nowait()
+            except Empty:
+                return
+            try:
+                self._call(_settle, look, self._engine.look(look.image))
+            except Exception as exc:  # Raised to the caller that waits for the description.
+                self._call(_settle, look, without_locals(exc))
 
     def _begin(self, task: _Task) -> Dream:
         work = task.work
@@ -296,7 +350,12 @@ class _Reports:
         return ProgressUpdate(progress=progress, warnings=dream.warnings, preview=preview, snapshot=snapshot)
 
 
-def _settle(task: _Task, outcome: Outcome | Exception) -> None:
+def _give_up(look: _Look) -> None:
+    if not look.done.done():
+        look.done.set_exception(WorkerDied("painter_lost"))
+
+
+def _settle(task: _Task | _Look, outcome: Any) -> None:  # noqa: ANN401 - of the kind that the task waits for
     if task.done.done():
         return
     if isinstance(outcome, Exception):

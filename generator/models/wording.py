@@ -27,6 +27,8 @@ _SCENE_WORDS = {
 }
 _SCENES = {word: scene for scene, words in _SCENE_WORDS.items() for word in words.split()}
 _SCENES |= {"underwater": "underwater", "downtown": "city", "indoors": "room"}
+SCENE_WORDS = frozenset(_SCENES)
+"""Single words that name a scene."""
 _WHERE = re.compile(
     r"\b(?:(?:in|on|at|under|among|amid|near|by|over|above|through|across|during) "
     r"(?:(?:the|a|an|front of|middle of|deep|blue|dark|outer|starry|autumn|sunny|rainy|green|open|busy|day|middle) )"

@@ -18,6 +18,8 @@ from bot.service import Safety
 from tests.docs.conftest import DOCUMENTS, Document
 
 Leaf = app_commands.Command[Any, ..., Any]
+MANAGED = ("/styles add", "/styles remove", "/wildcards save", "/wildcards delete")
+"""Commands that Discord shows to all, and that the service does for those who manage the server."""
 
 
 def leaves() -> Iterator[Leaf]:
@@ -34,9 +36,9 @@ def name_of(leaf: Leaf) -> str:
 
 
 def for_managers(leaf: Leaf) -> bool:
-    """True if Discord shows it only to those who manage the server; styles are checked by the service."""
+    """True if only those who manage the server can use it."""
     shown_to = (leaf.root_parent or leaf).default_permissions
-    return shown_to is not None or name_of(leaf) in ("/styles add", "/styles remove")
+    return shown_to is not None or name_of(leaf) in MANAGED
 
 
 def table(document: Document) -> dict[str, set[str]]:
