@@ -229,7 +229,9 @@ def test_a_reporter_is_told_the_result_by_direct_message(page: PreviewPage) -> N
     direct.click()
     expect(page.message("You reported a picture of job")).to_be_in_viewport()
     expect(page.page.locator("#composer")).to_be_hidden()
-    expect(page.page.get_by_role("button", name="Reverie", exact=True)).to_have_attribute("aria-current", "page")
+    expect(page.page.locator("#channels").get_by_role("button", name="Reverie", exact=True)).to_have_attribute(
+        "aria-current", "page"
+    )
 
 
 def test_a_link_leads_to_a_message_of_another_channel(page: PreviewPage) -> None:
