@@ -94,7 +94,8 @@ function insert(node, message) {
 
 /** Tell readers of the screen about new messages, and about those whose buttons changed: a step in their life. */
 function announce(message, before) {
-  const buttons = (one) => JSON.stringify(one.components.map((row) => row.components?.map((item) => item.custom_id)));
+  const ids = (items) => items.flatMap((item) => [item.custom_id, ...ids(item.components ?? [])]);
+  const buttons = (one) => JSON.stringify(ids(one.components));
   if (quiet || (before && buttons(before) === buttons(message))) return;
   const text = build(message).querySelector(".body").innerText;
   said.textContent = `${message.author.username}: ${text.slice(0, 300)}`;
@@ -146,9 +147,9 @@ function clock(timestamp) {
   return el("time", { dateTime: date.toISOString(), title: date.toLocaleString("en") }, text);
 }
 
-/** All texts among components, in reading order. */
-function texts(components) {
-  return components.flatMap((one) => (one.type === 10 ? [one.content] : texts(one.components ?? [])));
+/** The texts of components, however deep. */
+function texts(items) {
+  return items.flatMap((item) => [...(item.type === 10 ? [item.content] : []), ...texts(item.components ?? [])]);
 }
 
 /** The line above a message: the command that it answers, or the message that it replies to. */
