@@ -75,7 +75,7 @@ def build(
     init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
     mask = None if spec.mask is None else _picture(spec.mask, "mask")
     if init_image is not None and settings.masked and "size" not in spec.settings:
-        settings = settings.merged({"size": canvas_size(init_image, settings, limits.size_px)})
+        settings = merged(settings, {"size": canvas_size(init_image, settings, limits.size_px)}, limits)
     prompts = tuple(
         _checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight)
         for item in spec.image_prompts

@@ -304,7 +304,7 @@ class _Worker:
             timelapse=timelapse,
             paint_s=time.monotonic() - began,
             step_s=step_s,
-            unsafe=task.work.examine and self._engine.is_unsafe(picture.image),
+            unsafe_share=self._engine.unsafe_share(picture.image) if task.work.examine else 0.0,
         )
 
     def _call(self, function: Callable[..., None], *values: object) -> None:

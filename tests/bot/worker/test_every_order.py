@@ -19,7 +19,8 @@ from PIL import Image
 from bot.config import Config, Limits
 from bot.errors import InvalidJobSpec, Refused
 from bot.files import DataFolder
-from bot.frontend.commands import batch, blend, imagine, recipe
+from bot.frontend.commands import blend, imagine, recipe
+from bot.frontend.commands.together import batch
 from bot.frontend.components.modals import TEXT
 from bot.jobs import Batch, JobState, Origin
 from bot.service import FollowUp, JobSpec, Requester, Service, SubmittedJob
@@ -73,6 +74,9 @@ STRINGS: dict[str, st.SearchStrategy[str]] = {
     "prompt": PROMPTS,
     "negative": st.one_of(WORDS, PARTS, st.text(min_size=1, max_size=10)),
     "size": st.sampled_from(["32", "64x32", "32x128", "128x96", "47x33", "256x256", "99999", "0", "x", "1x1"]),
+    "repaint": st.sampled_from(["left 50%", "picture", "the sky", "left 0%"]),
+    "keep": st.sampled_from(["box 10% 10% 60% 60%", "picture", "an apple"]),
+    "outpaint": st.sampled_from(["left 50%", "all 20%", "up"]),
     "style": st.sampled_from([*STYLES, "OIL", "oils", ""]),
 }
 
@@ -120,7 +124,7 @@ def submitted(spec: JobSpec) -> Order:
 
 
 def imagined(options: Mapping[str, Any]) -> Order:
-    files = {name: options[name] for name in ("init_image", "image_prompt") if options[name] is not None}
+    files = {name: options[name] for name in ("init_image", "mask", "image_prompt") if options[name] is not None}
     return submitted(imagine.spec_of(options, files))
 
 
@@ -238,7 +242,7 @@ class TinyDreamer(GeneratorEngine):
     """Dreams with given models instead of loading any."""
 
     def __init__(self, models: Models) -> None:
-        super().__init__(models.name, "cpu", unsafe_from=1.1)
+        super().__init__(models.name, "cpu")
         self._models = models
 
 
