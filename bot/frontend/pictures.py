@@ -35,7 +35,7 @@ async def show(interaction: Interaction, job_id: int, number: int) -> None:
         preview = view.preview if view is not None else None
         if preview is None:
             raise NotFound("nothing_to_show")
-        await reply(interaction, files=[discord.File(BytesIO(preview.data), f"preview-{job_id}.jpg")])
+        await reply(interaction, files=[discord.File(BytesIO(preview.data), f"preview-{job_id}.{preview.ending}")])
         return
     await show_finished(interaction, job, pictures, 0 if job.count > 1 else 1)
 
@@ -43,10 +43,16 @@ async def show(interaction: Interaction, job_id: int, number: int) -> None:
 async def show_finished(interaction: Interaction, job: Job, pictures: Sequence[StoredPicture], number: int) -> None:
     """Show a job's finished pictures with their buttons to one person; number 0 means all."""
     archive, requester = interaction.client.service.archive, requester_of(interaction)
-    work = archive.file(requester, job.id, number, limit_bytes=limit_of(interaction))
-    file = await in_time(interaction, work, private=True)
+    limit_bytes = limit_of(interaction)
+
+    async def read() -> tuple[PictureFile, ...]:
+        if job.film_s:
+            return await archive.film(requester, job, limit_bytes=limit_bytes)
+        return (await archive.file(requester, job.id, number, limit_bytes=limit_bytes),)
+
+    files = await in_time(interaction, read(), private=True)
     flagged = any(picture.flagged for picture in pictures) and not requester.age_restricted
-    shown = message.final(job, pictures, (file,), file.left_out, spoiler=flagged)
+    shown = message.final(job, pictures, files, files[0].left_out, spoiler=flagged)
     await reply(interaction, embed=shown.embed, files=shown.uploads(), buttons=shown.buttons)
 
 

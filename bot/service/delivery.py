@@ -12,7 +12,7 @@ from bot.errors import FilesError, IllegalTransition, NotFound
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
 from bot.log import about, new_error_id
-from bot.service.archive import picture_file
+from bot.service.archive import film_files, films_that_fit, picture_file
 from bot.service.guild_settings import GuildSettings
 from bot.service.job_runner import GRID
 from bot.service.people.settings import PersonalSettings
@@ -129,6 +129,8 @@ class DeliveryService:
         self, job: Job, pictures: tuple[StoredPicture, ...], limit_bytes: int
     ) -> tuple[tuple[PictureFile, ...], tuple[Sentence, ...]]:
         """Files of a post, and the parts left out. Runs on a thread."""
+        if job.film_s:
+            return self._film(job, limit_bytes)
         number = GRID if job.count > 1 else 1
         data = self._files.read(Kind.PICTURE, job.id, number)
         if data is None or not pictures:
@@ -142,3 +144,13 @@ class DeliveryService:
             width, height = imaging.size_of(film)
             files.append(picture_file(job.id, 1, imaging.ImageFile(film, "webp", width, height), "timelapse-"))
         return tuple(files), left_out
+
+    def _film(self, job: Job, limit_bytes: int) -> tuple[tuple[PictureFile, ...], tuple[Sentence, ...]]:
+        """The film, or its parts as far as they fit into one message."""
+        files = film_files(self._files, job)
+        if not files:
+            raise FilesError("files_unusable", file=f"film {job.id}", why="missing")
+        kept = films_that_fit(files, limit_bytes)
+        if len(kept) == len(files):
+            return kept, ()
+        return kept, (Sentence.of("left_out_parts", kept=len(kept), of=len(files)),)

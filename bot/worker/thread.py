@@ -10,10 +10,11 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
@@ -24,6 +25,7 @@ from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import (
     Dream,
     Engine,
+    FilmInProgress,
     GeneratedPicture,
     Interrupted,
     Outcome,
@@ -37,6 +39,8 @@ from generator import CheckpointError, Description, DeviceFailed, OutOfMemory, P
 FRAMES = 40
 """Maximum number of frames in a timelapse."""
 FRAME_SIDE_PX = 384
+EXAMINED = 8
+"""Frames of a film that the safety check sees."""
 PROGRESS_S = 0.1
 """Minimum time between two reports of progress alone."""
 JOIN_S = 30.0
@@ -250,7 +254,8 @@ class _Worker:
         progress, timelapse = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
         first, first_at = progress.step, began
         reports = _Reports(began, self._preview_s, self._snapshot_s)
-        composed = first == 0 and task.work.request.settings.composition == "posed"
+        film = task.work.request.film is not None
+        composed = first == 0 and not film and task.work.request.settings.composition == "posed"
         if composed and task.updates.put(reports.of_start(dream, progress, timelapse)):
             self._call(_deliver, task)
         while not dream.finished:
@@ -258,7 +263,7 @@ class _Worker:
                 return Interrupted(order=StopMode.CANCEL)
             if task.has_order(StopMode.PAUSE):
                 return Interrupted(order=StopMode.PAUSE, snapshot=dream.snapshot())
-            if task.has_order(StopMode.FINISH) and progress.step:
+            if task.has_order(StopMode.FINISH) and progress.step > (1 if film else 0):  # a film has two frames
                 break
             self._look_at_all()
             progress = dream.step()
@@ -284,8 +289,10 @@ class _Worker:
             except Exception as exc:  # Raised to the caller that waits for the description.
                 self._call(_settle, look, without_locals(exc))
 
-    def _begin(self, task: _Task) -> Dream:
+    def _begin(self, task: _Task) -> Dream | FilmInProgress:
         work = task.work
+        if work.request.film is not None and work.folder is not None:
+            return self._engine.film(work.request, work.parent, work.folder)
         if work.snapshot is not None:
             try:
                 return self._engine.resume(work.request, work.snapshot)
@@ -294,18 +301,28 @@ class _Worker:
         return self._engine.begin(work.request, work.parent)
 
     def _finished(
-        self, task: _Task, dream: Dream, timelapse: Timelapse, began: float, step_s: float
+        self, task: _Task, dream: Dream | FilmInProgress, timelapse: Timelapse, began: float, step_s: float
     ) -> GeneratedPicture:
         picture = dream.picture()
         timelapse.add(picture.image)
+        frames = tuple(cast("FilmInProgress", dream).frames) if task.work.request.film is not None else ()
         return GeneratedPicture(
             picture=picture,
             snapshot=dream.snapshot(),
             timelapse=timelapse,
             paint_s=time.monotonic() - began,
             step_s=step_s,
-            unsafe=task.work.examine and self._engine.is_unsafe(picture.image),
+            unsafe=task.work.examine and self._is_unsafe(picture.image, frames),
+            frames=frames,
         )
+
+    def _is_unsafe(self, image: Image.Image, frames: Sequence[Path]) -> bool:
+        """Examine a picture, or some frames of a film, evenly spread."""
+        looked_at = [image]
+        for path in frames[:: max(1, len(frames) // EXAMINED)]:
+            with Image.open(path) as frame:
+                looked_at.append(frame.convert("RGB"))
+        return any(self._engine.is_unsafe(one) for one in looked_at)
 
     def _call(self, function: Callable[..., None], *values: object) -> None:
         try:

@@ -25,6 +25,7 @@ STYLES = {
     "remix": (SECONDARY, "✏️"),
     "upscale": (PRIMARY, "🔎"),
     "timelapse": (SECONDARY, "🎞️"),
+    "film": (SECONDARY, "🎬"),
     "heart": (SECONDARY, "❤️"),
     "recipe": (SECONDARY, "📜"),
     "settings": (SECONDARY, "⚙️"),

@@ -60,7 +60,9 @@ def shown(view: JobView, notes: Sequence[Sentence] = ()) -> MessageContent:
     if view.preview is not None and not job.private and job.state is JobState.RUNNING:
         preview = view.preview
         files = (
-            PictureFile(name=f"preview-{job.id}.jpg", data=preview.data, width=preview.width, height=preview.height),
+            PictureFile(
+                name=f"preview-{job.id}.{preview.ending}", data=preview.data, width=preview.width, height=preview.height
+            ),
         )
     content = _status(view) + _made_from(job, view.source)
     embed = None if job.private else _embed(job, [*notes, *view.warnings], files)
@@ -101,7 +103,8 @@ def final(
         "state_done", locale, user=f"<@{job.user_id}>", similarity=f"{best:.2f}", time=duration(job.paint_s, locale)
     )
     content += _made_from(job, source)
-    embed = _embed(job, left_out, () if spoiler else files[:1], pictures, done=True)
+    shown_inside = () if spoiler or job.film_s else files[:1]
+    embed = _embed(job, left_out, shown_inside, pictures, done=True)
     return MessageContent(content, embed, buttons_when_done(job, pictures), files, spoiler, _alt_text(job))
 
 
@@ -115,7 +118,9 @@ def buttons_when_done(job: Job, pictures: Sequence[StoredPicture]) -> discord.ui
     buttons = discord.ui.View(timeout=None)
     locale = job.locale
     last: tuple[str, ...] = ("heart", "timelapse", "recipe", "delete", "report")
-    if job.count > 1:
+    if job.film_s:
+        last = ("again", "heart", "recipe", "delete", "report")
+    elif job.count > 1:
         last = ("again", "recipe", "timelapse", "delete", "report")
         for row, (action, letter) in enumerate((("upscale", "U"), ("vary", "V"), ("heart", "♥"))):
             for picture in pictures:
@@ -124,6 +129,7 @@ def buttons_when_done(job: Job, pictures: Sequence[StoredPicture]) -> discord.ui
     else:
         for action in ("again", "vary", "continue", "remix", "upscale"):
             buttons.add_item(job_button(action, job.id, locale, row=0))
+        buttons.add_item(job_button("film", job.id, locale, row=1))
     for action in last:
         if action != "timelapse" or any(picture.has_timelapse for picture in pictures):
             buttons.add_item(job_button(action, job.id, locale, row=3))
@@ -135,6 +141,12 @@ def recipe_line(job: Job, pictures: Sequence[StoredPicture] = ()) -> str:
     settings, locale = job.settings, job.locale
     size = f"{pictures[0].width}x{pictures[0].height}" if pictures else str(settings.size)
     steps = pictures[0].steps if pictures else settings.steps
+    if job.film_s:
+        seconds = f"{job.film_s:g}"
+        line = say(
+            "recipe_line_film", locale, size=size, seconds=seconds, frames=steps, seed=settings.seed, models=job.models
+        )
+        return f"{line} · #{job.id}"
     seed = str(settings.seed) if job.count == 1 else f"{settings.seed}+{job.count - 1}"
     line = say("recipe_line", locale, size=size, steps=steps, seed=seed, start=settings.start, models=job.models)
     return f"{line} · #{job.id}"
@@ -258,4 +270,6 @@ def _alt_text(job: Job) -> str:
     if job.private:
         return ""
     prompt = " ".join(job.prompt.split())
+    if job.film_s:
+        return say("alt_text_film", job.locale, prompt=prompt)[:ALT_TEXT]
     return say("alt_text", job.locale, prompt=prompt)[:ALT_TEXT] if prompt else say("alt_text_pictures", job.locale)
