@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from generator.filming.morph import film_through
     from generator.films.plan import FilmPlan
     from generator.films.templates import TEMPLATES, plan_film
-    from generator.images.files import encode, normalise, write_file
+    from generator.images.files import encode, normalise, normalise_mask, write_file
     from generator.images.films import default_format, write_film
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
@@ -64,7 +64,16 @@ if TYPE_CHECKING:
         request_from_json,
         request_to_json,
     )
-    from generator.request import Answer, Description, GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
+    from generator.request import (
+        Answer,
+        Description,
+        GenerationRequest,
+        ImagePrompt,
+        Picture,
+        Progress,
+        PromptLoss,
+        canvas_size,
+    )
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
@@ -82,7 +91,7 @@ _MODULES = {
     "optimisation.dream": ("Dream",),
     "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
-    "images.files": ("encode", "normalise", "write_file"),
+    "images.files": ("encode", "normalise", "normalise_mask", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
     "runtime.memory": ("gpu_memory",),
     "optimisation.moving": ("moved_snapshot",),
@@ -109,7 +118,16 @@ _MODULES = {
         "request_from_json",
         "request_to_json",
     ),
-    "request": ("Answer", "Description", "GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
+    "request": (
+        "Answer",
+        "Description",
+        "GenerationRequest",
+        "ImagePrompt",
+        "Picture",
+        "Progress",
+        "PromptLoss",
+        "canvas_size",
+    ),
     "models.zero_shot.safety": ("safety_perceptors", "unsafe_share"),
     "messages": ("Message",),
     "settings": ("Settings", "Size", "read_setting", "suggestions_for"),
@@ -153,6 +171,7 @@ __all__ = [
     "TextPrompt",
     "Timelapse",
     "__version__",
+    "canvas_size",
     "check_request",
     "current_provenance",
     "default_format",
@@ -171,6 +190,7 @@ __all__ = [
     "moved_snapshot",
     "normalise",
     "normalise_apart",
+    "normalise_mask",
     "parse_story",
     "plan_film",
     "read_recipe",

@@ -77,6 +77,14 @@ class Archive:
             raise NotFound("picture_unknown", job=job.id)
         return kept
 
+    async def picture(self, requester: Requester, job_id: int, number: int) -> bytes:
+        """Picture `number` of a job as it was saved, a PNG file.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        return await self._read(requester, Kind.PICTURE, job_id, number)
+
     async def stored(self, requester: Requester, job: Job) -> bytes | None:
         """PNG file of a job, a grid if it has several pictures; None if there is none (any more).
 

@@ -62,7 +62,8 @@ class JobSpec:
     """Unchecked job spec of a person. The server's and the host's defaults fill the gaps.
 
     `settings` holds only the values given, by the generator's names; text values are parsed as the person typed
-    them. `style` is the name of a style of the server or the host. `init_image` is an attached file, unchanged.
+    them. `style` is the name of a style of the server or the host. `init_image` is an attached file, unchanged, and so
+    is `mask`: what is white or transparent in it is repainted.
     """
 
     prompt: str = ""
@@ -74,6 +75,7 @@ class JobSpec:
     options: str = ""
     """Further options as words of a prompt, which fill the gaps before those of the preset."""
     init_image: bytes | None = field(default=None, repr=False)
+    mask: bytes | None = field(default=None, repr=False)
     image_prompts: tuple[ImageInput, ...] = ()
     count: int = 1
     private: bool | None = None

@@ -105,7 +105,7 @@ class Submissions:
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
         settings = requests.with_size(self.settings, own.size)
         build = partial(requests.build, settings=settings, models=self._config.model_name, starts=self._starts)
-        async with self._reading if spec.init_image or spec.image_prompts else nullcontext():
+        async with self._reading if spec.init_image or spec.mask or spec.image_prompts else nullcontext():
             request = await asyncio.to_thread(build, spec, limits, style=style)
         if spec.film is not None:
             request = requests.filmed(request, spec.film, limits)
@@ -140,9 +140,15 @@ class Submissions:
             change = replace(change, prompt=prompt, settings=spec.settings, count=change.count or spec.count)
         count = count_of(before, change)
         requests.check_count(count, limits)
-        request = await asyncio.to_thread(child_of, picture, change, self.settings, limits)
+        masked = any(name in spec.settings for name in requests.MASKS)
+        if masked:
+            request = await self._repainted(
+                requester, job_id, number, replace(spec, prompt=change.prompt or ""), limits
+            )
+        else:
+            request = await asyncio.to_thread(child_of, picture, change, self.settings, limits)
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
-        parent_id, parent_number = parent_of(before, number, change.kind)
+        parent_id, parent_number = (None, None) if masked else parent_of(before, number, change.kind)
         job = replace(
             _new_job(requester, request, limits),
             origin=change.kind,
@@ -177,6 +183,16 @@ class Submissions:
         private = private or await self._hides(requester)
         job = replace(_new_job(requester, request, limits), origin=Origin.FILM, private=private)
         return await self._add(await self._prepared(job, request), limits)
+
+    async def _repainted(
+        self, requester: Requester, job_id: int, number: int, spec: JobSpec, limits: Limits
+    ) -> GenerationRequest:
+        """The request that repaints a part of a finished picture, which stays as it is elsewhere."""
+        picture = await self._archive.picture(requester, job_id, number)
+        spec = replace(spec, negative="", init_image=picture)
+        build = partial(requests.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
+        async with self._reading:
+            return await asyncio.to_thread(build, spec, limits)
 
     async def again_from_file(self, requester: Requester, data: bytes, *, new_seed: bool = False) -> SubmittedJob:
         """Submit a job from the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.

@@ -130,9 +130,9 @@ async def test_four_pictures_come_as_a_grid_with_buttons_for_each(stage: ClientI
 
 async def test_all_options_reach_the_generator(stage: ClientInSimcord) -> None:
     await stage.finished_job(
-        size="64x96", steps=3, seed=7, start="fractal", learning_rate=0.2, cutouts=5, flip=0.1, affine=0.2,
-        perspective=0.3, colour=0.4, sharpness=0.5, noise=0.6, optimiser="radam", coarse=0.5, scene_steps=1,
-        negative="fog", init_weight=0.5,
+        size="64x96", steps=3, seed=7, start="fractal", learning_rate=0.2, cutouts=5, flip=0.1, colour=0.4, noise=0.6,
+        optimiser="radam", coarse=0.5, negative="fog", init_weight=0.5,
+        prompt="a red apple --affine 0.2 --perspective 0.3 --sharpness 0.5 --scene-steps 1",
     )  # fmt: skip
     request = stage.engine.begun[0]
     settings = request.settings.as_dict()

@@ -62,6 +62,17 @@ async def test_a_remix_takes_options_from_its_prompt_and_keeps_the_size(stage: C
     assert (job.prompt, job.settings.steps, job.count) == ("a green pear | fog:-0.5", 2, 2)
 
 
+async def test_a_remix_with_a_region_repaints_that_part_of_the_finished_picture(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job()
+    modal = await stage.bob.click(message, label="Remix")
+    await stage.bob.submit_modal(modal, {"prompt": "a green pear --repaint left 50%"})
+    job = await stage.ended(2)
+    request = stage.engine.begun[-1]
+    assert (job.origin, job.source_id, job.parent_id) == (Origin.REMIX, 1, None)
+    assert (request.settings.start, request.settings.repaint, request.prompt) == ("init", "left 50%", "a green pear")
+    assert request.init_image is not None and str(request.settings.size) == "64x64" and request.parent is None
+
+
 async def test_a_remix_without_words_is_refused(stage: ClientInSimcord) -> None:
     message = await stage.finished_job()
     modal = await stage.bob.click(message, label="Remix")
