@@ -102,6 +102,7 @@ def test_a_film_is_restyled_in_its_length_and_not_again_without_its_source(
     quick = ("--size", "32x32", "--cutouts", "2", "--models", "tiny", "--frame-steps", "1", "--start", "random")
     assert run("film", "a castle", "--restyle", "source.gif", "-o", "film.webp", *quick) == 0
     with Image.open("film.webp") as film:
+        film.load()
         assert film.n_frames == 3 and film.info["duration"] == 200
     plan = read_recipe(Path("film.webp").read_bytes()).request.film
     assert plan is not None and len(plan.source) == 64
