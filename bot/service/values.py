@@ -29,6 +29,13 @@ class Requester:
     """True if the person is one of the bot's owners."""
     age_restricted: bool = False
     """True if the channel is age-restricted."""
+    by_token: bool = False
+    """True if only the interaction's token can write in the channel."""
+
+    @property
+    def alone(self) -> bool:
+        """True if the person uses the bot without a server; `guild_id` is then `own_place`."""
+        return self.guild_id < 0
 
     def must_manage(self) -> None:
         """Require that the requester manages the server.
@@ -181,11 +188,15 @@ class PictureFile:
     height: int
     left_out: tuple[Sentence, ...] = ()
     """Parts left out to fit the upload."""
+    moves: bool = False
+    """It is a timelapse or a film."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """Finished pictures on their way to Discord: the picture (or the grid), and the timelapse if requested.
+    """Finished pictures on their way to Discord, and the timelapse if requested.
+
+    `files`: each picture, or in the classic layout the grid of several.
 
     `left_out`: parts left out to fit the upload, and the file missing for that reason. `spoiler`: hide it behind a
     click. `repeated`: an earlier attempt may have reached Discord; the nonce protects for some minutes, then look for a

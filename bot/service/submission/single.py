@@ -12,7 +12,7 @@ from functools import partial
 
 from bot.config import Caps, Config, Limits
 from bot.errors import Blocked, InvalidJobSpec, NotFound, QueueFull, ShuttingDown, TooSoon, WrongChannel
-from bot.jobs import Job, Origin
+from bot.jobs import Job, Layout, Origin
 from bot.options import read as read_options
 from bot.service import requests as requests
 from bot.service.archive import Archive
@@ -110,7 +110,7 @@ class Submissions:
         if spec.film is not None:
             request = requests.filmed(request, spec.film, limits)
         job = replace(
-            _new_job(requester, request, limits),
+            _new_job(requester, request, limits, self._config.layout),
             origin=spec.origin,
             count=spec.count,
             private=bool(spec.private),
@@ -150,7 +150,7 @@ class Submissions:
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         parent_id, parent_number = (None, None) if masked else parent_of(before, number, change.kind)
         job = replace(
-            _new_job(requester, request, limits),
+            _new_job(requester, request, limits, self._config.layout),
             origin=change.kind,
             count=count,
             private=before.private or await self._hides(requester, spec.private or change.private),
@@ -181,7 +181,7 @@ class Submissions:
         request = await asyncio.to_thread(requests.morphed, found, film, self.settings, limits)
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         private = private or await self._hides(requester)
-        job = replace(_new_job(requester, request, limits), origin=Origin.FILM, private=private)
+        job = replace(_new_job(requester, request, limits, self._config.layout), origin=Origin.FILM, private=private)
         return await self._add(await self._prepared(job, request), limits)
 
     async def _repainted(
@@ -217,7 +217,7 @@ class Submissions:
         requests.check_film(request, limits)
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         private = await self._hides(requester)
-        job = replace(_new_job(requester, request, limits), origin=Origin.FILE, private=private)
+        job = replace(_new_job(requester, request, limits, self._config.layout), origin=Origin.FILE, private=private)
         return await self._add(await self._prepared(job, request, made_with), limits)
 
     async def admit(self, requester: Requester) -> Limits:
@@ -324,6 +324,8 @@ class Submissions:
         if self.closed:
             raise ShuttingDown("shutting_down")
         admission = gate(limits, self._config.caps, sum(item.job.quota for item in prepared), jobs=len(prepared))
+        count, alone = sum(item.job.count for item in prepared), any(item.job.guild_id < 0 for item in prepared)
+        admission = gate(limits, self._config.caps, count, jobs=len(prepared), alone=alone)
         jobs = await self._store.jobs.add_all([(item.job, item.recipe) for item in prepared], admission)
         for job in jobs:
             self._enqueue(job)
@@ -346,7 +348,7 @@ class Submissions:
         return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=prepared.notes)
 
 
-def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -> Job:
+def _new_job(requester: Requester, request: GenerationRequest, limits: Limits, layout: Layout) -> Job:
     """A job for one picture, without a row yet."""
     return Job(
         guild_id=requester.guild_id,
@@ -360,6 +362,8 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -
         age_restricted=requester.age_restricted,
         locale=requester.locale,
         film_s=0.0 if request.film is None else request.film.seconds,
+        layout=layout,
+        by_token=requester.by_token,
     )
 
 
@@ -376,10 +380,14 @@ async def check_channel(guilds: GuildSettings, requester: Requester) -> None:
         raise WrongChannel("channel_denied")
 
 
-def gate(limits: Limits, caps: Caps, count: int, now: float | None = None, *, jobs: int = 1) -> Callable[[Load], None]:
+def gate(
+    limits: Limits, caps: Caps, count: int, now: float | None = None, *, jobs: int = 1, alone: bool = False
+) -> Callable[[Load], None]:
     """Admission check for the transaction that adds jobs: may `count` more pictures be queued?
 
     Several jobs at once are measured by the limit of a batch, where that is higher.
+
+    `alone`: for a person who uses the bot without a server.
 
     Raises:
         QueueFull, TooSoon: by the function that is returned.
@@ -390,7 +398,7 @@ def gate(limits: Limits, caps: Caps, count: int, now: float | None = None, *, jo
         if load.queued_bot + jobs > caps.queue_bot:
             raise QueueFull("queue_full_bot", count=load.queued_bot)
         if load.queued_guild + jobs > limits.queue_server:
-            raise QueueFull("queue_full_server", count=load.queued_guild)
+            raise QueueFull("queue_full_alone" if alone else "queue_full_server", count=load.queued_guild)
         if load.queued_user + jobs > (limits.queue_user if jobs == 1 else max(limits.queue_user, limits.batch)):
             raise QueueFull("queue_full_user", count=load.queued_user)
         if limits.daily and load.pictures_today + count > limits.daily:
