@@ -33,7 +33,7 @@ from bot.monitoring.heartbeat import Heartbeat
 from bot.store import Store
 from bot.texts import say
 from bot.waiting import ExternalWait
-from bot.worker.protocol import Engine
+from bot.worker.protocol import Check, Engine
 from generator import GeneratorError, Settings
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ async def _serve(config: Config, folder: Path, token: str, config_path: Path) ->
 
     stop = stop_on_signals()
     await _check_folder(folder)
-    engine, settings = await _load(config)
-    bot = building.build(config, folder, engine, settings, config_path=config_path)
+    engine, settings, check = await _load(config)
+    bot = building.build(config, folder, engine, settings, config_path=config_path, check=check)
     await client.run(bot, token, stop, Heartbeat(folder))
 
 
@@ -117,12 +117,12 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     # While models are read, Ctrl-C ends the process at once: nothing is written yet, and that thread cannot be stopped.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with preview.listen(port) as listener:
-        engine, settings = await _load(config)
+        engine, settings, check = await _load(config)
         stop = stop_on_signals()
 
         def build(wait: ExternalWait) -> Reverie:
             return building.build(
-                config, own, engine, settings, config_path=config_path, external_wait=wait, shard_count=1
+                config, own, engine, settings, config_path=config_path, external_wait=wait, shard_count=1, check=check
             )
 
         await preview.show(build, listener, stop, own)
@@ -144,22 +144,23 @@ def _check_clock() -> None:
         _log.warning(say("clock_behind", date=now.date().isoformat()))
 
 
-async def _load(config: Config) -> tuple[Engine, Settings]:
-    """Load the models and the default settings, from the models' suggestions and config.yaml."""
+async def _load(config: Config) -> tuple[Engine, Settings, Check | None]:
+    """Load the models, the default settings from the models' suggestions and config.yaml, and the trained check."""
     _log.info("loading the models", extra=log.about(models=config.model_name))
     from bot.worker.engine import GeneratorEngine
+    from bot.worker.trained_check import trained_check
 
     engine = GeneratorEngine(
         config.models,
         config.device,
-        config.safety.threshold,
         own=config.own_models,
         precision=config.precision,
         memory_share=config.gpu_memory_share,
         fall_back_to_cpu=config.gpu_fall_back_to_cpu,
     )
     suggested = await asyncio.to_thread(engine.load)
-    return engine, suggested.merged({str(name): value for name, value in config.generator.items()})
+    check = await asyncio.to_thread(trained_check)
+    return engine, suggested.merged({str(name): value for name, value in config.generator.items()}), check
 
 
 def _backed_up(folder: Path, preview: bool) -> DataFolder:

@@ -6,7 +6,7 @@ Pillow only; files with a recipe are written by the generator.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +15,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 PREVIEW_SIDE_PX = 768
 LOOP_SIDE_PX = 256
+EXAMINED = 8
+"""Frames of a film that a safety check sees."""
 GAP_PX = 4
 SHEET_COLUMNS, SHEET_CELL_PX, BADGE_PX = 3, 256, 36
 LABEL_PX = 40
@@ -54,6 +56,13 @@ def loop(frames: Sequence[Path], fps: float) -> ImageFile:
         method=1,
     )  # fmt: skip
     return ImageFile(out.getvalue(), "webp", *small[0].size)
+
+
+def some_frames(frames: Sequence[Path]) -> Iterator[Image.Image]:
+    """Some frames of a film, evenly spread, for a safety check."""
+    for path in frames[:: max(1, len(frames) // EXAMINED)]:
+        with Image.open(path, formats=["PNG"]) as frame:
+            yield frame.convert("RGB")
 
 
 def grid(images: Sequence[Image.Image], count: int) -> Image.Image:

@@ -9,7 +9,7 @@ from bot.files import DataFolder
 from bot.frontend.client import Reverie
 from bot.service import Service
 from bot.waiting import ExternalWait, identity
-from bot.worker.protocol import Engine
+from bot.worker.protocol import Check, Engine
 from bot.worker.thread import LocalExecutor
 from generator import Settings
 
@@ -23,8 +23,9 @@ def build(
     config_path: Path = Path("config.yaml"),
     external_wait: ExternalWait = identity,
     shard_count: int | None = None,
+    check: Check | None = None,
 ) -> Reverie:
-    """Build the client with all its parts, without starting it."""
+    """Build the client with all its parts, without starting it; without a check, the perceptors guess."""
     timing = config.timing
     executor = LocalExecutor(
         engine,
@@ -42,6 +43,7 @@ def build(
         request_warnings=engine.request_warnings,
         gpu_bytes=engine.gpu_bytes,
         checked_by=engine.checked_by,
+        check=check,
         external_wait=external_wait,
     )
     return Reverie(config, service, config_path=config_path, external_wait=external_wait, shard_count=shard_count)

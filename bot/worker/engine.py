@@ -50,15 +50,14 @@ class GeneratorEngine:
         self,
         name: str,
         device: str,
-        unsafe_from: float,
         *,
         own: OwnModels | None = None,
         precision: str = "auto",
         memory_share: float = 1.0,
         fall_back_to_cpu: bool = False,
     ) -> None:
-        """Take the keys of config.yaml: `models`, `device`, `safety.threshold`, those of own files, and so on."""
-        self._name, self._device, self._unsafe_from = name, device, unsafe_from
+        """Take the keys of config.yaml: `models`, `device`, those of own files, and so on."""
+        self._name, self._device = name, device
         self._own, self._precision, self._memory_share = own, precision, memory_share
         self._fall_back_to_cpu = fall_back_to_cpu
         self._models: Models | None = None
@@ -140,9 +139,9 @@ class GeneratorEngine:
         """Reload the models for the next picture, because the device of the current ones failed."""
         self._device_failed = True
 
-    def is_unsafe(self, image: Image.Image) -> bool:
-        """Return True if the safety check finds something that an ordinary channel should not show openly."""
-        return unsafe_share(image, self._loaded()) >= self._unsafe_from
+    def unsafe_share(self, image: Image.Image) -> float:
+        """Certainty of the perceptors, 0..1, that an ordinary channel should not show a picture openly."""
+        return unsafe_share(image, self._loaded())
 
     def look(self, image: Image.Image) -> Description:
         """Describe a picture in words.

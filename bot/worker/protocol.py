@@ -68,6 +68,10 @@ class FilmInProgress(Dream, Protocol):
         """Files of the frames so far."""
 
 
+Check = Callable[[Image.Image], float]
+"""Certainty, 0..1, that an ordinary channel should not show a picture openly. Any thread."""
+
+
 class Engine(Protocol):
     """Begins dreams: the generator and its models. Worker thread, except the methods marked "Any thread"."""
 
@@ -112,8 +116,8 @@ class Engine(Protocol):
     def renew(self) -> None:
         """Reload the models for later `begin` and `resume`, because the device of the current ones failed."""
 
-    def is_unsafe(self, image: Image.Image) -> bool:
-        """Return True if the safety check finds something that an ordinary channel should not show openly."""
+    def unsafe_share(self, image: Image.Image) -> float:
+        """Certainty of the perceptors, 0..1, that an ordinary channel should not show a picture openly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +132,7 @@ class Work:
     folder: Path | None = None
     """Of a film: where its frames are and go."""
     examine: bool = False
-    """Run the safety check on the finished picture."""
+    """Let the perceptors look at the finished picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +152,7 @@ class ProgressUpdate:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedPicture:
-    """A finished picture, with the data to continue from it. `unsafe`: see GeneratorEngine.is_unsafe."""
+    """A finished picture, with the data to continue from it."""
 
     picture: Picture
     snapshot: bytes = field(repr=False)
@@ -157,7 +161,8 @@ class GeneratedPicture:
     paint_s: float
     step_s: float
     """Seconds per step, without the beginning and the end."""
-    unsafe: bool = False
+    unsafe_share: float = 0.0
+    """Certainty of the perceptors, 0..1, that it should not be shown openly; 0 if they did not look."""
     frames: tuple[Path, ...] = ()
     """Of a film: the files of its frames; `picture` is the last of them."""
 

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from PIL import Image
 
+from bot import imaging
 from bot.errors import without_locals
 from bot.log import about
 from bot.waiting import FOR_THE_WORKER, ExternalWait, identity
@@ -39,8 +40,6 @@ from generator import CheckpointError, Description, DeviceFailed, OutOfMemory, P
 FRAMES = 40
 """Maximum number of frames in a timelapse."""
 FRAME_SIDE_PX = 384
-EXAMINED = 8
-"""Frames of a film that the safety check sees."""
 PROGRESS_S = 0.1
 """Minimum time between two reports of progress alone."""
 JOIN_S = 30.0
@@ -312,17 +311,13 @@ class _Worker:
             timelapse=timelapse,
             paint_s=time.monotonic() - began,
             step_s=step_s,
-            unsafe=task.work.examine and self._is_unsafe(picture.image, frames),
+            unsafe_share=self._unsafe_share(picture.image, frames) if task.work.examine else 0.0,
             frames=frames,
         )
 
-    def _is_unsafe(self, image: Image.Image, frames: Sequence[Path]) -> bool:
-        """Examine a picture, or some frames of a film, evenly spread."""
-        looked_at = [image]
-        for path in frames[:: max(1, len(frames) // EXAMINED)]:
-            with Image.open(path) as frame:
-                looked_at.append(frame.convert("RGB"))
-        return any(self._engine.is_unsafe(one) for one in looked_at)
+    def _unsafe_share(self, image: Image.Image, frames: Sequence[Path]) -> float:
+        """Certainty of the perceptors about a picture, or the largest about some frames of a film, evenly spread."""
+        return max(self._engine.unsafe_share(one) for one in (image, *imaging.some_frames(frames)))
 
     def _call(self, function: Callable[..., None], *values: object) -> None:
         try:

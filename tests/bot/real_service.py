@@ -11,6 +11,7 @@ from bot.config import Config
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.service import JobSpec, Requester, Service
+from bot.worker.protocol import Check
 from bot.worker.thread import LocalExecutor
 from tests.bot.fake_dream import FakeDreamer
 
@@ -25,6 +26,8 @@ class RealService:
         self.files, self.config = DataFolder(root), config
         self.engine = FakeDreamer()
         self.changes: list[int] = []
+        self.check: Check | None = None
+        """The trained check of the next start."""
         self.service: Service
         self.executor: LocalExecutor
         self.workers = LocalExecutor.workers
@@ -42,6 +45,7 @@ class RealService:
             request_warnings=self.engine.request_warnings,
             gpu_bytes=self.engine.gpu_bytes,
             checked_by=self.engine.checked_by,
+            check=self.check,
         )
         self.service.watch(self.changes.append)
         await self.service.start()
