@@ -19,7 +19,8 @@ from PIL import Image
 from bot.config import Config, Limits
 from bot.errors import InvalidJobSpec, Refused
 from bot.files import DataFolder
-from bot.frontend.commands import batch, blend, imagine, recipe
+from bot.frontend.commands import blend, imagine, recipe
+from bot.frontend.commands.together import batch
 from bot.frontend.components.modals import TEXT
 from bot.jobs import Batch, JobState, Origin
 from bot.service import FollowUp, JobSpec, Requester, Service, SubmittedJob
