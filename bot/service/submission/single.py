@@ -323,8 +323,7 @@ class Submissions:
         """
         if self.closed:
             raise ShuttingDown("shutting_down")
-        admission = gate(limits, self._config.caps, sum(item.job.quota for item in prepared), jobs=len(prepared))
-        count, alone = sum(item.job.count for item in prepared), any(item.job.guild_id < 0 for item in prepared)
+        count, alone = sum(item.job.quota for item in prepared), any(item.job.guild_id < 0 for item in prepared)
         admission = gate(limits, self._config.caps, count, jobs=len(prepared), alone=alone)
         jobs = await self._store.jobs.add_all([(item.job, item.recipe) for item in prepared], admission)
         for job in jobs:
