@@ -62,7 +62,6 @@ class Reverie(App):
     Attributes:
         updater: as in `App`; this one also recovers, flushes and closes.
         batches, votes: as in `App`; these also recover and close.
-        forgetful_discord: Discord does not remember the commands of an earlier start, as in the preview.
     """
 
     updater: MessageUpdater

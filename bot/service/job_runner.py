@@ -21,7 +21,7 @@ from bot.log import about, new_error_id
 from bot.monitoring.metrics import Metrics
 from bot.retry import retry_io
 from bot.service.queue import JobQueue, Running
-from bot.service.requests import picture_request
+from bot.service.requests import picture_request, unknown_options
 from bot.service.uploads import FILE_BYTES
 from bot.service.values import Preview
 from bot.store import Store
@@ -245,7 +245,7 @@ class JobRunner:
             stopped_at=request.stopped_at,
             flagged=await flagged,
             has_timelapse=timelapse,
-            warnings=tuple(map(Sentence.of_generator, result.picture.warnings)),
+            warnings=(*unknown_options(job.prompt), *map(Sentence.of_generator, result.picture.warnings)),
         )
         await saving(lambda: self._store.jobs.save_picture(picture, result.paint_s))
         self._metrics.picture_saved(result.paint_s, result.step_s)

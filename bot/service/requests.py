@@ -16,7 +16,7 @@ from typing import Any
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import MAX_COUNT
-from bot.options import Typed, ratio_of, shaped
+from bot.options import Typed, ratio_of, shaped, unknown_in
 from bot.service.values import JobSpec
 from bot.texts import Sentence
 from generator import (
@@ -40,6 +40,9 @@ from generator import (
 
 NEGATIVE_WEIGHT = -0.5
 MAX_NOTES = 8
+SHOWN_OPTIONS, SHOWN_OPTION = 5, 30
+POSES = 4
+"""Four seeds in a row are the four combinations of drawing and direction (docs/starter-models.md)."""
 REGIONS = ("keep", "repaint")
 """Settings that hold words for a region of a picture."""
 MASKS = (*REGIONS, "outpaint")
@@ -74,7 +77,7 @@ def build(
     init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
     mask = None if spec.mask is None else _picture(spec.mask, "mask")
     if init_image is not None and settings.masked and "size" not in spec.settings:
-        settings = settings.merged({"size": canvas_size(init_image, settings, limits.size_px)})
+        settings = merged(settings, {"size": canvas_size(init_image, settings, limits.size_px)}, limits)
     prompts = tuple(
         _checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight)
         for item in spec.image_prompts
@@ -164,8 +167,14 @@ def new_seed() -> int:
 
 
 def reseeded(request: GenerationRequest) -> GenerationRequest:
-    """The same request with a new seed, and all of its steps."""
-    return replace(request, settings=request.settings.merged({"seed": new_seed()}), stopped_at=None)
+    """The same request with a new seed, and all of its steps.
+
+    Seeds of the same rest give a composed picture the same drawing in the same direction: the new one has another.
+    """
+    old = request.settings.seed
+    while (seed := new_seed()) % POSES == old % POSES:
+        pass
+    return replace(request, settings=request.settings.merged({"seed": seed}), stopped_at=None)
 
 
 def picture_request(request: GenerationRequest, number: int, stopped_at: int | None = None) -> GenerationRequest:
@@ -209,6 +218,12 @@ def check_count(count: int, limits: Limits) -> None:
         raise InvalidJobSpec("out_of_range", field="count", name="count", low=1, high=MAX_COUNT)
     if count > limits.count:
         raise OverLimit("over_count", count=limits.count)
+
+
+def unknown_options(prompt: str) -> tuple[Sentence, ...]:
+    """A note that names the words of a prompt that look like options and are none."""
+    names = ", ".join(f"“{name[:SHOWN_OPTION]}”" for name in unknown_in(prompt)[:SHOWN_OPTIONS])
+    return (Sentence.of("note_unknown_options", names=names),) if names else ()
 
 
 def notes(request: GenerationRequest) -> tuple[Sentence, ...]:

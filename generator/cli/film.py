@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from generator.cli.arguments import given_settings, read_bytes
 from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
-from generator.cli.outputs import check_writable, free, name_for
+from generator.cli.outputs import check_writable, free, name_for, place_of
 from generator.cli.requests import Load, drawn_seed, loader, own_models, recipe_at, request_of
 from generator.cli.run import Console, Interrupt
 from generator.errors import InvalidRequest
@@ -60,7 +60,7 @@ def plan_film_outputs(options: argparse.Namespace, title: str, folder: Path | No
     Raises:
         InvalidRequest: if names and formats do not agree, or a place cannot be written to.
     """
-    output: Path | None = options.output
+    output = None if options.output is None else place_of(options.output)
     kind = options.format or (output.suffix.lower().removeprefix(".") if output and output.suffix else None)
     kind = kind or films.default_format()
     films.check_format(kind)

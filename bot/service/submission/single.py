@@ -34,7 +34,6 @@ from generator import (
     request_to_json,
 )
 
-SHOWN_OPTIONS, SHOWN_OPTION = 5, 30
 AT_ONCE = 2
 """Maximum number of specs read at the same time: a picture can take seconds and a gigabyte."""
 DAY_S = 86_400
@@ -258,8 +257,6 @@ class Submissions:
         styles = [style.name for style in await self._words.styles(requester.guild_id)]
         presets = await self._presets.known(requester.guild_id, requester.user_id)
         typed = read_options(spec.prompt, styles, [preset.name for preset in presets])
-        names = ", ".join(f"“{name[:SHOWN_OPTION]}”" for name in typed.unknown[:SHOWN_OPTIONS])
-        notes = (Sentence.of("note_unknown_options", names=names),) if names else ()
         spec = requests.with_typed(spec, typed)
         further = [spec.options] if spec.options else []
         if spec.preset is not None:
@@ -268,7 +265,7 @@ class Submissions:
             found = read_options(options, styles)
             settings = {name: value for name, value in found.settings.items() if name not in keeps}
             spec = requests.with_typed(spec, replace(found, prompt=spec.prompt, settings=settings, preset=None))
-        return spec, notes
+        return spec, requests.unknown_options(typed.prompt)
 
     async def _with_defaults(self, requester: Requester, spec: JobSpec, own: Preferences) -> JobSpec:
         """The spec with the person's own defaults in its gaps; a style that this server does not know is left out."""
