@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         OutOfMemory,
     )
     from generator.filming.film import Film
+    from generator.filming.morph import film_through
     from generator.films.plan import FilmPlan
     from generator.films.templates import TEMPLATES, plan_film
     from generator.images.files import encode, normalise, normalise_mask, write_file
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "filming.film": ("Film",),
+    "filming.morph": ("film_through",),
     "films.plan": ("FilmPlan",),
     "films.templates": ("TEMPLATES", "plan_film"),
     "images.films": ("default_format", "write_film"),
@@ -177,6 +179,7 @@ __all__ = [
     "differences",
     "encode",
     "explain_story",
+    "film_through",
     "gpu_memory",
     "latent_of",
     "load_models",

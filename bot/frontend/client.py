@@ -16,8 +16,8 @@ from discord.backoff import ExponentialBackoff
 
 from bot.config import Config
 from bot.frontend import attachments, membership
+from bot.frontend import registry as commands
 from bot.frontend.app import App, Interaction
-from bot.frontend.commands import registry as commands
 from bot.frontend.components import batches, buttons, votes
 from bot.frontend.invite import invitation
 from bot.frontend.login import explained

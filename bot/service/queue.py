@@ -87,10 +87,10 @@ class Running:
     def left_s(self, speeds: Estimates) -> float:
         """Estimated seconds until all of its pictures are generated."""
         job, progress = self.job, self.progress
-        whole = speeds.picture_s(job.models, job.settings)
+        whole = speeds.picture_s(job.speed_name, job.settings)
         current = whole if progress is None else progress.seconds_left
         if progress is not None and not current:  # No step was measured yet.
-            current = speeds.step_s(job.models, job.settings) * (progress.steps - progress.step)
+            current = speeds.step_s(job.speed_name, job.settings) * (progress.steps - progress.step)
         return current + (0.0 if self.finishing else (job.count - self.number) * whole)
 
 
@@ -199,7 +199,7 @@ class JobQueue:
             await asyncio.sleep(rest_s)
         now, spent_s, began = time.time(), 0.0, time.perf_counter()
         picture_s = self.speeds.picture_s
-        seconds = {job.id: job.count * picture_s(job.models, job.settings) for job in self._waiting.values()}
+        seconds = {job.id: job.count * picture_s(job.speed_name, job.settings) for job in self._waiting.values()}
         running = {item.entry: item.left_s(self.speeds) for item in self.running.values()}
         total, places = len(self._waiting), dict[int, Place]()
         for forecast in self._scheduler.forecast(seconds, running, workers=self._workers, paused=self.paused):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -29,8 +29,10 @@ from generator import (
     Size,
     TextPrompt,
     canvas_size,
+    film_through,
     normalise_apart,
     parse_story,
+    plan_film,
     read_setting,
     suggestions_for,
     wanted_words,
@@ -90,6 +92,50 @@ def build(
         models=models,
     )
     return request
+
+
+def filmed(request: GenerationRequest, values: Mapping[str, object], limits: Limits) -> GenerationRequest:
+    """The request for a film, from that for its pictures and the values of its plan as typed.
+
+    Raises:
+        InvalidJobSpec: with a sentence about the error.
+        OverLimit: if it has more steps of frames than the server allows for a picture.
+    """
+    try:
+        story, plan = plan_film(request.prompt, values, request.settings)
+        request = replace(request, prompt=story, film=plan)
+    except InvalidRequest as exc:
+        raise said(exc) from exc
+    check_film(request, limits)
+    return request
+
+
+def morphed(
+    pictures: Sequence[GenerationRequest], values: Mapping[str, object], settings: Settings, limits: Limits
+) -> GenerationRequest:
+    """The request for a film through finished pictures, of the size of the first one.
+
+    Raises:
+        InvalidJobSpec, OverLimit: as `filmed`.
+    """
+    settings = settings.merged({"size": pictures[0].settings.size, "seed": new_seed()})
+    try:
+        request = film_through(pictures, values, settings)
+    except InvalidRequest as exc:
+        raise said(exc) from exc
+    check_film(request, limits)
+    return request
+
+
+def check_film(request: GenerationRequest, limits: Limits) -> None:
+    """Check that a film has no more steps of frames than the server allows for a picture.
+
+    Raises:
+        OverLimit
+    """
+    plan = request.film
+    if plan is not None and plan.frames * plan.frame_steps > limits.steps:
+        raise OverLimit("over_film", seconds=limits.steps // (plan.fps * plan.frame_steps))
 
 
 def with_typed(spec: JobSpec, found: Typed) -> JobSpec:
@@ -335,14 +381,21 @@ def texts_of_spec(spec: JobSpec, style: str) -> list[str]:
 
 
 def texts_of(request: GenerationRequest) -> list[str]:
-    """Every text of a request and its parents, for the blocklist: as typed, and the words as they are read."""
+    """Every text of a request, its parents and its film's pictures, for the blocklist: as typed, and as it is read."""
     texts: list[str] = []
-    current: GenerationRequest | None = request
-    while current is not None:
-        texts += [current.prompt, _words(current.scenes)]
-        texts += [text for name in REGIONS if (text := getattr(current.settings, name)) != "none"]
-        current = current.parent
+    for part in parts_of(request):
+        texts += [part.prompt, _words(part.scenes)]
+        texts += [text for name in REGIONS if (text := getattr(part.settings, name)) != "none"]
     return list(dict.fromkeys(texts))
+
+
+def parts_of(request: GenerationRequest) -> Iterator[GenerationRequest]:
+    """The request, the pictures that its film goes through, and the parents of all of them."""
+    for first in (request, *request.pictures):
+        current: GenerationRequest | None = first
+        while current is not None:
+            yield current
+            current = current.parent
 
 
 def _words(scenes: Sequence[Scene]) -> str:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from PIL import Image
 
@@ -18,6 +19,7 @@ from generator import (
     Description,
     DeviceFailed,
     Dream,
+    Film,
     GenerationRequest,
     InvalidRequest,
     Message,
@@ -124,6 +126,14 @@ class GeneratorEngine:
         if replace(dream.request, settings=painted) != request:
             raise CheckpointError("This snapshot is of another picture.")
         return dream
+
+    def film(self, request: GenerationRequest, parent: bytes | None, folder: Path) -> Film:
+        """Begin a film, or go on with it from its last frame; `parent` as for `begin`.
+
+        Raises:
+            GeneratorError: if these models cannot make it.
+        """
+        return Film(request, self._models_for(request), folder, None if parent is None else latent_of(parent))
 
     def renew(self) -> None:
         """Reload the models for the next picture, because the device of the current ones failed."""

@@ -10,13 +10,15 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
+from bot import imaging
 from bot.errors import without_locals
 from bot.log import about
 from bot.waiting import FOR_THE_WORKER, ExternalWait, identity
@@ -24,6 +26,7 @@ from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import (
     Dream,
     Engine,
+    FilmInProgress,
     GeneratedPicture,
     Interrupted,
     Outcome,
@@ -250,7 +253,8 @@ class _Worker:
         progress, timelapse = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
         first, first_at = progress.step, began
         reports = _Reports(began, self._preview_s, self._snapshot_s)
-        composed = first == 0 and task.work.request.settings.composition == "posed"
+        film = task.work.request.film is not None
+        composed = first == 0 and not film and task.work.request.settings.composition == "posed"
         if composed and task.updates.put(reports.of_start(dream, progress, timelapse)):
             self._call(_deliver, task)
         while not dream.finished:
@@ -258,7 +262,7 @@ class _Worker:
                 return Interrupted(order=StopMode.CANCEL)
             if task.has_order(StopMode.PAUSE):
                 return Interrupted(order=StopMode.PAUSE, snapshot=dream.snapshot())
-            if task.has_order(StopMode.FINISH) and progress.step:
+            if task.has_order(StopMode.FINISH) and progress.step > (1 if film else 0):  # a film has two frames
                 break
             self._look_at_all()
             progress = dream.step()
@@ -284,8 +288,10 @@ class _Worker:
             except Exception as exc:  # Raised to the caller that waits for the description.
                 self._call(_settle, look, without_locals(exc))
 
-    def _begin(self, task: _Task) -> Dream:
+    def _begin(self, task: _Task) -> Dream | FilmInProgress:
         work = task.work
+        if work.request.film is not None and work.folder is not None:
+            return self._engine.film(work.request, work.parent, work.folder)
         if work.snapshot is not None:
             try:
                 return self._engine.resume(work.request, work.snapshot)
@@ -294,18 +300,24 @@ class _Worker:
         return self._engine.begin(work.request, work.parent)
 
     def _finished(
-        self, task: _Task, dream: Dream, timelapse: Timelapse, began: float, step_s: float
+        self, task: _Task, dream: Dream | FilmInProgress, timelapse: Timelapse, began: float, step_s: float
     ) -> GeneratedPicture:
         picture = dream.picture()
         timelapse.add(picture.image)
+        frames = tuple(cast("FilmInProgress", dream).frames) if task.work.request.film is not None else ()
         return GeneratedPicture(
             picture=picture,
             snapshot=dream.snapshot(),
             timelapse=timelapse,
             paint_s=time.monotonic() - began,
             step_s=step_s,
-            unsafe_share=self._engine.unsafe_share(picture.image) if task.work.examine else 0.0,
+            unsafe_share=self._unsafe_share(picture.image, frames) if task.work.examine else 0.0,
+            frames=frames,
         )
+
+    def _unsafe_share(self, image: Image.Image, frames: Sequence[Path]) -> float:
+        """Certainty of the perceptors about a picture, or the largest about some frames of a film, evenly spread."""
+        return max(self._engine.unsafe_share(one) for one in (image, *imaging.some_frames(frames)))
 
     def _call(self, function: Callable[..., None], *values: object) -> None:
         try:

@@ -136,6 +136,10 @@ def film_parser() -> SentenceParser:
         help="a finished picture that the film goes through; repeat it for each, the prompt may be left out",
     )
     film.add_argument("--seeds", metavar="N,N", help="go through the pictures of the prompt with these seeds")
+    film.add_argument(
+        "--restyle", type=Path, metavar="FILE",
+        help="a GIF, animated WebP, MP4 or another film to be repainted frame by frame, in its timing, with its sound",
+    )  # fmt: skip
     film.add_argument("--music", type=Path, metavar="FILE", help="music that the film follows and, but for WebP, has")
     film.add_argument(
         "--listen-to", metavar="NAME", default="beats", help=f"{_listed(LISTENS_TO)} of the music (default: beats)"

@@ -158,7 +158,7 @@ async def test_a_picture_that_was_interrupted_grows_on_in_the_page(tmp_path: Pat
     config = replace(config, timing=Timing(preview_s=0.2, snapshot_s=1.0), discord=Discord(edit_interval_s=1.0))
 
     def grows(message: dict[str, Any]) -> bool:
-        return "` step " in message["content"]
+        return "` step " in said(message)
 
     async with visiting(tmp_path, config, FakeDreamer(step_s=0.02)) as visitor:
         await visitor.slash("imagine", prompt="a red apple", steps="200")
@@ -167,7 +167,7 @@ async def test_a_picture_that_was_interrupted_grows_on_in_the_page(tmp_path: Pat
         await visitor.client.service.store.jobs.change(before.id, created_at=time.time() - 60)
     async with visiting(tmp_path, config, FakeDreamer(step_s=0.02)) as visitor:
         shown = await visitor.sees(grows)
-        await visitor.sees(lambda message: message["content"].startswith("**Done**") and message["id"] == shown["id"])
+        await visitor.sees(lambda message: said(message).startswith("**Done**") and message["id"] == shown["id"])
         assert (await visitor.client.service.archive.job(REQUESTER, before.id)).message_id == int(shown["id"])
 
 
