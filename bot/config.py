@@ -124,6 +124,14 @@ class Metrics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Painters:
+    """Workers that generate pictures; a single word in place of this section is `kind`."""
+
+    kind: str = _choice("local", ("local",), "where pictures are painted: local is threads of the bot's own process")
+    count: int = _number(0, 0, 64, "number of painters of this machine; 0 is one for each GPU, or one on the CPU")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """Validated config.yaml: every instance has values of the right type and in range."""
 
@@ -150,6 +158,9 @@ class Config:
     )
     digests: dict[str, str] = field(
         default_factory=dict, metadata={"help": "required SHA-256 of model files, by file name"}
+    )
+    painters: Painters = field(
+        default_factory=Painters, metadata={"help": "workers that generate pictures", "short": "kind"}
     )
     data: str = _text("data", "folder for everything the bot writes; the variable REVERIE_DATA takes precedence")
     language: str = _choice("en", ("en", "de"), "language of messages for a whole server")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from bot.config import Config
@@ -9,8 +10,8 @@ from bot.files import DataFolder
 from bot.frontend.client import Reverie
 from bot.service import Service
 from bot.waiting import ExternalWait, identity
+from bot.worker.kinds import open_workers
 from bot.worker.protocol import Engine
-from bot.worker.thread import LocalExecutor
 from generator import Settings
 
 
@@ -20,19 +21,16 @@ def build(
     engine: Engine,
     settings: Settings,
     *,
+    engines: Mapping[str, Engine] | None = None,
     config_path: Path = Path("config.yaml"),
     external_wait: ExternalWait = identity,
     shard_count: int | None = None,
 ) -> Reverie:
-    """Build the client with all its parts, without starting it."""
-    timing = config.timing
-    executor = LocalExecutor(
-        engine,
-        preview_s=timing.preview_s,
-        snapshot_s=timing.snapshot_s,
-        stall_s=timing.stall_s,
-        external_wait=external_wait,
-    )
+    """Build the client with all its parts, without starting it.
+
+    `engine` advises about requests; `engines` generate, by the names of their workers, or it alone.
+    """
+    executor = open_workers(config, engines or {"local": engine}, external_wait)
     service = Service(
         config,
         DataFolder(folder),

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         request_to_json,
     )
     from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
+    from generator.runtime.device import device_kind
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
@@ -70,6 +71,7 @@ _MODULES = {
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
     "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
+    "runtime.device": ("device_kind",),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
@@ -138,6 +140,7 @@ __all__ = [
     "__version__",
     "check_request",
     "current_provenance",
+    "device_kind",
     "differences",
     "encode",
     "explain_story",

@@ -33,6 +33,7 @@ from bot.service.values import (
     SubmittedJob,
     Whose,
 )
+from bot.worker.protocol import WorkerStatus
 
 __all__ = [
     "GRID",
@@ -64,5 +65,6 @@ __all__ = [
     "Style",
     "SubmittedJob",
     "Whose",
+    "WorkerStatus",
     "style_picture",
 ]

@@ -91,6 +91,7 @@ class Service:
         self.metrics = metrics = Metrics()
         store.jobs.on_event = JobLog(metrics).on_event
         self._queue = queue = JobQueue(store, self._notify, executor.workers)
+        executor.watch(queue.changed)
         records = GuildRecords(store.guilds)
         self.guilds = guilds = GuildSettings(config, store, records, queue)
         self.words = PromptRules(config, records)
@@ -139,6 +140,7 @@ class Service:
         self._queue.speeds = Estimates(await self.store.figures.speeds())
         await self.guilds.load()
         await self.maintenance.start()
+        await self._executor.start()
         await self._dispatcher.start()
 
     async def drain(self) -> None:
@@ -156,7 +158,7 @@ class Service:
             self._notify(job_id)
 
     async def close(self) -> None:
-        """Drain, then close the worker thread and the database. Nothing of the service may be used afterwards."""
+        """Drain, then close the workers and the database. Nothing of the service may be used afterwards."""
         await self.drain()
         await self.maintenance.close()
         await self._dispatcher.close()

@@ -147,7 +147,7 @@ class JobRunner:
         job, progress = running.job, update.progress
         if progress.seconds_left > 0:
             step_s = progress.seconds_left / (progress.steps - progress.step)
-            self._queue.speeds.note_unfinished(job.models, job.settings, step_s)
+            self._queue.speeds.note_unfinished(job.models, job.settings, step_s, update.device)
         if running.order is not None:
             self._executor.send(job.id, running.order)
 
@@ -209,7 +209,7 @@ class JobRunner:
         )
         _log.info("picture saved", extra=facts)
         await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)
-        speed = self._queue.speeds.note(job.models, job.settings, result.step_s)
+        speed = self._queue.speeds.note(job.models, job.settings, result.step_s, result.device)
         await saving(lambda: self._store.figures.put_speed(*speed))
 
     def _write(self, job_id: int, number: int, result: GeneratedPicture) -> bool:

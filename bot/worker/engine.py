@@ -13,6 +13,7 @@ from dataclasses import replace
 from PIL import Image
 
 from bot.log import about
+from bot.worker.protocol import EngineStatus
 from generator import (
     CheckpointError,
     DeviceFailed,
@@ -26,6 +27,7 @@ from generator import (
     Provenance,
     Settings,
     check_request,
+    device_kind,
     differences,
     gpu_memory,
     latent_of,
@@ -59,6 +61,7 @@ class GeneratorEngine:
         self._fall_back_to_cpu = fall_back_to_cpu
         self._models: Models | None = None
         self._device_failed = False
+        self._status = EngineStatus()
 
     def load(self) -> Settings:
         """Load the models; return the settings that they suggest as defaults. Blocking.
@@ -92,6 +95,10 @@ class GeneratorEngine:
         models = self._loaded()
         perceptors = ", ".join(perceptor.name for perceptor in models.perceptors)
         return f"{models.name} ({perceptors}) on {models.device}, {models.precision.value}"
+
+    def status(self) -> EngineStatus:
+        """Its device and models now. Any thread."""
+        return self._status
 
     def gpu_bytes(self) -> Mapping[str, int]:
         """GPU memory: `used` by this process, `free` to all, `total`; empty without a GPU. Any thread."""
@@ -163,7 +170,11 @@ class GeneratorEngine:
     def _load(self, device: str, precision: str) -> Models:
         began = time.monotonic()
         models = load_models(self._name, device, own=self._own, precision=precision, memory_share=self._memory_share)
-        seconds = round(time.monotonic() - began, 2)
+        load_s = time.monotonic() - began
+        self._status = EngineStatus(
+            device=device_kind(models.device), resident=(models.name,), load_s={models.name: load_s}
+        )
+        seconds = round(load_s, 2)
         _log.info("models loaded", extra=about(models=models.name, device=str(models.device), seconds=seconds))
         return models
 

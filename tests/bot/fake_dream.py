@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from PIL import Image
 
+from bot.worker.protocol import EngineStatus
 from generator import (
     CheckpointError,
     GenerationRequest,
@@ -116,6 +117,9 @@ class FakeDreamer:
 
     def describe(self) -> str:
         return "a fake"
+
+    def status(self) -> EngineStatus:
+        return EngineStatus(device="a fake")
 
     def gpu_bytes(self) -> dict[str, int]:
         return dict(self.gpu)

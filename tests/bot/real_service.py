@@ -11,7 +11,8 @@ from bot.config import Config
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.service import JobSpec, Requester, Service
-from bot.worker.thread import LocalExecutor
+from bot.worker.pool import WorkerPool
+from bot.worker.thread import ThreadWorker
 from tests.bot.fake_dream import FakeDreamer
 
 GUILD, CHANNEL, ANN, BEN = 100, 200, 1, 2
@@ -26,15 +27,21 @@ class RealService:
         self.engine = FakeDreamer()
         self.changes: list[int] = []
         self.service: Service
-        self.executor: LocalExecutor
-        self.workers = LocalExecutor.workers
+        self.executor: WorkerPool
+        self.workers = 1
 
     async def start(self) -> Service:
         timing = self.config.timing
-        self.executor = LocalExecutor(
-            self.engine, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, stall_s=timing.stall_s
+        self.executor = WorkerPool(
+            ThreadWorker(
+                self.engine,
+                f"worker {number}",
+                preview_s=timing.preview_s,
+                snapshot_s=timing.snapshot_s,
+                stall_s=timing.stall_s,
+            )
+            for number in range(self.workers)
         )
-        self.executor.workers = self.workers
         self.service = Service(
             self.config,
             self.files,

@@ -233,7 +233,7 @@ def test_two_of_them_share_nothing() -> None:
 
 
 def test_nothing_of_the_librarys_own_registry_is_served() -> None:
-    lines = Metrics().exposition({}, 0, {}).decode().splitlines()
+    lines = Metrics().exposition({}, 0, {}, {}).decode().splitlines()
     assert [line for line in lines if not line.startswith(("reverie_", "#"))] == []
 
 

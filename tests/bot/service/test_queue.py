@@ -25,9 +25,9 @@ class CountingSpeeds(Estimates):
 
     asked = 0
 
-    def picture_s(self, models: str, settings: Settings) -> float:
+    def picture_s(self, models: str, settings: Settings, device: str = "") -> float:
         self.asked += 1
-        return super().picture_s(models, settings)
+        return super().picture_s(models, settings, device)
 
 
 async def test_a_crowd_shares_a_forecast_although_the_queue_never_stands_still(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from bot.jobs import JobState, Origin
 from bot.service import FollowUp, JobSpec, Service
 from bot.texts import Sentence
 from bot.worker.engine import GeneratorEngine
-from bot.worker.thread import LocalExecutor
+from bot.worker.pool import WorkerPool
+from bot.worker.thread import ThreadWorker
 from generator import CheckpointError, DeviceFailed, GenerationRequest, InvalidRequest, Models, OutOfMemory, Settings
 from generator.runtime.memory import MemoryBudget
 from tests.bot.real_service import requester, until
@@ -48,7 +49,9 @@ async def begin(tmp_path: Path, config: Config, models: Models) -> AsyncIterator
         for service in begun:
             await service.close()
         timing = config.timing
-        executor = LocalExecutor(TinyDreamer(models), preview_s=timing.preview_s, snapshot_s=timing.snapshot_s)
+        executor = WorkerPool(
+            [ThreadWorker(TinyDreamer(models), preview_s=timing.preview_s, snapshot_s=timing.snapshot_s)]
+        )
         begun.append(Service(config, DataFolder(tmp_path / "data"), executor))
         await begun[-1].start()
         return begun[-1]

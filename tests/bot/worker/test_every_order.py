@@ -24,7 +24,8 @@ from bot.frontend.components.modals import TEXT
 from bot.jobs import JobState, Origin
 from bot.service import FollowUp, JobSpec, Requester, Service, SubmittedJob
 from bot.worker.engine import GeneratorEngine
-from bot.worker.thread import LocalExecutor
+from bot.worker.pool import WorkerPool
+from bot.worker.thread import ThreadWorker
 from generator import Models, Settings
 from tests.bot.real_service import CHANNEL, requester, until
 
@@ -196,7 +197,8 @@ def service_with(models: Models, folder: Path) -> Service:
     engine, config = TinyDreamer(models), Config(models=models.name, limits=LIMITS, styles=STYLES)
     defaults = DEFAULTS if models.prior is not None else DEFAULTS | {"start": "random"}
     return Service(
-        config, DataFolder(folder), LocalExecutor(engine), settings=Settings().merged(defaults), starts=STARTS,
+        config, DataFolder(folder), WorkerPool([ThreadWorker(engine)]), settings=Settings().merged(defaults),
+        starts=STARTS,
         request_warnings=engine.request_warnings,
     )  # fmt: skip
 
