@@ -227,7 +227,12 @@ async def measure(
     with TemporaryDirectory() as folder:
         files = DataFolder(Path(folder))
         service = Service(
-            config, files, executor, settings=base, starts=engine.starts, request_warnings=engine.request_warnings
+            config,
+            files,
+            executor,
+            settings=base,
+            starts=engine.suggested(config.model_name).starts,
+            request_warnings=engine.request_warnings,
         )
         await service.start()
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import ConfigError
-from generator import InvalidRequest, OwnModels, Settings
+from generator import InvalidRequest, OwnModels, Settings, model_names
 
 STYLE_NAME = re.compile(r"[\w][\w .'-]{0,31}")
 MAX_STYLE_CHARACTERS = 300
@@ -124,6 +124,16 @@ class Metrics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelSets:
+    """Model sets for pictures; a single name in place of this section is `default`."""
+
+    default: str = _text("starter", "the usual model set; `python -m generator models` lists all")
+    offered: list[str] = field(
+        default_factory=list, metadata={"help": "further model sets that people may choose with /imagine model:"}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Painters:
     """Workers that generate pictures; a single word in place of this section is `kind`."""
 
@@ -135,7 +145,9 @@ class Painters:
 class Config:
     """Validated config.yaml: every instance has values of the right type and in range."""
 
-    models: str = _text("starter", "the model set; `python -m generator models` lists them")
+    models: ModelSets = field(
+        default_factory=ModelSets, metadata={"help": "model sets for pictures", "short": "default"}
+    )
     device: str = _choice(
         "auto",
         ("auto", "cpu", "cuda"),
@@ -188,6 +200,8 @@ class Config:
             # The network libraries would read it as every address of the machine.
             raise ConfigError("config_out_of_range", key="metrics.host", allowed="an address, such as 127.0.0.1")
         self.settings_over(Settings())
+        if not set(self.models.offered) <= set(model_names()):
+            raise ConfigError("config_out_of_range", key="models.offered", allowed=", ".join(model_names()))
         for name, text in self.styles.items():
             if not STYLE_NAME.fullmatch(name) or not 0 < len(text.strip()) <= MAX_STYLE_CHARACTERS:
                 raise ConfigError("config_style", key=f"styles.{name[:40]}", most=MAX_STYLE_CHARACTERS)
@@ -207,12 +221,17 @@ class Config:
             InvalidRequest: if they contradict each other, or a file is missing; the sentence names the key.
         """
         vqgan, its_yaml = (Path(text).expanduser() if text else None for text in (self.vqgan, self.vqgan_config))
-        return OwnModels.of(self.models, vqgan, its_yaml, self.perceptors, self.digests)
+        return OwnModels.of(self.models.default, vqgan, its_yaml, self.perceptors, self.digests)
 
     @property
     def model_name(self) -> str:
-        """Name of the models in recipes."""
-        return OwnModels.name_for(Path(self.vqgan)) if self.vqgan else self.models
+        """Name of the usual models in recipes."""
+        return OwnModels.name_for(Path(self.vqgan)) if self.vqgan else self.models.default
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names of all models that pictures may be made with; the usual ones first."""
+        return tuple(dict.fromkeys((self.model_name, *self.models.offered)))
 
     def settings_over(self, suggested: Settings) -> Settings:
         """Default settings of a picture: the models' suggestions, overridden by `generator`.

@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     from generator.models.model_set import Models
     from generator.models.safety import safety_perceptors, unsafe_share
     from generator.optimisation.dream import Dream
+    from generator.optimisation.memory_plan import fits_whole
     from generator.optimisation.moving import moved_snapshot
     from generator.optimisation.request_warnings import check_request, request_warnings
     from generator.optimisation.snapshot import latent_of
+    from generator.outline import ModelOutline, outline_of
     from generator.prompts import (
         MAX_PROMPT_CHARACTERS,
         MAX_WEIGHT,
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
         request_to_json,
     )
     from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
-    from generator.runtime.device import device_kind
+    from generator.runtime.device import device_kind, release_unused
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
@@ -71,7 +73,9 @@ _MODULES = {
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
     "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
-    "runtime.device": ("device_kind",),
+    "runtime.device": ("device_kind", "release_unused"),
+    "outline": ("ModelOutline", "outline_of"),
+    "optimisation.memory_plan": ("fits_whole",),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
     "images.files": ("encode", "normalise", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
@@ -124,6 +128,7 @@ __all__ = [
     "Machine",
     "Message",
     "ModelFile",
+    "ModelOutline",
     "Models",
     "OutOfMemory",
     "OwnModels",
@@ -144,6 +149,7 @@ __all__ = [
     "differences",
     "encode",
     "explain_story",
+    "fits_whole",
     "gpu_memory",
     "latent_of",
     "load_models",
@@ -154,11 +160,13 @@ __all__ = [
     "moved_snapshot",
     "normalise",
     "normalise_apart",
+    "outline_of",
     "parse_story",
     "read_recipe",
     "read_setting",
     "recipe_from_json",
     "recipe_to_json",
+    "release_unused",
     "request_from_json",
     "request_to_json",
     "request_warnings",

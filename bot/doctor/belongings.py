@@ -33,14 +33,17 @@ def check_config(path: Path) -> tuple[Finding, Config]:
     return Finding("config", State.OK, say("found_config", file=str(path))), config
 
 
-def check_models(config: Config) -> Finding:
-    """Check that the model files are there and whole."""
-    name = config.model_name
+def check_models(config: Config) -> list[Finding]:
+    """Check that the files of all model sets are there and whole."""
+    return [_check_set(config, name) for name in config.model_names]
+
+
+def _check_set(config: Config, name: str) -> Finding:
+    own_name = config.models.default if name == config.model_name else name
     try:
-        own = config.own_models
-        files = look_at_set(
-            config.models, config.perceptors, own.vqgan if own is not None else None, digests=config.digests
-        )
+        own = config.own_models if name == config.model_name else None
+        perceptors = config.perceptors if name == config.model_name else []
+        files = look_at_set(own_name, perceptors, own.vqgan if own is not None else None, digests=config.digests)
     except InvalidRequest as exc:
         return Finding("models", State.FAIL, str(exc))
     by_condition = {each: [file for file in files if file.condition is each] for each in Condition}
@@ -49,7 +52,7 @@ def check_models(config: Config) -> Finding:
         return Finding("models", State.FAIL, say("found_models_faulty", name=name, fault=faults), say("do_models"))
     if missing := by_condition[Condition.MISSING]:
         found = say("found_models_missing", name=name, files=", ".join(file.name for file in missing))
-        advice = say("do_models_fetch", name=config.models, folder=str(missing[0].path.parent))
+        advice = say("do_models_fetch", name=own_name, folder=str(missing[0].path.parent))
         return Finding("models", State.FAIL, found, advice)
     key = "found_models_new" if by_condition[Condition.NEW] else "found_models"
     return Finding("models", State.OK, say(key, name=name))

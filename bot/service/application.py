@@ -32,7 +32,7 @@ from bot.service.people.settings import PersonalSettings
 from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
 from bot.service.submission import Submissions
-from bot.service.values import JobView, Requester
+from bot.service.values import JobView, Requester, SetDefaults
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
@@ -72,6 +72,7 @@ class Service:
         *,
         settings: Settings | None = None,
         starts: Mapping[str, Mapping[str, object]] | None = None,
+        other_sets: Mapping[str, SetDefaults] | None = None,
         request_warnings: Callable[[GenerationRequest, Provenance | None], tuple[str, ...]] | None = None,
         gpu_bytes: Callable[[], Mapping[str, int]] = dict,
         checked_by: Callable[[], Sequence[str]] = tuple,
@@ -80,7 +81,8 @@ class Service:
         """Create the parts; nothing is opened or started yet.
 
         `settings` are the defaults where config.yaml says nothing; without it, the generator's own. `starts` overrides
-        them by start. `request_warnings` checks a request before it is queued and returns warnings; it is called on a
+        them by start. `other_sets` are the same for the model sets beside the usual one, with what config.yaml says.
+        `request_warnings` checks a request before it is queued and returns warnings; it is called on a
         thread, and so are `gpu_bytes` and `checked_by`, which return what `bot.worker.protocol.Engine` does.
         `external_wait` is explained in bot.waiting.
         """
@@ -104,10 +106,13 @@ class Service:
         self.post = DeliveryService(store, files, guilds, self.personal_settings, self._notify)
         worker = JobRunner(store, files, executor, queue, metrics, self._notify, external_wait)
         self._dispatcher = Dispatcher(store, queue, worker, executor, guilds, external_wait)
-        base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
+        usual = SetDefaults(
+            settings=config.settings_over(settings or Settings()), starts=config.starts_over(starts or {})
+        )
+        sets = {config.model_name: usual, **(other_sets or dict.fromkeys(config.model_names[1:], usual))}
         enqueue = self._dispatcher.enqueue
         self.submissions = submissions = Submissions(
-            config, store, guilds, self.words, self.archive, queue, enqueue, base, otherwise, request_warnings
+            config, store, guilds, self.words, self.archive, queue, enqueue, sets, request_warnings
         )
         self.maintenance = Maintenance(
             store,

@@ -88,6 +88,7 @@ def with_typed(spec: JobSpec, found: Typed) -> JobSpec:
         settings={**found.settings, **spec.settings},
         negative=" | ".join(filter(None, (spec.negative, found.negative))),
         style=found.style if spec.style is None else spec.style,
+        model=found.model if spec.model is None else spec.model,
         count=found.count if spec.count == 1 else spec.count,
         private=spec.private or found.private,
         timelapse=spec.timelapse or found.timelapse,

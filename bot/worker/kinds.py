@@ -43,10 +43,12 @@ def open_engines(config: Config) -> dict[str, GeneratorEngine]:
 
     return {
         name: GeneratorEngine(
-            config.models,
+            config.models.default,
             device,
             config.safety.threshold,
+            offered=config.models.offered,
             own=config.own_models,
+            digests=config.digests,
             precision=config.precision,
             memory_share=config.gpu_memory_share,
             fall_back_to_cpu=config.gpu_fall_back_to_cpu,

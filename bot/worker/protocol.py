@@ -77,12 +77,24 @@ class EngineStatus:
     load_s: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Suggestions:
+    """Settings that suit a model set, and deviating ones by start; `has_prior`: it can propose a start."""
+
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    has_prior: bool = False
+
+
 class Engine(Protocol):
     """Begins dreams: the generator and its models. Worker thread, except the methods marked "Any thread"."""
 
-    @property
-    def starts(self) -> Mapping[str, Mapping[str, object]]:
-        """Settings suggested for a start, by its name. Any thread."""
+    def suggested(self, models: str) -> Suggestions:
+        """Settings that suit a model set. Any thread.
+
+        Raises:
+            GeneratorError: if the set cannot be described.
+        """
 
     def request_warnings(self, request: GenerationRequest, made_with: Provenance | None = None) -> tuple[str, ...]:
         """Warnings about a request before it is generated: sentences for the requester. Any thread.

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from bot.worker.protocol import EngineStatus
+from bot.worker.protocol import EngineStatus, Suggestions
 from generator import (
     CheckpointError,
     GenerationRequest,
@@ -106,6 +106,9 @@ class FakeDreamer:
         """Error raised by the check of a request before it runs."""
         self.gpu: dict[str, int] = {}
         """GPU memory for a test to set."""
+
+    def suggested(self, models: str) -> Suggestions:
+        return Suggestions(starts=self.starts)
 
     def request_warnings(self, request: GenerationRequest, made_with: Provenance | None = None) -> tuple[str, ...]:
         """Text after three dots is ignored; a change alters later pictures."""

@@ -20,6 +20,7 @@ from bot.frontend.commands import (
     gallery,
     host,
     imagine,
+    models,
     people,
     queue,
     recipe,
@@ -50,7 +51,7 @@ COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_c
     queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
     blend.blend, settings.settings, styles.styles, about.show_help, about.about, about.privacy, admin.limits,
     admin.channels, admin.pause, admin.resume, admin.clear, admin.safety, admin.stats, admin.retention,
-    blocklist.blocklist, people.people, reports.reports, server.server, host.host,
+    blocklist.blocklist, models.models, people.people, reports.reports, server.server, host.host,
 )  # fmt: skip
 _log = logging.getLogger(__name__)
 

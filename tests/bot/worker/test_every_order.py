@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bot.config import Config, Limits
+from bot.config import Config, Limits, ModelSets
 from bot.errors import InvalidJobSpec, Refused
 from bot.files import DataFolder
 from bot.frontend.commands import blend, imagine, recipe
@@ -190,11 +190,11 @@ class TinyDreamer(GeneratorEngine):
 
     def __init__(self, models: Models) -> None:
         super().__init__(models.name, "cpu", unsafe_from=1.1)
-        self._models = models
+        self._sets.put(models)
 
 
 def service_with(models: Models, folder: Path) -> Service:
-    engine, config = TinyDreamer(models), Config(models=models.name, limits=LIMITS, styles=STYLES)
+    engine, config = TinyDreamer(models), Config(models=ModelSets(default=models.name), limits=LIMITS, styles=STYLES)
     defaults = DEFAULTS if models.prior is not None else DEFAULTS | {"start": "random"}
     return Service(
         config, DataFolder(folder), WorkerPool([ThreadWorker(engine)]), settings=Settings().merged(defaults),
