@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import trange
 
 from training.compositor import Compositor
+from training.drawings.store import STYLES, TRAINED
 
 SIDE_PX = 128
 
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=36000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--styles", nargs="+", default=["fluent", "noto"])
+    parser.add_argument("--styles", nargs="+", default=list(TRAINED), choices=STYLES)
     parser.add_argument("--favour", type=Path, nargs="*", default=[], help="prompts whose concepts shall come often")
     options = parser.parse_args()
     prompts = [prompt for path in options.favour for prompt in json.loads(path.read_text("utf-8"))]

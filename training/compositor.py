@@ -7,7 +7,6 @@ knows words of the prompt. Everything is drawn from the given random.Random, so 
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import re
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from generator.models.prior import LAYOUTS, Place
+from training.drawings.store import TRAINED, Drawings, is_held_out
 from training.scenes import SCENES, paint
-from training.sprites import STYLES
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (222, 36, 36), "orange": (248, 136, 22), "yellow": (252, 214, 40), "green": (52, 172, 70),
@@ -88,13 +87,20 @@ def _weight(row: dict[str, str]) -> float:
 
 
 class Compositor:
-    """Make samples from the sprites of `work`; `styles` are those it may use."""
+    """Make samples from the sprites of `work`.
 
-    def __init__(self, work: Path, side_px: int, styles: tuple[str, ...] = ("fluent", "noto"), seed: int = 0) -> None:
+    Args:
+        styles: those that it may use.
+        held_out: False leaves out the things that measure the VQGAN.
+    """
+
+    def __init__(
+        self, work: Path, side_px: int, styles: tuple[str, ...] = TRAINED, seed: int = 0, held_out: bool = True
+    ) -> None:
         self.side_px = side_px
         self.rng = random.Random(seed)
-        self._sprites = np.load(work / "sprites.npy", mmap_mode="r")
-        self.table = json.loads((work / "concepts.json").read_text("utf-8"))
+        self.drawings = Drawings(work)
+        self.table = self.drawings.table
         self._styles = styles
         shared: dict[str, int] = {}
         for row in self.table:
@@ -104,7 +110,8 @@ class Compositor:
         self._names = [
             [alias for alias in row["aliases"] if shared[alias] <= 3 and alias != row["name"]] for row in self.table
         ]
-        self._weights = list(itertools.accumulate(_weight(row) for row in self.table))
+        weights = [_weight(row) if held_out or not is_held_out(row["name"]) else 0.0 for row in self.table]
+        self._weights = list(itertools.accumulate(weights))
         self.favourites: tuple[int, ...] = ()
         self._pool: dict[str, list[Image.Image]] = {name: [] for name in SCENES}
 
@@ -120,10 +127,10 @@ class Compositor:
         return str(self.rng.choice(names)) if names and self.rng.random() < 0.25 else str(self.table[concept]["name"])
 
     def sprite(self, concept: int, style: str | None = None) -> Array:
-        """The drawing `[256, 256, 4]` in an available style."""
-        wanted = [style] if style else [one for one in self._styles if one in self.table[concept]["styles"]]
-        chosen = self.rng.choice(wanted) if wanted else "fluent"
-        return np.asarray(self._sprites[concept, STYLES.index(chosen)])
+        """The drawing `[256, 256, 4]` in the style, by default in one of the compositor's; in any that it has else."""
+        there = self.drawings.styles(concept)
+        wanted = [one for one in ((style,) if style else self._styles) if one in there]
+        return self.drawings.sprite(concept, self.rng.choice(wanted) if wanted else there[0])
 
     def scene(self, name: str) -> Image.Image:
         """A fresh or pooled picture of the scene, sometimes mirrored."""

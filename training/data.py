@@ -30,8 +30,8 @@ class Crops(IterableDataset[tuple[Tensor, Tensor]]):
     share_large: float = 0.3
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        normal = Compositor(self.work, self.side_px, seed=self.seed)
-        large = Compositor(self.work, self.side_px * 2, seed=self.seed + 1)
+        normal = Compositor(self.work, self.side_px, seed=self.seed, held_out=False)
+        large = Compositor(self.work, self.side_px * 2, seed=self.seed + 1, held_out=False)
         rng = normal.rng
         while True:
             is_large = rng.random() < self.share_large

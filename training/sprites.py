@@ -1,152 +1,151 @@
-"""Drawings and their names: `python -m training.sprites` makes one array of RGBA sprites and a table of concepts.
+"""Drawings and their names: `python -m training.sprites` makes an array of RGBA sprites a style and a table of things.
 
-Styles: `fluent` (Microsoft, MIT) and `noto` (Google, Apache-2.0) are for training; `twitter` (CC-BY 4.0) is held out:
-only the judges see it, to measure a model on an unseen style.
+Styles: `fluent` (3D) and `flat` are Microsoft's emoji (MIT), `noto` Google's (Apache-2.0); `line` are icons in outline,
+`stencil` Microsoft's emoji in black and white and the icons of game-icons.net, `clipart` the public domain clip art of
+Debian's openclipart, `doodle` the freehand icons of Streamline. NOTICE names all packages and their licences.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import io
 import json
-import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from multiprocessing import Pool
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
+from tqdm import tqdm
 
-SIDE_PX = 256
-STYLES = ("fluent", "noto", "twitter")
-SKIPPED_GROUPS = ("Flags", "Component")
-# Of the symbols only those that show a thing; the rest are letters, arrows and signs.
-KEPT_SYMBOLS = (
-    (
-        "warning,no entry,radioactive,biohazard,star of David,yin yang,peace symbol,check mark,cross mark,musical note,"
-        "musical notes,recycling symbol,red circle,orange circle,yellow circle,green circle,blue circle,purple circle,"
-        "brown circle,black circle,white circle,red square,orange square,yellow square,green square,blue square,"
-        "purple square,brown square,eight-pointed star,sparkle,trident emblem,question mark,exclamation mark,infinity"
-    )
-    .replace("question mark", "red question mark")
-    .replace("exclamation mark", "red exclamation mark")
-)
+from training.drawings import clipart
+from training.drawings.emoji import Concept, EmojiFiles, hexadecimal, read_concepts
+from training.drawings.icons import IconSet
+from training.drawings.nouns import Nouns
+from training.drawings.raster import SIDE_PX, Array, fit, render, with_filled_outlines, without_paper
+from training.drawings.store import STYLES, file
+
+COMMON = Path(__file__).parent / "common.json"
+LINE_SETS = ("tabler", "lucide", "phosphor", "iconpark", "streamline", "mdi")
+"""Icon sets of the style `line`, the one to take first first."""
+EMOJI_SETS = {"noto": "noto", "flat": "flat", "stencil": "contrast"}
+"""The package of each style of emoji that is a set of icons."""
+_LARGEST_SHARE = 0.97
 
 
 @dataclass(frozen=True)
-class Concept:
-    """One thing that can be drawn: its name, its aliases, and the styles that have a drawing."""
+class Source:
+    """Where one drawing comes from: the thing's name, the style, and an SVG or the path of a picture."""
 
-    emoji: str
     name: str
-    group: str
-    aliases: tuple[str, ...]
+    style: str
+    svg: str = ""
+    path: str = ""
 
 
-def _hex(emoji: str) -> str:
-    return "-".join(f"{ord(char):04x}" for char in emoji)
-
-
-def _clean(words: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"[_\-:“”\"'’!.,&()]+", " ", words)).strip().lower()
-
-
-def read_concepts(packages: Path) -> list[Concept]:
-    """Read all concepts that are drawn things, in Unicode's order; aliases are tags and keywords, the name first."""
-    names = json.loads((packages / "names/package/data-by-emoji.json").read_text("utf-8"))
-    rows = json.loads((packages / "tags/package/en/data.json").read_text("utf-8"))
-    keywords = json.loads((packages / "keywords/package/dist/emoji-en-US.json").read_text("utf-8"))
-    tags: dict[str, list[str]] = {row["hexcode"].lower().replace("-fe0f", ""): row.get("tags", []) for row in rows}
-    concepts = []
-    for emoji, info in names.items():
-        if info["group"] in SKIPPED_GROUPS or not _is_drawn(info):
-            continue
-        name = _clean(info["name"])
-        extra = [*tags.get(_hex(emoji).replace("-fe0f", ""), []), *keywords.get(emoji, [])]
-        aliases = dict.fromkeys([name, *(_clean(word) for word in extra)])
-        kept = tuple(word for word in aliases if re.fullmatch(r"[a-z][a-z ]{1,30}", word))
-        if re.fullmatch(r"[a-z0-9 ñãéô]{2,60}", name):
-            concepts.append(Concept(emoji, name, info["group"], kept))
-    return concepts
-
-
-def _is_drawn(info: dict[str, Any]) -> bool:
-    if info["group"] == "Symbols":
-        return info["name"] in KEPT_SYMBOLS.split(",")
-    return not info["name"].startswith(("keycap", "input", "family:"))
-
-
-class _Drawings:
-    """Find the drawing of an emoji in each style."""
+class Collection:
+    """Everything that the packages can draw: things and the sources of their drawings."""
 
     def __init__(self, packages: Path) -> None:
-        self._fluent = packages / "fluent/package/assets"
-        self._twitter = packages / "twitter/package/img/twitter/64"
-        pretty = json.loads((packages / "twitter/package/emoji.json").read_text("utf-8"))
-        self._has_twitter = {row["unified"].lower() for row in pretty if row["has_img_twitter"]}
-        icons = json.loads((packages / "noto/package/icons.json").read_text("utf-8"))
-        self._noto = {name: icon["body"] for name, icon in icons["icons"].items()}
-        chars = json.loads((packages / "noto/package/chars.json").read_text("utf-8"))
-        self._noto_name = {code.replace("-fe0f", ""): name for code, name in chars.items()}
+        self._packages = packages
+        self._nouns = Nouns(packages / "nouns/package")
+        self.concepts = {concept.name: concept for concept in read_concepts(packages)}
+        self._everyday = json.loads(COMMON.read_text("utf-8"))
+        self._sources: dict[tuple[str, str], Source] = {}
 
-    def find(self, emoji: str, style: str) -> Image.Image | None:
-        code = _hex(emoji)
-        bare = code.replace("-fe0f", "")
-        if style == "fluent":
-            paths = [self._fluent / f"{code}.webp", self._fluent / f"{bare}.webp", self._fluent / f"{bare}-fe0f.webp"]
-            return next((Image.open(path) for path in paths if path.exists()), None)
-        if style == "twitter":
-            if code not in self._has_twitter:
-                return None
-            return Image.open(self._twitter / f"{code}.png")
-        name = self._noto_name.get(bare, "")
-        return self._render(self._noto[name]) if name in self._noto else None
+    def _name(self, thing: str) -> str:
+        """The concept of a plain noun: an emoji's, by its own name or by everyday use, or the noun itself."""
+        return thing if thing in self.concepts else self._everyday.get(thing, thing)
 
-    @staticmethod
-    def _render(body: str) -> Image.Image:
-        import resvg_py
+    def _add(self, source: Source, group: str = "") -> None:
+        self.concepts.setdefault(source.name, Concept("", source.name, group or "Objects", (source.name,)))
+        self._sources.setdefault((source.name, source.style), source)
 
-        names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-        svg = f'<svg {names} viewBox="0 0 128 128">{body}</svg>'
-        data = resvg_py.svg_to_bytes(svg_string=svg, width=SIDE_PX, height=SIDE_PX, skip_system_fonts=True)
-        raw = base64.b64decode(data) if isinstance(data, str) else bytes(data)
-        return Image.open(io.BytesIO(raw))
+    def sources(self) -> list[Source]:
+        """One source for each thing and style that has one."""
+        for add in (self._emoji, self._icons, self._clip_art):
+            for source in add():
+                self._add(source)
+        return list(self._sources.values())
+
+    def _set(self, package: str) -> IconSet:
+        return IconSet(self._packages / package / "package")
+
+    def _emoji(self) -> Iterator[Source]:
+        files = EmojiFiles(self._packages)
+        sets = {style: self._set(package) for style, package in EMOJI_SETS.items()}
+        for concept in list(self.concepts.values()):
+            for style in ("fluent", "twitter"):
+                path = files.find(concept.emoji, style)
+                if path is not None:
+                    yield Source(concept.name, style, path=str(path))
+            code = hexadecimal(concept.emoji).replace("-fe0f", "")
+            for style, icons in sets.items():
+                if code in icons.by_code:
+                    yield Source(concept.name, style, icons.svg(icons.by_code[code]))
+
+    def _icons(self) -> Iterator[Source]:
+        known = frozenset({*self.concepts, *self._everyday})
+        sets = [(package, "line") for package in LINE_SETS] + [("games", "stencil"), ("freehand", "doodle")]
+        for package, style in sets:
+            icons = self._set(package)
+            for thing, icon in icons.things(self._nouns, known, compounds=package in ("games", "freehand")).items():
+                yield Source(self._name(thing), style, icons.svg(icon))
+
+    def _clip_art(self) -> Iterator[Source]:
+        known = frozenset({*self.concepts, *self._everyday})
+        for path in clipart.read(self._packages / "clipart"):
+            thing = clipart.thing(path, self._nouns, known)
+            if thing:
+                yield Source(self._name(thing), "clipart", path=str(path))
 
 
-def fit(drawing: Image.Image) -> npt.NDArray[np.uint8]:
-    """Crop the drawing to its visible part and centre it so that its longer side fills SIDE_PX; RGBA `[S, S, 4]`."""
-    image = drawing.convert("RGBA")
-    box = image.getchannel("A").point([0] * 16 + [255] * 240).getbbox()
-    if box is None:
-        raise ValueError("the drawing is empty")
-    image = image.crop(box)
-    scale = SIDE_PX / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    # RGBa is premultiplied: no dark fringe at the drawing's edge
-    image = image.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA")
-    canvas = Image.new("RGBA", (SIDE_PX, SIDE_PX), (255, 255, 255, 0))
-    canvas.paste(image, ((SIDE_PX - size[0]) // 2, (SIDE_PX - size[1]) // 2))
-    return np.asarray(canvas)
+def draw(source: Source) -> Array | None:
+    """The sprite `[S, S, 4]` of a source; None for one that shows nothing, or fills its square."""
+    try:
+        if source.path and not source.path.endswith(".svg"):
+            return fit(Image.open(source.path))
+        svg = source.svg or Path(source.path).read_text("utf-8", errors="replace")
+        image = render(svg)
+        if source.style == "clipart":
+            image = without_paper(image)
+        if source.style in ("line", "stencil", "doodle"):
+            image = with_filled_outlines(image)
+        sprite = fit(image)
+    except ValueError:
+        return None
+    return None if source.style == "clipart" and (sprite[..., 3] > 128).mean() > _LARGEST_SHARE else sprite
 
 
 def build(work: Path) -> None:
-    """Write `sprites.npy` `[concepts, styles, S, S, 4] uint8` and `concepts.json`; concepts lack no training style."""
-    packages = work / "packages"
-    drawings = _Drawings(packages)
-    sprites, table = [], []
-    for concept in read_concepts(packages):
-        found = {style: drawings.find(concept.emoji, style) for style in STYLES}
-        fluent, noto = found["fluent"], found["noto"]
-        if fluent is None and noto is None:
-            continue
-        chosen = [found[style] or fluent or noto for style in STYLES]
-        sprites.append(np.stack([fit(image) for image in chosen if image is not None]))
-        table.append({**asdict(concept), "styles": [style for style in STYLES if found[style] is not None]})
-    np.save(work / "sprites.npy", np.stack(sprites))
+    """Write an array of sprites for each style, and `concepts.json`: all things with a drawing to train on."""
+    collection = Collection(work / "packages")
+    sources = collection.sources()
+    rows: dict[str, dict[str, int]] = {}
+    with Pool() as pool:
+        for style in STYLES:
+            wanted = [source for source in sources if source.style == style]
+            drawn = pool.imap(draw, wanted, chunksize=16)
+            kept = 0
+            array = np.lib.format.open_memmap(
+                file(work, style).with_suffix(".part"), "w+", np.uint8, (len(wanted), SIDE_PX, SIDE_PX, 4)
+            )
+            for source, sprite in zip(wanted, tqdm(drawn, style, len(wanted), mininterval=20, ascii=True), strict=True):
+                if sprite is not None:
+                    array[kept] = sprite
+                    rows.setdefault(source.name, {})[style] = kept
+                    kept += 1
+            array.flush()
+            file(work, style).with_suffix(".part").replace(file(work, style))
+    table = [
+        {**asdict(concept), "rows": rows[concept.name]}
+        for concept in collection.concepts.values()
+        if rows.get(concept.name, {}).keys() - {"twitter"}
+    ]
     (work / "concepts.json").write_text(json.dumps(table, ensure_ascii=False, indent=0), "utf-8")
-    print(f"{len(table)} concepts")
+    for style in STYLES:
+        print(f"{style:8} {sum(style in row['rows'] for row in table):5} drawings")
+    print(f"{len(table)} things")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import torch
 from benchmarks.gpu.figures import Figure, Here
 from generator.loading import STARTER, load_starter
 from generator.runtime.device import choose_device
+from training.drawings.store import file as array_of
 
 CONCEPTS = ("red apple", "cat", "dog", "moon", "house", "car")
 COMMANDS = (
@@ -27,14 +28,23 @@ PROMPTS = [["a cat", ["cat"], "", ""], ["a dog", ["dog"], "", ""], ["a car", ["c
 def drawings(folder: Path) -> None:
     """Write the output of training.sprites: round drawings of one colour each, in three styles."""
     y, x = np.mgrid[-1:1:256j, -1:1:256j]
-    sprites = np.zeros((len(CONCEPTS), 3, 256, 256, 4), np.uint8)
-    for number in range(len(CONCEPTS)):
-        for style in range(3):
-            sprites[number, style, ..., :3] = (40 * number, 255 - 40 * number, 80 * style)
-            sprites[number, style, ..., 3] = 255 * (x**2 + (y * (1 + number / 4)) ** 2 < 1)
-    np.save(folder / "sprites.npy", sprites)
-    facts = {"emoji": "", "group": "Objects", "styles": ["fluent", "noto"]}
-    table = [{**facts, "name": name, "aliases": [name, f"{name} thing"]} for name in CONCEPTS]
+    styles = ("fluent", "noto", "twitter")
+    for style in styles:
+        sprites = np.zeros((len(CONCEPTS), 256, 256, 4), np.uint8)
+        for number in range(len(CONCEPTS)):
+            sprites[number, ..., :3] = (40 * number, 255 - 40 * number, 80 * styles.index(style))
+            sprites[number, ..., 3] = 255 * (x**2 + (y * (1 + number / 4)) ** 2 < 1)
+        np.save(array_of(folder, style), sprites)
+    table = [
+        {
+            "emoji": "",
+            "name": name,
+            "group": "Objects",
+            "aliases": [name, f"{name} thing"],
+            "rows": dict.fromkeys(styles, number),
+        }
+        for number, name in enumerate(CONCEPTS)
+    ]
     (folder / "concepts.json").write_text(json.dumps(table), "utf-8")
 
 

@@ -63,8 +63,8 @@ def test_every_training_step_runs_and_its_models_generate_a_picture(
 
 @pytest.mark.slow
 def test_a_killed_training_resumes(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for file in ("sprites.npy", "concepts.json"):
-        shutil.copy(work / file, tmp_path / file)
+    for file in (*work.glob("sprites_*.npy"), work / "concepts.json"):
+        shutil.copy(file, tmp_path / file.name)
     command(monkeypatch, "vqgan", "--work", str(tmp_path), "--steps", "2", "--batch", "8", "--threads", "1")
     command(monkeypatch, "vqgan", "--work", str(tmp_path), "--steps", "3", "--batch", "8", "--threads", "1")
     assert torch.load(tmp_path / "vqgan.pt", weights_only=True)["step"] == 3

@@ -16,7 +16,7 @@ from bot.frontend.messages.render import shown
 from bot.frontend.messages.updater import QUEUE_S
 from bot.jobs import JobState
 from bot.service import JobSpec, Requester
-from tests.bot.frontend.client_in_simcord import ClientInSimcord
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 from tests.discord_fake.markdown import read
 
 
