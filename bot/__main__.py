@@ -153,12 +153,11 @@ def _check_clock() -> None:
 
 
 async def _load(config: Config) -> tuple[Mapping[str, Engine], Settings]:
-    """Load the first painter's models and the default settings, from the models' suggestions and config.yaml."""
+    """Load the models and the default settings, from the models' suggestions and config.yaml."""
     _log.info("loading the models", extra=log.about(models=config.model_name))
     from bot.worker.kinds import open_engines
 
-    engines = await asyncio.to_thread(open_engines, config)
-    suggested = await asyncio.to_thread(_first(engines).load)
+    engines, suggested = await asyncio.to_thread(open_engines, config)
     return engines, suggested.merged({str(name): value for name, value in config.generator.items()})
 
 

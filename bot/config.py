@@ -133,12 +133,20 @@ class ModelSets:
     )
 
 
+LOCAL = "local"
+"""The address of a cluster that the bot starts on its own machine."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Painters:
     """Workers that generate pictures; a single word in place of this section is `kind`."""
 
-    kind: str = _choice("local", ("local",), "where pictures are painted: local is threads of the bot's own process")
-    count: int = _number(0, 0, 64, "number of painters of this machine; 0 is one for each GPU, or one on the CPU")
+    kind: str = _choice(
+        "local", ("local", "ray"), "where pictures are painted: threads of the bot's process, or a Ray cluster"
+    )
+    count: int = _number(0, 0, 64, "number of workers of this machine; 0 is one for each GPU, or one on the CPU")
+    address: str = _text(LOCAL, "with ray: local starts a cluster on this machine; else the address of one")
+    silence_s: float = _number(30.0, 1.0, 600.0, "with ray: time without an answer after which a worker is given up")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from omegaconf import OmegaConf
@@ -71,7 +72,8 @@ def outline_of(name: str, own: OwnModels | None = None) -> ModelOutline:
     if name == STARTER and (own is None or own.vqgan is None):
         return _starter()
     if own is not None and own.vqgan is not None and own.config is not None:
-        config, usual = own.config, (DEFAULT_PERCEPTOR,)
+        config: Path = own.config
+        usual: tuple[str, ...] = (DEFAULT_PERCEPTOR,)
     else:
         entry = find_set(name)
         config, usual = entry.config, entry.perceptors

@@ -28,6 +28,7 @@ def examine(config_path: Path, environ: Mapping[str, str], *, online: bool = Fal
         machine.check_memory(look_at_memory()),
         belongings.check_disk(folder),
         *belongings.check_models(config),
+        belongings.check_painters(config),
         belongings.check_database(folder),
         token,
         belongings.check_login(secret, online),

@@ -18,6 +18,8 @@ from bot.errors import BotError, ConfigError, StoreError
 from bot.files import DataFolder
 from bot.store import Store
 from bot.texts import say
+from bot.worker.cluster.environment import check_address
+from bot.worker.kinds import RAY, check_ray
 from generator import Condition, InvalidRequest, look_at_set
 
 LEAST_DISK_GB = 2.0
@@ -56,6 +58,19 @@ def _check_set(config: Config, name: str) -> Finding:
         return Finding("models", State.FAIL, found, advice)
     key = "found_models_new" if by_condition[Condition.NEW] else "found_models"
     return Finding("models", State.OK, say(key, name=name))
+
+
+def check_painters(config: Config) -> Finding:
+    """Check that the painters of config.yaml can be used: for Ray, its version and the address."""
+    painters = config.painters
+    if painters.kind != RAY:
+        return Finding("painters", State.OK, say("found_painters_local"))
+    try:
+        check_ray()
+        check_address(painters.address)
+    except BotError as exc:
+        return Finding("painters", State.FAIL, str(exc))
+    return Finding("painters", State.OK, say("found_painters_ray", address=painters.address))
 
 
 def check_disk(folder: Path) -> Finding:

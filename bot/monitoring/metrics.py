@@ -1,6 +1,6 @@
 """Counters and times of this process in Prometheus' format; /host status shows the same. Event loop.
 
-Everything starts at zero with each start. Labels come from short fixed lists and the painters' names: no ids, no
+Everything starts at zero with each start. Labels come from short fixed lists and the workers' names: no ids, no
 names of people, no prompts.
 """
 
@@ -24,11 +24,11 @@ REASONS = (
 )  # fmt: skip
 """Reasons of failure, by the names of the texts that people read; OTHER is all the rest."""
 PAINTER_GAUGES = {
-    "busy": "1 if the painter works on a picture.",
-    "draining": "1 if the painter takes no more pictures.",
-    "step_seconds": "A step of the painter's current picture; 0 without one.",
-    "silent_seconds": "Time since the painter's last sign of life.",
-    "resident_sets": "Model sets in the painter's memory.",
+    "busy": "1 if the worker works on a picture.",
+    "draining": "1 if the worker takes no more pictures.",
+    "step_seconds": "A step of the worker's current picture; 0 without one.",
+    "silent_seconds": "Time since the worker's last sign of life.",
+    "resident_sets": "Model sets in the worker's memory.",
 }
 _WAITS_S = (1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800)
 _STEPS_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10)

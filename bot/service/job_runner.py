@@ -25,7 +25,16 @@ from bot.service.values import Preview
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, FOR_PROGRESS, ExternalWait
-from bot.worker.protocol import Executor, GeneratedPicture, Interrupted, ProgressUpdate, StopMode, Work, WorkerDied
+from bot.worker.protocol import (
+    Executor,
+    GeneratedPicture,
+    Interrupted,
+    ProgressUpdate,
+    StopMode,
+    Work,
+    WorkerDied,
+    WorkerLost,
+)
 from generator import (
     CheckpointError,
     DeviceFailed,
@@ -40,6 +49,8 @@ from generator import (
 
 GRID = 0
 """Number of the file that shows all pictures of a job."""
+MAX_LOSSES = 5
+"""Maximum number of workers whose process or machine went away during a job."""
 RETRY_S = 5.0
 """Pause of the queue when the database cannot be written to."""
 SAVING_S = 900.0
@@ -254,13 +265,13 @@ class JobRunner:
         return await self._requeue(job, attempts=0)
 
     async def _died(self, running: Running, exc: WorkerDied) -> Job | None:
-        """Retry the job after the worker thread died under it, but only once."""
+        """Retry the job after the worker died under it: once, or more often if only the worker can be at fault."""
         job = running.job
         self._deaths[job.id] = self._deaths.get(job.id, 0) + 1
-        if self._deaths[job.id] > 1:
+        if self._deaths[job.id] > (MAX_LOSSES if isinstance(exc, WorkerLost) else 1):
             del self._deaths[job.id]
             raise exc
-        _log.warning("worker died; trying once more", extra=about(job=job.id, guild=job.guild_id))
+        _log.warning("worker died; trying again", extra=about(job=job.id, guild=job.guild_id))
         return await self._requeue(job, attempts=job.attempts)
 
     async def _requeue(self, job: Job, *, attempts: int) -> Job:

@@ -18,6 +18,7 @@ from bot.service.queue import JobQueue
 from bot.service.submission import Submissions
 from bot.service.values import Requester
 from bot.store import Store
+from bot.texts import Sentence
 from bot.worker.protocol import Executor, WorkerStatus
 from generator import __version__
 
@@ -43,6 +44,8 @@ class HostStatus:
     free_bytes: int
     worker_deaths: int
     workers: Sequence[WorkerStatus]
+    faults: Sequence[Sentence]
+    """Sentences about the cluster and painters that cannot be used."""
     gpu_bytes: Mapping[str, int]
     """`used` by this process, `free` to all, `total`; empty without a GPU."""
     totals: Totals
@@ -96,6 +99,7 @@ class Operator:
             free_bytes=free,
             worker_deaths=self._executor.deaths,
             workers=self._executor.workers(),
+            faults=self._executor.faults(),
             gpu_bytes=gpu_bytes,
             totals=self._metrics.totals(),
         )
@@ -111,14 +115,14 @@ class Operator:
         painters = {worker.name: _gauges(worker) for worker in self._executor.workers()}
         return self._metrics.exposition(states, self._executor.deaths, gpu_bytes, painters)
 
-    def workers(self, requester: Requester) -> Sequence[WorkerStatus]:
-        """All workers as they are now.
+    def workers(self, requester: Requester) -> tuple[Sequence[WorkerStatus], Sequence[Sentence]]:
+        """All workers as they are now, and sentences about what cannot be used.
 
         Raises:
             NotOwner
         """
         requester.must_host()
-        return self._executor.workers()
+        return self._executor.workers(), self._executor.faults()
 
     def set_worker(self, requester: Requester, name: str, *, draining: bool) -> None:
         """Give a worker no more pictures, its current one ends there; or give it pictures again.

@@ -146,7 +146,8 @@ class JobQueue:
 
     def take(self) -> Running | None:
         """Start the next job and return it as running; None if nothing may start."""
-        if len(self.running) >= sum(not worker.draining for worker in self._workers()):
+        # A worker that takes no more pictures still has the place of its last one.
+        if len(self.running) >= sum(not worker.draining or worker.job_id is not None for worker in self._workers()):
             return None
         entry = self._scheduler.take([running.entry for running in self.running.values()], self.paused)
         if entry is None:
@@ -205,7 +206,7 @@ class JobQueue:
             await asyncio.sleep(rest_s)
         now, spent_s, began = time.time(), 0.0, time.perf_counter()
         running = {item.entry: item.left_s(self.speeds) for item in self.running.values()}
-        workers = [worker for worker in self._workers() if not worker.draining]
+        workers = self._workers()
         lanes, costs = list(map(_lane, workers)), _Costs(self._waiting, self.speeds, workers)
         total, places = len(self._waiting), dict[int, Place]()
         for forecast in self._scheduler.forecast(costs, running, lanes=lanes, paused=self.paused):
@@ -243,7 +244,13 @@ class _Costs:
 
 def _lane(worker: WorkerStatus) -> Lane:
     engine = worker.engine
-    return Lane(device=engine.device, resident=list(engine.resident), room=engine.room, job_id=worker.job_id)
+    return Lane(
+        device=engine.device,
+        resident=list(engine.resident),
+        room=engine.room,
+        job_id=worker.job_id,
+        leaving=worker.draining,
+    )
 
 
 def _place(forecast: Forecast, now: float, total: int) -> Place:

@@ -43,12 +43,14 @@ class Lane:
         resident: model sets in its memory, the most recently used last.
         room: number of sets that it keeps.
         job_id: the job that it runs at the beginning.
+        leaving: it takes no other job.
     """
 
     device: str = ""
     resident: list[str] = field(default_factory=list)
     room: int = 1
     job_id: int | None = None
+    leaving: bool = False
 
     def use(self, models: str) -> None:
         """Load a set if need be, in the place of the least recently used one."""
@@ -244,13 +246,13 @@ class Scheduler:
         ends: list[_End] = []
         for entry, left in (running or {}).items():
             # A job between two pictures has no worker, but keeps the place of one.
-            own = [lane for lane in free if lane.job_id == entry.job_id] or [
-                lane for lane in free if lane.job_id is None
-            ]
+            own = [lane for lane in free if lane.job_id == entry.job_id]
+            own = own or [lane for lane in free if lane.job_id is None and not lane.leaving]
             if own:
                 free.remove(own[0])
             ends.append((left, entry.job_id, entry, own[0] if own else None))
         heapq.heapify(ends)
+        free = [lane for lane in free if not lane.leaving]
         return self._copy()._play(costs, ends, free, frozenset(paused))
 
     def _play(self, costs: Costs, ends: list[_End], free: list[Lane], paused: Collection[int]) -> Iterator[Forecast]:
@@ -272,7 +274,7 @@ class Scheduler:
                 yield Forecast(job_id=entry.job_id, place=place, start_s=now, end_s=end)
             elif ends:
                 now, _, ended, lane_of_it = heapq.heappop(ends)
-                if lane_of_it is not None:
+                if lane_of_it is not None and not lane_of_it.leaving:
                     free.append(lane_of_it)
                 at_work[ended.guild_id, ended.user_id] -= 1
             else:

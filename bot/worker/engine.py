@@ -16,6 +16,7 @@ from bot.worker.protocol import EngineStatus, Suggestions
 from bot.worker.resident import ResidentSets
 from generator import (
     CheckpointError,
+    Condition,
     DeviceFailed,
     Dream,
     GenerationRequest,
@@ -33,6 +34,7 @@ from generator import (
     gpu_memory,
     latent_of,
     load_models,
+    look_at_set,
     moved_snapshot,
     outline_of,
     request_warnings,
@@ -81,6 +83,23 @@ class GeneratorEngine:
             InvalidRequest: for unknown models or a missing device.
         """
         return Settings().merged(self._sets.use(self.default).defaults)
+
+    def prepare(self) -> None:
+        """Check the files of all model sets and load the usual one. Blocking.
+
+        Raises:
+            CheckpointError: if a model file is missing or broken; the sentence names it.
+            InvalidRequest: for unknown models or a missing device.
+        """
+        for name in self._offered:
+            own = self._files_of(name)
+            named = self._name if name == self.default else name
+            given = ((), None) if own is None else (own.perceptors, own.vqgan)
+            for file in look_at_set(named, *given, digests=self._digests):
+                if file.condition in (Condition.MISSING, Condition.BROKEN):
+                    text = "{file} is missing or broken; fetch it with: python -m generator models fetch {name}"
+                    raise CheckpointError(Message(text, file=str(file.path), name=named))
+        self.load()
 
     def suggested(self, models: str) -> Suggestions:
         """Settings that suit an offered set. Any thread; reads small files.

@@ -40,6 +40,9 @@ class Control(Protocol):
     alive_at: float
     """Time of the last step, by the monotonic clock."""
 
+    def has_order(self, order: StopMode) -> bool:
+        """Return True if it has this stop mode by now."""
+
     def report(self, update: ProgressUpdate) -> None:
         """Pass an update on; it must return at once."""
 
@@ -74,7 +77,7 @@ class Generation:
             return without_locals(exc)
 
     def _generate(self, work: Work, control: Control) -> Outcome:
-        if control.order is StopMode.CANCEL:
+        if control.has_order(StopMode.CANCEL):
             return Interrupted(order=StopMode.CANCEL)
         began = time.monotonic()
         dream = self._begin(work)
@@ -85,11 +88,11 @@ class Generation:
         if first == 0 and work.request.settings.composition == "posed":
             control.report(reports.of_start(dream, progress, timelapse))
         while not dream.finished:
-            if control.order is StopMode.CANCEL:
+            if control.has_order(StopMode.CANCEL):
                 return Interrupted(order=StopMode.CANCEL)
-            if control.order is StopMode.PAUSE:
+            if control.has_order(StopMode.PAUSE):
                 return Interrupted(order=StopMode.PAUSE, snapshot=dream.snapshot())
-            if control.order is StopMode.FINISH and progress.step:
+            if control.has_order(StopMode.FINISH) and progress.step:
                 break
             progress = dream.step()
             control.alive_at = now = time.monotonic()

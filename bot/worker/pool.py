@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from bot.log import about
+from bot.texts import Sentence
 from bot.waiting import FOR_THE_WORKER, ExternalWait, identity
 from bot.worker.generation import RANKS
 from bot.worker.protocol import Interrupted, Outcome, ProgressUpdate, StopMode, Work, Worker, WorkerStatus
@@ -66,6 +67,7 @@ class WorkerPool:
         self._external_wait = external_wait
         self._numbers = itertools.count(1)
         self._deaths = 0
+        self._drained: set[str] = set()
 
     @property
     def capacity(self) -> int:
@@ -92,7 +94,7 @@ class WorkerPool:
 
     def add(self, worker: Worker) -> None:
         """Add a worker; it gets pictures at once."""
-        self._slots[worker.name] = _Slot(worker)
+        self._slots[worker.name] = _Slot(worker, draining=worker.name in self._drained)
         _log.info("worker added", extra=about(worker=worker.name))
         self._changed()
 
@@ -111,6 +113,10 @@ class WorkerPool:
     def resume(self, name: str) -> bool:
         """Give a drained worker pictures again; return True if there is such a worker."""
         return self._set_draining(name, False)
+
+    def faults(self) -> Sequence[Sentence]:
+        """Sentences for the host about workers that cannot be used, if any."""
+        return ()
 
     async def start(self) -> None:
         """Workers start with their first picture."""
@@ -200,6 +206,7 @@ class WorkerPool:
         if slot is None:
             return False
         slot.draining = on
+        (self._drained.add if on else self._drained.discard)(name)
         self._changed()
         return True
 

@@ -14,11 +14,16 @@ from typing import Protocol
 from PIL import Image
 
 from bot.errors import BotError
+from bot.texts import Sentence
 from generator import GenerationRequest, Picture, Progress, Provenance, Timelapse
 
 
 class WorkerDied(BotError):
     """The worker ended or stalled during this job; another one has replaced it."""
+
+
+class WorkerLost(WorkerDied):
+    """The worker's process or machine is gone or unusable, which says nothing about the job."""
 
 
 class StopMode(Enum):
@@ -103,6 +108,13 @@ class Engine(Protocol):
 
         Raises:
             InvalidRequest: if the models cannot generate it.
+        """
+
+    def prepare(self) -> None:
+        """Check the files of all model sets and load the usual one. Blocking.
+
+        Raises:
+            GeneratorError: if it cannot generate.
         """
 
     def describe(self) -> str:
@@ -265,6 +277,9 @@ class Executor(Protocol):
 
     def resume(self, name: str) -> bool:
         """Give a drained worker pictures again; return True if there is such a worker."""
+
+    def faults(self) -> Sequence[Sentence]:
+        """Sentences for the host about workers that cannot be used, if any."""
 
     async def start(self) -> None:
         """Prepare before the first picture."""

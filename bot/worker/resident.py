@@ -77,7 +77,7 @@ class ResidentSets:
     def make_room_for(self, settings: Settings, models: Models) -> None:
         """Let other sets go until a picture needs no reduction for want of memory."""
         while len(self.names) > 1 and not fits_whole(settings, models):
-            self._evict()
+            self._evict(len(self.names) - 1)
 
     def clear(self) -> None:
         """Forget all sets, because their device failed."""
@@ -91,7 +91,7 @@ class ResidentSets:
             wanted = self._bytes.get(name, max(self._bytes.values(), default=0))
             if free is None or free * _USABLE >= wanted:
                 return
-            self._evict()
+            self._evict(len(self.names))
 
     def _loaded(self, name: str) -> Models:
         while True:
@@ -106,11 +106,12 @@ class ResidentSets:
                 facts = about(models=name, device=str(models.device), seconds=round(self._load_s[name], 2))
                 _log.info("models loaded", extra=facts)
                 return models
-            self._evict()  # Only now: the error referred to what was loaded so far.
+            self._evict(len(self.names))  # Only now: the error referred to what was loaded so far.
 
-    def _evict(self) -> None:
+    def _evict(self, fitting: int) -> None:
+        """Let the least recently used set go; `fitting` is the number of sets that were seen to fit together."""
         with self._lock:
-            self._most = max(1, len(self._sets) - 1)
+            self._most = max(1, fitting)
             name, models = self._sets.popitem(last=False)
         device = models.device
         del models

@@ -40,6 +40,10 @@ class _Task:
     alive_at: float = field(default_factory=time.monotonic)
     updates: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
 
+    def has_order(self, order: StopMode) -> bool:
+        """Return True if it has this stop mode by now."""
+        return self.order is order
+
     def report(self, update: ProgressUpdate) -> None:
         """Leave an update for the event loop. Worker thread."""
         if self.updates.put(update):

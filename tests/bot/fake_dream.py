@@ -107,6 +107,9 @@ class FakeDreamer:
         self.gpu: dict[str, int] = {}
         """GPU memory for a test to set."""
 
+    def prepare(self) -> None:
+        """There is nothing to load."""
+
     def suggested(self, models: str) -> Suggestions:
         return Suggestions(starts=self.starts)
 

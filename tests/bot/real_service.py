@@ -12,6 +12,7 @@ from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.service import JobSpec, Requester, Service
 from bot.worker.pool import WorkerPool
+from bot.worker.protocol import Executor
 from bot.worker.thread import ThreadWorker
 from tests.bot.fake_dream import FakeDreamer
 
@@ -27,21 +28,11 @@ class RealService:
         self.engine = FakeDreamer()
         self.changes: list[int] = []
         self.service: Service
-        self.executor: WorkerPool
+        self.executor: Executor
         self.workers = 1
 
     async def start(self) -> Service:
-        timing = self.config.timing
-        self.executor = WorkerPool(
-            ThreadWorker(
-                self.engine,
-                f"worker {number}",
-                preview_s=timing.preview_s,
-                snapshot_s=timing.snapshot_s,
-                stall_s=timing.stall_s,
-            )
-            for number in range(self.workers)
-        )
+        self.executor = self.make_executor()
         self.service = Service(
             self.config,
             self.files,
@@ -53,6 +44,20 @@ class RealService:
         self.service.watch(self.changes.append)
         await self.service.start()
         return self.service
+
+    def make_executor(self) -> Executor:
+        """Threads that share the engine."""
+        timing = self.config.timing
+        return WorkerPool(
+            ThreadWorker(
+                self.engine,
+                f"worker {number}",
+                preview_s=timing.preview_s,
+                snapshot_s=timing.snapshot_s,
+                stall_s=timing.stall_s,
+            )
+            for number in range(self.workers)
+        )
 
     async def restart(self) -> Service:
         """Stop cleanly, then start."""

@@ -85,7 +85,6 @@ def test_every_key_is_explained() -> None:
         ({"blocklist": "bad"}, "blocklist", "section"),
         ({"models": {"a": 1}}, "models.a", "default, offered"),
         ({"models": {"default": {"a": 1}}}, "models.default", "text"),
-        ({"models": ["starter"]}, "models", "section"),
         ({"models": {"offered": ["faceshq", "nonsense"]}}, "models.offered", "imagenet-16384"),
         ({"painters": "elsewhere"}, "painters.kind", "local"),
         ({"painters": {"count": 65}}, "painters.count", "from 0 to 64"),

@@ -14,10 +14,10 @@ from bot.frontend.asking import requester_of
 from bot.frontend.messages.render import duration
 from bot.frontend.wording import described
 from bot.service import HostStatus, WorkerStatus
-from bot.texts import say
+from bot.texts import Sentence, say
 
 MIB = 2**20
-SHOWN_PAINTERS = 12
+SHOWN_PAINTERS, SHOWN_FAULTS, FAULT = 8, 2, 200
 
 host = app_commands.Group(
     name="host",
@@ -54,8 +54,8 @@ async def status(interaction: Interaction) -> None:
         servers=len(interaction.client.guilds),
     )
     text += "\n" + _counted(found, requester.locale)
-    if len(found.workers) > 1:
-        text += "\n" + painter_lines(found.workers, requester.locale)
+    if len(found.workers) != 1 or found.faults:
+        text += "\n" + painter_lines(found.workers, found.faults, requester.locale)
     if found.draining:
         text += "\n" + say("host_drained", requester.locale)
     await reply(interaction, text)
@@ -105,7 +105,7 @@ async def reload_styles(interaction: Interaction) -> None:
 async def list_painters(interaction: Interaction) -> None:
     """List the painters."""
     requester = requester_of(interaction)
-    await reply(interaction, painter_lines(interaction.client.service.host.workers(requester), requester.locale))
+    await reply(interaction, painter_lines(*interaction.client.service.host.workers(requester), requester.locale))
 
 
 @painters.command(name="drain", description=described("command_host_painters_drain"))
@@ -131,21 +131,21 @@ async def add_painter(interaction: Interaction, name: str) -> None:
 async def complete_painter(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
     """Names of the painters that contain the typed text."""
     try:
-        workers = interaction.client.service.host.workers(requester_of(interaction))
+        workers, _ = interaction.client.service.host.workers(requester_of(interaction))
     except Refused:
         return []
     names = [worker.name for worker in workers if typed.strip().lower() in worker.name.lower()]
     return [app_commands.Choice(name=name[:100], value=name[:100]) for name in names[:25]]
 
 
-def painter_lines(workers: Sequence[WorkerStatus], locale: str) -> str:
-    """One line for each painter: device, models, job, speed, last sign of life."""
+def painter_lines(workers: Sequence[WorkerStatus], faults: Sequence[Sentence], locale: str) -> str:
+    """One line for each painter: device, models, job, speed, last sign of life; then what cannot be used."""
     lines = [_painter_line(worker, locale) for worker in workers[:SHOWN_PAINTERS]]
     if not lines:
-        return say("painters_none", locale)
+        lines = [say("painters_none", locale)]
     if len(workers) > SHOWN_PAINTERS:
         lines.append(say("painters_more", locale, count=len(workers) - SHOWN_PAINTERS))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(fault.said(locale)[:FAULT] for fault in faults[:SHOWN_FAULTS])])
 
 
 def _painter_line(worker: WorkerStatus, locale: str) -> str:

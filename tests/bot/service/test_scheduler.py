@@ -132,6 +132,14 @@ def test_a_forecast_counts_the_loading_of_models_and_prefers_a_worker_that_has_t
     assert ends == [10.0, 120.0, 20.0, 130.0], "4 loads its models where 3 was: that worker is free first"
 
 
+def test_a_worker_that_leaves_ends_its_job_and_takes_no_other() -> None:
+    scheduler = scheduler_of(entry(1), entry(2, guild_id=2))
+    lanes = [Lane(job_id=7, leaving=True), Lane(job_id=8), Lane(leaving=True)]
+    running = {entry(7, guild_id=7): 1.0, entry(8, guild_id=8): 5.0}
+    forecast = scheduler.forecast(Times({1: 10.0, 2: 10.0}), running, lanes=lanes)
+    assert [item.start_s for item in forecast] == [5.0, 15.0]
+
+
 def test_a_worker_with_room_for_two_sets_forgets_the_least_recently_used_one() -> None:
     lane = Lane(room=2)
     for models in ("a", "b", "a", "c"):

@@ -65,6 +65,7 @@ STRINGS: dict[str, st.SearchStrategy[str]] = {
     "negative": st.one_of(WORDS, PARTS, st.text(min_size=1, max_size=10)),
     "size": st.sampled_from(["32", "64x32", "32x128", "128x96", "47x33", "256x256", "99999", "0", "x", "1x1"]),
     "style": st.sampled_from([*STYLES, "OIL", "oils", ""]),
+    "model": st.sampled_from(["tiny", "starter", ""]),
 }
 
 
@@ -236,7 +237,7 @@ async def test_a_button_on_a_picture_of_other_models_is_refused_before_it_is_que
     await service.start()
     try:
         for change in BUTTONS:
-            with pytest.raises(InvalidJobSpec, match="This picture needs the models 'tiny'"):
+            with pytest.raises(InvalidJobSpec, match="The models “tiny” cannot be used here"):
                 await service.submissions.go_on(requester(), 1, 1, change)
         assert await service.store.jobs.under_way() == []
     finally:

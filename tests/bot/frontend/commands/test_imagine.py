@@ -287,14 +287,14 @@ class TestModels:
 
     async def test_models_are_offered_narrowed_and_kept(self, stage: ClientInSimcord) -> None:
         offered = await stage.ann.autocomplete(stage.channel, "imagine", "model", "")
-        assert [choice.value for choice in offered] == ["starter", "faceshq"]
+        assert [choice["value"] for choice in offered] == ["starter", "faceshq"]
         await stage.finished_job(model="faceshq")
         assert stage.engine.begun[0].models == "faceshq"
         refused = reply_of(await stage.ann.slash(stage.channel, "models default", model="faceshq")).content
         assert "manage" in refused
         shown = reply_of(await stage.admin.slash(stage.channel, "models default", model="faceshq")).content
         assert shown == "Models of this server: starter, faceshq. Without a choice, **faceshq** is used."
-        assert [choice.value for choice in await stage.ann.autocomplete(stage.channel, "imagine", "model", "")] == [
+        assert [choice["value"] for choice in await stage.ann.autocomplete(stage.channel, "imagine", "model", "")] == [
             "faceshq",
             "starter",
         ]
