@@ -22,6 +22,9 @@ ifneq ($(REVERIE_TORCH_INDEX),$(shell cat $(VENV)/torch-index 2>/dev/null))
 endif
 endif
 
+# Tests start more than a hundred Pythons, each of which would compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run imagine notebook test check format bench gpu faults pins clean
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from clip.model import CLIP, ModifiedResNet
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from generator.models.clip import CLIP, ModifiedResNet
 from generator.models.vqgan import VQGAN
 from training import run
 from training.data import crops

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from clip.model import CLIP
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from generator.models.clip import CLIP
 from generator.models.prior import PriorNetwork
 from generator.models.vqgan import VQGAN
 from training import run

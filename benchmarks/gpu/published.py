@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from clip.model import CLIP, convert_weights
 from omegaconf import OmegaConf
 
 from benchmarks.cases import F16, VIT_B_32, tiny_clip, tiny_vqgan_config, vqgan_config
 from generator.checkpoints.clip_config import config_beside
+from generator.models.clip import CLIP
 from generator.models.vqgan import VQGAN
 
 _FACTS = ("input_resolution", "context_length", "vocab_size")
@@ -60,6 +60,8 @@ def _write_archive(model: CLIP, path: Path) -> None:
         fact = {"input_resolution": side, "context_length": tokens}.get(name, len(model.token_embedding.weight))
         vars(model).pop(name, None)
         model.register_buffer(name, torch.tensor(fact))
+    from clip.model import convert_weights  # late, with all of clip: that takes longer to import than torch
+
     half = copy.deepcopy(model)
     convert_weights(half)
     state = half.state_dict()

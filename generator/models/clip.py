@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import bisect
 import functools
+import importlib.util
 import re
+import sys
 import unicodedata
-import warnings
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -25,9 +27,23 @@ from generator.models.lexicon import singular
 from generator.models.vision import embed
 from generator.runtime.precision import Precision, store_in
 
-with warnings.catch_warnings():
-    # clip imports pkg_resources, which warns at each import that it is deprecated.
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+
+@contextmanager
+def package_unread(name: str) -> Iterator[None]:
+    """Import modules of a package without running the package's own `__init__`; a later import of it runs as usual."""
+    spec = None if name in sys.modules else importlib.util.find_spec(name)
+    if spec is None:
+        yield
+        return
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+# `clip` itself also imports its loader of OpenAI's files, with torchvision, which takes longer to import than torch.
+with package_unread("clip"):
     from clip.model import CLIP, ModifiedResNet, ResidualAttentionBlock, VisionTransformer
     from clip.simple_tokenizer import SimpleTokenizer, basic_clean, whitespace_clean
 

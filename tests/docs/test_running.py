@@ -19,7 +19,8 @@ from tests.docs.conftest import ROOT
 from tests.docs.test_command_lines import command_lines, words_of
 
 QUICK = ("--steps", "4", "--candidates", "1", "--cutouts", "4")
-"""Options added to a line to make it quick."""
+SMALL = ("--size", "128")
+"""Options added to a line to make it quick; a size only where it names none."""
 
 
 def lines(document: str, module: str) -> list[list[str]]:
@@ -36,16 +37,21 @@ def test_the_examples_for_pictures_run_one_after_the_other(
     assert len(examples) >= 5
     stop_after_a_step(examples[0])
     for words in examples:
-        quick = () if "--resume" in words else QUICK
-        assert cli.main([*words, *quick]) == 0, f"{shlex.join(words)}: {capsys.readouterr().err}"
+        assert cli.main([*words, *quick(words)]) == 0, f"{shlex.join(words)}: {capsys.readouterr().err}"
     assert read_recipe(Path("apple.png").read_bytes()).request.prompt == "a red apple"
     assert cli.main(["again", "apple.png", "--output", "again.png"]) == 0
     assert Path("again.png").read_bytes() == Path("apple.png").read_bytes()
 
 
+def quick(words: list[str]) -> tuple[str, ...]:
+    if "--resume" in words:
+        return ()
+    return QUICK if "--size" in words else QUICK + SMALL
+
+
 def stop_after_a_step(words: list[str]) -> None:
     """Begin a picture from the command line and press Ctrl-C: the dream can be resumed."""
-    command = [sys.executable, "-m", "generator", *words, *QUICK, "--json", "--preview-every", "1"]
+    command = [sys.executable, "-m", "generator", *words, *quick(words), "--json", "--preview-every", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None

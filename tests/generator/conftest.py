@@ -7,12 +7,11 @@ from io import BytesIO
 
 import pytest
 import torch
-from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from generator.loading import load_models
-from generator.models.clip import Perceptor
+from generator.models.clip import CLIP, Perceptor
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork

@@ -6,21 +6,20 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import clip
 import pytest
 import safetensors.torch
 import torch
-from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 
 from generator.checkpoints.library import OpenedSet
 from generator.errors import CheckpointError, InvalidRequest
 from generator.loading import load_models, load_opened, load_starter
-from generator.models.clip import DEFAULT_CONFIG
+from generator.models.clip import CLIP, DEFAULT_CONFIG
 from generator.models.prior import Prior
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
 from generator.request import GenerationRequest
+from tests.generator.tiny import clip_tokens
 
 CPU = torch.device("cpu")
 NETWORK = {"n_codes": 256, "grid": 8, "text_width": 32, "n_layer": 1, "n_head": 2, "n_embd": 32}
@@ -44,7 +43,7 @@ def starter(
 ) -> Path:
     """A folder in the starter's layout, fp16, with a pruned vocabulary."""
     state = make_clip("resnet").state_dict()
-    ids = torch.unique(clip.tokenize(["a red apple", "castle"]))
+    ids = torch.unique(clip_tokens("a red apple", "castle"))
     state |= {"token_embedding.weight": state["token_embedding.weight"][ids], "vocabulary": ids}
     safetensors.torch.save_file(half(state), tmp_path / "clip.safetensors")
     safetensors.torch.save_file(half(vqgan.state_dict()), tmp_path / "vqgan.safetensors")

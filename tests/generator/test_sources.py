@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 
 from generator.checkpoints.sources import OwnModels, add_flags, read_flags
 from generator.cli.main import main
 from generator.errors import InvalidRequest
 from generator.loading import load_models
+from generator.models.clip import CLIP
 from generator.models.vqgan import VQGAN
 from generator.recipe import read_recipe, request_to_json
 from generator.request import GenerationRequest

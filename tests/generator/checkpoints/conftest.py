@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from clip.model import CLIP, convert_weights
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from generator.models.clip import CLIP
 from generator.models.vqgan import VQGAN
 from tests.generator.tiny import describe_clip
 
@@ -99,6 +99,8 @@ def archive(
     request: pytest.FixtureRequest, make_clip: Callable[..., CLIP], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, Tensor]]:
     """A TorchScript archive made as OpenAI's are, of a ViT or a ResNet in fp16, and the state dict it was made from."""
+    from clip.model import convert_weights
+
     model = make_clip(request.param)
     for name, value in FACTS.items():
         vars(model).pop(name, None)

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from clip.model import CLIP
 from omegaconf import DictConfig
 from torch import Tensor
 
 from generator.checkpoints.clip_weights import CLIPWeights
 from generator.checkpoints.vqgan_weights import VQGANWeights
-from generator.models.clip import ClipConfig
+from generator.models.clip import CLIP, ClipConfig
 from tests.generator.checkpoints.hostile import refused
 
 State = dict[str, Tensor]

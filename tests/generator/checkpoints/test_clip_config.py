@@ -6,11 +6,9 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import clip
 import pytest
 import torch
 import torch.nn.functional as functional
-from clip.model import CLIP, ResidualAttentionBlock, VisionTransformer
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
@@ -19,8 +17,18 @@ from generator.checkpoints.clip_weights import CLIPWeights
 from generator.checkpoints.library import open_files, open_perceptor
 from generator.errors import CheckpointError
 from generator.loading import load_opened
-from generator.models.clip import DEFAULT_CONFIG, DEVIATION, MEAN, ClipConfig, Perceptor
+from generator.models.clip import (
+    CLIP,
+    DEFAULT_CONFIG,
+    DEVIATION,
+    MEAN,
+    ClipConfig,
+    Perceptor,
+    ResidualAttentionBlock,
+    VisionTransformer,
+)
 from generator.models.vqgan import VQGAN
+from tests.generator.tiny import clip_tokens
 
 
 def wide_clip(width: int = 320, heads: int = 4, text_heads: int = 2) -> CLIP:
@@ -42,7 +50,7 @@ def compare(model: CLIP, perceptor: Perceptor) -> float:
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(8))
     pictures = functional.normalize(model.encode_image(seen(images)), dim=-1) - perceptor.embed_images(images)
     words = ["a red apple", "a castle in the fog"]
-    texts = functional.normalize(model.encode_text(clip.tokenize(words)), dim=-1) - perceptor.embed_texts(words)
+    texts = functional.normalize(model.encode_text(clip_tokens(*words)), dim=-1) - perceptor.embed_texts(words)
     return float(torch.cat([pictures, texts]).abs().max())
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from clip.model import CLIP
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -24,7 +23,7 @@ from generator.checkpoints.places import manifest_of
 from generator.checkpoints.vqgan_config import read_config
 from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.errors import CheckpointError
-from generator.models.clip import Perceptor
+from generator.models.clip import CLIP, Perceptor
 from generator.models.vqgan import VQGAN
 from tests.generator.tiny import describe_clip
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 
-import clip
 import pytest
 import torch
 import torch.nn.functional as functional
-from clip.model import CLIP
 from torch import Tensor
 
 from generator.errors import CheckpointError
-from generator.models.clip import DEVIATION, MEAN, VOCABULARY_SIZE, Perceptor, cut_off
+from generator.models.clip import CLIP, DEVIATION, MEAN, VOCABULARY_SIZE, Perceptor, cut_off, package_unread
+from tests.generator.tiny import clip_tokens
 
 KINDS = ["vit", "resnet"]
 
 
 def pruned(state: dict[str, Tensor], *texts: str) -> dict[str, Tensor]:
     """The state dict with only the vocabulary rows that the texts need, like the starter's."""
-    ids = torch.unique(clip.tokenize(list(texts)))
+    ids = torch.unique(clip_tokens(*texts))
     return {**state, "token_embedding.weight": state["token_embedding.weight"][ids], "vocabulary": ids}
 
 
@@ -37,7 +39,7 @@ def test_images_are_embedded_as_clip_embeds_them(make_clip: Callable[..., CLIP],
 def test_texts_are_embedded_as_clip_embeds_them(make_clip: Callable[..., CLIP], kind: str) -> None:
     model, perceptor = make_clip(kind), Perceptor.from_state("x", make_clip(kind).state_dict())
     texts = ["a red apple", "Ünïcode 🍎, and more!"]
-    expected = functional.normalize(model.encode_text(clip.tokenize(texts)), dim=-1)
+    expected = functional.normalize(model.encode_text(clip_tokens(*texts)), dim=-1)
     assert (perceptor.embed_texts(texts) - expected).abs().max() < 1e-6
 
 
@@ -159,3 +161,20 @@ def test_a_state_dict_that_does_not_fit_is_refused(make_clip: Callable[..., CLIP
     for wrong in broken:
         with pytest.raises(CheckpointError, match="my-clip is not the state dict of a CLIP"):
             Perceptor.from_state("my-clip", wrong)
+
+
+def test_a_packages_module_is_imported_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import of all of `clip` would double the time that a start takes."""
+    (tmp_path / "heavy").mkdir()
+    (tmp_path / "heavy" / "__init__.py").write_text("from heavy.part import NUMBER\n")
+    (tmp_path / "heavy" / "part.py").write_text("NUMBER = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with package_unread("heavy"):
+        part = importlib.import_module("heavy.part")
+    assert "heavy" not in sys.modules
+    whole = importlib.import_module("heavy")
+    with package_unread("heavy"):
+        assert importlib.import_module("heavy.part") is part
+    assert sys.modules["heavy"] is whole
+    with package_unread("no_such_package"), pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        importlib.import_module("no_such_package.part")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from clip.model import VisionTransformer
 from torch import Tensor
 
+from generator.models.clip import VisionTransformer
 from generator.models.vision import embed
 
 

@@ -1,23 +1,28 @@
-"""`python -m tests.generator.optimisation.fake_gpu_step CASE`: the forward pass of a step on a GPU that does not exist.
+"""`python -m tests.generator.optimisation.fake_gpu_step`: the forward pass of a step on a GPU that does not exist.
 
 Tensors have shape, type and device and no numbers, so torch itself finds whatever mixes devices. It is a process of its
 own since torch may end one that asks too much of such tensors. The loop's last half, backward and update, wants a GPU.
+The error of each case is printed as JSON, empty if there is none.
 """
 
 from __future__ import annotations
 
-import sys
+import json
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from benchmarks.cases import CASES, models_of, request_of
+from benchmarks.cases import F16, VIT_B_32, vqgan_config
 from generator import load_models
+from generator.models.clip import CLIP, Perceptor
 from generator.models.model_set import Models
+from generator.models.vqgan import VQGAN
 from generator.optimisation.autograd import clamp_with_gradient, straight_through
 from generator.optimisation.cutouts import CutoutParams, cut, draw
 from generator.optimisation.guidance import ClipGuidance, CutoutBatch
@@ -93,15 +98,19 @@ def on_the_gpu(name: str, tensor: Tensor, device: torch.device) -> None:
         raise AssertionError(f"{name} is {tensor.dtype} on {tensor.device}")
 
 
-def a_dream(case: str, mode: FakeTensorMode) -> None:
+def of_real_width(device: torch.device) -> Models:
+    """Layers as wide as those of the well-known checkpoints, each kind of them once or twice."""
+    config = vqgan_config(F16 | {"ch_mult": [1, 2, 4], "num_res_blocks": 1, "attn_resolutions": [64]})
+    vqgan = VQGAN(config).eval().requires_grad_(False).to(device)
+    clip = CLIP(**VIT_B_32 | {"vision_layers": 2, "transformer_layers": 2})
+    return Models("real", vqgan, (Perceptor(clip, "ViT of two layers", device=device),), None, device, {})
+
+
+def a_dream(models_on: Callable[[torch.device], Models], mode: FakeTensorMode) -> None:
     """All number formats, sampled and gathered, square and other sizes."""
-    real = load_models("starter", "cpu", precision="fp32")
     for capability, expected in PRECISIONS.items():
         with mode, patch.object(nn.Module, "_apply", converted), gpus(2, capability=capability) as driver:
-            if case == "starter":
-                models = the_starter(real, choose_device("cuda:1"))
-            else:
-                models = models_of(CASES[case], "cuda", "fp32")
+            models = models_on(choose_device("cuda:1"))
             cap_memory(models.device, 0.5)
             if driver.calls_of("set_memory_fraction") != [(0.5, models.device.index)]:
                 raise AssertionError(driver.calls)
@@ -112,8 +121,8 @@ def a_dream(case: str, mode: FakeTensorMode) -> None:
             for perceptor in models.perceptors:
                 perceptor.compute_in(chosen)
             for exact, size, tile in ((False, "64x64", "none"), (True, "96x64", "none"), (False, "64x64", "both")):
-                settings = request_of(CASES[case], models).settings
-                settings = settings.merged({"size": size, "tile": tile, "cutouts": 8, "coarse": 0.0})
+                ours = {"start": "random", "cutouts": 8, "coarse": 0.0, "size": size, "tile": tile}
+                settings = Settings().merged(models.defaults).merged(ours)
                 step(models, GenerationRequest(prompt="a | b:-1", models=models.name, settings=settings), exact)
 
 
@@ -134,15 +143,24 @@ def the_training(mode: FakeTensorMode) -> None:
             raise AssertionError(driver.calls)
 
 
-def main(case: str) -> None:
-    """One case: of benchmarks.cases, `mixed` or `training`."""
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
-    others = {"mixed": mixed, "training": the_training}
-    if case in others:
-        others[case](mode)
-    else:
-        a_dream(case, mode)
+def error_of(case: Callable[[FakeTensorMode], None]) -> str:
+    try:
+        case(FakeTensorMode(allow_non_fake_inputs=True))
+    except Exception:
+        return traceback.format_exc()
+    return ""
+
+
+def main() -> None:
+    real = load_models("starter", "cpu", precision="fp32")
+    cases: dict[str, Callable[[FakeTensorMode], None]] = {
+        "real width": partial(a_dream, of_real_width),
+        "starter": partial(a_dream, partial(the_starter, real)),
+        "training": the_training,
+        "mixed": mixed,
+    }
+    print(json.dumps({name: error_of(case) for name, case in cases.items()}))  # noqa: T201
 
 
 if __name__ == "__main__":
-    main(sys.argv.pop(1))
+    main()

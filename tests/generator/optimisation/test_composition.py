@@ -54,11 +54,11 @@ def test_words_and_pose_follow_from_the_recipe(starter: Models) -> None:
     assert composition_of(child_of(first, variation=0.4), starter).pose != composition_of(first, starter).pose
 
 
-@pytest.mark.parametrize(("prompt", "changes"), [("", {"variation": 0.4}), ("a dog", {}), ("", {"size": "256x256"})])
+@pytest.mark.parametrize(("prompt", "changes"), [("", {"variation": 0.4}), ("a dog", {}), ("", {"size": "128x128"})])
 def test_a_child_is_the_same_from_a_latent_and_from_its_recipe(
     starter: Models, dreamt: Dreamt, prompt: str, changes: dict[str, object]
 ) -> None:
-    first = dreamt(Dream(request(starter), starter))
+    first = dreamt(Dream(request(starter, size="64x64"), starter))
     made = child_of(first.request, prompt, **changes)
     finished = dreamt(Dream(made, starter, parent_latent=first.latent))
     again = dreamt(Dream(request_from_json(request_to_json(finished.picture().request)), starter))

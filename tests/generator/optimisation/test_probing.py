@@ -9,12 +9,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from clip.model import CLIP
 from omegaconf import DictConfig
 
 from generator.checkpoints.library import OpenedSet
 from generator.loading import load_models, load_opened
-from generator.models.clip import DEFAULT_CONFIG
+from generator.models.clip import CLIP, DEFAULT_CONFIG
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.footprint import memory_model_of

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import clip
 import pytest
 import torch
-from clip.model import CLIP
 
 from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
-from generator.models.clip import Perceptor
+from generator.models.clip import CLIP, Perceptor
 from generator.models.model_set import Models
 from generator.models.reading import ReadPrompts
 from generator.optimisation.targets import embed_views, targets_of, warnings_of
 from generator.prompts import parse_story
 from generator.request import GenerationRequest, ImagePrompt
+from tests.generator.tiny import clip_tokens
 
 Make = Callable[..., GenerationRequest]
 
@@ -75,7 +74,7 @@ def test_a_broken_picture_is_refused(models: Models, make_request: Make, png: Ca
 
 def test_words_that_no_picture_taught_are_named(make_clip: Callable[..., CLIP], make_request: Make) -> None:
     state = make_clip().state_dict()
-    ids = torch.unique(clip.tokenize(["a red apple"]))
+    ids = torch.unique(clip_tokens("a red apple"))
     state = {**state, "token_embedding.weight": state["token_embedding.weight"][ids], "vocabulary": ids}
     perceptor = Perceptor.from_state("x", state)
     (warning,) = warnings_of(typed("a red zeppelin | zeppelin, apple:-1"), (perceptor,))[:1]

@@ -8,11 +8,10 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as functional
-from clip.model import CLIP
 from torch import Tensor
 
 from generator.errors import InvalidRequest
-from generator.models.clip import Perceptor
+from generator.models.clip import CLIP, Perceptor
 from generator.models.vqgan import VQGAN
 from generator.runtime.precision import Precision, choose_precision, of_capability
 from generator.runtime.processor import multiplies_bfloat16
