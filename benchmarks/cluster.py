@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report import conditions, options, write_report
-from bot.config import Config, Limits, Painters, Timing
+from bot.config import Caps, Config, Limits, Painters, Timing
 from bot.files import Kind
 from bot.jobs import Event, JobState
 from bot.service import JobSpec
@@ -47,7 +47,8 @@ class OnRay(RealService):
 
     def __init__(self, root: Path, painters: int, step_s: float) -> None:
         limits = Limits(queue_server=2_000, queue_user=1_000, running=16, daily=0)
-        super().__init__(root, Config(limits=limits, timing=Timing(snapshot_s=0.2)))
+        caps = Caps(queue_server=10_000, queue_user=1_000, queue_bot=100_000, running=16)
+        super().__init__(root, Config(limits=limits, caps=caps, timing=Timing(snapshot_s=0.2)))
         self._painters, self._step_s = painters, step_s
 
     def make_executor(self) -> Executor:
