@@ -158,7 +158,7 @@ class RayCluster(WorkerPool):
             self._watching[place.name] = asyncio.create_task(worker.watch(), name=f"watch {place.name}")
             self._faults.pop(place.name, None)
             self.add(worker)
-        except (ClusterError, RayError, TimeoutError) as exc:
+        except Exception as exc:  # Of Ray, or of whatever is wrong with that machine: it is tried again later.
             sentence = Sentence.of("painter_unfit", name=place.name, why=_first_line(exc))
             self._note(place.name, exc.sentence if isinstance(exc, ClusterError) else sentence)
             self._rests[place.name] = time.monotonic() + REST_S
