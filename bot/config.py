@@ -43,6 +43,7 @@ class Limits:
     size_px: int = _number(768, 32, 2_048, "longest side of a picture, in pixels")
     cutouts: int = _number(64, 1, 256, "maximum number of cutouts in a step")
     count: int = _number(4, 1, 4, "maximum number of pictures in one job")
+    batch: int = _number(20, 0, 100, "maximum number of pictures asked for at once; 0 allows none")
     cooldown_s: int = _number(0, 0, 86_400, "seconds between two jobs of one person")
     daily: int = _number(200, 0, 100_000, "pictures of one person in a day (UTC); 0 means no limit")
     priority: int = _number(0, 0, 9, "above 0, jobs go before ordinary jobs of the same server; meant for roles")
@@ -60,6 +61,7 @@ class Caps:
     size_px: int = _number(1_024, 32, 2_048, "longest side of a picture, in pixels")
     cutouts: int = _number(128, 1, 256, "maximum number of cutouts in a step")
     count: int = _number(4, 1, 4, "maximum number of pictures in one job")
+    batch: int = _number(100, 0, 100, "maximum number of pictures asked for at once")
     daily: int = _number(0, 0, 100_000, "pictures of one person in a day (UTC); 0 means no limit")
 
 

@@ -5,6 +5,7 @@ Pillow only; files with a recipe are written by the generator.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -14,6 +15,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 PREVIEW_SIDE_PX = 768
 GAP_PX = 4
 SHEET_COLUMNS, SHEET_CELL_PX, BADGE_PX = 3, 256, 36
+LABEL_PX = 40
+"""Height of the labels above a chart's columns; those beside its rows are four times as wide."""
 _BACKGROUND = (49, 51, 56)
 _QUALITIES = (("WEBP", 95), ("WEBP", 85), ("JPEG", 85), ("JPEG", 70))
 
@@ -57,11 +60,58 @@ def sheet(pictures: Sequence[bytes | None], blurred: Sequence[bool]) -> ImageFil
     for index, (data, hidden) in enumerate(zip(pictures, blurred, strict=True)):
         x, y = index % columns * step, index // columns * step
         if data is not None:
-            cell = ImageOps.contain(open_ours(data), (SHEET_CELL_PX, SHEET_CELL_PX), Image.Resampling.LANCZOS)
-            cell = cell.filter(ImageFilter.GaussianBlur(SHEET_CELL_PX / 8)) if hidden else cell
-            image.paste(cell, (x + (SHEET_CELL_PX - cell.width) // 2, y + (SHEET_CELL_PX - cell.height) // 2))
+            _place(image, open_ours(data), (x, y), hidden)
         _number(image, (x, y), index + 1)
     return _jpeg(image, max(image.size), quality=85)
+
+
+def chart(
+    pictures: Sequence[bytes | None], blurred: Sequence[bool], columns: Sequence[str] = (), rows: Sequence[str] = ()
+) -> ImageFile:
+    """JPEG of our picture files in rows, with labels above the columns and beside the rows; else numbered as `sheet`.
+
+    The cell of a missing picture stays empty.
+    """
+    width = len(columns) or math.ceil(math.sqrt(len(pictures)))
+    height, step = -(-len(pictures) // width), SHEET_CELL_PX + GAP_PX
+    left, top = LABEL_PX * 4 if rows else 0, LABEL_PX if columns else 0
+    image = Image.new("RGB", (left + width * step - GAP_PX, top + height * step - GAP_PX), _BACKGROUND)
+    for index, (data, hidden) in enumerate(zip(pictures, blurred, strict=True)):
+        corner = left + index % width * step, top + index // width * step
+        if data is not None:
+            _place(image, open_ours(data), corner, hidden)
+        if not columns:
+            _number(image, corner, index + 1)
+    for index, text in enumerate(columns):
+        _label(image, (left + index * step, 0, SHEET_CELL_PX, LABEL_PX), text)
+    for index, text in enumerate(rows):
+        _label(image, (0, top + index * step, left, SHEET_CELL_PX), text)
+    return _jpeg(image, max(image.size), quality=85)
+
+
+def _place(image: Image.Image, picture: Image.Image, corner: tuple[int, int], hidden: bool) -> None:
+    """Paste a picture into the middle of a cell, blurred if it is hidden."""
+    cell, (x, y) = ImageOps.contain(picture, (SHEET_CELL_PX, SHEET_CELL_PX), Image.Resampling.LANCZOS), corner
+    cell = cell.filter(ImageFilter.GaussianBlur(SHEET_CELL_PX / 8)) if hidden else cell
+    image.paste(cell, (x + (SHEET_CELL_PX - cell.width) // 2, y + (SHEET_CELL_PX - cell.height) // 2))
+
+
+def _label(image: Image.Image, box: tuple[int, int, int, int], text: str) -> None:
+    """Draw a text into the middle of a box, in up to four lines, shortened to fit."""
+    font, (x, y, width, height) = ImageFont.load_default(LABEL_PX * 0.45), box
+    lines, words = [""], text.split() or ["–"]
+    for word in words:
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width - 8 and height > LABEL_PX and len(lines) < 4:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    for number, line in enumerate(lines):
+        while font.getlength(line) > width - 8:
+            line = f"{line.rstrip('…')[:-1]}…"
+        lines[number] = line
+    middle = (x + width / 2, y + height / 2)
+    ImageDraw.Draw(image).multiline_text(middle, "\n".join(lines), fill="white", font=font, anchor="mm", align="center")
 
 
 def _number(image: Image.Image, corner: tuple[int, int], number: int) -> None:

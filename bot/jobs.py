@@ -97,6 +97,9 @@ class Job:
     """Post the timelapse with the picture automatically."""
     age_restricted: bool = False
     """The channel was age-restricted at the time of the request."""
+    batch_id: int | None = None
+    """The batch that it belongs to, if any; its place there counts from 0."""
+    batch_place: int | None = None
     locale: str = "en"
     """The requester's locale, in Discord's form: `en-US`, `de`."""
     id: int = 0
@@ -145,6 +148,68 @@ class Job:
     def nonce(self) -> str:
         """Nonce by which Discord recognises a repeated post."""
         return f"reverie-{self.id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Jobs that were asked for together: first kept as `specs`, then, once confirmed (`begun`), queued."""
+
+    guild_id: int
+    channel_id: int
+    """The channel where it was asked for."""
+    user_id: int
+    title: str
+    """The prompt as typed, or the name of a file of prompts."""
+    columns: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    """Labels of the sheet of pictures, which is filled row by row; without any, the pictures are numbered."""
+    specs: str = ""
+    """The requests in JSON; empty once it has begun."""
+    length: int
+    """Number of jobs."""
+    pictures: int
+    """Number of pictures of all of its jobs."""
+    private: bool = False
+    age_restricted: bool = False
+    locale: str = "en"
+    message_id: int | None = None
+    """The message that sums it up, in its channel."""
+    thread_id: int | None = None
+    """The thread of its pictures; None is the channel itself."""
+    begun: bool = False
+    told: bool = False
+    """Its message shows its end."""
+    created_at: float = 0.0
+    id: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """A picture that a channel steers, in its current round: variants are made, then, from `ends_at` known, chosen."""
+
+    guild_id: int
+    channel_id: int
+    user_id: int
+    """The person who began it, and whose jobs the pictures are."""
+    requester: str
+    """That person with roles and channels, in JSON."""
+    prompt: str
+    words: tuple[str, ...] = ()
+    """Words that people can add to the prompt."""
+    rounds: int
+    round: int = 1
+    seconds: int
+    """Time for the votes of a round."""
+    steps: int | None = None
+    role_id: int | None = None
+    """The role that votes; None is everybody."""
+    job_id: int | None = None
+    """The job of the current variants."""
+    message_id: int | None = None
+    """The message of the current round; None while its variants are made."""
+    ends_at: float | None = None
+    created_at: float = 0.0
+    id: int = 0
 
 
 @dataclass(frozen=True)

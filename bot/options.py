@@ -64,6 +64,7 @@ OPTIONS = (
     Option(name="timelapse", kind=Kind.SWITCH, also=("video",)),
     Option(name="private", kind=Kind.SWITCH),
     Option(name="perspective", only_typed=True),
+    Option(name="preset", kind=Kind.TEXT, only_typed=True),
     Option(name="palette", kind=Kind.COLOURS, only_typed=True),
     *(Option(name=name, only_typed=True) for name in ("symmetry", "border", "flatness", "laplacian")),
     *(Option(name=name, only_typed=True) for name in ("saturation", "contrast", "tile")),
@@ -104,21 +105,22 @@ class Typed:
     negative: str = ""
     style: str | None = None
     model: str | None = None
+    preset: str | None = None
     count: int = 1
     private: bool = False
     timelapse: bool = False
     unknown: tuple[str, ...] = ()
 
 
-def read(prompt: str, styles: Collection[str] = ()) -> Typed:
+def read(prompt: str, styles: Collection[str] = (), presets: Collection[str] = ()) -> Typed:
     """Take the options out of a prompt. Of an option that comes twice, the last counts; texts to avoid add up.
 
-    `styles` are the names of the known styles: of the words after `--style`, the longest name is taken.
+    `styles` and `presets` are the known names: of the words after `--style` or `--preset`, the longest name is taken.
 
     Raises:
         InvalidJobSpec: if an option has no value, or a count is no number.
     """
-    text = _without_ticks(prompt)
+    text, names = _without_ticks(prompt), {"style": styles, "preset": presets}
     found: dict[str, str] = {}
     avoided, unknown, kept, at = list[str](), list[str](), list[str](), 0
     for match in _WORD.finditer(text):
@@ -130,7 +132,7 @@ def read(prompt: str, styles: Collection[str] = ()) -> Typed:
                 unknown.append(f"--{match['name']}")
             continue
         kept.append(text[at : match.start()])
-        value, at = _value(text, match, option, styles)
+        value, at = _value(text, match, option, names.get(option.name))
         if option.name == "negative":
             avoided += [part.strip(f" {_QUOTES}") for part in value.split(",")]
         else:
@@ -143,6 +145,7 @@ def read(prompt: str, styles: Collection[str] = ()) -> Typed:
         negative=" | ".join(filter(None, avoided)),
         style=found.get("style"),
         model=found.get("model"),
+        preset=found.get("preset"),
         count=_count(found.get("count", "1")),
         private="private" in found,
         timelapse="timelapse" in found,
@@ -150,18 +153,25 @@ def read(prompt: str, styles: Collection[str] = ()) -> Typed:
     )
 
 
-def suggestions(prompt: str, styles: Sequence[str]) -> list[str]:
-    """Continuations of a prompt that is being typed: options whose names begin so, else a style for it."""
+def suggestions(prompt: str, styles: Sequence[str], presets: Sequence[str] = ()) -> list[str]:
+    """Continuations of a prompt that is being typed: options whose names begin so, else a preset or a style for it."""
     text = prompt.rstrip()
     begun = re.search(r"(?<!\S)(?:--|[—–]{1,2})([\w-]*)$", text)
     if begun is not None:
         names = [word.replace("_", "-") for word in WORDS]
         return [f"{text[: begun.start()]}--{name} " for name in names if name.startswith(begun[1].casefold())]
-    styled = re.search(r"(?<!\S)(?:--|[—–]{1,2})style(?:\s+([^|^]*))?$", prompt, re.IGNORECASE)
-    if styled is not None:
-        wanted, text = (styled[1] or "").strip().casefold(), prompt[: styled.start()].rstrip()
-        styles = [name for name in styles if name.casefold().startswith(wanted)]
-    return [f"{text} --style {name}".strip() for name in styles] if text else []
+    named = re.search(r"(?<!\S)(?:--|[—–]{1,2})(style|preset)(?:\s+([^|^]*))?$", prompt, re.IGNORECASE)
+    option = "style" if named is None else named[1].casefold()
+    names = list(styles if option == "style" else presets)
+    if named is not None:
+        wanted, text = (named[2] or "").strip().casefold(), prompt[: named.start()].rstrip()
+        names = [name for name in names if name.casefold().startswith(wanted)]
+    return [f"{text} --{option} {name}".strip() for name in names] if text else []
+
+
+def written(values: Mapping[str, object]) -> str:
+    """Options as words of a prompt that `read` takes out again; a switch has the value True."""
+    return " ".join(f"--{name}" if value is True else f"--{name} {value}" for name, value in values.items())
 
 
 def ratio_of(text: object) -> tuple[int, int] | None:
@@ -182,8 +192,8 @@ def shaped(ratio: tuple[int, int], side: float, most: int | None = None) -> tupl
     return round(width * scale / GRAIN_PX) * GRAIN_PX, round(height * scale / GRAIN_PX) * GRAIN_PX
 
 
-def _value(text: str, match: re.Match[str], option: Option, styles: Collection[str]) -> tuple[str, int]:
-    """The value of an option, and the place in the text after it."""
+def _value(text: str, match: re.Match[str], option: Option, names: Collection[str] | None) -> tuple[str, int]:
+    """The value of an option, one of `names` if it has names, and the place in the text after it."""
     start = match.end()
     if option.kind is Kind.SWITCH:
         return "", start
@@ -193,14 +203,14 @@ def _value(text: str, match: re.Match[str], option: Option, styles: Collection[s
     value = "" if found is None else found["value"].strip(f" \n\t,;{_QUOTES}")
     if found is None or not value:
         raise InvalidJobSpec("option_needs_value", field=option.name, name=f"--{match['name']}")
-    if option.name == "style":
-        return _style(found["value"], start, styles)
+    if names is not None:
+        return _name(found["value"], start, names)
     return value, found.end()
 
 
-def _style(text: str, start: int, styles: Collection[str]) -> tuple[str, int]:
+def _name(text: str, start: int, names: Collection[str]) -> tuple[str, int]:
     """The longest known name at the beginning of a text, and the place after it; else the whole text."""
-    known = {name.casefold() for name in styles}
+    known = {name.casefold() for name in names}
     for match in reversed(list(re.finditer(r"\S+", text))):
         name = " ".join(text[: match.end()].split()).strip(f",;{_QUOTES}")
         if name.casefold() in known:

@@ -28,14 +28,19 @@ if TYPE_CHECKING:
         InvalidRequest,
         OutOfMemory,
     )
+    from generator.filming.film import Film
+    from generator.films.plan import FilmPlan
+    from generator.films.templates import TEMPLATES, plan_film
     from generator.images.files import encode, normalise, write_file
+    from generator.images.films import default_format, write_film
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
     from generator.inspection import Condition, ModelFile, look_at_set
     from generator.loading import load_models
     from generator.messages import Message
     from generator.models.model_set import Models
-    from generator.models.safety import safety_perceptors, unsafe_share
+    from generator.models.zero_shot.description import describe_picture
+    from generator.models.zero_shot.safety import safety_perceptors, unsafe_share
     from generator.optimisation.dream import Dream
     from generator.optimisation.memory_plan import fits_whole
     from generator.optimisation.moving import moved_snapshot
@@ -60,7 +65,7 @@ if TYPE_CHECKING:
         request_from_json,
         request_to_json,
     )
-    from generator.request import GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
+    from generator.request import Answer, Description, GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
     from generator.runtime.device import device_kind, release_unused
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
@@ -68,6 +73,10 @@ if TYPE_CHECKING:
     from generator.settings import Settings, Size, read_setting, suggestions_for
 
 _MODULES = {
+    "filming.film": ("Film",),
+    "films.plan": ("FilmPlan",),
+    "films.templates": ("TEMPLATES", "plan_film"),
+    "images.films": ("default_format", "write_film"),
     "images.sandbox": ("normalise_apart",),
     "inspection": ("Condition", "ModelFile", "look_at_set"),
     "checkpoints.catalogue": ("model_names",),
@@ -82,6 +91,7 @@ _MODULES = {
     "runtime.memory": ("gpu_memory",),
     "optimisation.moving": ("moved_snapshot",),
     "loading": ("load_models",),
+    "models.zero_shot.description": ("describe_picture",),
     "models.model_set": ("Models",),
     "optimisation.request_warnings": ("check_request", "request_warnings"),
     "prompts": (
@@ -103,8 +113,8 @@ _MODULES = {
         "request_from_json",
         "request_to_json",
     ),
-    "request": ("GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
-    "models.safety": ("safety_perceptors", "unsafe_share"),
+    "request": ("Answer", "Description", "GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
+    "models.zero_shot.safety": ("safety_perceptors", "unsafe_share"),
     "messages": ("Message",),
     "settings": ("Settings", "Size", "read_setting", "suggestions_for"),
     "optimisation.snapshot": ("latent_of",),
@@ -116,10 +126,15 @@ __all__ = [
     "GPU",
     "MAX_PROMPT_CHARACTERS",
     "MAX_WEIGHT",
+    "TEMPLATES",
+    "Answer",
     "CheckpointError",
     "Condition",
+    "Description",
     "DeviceFailed",
     "Dream",
+    "Film",
+    "FilmPlan",
     "GenerationRequest",
     "GeneratorError",
     "HostMemory",
@@ -145,6 +160,8 @@ __all__ = [
     "__version__",
     "check_request",
     "current_provenance",
+    "default_format",
+    "describe_picture",
     "device_kind",
     "differences",
     "encode",
@@ -162,6 +179,7 @@ __all__ = [
     "normalise_apart",
     "outline_of",
     "parse_story",
+    "plan_film",
     "read_recipe",
     "read_setting",
     "recipe_from_json",
@@ -175,6 +193,7 @@ __all__ = [
     "unsafe_share",
     "wanted_words",
     "write_file",
+    "write_film",
 ]
 
 

@@ -6,7 +6,8 @@ The starter is in the folder `starter` beside this module:
   `defaults`, settings that suit these models, and optional `examples`, prompts that they paint well;
 - `vqgan.yaml`, `vqgan.safetensors`: a VQGAN in taming's form;
 - `clip.safetensors`: a CLIP's state dict with a pruned vocabulary, see `Perceptor.from_state`;
-- `prior.safetensors`: the state dict of a PriorNetwork and `grids`, the drawings' codes;
+- `prior.safetensors`: the state dict of a PriorNetwork;
+- `drawings.safetensors`: see generator.models.stored; in older sets `grids` in `prior.safetensors`;
 - `lexicon.json`: the arguments of Lexicon.
 - `languages/`: optional dictionaries of generator.models.translation; with `people.txt`, names that are not drawn.
 
@@ -40,6 +41,7 @@ from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
 from generator.models.reading import Reader
+from generator.models.stored import StoredDrawings
 from generator.models.translation import Translator
 from generator.models.vqgan import VQGAN
 from generator.optimisation.probing import settle_precision
@@ -212,13 +214,20 @@ def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon
         temperature, top_k = float(config.prior.temperature), int(config.prior.top_k)
     except (OmegaConfBaseException, TypeError, ValueError, ZeroDivisionError, AssertionError, AttributeError) as exc:
         raise CheckpointError(f"{folder / 'starter.yaml'} describes no prior: {exc}") from exc
-    try:
-        grids = tensors.pop("grids").long()
-    except KeyError as exc:
-        raise CheckpointError(f"{folder / 'prior.safetensors'} lacks the drawings' codes, 'grids'.") from exc
+    drawings = _read_drawings(folder, tensors.pop("grids", None))
+    if len(drawings) < len(lexicon.names):
+        raise CheckpointError(f"{folder} has fewer drawings than lexicon.json has names: install Reverie again.")
     _fill(network, tensors, str(folder / "prior.safetensors"))
     network = network.eval().requires_grad_(False).to(vqgan.codebook.device)
-    return Prior(network, vqgan, lexicon, grids, temperature, top_k, recorder)
+    return Prior(network, vqgan, lexicon, drawings, temperature, top_k, recorder)
+
+
+def _read_drawings(folder: Path, grids: Tensor | None) -> StoredDrawings:
+    if grids is None:
+        return StoredDrawings.read(folder / "drawings.safetensors")
+    if grids.dim() != 4 or not len(grids) or grids.shape[2] != grids.shape[3]:
+        raise CheckpointError(f"{folder / 'prior.safetensors'} is damaged: its drawings have the wrong shape.")
+    return StoredDrawings.of_grids(grids)
 
 
 def _read_lexicon(path: Path) -> Lexicon:

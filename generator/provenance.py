@@ -14,6 +14,7 @@ from generator.version import __version__
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """Precisions that can be requested; see `generator.runtime.precision`."""
+_COMPARED = ("generator", "torch", "device", "precision", "threads")
 MAX_THREADS = 256
 """Upper limit on threads in a recipe."""
 
@@ -69,15 +70,19 @@ def differences(then: Provenance | None, now: Provenance) -> list[Message]:
     found = []
     here = set(now.files.values())
     changed = [name for name, digest in then.files.items() if here and digest not in here]
+    told = changed and then.generator and set(changed) <= now.files.keys()
     if changed:
         names = ", ".join(name[:40] for name in changed[:3])
-        found.append(
-            Message(
-                "This picture was made with model files that are not here ({names}); it will come out differently.",
-                names=names,
+        text = "This picture was made with model files that are not here ({names}); it will come out differently."
+        message = Message(text, names=names)
+        if told:
+            text = (
+                "Reverie {version} painted this picture with other models ({names}), which this version does not have; "
+                "it will come out differently."
             )
-        )
-    for what in ("generator", "torch", "device", "precision", "threads"):
+            message = Message(text, version=then.generator[:40], names=names)
+        found.append(message)
+    for what in ("torch", "device", "precision", "threads") if told else _COMPARED:
         before, ours = getattr(then, what), getattr(now, what)
         if before and before != ours:
             text = "This picture was made with {what} {before}, here it is {ours}; it may differ a little."

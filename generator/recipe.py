@@ -21,9 +21,11 @@ from dataclasses import dataclass, fields
 from typing import NoReturn, TypeVar
 
 from generator.errors import InvalidRequest
+from generator.films.plan import read_plan
 from generator.images import files as images
-from generator.images import metadata
+from generator.images import films, metadata
 from generator.messages import Message, MessageValue
+from generator.prompts import MAX_SCENES
 from generator.provenance import Provenance
 from generator.request import MAX_GENERATIONS, MAX_IMAGE_PROMPTS, MAX_IMAGES, GenerationRequest, ImagePrompt
 from generator.settings import Settings
@@ -40,7 +42,17 @@ _MAX_FILES = 64
 _AT_ONCE = 2**20
 """Characters of base64 decoded in one call, during which no other thread runs; a multiple of four."""
 
-_REQUEST_KEYS = {"prompt", "models", "settings", "stopped_at", "init_image", "image_prompts", "parent"}
+_REQUEST_KEYS = {
+    "prompt",
+    "models",
+    "settings",
+    "stopped_at",
+    "init_image",
+    "image_prompts",
+    "parent",
+    "film",
+    "pictures",
+}
 _Kind = TypeVar("_Kind")
 
 
@@ -112,7 +124,7 @@ def read_recipe(data: bytes) -> Recipe:
             return recipe_from_json(data.decode())
         except UnicodeDecodeError:
             _refuse("it is not JSON")
-    text = metadata.find_text(data)
+    text = metadata.find_text(data) or films.find_recipe(data)
     if text is None:
         raise InvalidRequest(
             Message("This file carries no recipe; only pictures as Reverie saved them do, no copies of them."), "recipe"
@@ -185,7 +197,13 @@ _NAMES: Mapping[type, Message] = {
 
 
 def _request_to_dict(request: GenerationRequest) -> dict[str, object]:
+    film: dict[str, object] = {}  # a picture's recipe stays as it was
+    if request.film is not None:
+        film["film"] = request.film.as_dict()
+    if request.pictures:
+        film["pictures"] = [_request_to_dict(picture) for picture in request.pictures]
     return {
+        **film,
         "prompt": request.prompt,
         "models": request.models,
         "settings": request.settings.as_dict(),
@@ -216,8 +234,13 @@ def _one_request(table: _Table, pictures: _Pictures, parent: GenerationRequest |
     prompts = table.get("image_prompts", list)
     if len(prompts) > MAX_IMAGE_PROMPTS:
         _refuse("it has {count} image prompts; at most {most} are allowed", count=len(prompts), most=MAX_IMAGE_PROMPTS)
-    init_image = table.find("init_image", str)
+    init_image, film = table.find("init_image", str), table.find("film", dict)
+    through = table.find("pictures", list) or []
+    if len(through) > MAX_SCENES or not all(isinstance(item, dict) and "pictures" not in item for item in through):
+        _refuse("its film does not go through pictures")
     return GenerationRequest(
+        pictures=tuple(_request_from_dict(item, pictures) for item in through),
+        film=None if film is None else read_plan(film),
         prompt=table.get("prompt", str),
         models=table.get("models", str),
         settings=Settings().merged(table.get("settings", dict)),

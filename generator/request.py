@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from generator.errors import InvalidRequest
+from generator.films.plan import FilmPlan
 from generator.messages import Message
 from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, check_pull, parse_story
 from generator.provenance import Provenance
@@ -73,6 +74,9 @@ class GenerationRequest:
     `models` is the name of the model set.
     `stopped_at` is the step after which the dream was ended early; the schedules of the settings still run over all of
     `settings.steps`, so a dream of this request finishes after that step, with the same picture.
+    `film` makes it a request for a film, whose scenes are those of the prompt. Its steps are its frames, which
+    `stopped_at` counts too; the other settings are those of its pictures.
+    `pictures`: requests of pictures that a film goes through, one for each scene of its prompt.
 
     Raises:
         InvalidRequest: if the parts contradict each other.
@@ -85,8 +89,11 @@ class GenerationRequest:
     models: str = "starter"
     parent: GenerationRequest | None = None
     stopped_at: int | None = None
+    film: FilmPlan | None = None
+    pictures: tuple[GenerationRequest, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_film()
         self._check_prompts()
         self._check_start()
         if not _MODELS_NAME.fullmatch(self.models):
@@ -131,6 +138,8 @@ class GenerationRequest:
             found.update(item.image for item in request.image_prompts)
             if request.init_image is not None:
                 found.add(request.init_image)
+            for picture in request.pictures:
+                found.update(picture.images)
             request = request.parent
         return frozenset(found)
 
@@ -158,6 +167,21 @@ class GenerationRequest:
         if sum(map(len, self.images)) > MAX_IMAGE_BYTES:
             text = "The pictures of this request and its parents take over {most} MiB; use fewer."
             raise InvalidRequest(Message(text, most=MAX_IMAGE_BYTES // 2**20), "image_prompts")
+
+    def _check_film(self) -> None:
+        if self.pictures and self.film is None:
+            raise InvalidRequest(Message("Only a film goes through pictures."), "pictures")
+        if self.film is None:
+            return
+        if self.pictures and len(self.pictures) != len(self.scenes):
+            said = "The film goes through {pictures} pictures and has {scenes} scenes; give each picture one."
+            raise InvalidRequest(Message(said, pictures=len(self.pictures), scenes=len(self.scenes)), "pictures")
+        for picture in self.pictures:
+            if picture.film is not None or picture.models != self.models:
+                said = "A film goes through pictures of its own models, and through no films."
+                raise InvalidRequest(Message(said), "pictures")
+        object.__setattr__(self, "settings", self.settings.merged({"steps": self.film.frames}))
+        self.film.shots(max(1, len(self.scenes)))
 
     def _check_start(self) -> None:
         start = self.settings.start
@@ -217,3 +241,21 @@ class Picture:
 def _check_image(image: object, field_name: str) -> None:
     if not isinstance(image, bytes) or not image.startswith(_PNG):
         raise InvalidRequest(Message("A picture must go through generator.images.normalise first."), field_name)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Words for a picture and their share, 0..1, among all words of their kind."""
+
+    words: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Description:
+    """A picture in words, likeliest first; each kind may be empty."""
+
+    things: tuple[Answer, ...]
+    colours: tuple[Answer, ...]
+    scenes: tuple[Answer, ...]
+    styles: tuple[Answer, ...]

@@ -1,31 +1,36 @@
 """Write the trained models into generator/starter: `python -m training.export`.
 
-Weights are saved as fp16 safetensors; the drawings' codes for the prior's sketches are encoded here, with the very
-weights that are written.
+Weights are saved as fp16 safetensors; the drawings are encoded here, with the very weights that are written.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
 from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
+from tqdm import trange
 
-from generator.models.prior import LAYOUTS
+from generator.models.prior import Place
+from generator.models.stored import Frame, write
 from generator.models.vqgan import VQGAN
 from training.compositor import COLOUR_WORDS, COLOURS, Compositor
 from training.data import as_tensor
+from training.drawings.store import TRAINED
 from training.scenes import SCENES
+from training.sprites import meanings
 from training.vqgan import CONFIG
 
+FRAME, ENCODED_AT_ONCE = Frame(0.5, 0.5, 0.92), 16
+"""Where a stored drawing stands: as large as it can be, with white around it."""
 STARTER = Path(__file__).parent.parent / "generator" / "starter"
-# Everyday meanings that differ from the concepts' own names
-COMMON = Path(__file__).parent / "common.json"
 # Words that never name a drawing by themselves
 IGNORED = (
     "a an the in on at of and with to by under over behind next into from for near its his her their my your is are "
@@ -50,18 +55,28 @@ def half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def encode_drawings(vqgan: VQGAN, compositor: Compositor, styles: tuple[str, ...]) -> Tensor:
-    """Codes `[concepts, styles, 16, 16] int16` of each drawing alone on white."""
-    own = LAYOUTS[1][0]
-    rows = []
+def encode_drawings(vqgan: VQGAN, compositor: Compositor, side_px: int) -> tuple[Tensor, list[Tensor]]:
+    """For each thing and style the number of its drawing, `[concepts, styles]`; and the codes of each drawing on white.
+
+    A style that the thing lacks has the number -1.
+    """
+    place = Place(FRAME.x, FRAME.y, FRAME.side)
+    rows, sprites = torch.full((len(compositor.table), len(TRAINED)), -1), []
     for concept in range(len(compositor.table)):
+        for style in compositor.drawings.styles(concept):
+            if style in TRAINED:
+                rows[concept, TRAINED.index(style)] = len(sprites)
+                sprites.append((concept, style))
+    grids: list[Tensor] = []
+    device = vqgan.codebook.device
+    for first in trange(0, len(sprites), ENCODED_AT_ONCE, mininterval=20, ascii=True):
         images = []
-        for style in styles:
-            canvas = Image.new("RGB", (compositor.side_px, compositor.side_px), (255, 255, 255))
-            compositor.paste(canvas, compositor.sprite(concept, style), own)
+        for concept, style in sprites[first : first + ENCODED_AT_ONCE]:
+            canvas = Image.new("RGB", (side_px, side_px), (255, 255, 255))
+            compositor.paste(canvas, compositor.sprite(concept, style), place)
             images.append(as_tensor(canvas))
-        rows.append(vqgan.nearest(vqgan.encode(torch.stack(images))).to(torch.int16))
-    return torch.stack(rows)
+        grids += vqgan.nearest(vqgan.encode(torch.stack(images).to(device))).cpu()
+    return rows, grids
 
 
 def sharpened(work: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -73,19 +88,23 @@ def sharpened(work: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return weights | {name: average[name] for name in weights if name.startswith(("decoder.", "post_quant_conv."))}
 
 
-def lexicon(compositor: Compositor) -> dict[str, object]:
-    """Names of every concept, its own first, without words that many concepts share."""
-    shared: dict[str, int] = {}
-    for row in compositor.table:
-        for alias in row["aliases"]:
-            shared[alias] = shared.get(alias, 0) + 1
-    names = [
-        [row["name"], *(alias for alias in row["aliases"] if alias != row["name"] and shared[alias] <= 8)]
-        for row in compositor.table
-    ]
+def lexicon(table: list[dict[str, Any]]) -> dict[str, object]:
+    """Names of every concept, its own first, without words that many concepts share.
+
+    A thing that is no emoji is found by its whole name, and by the last word of that if nothing else is.
+    """
+    shared = Counter(alias for row in table for alias in row["aliases"])
+    everyday = meanings()
+    taken = {*everyday, *shared, *(word for row in table if row["emoji"] for word in row["name"].split())}
+    names = []
+    for row in table:
+        others = [alias for alias in row["aliases"] if alias != row["name"] and shared[alias] <= 8]
+        last = row["name"].split()[-1]
+        if not row["emoji"] and last not in taken:
+            others.append(last)
+        names.append([row["name"], *others])
     colours = [*COLOURS, *(word for words in COLOUR_WORDS.values() for word in words)]
-    numbers = {row["name"]: number for number, row in enumerate(compositor.table)}
-    everyday = json.loads(COMMON.read_text("utf-8"))
+    numbers = {row["name"]: number for number, row in enumerate(table)}
     words = {word for _, phrases in SCENES.values() for phrase in phrases for word in phrase.split()}
     return {
         "names": names,
@@ -93,6 +112,7 @@ def lexicon(compositor: Compositor) -> dict[str, object]:
         "words": sorted(words.union(SCENES)),
         "ignored": sorted({*IGNORED.split(), *colours}),
         "places": sorted(PLACES.split()),
+        "whole": [number for number, row in enumerate(table) if not row["emoji"] and " " in row["name"]],
     }
 
 
@@ -100,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
     parser.add_argument("--out", type=Path, default=STARTER, help="folder for the models")
+    parser.add_argument("--side", type=int, default=256, help="side of a stored drawing in pixels (default 256)")
     options = parser.parse_args()
     work, out = options.work, options.out
     read = {
@@ -111,13 +132,14 @@ def main() -> None:
     vqgan = VQGAN(OmegaConf.load(CONFIG))  # type: ignore[arg-type]  # our own yaml is a mapping
     weights = half(sharpened(work, read["vqgan"]["average"]))
     vqgan.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    compositor = Compositor(work, 128)
-    grids = encode_drawings(vqgan.eval(), compositor, ("fluent", "noto"))
+    compositor = Compositor(work, options.side)
+    rows, grids = encode_drawings(vqgan.eval(), compositor, options.side)
     clip_weights = half(perceptor["average"]) | {"vocabulary": torch.load(work / "vocabulary.pt", weights_only=True)}
     safetensors.torch.save_file(weights, out / "vqgan.safetensors")
     safetensors.torch.save_file(clip_weights, out / "clip.safetensors")
-    safetensors.torch.save_file(half(read["prior"]["average"]) | {"grids": grids}, out / "prior.safetensors")
-    (out / "lexicon.json").write_text(json.dumps(lexicon(compositor), ensure_ascii=False, indent=0), "utf-8")
+    safetensors.torch.save_file(half(read["prior"]["average"]), out / "prior.safetensors")
+    write(out / "drawings.safetensors", rows, grids, FRAME)
+    (out / "lexicon.json").write_text(json.dumps(lexicon(compositor.table), ensure_ascii=False, indent=0), "utf-8")
     for path in sorted(out.iterdir()):
         print(f"{path.stat().st_size / 1e6:6.2f} MB  {path.name}")
 

@@ -21,16 +21,34 @@ from tqdm import tqdm
 from training.drawings import clipart
 from training.drawings.emoji import Concept, EmojiFiles, hexadecimal, read_concepts
 from training.drawings.icons import IconSet
-from training.drawings.nouns import Nouns
+from training.drawings.nouns import Nouns, lines
 from training.drawings.raster import SIDE_PX, Array, fit, render, with_filled_outlines, without_paper
 from training.drawings.store import STYLES, file
 
-COMMON = Path(__file__).parent / "common.json"
-LINE_SETS = ("tabler", "lucide", "phosphor", "iconpark", "streamline", "mdi")
-"""Icon sets of the style `line`, the one to take first first."""
+COMMON, SYNONYMS = (Path(__file__).parent / name for name in ("common.json", "synonyms.json"))
+"""Names of things by the words that people use for them first, and by other words."""
+ICON_SETS = (
+    ("tabler", "line", None),
+    ("lucide", "line", None),
+    ("phosphor", "line", None),
+    ("iconpark", "line", None),
+    ("streamline", "line", None),
+    ("mdi", "line", True),
+    ("games", "stencil", None),
+    ("mdi", "stencil", False),
+)
+"""Icon sets with their style, the one to take first first; and whether only outlines count, or all but those."""
+_UNFIT = frozenset(tuple(row.split("\t")) for row in lines("unfit.tsv"))
+"""Styles and things whose drawing shows something else than its name says."""
 EMOJI_SETS = {"noto": "noto", "flat": "flat", "stencil": "contrast"}
 """The package of each style of emoji that is a set of icons."""
 _LARGEST_SHARE = 0.97
+
+
+def meanings() -> dict[str, str]:
+    """The thing that each everyday word means, where that has another name."""
+    read: list[dict[str, str]] = [json.loads(path.read_text("utf-8")) for path in (COMMON, SYNONYMS)]
+    return read[0] | read[1]
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,7 @@ class Collection:
         self._packages = packages
         self._nouns = Nouns(packages / "nouns/package")
         self.concepts = {concept.name: concept for concept in read_concepts(packages)}
-        self._everyday = json.loads(COMMON.read_text("utf-8"))
+        self._everyday = meanings()
         self._sources: dict[tuple[str, str], Source] = {}
 
     def _name(self, thing: str) -> str:
@@ -58,12 +76,14 @@ class Collection:
         return thing if thing in self.concepts else self._everyday.get(thing, thing)
 
     def _add(self, source: Source, group: str = "") -> None:
+        if (source.style, source.name) in _UNFIT:
+            return
         self.concepts.setdefault(source.name, Concept("", source.name, group or "Objects", (source.name,)))
         self._sources.setdefault((source.name, source.style), source)
 
     def sources(self) -> list[Source]:
         """One source for each thing and style that has one."""
-        for add in (self._emoji, self._icons, self._clip_art):
+        for add in (self._emoji, self._clip_art, self._icons):
             for source in add():
                 self._add(source)
         return list(self._sources.values())
@@ -85,19 +105,18 @@ class Collection:
                     yield Source(concept.name, style, icons.svg(icons.by_code[code]))
 
     def _icons(self) -> Iterator[Source]:
+        freehand = self._set("freehand")
+        for icon, thing in (row.split("\t") for row in lines("freehand.tsv")):
+            yield Source(self._name(thing), "doodle", freehand.svg(icon))
         known = frozenset({*self.concepts, *self._everyday})
-        sets = [(package, "line") for package in LINE_SETS] + [("games", "stencil"), ("freehand", "doodle")]
-        for package, style in sets:
+        for package, style, outlined in ICON_SETS:
             icons = self._set(package)
-            for thing, icon in icons.things(self._nouns, known, compounds=package in ("games", "freehand")).items():
+            for thing, icon in icons.things(self._nouns, known, outlined).items():
                 yield Source(self._name(thing), style, icons.svg(icon))
 
     def _clip_art(self) -> Iterator[Source]:
-        known = frozenset({*self.concepts, *self._everyday})
-        for path in clipart.read(self._packages / "clipart"):
-            thing = clipart.thing(path, self._nouns, known)
-            if thing:
-                yield Source(self._name(thing), "clipart", path=str(path))
+        for thing, path in clipart.chosen(self._packages / "clipart").items():
+            yield Source(self._name(thing), "clipart", path=str(path))
 
 
 def draw(source: Source) -> Array | None:

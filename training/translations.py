@@ -17,6 +17,7 @@ import yaml
 
 from generator.models.lexicon import Lexicon
 from generator.models.translation import LONGEST_PHRASE, plain, stem_with
+from training.sprites import COMMON
 
 STARTER = Path("generator/starter")
 SOURCES = Path(__file__).parent / "languages"
@@ -46,7 +47,8 @@ class Things:
         for number, names in enumerate(lexicon["names"]):
             numbers.setdefault(names[0], number)
         self._lexicon = Lexicon(**lexicon)
-        everyday = {concepts[0]: word for word, concepts in reversed(lexicon["common"].items()) if len(concepts) == 1}
+        meant = json.loads(COMMON.read_text("utf-8"))
+        everyday = {numbers[name]: word for word, name in reversed(meant.items()) if name in numbers}
         self.favoured = {concept for concepts in lexicon["common"].values() for concept in concepts}
         self.words: dict[str, str] = {}
         self.names: dict[str, str] = {}
@@ -86,7 +88,8 @@ def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Thin
     for kind in TABLED_KINDS:
         for english, phrases in source[f"{kind}s"].items():
             if kind == "thing" and not things.is_known(english):
-                raise ValueError(f"the starter draws no {english}")
+                print(f"the starter draws no {english}")
+                continue
             for phrase in phrases:
                 words[key(phrase)].setdefault(kind, english)
     for scene, phrases in source["scenes"].items():

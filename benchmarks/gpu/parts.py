@@ -11,6 +11,7 @@ PARTS = {
     for part in (
         *(Part(name=f"speed-{name}", work=speed.case_part(name), alone=True) for name in CASES if name in speed.LEAST),
         Part(name="picture", work=speed.picture, alone=True),
+        Part(name="film", work=speed.film, alone=True),
         Part(name="service", work=worker_thread.service, alone=True),
         Part(name="memory-filled", work=memory.filled, alone=True, on_a_cpu=False),
         # The longest come first, since they run beside each other.

@@ -13,7 +13,7 @@ import torch
 from benchmarks.cases import CASES, PROMPT, Case, models_of, plain_loop_of, request_of, tiny_models
 from benchmarks.gpu.figures import Figure, Here
 from benchmarks.report import on_gpu, wait_for
-from generator import Dream, GenerationRequest, Models, Settings, load_models
+from generator import Dream, Film, GenerationRequest, Models, Settings, load_models, plan_film, write_film
 from generator.optimisation.probing import settle_precision
 from generator.runtime.precision import choose_precision
 
@@ -109,3 +109,27 @@ def _generate(models: Models, settings: Settings, seed: int, here: Here) -> tupl
         dream.step()
     dream.picture()
     return start_s, time.perf_counter() - began
+
+
+def film(here: Here) -> list[Figure]:
+    """Make a short film of the starter."""
+    models = tiny_models() if here.tiny else load_models("starter", here.device)
+    settings = Settings().merged({**models.defaults, "seed": 1, **({"size": 32, "cutouts": 4} if here.tiny else {})})
+    values = {"seconds": 0.5 if here.tiny else 2.0, "fps": 4 if here.tiny else 12, "frame_steps": 1}
+    story, plan = plan_film(PROMPT, values, settings)
+    request = GenerationRequest(prompt=story, models=models.name, settings=settings, film=plan)
+    film = Film(request, models, here.folder / "film")
+    while not film.finished and film.progress.step < 2:  # graphs are captured, and nothing else is measured
+        film.step()
+    wait_for(here.device)
+    began, before = time.perf_counter(), film.progress.step
+    while not film.finished:
+        film.step()
+    each = (time.perf_counter() - began) / max(1, film.progress.step - before)
+    began = time.perf_counter()
+    write_film(film.frames, here.folder / "film.webp", plan.fps)
+    share = (time.perf_counter() - began) / (each * plan.frames)
+    return [
+        Figure(name="a frame of a film", value=1000 * each, unit="ms"),
+        Figure(name="writing the file, as a share of painting", value=share),
+    ]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import discord
 
 from bot.frontend import uploads
-from bot.frontend.app import Interaction
+from bot.frontend.app import Interaction, locale_of
 from bot.frontend.asking import check_place, requester_of
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE
@@ -91,7 +91,7 @@ async def reply(
     if not thinking or interaction.extras.get(PRIVATE):
         await interaction.followup.send(**values)
         return
-    await interaction.edit_original_response(content=say("answered_privately", interaction.locale.value))
+    await interaction.edit_original_response(content=say("answered_privately", locale_of(interaction)))
     await interaction.followup.send(**values)
     await interaction.delete_original_response()
 

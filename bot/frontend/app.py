@@ -10,7 +10,7 @@ from typing import Protocol
 import discord
 
 from bot.config import Config
-from bot.jobs import Job
+from bot.jobs import Batch, Job
 from bot.service import Service
 from bot.texts import Sentence
 
@@ -23,6 +23,23 @@ class JobMessages(Protocol):
 
     def follow(self, job: Job, interaction: Interaction | None = None, notes: tuple[Sentence, ...] = ()) -> None:
         """Keep a job's message up to date from now on; its message answers `interaction`."""
+
+
+class BatchMessages(Protocol):
+    """Keeps the messages of batches up to date; implemented by `bot.frontend.messages.batches.BatchMessages`."""
+
+    async def place(self, batch: Batch, *, with_thread: bool) -> int:
+        """Send the message of a batch, with a thread below it if wanted; return the channel for its pictures."""
+
+    def follow(self, batch_id: int) -> None:
+        """Keep the message of a batch up to date until its end."""
+
+
+class VoteMessages(Protocol):
+    """Leads votes from round to round; implemented by `bot.frontend.messages.votes.VoteMessages`."""
+
+    def follow(self, vote_id: int) -> None:
+        """Lead a vote from round to round until its end."""
 
 
 class FileSlots(Protocol):
@@ -46,6 +63,8 @@ class App(discord.AutoShardedClient):
         service: the application.
         config: the host's configuration.
         updater: keeps the messages of jobs up to date.
+        batches: keeps the messages of batches up to date.
+        votes: leads votes from round to round.
         hosts: ids of the people who run this bot.
         config_path: path of config.yaml.
         fetch: fetches a file by its address; in the preview, from the simulated Discord.
@@ -56,6 +75,8 @@ class App(discord.AutoShardedClient):
     service: Service
     config: Config
     updater: JobMessages
+    batches: BatchMessages
+    votes: VoteMessages
     hosts: set[int]
     config_path: Path
     fetch: Callable[[str], Awaitable[bytes]]
@@ -66,5 +87,18 @@ class App(discord.AutoShardedClient):
         """Handle a button press on a job's message."""
         raise NotImplementedError
 
+    async def press_batch(self, interaction: Interaction, action: str, batch_id: int) -> None:
+        """Handle a button press on the message of a batch."""
+        raise NotImplementedError
+
+    async def press_vote(self, interaction: Interaction, action: str, vote_id: int, value: int) -> None:
+        """Handle a button press on the message of a vote."""
+        raise NotImplementedError
+
 
 Interaction = discord.Interaction[App]
+
+
+def locale_of(interaction: Interaction) -> str:
+    """The language for answers to a person, as a locale: the chosen one, else that of the person's Discord client."""
+    return interaction.client.service.personal_settings.language(interaction.user.id) or interaction.locale.value

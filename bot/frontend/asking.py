@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 
 from bot.errors import WrongChannel
-from bot.frontend.app import Interaction
+from bot.frontend.app import Interaction, locale_of
 from bot.frontend.invite import invitation
 from bot.service import Requester
 from bot.texts import say
@@ -31,7 +31,7 @@ def requester_of(interaction: Interaction) -> Requester:
         user_id=member.id,
         role_ids=frozenset(role.id for role in roles),
         parent_channel_ids=frozenset(channel_id for channel_id in above if channel_id is not None),
-        locale=interaction.locale.value,
+        locale=locale_of(interaction),
         manages=interaction.permissions.manage_guild,
         hosts=member.id in interaction.client.hosts,
         age_restricted=_is_age_restricted(channel),
@@ -54,7 +54,7 @@ def check_place(interaction: Interaction) -> None:
     needed = (*NEEDED, "send_messages_in_threads" if in_thread else "send_messages")
     missing = [name for name in needed if not getattr(granted, name)]
     if missing:
-        locale = interaction.locale.value
+        locale = locale_of(interaction)
         names = ", ".join(say(f"permission_{name}", locale) for name in missing)
         raise WrongChannel("permissions_missing", names=names)
 

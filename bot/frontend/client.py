@@ -18,10 +18,12 @@ from bot.config import Config
 from bot.frontend import attachments, membership
 from bot.frontend.app import App, Interaction
 from bot.frontend.commands import registry as commands
-from bot.frontend.components import buttons
+from bot.frontend.components import batches, buttons, votes
 from bot.frontend.invite import invitation
 from bot.frontend.login import explained
+from bot.frontend.messages.batches import BatchMessages
 from bot.frontend.messages.updater import MessageUpdater
+from bot.frontend.messages.votes import VoteMessages
 from bot.frontend.names import Names
 from bot.log import about
 from bot.monitoring.endpoint import Endpoint
@@ -59,10 +61,13 @@ class Reverie(App):
 
     Attributes:
         updater: as in `App`; this one also recovers, flushes and closes.
+        batches, votes: as in `App`; these also recover and close.
         forgetful_discord: Discord does not remember the commands of an earlier start, as in the preview.
     """
 
     updater: MessageUpdater
+    batches: BatchMessages
+    votes: VoteMessages
 
     def __init__(
         self,
@@ -86,7 +91,8 @@ class Reverie(App):
         self.config, self.service, self.config_path = config, service, config_path
         self.hosts = set(config.discord.owners)
         self.tree = commands.Tree(self, allowed_installs=commands.INSTALLS)
-        self.updater = MessageUpdater(self, external_wait)
+        self.updater, self.batches = MessageUpdater(self, external_wait), BatchMessages(self, external_wait)
+        self.votes = VoteMessages(self, external_wait)
         self.forgetful_discord, self.fetch, self.slots = False, attachments.fetch, attachments.AttachmentSlots()
         self.names = Names()
         self._drained = False
@@ -99,6 +105,8 @@ class Reverie(App):
         self._find_hosts()
         await commands.sync(self, self.tree, anew=self.forgetful_discord)
         await self.updater.recover()
+        await self.batches.recover()
+        await self.votes.recover()
 
     async def on_ready(self) -> None:
         """Handle a connection; called again after each reconnection."""
@@ -131,6 +139,14 @@ class Reverie(App):
         """Handle a button press on a job's message."""
         await buttons.press(interaction, action, job_id, number)
 
+    async def press_batch(self, interaction: Interaction, action: str, batch_id: int) -> None:
+        """Handle a button press on the message of a batch."""
+        await batches.press(interaction, action, batch_id)
+
+    async def press_vote(self, interaction: Interaction, action: str, vote_id: int, value: int) -> None:
+        """Handle a button press on the message of a vote."""
+        await votes.press(interaction, action, vote_id, value)
+
     async def drain(self) -> None:
         """Before a stop: accept no new jobs, requeue the running job with a snapshot, and show that in its message."""
         if self._drained:
@@ -146,6 +162,8 @@ class Reverie(App):
             return
         await self.drain()
         await self.updater.close()
+        await self.batches.close()
+        await self.votes.close()
         await super().close()
         await self.service.close()
 

@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.errors import BotError, FilesError, IllegalTransition, StoreError
 from bot.frontend.answering import reply
-from bot.frontend.app import Interaction
+from bot.frontend.app import Interaction, locale_of
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of
 from bot.frontend.words import said_plainly
 from bot.log import about, new_error_id
@@ -59,6 +59,6 @@ async def explain(interaction: Interaction, error: BaseException) -> None:
         facts = about(error_id=error_id, guild=interaction.guild_id, kind=interaction.type.name)
         _log.error("an interaction failed", exc_info=error, extra=facts)
     try:
-        await reply(interaction, said_plainly(sentence, interaction.locale.value))
+        await reply(interaction, said_plainly(sentence, locale_of(interaction)))
     except TROUBLE as exc:
         _log.info("the answer could not be sent: %r", exc)

@@ -98,6 +98,7 @@ async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
     embed.add_field(name="models", value=as_typed(job.models, 200))
     buttons = discord.ui.View(timeout=None)
     buttons.add_item(job_button("settings", job_id, locale, number))
+    buttons.add_item(job_button("keep", job_id, locale, number))
     name = RECIPE_FILE.format(job=job_id, number=number)
     await reply(interaction, embed=embed, files=[discord.File(BytesIO(data), name)], buttons=buttons)
 

@@ -1,7 +1,7 @@
 """The application without Discord: submit jobs, queue them fairly, generate them, deliver them. Event loop.
 
-The frontend uses `Service`, its parts `submissions`, `archive`, `personal_settings`, `personal_data`, `guilds`,
-`words`, `reports`, `waiting`, `host` and `post`, and the values named here.
+The frontend uses `Service`, its parts `submissions`, `batches`, `votes`, `wildcards`, `archive`, `personal_settings`,
+`presets`, `personal_data`, `guilds`, `words`, `reports`, `waiting`, `host` and `post`, and the values named here.
 """
 
 from bot.jobs import Report, ReportedPicture, ReportReason
@@ -10,7 +10,10 @@ from bot.service.archive import style_picture
 from bot.service.job_runner import GRID
 from bot.service.operator import HostStatus
 from bot.service.people.settings import CHOICES as PERSONAL_CHOICES
+from bot.service.people.settings import TEXTS as PERSONAL_TEXTS
 from bot.service.people.settings import Ping, Preferences
+from bot.service.submission.batches import BatchView
+from bot.service.submission.votes import Ballot, Result
 from bot.service.values import (
     Delivery,
     FollowUp,
@@ -22,6 +25,7 @@ from bot.service.values import (
     Outcome,
     PictureFile,
     Place,
+    Preset,
     Preview,
     ReportPage,
     Requester,
@@ -40,6 +44,9 @@ from bot.worker.protocol import WorkerStatus
 __all__ = [
     "GRID",
     "PERSONAL_CHOICES",
+    "PERSONAL_TEXTS",
+    "Ballot",
+    "BatchView",
     "Delivery",
     "FollowUp",
     "GalleryEntry",
@@ -53,12 +60,14 @@ __all__ = [
     "Ping",
     "Place",
     "Preferences",
+    "Preset",
     "Preview",
     "Report",
     "ReportPage",
     "ReportReason",
     "ReportedPicture",
     "Requester",
+    "Result",
     "RetentionPlan",
     "Safety",
     "ServerModels",

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from bot import imaging
 from bot.config import Config
-from bot.errors import WrongState
+from bot.errors import InvalidJobSpec, WrongState
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.log import about
@@ -27,18 +28,32 @@ from bot.service.maintenance import Maintenance
 from bot.service.moderation.reports import Reports
 from bot.service.moderation.waiting_jobs import WaitingJobs, reason_of
 from bot.service.operator import Operator
+from bot.service.people.presets import Presets
 from bot.service.people.privacy import PersonalData
 from bot.service.people.settings import PersonalSettings
 from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
-from bot.service.submission import Submissions
+from bot.service.submission.batches import Batches
+from bot.service.submission.single import Submissions
+from bot.service.submission.votes import Votes
+from bot.service.submission.wildcards import Wildcards
 from bot.service.values import JobView, Requester, SetDefaults
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
 from bot.worker.protocol import Executor, StopMode
-from generator import GenerationRequest, Provenance, Settings
+from generator import (
+    Description,
+    GenerationRequest,
+    GeneratorError,
+    InvalidRequest,
+    Provenance,
+    Settings,
+    normalise_apart,
+)
 
+LOOKS_AT_ONCE = 2
+"""Maximum number of pictures described at the same time."""
 Listener = Callable[[int], None]
 _log = logging.getLogger(__name__)
 
@@ -48,12 +63,16 @@ class Service:
 
     Attributes:
         submissions: creates jobs from job specs.
+        batches: many jobs asked for at once.
+        wildcards: lists of words of each server.
+        votes: pictures that a channel steers.
         archive: finished pictures: galleries, recipes, files, deletion.
         reports: reports of pictures.
         waiting: waiting jobs, counted and cancelled by a server's admins.
         checked_by: returns the perceptors that know the words of the safety check, by name; without one it finds
             nothing. Any thread but the event loop's.
         personal_settings: what people chose for themselves.
+        presets: options under a name, of people and servers.
         personal_data: export and deletion of a person's own data.
         guilds: settings of each server: limits, channels, pause, safety, retention; statistics.
         words: styles and blocklists.
@@ -89,6 +108,7 @@ class Service:
         self._files, self._executor, self._wait = files, executor, external_wait
         self._listeners: list[Listener] = []
         self._started = self._draining = False
+        self._looking = asyncio.Semaphore(LOOKS_AT_ONCE)
         self.store = store = Store(files.database)
         self.metrics = metrics = Metrics()
         store.jobs.on_event = JobLog(metrics).on_event
@@ -102,7 +122,7 @@ class Service:
         self.waiting = WaitingJobs(store, self._stop, self._notify)
         self.checked_by = checked_by
         self.personal_settings = PersonalSettings(store)
-        self.personal_data = PersonalData(store, files, self.archive)
+        self.personal_data = PersonalData(store, files, self.archive, self.personal_settings)
         self.post = DeliveryService(store, files, guilds, self.personal_settings, self._notify)
         worker = JobRunner(store, files, executor, queue, metrics, self._notify, external_wait)
         self._dispatcher = Dispatcher(store, queue, worker, executor, guilds, external_wait)
@@ -111,9 +131,23 @@ class Service:
         )
         sets = {config.model_name: usual, **(other_sets or dict.fromkeys(config.model_names[1:], usual))}
         enqueue = self._dispatcher.enqueue
+        self.presets = Presets(store, records, self.words, config.limits, usual.settings, usual.starts)
         self.submissions = submissions = Submissions(
-            config, store, guilds, self.words, self.archive, queue, enqueue, sets, request_warnings
+            config,
+            store,
+            guilds,
+            self.words,
+            self.personal_settings,
+            self.presets,
+            self.archive,
+            queue,
+            enqueue,
+            sets,
+            request_warnings,
         )
+        self.wildcards = Wildcards(records)
+        self.batches = Batches(store, files, submissions, self.wildcards, self._stop, self._notify)
+        self.votes = Votes(store, submissions)
         self.maintenance = Maintenance(
             store,
             files,
@@ -144,6 +178,7 @@ class Service:
         self._started = True
         self._queue.speeds = Estimates(await self.store.figures.speeds())
         await self.guilds.load()
+        await self.personal_settings.load()
         await self.maintenance.start()
         await self._executor.start()
         await self._dispatcher.start()
@@ -207,6 +242,26 @@ class Service:
     async def mine(self, requester: Requester) -> list[Job]:
         """The requester's own jobs in this server that have not ended, oldest first."""
         return await self.store.jobs.under_way(guild_id=requester.guild_id, user_id=requester.user_id)
+
+    async def look(self, requester: Requester, picture: bytes) -> Description:
+        """Describe a picture file in words, as the models see it.
+
+        Raises:
+            Refused: if the requester may not ask for pictures here, the file is no picture, or the models cannot do it.
+            WorkerDied: the worker thread ended or stalled.
+        """
+        await self.submissions.admit(requester)
+        async with self._looking:
+            try:
+                data = await asyncio.to_thread(normalise_apart, picture)
+            except InvalidRequest as exc:
+                message = Sentence.of_generator(exc.message)
+                raise InvalidJobSpec("picture_says", field="picture", message=message) from exc
+            image = await asyncio.to_thread(imaging.open_ours, data)
+            try:
+                return await self._executor.look(image)
+            except GeneratorError as exc:
+                raise WrongState("generator_says", message=Sentence.of_generator(exc.message)) from exc
 
     # Jobs under way
 

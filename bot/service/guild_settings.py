@@ -30,12 +30,14 @@ _ZERO_IS_ENDLESS = frozenset({"daily"})
 
 @dataclass(frozen=True)
 class GuildRecord:
-    """Settings, limits of roles, channel rules, styles, blocklist and blocked people of one server."""
+    """Settings, role limits, channel rules, styles, presets, wildcards, blocklist and blocked people of a server."""
 
     settings: dict[str, str]
     roles: dict[int, dict[str, int]]
     channels: dict[int, bool]
     styles: dict[str, str]
+    presets: dict[str, str]
+    wildcards: dict[str, tuple[str, ...]]
     rules: tuple[str, ...]
     people: dict[int, float]
 
@@ -57,6 +59,8 @@ class GuildRecords:
                 roles=await self._table.role_limits(guild_id),
                 channels=await self._table.channels(guild_id),
                 styles=await self._table.styles(guild_id),
+                presets=await self._table.presets(guild_id),
+                wildcards=await self._table.wildcards(guild_id),
                 rules=await self._table.rules(guild_id),
                 people=await self._table.blocked_people(guild_id),
             )

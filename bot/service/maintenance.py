@@ -89,6 +89,7 @@ class Maintenance:
                 _log.info("old jobs deleted", extra=about(guild=guild_id, jobs=len(jobs)))
         await self._reports.retain()
         await self._store.pictures.drop_old_usage()
+        await self._store.batches.drop_old(time.time() - DAY_S)
 
     async def retry_posts(self) -> None:
         """Retry posts that wait for access, or give them up."""

@@ -15,7 +15,7 @@ from bot.files import DataFolder
 from bot.monitoring.metrics import Metrics, Totals
 from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
-from bot.service.submission import Submissions
+from bot.service.submission.single import Submissions
 from bot.service.values import Requester
 from bot.store import Store
 from bot.texts import Sentence

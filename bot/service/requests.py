@@ -89,10 +89,19 @@ def with_typed(spec: JobSpec, found: Typed) -> JobSpec:
         negative=" | ".join(filter(None, (spec.negative, found.negative))),
         style=found.style if spec.style is None else spec.style,
         model=found.model if spec.model is None else spec.model,
+        preset=found.preset if spec.preset is None else spec.preset,
         count=found.count if spec.count == 1 else spec.count,
-        private=spec.private or found.private,
+        private=(found.private or None) if spec.private is None else spec.private,
         timelapse=spec.timelapse or found.timelapse,
     )
+
+
+def with_size(settings: Settings, size: str) -> Settings:
+    """The settings with a size or ratio as typed; unchanged without one."""
+    ratio = ratio_of(size)
+    if ratio is not None:
+        return settings.merged({"size": shaped(ratio, math.sqrt(settings.size.width * settings.size.height))})
+    return settings.merged({"size": size}) if size else settings
 
 
 def new_seed() -> int:
@@ -192,7 +201,7 @@ def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str
         raise InvalidJobSpec("start_parent", field="start")
     if spec.init_image is not None and given["start"] != "init":
         raise InvalidJobSpec("start_not_init", field="start")
-    settings = _merged(base, given, limits)
+    settings = merged(base, given, limits)
     check_limits(settings, limits)
     return settings
 
@@ -220,8 +229,12 @@ def _scenes(prompt: str) -> tuple[Scene, ...]:
         raise said(exc) from exc
 
 
-def _merged(base: Settings, given: Mapping[str, object], limits: Limits) -> Settings:
-    """The settings changed by the given values; a value out of range is refused with what this server allows."""
+def merged(base: Settings, given: Mapping[str, object], limits: Limits) -> Settings:
+    """The settings changed by the given values; a value out of range is refused with what this server allows.
+
+    Raises:
+        InvalidJobSpec
+    """
     try:
         return base.merged(given)
     except InvalidRequest as exc:

@@ -71,10 +71,15 @@ class JobSpec:
     negative: str = ""
     style: str | None = None
     model: str | None = None
+    preset: str | None = None
+    """Name of a preset, of the person or of the server, whose options fill the gaps."""
+    options: str = ""
+    """Further options as words of a prompt, which fill the gaps before those of the preset."""
     init_image: bytes | None = field(default=None, repr=False)
     image_prompts: tuple[ImageInput, ...] = ()
     count: int = 1
-    private: bool = False
+    private: bool | None = None
+    """None is the person's own default."""
     timelapse: bool = False
     origin: Origin = Origin.IMAGINE
     source: tuple[int, int] | None = None
@@ -115,6 +120,8 @@ class FollowUp:
     """Remix: settings that differ from those of the picture, as typed."""
     count: int | None = None
     """None: as many as the job before (again), else 1."""
+    private: bool | None = None
+    """None is the person's own default; below a private picture all are private."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,6 +289,15 @@ class Style:
 
     name: str
     text: str
+    own: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Options of a picture under a name, as words of a prompt; `own` marks one of the person, not of the server."""
+
+    name: str
+    options: str
     own: bool
 
 

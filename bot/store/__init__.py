@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiosqlite
 
+from bot.store.batches import BatchTable
 from bot.store.connection import Database
 from bot.store.figures import FigureTable, SpeedKey, Sums
 from bot.store.guilds import GuildTable
@@ -14,6 +15,7 @@ from bot.store.jobs import JobTable, Load
 from bot.store.people import PeopleTable
 from bot.store.pictures import PictureTable
 from bot.store.reports import ReportTable
+from bot.store.votes import VoteTable
 
 __all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums"]
 
@@ -23,6 +25,8 @@ class Store:
 
     Attributes:
         jobs: jobs with their recipes and pictures.
+        batches: jobs that were asked for together.
+        votes: pictures that a channel steers.
         guilds: settings of servers.
         pictures: galleries, retention, personal data.
         reports: reports, with copies of the reported pictures.
@@ -33,6 +37,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
         self.jobs = JobTable(self._database)
+        self.batches = BatchTable(self._database)
+        self.votes = VoteTable(self._database)
         self.guilds = GuildTable(self._database)
         self.pictures = PictureTable(self._database)
         self.people = PeopleTable(self._database)

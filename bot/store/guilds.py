@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from bot.store.connection import Database
 
 _TABLES = (
-    "guild_settings", "role_limits", "channel_rules", "styles", "block_rules", "blocked_people", "reported_pictures",
-    "usage", "daily",
+    "guild_settings", "role_limits", "channel_rules", "styles", "guild_presets", "wildcards", "batches", "votes",
+    "block_rules", "blocked_people", "reported_pictures", "usage", "daily",
 )  # fmt: skip
 _KNOWN = " UNION ".join(f"SELECT guild_id FROM {table}" for table in (*_TABLES, "jobs"))  # noqa: S608 - our own names
 
 
 class GuildTable:
-    """Settings, role limits, channel rules, styles, blocklist and blocked people of each server."""
+    """Settings, role limits, channel rules, styles, presets, wildcards, blocklist and blocked people of each server."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -93,6 +94,34 @@ class GuildTable:
         async with self._database.transaction() as db:
             cursor = await db.execute("DELETE FROM styles WHERE guild_id = ? AND name = ?", (guild_id, name))
             return cursor.rowcount > 0
+
+    async def presets(self, guild_id: int) -> dict[str, str]:
+        """Options of the server's own presets, by name."""
+        found = await self._database.rows(
+            "SELECT name, options FROM guild_presets WHERE guild_id = ? ORDER BY name", (guild_id,)
+        )
+        return {row["name"]: row["options"] for row in found}
+
+    async def put_preset(self, guild_id: int, name: str, options: str | None) -> None:
+        """Add a preset or replace the one of that name (ignoring case); None removes it."""
+        async with self._database.transaction() as db:
+            await db.execute("DELETE FROM guild_presets WHERE guild_id = ? AND name = ?", (guild_id, name))
+            if options is not None:
+                await db.execute("INSERT INTO guild_presets VALUES (?, ?, ?)", (guild_id, name, options))
+
+    async def wildcards(self, guild_id: int) -> dict[str, tuple[str, ...]]:
+        """Entries of the server's lists of words, by name."""
+        found = await self._database.rows(
+            "SELECT name, entries FROM wildcards WHERE guild_id = ? ORDER BY name", (guild_id,)
+        )
+        return {row["name"]: tuple(row["entries"].split("\n")) for row in found}
+
+    async def put_wildcard(self, guild_id: int, name: str, entries: Sequence[str]) -> None:
+        """Add a list of words or replace the one of that name (ignoring case); no entries remove it."""
+        async with self._database.transaction() as db:
+            await db.execute("DELETE FROM wildcards WHERE guild_id = ? AND name = ?", (guild_id, name))
+            if entries:
+                await db.execute("INSERT INTO wildcards VALUES (?, ?, ?)", (guild_id, name, "\n".join(entries)))
 
     async def rules(self, guild_id: int) -> tuple[str, ...]:
         """The server's own blocklist."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
@@ -47,30 +47,27 @@ class JobTable:
         self.on_event: Callable[[Event], None] = lambda event: None
 
     async def add(self, job: Job, recipe: str, admit: Callable[[Load], None]) -> Job:
-        """Write a new job, unless `admit` raises when it sees the load in the same transaction.
+        """Write a new job, as `add_all`."""
+        return (await self.add_all([(job, recipe)], admit))[0]
 
-        Returns it with its id and creation time.
+    async def add_all(self, jobs: Sequence[tuple[Job, str]], admit: Callable[[Load], None]) -> list[Job]:
+        """Write new jobs of one person with their recipes, unless `admit` raises when it sees the load before them.
+
+        All is one transaction. Returns them with their ids and creation time.
         """
         now = time.time()
-        job = replace(job, created_at=now)
+        added = []
         async with self._database.transaction() as db:
-            admit(await _load(db, job.guild_id, job.user_id, now))
-            if job.parent_id is not None and await _one(db, job.parent_id) is None:
-                # It was deleted meanwhile; the recipe is enough to generate it again.
-                job = replace(job, parent_id=None, parent_number=None)
-            if job.source_id is not None and await _one(db, job.source_id) is None:
-                job = replace(job, source_id=None, source_number=None)
-            values = {name: getattr(job, name) for name in JOB_COLUMNS if name != "id"}
-            cursor = await db.execute(*insertion("jobs", values))
-            job = replace(job, id=cursor.lastrowid or 0)
-            await db.execute("INSERT INTO recipes VALUES (?, ?)", (job.id, recipe))
-            await db.execute(
-                "INSERT INTO usage VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                " pictures = pictures + excluded.pictures, last_at = excluded.last_at",
-                (job.guild_id, job.user_id, day_of(now), job.count, now),
-            )
-        self.on_event(Event(job, None))
-        return job
+            admit(await _load(db, jobs[0][0].guild_id, jobs[0][0].user_id, now))
+            for job, recipe in jobs:
+                added.append(await _insert(db, replace(job, created_at=now), recipe))
+        self._publish(Event(job, None) for job in added)
+        return added
+
+    async def load(self, guild_id: int, user_id: int) -> Load:
+        """Current and recent jobs of a person, the server and the bot."""
+        async with self._database.transaction() as db:
+            return await _load(db, guild_id, user_id, time.time())
 
     async def get(self, job_id: int) -> Job | None:
         """A job by its id; None if it does not exist (any more)."""
@@ -216,6 +213,25 @@ class JobTable:
 def day_of(seconds: float) -> str:
     """The day (UTC) of a time, as a sortable text."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+async def _insert(db: aiosqlite.Connection, job: Job, recipe: str) -> Job:
+    """Write a new job and count its pictures for the day; return it with its id."""
+    if job.parent_id is not None and await _one(db, job.parent_id) is None:
+        # It was deleted meanwhile; the recipe is enough to generate it again.
+        job = replace(job, parent_id=None, parent_number=None)
+    if job.source_id is not None and await _one(db, job.source_id) is None:
+        job = replace(job, source_id=None, source_number=None)
+    values = {name: getattr(job, name) for name in JOB_COLUMNS if name != "id"}
+    cursor = await db.execute(*insertion("jobs", values))
+    job = replace(job, id=cursor.lastrowid or 0)
+    await db.execute("INSERT INTO recipes VALUES (?, ?)", (job.id, recipe))
+    await db.execute(
+        "INSERT INTO usage VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " pictures = pictures + excluded.pictures, last_at = excluded.last_at",
+        (job.guild_id, job.user_id, day_of(job.created_at), job.count, job.created_at),
+    )
+    return job
 
 
 async def _give_back(db: aiosqlite.Connection, job: Job) -> None:

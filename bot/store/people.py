@@ -1,4 +1,4 @@
-"""A person's settings and favourites in the database. Event loop."""
+"""A person's settings, presets and favourites in the database. Event loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bot.store.connection import Database
 
 
 class PeopleTable:
-    """Settings and favourites of people, in every server."""
+    """Settings, presets and favourites of people, in every server."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -26,6 +26,25 @@ class PeopleTable:
             else:
                 await db.execute("INSERT OR REPLACE INTO person_settings VALUES (?, ?, ?)", (user_id, name, value))
 
+    async def everybody(self, name: str) -> dict[int, str]:
+        """Every person who set this name, with the value."""
+        found = await self._database.rows("SELECT user_id, value FROM person_settings WHERE name = ?", (name,))
+        return {row["user_id"]: row["value"] for row in found}
+
+    async def presets(self, user_id: int) -> dict[str, str]:
+        """Options of a person's presets, by name."""
+        found = await self._database.rows(
+            "SELECT name, options FROM person_presets WHERE user_id = ? ORDER BY name", (user_id,)
+        )
+        return {row["name"]: row["options"] for row in found}
+
+    async def put_preset(self, user_id: int, name: str, options: str | None) -> None:
+        """Add a preset or replace the one of that name (ignoring case); None removes it."""
+        async with self._database.transaction() as db:
+            await db.execute("DELETE FROM person_presets WHERE user_id = ? AND name = ?", (user_id, name))
+            if options is not None:
+                await db.execute("INSERT INTO person_presets VALUES (?, ?, ?)", (user_id, name, options))
+
     async def turn_favourite(self, user_id: int, job_id: int, number: int) -> bool:
         """Add a picture to a person's favourites, or remove it from them; return True if it was added."""
         key = (user_id, job_id, number)
@@ -37,7 +56,7 @@ class PeopleTable:
         return True
 
     async def forget(self, user_id: int) -> None:
-        """Delete a person's settings and favourites."""
+        """Delete a person's settings, presets, favourites, batches, votes and ballots."""
         async with self._database.transaction() as db:
-            for table in ("person_settings", "favourites"):
+            for table in ("person_settings", "person_presets", "favourites", "batches", "votes", "ballots"):
                 await db.execute(f"DELETE FROM {table} WHERE user_id = ?", (user_id,))  # noqa: S608 - our own names

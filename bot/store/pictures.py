@@ -115,6 +115,10 @@ class PictureTable:
             " WHERE user_id = ?",
             "blocked": "SELECT guild_id, created_at FROM blocked_people WHERE user_id = ?",
             "settings": "SELECT name, value FROM person_settings WHERE user_id = ?",
+            "presets": "SELECT name, options FROM person_presets WHERE user_id = ?",
+            "batches": "SELECT id, guild_id, channel_id, title, created_at FROM batches WHERE user_id = ?",
+            "votes": "SELECT id, guild_id, channel_id, prompt, created_at FROM votes WHERE user_id = ?",
+            "ballots": "SELECT vote_id, picture, words FROM ballots WHERE user_id = ?",
             "favourites": "SELECT job_id, number, added_at FROM favourites WHERE user_id = ?",
             "usage": "SELECT guild_id, day, pictures, last_at FROM usage WHERE user_id = ?",
         }

@@ -17,6 +17,7 @@ from bot.worker.resident import ResidentSets
 from generator import (
     CheckpointError,
     Condition,
+    Description,
     DeviceFailed,
     Dream,
     GenerationRequest,
@@ -29,6 +30,7 @@ from generator import (
     Provenance,
     Settings,
     check_request,
+    describe_picture,
     device_kind,
     differences,
     gpu_memory,
@@ -192,7 +194,19 @@ class GeneratorEngine:
 
         It is made by the models of the last picture.
         """
-        return unsafe_share(image, self._sets.use(self._sets.names[-1])) >= self._unsafe_from
+        return unsafe_share(image, self._at_hand()) >= self._unsafe_from
+
+    def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words, with the models of the last picture.
+
+        Raises:
+            GeneratorError: if the models cannot do it.
+        """
+        return describe_picture(image, self._at_hand())
+
+    def _at_hand(self) -> Models:
+        """The models of the last picture: a look at another one must not unload those of a dream in progress."""
+        return self._sets.use(next(reversed(self._sets.names), self.default))
 
     def _models_for(self, request: GenerationRequest) -> Models:
         self._check_offered(request.models)

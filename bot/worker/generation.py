@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from PIL import Image
@@ -45,6 +46,10 @@ class Control(Protocol):
 
     def report(self, update: ProgressUpdate) -> None:
         """Pass an update on; it must return at once."""
+
+    @property
+    def between_steps(self) -> Callable[[], None]:
+        """Does what waits for the end of a step."""
 
 
 class Generation:
@@ -94,6 +99,7 @@ class Generation:
                 return Interrupted(order=StopMode.PAUSE, snapshot=dream.snapshot())
             if control.has_order(StopMode.FINISH) and progress.step:
                 break
+            control.between_steps()
             progress = dream.step()
             control.alive_at = now = time.monotonic()
             if progress.step == first + 1:

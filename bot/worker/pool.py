@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from PIL import Image
+
 from bot.log import about
 from bot.texts import Sentence
 from bot.waiting import FOR_THE_WORKER, ExternalWait, identity
 from bot.worker.generation import RANKS
 from bot.worker.protocol import Interrupted, Outcome, ProgressUpdate, StopMode, Work, Worker, WorkerStatus
-from generator import Progress
+from generator import Description, Progress
 
 LOAD_S = 10.0
 """Estimated time to load a model set that was never loaded."""
@@ -145,6 +147,13 @@ class WorkerPool:
             if self._runs.get(work.job_id) is run:
                 del self._runs[work.job_id]
 
+    async def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words, with a free worker if there is one; see Worker.look."""
+        while not self._slots:
+            await self._woken(None)
+        slot = min(self._slots.values(), key=lambda each: (each.run is not None, each.draining, each.used))
+        return await slot.worker.look(image)
+
     def send(self, job_id: int, order: StopMode) -> bool:
         """Stop the dream of a job after its current step; return True if it was running."""
         run = self._runs.get(job_id)
@@ -166,17 +175,21 @@ class WorkerPool:
                 if run.order is not None:
                     asyncio.get_running_loop().call_soon(self.send, run.work.job_id, run.order)
                 return slot
-            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(woken)
-            timer = None if patience_s is None else asyncio.get_running_loop().call_later(patience_s, _set, woken)
-            try:
-                await self._external_wait(woken, FOR_THE_WORKER)
-            finally:
-                if timer is not None:
-                    timer.cancel()
-                with suppress(ValueError):
-                    self._waiting.remove(woken)
+            await self._woken(patience_s)
         return None
+
+    async def _woken(self, patience_s: float | None) -> None:
+        """Wait until something changed, at most for this time."""
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(woken)
+        timer = None if patience_s is None else asyncio.get_running_loop().call_later(patience_s, _set, woken)
+        try:
+            await self._external_wait(woken, FOR_THE_WORKER)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            with suppress(ValueError):
+                self._waiting.remove(woken)
 
     def _choose(self, run: _Run) -> tuple[_Slot | None, float | None]:
         """The worker to take now; or None, with the time to wait at most for a busy one that has the models."""

@@ -15,7 +15,7 @@ from PIL import Image
 
 from bot.errors import BotError
 from bot.texts import Sentence
-from generator import GenerationRequest, Picture, Progress, Provenance, Timelapse
+from generator import Description, GenerationRequest, Picture, Progress, Provenance, Timelapse
 
 
 class WorkerDied(BotError):
@@ -128,6 +128,9 @@ class Engine(Protocol):
 
     def checked_by(self) -> Sequence[str]:
         """Names of the perceptors that know the words of the safety check; without one it finds nothing. Any thread."""
+
+    def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words."""
 
     def begin(self, request: GenerationRequest, parent: bytes | None) -> Dream:
         """Begin a new dream; `parent` is the last snapshot of the dream that it continues."""
@@ -243,6 +246,14 @@ class Worker(Protocol):
             WorkerDied: the worker ended or stalled; the same work can be tried again.
         """
 
+    async def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words; a picture in progress waits meanwhile, after its current step.
+
+        Raises:
+            GeneratorError: if the models cannot do it.
+            WorkerDied: the worker thread ended or stalled.
+        """
+
     def send(self, job_id: int, order: StopMode) -> bool:
         """Stop the dream of a job after its current step; return True if it was running."""
 
@@ -268,6 +279,9 @@ class Executor(Protocol):
 
     async def generate(self, work: Work, on_progress: Callable[[ProgressUpdate], None]) -> Outcome:
         """Generate one picture with a free worker, or the next that becomes free; see Worker.generate."""
+
+    async def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words, with a free worker if there is one; see Worker.look."""
 
     def send(self, job_id: int, order: StopMode) -> bool:
         """Stop the dream of a job after its current step; return True if it was running."""

@@ -13,18 +13,32 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from typing import Any
 
+from PIL import Image
+
+from bot.errors import without_locals
 from bot.log import about
 from bot.waiting import FOR_THE_WORKER, ExternalWait, identity
 from bot.worker.generation import RANKS, Generation
 from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import Engine, Outcome, ProgressUpdate, StopMode, Work, WorkerDied, WorkerStatus
+from generator import Description
 
 JOIN_S = 30.0
 """Maximum time that `close` waits for the thread to end its step."""
 
+_WAKE = object()
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """One picture to describe, between two steps of a dream or two dreams."""
+
+    image: Image.Image
+    done: asyncio.Future[Description]
 
 
 @dataclass(eq=False)
@@ -36,6 +50,8 @@ class _Task:
     done: asyncio.Future[Outcome]
     wake: Callable[[_Task], None]
     """Makes the event loop deliver the updates. Any thread."""
+    between_steps: Callable[[], None]
+    """Does what waits for the end of a step. Worker thread."""
     order: StopMode | None = None
     alive_at: float = field(default_factory=time.monotonic)
     updates: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
@@ -72,6 +88,7 @@ class ThreadWorker:
         self._preview_s, self._snapshot_s, self._stall_s = preview_s, snapshot_s, stall_s
         self._thread: _Thread | None = None
         self._tasks: dict[int, _Task] = {}
+        self._looks = set[_Look]()
         self._deaths = 0
 
     @property
@@ -102,11 +119,10 @@ class ThreadWorker:
             WorkerDied: the worker thread ended or stalled; the same work can be tried again.
         """
         loop = asyncio.get_running_loop()
-        if self._thread is None:
-            self._thread = _Thread(Generation(self._engine, self._preview_s, self._snapshot_s), loop, self._lost)
-        task = _Task(work, on_progress, loop.create_future(), partial(self._thread.call, _deliver))
+        thread = self._started()
+        task = _Task(work, on_progress, loop.create_future(), partial(thread.call, _deliver), thread.look_at_all)
         self._tasks[work.job_id] = task
-        self._thread.tasks.put(task)
+        thread.tasks.put(task)
         timer = loop.call_later(self._stall_s, self._check, task)
         try:
             return await self._external_wait(task.done, FOR_THE_WORKER)
@@ -115,6 +131,33 @@ class ThreadWorker:
             task.order = StopMode.CANCEL
             self._tasks.pop(work.job_id, None)
             timer.cancel()
+
+    async def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words; a picture in progress waits meanwhile, after its current step.
+
+        Raises:
+            GeneratorError: if the models cannot do it.
+            WorkerDied: the worker thread ended or stalled.
+        """
+        loop = asyncio.get_running_loop()
+        look = _Look(image, loop.create_future())
+        thread = self._started()
+        thread.looks.put(look)
+        thread.tasks.put(_WAKE)
+        self._looks.add(look)
+        timer = loop.call_later(self._stall_s, _give_up, look)
+        try:
+            return await self._external_wait(look.done, FOR_THE_WORKER)
+        finally:
+            self._looks.discard(look)
+            timer.cancel()
+
+    def _started(self) -> _Thread:
+        """The thread; a new one if there is none."""
+        if self._thread is None:
+            generation = Generation(self._engine, self._preview_s, self._snapshot_s)
+            self._thread = _Thread(generation, self._engine, asyncio.get_running_loop(), self._lost)
+        return self._thread
 
     def send(self, job_id: int, order: StopMode) -> bool:
         """Stop the dream of a job after its current step; return True if it was running."""
@@ -152,6 +195,8 @@ class ThreadWorker:
         if self._thread is not None:
             self._thread.tasks.put(None)
             self._thread = None
+        for look in self._looks:
+            _give_up(look)
         died = WorkerDied("painter_lost")
         died.__cause__ = cause
         task.done.set_exception(died)
@@ -163,11 +208,14 @@ class _Thread:
     def __init__(
         self,
         generation: Generation,
+        engine: Engine,
         loop: asyncio.AbstractEventLoop,
         lost: Callable[[_Task, BaseException | None], None],
     ) -> None:
-        self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
-        self.generation, self._loop, self._lost = generation, loop, lost
+        self.tasks: SimpleQueue[_Task | object | None] = SimpleQueue()
+        """Dreams; `_WAKE` for a look at an idle time, None at the end."""
+        self.looks: SimpleQueue[_Look] = SimpleQueue()
+        self.generation, self._engine, self._loop, self._lost = generation, engine, loop, lost
         # A daemon, so that an endless step cannot keep the process alive.
         self.thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self.thread.start()
@@ -175,13 +223,28 @@ class _Thread:
     def _run(self) -> None:
         task: _Task | None = None
         try:
-            while (task := self.tasks.get()) is not None:
-                self.call(_settle, task, self.generation.attempt(task.work, task))
-                task = None  # The next task may take long to come, and this one's picture is large.
+            while (item := self.tasks.get()) is not None:
+                self.look_at_all()
+                if isinstance(item, _Task):
+                    task = item
+                    self.call(_settle, task, self.generation.attempt(task.work, task))
+                item = task = None  # The next task may take long to come, and this one's picture is large.
         except BaseException as exc:  # The task must not wait forever, whatever ends the thread.
             _log.exception("the worker ended", extra=about(job=None if task is None else task.work.job_id))
             if task is not None:
                 self.call(self._lost, task, exc)
+
+    def look_at_all(self) -> None:
+        """Describe the pictures that wait for it."""
+        while True:
+            try:
+                look = self.looks.get_nowait()
+            except Empty:
+                return
+            try:
+                self.call(_settle, look, self._engine.look(look.image))
+            except Exception as exc:  # Raised to the caller that waits for the description.
+                self.call(_settle, look, without_locals(exc))
 
     def call(self, function: Callable[..., None], *values: object) -> None:
         """Call a function on the event loop. Any thread."""
@@ -192,7 +255,12 @@ class _Thread:
             _log.debug("the event loop is gone")
 
 
-def _settle(task: _Task, outcome: Outcome | Exception) -> None:
+def _give_up(look: _Look) -> None:
+    if not look.done.done():
+        look.done.set_exception(WorkerDied("painter_lost"))
+
+
+def _settle(task: _Task | _Look, outcome: Any) -> None:  # noqa: ANN401 - of the kind that the task waits for
     if task.done.done():
         return
     if isinstance(outcome, Exception):

@@ -16,13 +16,23 @@ from generator import __version__
 from generator.checkpoints.sources import add_flags
 from generator.cli.config import read_suggestions
 from generator.errors import InvalidRequest
+from generator.films.music import LISTENS_TO
+from generator.films.plan import MOVES, FilmPlan
+from generator.films.templates import DEFAULT, TEMPLATES
 from generator.images import files as images
-from generator.images import timelapse
+from generator.images import films, timelapse
 from generator.provenance import PRECISIONS
 from generator.request import ImagePrompt
 from generator.settings import FOR_LOSSES, LOSSES, Settings, read_setting
 
 PROGRAM = "python -m generator"
+MOVE_HELP = {
+    "zoom": "enlargement, 1 at rest",
+    "x": "way to the right, in halves of the shorter side",
+    "y": "way down, in halves of the shorter side",
+    "turn": "degrees clockwise",
+    "tilt": "degrees by which the upper edge recedes",
+}
 
 _ABOUT = """\
 Generate a picture from a prompt, for example:
@@ -33,8 +43,17 @@ Generate a picture from a prompt, for example:
 distance below which it has no more influence. ^ begins the next scene of a story.
 
 Other commands:
-  {program} again FILE.png     make a picture again from its recipe
+  {program} again FILE.png     make a picture (or a film) again from its recipe
+  {program} film PROMPT        make a film: zoom, pan and turn through a picture, from scene to scene
   {program} models             list and download models
+"""
+_ABOUT_FILMS = """\
+Make a film from a prompt, for example:
+  {program} film "a castle at night"
+  {program} film "0s: a forest ^ 4s: a city at night" --template pan
+  {program} film "a red apple" --seconds 6 --zoom "0s: 1 ^ 3s: 2 ^ 6s: 1" --turn 90
+
+^ begins the next scene; SECONDS and s: before it say when it is reached. Keyframes of a value look the same.
 """
 _AFTER = """\
 Settings apply in this order, the last one wins: the defaults above, config.yaml, the flags.
@@ -55,6 +74,19 @@ def imagine_parser() -> SentenceParser:
     parser = _parser(PROGRAM, _ABOUT.format(program=PROGRAM))
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("words", nargs="*", metavar="PROMPT", help="what the picture should show")
+    source = _add_input(parser)
+    source.add_argument(
+        "--resume", type=Path, metavar="FILE",
+        help="resume a run that Ctrl-C stopped; the finished picture replaces the one beside FILE",
+    )  # fmt: skip
+    add_flags(parser)
+    _add_settings(parser)
+    _add_output(parser)
+    return parser
+
+
+def _add_input(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Flags for models, pictures and defaults that a request begins with."""
     source = parser.add_argument_group("input")
     source.add_argument("--models", metavar="NAME", help="the model set (default: starter)")
     source.add_argument("--init-image", type=Path, metavar="FILE", help="start from this picture (start: init)")
@@ -68,14 +100,45 @@ def imagine_parser() -> SentenceParser:
         metavar="FILE",
         help="continue from the final state of a picture made by Reverie (start: parent)",
     )
-    source.add_argument(
-        "--resume", type=Path, metavar="FILE",
-        help="resume a run that Ctrl-C stopped; the finished picture replaces the one beside FILE",
-    )  # fmt: skip
     source.add_argument("--config", type=Path, metavar="FILE", help="a config.yaml with models, device and settings")
+    return source
+
+
+def film_parser() -> SentenceParser:
+    """Parser for `film`."""
+    parser = _parser(f"{PROGRAM} film", _ABOUT_FILMS.format(program=PROGRAM))
+    parser.add_argument("words", nargs="*", metavar="PROMPT", help="what the film should show")
+    _add_input(parser)
+    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with a film that was stopped")
     add_flags(parser)
+    film = parser.add_argument_group("film")
+    film.add_argument("--template", metavar="NAME", help=f"{_listed(tuple(TEMPLATES))} (default: {DEFAULT})")
+    for item in fields(FilmPlan):
+        flag, text = f"--{item.name.replace('_', '-')}", str(item.metadata.get("help", "")).replace("%", "%%")
+        if item.name in MOVES:
+            film.add_argument(flag, metavar="KEYS", help=f"{MOVE_HELP[item.name]}: keyframes, or where it ends")
+        elif item.name == "picture_steps":
+            continue  # --steps
+        elif item.name in ("loop", "from_start"):
+            film.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        elif text:
+            kind = int if isinstance(item.default, int) else float
+            film.add_argument(flag, type=kind, metavar="N" if kind is int else "X", help=text)
+    film.add_argument(
+        "--through",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a finished picture that the film goes through; repeat it for each, the prompt may be left out",
+    )
+    film.add_argument("--seeds", metavar="N,N", help="go through the pictures of the prompt with these seeds")
+    film.add_argument("--music", type=Path, metavar="FILE", help="music that the film follows and, but for WebP, has")
+    film.add_argument(
+        "--listen-to", metavar="NAME", default="beats", help=f"{_listed(LISTENS_TO)} of the music (default: beats)"
+    )
     _add_settings(parser)
-    _add_output(parser)
+    _add_film_output(parser)
     return parser
 
 
@@ -209,6 +272,22 @@ def _shown(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
+def _add_film_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "-o", "--output", type=_place, metavar="FILE",
+        help="where to save the film: a file or a folder (default: here, named after the prompt)",
+    )  # fmt: skip
+    group.add_argument("--format", metavar="NAME", help=f"{_listed(films.FORMATS)} (default: from the file name)")
+    group.add_argument(
+        "--most-megabytes", type=float, metavar="X", help="size to which the file is fitted by its bit rate"
+    )
+    group.add_argument(
+        "--keep-frames", action="store_true", help="keep the folder with the frames after the film is done"
+    )
+    _add_run(group)
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -229,6 +308,11 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also save the picture twice in each direction, to see its seams",
     )
+    _add_run(group)
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    """Flags for the device and for what is printed."""
     group.add_argument(
         "--device", metavar="NAME", help="auto, cpu, cuda, or a GPU by its number, such as cuda:1 (default: auto)"
     )

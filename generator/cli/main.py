@@ -1,4 +1,4 @@
-"""The command line: `python -m generator "a red apple"`, `... again FILE`, `... models`.
+"""The command line: `python -m generator "a red apple"`, `... film PROMPT`, `... again FILE`, `... models`.
 
 All input errors are found before torch is imported and before a model is loaded.
 """
@@ -6,40 +6,31 @@ All input errors are found before torch is imported and before a model is loaded
 from __future__ import annotations
 
 import argparse
-import secrets
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from generator.checkpoints.sources import OwnModels, read_flags
-from generator.cli.arguments import (
-    again_parser,
-    given_settings,
-    imagine_parser,
-    read_bytes,
-    read_image_prompt,
-    read_picture,
-)
+from generator.checkpoints.sources import read_flags
+from generator.cli import film
+from generator.cli.arguments import again_parser, film_parser, given_settings, imagine_parser, read_bytes
 from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
 from generator.cli.outputs import Outputs, free, picture_beside, plan_outputs
+from generator.cli.requests import Load, drawn_seed, load_named, loader, own_models, recipe_at, request_of
 from generator.cli.run import Console, run
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.files import format_of
 from generator.prompts import explain_story, is_plain, wanted_words
 from generator.provenance import Provenance, differences
-from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe, request_from_json
-from generator.request import GenerationRequest
-from generator.settings import MAX_SEED, MAX_STEPS
+from generator.recipe import request_from_json
+from generator.settings import MAX_STEPS
 
 if TYPE_CHECKING:
     from generator.models.model_set import Models
     from generator.optimisation.dream import Dream
-
-Load = Callable[[str, str], "Models"]
+    from generator.request import GenerationRequest
 
 OTHER_COMMANDS = {"models": "generator.cli.models"}
 """Commands of other modules, each with a `main(arguments) -> int`; imported on demand."""
@@ -61,6 +52,8 @@ def main(arguments: Sequence[str] | None = None, load: Load | None = None) -> in
             return command(words[1:])
         if words and words[0] == "again":
             return _again(again_parser().parse_args(words[1:]), load)
+        if words and words[0] == "film":
+            return DONE if film.make(film_parser().parse_args(words[1:]), load) else STOPPED
         return _imagine(imagine_parser().parse_args(words), load)
     except (InvalidRequest, CheckpointError) as exc:
         return _fail(str(exc), WRONG_INPUT)
@@ -73,22 +66,14 @@ def main(arguments: Sequence[str] | None = None, load: Load | None = None) -> in
 def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     """Generate from a prompt."""
     host = HostDefaults() if options.config is None else read_host_defaults(options.config)
-    own = _own(options, host)
-    load = given_load or partial(
-        _load_models,
-        console=Console.of(options),
-        own=own,
-        precision=options.precision or host.precision,
-        memory_share=host.memory_share,
-    )
+    own = own_models(options, host)
+    load = loader(options, host, own, given_load)
     if options.resume is not None:
         return _resume(options, load)
-    given, remarks = given_settings(options), []
-    if "seed" not in given and "seed" not in host.settings:
-        seed = given["seed"] = secrets.randbelow(MAX_SEED + 1)
-        remarks.append(f"Seed {seed}, drawn by lot; --seed {seed} paints the same picture.")
+    given = given_settings(options)
+    remarks = drawn_seed(given, host, "picture")
     outputs = _outputs(options, " ".join(options.words))
-    request = _request(options, host, given, own)
+    request = request_of(options, host, given, own)
     if request.scenes and not is_plain(request.scenes):
         remarks.append(explain_story(request.scenes))
     models = load(request.models, options.device or host.device or "auto")
@@ -101,39 +86,20 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     return _dream(replace(request, settings=settings), models, outputs, Console.of(options), remarks)
 
 
-def _request(
-    options: argparse.Namespace, host: HostDefaults, given: dict[str, object], own: OwnModels | None
-) -> GenerationRequest:
-    """Build the request, checked as far as possible without the models."""
-    init_image = None if options.init_image is None else read_picture(options.init_image)
-    parent = None if options.parent is None else _recipe(options.parent).request
-    if init_image is not None:
-        given.setdefault("start", "init")
-    if parent is not None:
-        given.setdefault("start", "parent")
-        given.setdefault("size", str(parent.settings.size))
-    return GenerationRequest(
-        prompt=" ".join(options.words) or (parent.prompt if parent else ""),
-        image_prompts=tuple(read_image_prompt(text) for text in options.image_prompt),
-        init_image=init_image,
-        settings=resolve_settings({}, host.settings, given),
-        models=(own and own.name) or options.models or (parent.models if parent else None) or host.models or "starter",
-        parent=parent,
-    )
-
-
 def _again(options: argparse.Namespace, given_load: Load | None) -> int:
     """Generate again from a recipe."""
-    recipe, own = _recipe(options.file), read_flags(options)
+    recipe, own = recipe_at(options.file), read_flags(options)
+    then = recipe.made_with or Provenance()
+    # The recipe's half precision would be very slow if this device does not support it.
+    precision = options.precision or ("fp32" if then.precision == "fp32" else "auto")
+    load = given_load or partial(load_named, console=Console.of(options), own=own, precision=precision)
+    if recipe.request.film is not None:
+        return DONE if film.make_again(options, recipe, load) else STOPPED
     if options.output is None:
         suffix = f".{options.format}" if options.format else options.file.suffix
         beside = options.file.with_name(f"{options.file.stem}-again{suffix}")
         options.output = free(beside if format_of(beside) else beside.with_suffix(".png"))
     outputs = _outputs(options, recipe.request.prompt)
-    then = recipe.made_with or Provenance()
-    # The recipe's half precision would be very slow if this device does not support it.
-    precision = options.precision or ("fp32" if then.precision == "fp32" else "auto")
-    load = given_load or partial(_load_models, console=Console.of(options), own=own, precision=precision)
     models = load(recipe.request.models, options.device or "auto")
     from generator.optimisation.dream import Dream
     from generator.runtime.device import cpu_threads
@@ -182,34 +148,6 @@ def _run(dream: Dream, outputs: Outputs, console: Console) -> int:
     for text in dream.warnings:
         console.warn(text)
     return DONE if run(dream, outputs, console) else STOPPED
-
-
-def _own(options: argparse.Namespace, host: HostDefaults) -> OwnModels | None:
-    """Model files named by the flags, else those of config.yaml, unless a flag names a set."""
-    return read_flags(options) or (None if options.models else host.own)
-
-
-def _load_models(
-    name: str,
-    device: str,
-    *,
-    console: Console,
-    own: OwnModels | None,
-    precision: str | None,
-    memory_share: float | None = None,
-) -> Models:
-    console.remark(f"Loading the models {name}.")  # before torch, which alone takes seconds to import
-    from generator.loading import load_models
-
-    return load_models(name, device, own=own, precision=precision or "auto", memory_share=memory_share or 1.0)
-
-
-def _recipe(path: Path) -> Recipe:
-    data = read_bytes(path, MAX_FILE_BYTES)
-    try:
-        return read_recipe(data)
-    except InvalidRequest as exc:
-        raise InvalidRequest(f"{path}: {exc}", exc.field) from exc
 
 
 def _outputs(options: argparse.Namespace, prompt: str) -> Outputs:

@@ -55,7 +55,7 @@ def plan_outputs(
             f"preview-every must be a whole number from 0 to 9999, not {preview_every[:20]!r}.", "preview_every"
         )
     picture = _picture(output, file_format, title)
-    _check_writable(picture)
+    check_writable(picture)
     timelapse_path = None if timelapse is None else _timelapse_path(timelapse, picture)
     if tile_sheet is not None:
         _check_sheet(tile_sheet, picture)
@@ -121,7 +121,7 @@ def _timelapse_path(given: str, picture: Path) -> Path:
     if path == picture:
         raise InvalidRequest("The picture and its timelapse need two names.", "timelapse")
     timelapse.check_available(file_format)
-    _check_writable(path)
+    check_writable(path)
     return path
 
 
@@ -130,10 +130,15 @@ def _check_sheet(sheet: Path, picture: Path) -> None:
         raise InvalidRequest(f"A tile sheet ends in .png, .jpg or .webp, not as {str(sheet)[-40:]!r}.", "tile_sheet")
     if sheet == picture:
         raise InvalidRequest("The picture and its tile sheet need two names.", "tile_sheet")
-    _check_writable(sheet)
+    check_writable(sheet)
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
+    """Check that a file can be written.
+
+    Raises:
+        InvalidRequest: if not; the message says why.
+    """
     folder = path.parent
     try:
         if "\0" in str(path):

@@ -154,6 +154,11 @@ class Perceptor:
             vectors = self._see(normal)
         return functional.normalize(vectors.float(), dim=-1)
 
+    @property
+    def sharpness(self) -> float:
+        """Factor of its similarities before a softmax over texts, as in its training."""
+        return float(self.model.logit_scale.exp())
+
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Embed texts as unit vectors `[N, D]`; tokens beyond 77 are ignored (see `cut_off`)."""

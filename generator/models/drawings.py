@@ -135,6 +135,22 @@ def recoloured(cut: Cut, colour: str) -> Cut:
     return Cut((painted * (1 - keep) + cut.image * keep).clamp(0, 1), cut.mask)
 
 
+def inked(cut: Cut, colour: str) -> Cut:
+    """A drawing in black ink, drawn in an ink of another colour; what is white stays so."""
+    target = torch.tensor(PALETTE[colour])[:, None, None] / 255
+    if colour == "white":  # white ink shows on dark paper alone
+        return Cut(1 - cut.image, cut.mask)
+    dark = 1 - (cut.image * torch.tensor(_LIGHTNESS)[:, None, None]).sum(dim=0, keepdim=True)
+    return Cut((1 - dark * (1 - target)).clamp(0, 1), cut.mask)
+
+
+def with_rim(image: Tensor, mask: Tensor) -> Tensor:
+    """An image `[1, 3, H, W]` that is white around what a mask `[1, H, W]` shows, so that dark ink stands out there."""
+    reach = max(1, min(mask.shape[1:]) // 50)
+    rim = functional.avg_pool2d(functional.max_pool2d(mask[None], 2 * reach + 1, 1, reach), 3, 1, 1)
+    return image + (1 - image) * rim.to(image.device)
+
+
 def paste(canvas: Tensor, mask: Tensor, cut: Cut, box: Box, mirrored: bool) -> None:
     """Put a drawing into its box, in pixels of `canvas [3, H, W]`, as large as it fits; add it to `mask [1, H, W]`."""
     high, wide = cut.image.shape[1:]

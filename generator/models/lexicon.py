@@ -31,8 +31,10 @@ class Lexicon:
         ignored: words that never name a thing by themselves, such as colours.
         places: words that name nothing after a preposition, such as "snow" in "in the snow".
         words: other words that the models have learnt.
+        whole: concepts of which a single word of the name names nothing: "time bomb" is not found by "time".
 
     Attributes:
+        names: as given.
         words: all words of all the above.
         things: single words that are a concept's own name, an everyday meaning or a place.
         everyday: single words that are a concept's own name or an everyday meaning, and words of places and colours.
@@ -45,8 +47,9 @@ class Lexicon:
         ignored: Iterable[str] = (),
         places: Iterable[str] = (),
         words: Iterable[str] = (),
+        whole: Iterable[int] = (),
     ) -> None:
-        self._common = dict(common or {})
+        self.names, self._common = names, dict(common or {})
         phrases = [*(name for aliases in names for name in aliases), *self._common, *ignored, *places, *words]
         self.words = frozenset(word for phrase in phrases for word in phrase.split()) | COUNTS.keys() | PREPOSITIONS
         own = (*(aliases[0] for aliases in names), *self._common, *places)
@@ -56,11 +59,12 @@ class Lexicon:
         self._shared: dict[str, list[int]] = {}
         self._part: dict[str, list[int]] = {}
         self._ignored, self._places = frozenset(ignored), frozenset(places)
+        entire = frozenset(whole)
         for concept, aliases in enumerate(names):
             self._own.setdefault(aliases[0], []).append(concept)
             for alias in aliases[1:]:
                 self._shared.setdefault(alias, []).append(concept)
-            for word in aliases[0].split():
+            for word in () if concept in entire else aliases[0].split():
                 self._part.setdefault(word, []).append(concept)
 
     def find(self, text: str) -> list[Mention]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from generator.models.lexicon import Lexicon, Mention
 from generator.models.sketch import Sketcher
+from generator.models.stored import Frame, StoredDrawings
 from generator.models.vqgan import VQGAN, import_gpt
 from generator.runtime.device import cpu_threads, reports_no_memory
 from generator.runtime.graphs import Recorder, first_line
@@ -223,7 +224,7 @@ class Prior:
     """Propose starts for a prompt, from network, lexicon and the drawings' stored codes.
 
     Args:
-        grids: codes of each concept alone on white, `[concepts, styles, grid, grid]`, placed by LAYOUTS[1].
+        drawings: those of the lexicon's concepts.
         recorder: records the passes of the network on a GPU; without one, each code passes through the host.
     """
 
@@ -232,19 +233,19 @@ class Prior:
         network: PriorNetwork,
         vqgan: VQGAN,
         lexicon: Lexicon,
-        grids: Tensor,
+        drawings: StoredDrawings,
         temperature: float,
         top_k: int,
         recorder: Recorder | None = None,
     ) -> None:
-        self.network, self._vqgan, self._lexicon, self._grids = network, vqgan, lexicon, grids
+        self.network, self._vqgan, self._lexicon, self._stored = network, vqgan, lexicon, drawings
         self._temperature, self._top_k, self._recorder = temperature, top_k, recorder
         self._samplers: OrderedDict[int, CodeSampler] = OrderedDict()
-        self.sketcher = Sketcher(lexicon, vqgan, grids)
+        self.sketcher = Sketcher(lexicon, vqgan, drawings)
 
     def with_vqgan(self, vqgan: VQGAN) -> Prior:
         """Return this prior with another copy of its VQGAN."""
-        return Prior(self.network, vqgan, self._lexicon, self._grids, self._temperature, self._top_k, self._recorder)
+        return Prior(self.network, vqgan, self._lexicon, self._stored, self._temperature, self._top_k, self._recorder)
 
     @torch.no_grad()
     def propose(
@@ -306,17 +307,30 @@ class Prior:
         """Codes `[grid, grid]` that show the things the text names; `number` varies drawing and meaning."""
         mentions = self._lexicon.find(text)[:MAX_THINGS]
         if not mentions:
-            return torch.full(self._grids.shape[2:], self.network.n_codes)
+            return torch.full((self.network.grid, self.network.grid), self.network.n_codes)
         things = [thing for mention in mentions for thing in [self._drawing(mention, number)] * mention.count]
         things = things[:MAX_THINGS]
         return things[0] if len(things) == 1 else self._together(things)
 
     def _drawing(self, mention: Mention, number: int) -> Tensor:
         """Choose one drawing: each style of the likeliest concept first, less often those of the alternatives."""
-        styles = self._grids.shape[1]
+        styles = len(self._stored.usual(mention.concepts[0]))
         meanings = mention.concepts[:MEANINGS_TRIED]
-        turn = (number // styles) % (len(meanings) + 1)
-        return self._grids[meanings[max(0, turn - 1)], number % styles].long()
+        concept = meanings[max(0, (number // styles) % (len(meanings) + 1) - 1)]
+        return self._codes(concept, self._stored.style(concept, number % styles))
+
+    def _codes(self, concept: int, style: int) -> Tensor:
+        """Codes `[grid, grid]` of a drawing, placed by LAYOUTS[1]."""
+        if self._stored.grid == self.network.grid and self._stored.frame == Frame():
+            return self._stored.codes(concept, style)
+        alone, place = self._stored.picture(concept, style, self._vqgan), LAYOUTS[1][0]
+        side = self.network.grid * self._vqgan.factor
+        size = round(place.side * side)
+        small = F.interpolate(alone[None], size=(size, size), mode="bilinear", antialias=True)
+        x, y = round(place.x * side - size / 2), round(place.y * side - size / 2)
+        canvas = torch.ones(1, 3, side, side)
+        canvas[:, :, y : y + size, x : x + size] = small
+        return self._vqgan.nearest(self._vqgan.encode(canvas.to(self._vqgan.codebook.device)))[0].cpu()
 
     def _together(self, things: Sequence[Tensor]) -> Tensor:
         """Place several drawings on one white background and encode the result."""

@@ -1,7 +1,8 @@
 """Sketches: the drawings of a prompt's things, posed and laid out on a picture of any shape. Worker thread.
 
 A drawing is stored as codes, alone on white. It is decoded once, cut out, and pasted where it belongs. The seed chooses
-drawing and pose, so that the pictures of a grid differ.
+drawing and pose, so that the pictures of a grid differ. A named style chooses the drawings of that style; a thing
+without one goes through the style's filter.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from generator.models.drawings import Box, Cut, cut_out, paste, recoloured
+from generator.models.drawings import Box, Cut, cut_out, inked, paste, recoloured
 from generator.models.lexicon import Lexicon
+from generator.models.looks import DRAWN, looking
+from generator.models.stored import STYLES, StoredDrawings
 from generator.models.vqgan import VQGAN
 from generator.models.wording import COLOURS, without_scene
 
@@ -25,6 +28,8 @@ MAX_CUTS = 32
 """Decoded drawings kept, about 150 kB each."""
 MARGIN_PX = 2
 """A stored drawing may stand out of its place by so much."""
+_INK = frozenset(STYLES.index(style) for style in ("line", "stencil", "doodle"))
+"""Styles whose colour is that of their ink."""
 _NUMBERS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "dozen": 12,
     "pair": 2, "couple": 2, "both": 2, "several": 3, "some": 3, "many": 5,
@@ -87,7 +92,7 @@ class Pose:
     """Choice and place of the drawings.
 
     Attributes:
-        drawing: number of the stored style.
+        drawing: number of the stored style in `stored.STYLES`.
         mirrored: left and right are exchanged.
         right, down: shift of the composition, as shares of the picture's shorter side.
         scale: of the composition.
@@ -134,16 +139,21 @@ class Pose:
         scale = chance.uniform(0.78, 0.88) if self.scale > 0.93 else chance.uniform(0.98, 1.08)
         room = 0.12 if scale < 0.93 else 0.03
         right, down = across * chance.uniform(0.4, 1) * room, along * chance.uniform(0.3, 0.6) * room
-        drawing = self.drawing if strength < 0.67 else 1 - self.drawing
+        drawing = self.drawing if strength < 0.67 or self.drawing > 1 else 1 - self.drawing
         return Pose(drawing, not self.mirrored if strength < 0.67 else seed % 2 == 1, right, down, scale)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """The drawings of a composition: `image [3, H, W] in 0..1` and where they are, `mask [1, H, W] in 0..1`."""
+    """The drawings of a composition: `image [3, H, W] in 0..1` and where they are, `mask [1, H, W] in 0..1`.
+
+    `styled`: they have the look that was asked for; `inked`: and that is black ink.
+    """
 
     image: Tensor
     mask: Tensor
+    styled: bool = False
+    inked: bool = False
 
 
 OWN = Box(0.5, 0.52, 0.74, 0.74)
@@ -162,14 +172,10 @@ _STACKED = {
 
 
 class Sketcher:
-    """Compose the stored drawings.
+    """Compose the stored drawings."""
 
-    Args:
-        grids: codes of each concept alone on white, `[concepts, styles, grid, grid]`.
-    """
-
-    def __init__(self, lexicon: Lexicon, vqgan: VQGAN, grids: Tensor) -> None:
-        self._lexicon, self._vqgan, self._grids = lexicon, vqgan, grids
+    def __init__(self, lexicon: Lexicon, vqgan: VQGAN, drawings: StoredDrawings) -> None:
+        self._lexicon, self._vqgan, self._stored = lexicon, vqgan, drawings
         self._cuts: OrderedDict[tuple[int, int], Cut] = OrderedDict()
 
     def read(self, text: str) -> tuple[Thing, ...]:
@@ -194,30 +200,40 @@ class Sketcher:
         return _limited(found)
 
     @torch.no_grad()
-    def layer(self, things: Sequence[Thing], pose: Pose, height: int, width: int) -> Layer:
-        """Lay the things out on `height` x `width` pixels."""
-        image, mask = torch.ones(3, height, width), torch.zeros(1, height, width)
-        for thing, box in _arranged(things, height, width):
-            cut = self._cut(thing.concepts[0], pose.drawing)
-            if thing.colour:
-                cut = recoloured(cut, thing.colour)
-            paste(image, mask, cut, _posed(box, pose, height, width), pose.mirrored)
-        return Layer(image, mask)
+    def layer(self, things: Sequence[Thing], pose: Pose, height: int, width: int, look: str = "") -> Layer:
+        """Lay the things out on `height` x `width` pixels.
 
-    def _cut(self, concept: int, drawing: int) -> Cut:
-        key = (concept, drawing % self._grids.shape[1])
+        If some of them have drawings in the wanted style, the others get its look by a filter.
+        """
+        image, mask = torch.ones(3, height, width), torch.zeros(1, height, width)
+        styled = look in DRAWN and any(self._stored.has(thing.concepts[0], pose.drawing) for thing in things)
+        for thing, box in _arranged(things, height, width):
+            concept = thing.concepts[0]
+            style = self._stored.style(concept, pose.drawing)
+            cut = self._cut(concept, style)
+            if styled and style != pose.drawing:
+                cut = _filtered(cut, look)
+            if thing.colour:
+                inks = style in _INK or (styled and pose.drawing in _INK)
+                cut = inked(cut, thing.colour) if inks else recoloured(cut, thing.colour)
+            paste(image, mask, cut, _posed(box, pose, height, width), pose.mirrored)
+        return Layer(image, mask, styled, styled and pose.drawing in _INK)
+
+    def _cut(self, concept: int, style: int) -> Cut:
+        key = (concept, style)
         cut = self._cuts.pop(key, None)
         if cut is None:
-            codes = self._grids[key].long()[None].to(self._vqgan.codebook.device)
-            image = self._vqgan.decode(self._vqgan.lookup(codes))[0].clamp(0, 1).float().cpu()
-            side = image.shape[-1]
-            edge = round(OWN.width * side) + 2 * MARGIN_PX
-            left, top = (max(0, round((at - OWN.width / 2) * side) - MARGIN_PX) for at in (OWN.x, OWN.y))
-            cut = cut_out(image[:, top : top + edge, left : left + edge])
+            cut = cut_out(self._stored.picture(concept, style, self._vqgan, MARGIN_PX))
             while len(self._cuts) >= MAX_CUTS:
                 self._cuts.popitem(last=False)
         self._cuts[key] = cut
         return cut
+
+
+def _filtered(cut: Cut, look: str) -> Cut:
+    """A drawing on white through a filter."""
+    on_white = cut.image * cut.mask + 1 - cut.mask
+    return Cut(looking(on_white[None], look, 0)[0], cut.mask)
 
 
 def _within(wanted: float, other: float, bound: float = 0.14) -> float:

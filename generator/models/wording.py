@@ -27,6 +27,8 @@ _SCENE_WORDS = {
 }
 _SCENES = {word: scene for scene, words in _SCENE_WORDS.items() for word in words.split()}
 _SCENES |= {"underwater": "underwater", "downtown": "city", "indoors": "room"}
+SCENE_WORDS = frozenset(_SCENES)
+"""Single words that name a scene."""
 _WHERE = re.compile(
     r"\b(?:(?:in|on|at|under|among|amid|near|by|over|above|through|across|during) "
     r"(?:(?:the|a|an|front of|middle of|deep|blue|dark|outer|starry|autumn|sunny|rainy|green|open|busy|day|middle) )"
@@ -52,28 +54,53 @@ _MEDIUM = (
     "painting|watercolou?rs?|gouache|pixel art|pixels|drawing|sketch|photo|photograph|photography|illustration|"
     "rendering|render|art|artwork|style|engraving|etching|lithograph|woodcut|anime|manga|cartoon|comic|icon|emoji|"
     "clip ?art|line ?art|mosaic|graffiti|3 ?d|2 ?d|flat|vector|glossy|realistic|photorealistic|detailed|hd|4k|8k|"
-    "cinematic|masterpiece|trending|impressionism|cubism|surrealism|minimalist"
+    "cinematic|masterpiece|trending|impressionism|cubism|surrealism|minimalist|doodles?|scribbles?|freehand|"
+    "hand[- ]drawn|stencil|silhouettes?|linocut|lino print|paper ?cut|black and white|"
+    "monochrome|outlines?|colou?ring (?:page|book)"
 )
 _OF_A_MEDIUM = re.compile(
     rf"^(?:(?:a|an|the|some) )?(?:[\w-]+ ){{0,3}}?(?:{_MEDIUM}|picture|image|portrait|statue) (?:of|showing) "
 )
 _MANNER = re.compile(
     r"\s*\b(?:(?:in|with) the (?:style|manner) of\b.*|in (?:an?|the) (?:[\w-]+ ){0,3}style\b.*|"
-    rf"(?:in|as|like) (?:(?:an?|the) )?(?:[\w-]+ ){{0,2}}?(?:{_MEDIUM})$|"
+    rf"(?:in|as|like) (?:(?:an?|the) )?(?:[\w-]+ ){{0,2}}?(?:{_MEDIUM}|pencil|crayons?|chalk|ink)$|"
     rf"(?:painted |drawn )?by (?!(?:the|an?|my|his|her|their|day|{'|'.join(_SCENES)})\b)\w+(?: \w+){{0,3}}$)"
 )
 _STYLED = re.compile(rf"\b(?:{_MEDIUM})\b")
-_LEADING = re.compile(r"^((?:an?|the) )?(?:glossy |flat |simple |realistic |3 ?d |2 ?d |cartoon )+(?=\w)")
-_FLAT = re.compile(r"\b(?:flat|2 ?d|simple|clip ?art|vector|icon|cartoon|comic)\b")
-_LOOKS = {
+_STYLES = {
     "pixels": re.compile(r"\b(?:pixel art|pixels|pixelated|8-?bit)\b"),
-    "lines": re.compile(
-        r"\b(?:line ?art|line drawing|pencil drawing|ink drawing|(?:simple|clear) (?:drawing|outlines?)|"
-        r"sketch|engraving|etching|woodcut|colou?ring (?:page|book))\b"
-    ),
     "watercolour": re.compile(r"\b(?:watercolou?rs?|gouache)\b"),
+    "doodle": re.compile(
+        r"\b(?:doodles?|doodled|scribbles?|sketch|freehand|hand[- ]drawn|(?:crayon|chalk|pencil|child'?s) drawing|"
+        r"in (?:crayons?|chalk|pencil))\b"
+    ),
+    "line": re.compile(
+        r"\b(?:line ?art|line drawing|ink drawing|in ink|(?:simple|clear) (?:drawing|outlines?)|outlines?|engraving|"
+        r"etching|colou?ring (?:page|book))\b"
+    ),
+    "stencil": re.compile(
+        r"\b(?:stencil|silhouettes?|linocut|lino print|paper ?cut|woodcut|monochrome|in black and white)\b|"
+        r"(?:^|[,|]) ?black and white\b"
+    ),
+    "clipart": re.compile(r"\b(?:clip ?art|comic(?! book)|vector)\b"),
+    "flat": re.compile(r"\b(?:flat|2 ?d|simple|icon|minimalist)\b"),
+    "noto": re.compile(r"\b(?:cartoon|emoji)\b"),
+    "3d": re.compile(r"\b(?:3 ?d|glossy|render|rendering|realistic|photo|photograph|photorealistic)\b"),
 }
-_GLOSSY = re.compile(r"\b(?:3 ?d|glossy|render|rendering|realistic|photo|photograph|photorealistic)\b")
+"""Words that name each style; the first that fits counts."""
+_DRAWINGS = {
+    style: number for number, style in enumerate(("3d", "noto", "flat", "line", "stencil", "clipart", "doodle"))
+}
+"""Numbers of the stored drawings of a style, as `models.stored.STYLES` has them."""
+_LOOKS = {
+    "line": "lines",
+    **{style: style for style in ("pixels", "watercolour", "doodle", "stencil", "clipart", "flat")},
+}
+_ADJECTIVES = (
+    "glossy|flat|simple|realistic|3 ?d|2 ?d|cartoon|pixel art|line ?art|clip ?art|watercolou?r|doodled?|hand[- ]drawn|"
+    "stencil|pencil|crayon|minimalist"
+)
+_LEADING = re.compile(rf"^((?:an?|the) )?(?:(?:{_ADJECTIVES}) )+(?=\w)")
 
 
 def without_style(pieces: Sequence[str]) -> str:
@@ -96,22 +123,25 @@ def _unstyled(piece: str, first: bool) -> list[str]:
     return [part for part in found if part]
 
 
+def style_of(text: str) -> str:
+    """The style that the text names; "" for none."""
+    return next((style for style, words in _STYLES.items() if words.search(text.lower())), "")
+
+
 def drawing_of_style(text: str) -> int | None:
-    """The drawing that suits the named style: 0 for shaded ones, 1 for flat ones, None if none is named."""
-    if _GLOSSY.search(text.lower()):
-        return 0
-    return 1 if _FLAT.search(text.lower()) else None
+    """The number of the drawings that suit the named style, None if none is named or it has none of its own."""
+    return _DRAWINGS.get(style_of(text))
 
 
 def look_of_style(text: str) -> str:
     """The look of `models.looks` that the text asks for; "" for none."""
-    return next((look for look, words in _LOOKS.items() if words.search(text.lower())), "")
+    return _LOOKS.get(style_of(text), "")
 
 
 def style_words(text: str) -> frozenset[str]:
     """The words and digits of the text, in lower case, that name a style or a medium."""
     text = text.lower()
-    spans = (hit[0] for words in (_STYLED, _FLAT, _GLOSSY, *_LOOKS.values()) for hit in words.finditer(text))
+    spans = (hit[0] for words in (_STYLED, *_STYLES.values()) for hit in words.finditer(text))
     return frozenset(word for span in spans for word in re.findall(r"[^\W\d_]+|\d", span))
 
 

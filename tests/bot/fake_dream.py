@@ -16,7 +16,9 @@ from PIL import Image
 
 from bot.worker.protocol import EngineStatus, Suggestions
 from generator import (
+    Answer,
     CheckpointError,
+    Description,
     GenerationRequest,
     Message,
     Picture,
@@ -104,6 +106,8 @@ class FakeDreamer:
         """Provenance of its pictures."""
         self.foresight: Exception | None = None
         """Error raised by the check of a request before it runs."""
+        self.look_fault: Exception | None = None
+        """Error raised by a look at a picture."""
         self.gpu: dict[str, int] = {}
         """GPU memory for a test to set."""
 
@@ -155,6 +159,15 @@ class FakeDreamer:
 
     def is_unsafe(self, image: Image.Image) -> bool:
         return self.unsafe
+
+    def look(self, image: Image.Image) -> Description:
+        self.threads.append(threading.get_ident())
+        if self.look_fault is not None:
+            raise self.look_fault
+        red, _, blue = image.resize((1, 1)).getpixel((0, 0))
+        colour = Answer("red", red / 255), Answer("blue", blue / 255)
+        things = Answer("cat", 0.6), Answer("dog", 0.3), Answer("fox", 0.004)
+        return Description(things, colour, (Answer("in the snow", 0.9),), (Answer("a painting", 0.5),))
 
     def before_step(self, request: GenerationRequest, step: int) -> None:
         self.open.wait()

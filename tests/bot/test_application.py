@@ -15,6 +15,7 @@ from bot.jobs import Job, JobState, Origin
 from bot.service import GRID, FollowUp, JobSpec, Safety, Whose
 from bot.texts import Sentence
 from generator import DeviceFailed, GeneratorError, OutOfMemory, Provenance, read_recipe
+from generator.version import __version__
 from tests.bot.real_service import BEN, CHANNEL, GUILD, QUICK, RealService, requester, until
 
 LONG = {"steps": 600}
@@ -422,7 +423,8 @@ async def test_again_warns_beforehand_about_possible_differences(bench: RealServ
     bench.engine.made_with = Provenance(device="cpu", threads=2, files={"vqgan.safetensors": "b" * 64})
     said = [note.said() for note in (await bench.service.submissions.again_from_file(requester(), file)).notes]
     assert said == [
-        "This picture was made with model files that are not here (vqgan.safetensors); it will come out differently.",
+        f"Reverie {__version__} painted this picture with other models (vqgan.safetensors), which this version does "
+        "not have; it will come out differently.",
         "The number of CPU threads was 4, here it is 2; the picture may differ a little.",
     ]
     german = [note.said("de") for note in (await bench.service.submissions.again_from_file(requester(), file)).notes]

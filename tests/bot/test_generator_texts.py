@@ -21,10 +21,11 @@ TEXTS = Path(bot.__file__).parent / "texts"
 MEETS = {
     "prompts", "request", "images/files", "images/metadata", "recipe", "settings", "optimisation/starts/init",
     "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
-    "optimisation/cutouts", "palette", "models/clip", "models/vqgan", "models/prior", "models/safety",
+    "optimisation/cutouts", "palette", "models/clip", "models/vqgan", "models/prior", "models/zero_shot/safety",
     "models/lexicon", "models/reading", "models/suggestions",
     "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
     "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
+    "films/keyframes", "films/music", "films/plan", "films/templates", "filming/film", "filming/folder", "images/films",
 }  # fmt: skip
 """Modules with messages shown in Discord; messages of others concern hosts and command lines."""
 SPEAKERS = {"Message", "_invalid", "_refuse"}

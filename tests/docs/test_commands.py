@@ -17,8 +17,12 @@ from bot.frontend.invite import PERMISSIONS
 from bot.service import Safety
 from tests.docs.conftest import DOCUMENTS, Document
 
-CHECKED_BY_SERVICE = ("/styles add", "/styles remove", "/models allow", "/models deny", "/models default")
 Leaf = app_commands.Command[Any, ..., Any]
+MANAGED = (
+    *("/styles add", "/styles remove", "/wildcards save", "/wildcards delete"),
+    *("/models allow", "/models deny", "/models default"),
+)
+"""Commands that Discord shows to all, and that the service does for those who manage the server."""
 
 
 def leaves() -> Iterator[Leaf]:
@@ -35,9 +39,9 @@ def name_of(leaf: Leaf) -> str:
 
 
 def for_managers(leaf: Leaf) -> bool:
-    """True if Discord shows it only to those who manage the server; some are checked by the service."""
+    """True if only those who manage the server can use it."""
     shown_to = (leaf.root_parent or leaf).default_permissions
-    return shown_to is not None or name_of(leaf) in CHECKED_BY_SERVICE
+    return shown_to is not None or name_of(leaf) in MANAGED
 
 
 def table(document: Document) -> dict[str, set[str]]:

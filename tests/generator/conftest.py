@@ -15,6 +15,7 @@ from generator.models.clip import CLIP, Perceptor
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
+from generator.models.stored import StoredDrawings
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
 from generator.request import GenerationRequest
@@ -76,8 +77,8 @@ def prior(vqgan: VQGAN) -> Prior:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = PriorNetwork(n_codes=256, grid=8, text_width=32, n_layer=1, n_head=2, n_embd=32).eval()
-        grids = torch.randint(256, (2, 1, 8, 8))
-    return Prior(network.requires_grad_(False), vqgan, Lexicon([["apple"], ["castle"]]), grids, 1.0, 8)
+        drawings = StoredDrawings.of_grids(torch.randint(256, (2, 1, 8, 8)))
+    return Prior(network.requires_grad_(False), vqgan, Lexicon([["apple"], ["castle"]]), drawings, 1.0, 8)
 
 
 @pytest.fixture(scope="session")

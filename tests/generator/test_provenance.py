@@ -39,6 +39,10 @@ def test_no_difference_gives_no_message() -> None:
             {"files": {"other.ckpt": "2" * 64}},
             "files that are not here (other.ckpt); it will come out differently.",
         ),
+        (
+            {"generator": "0.0.9", "files": {"a.safetensors": "2" * 64}},
+            "Reverie 0.0.9 painted this picture with other models (a.safetensors), which this version does not have;",
+        ),
     ],
 )
 def test_each_difference_gets_one_message(changes: dict[str, object], word: str) -> None:

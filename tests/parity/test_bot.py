@@ -155,7 +155,10 @@ def test_every_key_of_config_yaml_is_read() -> None:
     given = yaml.safe_load(CONFIG.read_text("utf-8"))
     given["models"] = {"default": given["models"], "offered": []}  # a name alone stands for the section
     read = asdict(load_config(CONFIG))
-    assert {key: read[key] for key in given} == given
+    # Later versions add keys; those of this file mean what they meant.
+    for key, value in given.items():
+        found = {name: read[key][name] for name in value} if isinstance(value, dict) and key != "styles" else read[key]
+        assert found == value
 
 
 @pytest.mark.parametrize("action", ACTIONS)

@@ -10,7 +10,7 @@ import pytest
 
 from training.compositor import Compositor
 from training.drawings.icons import IconSet
-from training.drawings.nouns import Nouns, plain
+from training.drawings.nouns import Nouns, lines, plain
 from training.drawings.raster import fit, render, with_filled_outlines, without_paper
 from training.drawings.store import is_held_out
 from training.sprites import Source, draw
@@ -49,12 +49,23 @@ def test_a_title_gives_a_plain_noun_or_none(nouns: Nouns, title: str, thing: str
 
 
 def test_an_icon_set_finds_things_and_keeps_the_shortest_name(nouns: Nouns, tmp_path: Path) -> None:
-    icons = {name: {"body": "<path d='M0 0h9v9z'/>"} for name in ("bus-stop-2", "bus-2", "bus", "bus-filled", "idea")}
+    names = ("bus-stop-2", "bus-2", "bus", "bus-filled", "bus-outline", "idea", "monkey-outline", "pirate-hat")
+    icons = {name: {"body": "<path d='M0 0h9v9z'/>"} for name in names}
     (tmp_path / "icons.json").write_text(json.dumps({"width": 24, "height": 24, "icons": icons}), "utf-8")
     icon_set = IconSet(tmp_path)
-    assert icon_set.things(nouns, frozenset(), compounds=False) == {"bus": "bus"}
-    assert icon_set.things(nouns, frozenset(["bus stop"]), compounds=False) == {"bus": "bus", "bus stop": "bus-stop-2"}
+    plainly = {"bus": "bus", "monkey": "monkey-outline", "pirate hat": "pirate-hat"}
+    assert icon_set.things(nouns, frozenset()) == plainly
+    assert icon_set.things(nouns, frozenset(["bus stop"])) == plainly | {"bus stop": "bus-stop-2"}
+    assert icon_set.things(nouns, frozenset(), outlined=True) == {"bus": "bus-outline", "monkey": "monkey-outline"}
+    assert icon_set.things(nouns, frozenset(), outlined=False) == {"bus": "bus", "pirate hat": "pirate-hat"}
     assert 'viewBox="0 0 24 24"' in icon_set.svg("bus")
+
+
+def test_the_lists_name_each_thing_and_each_file_once() -> None:
+    for name in ("clipart.tsv", "freehand.tsv"):
+        files, things = zip(*(row.split("\t") for row in lines(name)), strict=True)
+        assert len(set(files)) == len(files)
+        assert len(set(things)) == len(things), [thing for thing in things if things.count(thing) > 1]
 
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20">'

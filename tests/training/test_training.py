@@ -17,6 +17,8 @@ from benchmarks.gpu.training import drawings
 from generator import Dream, GenerationRequest, Settings
 from generator.loading import STARTER, load_starter
 from training.compositor import COLOURS, Compositor, recolour
+from training.reconstruction import edge_error, held_out_pictures, measure
+from training.refine import shipped
 from training.scenes import SCENES, paint
 
 
@@ -47,8 +49,11 @@ def test_every_training_step_runs_and_its_models_generate_a_picture(
     command(monkeypatch, "perceptor", *few)
     command(monkeypatch, "perceptor", *few, "--robust")
     command(monkeypatch, "decoder", *few)
+    command(monkeypatch, "refine", *few)
     command(monkeypatch, "prior", *few)
     command(monkeypatch, "judges", *few)
+    command(monkeypatch, "obedience.styles", *few)
+    command(monkeypatch, "obedience.arrangements", *few)
     for name in ("starter.yaml", "vqgan.yaml"):
         shutil.copy(STARTER / name, tmp_path / name)
     command(monkeypatch, "export", *where, "--out", str(tmp_path))
@@ -59,6 +64,29 @@ def test_every_training_step_runs_and_its_models_generate_a_picture(
     dream = Dream(GenerationRequest(prompt="a cat and a dog in the snow", settings=settings), models)
     dream.step()
     assert dream.picture().image.size == settings.size
+
+
+def test_the_edge_error_counts_only_where_the_drawing_has_an_edge() -> None:
+    drawing = torch.zeros(1, 3, 8, 8)
+    drawing[..., 4:] = 1
+    grey = torch.full_like(drawing, 0.5)
+    assert edge_error(drawing, drawing) == 0
+    assert edge_error(grey, drawing) == 1
+    noisy = drawing.clone()
+    noisy[..., 0, 0] = 1  # no edge of the drawing is near
+    assert edge_error(noisy, drawing) == 0
+
+
+def test_the_shipped_decoder_reconstructs_drawings_and_one_without_its_weights_does_not(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.reconstruction.is_held_out", lambda _: True)
+    pictures = list(held_out_pictures(work, 2))
+    spoilt = shipped()
+    torch.nn.init.zeros_(spoilt.decoder.get_parameter("conv_out.weight"))
+    good, bad = measure(shipped(), iter(pictures)), measure(spoilt, iter(pictures))
+    assert good.psnr > bad.psnr + 3
+    assert good.edge_error < bad.edge_error
 
 
 @pytest.mark.slow

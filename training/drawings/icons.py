@@ -6,10 +6,12 @@ import json
 import re
 from pathlib import Path
 
-from training.drawings.nouns import NO_THING, Nouns, plain
+from training.drawings.nouns import NO_THING, Nouns, lines, plain
 from training.drawings.raster import wrapped
 
 _VARIANT = re.compile(r"-(negative|solid|remix|fill|filled|bold|thin|light|duotone|off|duo|flat|logo)(-|$)")
+_COMPOUNDS = frozenset(lines("compounds.txt"))
+"""Names of several words, not in WordNet, that plainly name a thing."""
 _NUMBERED = re.compile(r"(-outline|-one|-two|-three|-four|-simple|-\d+(px)?)+$")
 
 
@@ -30,14 +32,17 @@ class IconSet:
         width, height = icon.get("width", self._size[0]), icon.get("height", self._size[1])
         return wrapped(icon["body"], icon.get("left", 0), icon.get("top", 0), width, height)
 
-    def things(self, nouns: Nouns, known: frozenset[str], compounds: bool) -> dict[str, str]:
-        """The icon for each thing that the set shows: known names, and plain nouns."""
+    def things(self, nouns: Nouns, known: frozenset[str], outlined: bool | None = None) -> dict[str, str]:
+        """The icon for each thing that the set shows: known names, compounds that are listed, and plain nouns.
+
+        With `outlined`, only icons that are (or are not) the outline of another one.
+        """
         found: dict[str, str] = {}
         for icon in self._icons:
-            if _VARIANT.search(icon):
+            if _VARIANT.search(icon) or (outlined is not None and outlined != icon.endswith("-outline")):
                 continue
             name = plain(_NUMBERED.sub("", icon))
-            thing = name if name in known else nouns.described(name) or (compounds and nouns.compound(name)) or ""
+            thing = name if name in known or name in _COMPOUNDS else nouns.described(name)
             if thing and thing not in NO_THING and (thing not in found or len(icon) < len(found[thing])):
                 found[thing] = icon
         return found

@@ -7,18 +7,20 @@ from pathlib import Path
 
 # Numbers of WordNet's lexicographer files: animal, artifact, body, food, object, person, phenomenon, plant, substance
 _CONCRETE = frozenset((5, 6, 8, 13, 17, 18, 19, 20, 27))
-NO_THING = frozenset((Path(__file__).parent / "no_things.txt").read_text("utf-8").splitlines())
+
+
+def lines(file: str) -> list[str]:
+    """Lines of a list in this folder."""
+    return (Path(__file__).parent / file).read_text("utf-8").splitlines()
+
+
+NO_THING = frozenset(lines("no_things.txt"))
 """Nouns, by WordNet, that are no thing for a picture: abstract, a brand, a person's name, adult or political."""
 _SPELLING = {
-    "aeroplane": "airplane",
-    "auto": "automobile",
-    "cart": "shopping cart",
-    "eyeglasses": "glasses",
-    "fridge": "refrigerator",
-    "grey": "gray",
-    "motorbike": "motorcycle",
-    "petrol pump": "fuel pump",
-}
+    "aeroplane": "airplane", "auto": "automobile", "eyeglasses": "glasses", "fridge": "refrigerator",
+    "gas pump": "fuel pump", "ladybug": "lady beetle", "motorbike": "motorcycle", "racquet": "tennis racket",
+    "sandal": "woman s sandal", "spectacles": "glasses", "tortoise": "turtle",
+}  # fmt: skip
 
 
 class Nouns:
@@ -51,13 +53,6 @@ class Nouns:
             if parts[at] not in self._adjectives:
                 return ""
         return ""
-
-    def compound(self, words: str) -> str:
-        """Two or three words of which the last names a thing and the others are words that can stand before it."""
-        *before, last = words.split() or ("",)
-        known = all(word in self._kinds or word in self._adjectives for word in before)
-        found = self.thing(last)
-        return " ".join((*before, found)) if 0 < len(before) < 3 and known and found else ""
 
 
 def plain(words: str) -> str:

@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image
 
 SIDE_PX = 256
 Array = npt.NDArray[np.uint8]
@@ -64,9 +64,21 @@ def _cleared(image: Image.Image, free: npt.NDArray[np.bool_]) -> Image.Image:
 
 def _outside(free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Free pixels that are connected with the top left one."""
-    marks = Image.fromarray(np.where(free, 255, 0).astype(np.uint8)).copy()  # Pillow fills no array that it shares
-    ImageDraw.floodfill(marks, (0, 0), 128)
-    return np.asarray(marks) == 128
+    found = np.zeros_like(free)
+    found[0, 0] = free[0, 0]
+    while True:
+        before = found
+        for turn in range(4):  # along the rows and columns, there and back
+            found = np.rot90(_swept(np.rot90(found, turn), np.rot90(free, turn)), -turn)
+        if (found == before).all():
+            return found
+
+
+def _swept(found: npt.NDArray[np.bool_], free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Free pixels that have a found one before them in their row, and nothing else between."""
+    at = np.arange(free.shape[1])
+    last = [np.maximum.accumulate(np.where(here, at, -1), axis=1) for here in (found, ~free)]
+    return free & (last[0] > last[1])
 
 
 def fit(drawing: Image.Image) -> Array:

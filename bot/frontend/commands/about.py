@@ -12,7 +12,7 @@ import discord
 from discord import app_commands
 
 from bot.frontend.answering import change_answer, in_time, reply
-from bot.frontend.app import Interaction
+from bot.frontend.app import Interaction, locale_of
 from bot.frontend.asking import requester_of
 from bot.frontend.components.persistent import PersistentButton
 from bot.frontend.errors import errors_shown
@@ -26,7 +26,7 @@ from generator import __version__
 @app_commands.command(name="help", description=described("command_help"))
 async def show_help(interaction: Interaction) -> None:
     """Show how to use the bot."""
-    locale = interaction.locale.value
+    locale = locale_of(interaction)
     text = f"{say('help_text', locale)}\n{say('help_people', locale)}"
     await reply(interaction, embed=discord.Embed(title=say("help_title", locale), description=text))
 
@@ -34,7 +34,7 @@ async def show_help(interaction: Interaction) -> None:
 @app_commands.command(name="about", description=described("command_about"))
 async def about(interaction: Interaction) -> None:
     """Show the version and the models."""
-    locale = interaction.locale.value
+    locale = locale_of(interaction)
     text = say("about_text", locale, version=__version__, models=interaction.client.config.model_name)
     await reply(interaction, embed=discord.Embed(title="Reverie", description=text))
 
@@ -94,7 +94,7 @@ def _left_out(export: bytes) -> int:
 
 
 async def _ask(interaction: Interaction) -> None:
-    locale = interaction.locale.value
+    locale = locale_of(interaction)
     buttons = discord.ui.View(timeout=None)
     buttons.add_item(own_button("sure", locale, discord.ButtonStyle.danger))
     await reply(interaction, say("forget_sure", locale), buttons=buttons)
@@ -113,4 +113,4 @@ async def _forget(interaction: Interaction) -> None:
         unsettled = job.id in messages or not (job.state.ended and job.told)
         if unsettled and job.message_id != messages.get(job.id):
             await remove_message(interaction.client, job)
-    await change_answer(interaction, say("forgotten", interaction.locale.value, count=len(deleted)))
+    await change_answer(interaction, say("forgotten", locale_of(interaction), count=len(deleted)))

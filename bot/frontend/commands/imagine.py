@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from typing import Any
 
 import discord
 from discord import app_commands
 
+from bot.errors import InvalidJobSpec
 from bot.frontend.answering import take_on
-from bot.frontend.app import Interaction
+from bot.frontend.app import Interaction, locale_of
 from bot.frontend.attachments import read
+from bot.frontend.components import batches
 from bot.frontend.wording import described
 from bot.jobs import MAX_COUNT
 from bot.options import OF_COMMAND, Kind, shaped, suggestions
@@ -40,7 +42,17 @@ def command() -> app_commands.Command[Any, ..., Any]:
     ]
 
     async def imagine(interaction: Interaction, /, **given: Any) -> None:  # noqa: ANN401 - values of any option
-        await take_on(interaction, lambda requester: _order(interaction, requester, given))
+        files = [name for name in ("init_image", "image_prompt") if given[name] is not None]
+        expansion = await interaction.client.service.batches.expand(interaction.guild_id or 0, given["prompt"])
+        if len(expansion.prompts) == 1:
+            given["prompt"] = expansion.prompts[0]
+            await take_on(interaction, lambda requester: _order(interaction, requester, given))
+            return
+        if files:
+            raise InvalidJobSpec("batch_no_files", field=files[0])
+        spec = spec_of(given, {})
+        specs = [replace(spec, prompt=prompt) for prompt in expansion.prompts]
+        await batches.ask(interaction, specs, spec.prompt, *expansion.axes)
 
     first = inspect.Parameter("interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     imagine.__signature__ = inspect.Signature([first, *options])  # type: ignore[attr-defined]  # read by discord.py
@@ -60,7 +72,9 @@ def command() -> app_commands.Command[Any, ..., Any]:
 async def complete_prompt(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
     """The prompt as it is, then with an option or a style at its end; Discord takes 100 characters of each."""
     styles = await interaction.client.service.words.styles(interaction.guild_id or 0)
-    found = [typed.strip(), *suggestions(typed, [style.name for style in styles])]
+    presets = await interaction.client.service.presets.known(interaction.guild_id or 0, interaction.user.id)
+    names = [style.name for style in styles], [preset.name for preset in presets]
+    found = [typed.strip(), *suggestions(typed, *names)]
     fitting = [text for text in dict.fromkeys(found) if 0 < len(text) <= CHOICE_CHARACTERS]
     return [app_commands.Choice(name=text, value=text) for text in fitting[:MAX_CHOICES]]
 
@@ -72,9 +86,7 @@ async def complete_size(interaction: Interaction, typed: str) -> list[app_comman
     for side in AREAS:
         for ratio in RATIOS:
             width, height = shaped(ratio, side)
-            name = say(
-                "size_choice", interaction.locale.value, size=f"{width}x{height}", ratio=f"{ratio[0]}:{ratio[1]}"
-            )
+            name = say("size_choice", locale_of(interaction), size=f"{width}x{height}", ratio=f"{ratio[0]}:{ratio[1]}")
             if max(width, height) <= limits.size_px and typed.strip().lower() in name.lower():
                 found.append(app_commands.Choice(name=name, value=f"{width}x{height}"))
     return found[-MAX_CHOICES:] if not typed else found[:MAX_CHOICES]
@@ -147,7 +159,7 @@ _OTHERS = {
         _option("negative", app_commands.Range[str, 1, 1_000], ""),
         _option("count", app_commands.Range[int, 1, MAX_COUNT], 1),
         _option("timelapse", bool, False),
-        _option("private", bool, False),
+        _option("private", bool, None),
     )
 }
 """The options that are no settings of the generator."""

@@ -103,7 +103,7 @@ class LikeForm(Form):
 
 def spec_of(picture: bytes, prompt: str, use: str, private: bool) -> JobSpec:
     """A job spec from the modal and the bytes of the picture; `use` is "init" or "prompt"."""
-    spec = JobSpec(prompt=prompt, init_image=picture, private=private)
+    spec = JobSpec(prompt=prompt, init_image=picture, private=private or None)
     if use == "prompt":
         return replace(spec, init_image=None, image_prompts=(ImageInput(data=picture),))
     return spec

@@ -15,24 +15,31 @@ from bot.frontend.app import App, Interaction
 from bot.frontend.commands import (
     about,
     admin,
+    batch,
     blend,
     blocklist,
+    describe,
     gallery,
     host,
     imagine,
-    models,
     people,
+    presets,
     queue,
     recipe,
     reports,
     server,
     settings,
     styles,
+    vote,
+    wildcards,
 )
 from bot.frontend.components.cases import CaseButton
 from bot.frontend.components.confirm import SureButton
+from bot.frontend.components.presets import PresetButton, PresetSelect
 from bot.frontend.errors import explain
+from bot.frontend.messages.batches import BatchButton
 from bot.frontend.messages.job_buttons import JobButton
+from bot.frontend.messages.votes import VoteButton
 from bot.frontend.wording import Translator
 from bot.log import about as facts
 
@@ -43,15 +50,18 @@ INSTALLS = app_commands.AppInstallationType(guild=True, user=False)
 """Servers only: the bot cannot post for commands that are installed for a person."""
 DYNAMIC_ITEMS = (
     JobButton, gallery.PageButton, gallery.PictureSelect, about.OwnButton, SureButton, CaseButton, reports.CasePage,
-    reports.CaseSelect, server.ServerButton, server.ServerMenu, settings.SettingSelect, styles.StylePageButton,
-    styles.StyleSelect,
+    reports.CaseSelect, server.ServerButton, server.ServerMenu, settings.SettingSelect, settings.TextsButton,
+    styles.StylePageButton, styles.StyleSelect, PresetButton, PresetSelect, BatchButton,
+    describe.WordsButton, VoteButton,
 )  # fmt: skip
 """Buttons and menus that work after a restart."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
     queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
-    blend.blend, settings.settings, styles.styles, about.show_help, about.about, about.privacy, admin.limits,
-    admin.channels, admin.pause, admin.resume, admin.clear, admin.safety, admin.stats, admin.retention,
-    blocklist.blocklist, models.models, people.people, reports.reports, server.server, host.host,
+    blend.blend, batch.batch, batch.compare, describe.describe, describe.describe_message, wildcards.wildcards,
+    vote.vote, presets.preset, presets.keep_settings,
+    settings.settings, styles.styles, about.show_help, about.about, about.privacy, admin.limits, admin.channels,
+    admin.pause, admin.resume, admin.clear, admin.safety, admin.stats, admin.retention, blocklist.blocklist,
+    admin.models, people.people, reports.reports, server.server, host.host,
 )  # fmt: skip
 _log = logging.getLogger(__name__)
 

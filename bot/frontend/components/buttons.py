@@ -9,7 +9,7 @@ from bot.frontend import pictures
 from bot.frontend.answering import take_on
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
-from bot.frontend.components import confirm, remix, report
+from bot.frontend.components import confirm, presets, remix, report
 from bot.frontend.errors import errors_shown
 from bot.jobs import Origin
 from bot.service import FollowUp
@@ -56,6 +56,7 @@ ACTIONS: Mapping[str, Action] = {
     "heart": pictures.heart,
     "recipe": pictures.recipe,
     "settings": pictures.settings,
+    "keep": presets.keep,
     "delete": pictures.ask_to_delete,
     "erase": pictures.delete,
     "report": report.ask,

@@ -16,7 +16,7 @@ import discord
 from bot.config import MAX_RULE_CHARACTERS
 from bot.errors import NotFound
 from bot.frontend.answering import in_time, reply
-from bot.frontend.app import App, Interaction
+from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import requester_of
 from bot.frontend.components.confirm import block_and_cancel, digest_of, sure_button, whose
 from bot.frontend.components.modals import LABEL, Form
@@ -191,7 +191,7 @@ async def _block(interaction: Interaction, reported: ReportedPicture) -> None:
 
 
 async def _ask_for_word(interaction: Interaction, reported: ReportedPicture) -> None:
-    await interaction.response.send_modal(WordForm(reported, interaction.locale.value))
+    await interaction.response.send_modal(WordForm(reported, locale_of(interaction)))
 
 
 class WordForm(Form):

@@ -7,7 +7,7 @@ from typing import Any
 import discord
 
 from bot.frontend.answering import take_on
-from bot.frontend.app import App, Interaction
+from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import check_place, requester_of
 from bot.frontend.components.modals import TEXT, Form
 from bot.jobs import Job, Origin
@@ -19,7 +19,7 @@ async def ask(interaction: Interaction, job_id: int, number: int) -> None:
     """Show the modal with the current prompt."""
     job = await interaction.client.service.archive.job(requester_of(interaction), job_id)
     check_place(interaction)
-    await interaction.response.send_modal(RemixForm(job, number, interaction.locale.value))
+    await interaction.response.send_modal(RemixForm(job, number, locale_of(interaction)))
 
 
 class RemixForm(Form):

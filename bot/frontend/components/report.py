@@ -7,7 +7,7 @@ from typing import Any
 import discord
 
 from bot.frontend.answering import in_time, reply
-from bot.frontend.app import App, Interaction
+from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import requester_of
 from bot.frontend.components import cases
 from bot.frontend.components.modals import Form
@@ -20,7 +20,7 @@ DETAILS = 1_000
 async def ask(interaction: Interaction, job_id: int, number: int) -> None:
     """Show the modal."""
     await interaction.client.service.archive.job(requester_of(interaction), job_id)
-    await interaction.response.send_modal(ReportForm(job_id, number, interaction.locale.value))
+    await interaction.response.send_modal(ReportForm(job_id, number, locale_of(interaction)))
 
 
 class ReportForm(Form):
@@ -58,5 +58,5 @@ class ReportForm(Form):
             wants_result=self.tell_me.value,
         )
         reported = await in_time(interaction, work, private=True)
-        await reply(interaction, say("report_thanks", interaction.locale.value))
+        await reply(interaction, say("report_thanks", locale_of(interaction)))
         await cases.notify(interaction.client, reported)

@@ -28,6 +28,7 @@ STYLES = {
     "heart": (SECONDARY, "❤️"),
     "recipe": (SECONDARY, "📜"),
     "settings": (SECONDARY, "⚙️"),
+    "keep": (SECONDARY, "💾"),
     "delete": (SECONDARY, "🗑️"),
     "report": (SECONDARY, "🚩"),
     "finish": (SUCCESS, "✅"),

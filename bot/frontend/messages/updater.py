@@ -217,7 +217,8 @@ class MessageUpdater:
     def _is_time(self, track: TrackedMessage, view: JobView) -> bool:
         """True if progress may be shown now; otherwise postpone it."""
         job, now = view.job, time.monotonic()
-        if track.silent:
+        if track.silent or (job.batch_id is not None and job.message_id is None and job.state is JobState.QUEUED):
+            # The message of the batch stands for those of its jobs that wait.
             return False
         waits = job.state is JobState.QUEUED and not track.wrong
         interval_s = QUEUE_S if waits else self._app.config.discord.edit_interval_s

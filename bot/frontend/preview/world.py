@@ -174,15 +174,17 @@ def furnish(world: World, name: str) -> Scene:
     """
     world.backend.edit_bot_profile("Reverie")
     guild = world.create_guild(name, id=GUILD_ID)
-    channels = [guild.create_text_channel("pictures")]
+    bot = simcord.UserHandle(world, world.backend.bot_user)
+    # The page shows no threads: many pictures asked for at once come into the channel.
+    plain = {bot: discord.PermissionOverwrite(create_public_threads=False)}
+    channels = [guild.create_text_channel("pictures", overwrites=plain)]  # type: ignore[arg-type]  # a dict's key is invariant
     you = guild.add_member(world.create_user("you"))
     admins = guild.create_role("admins", permissions=discord.Permissions(manage_guild=True, manage_messages=True))
     admin = guild.add_member(world.create_user("admin"), roles=[admins])
     friend = guild.add_member(world.create_user("friend"))
     hosts = guild.create_role("hosts", permissions=discord.Permissions(administrator=True))
     host = guild.add_member(world.create_user("host"), roles=[hosts])
-    channels.append(guild.create_text_channel("lounge"))
-    bot = simcord.UserHandle(world, world.backend.bot_user)
+    channels.append(guild.create_text_channel("lounge", overwrites=plain))  # type: ignore[arg-type]
     seen, unseen = discord.PermissionOverwrite(view_channel=True), discord.PermissionOverwrite(view_channel=False)
     overwrites = {guild.default_role: unseen, admins: seen, bot: seen}
     channels.append(guild.create_text_channel("reports", overwrites=overwrites))  # type: ignore[arg-type]  # a dict's key is invariant

@@ -12,6 +12,7 @@ from pathlib import Path
 from bot.files import DataFolder, Kind
 from bot.jobs import Job
 from bot.service.archive import Archive
+from bot.service.people.settings import PersonalSettings
 from bot.service.values import Requester
 from bot.store import Store
 
@@ -19,8 +20,8 @@ from bot.store import Store
 class PersonalData:
     """A person's own data, in every server of this bot."""
 
-    def __init__(self, store: Store, files: DataFolder, archive: Archive) -> None:
-        self._store, self._files, self._archive = store, files, archive
+    def __init__(self, store: Store, files: DataFolder, archive: Archive, settings: PersonalSettings) -> None:
+        self._store, self._files, self._archive, self._settings = store, files, archive, settings
 
     async def export_mine(self, requester: Requester, *, limit_bytes: int) -> Path:
         """Export all data of the requester as a zip file in the data folder; remove it after sending.
@@ -44,7 +45,7 @@ class PersonalData:
         return [job for job in jobs if not (job.state.ended and job.told)]
 
     async def delete_mine(self, requester: Requester) -> list[Job]:
-        """Cancel and delete a person's jobs in every server with their pictures, and reports, settings and favourites.
+        """Cancel and delete a person's jobs in every server with pictures, reports, settings, presets, favourites.
 
         Open reports about these pictures keep their copies: deleting would else be a way out of moderation. So do
         today's count of pictures and blocks by a server's managers.
@@ -53,7 +54,7 @@ class PersonalData:
         """
         jobs = await self._archive.purge(await self._store.pictures.person_jobs(requester.user_id))
         await self._store.reports.withdraw(requester.user_id)
-        await self._store.people.forget(requester.user_id)
+        await self._settings.forget(requester.user_id)
         return jobs
 
     def _write(

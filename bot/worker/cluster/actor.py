@@ -1,6 +1,6 @@
 """The process of a worker: one Ray actor for each GPU, which generates one picture at a time.
 
-Its methods run on three threads: `paint` on one, `news` on another, and the short ones on a third. Everything is
+Its methods run on four threads: `paint`, `news`, `look` and the short ones on one each. Everything is
 synchronous: a coroutine would block Ray's event loop during a step.
 """
 
@@ -14,17 +14,21 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 
 import ray
+from PIL import Image
 
-from bot.worker.cluster.wire import SentError, SentNews, SentOutcome, SentPicture, SentWork
+from bot.worker.cluster.wire import SentError, SentNews, SentOutcome, SentPicture, SentWork, decoded
 from bot.worker.generation import RANKS, Generation
 from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import Engine, EngineStatus, Interrupted, ProgressUpdate, StopMode
-from generator import GeneratorError, __version__
+from generator import Description, GeneratorError, __version__
 
-GROUPS = {"news": 1, "control": 1}
+GROUPS = {"news": 1, "control": 1, "looks": 1}
 """Ray's concurrency groups beside the usual one, which has one thread as well."""
+IDLE_S = 0.1
+"""Time between two tries of a look to find the device idle."""
 LEAST_FREE_BYTES = 200 * 2**20
 """Space on the machine's temporary folder below which it is full: Ray keeps what it sends there."""
 
@@ -40,6 +44,15 @@ class Ready:
 
 
 @dataclass(eq=False)
+class _Look:
+    """One picture to describe."""
+
+    image: Image.Image
+    done: threading.Event = field(default_factory=threading.Event)
+    result: Description | SentError | None = None
+
+
+@dataclass(eq=False)
 class _Run:
     """One generation: a `bot.worker.generation.Control`."""
 
@@ -48,6 +61,7 @@ class _Run:
     alive_at: float = field(default_factory=time.monotonic)
     updates: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
     fresh: threading.Event = field(default_factory=threading.Event)
+    between_steps: Callable[[], None] = lambda: None
 
     def has_order(self, order: StopMode) -> bool:
         """Return True if it has this stop mode by now."""
@@ -70,6 +84,9 @@ class Painter:
         self._engine: Engine | None = None
         self._generation: Generation | None = None
         self._run = _Run(attempt=0)
+        self._looks: SimpleQueue[_Look] = SimpleQueue()
+        self._device = threading.Lock()
+        """Held by whatever uses the device; a dream describes pictures itself between its steps."""
 
     def ready(self) -> Ready:
         """Check the machine and its model files, and load the usual models."""
@@ -92,13 +109,28 @@ class Painter:
         run = self._run
         if run.attempt < sent.attempt:  # Else an order came first.
             run = self._run = _Run(attempt=sent.attempt)
+        run.between_steps = self._look_at_all
         try:
-            outcome = self._generation.attempt(sent.work(), run)
+            with self._device:
+                outcome = self._generation.attempt(sent.work(), run)
             if isinstance(outcome, Interrupted):
                 return outcome
             return SentError.of(outcome) if isinstance(outcome, Exception) else SentPicture.of(outcome)
         except Exception as exc:  # The bot decides what becomes of the job.
             return SentError.of(exc)
+
+    @ray.method(concurrency_group="looks")
+    def look(self, image: bytes) -> Description | SentError:
+        """Describe a picture in words, after the current step of a dream if there is one. Errors are returned."""
+        look = _Look(decoded(image))
+        self._looks.put(look)
+        while self._engine is not None and not look.done.is_set():
+            if self._device.acquire(timeout=IDLE_S):
+                try:
+                    self._look_at_all()
+                finally:
+                    self._device.release()
+        return look.result or SentError(kind="RuntimeError", text="the worker is not ready", lost=True)
 
     @ray.method(concurrency_group="news")
     def news(self, attempt: int, wait_s: float) -> SentNews:
@@ -126,6 +158,19 @@ class Painter:
         run = self._run
         if run.attempt == attempt and (run.order is None or RANKS[order] > RANKS[run.order]):
             run.order = order
+
+    def _look_at_all(self) -> None:
+        """Describe the pictures that wait for it; the device is ours."""
+        while self._engine is not None:
+            try:
+                look = self._looks.get_nowait()
+            except Empty:
+                return
+            try:
+                look.result = self._engine.look(look.image)
+            except Exception as exc:  # Raised to the caller that waits for the description.
+                look.result = SentError.of(exc)
+            look.done.set()
 
     @ray.method(concurrency_group="control")
     def ping(self) -> EngineStatus:

@@ -14,13 +14,15 @@ from contextlib import suppress
 from typing import Any
 
 import ray
+from PIL import Image
 from ray.exceptions import RayError
 
 from bot.log import about
 from bot.waiting import FOR_PROGRESS, FOR_THE_WORKER, ExternalWait, identity
 from bot.worker.cluster.actor import Ready
-from bot.worker.cluster.wire import SentNews, SentWork, outcome_of
+from bot.worker.cluster.wire import SentError, SentNews, SentWork, encoded, outcome_of
 from bot.worker.protocol import Outcome, ProgressUpdate, StopMode, Work, WorkerLost, WorkerStatus
+from generator import Description
 
 NEWS_S = 5.0
 """Maximum time for which a worker without news lets the bot wait for them."""
@@ -85,6 +87,28 @@ class RayWorker:
             if not painting.done():
                 painting.cancel()
                 self._stop(work.attempt, StopMode.CANCEL)
+
+    async def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words.
+
+        Raises:
+            GeneratorError: if the models cannot do it.
+            WorkerLost: the worker is gone or unusable.
+        """
+        data = await asyncio.to_thread(encoded, image)
+        looking = asyncio.wrap_future(self._actor.look.remote(data).future())
+        await self._external_wait(_first(looking, self._lost), FOR_THE_WORKER)
+        try:
+            if not looking.done():
+                raise WorkerLost("painter_lost")
+            found = looking.result()
+        except RayError as exc:
+            self.give_up(f"it failed: {type(exc).__name__}")
+            raise WorkerLost("painter_lost") from exc
+        if isinstance(found, SentError):
+            raise found.error()
+        described: Description = found
+        return described
 
     def send(self, job_id: int, order: StopMode) -> bool:
         """Stop the dream of a job after its current step; return True if it was running."""

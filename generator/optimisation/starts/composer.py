@@ -13,7 +13,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.images.tensors import read_image
-from generator.models.drawings import filled, foreground, paste, trimmed
+from generator.models.drawings import filled, foreground, paste, trimmed, with_rim
 from generator.models.looks import looking
 from generator.models.model_set import Models
 from generator.models.prior import Prior
@@ -105,9 +105,10 @@ class StartComposer:
         things = self._prior.sketcher.read(composition.words)
         if not things:
             return latent
-        layer = self._prior.sketcher.layer(things, composition.pose, size.height, size.width)
+        look = composition.look
+        layer = self._prior.sketcher.layer(things, composition.pose, size.height, size.width, look)
         picture = self._smooth(Ground(self._decoded(latent), layer.mask))
-        image = looking(layer.image[None], composition.look, self._request.settings.seed)
+        image = layer.image[None] if layer.styled else looking(layer.image[None], look, self._request.settings.seed)
         return self._vqgan.encode(picture.lerp(image.to(latent.device), layer.mask.to(latent.device)))
 
     def _decoded(self, latent: Tensor) -> Tensor:
@@ -147,11 +148,18 @@ class StartComposer:
             picture = picture.flip(-1)
         look, seed = composition.look, self._request.settings.seed
         kept = ground is not None and ground.look == look
-        if things:
-            layer = sketcher.layer(things, composition.pose, size.height, size.width)
-            image = looking(layer.image[None], look, seed) if kept else layer.image[None]
-            picture = picture.lerp(image.to(device), layer.mask.to(device))
-        return self._vqgan.encode(picture if kept else looking(picture, look, seed))
+        if not things:
+            return self._vqgan.encode(picture if kept else looking(picture, look, seed))
+        layer = sketcher.layer(things, composition.pose, size.height, size.width, look)
+        image, mask = layer.image[None].to(device), layer.mask.to(device)
+        if layer.styled and not kept:  # its drawings have the look, the ground gets it
+            picture = looking(picture, look, seed)
+        elif kept and not layer.styled:
+            image = looking(image, look, seed)
+        if layer.inked:
+            picture = with_rim(picture, layer.mask)
+        picture = picture.lerp(image, mask)
+        return self._vqgan.encode(picture if kept or layer.styled else looking(picture, look, seed))
 
     def _plain(self, size: Size) -> Tensor:
         """Pale paper `[1, 3, H, W]`, a little darker or lighter towards the bottom."""

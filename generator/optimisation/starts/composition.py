@@ -52,6 +52,8 @@ def composition_of(request: GenerationRequest, models: Models, scene: int | None
     styled, look = drawing_of_style(typed), look_of_style(typed)
     if styled is not None:
         pose = replace(pose, drawing=styled)
+    elif not look and (scene > 0 or request.parent is not None):
+        look = before.look
     things = () if models.prior is None else models.prior.sketcher.read(own)
     # In a story each scene's things have their own colours.
     thing = things[0].words if len(things) == 1 and scene == 0 else ""

@@ -6,7 +6,7 @@ import pytest
 
 from bot.config import Caps, Limits
 from bot.errors import QueueFull, Refused, TooSoon
-from bot.service.submission import gate
+from bot.service.submission.single import gate
 from bot.store import Load
 
 LIMITS = Limits(queue_server=10, queue_user=3, daily=20, cooldown_s=60)

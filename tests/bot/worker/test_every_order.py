@@ -19,9 +19,9 @@ from PIL import Image
 from bot.config import Config, Limits, ModelSets
 from bot.errors import InvalidJobSpec, Refused
 from bot.files import DataFolder
-from bot.frontend.commands import blend, imagine, recipe
+from bot.frontend.commands import batch, blend, imagine, recipe
 from bot.frontend.components.modals import TEXT
-from bot.jobs import JobState, Origin
+from bot.jobs import Batch, JobState, Origin
 from bot.service import FollowUp, JobSpec, Requester, Service, SubmittedJob
 from bot.worker.engine import GeneratorEngine
 from bot.worker.pool import WorkerPool
@@ -53,6 +53,16 @@ FILES = [
 
 WORDS = st.sampled_from(["a red apple", "fog", "castle", "zyx", "a", "\N{GRINNING FACE}"])
 NUMBERS = st.sampled_from(["", "", "", ":1", ":-0.5", ":0", ":2:0.3", ":-1:-0.5", ":1e-30", ":100", ":101"])
+TYPED = st.lists(
+    st.sampled_from(
+        [
+            "--steps 2", "--steps 9999", "--steps x", "--size 64x32", "--ar 2:1", "--style OIL", "--style none",
+            "--no fog", "--start random", "--start init", "--start prior", "--count 2", "--private", "--palette navy",
+            "--tile x", "--seed 3", "--preset mine", "words",
+        ]
+    ),
+    min_size=1, max_size=4,
+).map(" ".join)  # fmt: skip
 PARTS = st.lists(st.builds("{}{}".format, WORDS, NUMBERS), min_size=1, max_size=3).map(" | ".join)
 PROMPTS = st.one_of(
     PARTS,
@@ -125,6 +135,33 @@ def alike(picture: bytes, prompt: str, use: str, private: bool) -> Order:
     return submitted(recipe.spec_of(picture, prompt, use, private))
 
 
+def with_preset(prompt: str, options: str, size: str) -> Order:
+    async def order(service: Service, who: Requester) -> SubmittedJob:
+        await service.personal_settings.change(who.user_id, "size", size)
+        await service.presets.save(who, "mine", options)
+        return await service.submissions.submit(who, JobSpec(prompt=prompt, preset="mine"))
+
+    return order
+
+
+def together(prompt: str, x: tuple[str, str], y: tuple[str, str] | None) -> Order:
+    """Every prompt that a prompt stands for, each with every combination of settings."""
+
+    async def order(service: Service, who: Requester) -> SubmittedJob:
+        found = await service.batches.expand(who.guild_id, prompt)
+        specs = [spec for text in found.prompts for spec in batch.compared(text, *x, *(y or (None, None)))[0]]
+        asked = await service.batches.ask(who, specs, prompt)
+
+        async def place(asked: Batch) -> int:
+            return CHANNEL
+
+        jobs = await service.batches.begin(who, asked.id, place)
+        assert len(jobs) == len(specs) == asked.length
+        return SubmittedJob(job=jobs[0], place=None)
+
+    return order
+
+
 def going_on(change: FollowUp) -> tuple[str, NextOrder]:
     return str(change), lambda service, who, job_id: service.submissions.go_on(who, job_id, 1, change)
 
@@ -137,9 +174,13 @@ def from_the_recipe(new_seed: bool) -> tuple[str, NextOrder]:
     return f"/again {new_seed}", order
 
 
+OF_VOTES = [
+    FollowUp(kind=Origin.VARY, count=2, private=False),
+    FollowUp(kind=Origin.REMIX, prompt="a cup in the snow", count=2, private=False, steps=1),
+]
 BUTTONS = [FollowUp(kind=kind) for kind in (Origin.AGAIN, Origin.VARY, Origin.CONTINUE, Origin.UPSCALE)]
 FOLLOWUPS = st.one_of(
-    st.sampled_from(BUTTONS).map(going_on),
+    st.sampled_from([*BUTTONS, *OF_VOTES]).map(going_on),
     st.builds(FollowUp, kind=st.just(Origin.REMIX), prompt=st.one_of(PROMPTS, st.just("x" * TEXT))).map(going_on),
     st.booleans().map(from_the_recipe),
 )
@@ -149,6 +190,14 @@ ORDERS = st.one_of(
     st.tuples(
         st.sampled_from(FILES), st.one_of(PROMPTS, st.just("")), st.sampled_from(["init", "prompt"]), st.booleans()
     ).map(lambda values: (f"modal {values}", alike(*values))),
+    st.tuples(PROMPTS, TYPED, st.sampled_from(["", "2:1", "64", "2048", "9"])).map(
+        lambda values: (f"preset {values}", with_preset(*values))
+    ),
+    st.tuples(
+        st.one_of(PROMPTS, st.sampled_from(["{a, red} cup", "{fog:-1, a cup:2}", "__none__", "{,}"])),
+        st.sampled_from([("steps", "1, 2"), ("size", "32, 64x32"), ("style", "oil, none"), ("cutouts", "2, 99")]),
+        st.sampled_from([None, ("start", "random, prior"), ("steps", "1, x"), ("optimiser", "adam, radam")]),
+    ).map(lambda values: (f"together {values}", together(*values))),
 )
 STORIES = st.builds(lambda order, followups: Story(*order, tuple(followups)), ORDERS, st.lists(FOLLOWUPS, max_size=2))
 LEFT_OUT = {option.name: option.default for option in imagine.command().parameters}
@@ -174,16 +223,17 @@ async def carried_out(service: Service, story: Story) -> None:
         except Refused:
             assert await service.store.jobs.under_way() == []
             return
+        for queued in await service.store.jobs.under_way():
 
-        async def ended(job_id: int = job_id) -> JobState | None:
-            job = await service.store.jobs.get(job_id)
-            assert job is not None
-            assert job.state is not JobState.FAILED, (story, job.reason)
-            return job.state if job.state is JobState.POSTING else None
+            async def ended(job_id: int = queued.id) -> JobState | None:
+                job = await service.store.jobs.get(job_id)
+                assert job is not None
+                assert job.state is not JobState.FAILED, (story, job.reason)
+                return job.state if job.state is JobState.POSTING else None
 
-        await until(ended, 60)
-        assert await service.post.begin(job_id, limit_bytes=10**7) is not None
-        await service.post.done(job_id, CHANNEL, job_id)
+            await until(ended, 60)
+            assert await service.post.begin(queued.id, limit_bytes=10**7) is not None
+            await service.post.done(queued.id, CHANNEL, queued.id)
 
 
 class TinyDreamer(GeneratorEngine):

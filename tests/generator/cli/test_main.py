@@ -20,6 +20,7 @@ from generator.images import metadata
 from generator.models.model_set import Models
 from generator.recipe import read_recipe
 from generator.settings import Settings
+from generator.version import __version__
 
 Run = Callable[..., int]
 QUICK = ("--size", "32x32", "--steps", "4", "--cutouts", "2", "--models", "tiny")
@@ -249,7 +250,7 @@ def test_again_warns_about_other_model_files(paint: Run, models: Models, capsys:
     assert cli.main(arguments, load=lambda name, device: changed[0]) == 0
     assert cli.main(["again", "a.png", "-o", "b.png"], load=lambda name, device: changed[1]) == 0
     said = capsys.readouterr().err
-    assert "Warning: This picture was made with model files that are not here (vqgan.safetensors)" in said
+    assert f"Warning: Reverie {__version__} painted this picture with other models (vqgan.safetensors)" in said
 
 
 def test_ctrl_c_saves_the_picture_so_far_which_can_be_made_again_and_gone_on_with(

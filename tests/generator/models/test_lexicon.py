@@ -51,3 +51,13 @@ def found(lexicon: Lexicon, text: str) -> list[tuple[str, tuple[int, ...], int]]
 )
 def test_words_name_concepts(lexicon: Lexicon, text: str, expected: list[tuple[str, tuple[int, ...], int]]) -> None:
     assert found(lexicon, text) == expected
+
+
+def test_a_word_of_a_whole_name_names_nothing() -> None:
+    names = [["time bomb", "explosive"], ["health potion"]]
+    assert found(Lexicon(names, whole=[0]), "a time") == []
+    assert found(Lexicon(names, whole=[0]), "a time bomb, an explosive") == [
+        ("time bomb", (0,), 1),
+        ("explosive", (0,), 1),
+    ]
+    assert found(Lexicon(names, whole=[0]), "a potion") == [("potion", (1,), 1)]

@@ -119,7 +119,7 @@ def test_a_sampler_forgets_what_it_drew_before(prior: Prior) -> None:
 
 
 def with_recorder(prior: Prior, recorder: Repeating) -> Prior:
-    return Prior(prior.network, prior._vqgan, prior._lexicon, prior._grids, 1.0, 8, recorder)
+    return Prior(prior.network, prior._vqgan, prior._lexicon, prior._stored, 1.0, 8, recorder)
 
 
 def test_a_prior_with_a_recorder_keeps_a_few_samplers(prior: Prior) -> None:

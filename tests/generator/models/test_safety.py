@@ -12,7 +12,7 @@ from torch import Tensor
 
 from generator.loading import load_models
 from generator.models.model_set import Models
-from generator.models.safety import HARMLESS, UNSAFE, safety_perceptors, unsafe_share
+from generator.models.zero_shot.safety import HARMLESS, UNSAFE, safety_perceptors, unsafe_share
 
 RED, BLUE = Image.new("RGB", (64, 48), "red"), Image.new("RGB", (64, 48), "blue")
 

@@ -7,8 +7,13 @@ import itertools
 import pytest
 import torch
 
+from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.sketch import Pose, Sketcher
+from generator.models.stored import STYLES, Frame, StoredDrawings, packed
+from generator.models.vqgan import VQGAN
+
+LINE = STYLES.index("line")
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +132,25 @@ def test_a_variation_is_another_pose_of_its_parent() -> None:
     assert pose.varied(0.9, 5).drawing != pose.drawing
     assert len({pose.varied(0.5, seed) for seed in range(4)}) == 4
     assert pose.varied(0.5, 5) == pose.varied(0.5, 5)
+
+
+def test_a_variation_keeps_the_style_that_was_asked_for() -> None:
+    assert Pose(drawing=3).varied(0.9, 5).drawing == 3
+
+
+def test_a_thing_without_the_style_gets_its_look_beside_one_that_has_it(vqgan: VQGAN) -> None:
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.full((2, len(STYLES)), -1)
+    rows[0, 0], rows[0, LINE], rows[1, 0] = 0, 1, 2
+    streams = [packed(torch.randint(256, (8, 8), generator=generator)) for _ in range(3)]
+    sketcher = Sketcher(Lexicon([["cat"], ["ship"]]), vqgan, StoredDrawings(rows, streams, 8, Frame()))
+    cat, ship = sketcher.read("a cat and a ship")
+    pose = Pose(drawing=LINE)
+    assert not sketcher.layer([ship], pose, 64, 64, "lines").styled  # the whole picture gets it
+    both = sketcher.layer([cat, ship], pose, 64, 64, "lines")
+    assert (both.styled, both.inked) == (True, True)
+    plain = sketcher.layer([cat, ship], pose, 64, 64)
+    assert torch.equal(both.image[:, :, :30], plain.image[:, :, :30])
+    right = both.image[:, :, 34:][:, both.mask[0, :, 34:] > 0.9]
+    assert torch.allclose(right[0], right[1], atol=0.02)  # ink has no colour
+    assert not torch.allclose(plain.image[0, :, 34:], plain.image[1, :, 34:], atol=0.02)

@@ -52,7 +52,16 @@ def test_words_of_a_style_are_told_from_things(text: str, words: set[str]) -> No
 
 
 def test_a_style_chooses_the_drawing_that_suits_it() -> None:
-    assert [drawing_of_style(text) for text in ("a 3D cat", "a cat | flat", "a cat")] == [0, 1, None]
+    texts = ("a 3D cat", "a cartoon cat", "a cat | flat", "a cat in line art", "a cat in black and white")
+    assert [drawing_of_style(text) for text in texts] == [0, 1, 2, 3, 4]
+    assert [drawing_of_style(text) for text in ("clip art of a cat", "a doodle of a cat", "a cat in pencil")] == [
+        5,
+        6,
+        6,
+    ]
+    assert [drawing_of_style(text) for text in ("a cat", "a watercolour of a cat", "a black and white cat")] == [
+        None
+    ] * 3
 
 
 @pytest.mark.parametrize(
@@ -63,7 +72,10 @@ def test_a_style_chooses_the_drawing_that_suits_it() -> None:
         ("line art of a cat", "lines"),
         ("a soft watercolour painting", "watercolour"),
         ("a watercolor of a cat", "watercolour"),
+        ("a cat as a stencil", "stencil"),
+        ("a hand-drawn cat", "doodle"),
         ("a cat drawing a dog", ""),
+        ("a pencil and a comic book", ""),
         ("a cat", ""),
     ],
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
 
+import bot.frontend
 from bot.service import Ping
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 
@@ -31,19 +33,27 @@ async def test_settings_and_favourites_are_exported_and_deleted(stage: ClientInS
     message = await stage.finished_job()
     await stage.bob.click(message, label="Favourite")
     await stage.bob.slash(stage.channel, "settings", ping="never")
+    await stage.bob.slash(stage.channel, "preset save", name="mine", options="--steps 3")
     privacy = reply_of(await stage.bob.slash(stage.channel, "privacy"))
     exported = reply_of(await stage.bob.click(privacy, label="Export my data"))
     with zipfile.ZipFile(io.BytesIO(await exported.attachments[0].read())) as archive:
         facts = json.loads(archive.read("data.json"))
     assert facts["settings"] == [{"name": "ping", "value": "never"}]
+    assert facts["presets"] == [{"name": "mine", "options": "--steps 3"}]
     assert [(item["job_id"], item["number"]) for item in facts["favourites"]] == [(1, 1)]
     asked = reply_of(await stage.bob.click(privacy, label="Delete my data"))
     await stage.bob.click(asked, label="Delete all my data permanently")
     facts = await stage.service.store.pictures.person_facts(stage.bob.id)
-    assert (facts["settings"], facts["favourites"]) == ([], [])
+    assert (facts["settings"], facts["presets"], facts["favourites"]) == ([], [], [])
 
 
 async def test_a_value_of_another_version_counts_as_the_default(stage: ClientInSimcord) -> None:
     await stage.service.store.people.put_setting(stage.ann.id, "ping", "sometimes")
     await stage.service.store.people.put_setting(stage.ann.id, "colour", "blue")
     assert await ping_of(stage) is Ping.LONG
+
+
+def test_the_language_of_answers_is_asked_in_one_place() -> None:
+    folder = Path(bot.frontend.__file__).parent
+    asking = [path.name for path in folder.rglob("*.py") if "interaction.locale" in path.read_text("utf-8")]
+    assert asking == ["app.py"]

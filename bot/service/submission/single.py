@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bot.config import Caps, Config, Limits
@@ -18,6 +18,8 @@ from bot.service import requests as requests
 from bot.service.archive import Archive
 from bot.service.followups import child_of, count_of, parent_of
 from bot.service.guild_settings import GuildSettings
+from bot.service.people.presets import Presets
+from bot.service.people.settings import PersonalSettings, Preferences, Privacy
 from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
 from bot.service.values import FollowUp, JobSpec, Requester, SetDefaults, SubmittedJob
@@ -36,6 +38,19 @@ SHOWN_OPTIONS, SHOWN_OPTION = 5, 30
 AT_ONCE = 2
 """Maximum number of specs read at the same time: a picture can take seconds and a gigabyte."""
 DAY_S = 86_400
+KEPT_BY_REMIX = ("size", "start")
+"""Settings that a remix takes from its picture."""
+NO_STYLE = "none"
+"""Name that turns off a person's own style for one picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A checked job, not written yet, with its recipe and notes for the requester."""
+
+    job: Job
+    recipe: str
+    notes: tuple[Sentence, ...] = ()
 
 
 class Submissions:
@@ -47,6 +62,8 @@ class Submissions:
         store: Store,
         guilds: GuildSettings,
         words: PromptRules,
+        people: PersonalSettings,
+        presets: Presets,
         archive: Archive,
         queue: JobQueue,
         enqueue: Callable[[Job], None],
@@ -58,6 +75,7 @@ class Submissions:
         `request_warnings` checks a request against the models before it is queued, and returns warnings.
         """
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
+        self._people, self._presets = people, presets
         self._archive, self._queue, self._enqueue = archive, queue, enqueue
         self._sets, self._request_warnings = sets, request_warnings
         self.closed = False
@@ -74,26 +92,37 @@ class Submissions:
         Raises:
             Refused: one of its kinds, with the sentence for the requester. Nothing was queued.
         """
-        limits = await self._admit(requester)
+        limits = await self.admit(requester)
+        return await self._add(await self.prepare(requester, spec, limits), limits)
+
+    async def prepare(self, requester: Requester, spec: JobSpec, limits: Limits) -> Prepared:
+        """Check a job spec and build its job, which is not written; `limits` come from `admit`.
+
+        Raises:
+            Refused: one of its kinds, with the sentence for the requester.
+        """
+        own = await self._people.of(requester.user_id)
         spec, notes = await self._read(requester, spec)
-        style = "" if spec.style is None else (await self._words.style(requester.guild_id, spec.style)).text
+        spec = await self._with_defaults(requester, spec, own)
+        style = await self._style(requester, spec)
         # Checked before reading the pictures, which takes longer.
-        await self._check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
+        await self.check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
         models = await self._models(requester, spec.model)
         suited = self._sets[models]
-        build = partial(requests.build, settings=suited.settings, models=models, starts=suited.starts)
+        settings = requests.with_size(suited.settings, own.size)
+        build = partial(requests.build, settings=settings, models=models, starts=suited.starts)
         async with self._reading if spec.init_image or spec.image_prompts else nullcontext():
             request = await asyncio.to_thread(build, spec, limits, style=style)
         job = replace(
             _new_job(requester, request, limits),
             origin=spec.origin,
             count=spec.count,
-            private=spec.private,
+            private=bool(spec.private),
             timelapse=spec.timelapse,
             source_id=None if spec.source is None else spec.source[0],
             source_number=None if spec.source is None else spec.source[1],
         )
-        return await self._add(job, request, limits, notes=notes)
+        return await self._prepared(job, request, notes=notes)
 
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
         """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale.
@@ -104,36 +133,35 @@ class Submissions:
             Refused: as `submit`; NotFound for a job of another server or one that was deleted.
         """
         before = await self._archive.job(requester, job_id)
-        limits = await self._admit(requester)
+        limits = await self.admit(requester)
         if number not in {picture.number for picture in await self._archive.pictures(job_id)}:
             raise NotFound("picture_unknown", job=job_id)
         picture = await self._archive.request(requester, job_id, number)
         suited = self._sets[await self._models(requester, picture.models)]
         spec, notes = JobSpec(), tuple[Sentence, ...]()
         if change.kind is Origin.REMIX:
-            spec, notes = await self._read(requester, JobSpec(prompt=change.prompt or ""))
+            spec, notes = await self._read(requester, JobSpec(prompt=change.prompt or ""), keeps=KEPT_BY_REMIX)
             if spec.model not in (None, picture.models):
                 raise InvalidJobSpec("remix_keeps", field="model", name="model")
-            style = "" if spec.style is None else (await self._words.style(requester.guild_id, spec.style)).text
-            prompt = requests.compose(spec.prompt, style, spec.negative)
-            change = replace(change, prompt=prompt, settings=spec.settings, count=spec.count)
+            prompt = requests.compose(spec.prompt, await self._style(requester, spec), spec.negative)
+            change = replace(change, prompt=prompt, settings=spec.settings, count=change.count or spec.count)
         count = count_of(before, change)
         requests.check_count(count, limits)
         request = await asyncio.to_thread(child_of, picture, change, suited.settings, limits)
-        await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         parent_id, parent_number = parent_of(before, number, change.kind)
         job = replace(
             _new_job(requester, request, limits),
             origin=change.kind,
             count=count,
-            private=before.private or spec.private,
+            private=before.private or await self._hides(requester, spec.private or change.private),
             timelapse=spec.timelapse,
             parent_id=parent_id,
             parent_number=parent_number,
             source_id=job_id,
             source_number=number,
         )
-        return await self._add(job, request, limits, notes=notes)
+        return await self._add(await self._prepared(job, request, notes=notes), limits)
 
     async def again_from_file(self, requester: Requester, data: bytes, *, new_seed: bool = False) -> SubmittedJob:
         """Submit a job from the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
@@ -141,7 +169,7 @@ class Submissions:
         Raises:
             Refused: as `submit`; InvalidJobSpec if the file has no recipe, or a broken one.
         """
-        limits = await self._admit(requester)
+        limits = await self.admit(requester)
         try:
             async with self._reading:
                 recipe = await asyncio.to_thread(read_recipe, data)
@@ -158,11 +186,17 @@ class Submissions:
         while current is not None:
             requests.check_limits(current.settings, limits)
             current = current.parent
-        await self._check_words(requester, await asyncio.to_thread(requests.texts_of, request))
-        job = replace(_new_job(requester, request, limits), origin=Origin.FILE)
-        return await self._add(job, request, limits, made_with)
+        await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        private = await self._hides(requester)
+        job = replace(_new_job(requester, request, limits), origin=Origin.FILE, private=private)
+        return await self._add(await self._prepared(job, request, made_with), limits)
 
-    async def _admit(self, requester: Requester) -> Limits:
+    async def admit(self, requester: Requester) -> Limits:
+        """The limits of a requester who may ask for pictures here.
+
+        Raises:
+            ShuttingDown, Blocked, WrongChannel
+        """
         if self.closed:
             raise ShuttingDown("shutting_down")
         if requester.user_id in await self._guilds.blocked_people(requester.guild_id):
@@ -182,7 +216,7 @@ class Submissions:
             raise InvalidJobSpec("models_unknown", field="model", models=chosen[:80], known=known)
         return models.usual if chosen is None else chosen
 
-    async def _check_words(self, requester: Requester, texts: list[str]) -> None:
+    async def check_words(self, requester: Requester, texts: list[str]) -> None:
         """Check that no text breaks a rule of the blocklist; every kind of submission calls this once.
 
         Raises:
@@ -193,17 +227,53 @@ class Submissions:
             if rule is not None:
                 raise Blocked("blocked", rule=rule)
 
-    async def _read(self, requester: Requester, spec: JobSpec) -> tuple[JobSpec, tuple[Sentence, ...]]:
-        """Take the options out of a spec's prompt; notes name those that are unknown.
+    async def _read(
+        self, requester: Requester, spec: JobSpec, *, keeps: Sequence[str] = ()
+    ) -> tuple[JobSpec, tuple[Sentence, ...]]:
+        """Take the options out of a spec's prompt, and add those of its preset except the settings in `keeps`.
+
+        Notes name the options that are unknown.
 
         Raises:
             InvalidJobSpec: for an option without a value.
+            NotFound: for an unknown preset.
         """
         styles = [style.name for style in await self._words.styles(requester.guild_id)]
-        typed = read_options(spec.prompt, styles)
+        presets = await self._presets.known(requester.guild_id, requester.user_id)
+        typed = read_options(spec.prompt, styles, [preset.name for preset in presets])
         names = ", ".join(f"“{name[:SHOWN_OPTION]}”" for name in typed.unknown[:SHOWN_OPTIONS])
         notes = (Sentence.of("note_unknown_options", names=names),) if names else ()
-        return requests.with_typed(spec, typed), notes
+        spec = requests.with_typed(spec, typed)
+        further = [spec.options] if spec.options else []
+        if spec.preset is not None:
+            further.append((await self._presets.get(requester.guild_id, requester.user_id, spec.preset)).options)
+        for options in further:
+            found = read_options(options, styles)
+            settings = {name: value for name, value in found.settings.items() if name not in keeps}
+            spec = requests.with_typed(spec, replace(found, prompt=spec.prompt, settings=settings, preset=None))
+        return spec, notes
+
+    async def _with_defaults(self, requester: Requester, spec: JobSpec, own: Preferences) -> JobSpec:
+        """The spec with the person's own defaults in its gaps; a style that this server does not know is left out."""
+        if spec.style is None and own.style:
+            names = {style.name.casefold() for style in await self._words.styles(requester.guild_id)}
+            spec = replace(spec, style=own.style if own.style.casefold() in names else None)
+        return spec if spec.private is not None else replace(spec, private=own.private is Privacy.PRIVATE)
+
+    async def _hides(self, requester: Requester, given: bool | None = None) -> bool:
+        """True if a picture is private: as given, else by the person's default."""
+        return (await self._people.of(requester.user_id)).private is Privacy.PRIVATE if given is None else given
+
+    async def _style(self, requester: Requester, spec: JobSpec) -> str:
+        """The text of a spec's style; `none` is no style, unless one has that name."""
+        if spec.style is None:
+            return ""
+        try:
+            return (await self._words.style(requester.guild_id, spec.style)).text
+        except NotFound:
+            if spec.style.strip().casefold() != NO_STYLE:
+                raise
+            return ""
 
     async def _check(self, request: GenerationRequest, made_with: Provenance | None) -> tuple[Sentence, ...]:
         """Check that the models can generate the request; return their warnings.
@@ -219,22 +289,44 @@ class Submissions:
             raise requests.said(exc) from exc
         return tuple(map(Sentence.of_generator, found))
 
-    async def _add(
+    async def check_room(self, requester: Requester, jobs: Sequence[Job], limits: Limits) -> None:
+        """Check that jobs could be queued now.
+
+        Raises:
+            QueueFull, TooSoon
+        """
+        load = await self._store.jobs.load(requester.guild_id, requester.user_id)
+        gate(limits, self._config.caps, sum(job.count for job in jobs), jobs=len(jobs))(load)
+
+    async def add_all(self, prepared: Sequence[Prepared], limits: Limits) -> list[Job]:
+        """Write and queue jobs of one person, all or none.
+
+        Raises:
+            QueueFull, TooSoon, ShuttingDown
+        """
+        if self.closed:
+            raise ShuttingDown("shutting_down")
+        admission = gate(limits, self._config.caps, sum(item.job.count for item in prepared), jobs=len(prepared))
+        jobs = await self._store.jobs.add_all([(item.job, item.recipe) for item in prepared], admission)
+        for job in jobs:
+            self._enqueue(job)
+        return jobs
+
+    async def _prepared(
         self,
         job: Job,
         request: GenerationRequest,
-        limits: Limits,
         made_with: Provenance | None = None,
         notes: tuple[Sentence, ...] = (),
-    ) -> SubmittedJob:
-        """Write and queue a new job; `made_with` is the provenance of the picture that it repeats."""
+    ) -> Prepared:
+        """A job with its recipe and notes; `made_with` is the provenance of the picture that it repeats."""
         recipe = await asyncio.to_thread(request_to_json, request)
         notes += requests.notes(request) + await self._check(request, made_with)
-        if self.closed:
-            raise ShuttingDown("shutting_down")
-        job = await self._store.jobs.add(job, recipe, gate(limits, self._config.caps, job.count))
-        self._enqueue(job)
-        return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=notes)
+        return Prepared(job=job, recipe=recipe, notes=notes)
+
+    async def _add(self, prepared: Prepared, limits: Limits) -> SubmittedJob:
+        (job,) = await self.add_all([prepared], limits)
+        return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=prepared.notes)
 
 
 def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -> Job:
@@ -266,8 +358,10 @@ async def check_channel(guilds: GuildSettings, requester: Requester) -> None:
         raise WrongChannel("channel_denied")
 
 
-def gate(limits: Limits, caps: Caps, count: int, now: float | None = None) -> Callable[[Load], None]:
-    """Admission check for the transaction that adds the job: may `count` more pictures be queued?
+def gate(limits: Limits, caps: Caps, count: int, now: float | None = None, *, jobs: int = 1) -> Callable[[Load], None]:
+    """Admission check for the transaction that adds jobs: may `count` more pictures be queued?
+
+    Several jobs at once are measured by the limit of a batch, where that is higher.
 
     Raises:
         QueueFull, TooSoon: by the function that is returned.
@@ -275,11 +369,11 @@ def gate(limits: Limits, caps: Caps, count: int, now: float | None = None) -> Ca
     now = time.time() if now is None else now
 
     def admit(load: Load) -> None:
-        if load.queued_bot >= caps.queue_bot:
+        if load.queued_bot + jobs > caps.queue_bot:
             raise QueueFull("queue_full_bot", count=load.queued_bot)
-        if load.queued_guild >= limits.queue_server:
+        if load.queued_guild + jobs > limits.queue_server:
             raise QueueFull("queue_full_server", count=load.queued_guild)
-        if load.queued_user >= limits.queue_user:
+        if load.queued_user + jobs > (limits.queue_user if jobs == 1 else max(limits.queue_user, limits.batch)):
             raise QueueFull("queue_full_user", count=load.queued_user)
         if limits.daily and load.pictures_today + count > limits.daily:
             tomorrow = math.ceil((now // DAY_S + 1) * DAY_S)

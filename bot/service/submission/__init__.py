@@ -1,0 +1,1 @@
+"""Submission of jobs: one at a time, or many that belong together."""

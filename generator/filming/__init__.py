@@ -1,0 +1,1 @@
+"""Films in the making: frame after frame, from plan to disk. Worker thread."""

@@ -1,0 +1,1 @@
+"""Plans of films: keyframes, camera, shots and templates. Plain values without torch; any thread."""

@@ -1,0 +1,1 @@
+"""Zero-shot classification: which of several sentences describes a picture best."""

@@ -1,0 +1,64 @@
+"""/describe: words with shares, private; buttons that paint them after a restart; between the steps of a picture."""
+
+from __future__ import annotations
+
+from simcord.results import InteractionResult, ResponseMessage
+
+from bot.frontend.commands.describe import PROMPT, prompts_of
+from generator import Answer, Description, GeneratorError
+from tests.bot.frontend.client_in_simcord import ClientInSimcord
+from tests.bot.frontend.commands.test_imagine import png
+
+
+def told(answer: InteractionResult) -> ResponseMessage:
+    """Return the private answer, which follows a sign of life on a slow machine."""
+    reply = answer.followups[0] if answer.followups else answer.response
+    assert reply is not None and reply.ephemeral
+    return reply
+
+
+async def test_a_picture_is_described_and_its_words_are_painted_also_after_a_restart(stage: ClientInSimcord) -> None:
+    seen = told(await stage.ann.slash(stage.channel, "describe", picture=("a.png", png())))
+    lines = (seen.embeds[0].description or "").splitlines()
+    assert lines[0] == "**Things**: cat 60%, dog 30%"
+    assert lines[1:4] == ["**Colours**: red 100%", "**Scenes**: in the snow 90%", "**Styles**: a painting 50%"]
+    assert lines[4] == "**1.** a red cat in the snow"
+    await stage.restart()
+    await stage.ann.click(seen, label="1. a red cat in the snow")
+    job = await stage.ended(1)
+    assert (job.prompt, job.user_id) == ("a red cat in the snow", stage.ann.id)
+
+
+async def test_the_picture_of_a_message_is_described_while_another_is_painted(stage: ClientInSimcord) -> None:
+    message = await stage.ann.send(stage.channel, "look", attachments=[("mine.png", png())])
+    stage.engine.step_s = 0.01
+    await stage.ann.slash(stage.channel, "imagine", prompt="a fox", steps=300)
+    seen = told(await stage.bob.context_menu(stage.channel, "Describe", message))
+    assert "cat 60%" in (seen.embeds[0].description or "")
+    await stage.ended(1)
+    assert len(set(stage.engine.threads)) == 1
+
+
+async def test_what_is_no_picture_or_cannot_be_seen_is_said(stage: ClientInSimcord) -> None:
+    refused = told(await stage.ann.slash(stage.channel, "describe", picture=("a.png", b"no picture")))
+    assert not refused.embeds
+    await stage.admin.slash(stage.channel, "people block", person=stage.bob)
+    refused = told(await stage.bob.slash(stage.channel, "describe", picture=("a.png", png())))
+    assert not refused.embeds
+
+
+async def test_an_error_of_the_models_reaches_the_person_and_not_the_picture_in_progress(
+    stage: ClientInSimcord,
+) -> None:
+    stage.engine.look_fault = GeneratorError("It does not fit into the memory.")
+    refused = told(await stage.ann.slash(stage.channel, "describe", picture=("a.png", png())))
+    assert refused.content == "It does not fit into the memory."
+    await stage.finished_job()
+
+
+def test_prompts_are_made_of_the_likeliest_words_and_fit_a_button() -> None:
+    things = tuple(Answer(words, 0.2) for words in ("apple", "x" * 90))
+    seen = Description(things, (Answer("orange", 1.0),), (), ())
+    assert prompts_of(seen) == ["an orange apple", "an apple"]
+    assert prompts_of(Description((), (), (), ())) == []
+    assert all(len(text) <= PROMPT for text in prompts_of(seen))

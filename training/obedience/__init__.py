@@ -1,0 +1,1 @@
+"""Judges of what a prompt asks for beside its thing: style, number and relation. They never guide a picture."""
