@@ -10,12 +10,14 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
+from PIL import Image
 
 from benchmarks.cases import CASES, Case, models_of, request_of
 from benchmarks.report import conditions, options, spread, wait_for, write_report
-from generator import Dream
+from generator import Dream, GenerationRequest, encode, normalise
 
 EXTRAS: Mapping[str, Mapping[str, object]] = {
     "none": {},
@@ -28,6 +30,10 @@ EXTRAS: Mapping[str, Mapping[str, object]] = {
     "saturation": {"saturation": 1.0},
     "contrast": {"contrast": 1.0},
     "tile": {"tile": "both"},
+    "pixel grid": {"drawer": "pixel"},
+    "Fourier picture": {"drawer": "fourier"},
+    "mask, half of it": {"start": "init", "repaint": "left 50%"},
+    "mask, a quarter": {"start": "init", "repaint": "box 0% 0% 50% 50%"},
 }
 """Settings that are measured, by name; `none` comes first."""
 _WARM_UP = 2
@@ -43,6 +49,11 @@ def rows_of(seconds: Mapping[str, list[float]]) -> list[list[str]]:
     return rows
 
 
+def _picture(request: GenerationRequest) -> bytes:
+    """An init image of a request's size."""
+    return normalise(encode(Image.effect_noise(request.settings.size, 60), "png"))
+
+
 def main(arguments: list[str]) -> int:
     """Measure all extras and write the report."""
     parser = options(__doc__, "extras.json")
@@ -55,7 +66,12 @@ def main(arguments: list[str]) -> int:
     models = models_of(case, args.device)
     dreams = {}
     for name, settings in EXTRAS.items():
-        request = request_of(Case(name, case.models, {**case.settings, **settings}, 1, 1), models)
+        masked = "repaint" in settings
+        request = request_of(
+            Case(name, case.models, case.settings if masked else {**case.settings, **settings}, 1, 1), models
+        )
+        if masked:
+            request = replace(request, init_image=_picture(request), settings=request.settings.merged(settings))
         dreams[name] = Dream(request, models)
     seconds: dict[str, list[float]] = {name: [] for name in EXTRAS}
     for number in range(_WARM_UP + args.rounds):

@@ -108,7 +108,7 @@ def _as_on_a_gpu() -> Iterator[None]:
     def plain(_: Tensor) -> torch.memory_format:
         return torch.contiguous_format
 
-    with patch("generator.models.layers.layout", plain), patch("generator.models.decoder.layout", plain):
+    with patch("generator.models.layers.layout", plain), patch("generator.models.drawers.decoder.layout", plain):
         yield
 
 

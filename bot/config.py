@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import ConfigError
+from bot.jobs import Layout
 from generator import InvalidRequest, OwnModels, Settings, model_names
 
 STYLE_NAME = re.compile(r"[\w][\w .'-]{0,31}")
@@ -63,6 +64,15 @@ class Caps:
     count: int = _number(4, 1, 4, "maximum number of pictures in one job")
     batch: int = _number(100, 0, 100, "maximum number of pictures asked for at once")
     daily: int = _number(0, 0, 100_000, "pictures of one person in a day (UTC); 0 means no limit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Personal:
+    """Limits of people who use the bot without a server, with `install: everybody`; `limits` holds the others."""
+
+    queue_all: int = _number(20, 1, 10_000, "waiting jobs of all these people together")
+    queue_user: int = _number(2, 1, 1_000, "unfinished jobs of one of them")
+    daily: int = _number(20, 0, 100_000, "pictures of one of them in a day (UTC); 0 means no limit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,11 +196,24 @@ class Config:
     )
     data: str = _text("data", "folder for everything the bot writes; the variable REVERIE_DATA takes precedence")
     language: str = _choice("en", ("en", "de"), "language of messages for a whole server")
+    install: str = _choice(
+        "server",
+        ("server", "everybody"),
+        "who may install the bot: servers, or also people for themselves",
+    )
+    messages: str = _choice(
+        "components",
+        ("components", "classic"),
+        "form of the messages with pictures: Discord's components, or text with an embed as before",
+    )
     generator: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "default settings of every picture, by the generator's names"}
     )
     limits: Limits = field(default_factory=Limits, metadata={"help": "initial limits of every server"})
     caps: Caps = field(default_factory=Caps, metadata={"help": "upper bounds that no server can exceed"})
+    personal: Personal = field(
+        default_factory=Personal, metadata={"help": "limits of people who use the bot without a server"}
+    )
     discord: Discord = field(default_factory=Discord, metadata={"help": "Discord settings"})
     timing: Timing = field(default_factory=Timing, metadata={"help": "intervals and timeouts, in seconds"})
     safety: Safety = field(default_factory=Safety, metadata={"help": "handling of flagged pictures"})
@@ -232,6 +255,16 @@ class Config:
         """
         vqgan, its_yaml = (Path(text).expanduser() if text else None for text in (self.vqgan, self.vqgan_config))
         return OwnModels.of(self.models.default, vqgan, its_yaml, self.perceptors, self.digests)
+
+    @property
+    def for_everybody(self) -> bool:
+        """True if people may install the bot for themselves."""
+        return self.install == "everybody"
+
+    @property
+    def layout(self) -> Layout:
+        """Form of the messages of new jobs."""
+        return Layout(self.messages)
 
     @property
     def model_name(self) -> str:

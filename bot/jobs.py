@@ -16,6 +16,15 @@ MAX_COUNT = 4
 """Maximum pictures of a job; they fit a grid of two by two."""
 
 
+EVERYBODY = -1
+"""Stands for the server of all people together who use the bot without one, where they share its turns."""
+
+
+def own_place(user_id: int) -> int:
+    """Stands for the server of a person who uses the bot without one; nobody else sees what is in it."""
+    return -user_id
+
+
 class JobState(StrEnum):
     """The state of a job. `posting`: its pictures are saved and Discord has not confirmed them yet."""
 
@@ -51,6 +60,15 @@ def check_transition(old: JobState, new: JobState) -> None:
     """
     if new not in TRANSITIONS[old]:
         raise IllegalTransition(old.value, new.value)
+
+
+class Layout(StrEnum):
+    """The form of a job's message, from its first answer to its end: Discord lets no message go back to embeds."""
+
+    CLASSIC = "classic"
+    """Text, an embed and rows of buttons."""
+    COMPONENTS = "components"
+    """Components V2: a container with a gallery of pictures."""
 
 
 class Origin(StrEnum):
@@ -102,6 +120,9 @@ class Job:
     batch_place: int | None = None
     locale: str = "en"
     """The requester's locale, in Discord's form: `en-US`, `de`."""
+    layout: Layout = Layout.CLASSIC
+    by_token: bool = False
+    """The bot is not in its channel: only an interaction's token can write there, for 15 minutes."""
     id: int = 0
     """0 until the store has added its row."""
     state: JobState = JobState.QUEUED

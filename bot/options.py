@@ -1,8 +1,8 @@
 """Options of a picture: one table for /imagine and for words in a prompt such as `--ar 16:9`. Pure; any thread.
 
-A word is two hyphens, or the dash that phones make of them, before an option's name. Its value is the next word, for
-colours also the words after its commas, for a text all words up to the next option, `|` or `^`. Unknown words stay in
-the prompt.
+A word is two hyphens, or the dash that phones make of them, before an option's name. Its value is the next word, or
+keyframes such as `0: 1.0, 50%: 0.2`; for colours also the words after its commas; for a text all words up to the next
+option, `|` or `^`. Unknown words stay in the prompt.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Kind(Enum):
     """True if it is there."""
     COLOURS = auto()
     """One of the generator's settings: colours, separated by commas."""
+    WORDS = auto()
+    """One of the generator's settings: words up to the next option."""
     ATTACHED = auto()
     """A file, or a number that belongs to one; it cannot be typed into a prompt."""
 
@@ -53,28 +55,36 @@ OPTIONS = (
     Option(name="start"),
     Option(name="init_image", kind=Kind.ATTACHED),
     Option(name="init_weight"),
+    Option(name="mask", kind=Kind.ATTACHED),
+    Option(name="repaint", kind=Kind.WORDS),
+    Option(name="keep", kind=Kind.WORDS),
+    Option(name="outpaint", kind=Kind.WORDS),
     Option(name="image_prompt", kind=Kind.ATTACHED),
     Option(name="image_weight", kind=Kind.ATTACHED),
     Option(name="style", kind=Kind.TEXT),
     Option(name="model", kind=Kind.WORD, also=("models",)),
     Option(name="negative", kind=Kind.TEXT, also=("no",)),
     Option(name="count", kind=Kind.COUNT),
-    *(Option(name=name) for name in ("learning_rate", "cutouts", "flip", "affine", "colour")),
-    *(Option(name=name) for name in ("sharpness", "noise", "optimiser", "coarse", "scene_steps")),
+    *(Option(name=name) for name in ("learning_rate", "cutouts", "colour")),
+    *(Option(name=name) for name in ("noise", "optimiser", "coarse")),
     Option(name="timelapse", kind=Kind.SWITCH, also=("video",)),
     Option(name="private", kind=Kind.SWITCH),
-    Option(name="perspective", only_typed=True),
     Option(name="preset", kind=Kind.TEXT, only_typed=True),
+    *(Option(name=name, only_typed=True) for name in ("flip", "affine", "perspective", "sharpness", "scene_steps")),
+    Option(name="feather", only_typed=True),
     Option(name="palette", kind=Kind.COLOURS, only_typed=True),
     *(Option(name=name, only_typed=True) for name in ("symmetry", "border", "flatness", "laplacian")),
-    *(Option(name=name, only_typed=True) for name in ("saturation", "contrast", "tile")),
+    *(
+        Option(name=name, only_typed=True)
+        for name in ("saturation", "contrast", "likeness", "tile", "drawer", "pixel_size")
+    ),
     *(Option(name=name, only_typed=True) for name in ("palette_weight", "symmetry_weight")),
     *(Option(name=name, only_typed=True) for name in ("border_weight", "border_width", "total_variation")),
 )
 """All options of a picture beside the prompt; those of /imagine first, in its order."""
 OF_COMMAND = tuple(option for option in OPTIONS if not option.only_typed)
 """The options of /imagine."""
-SETTINGS = tuple(option.name for option in OPTIONS if option.kind in (Kind.SETTING, Kind.COLOURS))
+SETTINGS = tuple(option.name for option in OPTIONS if option.kind in (Kind.SETTING, Kind.COLOURS, Kind.WORDS))
 WORDS: Mapping[str, Option] = {
     word: option for option in OPTIONS if option.kind is not Kind.ATTACHED for word in (option.name, *option.also)
 }
@@ -84,7 +94,8 @@ GRAIN_PX = 16
 """The grid of the models' sizes."""
 _RATIO = re.compile(r"\s*([0-9]{1,3})\s*:\s*([0-9]{1,3})\s*")
 _WORD = re.compile(r"(?<!\S)(?P<dash>--|[—–]{1,2})(?P<name>[A-Za-z][\w-]*)(?:=|(?![^\s|^]))")
-_VALUE = re.compile(r"[^\S\n]*(?P<value>[^\s|^]+)")
+_FRAME = r"\d+(?:\.\d+)?%?[^\S\n]*:[^\S\n]*[+-]?[\d.]+"
+_VALUE = re.compile(rf"[^\S\n]*(?P<value>{_FRAME}(?:[^\S\n]*,[^\S\n]*{_FRAME})+|[^\s|^]+)")
 _COLOURS = re.compile(r"[^\S\n]*(?P<value>[^\s|^,]+(?:[^\S\n]*,[^\S\n]*[^\s|^,]+)*)")
 _TEXT = re.compile(r"(?P<value>(?:\\[|^]|[^|^])*)")
 _QUOTES = "\"'“”„«»"
@@ -199,7 +210,9 @@ def _value(text: str, match: re.Match[str], option: Option, names: Collection[st
         return "", start
     following = _WORD.search(text, start)
     end = len(text) if following is None else following.start()
-    found = {Kind.TEXT: _TEXT, Kind.COLOURS: _COLOURS}.get(option.kind, _VALUE).match(text, start, end)
+    found = {Kind.TEXT: _TEXT, Kind.WORDS: _TEXT, Kind.COLOURS: _COLOURS}.get(option.kind, _VALUE).match(
+        text, start, end
+    )
     value = "" if found is None else found["value"].strip(f" \n\t,;{_QUOTES}")
     if found is None or not value:
         raise InvalidJobSpec("option_needs_value", field=option.name, name=f"--{match['name']}")

@@ -26,6 +26,7 @@ from generator import (
     Timelapse,
     encode,
     load_models,
+    normalise,
     recipe_to_json,
     suggestions_for,
 )
@@ -78,7 +79,10 @@ def request_of(cell: Cell, models: Models) -> GenerationRequest:
     settings = Settings().merged(
         {**models.defaults, **suggestions_for(start, cell.settings, models.starts), **cell.settings}
     )
-    return GenerationRequest(prompt=cell.prompt, settings=settings)
+    init_image = None
+    if cell.init is not None:
+        init_image = normalise(encode(_generate(Dream(request_of(cell.init, models), models)), "png"))
+    return GenerationRequest(prompt=cell.prompt, init_image=init_image, settings=settings)
 
 
 def _still(name: str, models: Models, done: Done) -> Image.Image:

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "images"
 CONFIG = Path(__file__).parents[1] / "config.yaml"
 DONE = re.compile("Done in")
 QUALITY = 80
-HALF_DONE = re.compile(r"step ([2-9]|\d\d) of")
+HALF_DONE = re.compile(r"step \u2007*([2-9]|\d\d) of")
 MENU_MS = 500
 """Time for a list or a form to be drawn."""
 
@@ -81,7 +81,8 @@ def _look_around(page: PreviewPage) -> None:
     page.wait("Only you can see this", "Open a picture")
     _take(page, "gallery")
     page.view_as("friend")
-    page.press(page.wait("a castle at night", DONE), "Report")
+    page.press(page.wait("a castle at night", DONE), "More")
+    page.press(page.wait("More for #"), "Report")
     form = page.page.get_by_role("dialog")
     form.get_by_role("combobox").select_option(index=4)
     form.get_by_role("button", name="Submit").click()

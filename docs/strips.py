@@ -30,11 +30,12 @@ SHEETS = ("tile",)
 
 
 class Cell(NamedTuple):
-    """One picture: its label, its prompt, and its settings that differ from the defaults."""
+    """One picture: its label, its prompt, and its settings that differ from the defaults; and its init image."""
 
     label: str
     prompt: str
     settings: Mapping[str, object]
+    init: Cell | None = None
 
 
 PICTURES: Mapping[str, Cell] = {
@@ -57,6 +58,17 @@ def _varied(prompt: str, setting: str, *values: object, **others: object) -> lis
 def _prompts(*prompts: str) -> list[Cell]:
     return [Cell(prompt, prompt, {**SMALL, "seed": 1}) for prompt in prompts]
 
+
+def _masked(base: Cell, prompt: str, name: str, value: str) -> Cell:
+    """A picture of which a part is painted anew."""
+    size = "192x128" if name == "outpaint" else base.settings["size"]
+    return Cell(
+        f"{name} {value.split(' ')[0]}: {prompt}", prompt, {"seed": 2, "start": "init", "size": size, name: value}, base
+    )
+
+
+_FIVE = "#0a0a2a, #3a3a8a, #8888aa, #ffcc66, #ffffff"
+_DOG = Cell("a dog in the snow", "a dog in the snow", {**SMALL, "seed": 1})
 
 EXAMPLES: Mapping[str, str] = {
     "boat": "a sailing boat on the sea at sunset",
@@ -82,6 +94,22 @@ STRIPS: Mapping[str, list[Cell]] = {
     ],
     "tile": [
         *_varied("pink flowers", "tile", "none", "x", "both", start="random", steps=NOISE_STEPS),
+    ],
+    "masks": [
+        _DOG,
+        _masked(_DOG, "a frog", "repaint", "dog"),
+        _masked(_DOG, "in the forest", "keep", "dog"),
+        _masked(_DOG, "a balloon", "repaint", "box 60% 0% 100% 45%"),
+        _masked(_DOG, "a house", "outpaint", "left 50%"),
+    ],
+    "drawer": [
+        *_varied("a castle at night", "drawer", "vqgan", "pixel", pixel_size=4),
+        Cell(
+            "pixel, five colours",
+            "a castle at night",
+            {**SMALL, "seed": 1, "drawer": "pixel", "pixel_size": 4, "palette": _FIVE},
+        ),
+        *_varied("a castle at night", "drawer", "fourier", steps=NOISE_STEPS, learning_rate=0.02),
     ],
     "start": [
         *_varied("a blue cat", "start", "prior"),

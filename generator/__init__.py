@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from generator.filming.film import Film
     from generator.films.plan import FilmPlan
     from generator.films.templates import TEMPLATES, plan_film
-    from generator.images.files import encode, normalise, write_file
+    from generator.images.files import encode, normalise, normalise_mask, write_file
     from generator.images.films import default_format, write_film
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
-    from generator.inspection import Condition, ModelFile, look_at_set
+    from generator.inspection import Condition, ModelFile, ModelOutline, look_at_set, outline_of
     from generator.loading import load_models
     from generator.messages import Message
     from generator.models.model_set import Models
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from generator.optimisation.moving import moved_snapshot
     from generator.optimisation.request_warnings import check_request, request_warnings
     from generator.optimisation.snapshot import latent_of
-    from generator.outline import ModelOutline, outline_of
     from generator.prompts import (
         MAX_PROMPT_CHARACTERS,
         MAX_WEIGHT,
@@ -65,7 +64,16 @@ if TYPE_CHECKING:
         request_from_json,
         request_to_json,
     )
-    from generator.request import Answer, Description, GenerationRequest, ImagePrompt, Picture, Progress, PromptLoss
+    from generator.request import (
+        Answer,
+        Description,
+        GenerationRequest,
+        ImagePrompt,
+        Picture,
+        Progress,
+        PromptLoss,
+        canvas_size,
+    )
     from generator.runtime.device import device_kind, release_unused
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
@@ -78,15 +86,14 @@ _MODULES = {
     "films.templates": ("TEMPLATES", "plan_film"),
     "images.films": ("default_format", "write_film"),
     "images.sandbox": ("normalise_apart",),
-    "inspection": ("Condition", "ModelFile", "look_at_set"),
+    "inspection": ("Condition", "ModelFile", "ModelOutline", "look_at_set", "outline_of"),
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
     "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "runtime.device": ("device_kind", "release_unused"),
-    "outline": ("ModelOutline", "outline_of"),
     "optimisation.memory_plan": ("fits_whole",),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
-    "images.files": ("encode", "normalise", "write_file"),
+    "images.files": ("encode", "normalise", "normalise_mask", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
     "runtime.memory": ("gpu_memory",),
     "optimisation.moving": ("moved_snapshot",),
@@ -113,7 +120,16 @@ _MODULES = {
         "request_from_json",
         "request_to_json",
     ),
-    "request": ("Answer", "Description", "GenerationRequest", "ImagePrompt", "Picture", "Progress", "PromptLoss"),
+    "request": (
+        "Answer",
+        "Description",
+        "GenerationRequest",
+        "ImagePrompt",
+        "Picture",
+        "Progress",
+        "PromptLoss",
+        "canvas_size",
+    ),
     "models.zero_shot.safety": ("safety_perceptors", "unsafe_share"),
     "messages": ("Message",),
     "settings": ("Settings", "Size", "read_setting", "suggestions_for"),
@@ -158,6 +174,7 @@ __all__ = [
     "TextPrompt",
     "Timelapse",
     "__version__",
+    "canvas_size",
     "check_request",
     "current_provenance",
     "default_format",
@@ -177,6 +194,7 @@ __all__ = [
     "moved_snapshot",
     "normalise",
     "normalise_apart",
+    "normalise_mask",
     "outline_of",
     "parse_story",
     "plan_film",

@@ -5,6 +5,7 @@ The grammar, from the outside in:
 - `^` separates the scenes of a story, `|` the prompts of a scene, `:` a prompt's text from its weight and its stop.
 - Of the segments after a colon only the last ones count, and only if they are numbers: "Star Wars: a new hope" is one
   prompt, "a castle:2" has the weight 2, "a castle:2:0.4" also stops attracting at the distance 0.4.
+- Keyframes in braces are a weight that changes during the dream: "a castle:{0: 1, 50%: 0.2}".
 - A clock time at the end is text: "a clock that shows 10:30" is one prompt. To weight it, append the weight: "10:30:2".
   Every other number after a colon is a weight, so "4:3" is the prompt "4" with the weight 3.
 - A backslash escapes `^`, `|` and `:`, as in "a ratio of 4\:3" or "a cat \^_\^"; before anything else it is an ordinary
@@ -23,6 +24,7 @@ from typing import NamedTuple, TypeGuard
 
 from generator.errors import InvalidRequest
 from generator.messages import Message, MessageValue
+from generator.notation.keyframes import Keyframes, read_keyframes
 
 MAX_PROMPT_CHARACTERS = 2000
 MAX_SCENES = 32
@@ -33,6 +35,7 @@ MAX_STOP = 5.0
 
 _CLOCK = re.compile(r"(?<![\w:.,])([01]?\d|2[0-3])(:[0-5]\d){1,2}$")
 _NUMBER = re.compile(r"[+-]?(\d{1,30}([.,]\d{0,30})?|[.,]\d{1,30})(e[+-]?\d{1,3})?|[+-]?(nan|inf|infinity)", re.I)
+_KEYFRAMES = re.compile(r"(?<!\\):\s*\{\s*(\d[^{}]*:[^{}]*)\}$")
 _ESCAPED = re.compile(r"\\([|^:])")
 _FENCED = re.compile(r"```(?:[\w+.-]*\n)?(.*?)```|`([^`]*)`", re.DOTALL)
 _HIDDEN_CODES = (0xAD, 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
@@ -44,12 +47,14 @@ class TextPrompt(NamedTuple):
     """Text that attracts (weight > 0) or repels (weight < 0).
 
     `stop` is a distance as the loss measures it, 2·arcsin(‖u - v‖/2)²: if that distance times the weight's sign is
-    below it, the prompt has no effect. Minus infinity, the default, never stops.
+    below it, the prompt has no effect. Minus infinity, the default, never stops. `weights` is a weight that changes
+    during the dream; `weight` is then the value farthest from 0.
     """
 
     text: str
     weight: float = 1.0
     stop: float = -math.inf
+    weights: Keyframes | None = None
 
 
 class Scene(NamedTuple):
@@ -161,7 +166,8 @@ def _check_direction(prompts: tuple[TextPrompt, ...], place: str) -> None:
 
 
 def _prompt(piece: str, place: str) -> TextPrompt:
-    text, numbers = _split_numbers(piece.strip())
+    piece, weights = _split_weights(piece.strip())
+    text, numbers = (piece, [weights.largest]) if weights is not None else _split_numbers(piece)
     text = " ".join(_ESCAPED.sub(r"\1", text).split())
     if not text:
         if numbers:
@@ -171,11 +177,21 @@ def _prompt(piece: str, place: str) -> TextPrompt:
                 place=place,
             )
         raise _invalid("There is an empty prompt{place}; write text before and behind each |.", place=place)
-    prompt = TextPrompt(text, *numbers)
+    weight, stop = (*numbers, *(1.0, -math.inf)[len(numbers) :])
+    prompt = TextPrompt(text, weight, stop, weights)
     if len(numbers) == 2 and not math.isfinite(prompt.stop):
         raise InvalidRequest(_outside(repr(text[:60]), prompt.stop), "prompt")
-    check_pull(prompt.weight, prompt.stop, repr(text[:60]), "prompt")
+    for weight in [frame.value for frame in weights] if weights else [prompt.weight]:
+        check_pull(weight, prompt.stop, repr(text[:60]), "prompt")
     return prompt
+
+
+def _split_weights(piece: str) -> tuple[str, Keyframes | None]:
+    """Take keyframes in braces from the end."""
+    match = _KEYFRAMES.search(piece)
+    if match is None:
+        return piece, None
+    return piece[: match.start()].rstrip(), read_keyframes(match[1], "prompt")
 
 
 def _split_numbers(text: str) -> tuple[str, list[float]]:

@@ -48,6 +48,7 @@ _REQUEST_KEYS = {
     "settings",
     "stopped_at",
     "init_image",
+    "mask",
     "image_prompts",
     "parent",
     "film",
@@ -202,8 +203,10 @@ def _request_to_dict(request: GenerationRequest) -> dict[str, object]:
         film["film"] = request.film.as_dict()
     if request.pictures:
         film["pictures"] = [_request_to_dict(picture) for picture in request.pictures]
+    mask = {} if request.mask is None else {"mask": _digest(request.mask)}
     return {
         **film,
+        **mask,
         "prompt": request.prompt,
         "models": request.models,
         "settings": request.settings.as_dict(),
@@ -234,7 +237,8 @@ def _one_request(table: _Table, pictures: _Pictures, parent: GenerationRequest |
     prompts = table.get("image_prompts", list)
     if len(prompts) > MAX_IMAGE_PROMPTS:
         _refuse("it has {count} image prompts; at most {most} are allowed", count=len(prompts), most=MAX_IMAGE_PROMPTS)
-    init_image, film = table.find("init_image", str), table.find("film", dict)
+    init_image, mask = (table.find(key, str) for key in ("init_image", "mask"))
+    film = table.find("film", dict)
     through = table.find("pictures", list) or []
     if len(through) > MAX_SCENES or not all(isinstance(item, dict) and "pictures" not in item for item in through):
         _refuse("its film does not go through pictures")
@@ -246,6 +250,7 @@ def _one_request(table: _Table, pictures: _Pictures, parent: GenerationRequest |
         settings=Settings().merged(table.get("settings", dict)),
         stopped_at=table.find("stopped_at", int),
         init_image=None if init_image is None else pictures.get(init_image),
+        mask=None if mask is None else pictures.get(mask),
         image_prompts=tuple(_image_prompt(item, pictures) for item in prompts),
         parent=parent,
     )

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from generator.errors import InvalidRequest
 from generator.films.plan import FilmPlan
 from generator.messages import Message
+from generator.notation.regions import PICTURE, margins_of
 from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, check_pull, parse_story
 from generator.provenance import Provenance
-from generator.settings import Settings
+from generator.settings import MIN_SIDE_PX, Settings, Size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,6 +38,9 @@ MAX_IMAGE_BYTES = 16 * 2**20
 """Total number of pictures in a request and its parents, each counted once; a recipe contains them."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+MAX_PAINTED_PX = 1024
+"""Longest side of a masked picture without a given size."""
+_ROUNDING = 0.02
 _MODELS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
@@ -69,6 +73,8 @@ class GenerationRequest:
     `prompt` is the text as typed: `a castle:1 | fog:-0.5 ^ the next scene`; `scenes` is the parsed form. It may be
     empty if there is an image prompt with a positive weight.
     `init_image` is normalised bytes (see ImagePrompt); required by `start: init`, and allowed only there.
+    `mask` is a picture of the init image's shape, as `generator.images.files.normalise_mask` returns it: white is the
+    region `picture` of `keep` and `repaint`, which need it.
     `parent` is the request whose final latent this one starts from (`start: parent`): to continue (same settings), to
     upscale (larger size), to vary (`variation` > 0) or to remix (other prompt).
     `models` is the name of the model set.
@@ -85,6 +91,7 @@ class GenerationRequest:
     prompt: str = ""
     image_prompts: tuple[ImagePrompt, ...] = ()
     init_image: bytes | None = field(default=None, repr=False)
+    mask: bytes | None = field(default=None, repr=False)
     settings: Settings = field(default_factory=Settings)
     models: str = "starter"
     parent: GenerationRequest | None = None
@@ -96,6 +103,8 @@ class GenerationRequest:
         self._check_film()
         self._check_prompts()
         self._check_start()
+        self._check_mask()
+        self._check_likeness()
         if not _MODELS_NAME.fullmatch(self.models):
             raise InvalidRequest(
                 Message("{name} cannot name a model set; 'starter' is one.", name=repr(self.models[:40])), "models"
@@ -136,8 +145,7 @@ class GenerationRequest:
         request: GenerationRequest | None = self
         while request is not None:
             found.update(item.image for item in request.image_prompts)
-            if request.init_image is not None:
-                found.add(request.init_image)
+            found.update(image for image in (request.init_image, request.mask) if image is not None)
             for picture in request.pictures:
                 found.update(picture.images)
             request = request.parent
@@ -167,6 +175,30 @@ class GenerationRequest:
         if sum(map(len, self.images)) > MAX_IMAGE_BYTES:
             text = "The pictures of this request and its parents take over {most} MiB; use fewer."
             raise InvalidRequest(Message(text, most=MAX_IMAGE_BYTES // 2**20), "image_prompts")
+
+    def _check_mask(self) -> None:
+        settings = self.settings
+        if settings.masked and self.init_image is None:
+            text = "keep, repaint and outpaint change a part of a picture; give an init image."
+            raise InvalidRequest(Message(text), "mask")
+        by_picture = PICTURE in (settings.keep, settings.repaint)
+        if by_picture and self.mask is None:
+            raise InvalidRequest(Message("The region 'picture' needs a mask; give one, or name the region."), "mask")
+        if self.mask is None:
+            return
+        if not by_picture:
+            raise InvalidRequest(Message("A mask goes with keep or repaint 'picture', and only with those."), "mask")
+        _check_image(self.mask, "mask")
+        ours, theirs = (size_of(image) for image in (self.mask, self.init_image or self.mask))
+        # Both were made smaller, and rounded to pixels, on their own.
+        if abs(ours.width * theirs.height - ours.height * theirs.width) > _ROUNDING * ours.width * theirs.height:
+            text = "The mask has another shape ({mask}) than the init image ({picture}); make them alike."
+            raise InvalidRequest(Message(text, mask=str(ours), picture=str(theirs)), "mask")
+
+    def _check_likeness(self) -> None:
+        if self.settings.likeness and not any(item.weight > 0 for item in self.image_prompts):
+            text = "likeness holds the picture to an image prompt; give one with a positive weight."
+            raise InvalidRequest(Message(text), "likeness")
 
     def _check_film(self) -> None:
         if self.pictures and self.film is None:
@@ -236,6 +268,20 @@ class Picture:
     progress: Progress
     warnings: tuple[str, ...] = ()
     made_with: Provenance | None = None
+
+
+def canvas_size(image: bytes, settings: Settings, most: int) -> Size:
+    """Size for a picture of which only a part is painted: the init image's with its margins, at most `most` a side."""
+    margins = margins_of(settings.outpaint)
+    width, height = size_of(image)
+    wide, high = width * margins.across, height * margins.down
+    share = min(1.0, most / max(wide, high))
+    return Size(*(min(most, max(MIN_SIDE_PX, round(side * share))) for side in (wide, high)))
+
+
+def size_of(image: bytes) -> Size:
+    """Size of a normalised picture, from its header."""
+    return Size(int.from_bytes(image[16:20], "big"), int.from_bytes(image[20:24], "big"))
 
 
 def _check_image(image: object, field_name: str) -> None:

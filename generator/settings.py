@@ -6,28 +6,47 @@ The command line, config.yaml, recipes and Discord all use these names.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from generator.errors import InvalidRequest
 from generator.messages import Message
-from generator.palette import NONE, canonical
+from generator.notation.keyframes import (
+    canonical_schedules,
+    looks_scheduled,
+    read_keyframes,
+    schedules_of,
+    text_of_schedules,
+)
+from generator.notation.palette import NONE, canonical
+from generator.notation.regions import canonical_margins, canonical_region
 
 COMPOSITIONS = ("fixed", "posed")
 SYMMETRIES = ("none", "left-right", "up-down", "both")
 TILES = ("none", "x", "y", "both")
 MIN_TILE_PX = 64
 """Shortest side of a tile along its axis: below, most of it lies beside a seam."""
+DRAWERS = ("vqgan", "pixel", "fourier")
 STARTS = ("prior", "random", "pixels", "gradient", "fractal", "init", "parent")
 OPTIMISERS = ("adam", "adamw", "radam", "adagrad", "rmsprop")
 MAX_SEED = 2**32 - 1
+MIN_SIDE_PX, MAX_SIDE_PX = 32, 2048
 MAX_STEPS = 5000
 MAX_COLOURS = 16
 WEIGHED = {"palette": "palette_weight", "symmetry": "symmetry_weight", "border": "border_weight"}
 """Losses that are turned on by a value of their own, with the names of their weights."""
-LOSSES = (*WEIGHED, "flatness", "laplacian", "saturation", "contrast")
+LOSSES = (*WEIGHED, "flatness", "laplacian", "saturation", "contrast", "likeness")
 """Settings that turn on losses of the picture itself, beside `total_variation`."""
+MASKS = ("keep", "repaint", "outpaint")
+"""Settings that change a part of an init image; only one at a time."""
+SCHEDULED = (
+    "learning_rate", "cutouts", "init_weight", "total_variation", "flatness", "laplacian", "palette_weight",
+    "symmetry_weight", "border_weight", "saturation", "contrast", "likeness",
+)  # fmt: skip
+"""Numbers that may change during a dream: keyframes such as `0: 1.0, 50%: 0.2` in place of one number."""
+UNMASKED: Mapping[str, object] = dict.fromkeys(MASKS, NONE)
+"""Values with which a picture is painted whole."""
 FOR_LOSSES = "losses"
 """Key of the models' suggestions for pictures with such a loss or a tile, beside those for each start."""
 
@@ -70,6 +89,10 @@ def _colours(most: int, help_text: str) -> Any:  # noqa: ANN401
     return field(default=NONE, metadata={"colours": most, "help": help_text})
 
 
+def _text(read: Callable[[str, str], str], help_text: str) -> Any:  # noqa: ANN401
+    return field(default=NONE, metadata={"read": read, "help": help_text})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that shapes a picture besides its prompts; frozen and always valid.
@@ -81,8 +104,8 @@ class Settings:
     size: Size = field(
         default=Size(512, 512),
         metadata={
-            "low": 32,
-            "high": 2048,
+            "low": MIN_SIDE_PX,
+            "high": MAX_SIDE_PX,
             "help": "width x height in pixels, rounded to a size that the model supports",
         },
     )
@@ -92,6 +115,10 @@ class Settings:
     optimiser: str = _choice("adam", OPTIMISERS, "torch optimiser for the latent")
     seed: int = _number(0, 0, MAX_SEED, "the same seed gives the same picture")
     start: str = _choice("random", STARTS, "starting point of the picture")
+    drawer: str = _choice(
+        "vqgan", DRAWERS, "kind of picture: the models' own, a grid of large pixels (of `palette`), or a spectrum"
+    )
+    pixel_size: int = _number(8, 1, 64, "side of a pixel of the drawer pixel")
     candidates: int = _number(8, 1, 64, "number of proposals from the prior; the best one is used")
     composition: str = _choice(
         "fixed", COMPOSITIONS, "how the prior lays out its drawings: fixed, or posed by the seed, with children redrawn"
@@ -123,7 +150,18 @@ class Settings:
     border_weight: float = _number(20.0, 0.0, 100.0, "how strongly the edges are held to `border`")
     saturation: float = _number(0.0, -10.0, 10.0, "loss for more colour, or below 0 for less; 0 turns it off")
     contrast: float = _number(0.0, -10.0, 10.0, "loss for more contrast, or below 0 for less; 0 turns it off")
+    likeness: float = _number(0.0, 0.0, 100.0, "how strongly the picture is held to the pixels of the image prompts")
     tile: str = _choice("none", TILES, "seamless tiling: sides that continue each other across x, y or both")
+    keep: str = _text(
+        canonical_region, "region of the init image that stays: left 50%, box 10% 20% 60% 80%, picture or words"
+    )
+    repaint: str = _text(canonical_region, "region of the init image that is painted anew, as for `keep`")
+    outpaint: str = _text(
+        canonical_margins, "margins to add to the init image: left 50%, or top 25%, bottom 25%, or all 20%"
+    )
+    feather: float = _number(
+        0.06, 0.0, 0.5, "width of the soft edge of what is painted anew, as a share of the short edge"
+    )
     pull: float = _number(
         0.0, 0.0, 10.0, "regularisation of the latent towards zero, for coherent shapes; 0 turns it off"
     )
@@ -132,6 +170,9 @@ class Settings:
     variation: float = _number(0.0, 0.0, 1.0, "share of noise in the first latent when starting from a picture")
     scene_steps: int = _number(0, 0, 5000, "steps for each scene of a story; 0 divides them evenly")
     plateau: int = _number(0, 0, 5000, "stop after this many steps without improvement; 0 turns it off")
+    schedules: str = _text(
+        canonical_schedules, "all numbers that change during the dream; give each to its own setting: 0: 1.0, 50%: 0.2"
+    )
     exact: bool = field(
         default=False,
         metadata={"help": "on a GPU, use only operations with reproducible results, byte for byte; slower"},
@@ -145,15 +186,37 @@ class Settings:
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
+        self._apply_schedules()
         if ("x" in self.tiled and self.size.width < MIN_TILE_PX) or (
             "y" in self.tiled and self.size.height < MIN_TILE_PX
         ):
             text = "A tile must be at least {least} pixels long along its axis, not {given}; choose a larger size."
             raise InvalidRequest(Message(text, least=MIN_TILE_PX, given=str(self.size)), "tile_size")
+        if len(both := [name for name in MASKS if getattr(self, name) != NONE]) > 1:
+            text = "{first} and {second} cannot be combined; choose one of them."
+            raise InvalidRequest(Message(text, first=both[0], second=both[1]), "mask")
         for name, weight in WEIGHED.items():
             if getattr(self, name) != NONE and getattr(self, weight) == 0:
                 text = "{name} has no effect with {weight} 0; raise the weight or leave {name} out."
                 raise InvalidRequest(Message(text, name=name, weight=weight), "losses")
+
+    def _apply_schedules(self) -> None:
+        """Check the schedules; of each number the field holds the value farthest from 0."""
+        items = {item.name: item for item in fields(self) if item.name in SCHEDULED}
+        for name, frames in schedules_of(self.schedules).items():
+            if name not in items:
+                text = "{name} cannot change during a dream; these can: {known}."
+                raise InvalidRequest(Message(text, name=_shown(name), known=", ".join(sorted(items))), "schedules")
+            whole = items[name].type == "int"
+            values = [int(frame.value) if whole and frame.value.is_integer() else frame.value for frame in frames]
+            for value in values:
+                _checked_number(items[name], value)
+            object.__setattr__(self, name, max(values, key=abs))
+
+    @property
+    def masked(self) -> bool:
+        """True if only a part of the picture is painted."""
+        return any(getattr(self, name) != NONE for name in MASKS)
 
     @property
     def tiled(self) -> str:
@@ -171,7 +234,24 @@ class Settings:
             if name not in known:
                 text = "There is no setting {name}, only {known}."
                 raise InvalidRequest(Message(text, name=_shown(name), known=", ".join(sorted(known))), name)
+        values = self._with_schedules(values)
         return replace(self, **values)  # type: ignore[arg-type]  # __post_init__ checks each type
+
+    def _with_schedules(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """The values with keyframes put into `schedules`; a plain number ends an earlier schedule of its setting."""
+        given = values.get("schedules", self.schedules)
+        if not isinstance(given, str):
+            return values
+        schedules = schedules_of(given)
+        plain = dict(values)
+        for name in SCHEDULED:
+            value = values.get(name)
+            if isinstance(value, str) and looks_scheduled(value):
+                schedules[name] = read_keyframes(value, name)
+                del plain[name]
+            elif name in values and "schedules" not in values:
+                schedules.pop(name, None)
+        return {**plain, "schedules": text_of_schedules(schedules)}
 
     def as_dict(self) -> dict[str, object]:
         """All settings as plain JSON values; `Settings().merged(...)` reads them."""
@@ -184,10 +264,12 @@ def suggestions_for(
     """Settings that models suggest for a start.
 
     A start without suggestions takes those for losses if one of `values`, as given by host or requester, turns on a
-    loss of the picture or a tile: a proposal of the prior needs hardly any steps, but these do.
+    loss of the picture or a tile: a proposal of the prior needs hardly any steps, but these do. The palette of a pixel
+    grid is no loss.
     """
     default = Settings()
-    wants_steps = any(values.get(name, getattr(default, name)) != getattr(default, name) for name in (*LOSSES, "tile"))
+    names = [name for name in (*LOSSES, "tile") if (name, values.get("drawer")) != ("palette", "pixel")]
+    wants_steps = any(values.get(name, getattr(default, name)) != getattr(default, name) for name in names)
     return suggestions.get(start) or suggestions.get(FOR_LOSSES if wants_steps else "", {})
 
 
@@ -229,6 +311,13 @@ def _checked(item: Field[Any], value: object) -> object:
         return _checked_size(item, value)
     if "colours" in item.metadata:
         return _checked_colours(item, value)
+    if "read" in item.metadata:
+        if not isinstance(value, str):
+            raise InvalidRequest(
+                Message("{name} must be text, not {given}.", name=item.name, given=_shown(value)), item.name
+            )
+        read: Callable[[str, str], str] = item.metadata["read"]
+        return read(value, item.name)
     if "choices" in item.metadata:
         if value not in item.metadata["choices"]:
             choices = ", ".join(item.metadata["choices"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import ipywidgets as widgets  # type: ignore[import-untyped]  # ships no types
 
-from generator import GenerationRequest, ImagePrompt, Settings, model_names, normalise
+from generator import GenerationRequest, ImagePrompt, Settings, model_names, normalise, normalise_mask
 
 FIRST = ("size", "steps", "learning_rate", "start", "cutouts", "seed")
 AUGMENTATIONS = ("flip", "affine", "perspective", "colour", "sharpness", "noise")
@@ -43,8 +43,10 @@ class Form:
         self._starts: Mapping[str, Mapping[str, object]] = {}
         self.controls["start"].observe(self._suit_start, "value")
         self._init_image = widgets.FileUpload(description="init image", accept="image/*", multiple=False)
+        self._mask = widgets.FileUpload(description="mask", accept="image/*", multiple=False)
         self._image_prompt = widgets.FileUpload(description="image prompt", accept="image/*", multiple=False)
         self._init_image.observe(self._begin_with_it, "value")
+        self._mask.observe(self._repaint_it, "value")
         self.view = self._laid_out()
 
     def suggest(self, values: Mapping[str, object], starts: Mapping[str, Mapping[str, object]]) -> None:
@@ -81,16 +83,22 @@ class Form:
         """
         settings = self.settings()
         init_image, image_prompt = uploaded(self._init_image.value), uploaded(self._image_prompt.value)
+        mask = uploaded(self._mask.value)
         return GenerationRequest(
             prompt=self.prompt.value,
             settings=settings,
             models=self.models.value,
             init_image=normalise(init_image) if init_image is not None and settings.start == "init" else None,
+            mask=normalise_mask(mask) if mask is not None and "picture" in (settings.keep, settings.repaint) else None,
             image_prompts=() if image_prompt is None else (ImagePrompt(image=normalise(image_prompt)),),
         )
 
     def _begin_with_it(self, _: object) -> None:
         self.controls["start"].value = "init"
+
+    def _repaint_it(self, _: object) -> None:
+        if self.controls["keep"].value != "picture":
+            self.controls["repaint"].value = "picture"
 
     def _suit_start(self, _: object) -> None:
         """Apply the models' suggestions for another start, if there are any."""
@@ -110,7 +118,7 @@ class Form:
                 widgets.HBox([self.models, self.device]),
                 self.prompt,
                 self._lines(FIRST),
-                widgets.HBox([self._init_image, self._image_prompt]),
+                widgets.HBox([self._init_image, self._mask, self._image_prompt]),
                 accordion,
             ]
         )

@@ -6,18 +6,20 @@ Weights are saved as fp16 safetensors; the drawings are encoded here, with the v
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 from tqdm import trange
 
+from generator.loading import load_vqgan
 from generator.models.prior import Place
 from generator.models.stored import Frame, write
 from generator.models.vqgan import VQGAN
@@ -54,29 +56,62 @@ def half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+class CodeCache:
+    """Codes by drawing and VQGAN, saved to disk every two minutes, so that encoding can be resumed."""
+
+    def __init__(self, work: Path, vqgan: VQGAN) -> None:
+        digest = hashlib.sha256()
+        for name, tensor in vqgan.state_dict().items():
+            if not name.startswith(("decoder.", "post_quant_conv.")):
+                digest.update(tensor.float().cpu().numpy().tobytes())
+        self._path = work / f"codes_{digest.hexdigest()[:12]}.pt"
+        self.codes: dict[str, Tensor] = {}
+        if self._path.exists():
+            self.codes = torch.load(self._path, map_location="cpu", weights_only=True)
+        self._saved = time.monotonic()
+
+    def add(self, codes: dict[str, Tensor]) -> None:
+        self.codes |= codes
+        if time.monotonic() - self._saved > 120:
+            self.save()
+
+    def save(self) -> None:
+        """Write the codes to a temporary file and rename it."""
+        beside = self._path.with_suffix(".part")
+        torch.save(self.codes, beside)
+        beside.replace(self._path)
+        self._saved = time.monotonic()
+
+
 @torch.no_grad()
-def encode_drawings(vqgan: VQGAN, compositor: Compositor, side_px: int) -> tuple[Tensor, list[Tensor]]:
+def encode_drawings(
+    vqgan: VQGAN, compositor: Compositor, side_px: int, cache: CodeCache
+) -> tuple[Tensor, list[Tensor]]:
     """For each thing and style the number of its drawing, `[concepts, styles]`; and the codes of each drawing on white.
 
     A style that the thing lacks has the number -1.
     """
-    place = Place(FRAME.x, FRAME.y, FRAME.side)
-    rows, sprites = torch.full((len(compositor.table), len(TRAINED)), -1), []
+    rows = torch.full((len(compositor.table), len(TRAINED)), -1)
+    keys: list[str] = []
+    missing: dict[str, tuple[int, str]] = {}
     for concept in range(len(compositor.table)):
         for style in compositor.drawings.styles(concept):
             if style in TRAINED:
-                rows[concept, TRAINED.index(style)] = len(sprites)
-                sprites.append((concept, style))
-    grids: list[Tensor] = []
-    device = vqgan.codebook.device
-    for first in trange(0, len(sprites), ENCODED_AT_ONCE, mininterval=20, ascii=True):
-        images = []
-        for concept, style in sprites[first : first + ENCODED_AT_ONCE]:
+                rows[concept, TRAINED.index(style)] = len(keys)
+                keys.append(hashlib.sha256(compositor.sprite(concept, style).tobytes()).hexdigest()[:24] + str(side_px))
+                if keys[-1] not in cache.codes:
+                    missing[keys[-1]] = concept, style
+    place, wanted = Place(FRAME.x, FRAME.y, FRAME.side), list(missing.items())
+    for first in trange(0, len(wanted), ENCODED_AT_ONCE, mininterval=20, ascii=True):
+        part, images = wanted[first : first + ENCODED_AT_ONCE], []
+        for _, (concept, style) in part:
             canvas = Image.new("RGB", (side_px, side_px), (255, 255, 255))
             compositor.paste(canvas, compositor.sprite(concept, style), place)
             images.append(as_tensor(canvas))
-        grids += vqgan.nearest(vqgan.encode(torch.stack(images).to(device))).cpu()
-    return rows, grids
+        grids = vqgan.nearest(vqgan.encode(torch.stack(images).to(vqgan.codebook.device))).cpu().to(torch.int16)
+        cache.add({key: grid.clone() for (key, _), grid in zip(part, grids, strict=True)})
+    cache.save()
+    return rows, [cache.codes[key] for key in keys]
 
 
 def sharpened(work: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -116,31 +151,46 @@ def lexicon(table: list[dict[str, Any]]) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
-    parser.add_argument("--out", type=Path, default=STARTER, help="folder for the models")
-    parser.add_argument("--side", type=int, default=256, help="side of a stored drawing in pixels (default 256)")
-    options = parser.parse_args()
-    work, out = options.work, options.out
+def export_drawings(work: Path, out: Path, side_px: int) -> None:
+    """Write all drawings, encoded by the VQGAN in `out`, and the lexicon."""
+    vqgan = load_vqgan(CONFIG, out / "vqgan.safetensors", torch.device("cpu"))
+    compositor = Compositor(work, side_px)
+    rows, grids = encode_drawings(vqgan, compositor, side_px, CodeCache(work, vqgan))
+    write(out / "drawings.safetensors", rows, grids, FRAME)
+    (out / "lexicon.json").write_text(json.dumps(lexicon(compositor.table), ensure_ascii=False, indent=0), "utf-8")
+    prior = safetensors.torch.load_file(out / "prior.safetensors")
+    if prior.pop("grids", None) is not None:  # of an older set
+        safetensors.torch.save_file(prior, out / "prior.safetensors")
+
+
+def export_weights(work: Path, out: Path) -> None:
+    """Write the trained VQGAN, perceptor and prior."""
     read = {
         name: torch.load(work / f"{name}.pt", map_location="cpu", weights_only=True)
         for name in ("vqgan", "perceptor", "prior")
     }
     robust = work / "perceptor_robust.pt"
     perceptor = torch.load(robust, map_location="cpu", weights_only=True) if robust.exists() else read["perceptor"]
-    vqgan = VQGAN(OmegaConf.load(CONFIG))  # type: ignore[arg-type]  # our own yaml is a mapping
     weights = half(sharpened(work, read["vqgan"]["average"]))
-    vqgan.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    compositor = Compositor(work, options.side)
-    rows, grids = encode_drawings(vqgan.eval(), compositor, options.side)
     clip_weights = half(perceptor["average"]) | {"vocabulary": torch.load(work / "vocabulary.pt", weights_only=True)}
     safetensors.torch.save_file(weights, out / "vqgan.safetensors")
     safetensors.torch.save_file(clip_weights, out / "clip.safetensors")
     safetensors.torch.save_file(half(read["prior"]["average"]), out / "prior.safetensors")
-    write(out / "drawings.safetensors", rows, grids, FRAME)
-    (out / "lexicon.json").write_text(json.dumps(lexicon(compositor.table), ensure_ascii=False, indent=0), "utf-8")
-    for path in sorted(out.iterdir()):
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
+    parser.add_argument("--out", type=Path, default=STARTER, help="folder for the models")
+    parser.add_argument("--side", type=int, default=256, help="side of a stored drawing in pixels (default 256)")
+    parser.add_argument(
+        "--drawings", action="store_true", help="write drawings and lexicon only, for the models in --out"
+    )
+    options = parser.parse_args()
+    if not options.drawings:
+        export_weights(options.work, options.out)
+    export_drawings(options.work, options.out, options.side)
+    for path in sorted(options.out.iterdir()):
         print(f"{path.stat().st_size / 1e6:6.2f} MB  {path.name}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing import Pool
 from pathlib import Path
@@ -23,7 +23,7 @@ from training.drawings.emoji import Concept, EmojiFiles, hexadecimal, read_conce
 from training.drawings.icons import IconSet
 from training.drawings.nouns import Nouns, lines
 from training.drawings.raster import SIDE_PX, Array, fit, render, with_filled_outlines, without_paper
-from training.drawings.store import STYLES, file
+from training.drawings.store import STYLES, Drawings, file
 
 COMMON, SYNONYMS = (Path(__file__).parent / name for name in ("common.json", "synonyms.json"))
 """Names of things by the words that people use for them first, and by other words."""
@@ -68,7 +68,7 @@ class Collection:
         self._packages = packages
         self._nouns = Nouns(packages / "nouns/package")
         self.concepts = {concept.name: concept for concept in read_concepts(packages)}
-        self._everyday = meanings()
+        self._everyday, self._synonyms = (json.loads(path.read_text("utf-8")) for path in (COMMON, SYNONYMS))
         self._sources: dict[tuple[str, str], Source] = {}
 
     def _name(self, thing: str) -> str:
@@ -112,7 +112,8 @@ class Collection:
         for package, style, outlined in ICON_SETS:
             icons = self._set(package)
             for thing, icon in icons.things(self._nouns, known, outlined).items():
-                yield Source(self._name(thing), style, icons.svg(icon))
+                if thing not in self._synonyms:  # a loose word: an icon of "fruit" is not the apple that it means
+                    yield Source(self._name(thing), style, icons.svg(icon))
 
     def _clip_art(self) -> Iterator[Source]:
         for thing, path in clipart.chosen(self._packages / "clipart").items():
@@ -136,13 +137,19 @@ def draw(source: Source) -> Array | None:
     return None if source.style == "clipart" and (sprite[..., 3] > 128).mean() > _LARGEST_SHARE else sprite
 
 
-def build(work: Path) -> None:
-    """Write an array of sprites for each style, and `concepts.json`: all things with a drawing to train on."""
+def build(work: Path, styles: Sequence[str] = STYLES) -> None:
+    """Write an array of sprites for each style, and `concepts.json`: all things with a drawing to train on.
+
+    Of other styles than those named, the arrays that are there are kept.
+    """
     collection = Collection(work / "packages")
     sources = collection.sources()
     rows: dict[str, dict[str, int]] = {}
+    if set(styles) != set(STYLES):
+        for name, kept_rows in ((row["name"], row["rows"]) for row in Drawings(work).table):
+            rows[name] = {style: row for style, row in kept_rows.items() if style not in styles}
     with Pool() as pool:
-        for style in STYLES:
+        for style in styles:
             wanted = [source for source in sources if source.style == style]
             drawn = pool.imap(draw, wanted, chunksize=16)
             kept = 0
@@ -170,7 +177,9 @@ def build(work: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
-    build(parser.parse_args().work)
+    parser.add_argument("--styles", nargs="+", default=STYLES, choices=STYLES, help="draw only these anew (all)")
+    options = parser.parse_args()
+    build(options.work, options.styles)
 
 
 if __name__ == "__main__":

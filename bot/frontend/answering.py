@@ -11,9 +11,11 @@ import discord
 
 from bot.frontend import uploads
 from bot.frontend.app import Interaction, locale_of
-from bot.frontend.asking import check_place, requester_of
+from bot.frontend.asking import check_place, is_hidden, requester_of
 from bot.frontend.messages import render as message
+from bot.frontend.messages.content import MessageContent
 from bot.frontend.messages.discord_errors import TROUBLE
+from bot.jobs import Layout
 from bot.log import about
 from bot.service import JobView, Requester, SubmittedJob
 from bot.texts import say
@@ -39,7 +41,7 @@ async def take_on(interaction: Interaction, order: Callable[[Requester], Corouti
     """
     requester = requester_of(interaction)
     check_place(interaction)
-    submitted = await in_time(interaction, order(requester))
+    submitted = await in_time(interaction, order(requester), private=is_hidden(interaction))
     service, job = interaction.client.service, submitted.job
     with interaction.client.updater.answering(job.id):
         message_id = await _answered(interaction, submitted)
@@ -71,7 +73,7 @@ async def reply(
     *,
     embed: discord.Embed | None = None,
     files: list[discord.File] | None = None,
-    buttons: discord.ui.View | None = None,
+    buttons: discord.ui.View | discord.ui.LayoutView | None = None,
 ) -> None:
     """Answer privately, deferred or not: the one way of every private answer and refusal.
 
@@ -82,8 +84,8 @@ async def reply(
         TooLarge: if Discord does not accept the files.
     """
     uploads.check(interaction, files or [])
-    values: dict[str, Any] = {"content": text[:2_000], "ephemeral": True}
-    values |= {name: value for name, value in (("embed", embed), ("files", files), ("view", buttons)) if value}
+    parts = (("content", text[:2_000]), ("embed", embed), ("files", files), ("view", buttons))
+    values: dict[str, Any] = {"ephemeral": True} | {name: value for name, value in parts if value}
     if not interaction.response.is_done():
         await interaction.response.send_message(**values)
         return
@@ -123,19 +125,16 @@ async def _answered(interaction: Interaction, submitted: SubmittedJob) -> int | 
     job = submitted.job
     view = await interaction.client.service.view(job.id) or JobView(job=job, place=submitted.place)
     try:
-        return await _answer(interaction, message.shown(view, submitted.notes))
+        return await _answer(interaction, message.shown(view, submitted.notes), job.layout)
     except TROUBLE as exc:
         _log.warning("the answer was not confirmed: %r", exc, extra=about(job=job.id, guild=job.guild_id))
         return await _arrived(interaction)
 
 
-async def _answer(interaction: Interaction, shown: message.MessageContent) -> int:
-    view = shown.buttons or discord.utils.MISSING
-    embed = shown.embed or discord.utils.MISSING
+async def _answer(interaction: Interaction, shown: MessageContent, layout: Layout) -> int:
     if interaction.response.is_done():
-        edited = await interaction.edit_original_response(content=shown.content, embed=shown.embed, view=shown.buttons)
-        return edited.id
-    response = await interaction.response.send_message(shown.content, embed=embed, view=view)
+        return (await interaction.edit_original_response(**shown.edit(layout))).id
+    response = await interaction.response.send_message(**shown.message(layout), ephemeral=is_hidden(interaction))
     if response.message_id is None:
         return (await interaction.original_response()).id
     return response.message_id

@@ -7,6 +7,7 @@ import discord
 from bot.errors import WrongChannel
 from bot.frontend.app import Interaction, locale_of
 from bot.frontend.invite import invitation
+from bot.jobs import own_place
 from bot.service import Requester
 from bot.texts import say
 
@@ -18,15 +19,28 @@ def requester_of(interaction: Interaction) -> Requester:
     """The person and place of an interaction, according to Discord.
 
     Raises:
-        WrongChannel: outside a server.
+        WrongChannel: outside a server, if the host does not allow that; below a message of another person's own app.
     """
-    member, channel = interaction.user, interaction.channel
-    if interaction.guild_id is None or interaction.channel_id is None:
+    member, channel, alone = interaction.user, interaction.channel, is_alone(interaction)
+    guild_id = own_place(member.id) if alone else interaction.guild_id
+    if guild_id is None or interaction.channel_id is None or (alone and not interaction.client.config.for_everybody):
         raise WrongChannel("only_in_servers")
+    if not alone and interaction.client.config.for_everybody and _is_of_somebody_else(interaction):
+        raise WrongChannel("somebody_elses_app")
+    if alone:
+        return Requester(
+            guild_id=guild_id,
+            channel_id=interaction.channel_id,
+            user_id=member.id,
+            locale=locale_of(interaction),
+            hosts=member.id in interaction.client.hosts,
+            age_restricted=_is_age_restricted(channel),
+            by_token=not interaction.context.dm_channel,
+        )
     roles = member.roles if isinstance(member, discord.Member) else []
     above = (getattr(channel, name, None) for name in ("parent_id", "category_id"))
     return Requester(
-        guild_id=interaction.guild_id,
+        guild_id=guild_id,
         channel_id=interaction.channel_id,
         user_id=member.id,
         role_ids=frozenset(role.id for role in roles),
@@ -38,13 +52,34 @@ def requester_of(interaction: Interaction) -> Requester:
     )
 
 
+def is_alone(interaction: Interaction) -> bool:
+    """True if a person uses the bot without a server: in direct messages, or where it was installed for the person."""
+    if interaction.guild_id is None:
+        return True
+    return interaction.is_user_integration() and not interaction.is_guild_integration()
+
+
+def _is_of_somebody_else(interaction: Interaction) -> bool:
+    known = interaction.client.get_guild(interaction.guild_id or 0) is not None
+    return not known and not interaction.is_guild_integration()
+
+
+def is_hidden(interaction: Interaction) -> bool:
+    """True if this server hides what the apps of its members answer; Discord then shows it to the person only."""
+    return is_alone(interaction) and interaction.guild_id is not None and not interaction.permissions.use_external_apps
+
+
 def check_place(interaction: Interaction) -> None:
     """Check that the bot can write here, even after the interaction's token expires.
+
+    Without a server it needs no permissions; what it cannot write comes as a direct message.
 
     Raises:
         WrongChannel: naming what is missing.
     """
     channel, granted = interaction.channel, interaction.app_permissions
+    if is_alone(interaction):
+        return
     if interaction.guild_id is not None and interaction.client.get_guild(interaction.guild_id) is None:
         # The commands were added without the bot.
         raise WrongChannel("bot_not_here", link=invitation(None, interaction.application_id))

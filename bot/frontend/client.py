@@ -96,7 +96,7 @@ class Reverie(App):
         self.forgetful_discord, self.fetch, self.slots = False, attachments.fetch, attachments.AttachmentSlots()
         self.names = Names()
         self._drained = False
-        commands.add_all(self.tree)
+        commands.add_all(self.tree, for_everybody=config.for_everybody)
         self.add_dynamic_items(*commands.DYNAMIC_ITEMS)
 
     async def setup_hook(self) -> None:

@@ -77,11 +77,15 @@ async def look(interaction: Interaction, message: discord.Message) -> Held:
 
 
 async def job_of(interaction: Interaction, message: discord.Message) -> Job | None:
-    """The job that a message shows: by its row, by the buttons of our own message, or by the forwarded message."""
+    """The job that a message shows: by its row, by the buttons of our own message, or by its forward or reply.
+
+    A reply with a picture of its own shows that, and not the picture that it replies to.
+    """
     archive, requester = interaction.client.service.archive, requester_of(interaction)
-    ids = [message.id]
-    if message.message_snapshots and message.reference is not None and message.reference.message_id is not None:
-        ids.append(message.reference.message_id)
+    ids, reference = [message.id], message.reference
+    points_elsewhere = bool(message.message_snapshots) or not sources(message)
+    if points_elsewhere and reference is not None and reference.message_id is not None:
+        ids.append(reference.message_id)
     for message_id in ids:
         if (job := await archive.job_of_message(requester, message_id)) is not None:
             return job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 
 import discord
@@ -12,11 +13,12 @@ from bot.frontend.answering import change_answer, in_time, reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.messages import render as message
+from bot.frontend.messages.content import MessageContent
 from bot.frontend.messages.job_buttons import job_button
 from bot.frontend.messages.sender import remove_message
 from bot.frontend.uploads import limit_of
 from bot.frontend.words import as_typed
-from bot.jobs import Job, JobState, StoredPicture
+from bot.jobs import Job, JobState, Layout, StoredPicture
 from bot.service import PictureFile
 from bot.service.uploads import REQUEST_BYTES
 from bot.texts import say
@@ -43,11 +45,49 @@ async def show(interaction: Interaction, job_id: int, number: int) -> None:
 async def show_finished(interaction: Interaction, job: Job, pictures: Sequence[StoredPicture], number: int) -> None:
     """Show a job's finished pictures with their buttons to one person; number 0 means all."""
     archive, requester = interaction.client.service.archive, requester_of(interaction)
-    work = archive.file(requester, job.id, number, limit_bytes=limit_of(interaction))
-    file = await in_time(interaction, work, private=True)
+    layout, limit_bytes = interaction.client.config.layout, limit_of(interaction)
+
+    async def read() -> tuple[PictureFile, ...]:
+        if number:
+            return (await archive.file(requester, job.id, number, limit_bytes=limit_bytes),)
+        return await archive.shown(requester, job, pictures, layout, limit_bytes=limit_bytes)
+
+    files = await in_time(interaction, read(), private=True)
+    left_out = tuple(dict.fromkeys(sentence for file in files for sentence in file.left_out))
     flagged = any(picture.flagged for picture in pictures) and not requester.age_restricted
-    shown = message.final(job, pictures, (file,), file.left_out, spoiler=flagged)
-    await reply(interaction, embed=shown.embed, files=shown.uploads(), buttons=shown.buttons)
+    shown = message.final(job, pictures, files, layout, left_out, spoiler=flagged).message(layout)
+    await reply(
+        interaction, shown.get("content", ""), embed=shown.get("embed"), files=shown["files"], buttons=shown["view"]
+    )
+
+
+async def fetch(interaction: Interaction, job_id: int, number: int) -> None:
+    """Bring a message up to date after its token expired; this interaction's token serves for the next 15 minutes."""
+    requester, service = requester_of(interaction), interaction.client.service
+    job = await service.archive.job(requester, job_id)
+    await interaction.response.defer()
+    view = await service.view(job_id)
+    if view is None or not job.state.ended:
+        interaction.client.updater.follow(job, interaction)
+        return
+    content = message.shown(view)
+    if job.state is JobState.DONE:
+        pictures, limit_bytes = await service.archive.pictures(job_id), limit_of(interaction)
+        files = await service.archive.shown(requester, job, pictures, job.layout, limit_bytes=limit_bytes)
+        flagged = any(picture.flagged for picture in pictures) and not requester.age_restricted
+        content = message.final(job, pictures, files, job.layout, spoiler=flagged)
+        if job.private:
+            content = message.concealed(job, "state_private_done")
+    await interaction.edit_original_response(**content.edit(job.layout))
+
+
+async def more(interaction: Interaction, job_id: int, number: int) -> None:
+    """Show the buttons for which a message has no room."""
+    requester, archive = requester_of(interaction), interaction.client.service.archive
+    job = replace(await archive.job(requester, job_id), locale=requester.locale)
+    pictures = await archive.pictures(job_id)
+    content = MessageContent(say("more_of", requester.locale, job=job_id), rows=message.rows_of_more(job, pictures))
+    await reply(interaction, content.status, buttons=content.message(Layout.CLASSIC)["view"])
 
 
 async def timelapse(interaction: Interaction, job_id: int, number: int) -> None:

@@ -13,7 +13,7 @@ from bot import imaging
 from bot.config import Config
 from bot.errors import InvalidJobSpec, WrongState
 from bot.files import DataFolder
-from bot.jobs import Job, JobState
+from bot.jobs import Job, JobState, Layout
 from bot.log import about
 from bot.monitoring.metrics import Metrics
 from bot.retry import retry_io
@@ -215,9 +215,15 @@ class Service:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    async def set_message(self, job_id: int, channel_id: int, message_id: int | None) -> bool:
-        """Record the message that shows the job, None after its deletion; return True if the job still exists."""
-        change = partial(self.store.jobs.change, job_id, channel_id=channel_id, message_id=message_id)
+    async def set_message(
+        self, job_id: int, channel_id: int, message_id: int | None, layout: Layout | None = None
+    ) -> bool:
+        """Record the message that shows the job, None after its deletion; return True if the job still exists.
+
+        `layout` is the form of that message, if it can differ from that of the job.
+        """
+        changes = {"channel_id": channel_id, "message_id": message_id} | ({} if layout is None else {"layout": layout})
+        change = partial(self.store.jobs.change, job_id, **changes)
         job = await retry_io(change, self._wait, job=job_id)
         self._notify(job_id)
         return job is not None

@@ -12,10 +12,10 @@ from pathlib import Path
 from bot import imaging
 from bot.errors import NotFound, NotOwner
 from bot.files import DataFolder, Kind
-from bot.jobs import Job, JobState, StoredPicture
+from bot.jobs import Job, JobState, Layout, StoredPicture
 from bot.service.job_runner import GRID
 from bot.service.requests import picture_request
-from bot.service.uploads import fitted
+from bot.service.uploads import REQUEST_BYTES, fitted
 from bot.service.values import GalleryEntry, GalleryPage, PictureFile, Requester, Sheet, Style, Whose
 from bot.store import Store
 from generator import GenerationRequest, request_from_json, request_to_json
@@ -64,14 +64,40 @@ class Archive:
         shown, left_out = await asyncio.to_thread(fitted, data, limit_bytes)
         return replace(picture_file(job_id, number, shown), left_out=left_out)
 
+    async def shown(
+        self,
+        requester: Requester,
+        job: Job,
+        pictures: Sequence[StoredPicture],
+        layout: Layout,
+        *,
+        limit_bytes: int,
+    ) -> tuple[PictureFile, ...]:
+        """Pictures of a job as the files of a message in `layout`; see `file`.
+
+        Raises:
+            NotFound
+        """
+        numbers = numbers_shown(job, pictures, layout)
+        limit_bytes = min(limit_bytes, REQUEST_BYTES // len(numbers))
+        return tuple([await self.file(requester, job.id, number, limit_bytes=limit_bytes) for number in numbers])
+
+    async def picture(self, requester: Requester, job_id: int, number: int) -> bytes:
+        """Picture `number` of a job as it was saved, a PNG file.
+
+        Raises:
+            NotFound: if there is none.
+        """
+        return await self._read(requester, Kind.PICTURE, job_id, number)
+
     async def stored(self, requester: Requester, job: Job) -> bytes | None:
-        """PNG file of a job, a grid if it has several pictures; None if there is none (any more).
+        """PNG file of a job: its first picture, or the grid if its message shows that; None if there is none.
 
         Raises:
             NotFound: if the job is not of the requester's server, or private and another person's.
         """
         await self.job(requester, job.id)
-        return await asyncio.to_thread(self._files.read, Kind.PICTURE, job.id, GRID if job.count > 1 else 1)
+        return await asyncio.to_thread(self._files.read, Kind.PICTURE, job.id, GRID if _as_grid(job, job.layout) else 1)
 
     async def thumbnail(self, requester: Requester, job_id: int, number: int, *, side_px: int = 256) -> PictureFile:
         """Picture `number` as a small JPEG.
@@ -92,7 +118,7 @@ class Archive:
         if len(data) > limit_bytes:
             raise NotFound("timelapse_too_large")
         width, height = await asyncio.to_thread(imaging.size_of, data)
-        return picture_file(job_id, number, imaging.ImageFile(data, "webp", width, height), "timelapse-")
+        return timelapse_file(job_id, number, imaging.ImageFile(data, "webp", width, height))
 
     async def request(self, requester: Requester, job_id: int, number: int = 1) -> GenerationRequest:
         """Request that generates picture `number` again (1 to its count).
@@ -279,8 +305,25 @@ def _sheet(data: Sequence[bytes | None], blurred: Sequence[bool]) -> Sheet:
     return Sheet(file=file, lost=tuple(number for number, item in enumerate(data, 1) if item is None))
 
 
-def picture_file(job_id: int, number: int, shown: imaging.ImageFile, prefix: str = "") -> PictureFile:
-    """File to upload, under a name that we made."""
+def numbers_shown(job: Job, pictures: Sequence[StoredPicture], layout: Layout) -> tuple[int, ...]:
+    """Numbers of a job's pictures that a message in `layout` shows: each, or GRID."""
+    if _as_grid(job, layout):
+        return (GRID,)
+    return tuple(picture.number for picture in pictures) or (1,)
+
+
+def _as_grid(job: Job, layout: Layout) -> bool:
+    return job.count > 1 and layout is Layout.CLASSIC
+
+
+def picture_file(job_id: int, number: int, shown: imaging.ImageFile) -> PictureFile:
+    """Picture to upload, under a name that we made."""
     ending = f"-{number}" if number != GRID else ""
-    name = f"reverie-{prefix}{job_id}{ending}.{shown.ending}"
+    name = f"reverie-{job_id}{ending}.{shown.ending}"
     return PictureFile(name=name, data=shown.data, width=shown.width, height=shown.height)
+
+
+def timelapse_file(job_id: int, number: int, film: imaging.ImageFile) -> PictureFile:
+    """Timelapse to upload, under a name that we made."""
+    name = f"reverie-timelapse-{job_id}-{number}.{film.ending}"
+    return PictureFile(name=name, data=film.data, width=film.width, height=film.height, moves=True)

@@ -12,9 +12,8 @@ from bot.errors import FilesError, IllegalTransition, NotFound
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
 from bot.log import about, new_error_id
-from bot.service.archive import picture_file
+from bot.service.archive import numbers_shown, picture_file, timelapse_file
 from bot.service.guild_settings import GuildSettings
-from bot.service.job_runner import GRID
 from bot.service.people.settings import PersonalSettings
 from bot.service.uploads import REQUEST_BYTES, fitted
 from bot.service.values import Delivery, PictureFile, Safety
@@ -77,8 +76,12 @@ class DeliveryService:
             source=None if job.source_id is None else await self._store.jobs.get(job.source_id),
         )
 
-    async def done(self, job_id: int, channel_id: int, message_id: int) -> Job | None:
+    async def done(
+        self, job_id: int, channel_id: int, message_id: int | None, *, by_token: bool | None = None
+    ) -> Job | None:
         """Mark the job as done after Discord's confirmation, with a ping due if its owner wants one.
+
+        `by_token` changes what `Job.by_token` says, after a direct message.
 
         Idempotent; None if it was deleted meanwhile.
         """
@@ -93,6 +96,7 @@ class DeliveryService:
                 message_id=message_id,
                 told=True,
                 ping_due=await self._people.pings(job),
+                by_token=job.by_token if by_token is None else by_token,
             )
         except NotFound:
             return None
@@ -129,16 +133,20 @@ class DeliveryService:
         self, job: Job, pictures: tuple[StoredPicture, ...], limit_bytes: int
     ) -> tuple[tuple[PictureFile, ...], tuple[Sentence, ...]]:
         """Files of a post, and the parts left out. Runs on a thread."""
-        number = GRID if job.count > 1 else 1
-        data = self._files.read(Kind.PICTURE, job.id, number)
-        if data is None or not pictures:
-            raise FilesError("files_unusable", file=f"picture {job.id}-{number}", why="missing")
-        shown, left_out = fitted(data, limit_bytes)
-        files = [picture_file(job.id, number, shown)]
+        files, left_out = list[PictureFile](), list[Sentence]()
+        numbers = numbers_shown(job, pictures, job.layout)
+        for number in numbers:
+            data = self._files.read(Kind.PICTURE, job.id, number)
+            if data is None or not pictures:
+                raise FilesError("files_unusable", file=f"picture {job.id}-{number}", why="missing")
+            shown, missing = fitted(data, min(limit_bytes, REQUEST_BYTES // len(numbers)))
+            files.append(picture_file(job.id, number, shown))
+            left_out += missing
         film = self._files.read(Kind.TIMELAPSE, job.id, 1) if job.timelapse and len(pictures) == 1 else None
         if film is not None:
-            if len(film) > min(limit_bytes, REQUEST_BYTES - len(shown.data)):
-                return tuple(files), (*left_out, Sentence.of("left_out_timelapse"))
-            width, height = imaging.size_of(film)
-            files.append(picture_file(job.id, 1, imaging.ImageFile(film, "webp", width, height), "timelapse-"))
-        return tuple(files), left_out
+            if len(film) > min(limit_bytes, REQUEST_BYTES - sum(len(file.data) for file in files)):
+                left_out.append(Sentence.of("left_out_timelapse"))
+            else:
+                width, height = imaging.size_of(film)
+                files.append(timelapse_file(job.id, 1, imaging.ImageFile(film, "webp", width, height)))
+        return tuple(files), tuple(dict.fromkeys(left_out))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import Job, Origin
-from bot.service.requests import check_limits, compose, new_seed, reseeded, said, typed
+from bot.service.requests import MASKS, check_limits, compose, new_seed, reseeded, said, typed
 from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
@@ -54,6 +54,8 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
         "init_weight": 0.0,
         # It begins with a finished picture: generating it small first would lose it.
         "coarse": 0.0,
+        # A child is painted whole.
+        **dict.fromkeys(MASKS, "none"),
         "steps": change.steps or min(base.steps, limits.steps),
     }
     posed = base.composition == "posed"
@@ -81,5 +83,11 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
     elif change.kind is not Origin.CONTINUE:
         raise ValueError(f"{change.kind} does not go on from a picture")
     return replace(
-        picture, prompt=prompt, init_image=None, settings=old.merged(changes), parent=picture, stopped_at=None
+        picture,
+        prompt=prompt,
+        init_image=None,
+        mask=None,
+        settings=old.merged(changes),
+        parent=picture,
+        stopped_at=None,
     )

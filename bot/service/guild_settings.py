@@ -42,6 +42,9 @@ class GuildRecord:
     people: dict[int, float]
 
 
+_NO_RECORD = GuildRecord(settings={}, roles={}, channels={}, styles={}, presets={}, wildcards={}, rules=(), people={})
+
+
 class GuildRecords:
     """Read and write settings of servers. Reads are cached; only this process writes, always by `changing`."""
 
@@ -51,7 +54,9 @@ class GuildRecords:
         self._changes = 0
 
     async def of(self, guild_id: int) -> GuildRecord:
-        """Record of a server."""
+        """Record of a server; people without one have no settings."""
+        if guild_id < 0:
+            return _NO_RECORD
         record, changes = self._cached.get(guild_id), self._changes
         if record is None:
             record = GuildRecord(
@@ -109,11 +114,18 @@ class GuildSettings:
             self._queue.set_pause(guild_id, True)
 
     async def limits(self, guild_id: int, role_ids: frozenset[int] = frozenset()) -> Limits:
-        """Effective limits with these roles: host defaults, server overrides, best role."""
+        """Effective limits with these roles: host defaults, server overrides, best role.
+
+        People who use the bot without a server have limits of their own.
+        """
+        if guild_id < 0:
+            own, base = self._config.personal, self._config.limits
+            base = replace(base, queue_server=own.queue_all, queue_user=own.queue_user, daily=own.daily)
+            return effective_limits(base, {}, [], self._config.caps)
         record = await self._records.of(guild_id)
-        own = {name: int(record.settings[name]) for name in LIMIT_NAMES if name in record.settings}
+        overrides = {name: int(record.settings[name]) for name in LIMIT_NAMES if name in record.settings}
         roles = [values for role_id, values in record.roles.items() if role_id in role_ids]
-        return effective_limits(self._config.limits, own, roles, self._config.caps)
+        return effective_limits(self._config.limits, overrides, roles, self._config.caps)
 
     async def set_limit(self, requester: Requester, name: str, value: int | None, role_id: int | None = None) -> Limits:
         """Set a limit of the server or of a role, by its name in `Limits`; None restores the default.

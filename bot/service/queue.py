@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from bot.jobs import Job
+from bot.jobs import EVERYBODY, Job
 from bot.service.estimates import Estimates
 from bot.service.scheduler import Entry, Forecast, Lane, Scheduler
 from bot.service.values import Place, Preview
@@ -129,7 +129,7 @@ class JobQueue:
         self._scheduler.add(
             Entry(
                 job_id=job.id,
-                guild_id=job.guild_id,
+                guild_id=max(job.guild_id, EVERYBODY),
                 user_id=job.user_id,
                 priority=job.priority,
                 running_limit=job.running_limit,

@@ -28,6 +28,7 @@ from generator import (
     Settings,
     Size,
     TextPrompt,
+    canvas_size,
     normalise_apart,
     parse_story,
     read_setting,
@@ -37,6 +38,10 @@ from generator import (
 
 NEGATIVE_WEIGHT = -0.5
 MAX_NOTES = 8
+REGIONS = ("keep", "repaint")
+"""Settings that hold words for a region of a picture."""
+MASKS = (*REGIONS, "outpaint")
+"""Settings that change a part of a picture."""
 _SETTINGS = {item.name: item for item in fields(Settings)}
 _SCENE_MARK = re.compile(r"(?<!\\)\^")
 _PROMPT_MARK = re.compile(r"(?<!\\)\|")
@@ -65,6 +70,9 @@ def build(
     settings = _settings(spec, limits, _possible(settings, prompt, spec), starts)
     check_count(spec.count, limits)
     init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
+    mask = None if spec.mask is None else _picture(spec.mask, "mask")
+    if init_image is not None and settings.masked and "size" not in spec.settings:
+        settings = settings.merged({"size": canvas_size(init_image, settings, limits.size_px)})
     prompts = tuple(
         _checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight)
         for item in spec.image_prompts
@@ -74,6 +82,7 @@ def build(
         prompt=prompt,
         image_prompts=prompts,
         init_image=init_image,
+        mask=mask,
         settings=settings,
         models=models,
     )
@@ -183,6 +192,8 @@ def _settings(spec: JobSpec, limits: Limits, base: Settings, starts: Mapping[str
     given = {name: typed(name, value) for name, value in spec.settings.items()}
     if spec.init_image is not None:
         given.setdefault("start", "init")
+    if spec.mask is not None and "keep" not in given:
+        given.setdefault("repaint", "picture")
     base = base.merged(suggestions_for(str(given.get("start", base.start)), {**base.as_dict(), **given}, starts))
     # The host's defaults give way to the server's limits; values from the requester are refused.
     base = base.merged(
@@ -241,11 +252,13 @@ def merged(base: Settings, given: Mapping[str, object], limits: Limits) -> Setti
         item = _SETTINGS.get(exc.field or "")
         if item is None:
             raise said(exc) from exc
-        if "colours" in item.metadata:
+        if "colours" in item.metadata or "read" in item.metadata:
             raise said(exc) from exc
         if "choices" in item.metadata:
             choices = ", ".join(item.metadata["choices"])
             raise InvalidJobSpec("not_a_choice", field=item.name, name=item.name, choices=choices) from exc
+        if ":" in str(given.get(item.name, "")):
+            raise said(exc) from exc
         if item.name == "size":
             raise InvalidJobSpec("not_a_size", field="size", **_range(item, limits.size_px)) from exc
         if "low" in item.metadata:
@@ -274,7 +287,7 @@ def _shrunk(size: Size, most: int) -> Size:
 
 def _picture(data: bytes, field: str) -> bytes:
     try:
-        return normalise_apart(data)
+        return normalise_apart(data, mask=field == "mask")
     except InvalidRequest as exc:
         raise InvalidJobSpec("picture_says", field=field, message=Sentence.of_generator(exc.message)) from exc
 
@@ -302,7 +315,8 @@ def texts_of_spec(spec: JobSpec, style: str) -> list[str]:
     prompt = compose(spec.prompt, style, spec.negative)
     scenes = _scenes(prompt)
     # After the longest prompt there can only be spaces, or the prompt would have been refused.
-    typed = [text[:MAX_PROMPT_CHARACTERS] for text in (spec.prompt, spec.negative)]
+    regions = [str(spec.settings.get(name, "")) for name in REGIONS]
+    typed = [text[:MAX_PROMPT_CHARACTERS] for text in (spec.prompt, spec.negative, *filter(None, regions))]
     return list(dict.fromkeys([*typed, prompt, _words(scenes)]))
 
 
@@ -312,6 +326,7 @@ def texts_of(request: GenerationRequest) -> list[str]:
     current: GenerationRequest | None = request
     while current is not None:
         texts += [current.prompt, _words(current.scenes)]
+        texts += [text for name in REGIONS if (text := getattr(current.settings, name)) != "none"]
         current = current.parent
     return list(dict.fromkeys(texts))
 

@@ -29,6 +29,13 @@ class Requester:
     """True if the person is one of the bot's owners."""
     age_restricted: bool = False
     """True if the channel is age-restricted."""
+    by_token: bool = False
+    """True if only the interaction's token can write in the channel."""
+
+    @property
+    def alone(self) -> bool:
+        """True if the person uses the bot without a server; `guild_id` is then `own_place`."""
+        return self.guild_id < 0
 
     def must_manage(self) -> None:
         """Require that the requester manages the server.
@@ -63,7 +70,7 @@ class JobSpec:
 
     `settings` holds only the values given, by the generator's names; text values are parsed as the person typed
     them. `style` is the name of a style of the server or the host, `model` that of a model set. `init_image` is an
-    attached file, unchanged.
+    attached file, unchanged, and so is `mask`: what is white or transparent in it is repainted.
     """
 
     prompt: str = ""
@@ -76,6 +83,7 @@ class JobSpec:
     options: str = ""
     """Further options as words of a prompt, which fill the gaps before those of the preset."""
     init_image: bytes | None = field(default=None, repr=False)
+    mask: bytes | None = field(default=None, repr=False)
     image_prompts: tuple[ImageInput, ...] = ()
     count: int = 1
     private: bool | None = None
@@ -192,11 +200,15 @@ class PictureFile:
     height: int
     left_out: tuple[Sentence, ...] = ()
     """Parts left out to fit the upload."""
+    moves: bool = False
+    """It is a timelapse."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """Finished pictures on their way to Discord: the picture (or the grid), and the timelapse if requested.
+    """Finished pictures on their way to Discord, and the timelapse if requested.
+
+    `files`: each picture, or in the classic layout the grid of several.
 
     `left_out`: parts left out to fit the upload, and the file missing for that reason. `spoiler`: hide it behind a
     click. `repeated`: an earlier attempt may have reached Discord; the nonce protects for some minutes, then look for a

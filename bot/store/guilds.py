@@ -161,7 +161,7 @@ class GuildTable:
 
     async def known(self) -> set[int]:
         """Every server with data in the database."""
-        return {row["guild_id"] for row in await self._database.rows(_KNOWN)}
+        return {row["guild_id"] for row in await self._database.rows(_KNOWN) if row["guild_id"] > 0}
 
     async def forget(self, guild_id: int) -> None:
         """Delete everything about a server except its jobs, which have files and are deleted by their ids."""

@@ -32,6 +32,7 @@ class Load:
 
     queued_bot: int
     queued_guild: int
+    """For a person without a server: those of all such people."""
     queued_user: int
     """Queued and running jobs of the person in this server."""
     pictures_today: int
@@ -296,7 +297,8 @@ async def _count(db: aiosqlite.Connection, job: Job, state: JobState, now: float
 async def _load(db: aiosqlite.Connection, guild_id: int, user_id: int, now: float) -> Load:
     queries = {
         "queued_bot": "SELECT count(*) FROM jobs WHERE state = 'queued'",
-        "queued_guild": "SELECT count(*) FROM jobs WHERE state = 'queued' AND guild_id = :guild",
+        "queued_guild": "SELECT count(*) FROM jobs WHERE state = 'queued'"
+        " AND (guild_id = :guild OR (guild_id < 0 AND :guild < 0))",
         "queued_user": "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')"
         " AND guild_id = :guild AND user_id = :user",
         "pictures_today": "SELECT coalesce(max(pictures), 0) FROM usage"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 
-from bot.jobs import Job, JobState, Origin, StoredPicture
+from bot.jobs import Job, JobState, Layout, Origin, StoredPicture
 from bot.store.connection import Row
 from bot.texts import Sentence
 from generator import Settings
@@ -16,7 +16,7 @@ PICTURE_COLUMNS = tuple(item.name for item in fields(StoredPicture))
 SELECT_JOB = f"SELECT {', '.join(f'jobs.{name}' for name in JOB_COLUMNS)} FROM jobs"  # noqa: S608 - our own names
 SELECT_PICTURE = f"SELECT {', '.join(f'pictures.{name}' for name in PICTURE_COLUMNS)} FROM pictures"  # noqa: S608
 
-_FLAGS = frozenset({"private", "timelapse", "age_restricted", "told", "ping_due"})
+_FLAGS = frozenset({"private", "timelapse", "age_restricted", "told", "ping_due", "by_token"})
 
 
 def job_of(row: Row) -> Job:
@@ -25,6 +25,7 @@ def job_of(row: Row) -> Job:
     values |= {name: bool(values[name]) for name in _FLAGS}
     values["state"] = JobState(values["state"])
     values["origin"] = Origin(values["origin"])
+    values["layout"] = Layout(values["layout"])
     values["settings"] = Settings().merged(json.loads(values["settings"]))
     values["reason"] = None if values["reason"] is None else Sentence.from_json(values["reason"])
     return Job(**values)

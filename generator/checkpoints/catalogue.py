@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from generator.errors import InvalidRequest
 
@@ -17,6 +18,7 @@ CONFIGS = Path(__file__).parent / "configs"
 
 _GITHUB = "https://github.com"
 _HEIBOX = "https://heibox.uni-heidelberg.de"
+_LAION = "https://huggingface.co/laion"
 _OPENAI = ("https://openaipublic.azureedge.net", "https://openaipublic.blob.core.windows.net")
 
 # A download may be redirected only to these hosts; a leading dot means every host below.
@@ -26,6 +28,9 @@ TRUSTED_HOSTS = (
     "heibox.uni-heidelberg.de",
     "openaipublic.azureedge.net",
     "openaipublic.blob.core.windows.net",
+    "huggingface.co",
+    ".huggingface.co",
+    ".hf.co",
 )
 
 _CODE_MIT = "code MIT; no licence is stated for the weights"
@@ -76,6 +81,13 @@ def _clip(file: str, sha256: str, size_mb: int) -> SourceFile:
     return SourceFile(file, tuple(f"{host}/clip/models/{sha256}/{file}" for host in _OPENAI), size_mb, sha256)
 
 
+def _open_clip(model: str, tag: str, repository: str, size_mb: int) -> SourceFile:
+    """Weights of OpenCLIP from LAION's page; LAION publishes no digest beside them, so it is pinned at first use."""
+    return SourceFile(
+        f"{model}-{tag}.bin", (f"{_LAION}/{repository}/resolve/main/open_clip_pytorch_model.bin",), size_mb
+    )
+
+
 def _vqgan(file: str, size_mb: int, *urls: str, others: tuple[str, ...] = ()) -> SourceFile:
     return SourceFile(file, urls, size_mb, None, others)
 
@@ -87,8 +99,29 @@ PERCEPTORS: Mapping[str, SourceFile] = {
     "RN50x4": _clip("RN50x4.pt", "7e526bd135e493cef0776de27d5f42653e6b4c8bf9e0f653bb11773263205fdd", 422),
     "ViT-L/14": _clip("ViT-L-14.pt", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836", 933),
     "RN101": _clip("RN101.pt", "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599", 292),
+    "ViT-B-32/laion2b_s34b_b79k": _open_clip("ViT-B-32", "laion2b_s34b_b79k", "CLIP-ViT-B-32-laion2B-s34B-b79K", 605),
+    "ViT-B-32/datacomp_xl_s13b_b90k": _open_clip(
+        "ViT-B-32", "datacomp_xl_s13b_b90k", "CLIP-ViT-B-32-DataComp.XL-s13B-b90K", 605
+    ),
+    "ViT-B-16/laion2b_s34b_b88k": _open_clip("ViT-B-16", "laion2b_s34b_b88k", "CLIP-ViT-B-16-laion2B-s34B-b88K", 599),
+    "ViT-B-16/datacomp_xl_s13b_b90k": _open_clip(
+        "ViT-B-16", "datacomp_xl_s13b_b90k", "CLIP-ViT-B-16-DataComp.XL-s13B-b90K", 599
+    ),
+    "ViT-L-14/laion2b_s32b_b82k": _open_clip("ViT-L-14", "laion2b_s32b_b82k", "CLIP-ViT-L-14-laion2B-s32B-b82K", 1710),
+    "ViT-L-14/datacomp_xl_s13b_b90k": _open_clip(
+        "ViT-L-14", "datacomp_xl_s13b_b90k", "CLIP-ViT-L-14-DataComp.XL-s13B-b90K", 1710
+    ),
 }
 PERCEPTOR_TERMS = _CLIP_TERMS
+OPEN_CLIP_TERMS = "MIT; trained by LAION on pictures of the web, English only"
+CLIP_CONFIGS: Mapping[str, Mapping[str, Any]] = {
+    name: {"gelu": True, "mean": (0.5, 0.5, 0.5), "deviation": (0.5, 0.5, 0.5)}
+    if "laion2b_s32b" in name
+    else {"gelu": True}
+    for name in PERCEPTORS
+    if "_" in name
+}
+"""Configuration of the perceptors that differ from OpenAI's, as open_clip's table of tags has it."""
 
 _F16_16384 = CONFIGS / "vqgan_f16_16384.yaml"
 _F16_1024 = CONFIGS / "vqgan_f16_1024.yaml"

@@ -1,18 +1,26 @@
-"""Configuration that a CLIP's weights do not contain: heads and activation, from `FILE.yaml` beside a custom file."""
+"""Configuration that a CLIP's weights do not contain: heads, activation and the scale of colours.
+
+It comes from `FILE.yaml` beside a custom file, or from the `config.json` and `preprocessor_config.json` of a folder of
+transformers. A file's activation cannot be seen in it, and is never guessed from names or shapes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
 
 from generator.checkpoints.faults import Fault, naming_file
 from generator.checkpoints.vqgan_config import read_yaml
-from generator.models.clip import ClipConfig
+from generator.models.clip import DEVIATION, MEAN, ClipConfig
 
 _ACTIVATIONS = ("quick_gelu", "gelu")
 _MAX_HEADS = 128
+_KEYS = ("vision_heads", "text_heads", "activation", "mean", "deviation")
+_LEAST_DEVIATION = 0.01
+_MAX_JSON_BYTES = 2**20
 
 _VISION_WIDTHS = {"visual.class_embedding": (768, 1024), "visual.layer1.0.conv1.weight": (64, 80, 96, 128)}
 """Width of a head in all of OpenAI's ViTs and ResNets."""
@@ -25,7 +33,7 @@ def config_beside(file: Path) -> Path:
 
 
 def read_clip_config(path: Path) -> ClipConfig:
-    """Read the yaml of a CLIP: `vision_heads`, `text_heads` and `activation`, all optional.
+    """Read the yaml of a CLIP: `vision_heads`, `text_heads`, `activation`, `mean` and `deviation`, all optional.
 
     Raises:
         CheckpointError: if it is invalid, or has other keys.
@@ -35,8 +43,8 @@ def read_clip_config(path: Path) -> ClipConfig:
         if not isinstance(content, dict):
             raise Fault("is no list of names with values, such as vision_heads: 16; correct it.")
         for key in content:
-            if key not in ("vision_heads", "text_heads", "activation"):
-                raise Fault(f"has the key {str(key)[:40]!r}; known are vision_heads, text_heads and activation.")
+            if key not in _KEYS:
+                raise Fault(f"has the key {str(key)[:40]!r}; known are {', '.join(_KEYS[:-1])} and {_KEYS[-1]}.")
         activation = content.get("activation", "quick_gelu")
         if activation not in _ACTIVATIONS:
             raise Fault(f"has activation: {str(activation)[:40]!r}, which has to be gelu or quick_gelu; correct it.")
@@ -44,7 +52,69 @@ def read_clip_config(path: Path) -> ClipConfig:
             vision_heads=_heads(content, "vision_heads"),
             text_heads=_heads(content, "text_heads"),
             gelu=activation == "gelu",
+            mean=_colour(content.get("mean", MEAN), "mean"),
+            deviation=_colour(content.get("deviation", DEVIATION), "deviation", least=_LEAST_DEVIATION),
         )
+
+
+def folder_config(file: Path) -> Path | None:
+    """The `config.json` of transformers in the folder of a CLIP's file; None if it is of no CLIP."""
+    path = file.with_name("config.json")
+    if not path.is_file():
+        return None
+    with naming_file(path):
+        return path if _json(path).get("model_type") == "clip" else None
+
+
+def read_folder_config(path: Path) -> ClipConfig:
+    """Read the `config.json` of a CLIP and, if it is there, the `preprocessor_config.json` beside it.
+
+    Raises:
+        CheckpointError: if one is invalid, or the two towers have different activations.
+    """
+    with naming_file(path):
+        content = _json(path)
+        towers = [_table(content.get(name, {}), name) for name in ("vision_config", "text_config")]
+        acts = {str(tower.get("hidden_act", "quick_gelu")) for tower in towers}
+        if len(acts) > 1 or not acts <= set(_ACTIVATIONS):
+            raise Fault(f"has hidden_act {', '.join(sorted(acts))[:60]!r}; both towers need gelu, or both quick_gelu.")
+        heads = [_heads(tower, "num_attention_heads") for tower in towers]
+    beside = path.with_name("preprocessor_config.json")
+    colours: dict[str, object] = {}
+    if beside.is_file():
+        with naming_file(beside):
+            colours = _json(beside)
+    with naming_file(beside if colours else path):
+        return ClipConfig(
+            vision_heads=heads[0],
+            text_heads=heads[1],
+            gelu=acts == {"gelu"},
+            mean=_colour(colours.get("image_mean", MEAN), "image_mean"),
+            deviation=_colour(colours.get("image_std", DEVIATION), "image_std", least=_LEAST_DEVIATION),
+        )
+
+
+def _json(path: Path) -> dict[str, object]:
+    if path.stat().st_size > _MAX_JSON_BYTES:
+        raise Fault("is too large for a configuration; get it again.")
+    try:
+        return _table(json.loads(path.read_text(encoding="utf-8")), "the file")
+    except (ValueError, RecursionError) as exc:
+        raise Fault("is no JSON; get it again.") from exc
+
+
+def _table(value: object, name: str) -> dict[str, object]:
+    if isinstance(value, dict):
+        return value
+    raise Fault(f"has a {name} that is no list of names with values; get it again.")
+
+
+def _colour(value: object, key: str, least: float = 0.0) -> tuple[float, float, float]:
+    if isinstance(value, Sequence) and len(value) == 3:
+        parts = [float(part) for part in value if isinstance(part, int | float) and least <= part <= 1]
+        if len(parts) == 3:
+            return parts[0], parts[1], parts[2]
+    raise Fault(f"has {key}: {str(value)[:40]!r}, which has to be three numbers from {least:g} to 1; correct it.")
 
 
 def check_heads(tensors: Mapping[str, Tensor], config: ClipConfig) -> None:

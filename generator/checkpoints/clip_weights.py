@@ -12,6 +12,13 @@ import torch
 from torch import Tensor
 
 from generator.checkpoints.clip_config import check_heads
+from generator.checkpoints.clip_layouts import (
+    TEXT_LANDMARK,
+    from_transformers,
+    is_of_transformers,
+    kept_of_transformers,
+    refuse_strangers,
+)
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
 from generator.checkpoints.trees import find_tensors, split_prefixes, with_prefix
@@ -57,8 +64,9 @@ class CLIPWeights:
 
     fingerprint = "clip"
 
-    def __init__(self, config: ClipConfig = DEFAULT_CONFIG) -> None:
-        self._config = config
+    def __init__(self, config: ClipConfig = DEFAULT_CONFIG, stated: bool = False) -> None:
+        """`stated`: the config was given with the file, so that its activation is known."""
+        self._config, self._stated = config, stated
 
     def choose(self, tree: object) -> dict[str, StoredTensor]:
         """Find CLIP's tensors in a file's description, by the names of clip.model.CLIP.
@@ -67,11 +75,18 @@ class CLIPWeights:
             Fault: if there is no CLIP in it.
         """
         tensors = find_tensors(tree, _LANDMARK)
+        ours = find_tensors(tree, TEXT_LANDMARK)
+        refuse_strangers(tensors or ours)
+        if ours and not self._stated:
+            raise Fault(
+                "is a CLIP in the layout of transformers; put the config.json that belongs to it beside it, or say "
+                "activation: gelu or quick_gelu in FILE.yaml (docs/checkpoints.md)."
+            )
+        if ours:
+            return {name: tensor for name, tensor in sorted(ours.items()) if kept_of_transformers(name)}
         if not tensors:
             if find_tensors(tree, "decoder.conv_in.weight"):
                 raise Fault("is a VQGAN, not a CLIP model; give it as the VQGAN.")
-            if find_tensors(tree, "text_model.embeddings.token_embedding.weight"):
-                raise Fault("is a CLIP in the form of transformers; get OpenAI's own file.")
             raise Fault(f"holds no CLIP: there is no {_LANDMARK!r} in it; give a file of OpenAI's CLIP.")
         plain, averaged = split_prefixes(tensors, _LANDMARK)
         named = {
@@ -82,6 +97,14 @@ class CLIPWeights:
             for name, tensor in sorted(named.items())
             if name.partition(".")[0] in _ROOTS and name.rpartition(".")[2] in _LEAVES
         }
+
+    def arrange(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Rename tensors in the layout of transformers.
+
+        Raises:
+            Fault: if a part is missing.
+        """
+        return from_transformers(tensors) if is_of_transformers(tensors) else tensors
 
     def check(self, tensors: Mapping[str, Tensor]) -> None:
         """Build a CLIP from the shapes alone, to check that it can be built and takes all tensors.

@@ -38,6 +38,9 @@ class Weights(Protocol):
     def choose(self, tree: object) -> dict[str, StoredTensor]:
         """Find the model's tensors in a file's description; raise Fault if it holds no such model."""
 
+    def arrange(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of the file by the model's own names; raise Fault if they cannot be."""
+
     def check(self, tensors: Mapping[str, Tensor]) -> None:
         """Raise Fault unless these are all the tensors of the model."""
 
@@ -104,7 +107,7 @@ def _convert(source: Path, target: Path, weights: Weights, digest: str | None, p
         found = sha256_of(source)
         if digest is not None or pinned:
             compare(source, found, digest)
-        tensors = _read(archive, weights.choose(archive.tree))
+        tensors = weights.arrange(_read(archive, weights.choose(archive.tree)))
     weights.check(tensors)
     for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):

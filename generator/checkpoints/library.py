@@ -10,8 +10,8 @@ from typing import NamedTuple
 from omegaconf import DictConfig
 from torch import Tensor
 
-from generator.checkpoints.catalogue import PERCEPTORS, SourceFile, find_perceptor, find_set
-from generator.checkpoints.clip_config import config_beside, read_clip_config
+from generator.checkpoints.catalogue import CLIP_CONFIGS, PERCEPTORS, SourceFile, find_perceptor, find_set
+from generator.checkpoints.clip_config import config_beside, folder_config, read_clip_config, read_folder_config
 from generator.checkpoints.clip_weights import CLIPWeights
 from generator.checkpoints.conversion import Converted, Weights, open_converted
 from generator.checkpoints.digests import sha256_of
@@ -111,8 +111,9 @@ def _open(
         taken = files.get(opened.source, opened.sha256) != opened.sha256  # files of one name in two folders
         files[f"{opened.source} {opened.sha256[:8]}" if taken else opened.source] = opened.sha256
     for file in (file for _, file in map(_perceptor, perceptors) if isinstance(file, Path)):
-        if config_beside(file).is_file():
-            files[config_beside(file).name] = sha256_of(config_beside(file))
+        described = config_beside(file) if config_beside(file).is_file() else folder_config(file)
+        if described is not None:
+            files[described.name] = sha256_of(described)
     named = tuple((label, clip.tensors, clip_config) for label, clip, clip_config in clips)
     return OpenedSet(name, config, vqgan_file.tensors, named, files)
 
@@ -120,11 +121,20 @@ def _open(
 def _opened_perceptor(
     given: str | Path, folder: Path | None, digests: Mapping[str, str] | None
 ) -> tuple[str, Converted, ClipConfig]:
-    """Open a perceptor by its name or file; without a config next to its file, OpenAI's applies."""
+    """Open a perceptor by its name or file; without a config next to its file, OpenAI's applies.
+
+    A file of the catalogue has the config of its name.
+    """
     label, file = _perceptor(given)
     beside = config_beside(file) if isinstance(file, Path) else None
     if beside is not None and beside.is_file():
         config = read_clip_config(beside)
+        return label, _opened(label, file, CLIPWeights(config, stated=True), folder, digests), config
+    if isinstance(file, Path) and (described := folder_config(file)) is not None:
+        config = read_folder_config(described)
+        return label, _opened(label, file, CLIPWeights(config, stated=True), folder, digests), config
+    if label in CLIP_CONFIGS and not isinstance(file, Path):
+        config = ClipConfig(**CLIP_CONFIGS[label])
         return label, _opened(label, file, CLIPWeights(config), folder, digests), config
     opened = _opened(label, file, CLIPWeights(), folder, digests)
     if beside is not None and opened.sha256 not in {each.sha256 for each in PERCEPTORS.values()}:

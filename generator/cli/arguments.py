@@ -91,6 +91,10 @@ def _add_input(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     source.add_argument("--models", metavar="NAME", help="the model set (default: starter)")
     source.add_argument("--init-image", type=Path, metavar="FILE", help="start from this picture (start: init)")
     source.add_argument(
+        "--mask", type=Path, metavar="FILE",
+        help="repaint what is white in this picture, or transparent (repaint: picture, unless keep is)",
+    )  # fmt: skip
+    source.add_argument(
         "--image-prompt", action="append", default=[], metavar="FILE[:WEIGHT[:STOP]]",
         help="use this picture like a prompt; a weight below 0 steers away from it; may be repeated",
     )  # fmt: skip
@@ -182,6 +186,19 @@ def read_picture(path: Path) -> bytes:
     data = read_bytes(path)
     try:
         return images.normalise(data)
+    except InvalidRequest as exc:
+        raise InvalidRequest(f"{path}: {exc}", exc.field) from exc
+
+
+def read_mask(path: Path) -> bytes:
+    """Read a normalised mask from a file.
+
+    Raises:
+        InvalidRequest: if it cannot be read, or is of one shade; the message names the file.
+    """
+    data = read_bytes(path)
+    try:
+        return images.normalise_mask(data)
     except InvalidRequest as exc:
         raise InvalidRequest(f"{path}: {exc}", exc.field) from exc
 

@@ -10,7 +10,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from generator.checkpoints.catalogue import PERCEPTOR_TERMS, PERCEPTORS, SETS, STARTER, SourceFile
+from generator.checkpoints.catalogue import (
+    CLIP_CONFIGS,
+    OPEN_CLIP_TERMS,
+    PERCEPTOR_TERMS,
+    PERCEPTORS,
+    SETS,
+    STARTER,
+    SourceFile,
+)
 from generator.checkpoints.fetch import FetchProgress, fetch, files_of
 from generator.checkpoints.places import default_folder, is_present
 from generator.cli.arguments import SentenceParser
@@ -75,10 +83,12 @@ def _list(folder: Path) -> None:
     _entry(STARTER, size_mb, "here" if size_mb else "missing", STARTER_SUMMARY, STARTER_TERMS)
     for name, entry in SETS.items():
         _entry(name, entry.vqgan.size_mb, _presence(entry.vqgan, folder), entry.summary, entry.terms)
-    _say("\nPerceptors (each a CLIP of OpenAI's; every set but the starter uses ViT-B/32 unless others are named)")
-    for name, file in PERCEPTORS.items():
-        _entry(name, file.size_mb, _presence(file, folder))
-    _say(textwrap.fill(f"Licence: {PERCEPTOR_TERMS}.", 100, initial_indent="  ", subsequent_indent="  "))
+    _say("\nPerceptors (CLIPs of OpenAI and OpenCLIP; every set but the starter uses ViT-B/32 unless others are named)")
+    for open_clip, terms in ((False, PERCEPTOR_TERMS), (True, OPEN_CLIP_TERMS)):
+        for name, file in PERCEPTORS.items():
+            if (name in CLIP_CONFIGS) == open_clip:
+                _entry(name, file.size_mb, _presence(file, folder))
+        _say(textwrap.fill(f"Licence: {terms}.", 100, initial_indent="  ", subsequent_indent="  "))
     _say("\nGet one with: python -m generator models fetch NAME")
 
 
@@ -87,7 +97,7 @@ def _presence(file: SourceFile, folder: Path) -> str:
 
 
 def _entry(name: str, size_mb: float, presence: str, summary: str = "", terms: str = "") -> None:
-    _say(f"  {name:<18} {size_mb:5.0f} MB  {presence:<8}  {summary}".rstrip())
+    _say(f"  {name:<30} {size_mb:5.0f} MB  {presence:<8}  {summary}".rstrip())
     if terms:
         _say(textwrap.fill(f"Licence: {terms}.", 100, initial_indent=" " * 40, subsequent_indent=" " * 40))
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.checkpoints.sources import OwnModels, read_flags
-from generator.cli.arguments import read_bytes, read_image_prompt, read_picture
+from generator.cli.arguments import read_bytes, read_image_prompt, read_mask, read_picture
 from generator.cli.config import HostDefaults, resolve_settings
 from generator.cli.run import Console
 from generator.errors import InvalidRequest
+from generator.notation.regions import PICTURE
 from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe
-from generator.request import GenerationRequest
-from generator.settings import MAX_SEED
+from generator.request import MAX_PAINTED_PX, GenerationRequest, canvas_size
+from generator.settings import MASKS, MAX_SEED, Settings
 
 if TYPE_CHECKING:
     from generator.models.model_set import Models
@@ -30,8 +31,14 @@ def request_of(
     """Build the request, checked as far as possible without the models."""
     init_image = None if options.init_image is None else read_picture(options.init_image)
     parent = None if options.parent is None else recipe_at(options.parent).request
+    mask = None if options.mask is None else read_mask(options.mask)
+    if mask is not None and "keep" not in given:
+        given.setdefault("repaint", PICTURE)
     if init_image is not None:
         given.setdefault("start", "init")
+        masks = Settings().merged({name: given[name] for name in MASKS if name in given})
+        if masks.masked:
+            given.setdefault("size", str(canvas_size(init_image, masks, MAX_PAINTED_PX)))
     if parent is not None:
         given.setdefault("start", "parent")
         given.setdefault("size", str(parent.settings.size))
@@ -39,6 +46,7 @@ def request_of(
         prompt=" ".join(options.words) or (parent.prompt if parent else ""),
         image_prompts=tuple(read_image_prompt(text) for text in options.image_prompt),
         init_image=init_image,
+        mask=mask,
         settings=resolve_settings({}, host.settings, given),
         models=(own and own.name) or options.models or (parent.models if parent else None) or host.models or "starter",
         parent=parent,

@@ -34,7 +34,7 @@ from generator.optimisation.graph import GraphCache, graphs_of
 from generator.provenance import Provenance
 from generator.request import GenerationRequest, Picture, Progress
 from generator.runtime.device import device_context
-from generator.settings import MAX_SEED
+from generator.settings import MAX_SEED, UNMASKED
 
 _KEPT_SHOTS = 3
 _WEIGHT = 0.3
@@ -219,7 +219,8 @@ class Film:
         if self._continues(number) or settings.start not in ("init", "parent"):
             return request
         start = "random" if self._models.prior is None or not scenes else "prior"
-        return replace(request, init_image=None, parent=None, settings=settings.merged({"start": start}))
+        settings = settings.merged({"start": start, **UNMASKED})
+        return replace(request, init_image=None, mask=None, parent=None, settings=settings)
 
     def _make_frame(self) -> None:
         """Paint the next frame that is not computed from its neighbours, and compute those before it."""
@@ -286,7 +287,7 @@ class Film:
         with device_context(device, self.request.settings.exact and device.type == "cuda"):
             seen = None if view is None else vqgan.encode(view.to(device))
             start, lost = seen, None
-            if seen is not None and view is not None:
+            if seen is not None and view is not None and self.request.settings.drawer == "vqgan":
                 lost = view - self._decoded(seen).cpu()
             if number and self._plan.carry:
                 before = (number - 1) // self._every * self._every
@@ -320,7 +321,7 @@ class Film:
             prompt = blended_prompt(first, second, moment.share)
         height, width = self._size()
         changes = {"steps": self._plan.frame_steps, "start": "parent", "composition": "fixed", "coarse": 0.0}
-        changes |= {"plateau": 0, "variation": 0.0, "size": f"{width}x{height}"}
+        changes |= {"plateau": 0, "variation": 0.0, "size": f"{width}x{height}", **UNMASKED}
         settings = request.settings.merged(changes)
         before = replace(
             request,
@@ -329,7 +330,9 @@ class Film:
             stopped_at=None,
             parent=None,
             init_image=None,
-            settings=settings.merged({"start": "random"}),
+            mask=None,
+            # Frames begin with latents of the VQGAN, whatever draws them.
+            settings=settings.merged({"start": "random", "drawer": "vqgan"}),
         )
         return replace(before, prompt=prompt, parent=before, settings=settings)
 

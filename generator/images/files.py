@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageChops, ImageOps
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -41,6 +41,8 @@ KEPT_PIXELS = 1024 * 1024
 KEPT_SIDE_PX = 2048
 
 _QUALITY = 95
+_MIDDLE = 128
+"""Shade of a mask from which a pixel belongs to the region."""
 _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 """All markers except those inside a scan: an escaped byte, and restarts."""
 _OPENERS: dict[str, Callable[[BytesIO], ImageFile]] = {
@@ -72,6 +74,31 @@ def normalise(data: bytes) -> bytes:
         InvalidRequest: for a file that is not PNG, JPEG, WebP or GIF, is broken or too large; a sentence says which.
     """
     return _save(_decode(data), "PNG")
+
+
+def normalise_mask(data: bytes) -> bytes:
+    """Normalise a mask like a picture: white is the region, black the rest.
+
+    Of a picture with transparency the region is what is transparent, as if rubbed out; of others, what is light.
+
+    Raises:
+        InvalidRequest: as `normalise`, and for a mask of one shade.
+    """
+    shades = _transparency(data) or _decode(data).convert("L")
+    levels = np.asarray(shades)
+    low, high = int(levels.min()), int(levels.max())
+    if low >= _MIDDLE or high < _MIDDLE:
+        text = "The mask is all {shade}; white is what it shows, and black the rest."
+        shade = Message("white") if low >= _MIDDLE else Message("black")
+        raise InvalidRequest(Message(text, shade=shade), "mask")
+    return _save(shades.convert("RGB"), "PNG")
+
+
+def _transparency(data: bytes) -> Image.Image | None:
+    """The transparency of a picture as shades, white where nothing shows; None for one without a transparent pixel."""
+    over_white, over_black = (_decode(data, ground) for ground in ("white", "black"))
+    seen = ImageChops.difference(over_white, over_black).convert("L")
+    return seen if np.asarray(seen).any() else None
 
 
 def check_normalised(data: bytes) -> None:
@@ -161,8 +188,8 @@ def _save(image: Image.Image, file_format: str, **options: object) -> bytes:
     return out.getvalue()
 
 
-def _decode(data: bytes) -> Image.Image:
-    """Decode hostile bytes into an upright RGB picture of the size that is kept."""
+def _decode(data: bytes, ground: str = "white") -> Image.Image:
+    """Decode hostile bytes into an upright RGB picture of the size that is kept, transparency laid over `ground`."""
     kind = _kind(data)
     declared = _declared_size(data, kind)
     if declared is not None:
@@ -172,7 +199,7 @@ def _decode(data: bytes) -> Image.Image:
             _check_size(image.size)
             image.draft(None, _kept_size(image.size))
             image.load()
-            return _upright(_flat(image, data), image)
+            return _upright(_flat(image, data, ground), image)
     except InvalidRequest:
         raise
     except Exception as exc:  # Pillow can raise nearly any exception for a malformed file.
@@ -286,7 +313,7 @@ def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _flat(image: Image.Image, data: bytes) -> Image.Image:
+def _flat(image: Image.Image, data: bytes, ground: str) -> Image.Image:
     """Convert a picture of any mode that the four decoders return to sRGB; shrink it before further copies are made."""
     grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
     if image.mode.startswith("I"):
@@ -301,7 +328,7 @@ def _flat(image: Image.Image, data: bytes) -> Image.Image:
     coloured = colours.to_srgb(small, image, cicp)
     if coloured.mode == "RGB":
         return coloured
-    return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured).convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", coloured.size, ground), coloured).convert("RGB")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -15,27 +15,29 @@ import sys
 from pathlib import Path
 
 from generator.errors import InvalidRequest
-from generator.images.files import MAX_FILE_BYTES, normalise
+from generator.images.files import MAX_FILE_BYTES, normalise, normalise_mask
 from generator.messages import Message
 
 TIMEOUT_S = 30.0
 CPU_S = 20
 MEMORY_BYTES = 4 * 2**30
 """Limit of the address space; a valid picture of 50 megapixels uses one GiB."""
+MASK = "mask"
+"""Argument of the process for a mask."""
 _REFUSED = 3
 _NEEDED = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR", "LANG")
 """Environment variables that Python may need to start; none holds a secret."""
 
 
-def normalise_apart(data: bytes) -> bytes:
-    """Run `images.normalise` in a separate process.
+def normalise_apart(data: bytes, *, mask: bool = False) -> bytes:
+    """Run `images.normalise` in a separate process; for a mask, `normalise_mask`.
 
     Raises:
         InvalidRequest: as `normalise`; also if the process dies, takes too much memory or too long.
     """
     if len(data) > MAX_FILE_BYTES:
         return normalise(data)
-    command = [sys.executable, "-m", "generator.images.sandbox"]
+    command = [sys.executable, "-m", "generator.images.sandbox", *([MASK] if mask else [])]
     root = Path(__file__).parents[2]
     try:
         done = subprocess.run(  # noqa: S603 - our own program, and nothing of a person's on its command line
@@ -60,7 +62,8 @@ def main() -> int:
     """Read a picture from standard input; write the normalised picture, or the error message."""
     _limit()
     try:
-        sys.stdout.buffer.write(normalise(sys.stdin.buffer.read()))
+        read = normalise_mask if MASK in sys.argv[1:] else normalise
+        sys.stdout.buffer.write(read(sys.stdin.buffer.read()))
     except InvalidRequest as exc:
         message = exc.message
         found = (

@@ -63,11 +63,15 @@ class ClipConfig:
         vision_heads: attention heads of its vision tower; None for heads 64 wide, as OpenAI's are.
         text_heads: the same for its text tower.
         gelu: True for GELU, as in most CLIPs of others; False for OpenAI's QuickGELU.
+        mean: red, green and blue that are subtracted from a picture in 0..1.
+        deviation: by which the difference is divided.
     """
 
     vision_heads: int | None = None
     text_heads: int | None = None
     gelu: bool = False
+    mean: tuple[float, float, float] = MEAN
+    deviation: tuple[float, float, float] = DEVIATION
 
 
 DEFAULT_CONFIG = ClipConfig()
@@ -91,11 +95,12 @@ class Perceptor:
         vocabulary: Tensor | None = None,
         device: torch.device | str = "cpu",
         words: Set[str] | None = None,
+        config: ClipConfig = DEFAULT_CONFIG,
     ) -> None:
         """Freeze `model` in place.
 
         `vocabulary` holds the ids of the tokens it was trained on, if not all; `words` holds the words it was trained
-        on, if a list exists, since many unknown words consist of known tokens.
+        on, if a list exists, since many unknown words consist of known tokens. Of `config`, mean and deviation count.
         """
         self.name = name
         self.device = torch.device(device)
@@ -105,8 +110,8 @@ class Perceptor:
         self.dimension = int(model.text_projection.shape[1])
         self._known = None if vocabulary is None else frozenset(vocabulary.tolist())
         self._known_words = words
-        self._mean = torch.tensor(MEAN, device=self.device)[:, None, None]
-        self._deviation = torch.tensor(DEVIATION, device=self.device)[:, None, None]
+        self._mean = torch.tensor(config.mean, device=self.device)[:, None, None]
+        self._deviation = torch.tensor(config.deviation, device=self.device)[:, None, None]
 
     @classmethod
     def from_state(
@@ -141,7 +146,7 @@ class Perceptor:
             _fold_norms(model.visual)
             if torch.device(device).type == "cpu":
                 model.visual.to(memory_format=torch.channels_last)
-        return cls(model, name, vocabulary, device, words)
+        return cls(model, name, vocabulary, device, words, config)
 
     def _see(self, images: Tensor) -> Tensor:
         network = self.model.visual

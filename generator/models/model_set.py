@@ -11,13 +11,18 @@ from functools import cached_property
 import torch
 
 from generator.models.clip import Perceptor
+from generator.models.drawers.fourier import FourierPicture
+from generator.models.drawers.interface import Drawer
+from generator.models.drawers.pixels import PixelGrid
 from generator.models.prior import Prior
 from generator.models.reading import Reader, ReadPrompts
 from generator.models.vqgan import VQGAN
+from generator.notation.palette import rgb_of
 from generator.provenance import Provenance, current_provenance
 from generator.request import GenerationRequest
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import Precision
+from generator.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,14 @@ class Models:
         modules += [] if self.prior is None else [self.prior.network]
         tensors = (tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
         return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
+
+    def drawer(self, settings: Settings) -> Drawer:
+        """The drawer that the settings ask for."""
+        if settings.drawer == "pixel":
+            return PixelGrid(settings.pixel_size, rgb_of(settings.palette), self.device)
+        if settings.drawer == "fourier":
+            return FourierPicture(self.device)
+        return self.vqgan
 
     def made_with(self, cutouts_at_once: int = 0) -> Provenance:
         """Provenance of pictures made with these models now; for the number, see Provenance."""

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import CheckpointError
-from generator.models.decoder import decode
+from generator.models.drawers.decoder import decode
 from generator.models.layers import arrange, layout
 from generator.runtime.precision import Precision, store_in
 
@@ -46,10 +46,13 @@ class VQGAN(nn.Module):
         factor: pixels of one code's side, 2 ** (number of resolutions - 1).
         latent_channels: C of a latent `[N, C, H / factor, W / factor]`.
         precision: number format of encoder and decoder.
+        local: a cell of the latent shows nearly alone in its part of the picture.
 
     Raises:
         CheckpointError: if the config lacks a part or describes a model that taming cannot build.
     """
+
+    local = True
 
     def __init__(self, config: DictConfig) -> None:
         super().__init__()
@@ -81,6 +84,19 @@ class VQGAN(nn.Module):
     def codebook(self) -> Tensor:
         """Code vectors, `[n_codes, C]`."""
         return self.quantize.weight
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of codes of a picture of that size."""
+        return height // self.factor, width // self.factor
+
+    def random(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """Draw a code uniformly for each of `height` x `width` positions."""
+        codes = torch.randint(len(self.codebook), (1, height, width), generator=generator, device=generator.device)
+        return self.lookup(codes)
+
+    def settle(self, latent: Tensor) -> Tensor:
+        """Nearest code vectors; no gradient."""
+        return self.quantise(latent)[0]
 
     def encode(self, images: Tensor) -> Tensor:
         """Encode images `[N, 3, H, W] in 0..1` to latents `[N, C, H / factor, W / factor]`.

@@ -30,11 +30,13 @@ from generator.optimisation.graph import CapturedStep, GraphCache, graphs_of
 from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
+from generator.optimisation.losses.goals import goals_of
 from generator.optimisation.memory_plan import MemoryPlan
 from generator.optimisation.progress import ProgressTracker
 from generator.optimisation.request_warnings import check_request, request_warnings
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
+from generator.optimisation.starts.canvas import canvas_of
 from generator.optimisation.starts.init import at_size, next_scene, start_latent
 from generator.optimisation.step import Step, StepResult, StepState, StepValues
 from generator.optimisation.targets import Targets, targets_of
@@ -43,7 +45,9 @@ from generator.recipe import request_from_json, request_to_json
 from generator.request import GenerationRequest, Picture, Progress
 from generator.runtime.device import device_context, on_its_device, release_unused, run_or_oom
 from generator.runtime.precision import Precision
+from generator.settings import Size
 
+_FIRST_WEIGHT = StepValues._fields.index("init_weight")
 _RESAMPLING = Image.Resampling.BICUBIC
 
 
@@ -86,8 +90,9 @@ class Dream:
             self._parent_latent = _generated(request.parent, self._models, self._plan.group)
         size = self._schedule.size_at(0)
         generator = self._new_generator()
+        self._canvas = canvas_of(request, self._models, size)
         start = start_latent(
-            request, self._models, size, self._targets[0], self._parent_latent, generator, self._scenes
+            request, self._models, size, self._targets[0], self._parent_latent, generator, self._scenes, self._canvas
         )
         self._begin(start, start, generator, LossScale(self._models.precision, self._models.device))
 
@@ -98,7 +103,8 @@ class Dream:
         with device_context(models.device, self._exact):
             self._scenes = models.read(request).scenes
             self._targets = targets_of(request, models.perceptors, self._scenes)
-        self._schedule = Schedule(self._settings, models.vqgan.factor, len(self._targets))
+        self._drawer = models.drawer(self._settings)
+        self._schedule = Schedule(self._settings, self._drawer.factor, len(self._targets))
         self._foreseen = request_warnings(request, models)
         self._guidance = ClipGuidance(models.perceptors, self._settings, self._exact)
         self._tracker = ProgressTracker(self._schedule, self._targets, request.stopped_at, models.device)
@@ -120,8 +126,16 @@ class Dream:
         return torch.Generator(self._models.device).manual_seed(self._settings.seed)
 
     def _begin(self, start: Tensor, anchor: Tensor, generator: torch.Generator, scale: LossScale) -> None:
-        latent = Latent(start, anchor, self._models.vqgan.codebook, self._settings)
-        self._state = StepState(latent, generator, scale, self._targets[0])
+        goals = goals_of(self.request, self._models, self._size_of(start))
+        start, anchor = (goals.bordered(value) for value in (start, anchor))
+        latent = Latent(start, anchor, self._drawer.codebook, self._settings)
+        self._state = StepState(latent, generator, scale, self._targets[0], self._canvas, goals)
+
+    def _size_of(self, latent: Tensor) -> Size:
+        """Size of a latent's picture: the full size, or half of it in coarse steps."""
+        full = self._schedule.size
+        is_full = latent.shape[2:] == self._drawer.grid(full.height, full.width)
+        return full if is_full else self._schedule.size_at(0)
 
     @property
     def _latent(self) -> Latent:
@@ -146,7 +160,7 @@ class Dream:
     def latent(self) -> Tensor:
         """The latent `[1, C, h, w]` that the picture is decoded from, at full size, for follow-up requests."""
         with device_context(self._models.device, self._exact):
-            return at_size(self._models.vqgan, self._latent.average, self._schedule.size).clone()
+            return at_size(self._drawer, self._latent.average, self._schedule.size).clone()
 
     @on_its_device
     def step(self) -> Progress:
@@ -184,8 +198,10 @@ class Dream:
         self._leave_coarse_steps()
         self._change_scene()
         number = self._tracker.step
+        schedule = self._schedule
+        weights = {name: schedule.value(name, number) for name in StepValues._fields[_FIRST_WEIGHT:]}
         values = StepValues(
-            self._schedule.learning_rate(number), self._schedule.pull(number), self._schedule.overviews(number)
+            schedule.learning_rate(number), schedule.pull(number), schedule.overviews(number), **weights
         )
         result = self._run(self._targets[self._schedule.scene(number)], values)
         self._latent.count_update()
@@ -195,21 +211,35 @@ class Dream:
 
     def _run(self, targets: Targets, values: StepValues) -> StepResult:
         """Run the step: captured where possible, otherwise directly."""
+        if self._schedule.cutouts_change:  # each number would be captured anew
+            self._state.targets = self._scene = targets
+            self._weigh(targets)
+            settings = self._settings.merged({"cutouts": self._schedule.cutouts(self._tracker.step)})
+            guidance = ClipGuidance(self._models.perceptors, settings, self._exact)
+            return Step(self._drawer, guidance, settings, self._plan.group)(self._state, values)
         captured = self._captured
         if captured is not None and len(targets.weights) != len(self._scene.weights):
             self._leave_graph(keep=True)
             captured = None
         if captured is None:
             self._state.targets = self._scene = targets
-            step = Step(self._models.vqgan, self._guidance, self._settings, self._plan.group)
+            step = Step(self._drawer, self._guidance, self._settings, self._plan.group)
             captured = self._captured = self._graphs.take(step, self._state)
             if captured is None:
+                self._weigh(targets)
                 return step(self._state, values)
             self._state = captured.state
         if targets is not self._scene:
             self._state.targets.load(targets)
             self._scene = targets
+        self._weigh(targets)
         return captured(values)
+
+    def _weigh(self, targets: Targets) -> None:
+        """Set the weights of prompts that change during the dream."""
+        if targets.changing:
+            shares = targets.shares_at(self._tracker.step, self._settings.steps)
+            self._state.targets.shares.copy_(torch.tensor(shares))
 
     def _leave_graph(self, keep: bool = False) -> None:
         """Continue with a private state; with `keep`, leave the captured step to the next dream of its kind."""
@@ -225,9 +255,14 @@ class Dream:
         if self._tracker.step != self._schedule.coarse_steps or self._tracker.step == 0:
             return
         self._leave_graph(keep=True)
-        vqgan, size = self._models.vqgan, self._schedule.size
-        start = at_size(vqgan, self._latent.average, size)
-        anchor = at_size(vqgan, self._latent.anchor, size) if self._settings.init_weight else start
+        drawer, size = self._drawer, self._schedule.size
+        start = at_size(drawer, self._latent.average, size)
+        if self._canvas is not None and (canvas := canvas_of(self.request, self._models, size)) is not None:
+            self._canvas = canvas
+            start = drawer.encode(canvas.over(drawer.decode(drawer.settle(start)).clamp(0, 1)))
+        anchor = start
+        if self._settings.init_weight and self._canvas is None:
+            anchor = at_size(drawer, self._latent.anchor, size)
         self._begin(start, anchor, self._state.generator, self._state.scale)
 
     def _change_scene(self) -> None:
@@ -237,7 +272,16 @@ class Dream:
         if number == 0 or scene == self._schedule.scene(number - 1):
             return
         latent, generator = self._latent.average, self._state.generator
-        start = next_scene(self.request, self._models, scene, latent, self._targets[scene], generator)
+        start = next_scene(
+            self.request,
+            self._models,
+            scene,
+            latent,
+            self._schedule.size_at(number),
+            self._targets[scene],
+            generator,
+            self._canvas,
+        )
         if start is not None:
             self._leave_graph(keep=True)
             self._begin(start, start, self._state.generator, self._state.scale)
@@ -283,8 +327,12 @@ class Dream:
         """The picture as it would be if the dream ended here; decoded once and cached."""
         if self._ended_here is None:
             with device_context(self._models.device, self._exact):
-                vqgan = self._models.vqgan
-                self._ended_here = to_image(vqgan.decode(vqgan.quantise(self.latent)[0], self._settings.tiled))
+                drawer = self._drawer
+                image = drawer.decode(drawer.settle(self.latent), self._settings.tiled)
+                canvas = self._canvas
+                if canvas is not None and canvas.base.shape != image.shape:  # in a coarse step
+                    canvas = canvas_of(self.request, self._models, self._schedule.size)
+                self._ended_here = to_image(image if canvas is None else canvas.over(image))
         return self._ended_here.copy()
 
     @on_its_device
@@ -331,8 +379,9 @@ class Dream:
             self._plan.restore(data.facts["fitting"])
             scale.restore(data.facts["scale"])
         self._tracker.restore(data.facts, data.tensors["losses"].tolist())
-        size, factor = self._schedule.size_at(max(0, self._tracker.step - 1)), self._models.vqgan.factor
-        shape = (1, self._models.vqgan.latent_channels, size.height // factor, size.width // factor)
+        size = self._schedule.size_at(max(0, self._tracker.step - 1))
+        self._canvas = canvas_of(self.request, self._models, size)
+        shape = (1, self._drawer.latent_channels, *self._drawer.grid(size.height, size.width))
         blank = torch.zeros(shape, device=self._models.device)
         generator.set_state(data.tensors["random"])
         self._begin(blank, blank, generator, scale)

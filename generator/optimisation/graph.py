@@ -27,7 +27,8 @@ from generator.settings import Settings
 MAX_GRAPHS = 6
 """Captured steps kept for one model set. They share a memory pool, so each costs little in addition to the largest."""
 _FREE = ("seed", "steps", "start", "candidates", "composition", "variation", "coarse", "plateau", "scene_steps", "size")
-_FILLED_IN = ("learning_rate", "learning_rate_end", "overview", "overview_end", "pull_decay")
+_IN_CANVAS = ("keep", "repaint", "outpaint", "feather")
+_FILLED_IN = ("learning_rate", "learning_rate_end", "overview", "overview_end", "pull_decay", "schedules")
 _LOG = logging.getLogger(__name__)
 
 
@@ -42,7 +43,8 @@ class CapturedStep:
     def __init__(self, step: Step, state: StepState, recorder: Recorder, key: Hashable) -> None:
         """Record `step` on a copy of `state`."""
         self.key = key
-        self.state = replace(state.copy(), targets=state.targets.copy())
+        canvas = None if state.canvas is None else state.canvas.copy()
+        self.state = replace(state.copy(), targets=state.targets.copy(), canvas=canvas, goals=state.goals.copy())
         self._values = torch.ones(len(StepValues._fields), device=state.latent.value.device)
         values = StepValues(*self._values.unbind())
         self.state.latent.prepare_capture()
@@ -120,6 +122,8 @@ def graphs_of(models: Models) -> GraphCache:
 def key_of(step: Step, state: StepState) -> Hashable:
     """Everything that is fixed when a step is captured."""
     default = Settings()
-    fixed = replace(step.settings, **{name: getattr(default, name) for name in (*_FREE, *_FILLED_IN)})
+    fixed = replace(step.settings, **{name: getattr(default, name) for name in (*_FREE, *_IN_CANVAS, *_FILLED_IN)})
     latent = state.latent.value
-    return fixed, step.group, step.guidance.exact, tuple(latent.shape), len(state.targets.weights), state.scale.value
+    seen = None if state.canvas is None else tuple((part.start, part.stop) for part in state.canvas.seen)
+    shapes = tuple(latent.shape), len(state.targets.weights), seen
+    return fixed, step.group, step.guidance.exact, shapes, state.scale.value

@@ -68,11 +68,18 @@ class Latent:
             return self.value.detach()
         return self._sum / (1 - self._missing)
 
-    def update(self, loss: Tensor, learning_rate: float | Tensor, scale: LossScale | None = None) -> None:
+    def update(
+        self,
+        loss: Tensor,
+        learning_rate: float | Tensor,
+        scale: LossScale | None = None,
+        free: Tensor | None = None,
+    ) -> None:
         """Step down the gradient of `loss`, then clamp each channel to the codebook's range.
 
         With a scale, the gradient is that of the scaled loss, divided by the scale. The learning rate may be a scalar
-        tensor if the optimiser is in CAPTURABLE. Call `count_update` after each update.
+        tensor if the optimiser is in CAPTURABLE. `free`, `[1, 1, h, w]`, is 0 where the latent stays at its anchor,
+        else 1. Call `count_update` after each update.
 
         Raises:
             OutOfMemory: if the gradient was not computed as it would be with more memory; nothing has changed.
@@ -88,6 +95,8 @@ class Latent:
         self._optimiser.step()
         with torch.no_grad():
             self.value.clamp_(self._low, self._high)
+            if free is not None:
+                self.value.copy_(self.anchor.lerp(self.value, free))
             if self._decay:
                 self._sum.lerp_(self.value, 1 - self._decay)
 

@@ -49,7 +49,7 @@ class MemoryPlan:
     @classmethod
     def planned(cls, settings: Settings, models: Models, graphs: GraphCache, group: int | None = None) -> Self:
         """Plan from the free memory, if known; `graphs` are dropped if the picture fits only without them."""
-        memory_plan = cls(Schedule(settings, models.vqgan.factor, 1), group)
+        memory_plan = cls(Schedule(settings, models.drawer(settings).factor, 1), group)
         free_bytes = models.budget.free_bytes()
         if free_bytes is None:
             return memory_plan

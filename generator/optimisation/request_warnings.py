@@ -52,7 +52,7 @@ def prior_for(models: Models, scenes: Sequence[Scene]) -> tuple[Prior, str]:
 
 def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, ...]:
     """Warnings for the requester: cut off or unknown words, with suggestions, and sizes and scenes that do not fit."""
-    schedule = Schedule(request.settings, models.vqgan.factor, max(1, len(request.scenes)))
+    schedule = Schedule(request.settings, models.drawer(request.settings).factor, max(1, len(request.scenes)))
     read = models.read(request)
     texts = [prompt.text for scene in read.scenes for prompt in scene.prompts]
     # The prior's start knows styles by their names, without a perceptor.

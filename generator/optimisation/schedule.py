@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from generator.messages import Message
+from generator.notation.keyframes import Keyframes, schedules_of
 from generator.settings import Settings, Size
 
 # The loss jumps with the crops, so the plateau uses its moving average.
@@ -56,18 +58,39 @@ class Schedule:
         """Picture size in a step."""
         return Size(self.size.width // 2, self.size.height // 2) if self.is_coarse(step) else self.size
 
+    @cached_property
+    def _schedules(self) -> Mapping[str, Keyframes]:
+        return schedules_of(self.settings.schedules)
+
+    def value(self, name: str, step: int) -> float:
+        """The number `name` of the settings in a step."""
+        frames = self._schedules.get(name)
+        value: float = getattr(self.settings, name)
+        return value if frames is None else frames.value(step, self.settings.steps)
+
+    @property
+    def cutouts_change(self) -> bool:
+        """True if the number of cutouts changes during the dream."""
+        return "cutouts" in self._schedules
+
+    def cutouts(self, step: int) -> int:
+        """Number of cutouts."""
+        return max(1, round(self.value("cutouts", step)))
+
     def learning_rate(self, step: int) -> float:
         """Learning rate: a half cosine from `learning_rate` to its share `learning_rate_end` at the last step.
 
         Source: Loshchilov and Hutter, "SGDR", arXiv 1608.03983, without restarts.
         """
         end = self.settings.learning_rate_end
-        return self.settings.learning_rate * (end + (1 - end) * (1 + math.cos(math.pi * self._progress(step))) / 2)
+        return self.value("learning_rate", step) * (
+            end + (1 - end) * (1 + math.cos(math.pi * self._progress(step))) / 2
+        )
 
     def overviews(self, step: int) -> int:
         """Number of cutouts that see the whole picture."""
         first, last = self.settings.overview, self.settings.overview_end
-        return round(self.settings.cutouts * (first + (last - first) * self._progress(step)))
+        return round(self.cutouts(step) * (first + (last - first) * self._progress(step)))
 
     def pull(self, step: int) -> float:
         """Weight of the pull towards zero."""

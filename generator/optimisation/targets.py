@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as functional
@@ -14,6 +14,7 @@ from generator.images.tensors import read_image
 from generator.messages import Message
 from generator.models.clip import Perceptor, cut_off
 from generator.models.reading import ReadPrompts
+from generator.notation.keyframes import Keyframes
 from generator.optimisation.cutouts import views
 from generator.prompts import Scene, TextPrompt
 from generator.request import GenerationRequest, ImagePrompt
@@ -31,6 +32,8 @@ class Targets:
         shares: the same as a tensor, `[P]`.
         stops: the distances at which they no longer attract, `[P]`.
         vectors: for each perceptor, unit vectors `[P, D]`.
+        changing: weights that change during the dream, by the number of the prompt.
+        total: sum of the absolute values of all weights, the largest of those that change.
     """
 
     labels: tuple[str, ...]
@@ -38,6 +41,8 @@ class Targets:
     shares: Tensor
     stops: Tensor
     vectors: tuple[Tensor, ...]
+    changing: Mapping[int, Keyframes] = field(default_factory=dict)
+    total: float = 1.0
 
     @classmethod
     def of_one(cls, vectors: Sequence[Tensor]) -> Targets:
@@ -56,6 +61,13 @@ class Targets:
             pairs = zip(self.vectors, other.vectors, strict=True)
             for mine, theirs in ((self.shares, other.shares), (self.stops, other.stops), *pairs):
                 mine.copy_(theirs)
+
+    def shares_at(self, step: int, steps: int) -> list[float]:
+        """The weights in a step, counted from 0, of `steps`."""
+        return [
+            self.changing[number].value(step, steps) / self.total if number in self.changing else weight
+            for number, weight in enumerate(self.weights)
+        ]
 
     def similarity(self, similarities: Sequence[float]) -> float:
         """Weighted mean similarity of the prompts with a positive weight; 0 if there are none."""
@@ -104,7 +116,9 @@ def targets_of(
         )
         weights = tuple(pull.weight / total for pull in pulls)
         stops = torch.tensor([pull.stop for pull in pulls], device=device)
-        targets.append(Targets((*texts, *names), weights, torch.tensor(weights, device=device), stops, vectors))
+        changing = {number: prompt.weights for number, prompt in enumerate(prompts) if prompt.weights is not None}
+        shares = torch.tensor(weights, device=device)
+        targets.append(Targets((*texts, *names), weights, shares, stops, vectors, changing, total))
     return tuple(targets)
 
 

@@ -21,7 +21,9 @@ TEXTS = Path(bot.__file__).parent / "texts"
 MEETS = {
     "prompts", "request", "images/files", "images/metadata", "recipe", "settings", "optimisation/starts/init",
     "optimisation/targets", "optimisation/schedule", "optimisation/dream", "optimisation/latent",
-    "optimisation/cutouts", "palette", "models/clip", "models/vqgan", "models/prior", "models/zero_shot/safety",
+    "optimisation/cutouts", "optimisation/starts/canvas", "optimisation/starts/named_regions",
+    "notation/palette", "notation/regions", "notation/keyframes",
+    "models/clip", "models/vqgan", "models/prior", "models/zero_shot/safety",
     "models/lexicon", "models/reading", "models/suggestions",
     "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
     "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",

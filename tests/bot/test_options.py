@@ -29,7 +29,9 @@ def test_every_option_of_imagine_is_in_the_table_and_has_a_word_unless_it_is_att
     assert ["prompt", *(option.name for option in OPTIONS if not option.only_typed)] == [
         parameter.name for parameter in imagine.command().parameters
     ]
-    assert set(names) - {option.name for option in WORDS.values()} == {"init_image", "image_prompt", "image_weight"}
+    assert set(names) - {option.name for option in WORDS.values()} == {
+        "init_image", "mask", "image_prompt", "image_weight",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from tests.discord_fake import components
 from tests.discord_fake.calls import Call
 from tests.discord_fake.markdown import read
 
@@ -100,26 +101,31 @@ def beyond_limits(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
     message = body.get("data", body) if isinstance(body, dict) else None
     if not isinstance(message, dict) or not {"content", "embeds", "components"} & message.keys():
         return
-    texts = [message.get("content") or "", *(text for embed in message.get("embeds") or [] for text in _read(embed))]
+    tree, embeds = message.get("components") or [], message.get("embeds") or []
+    texts = [text for embed in embeds for text in _read(embed)]
+    texts = [message.get("content") or "", *texts, *components.texts(tree)]
     if any(effect.kind == "masked link" for text in texts for effect in read(text)[1]):
         yield "a masked link"
     if len(message.get("content") or "") > CONTENT_CHARACTERS:
         yield f"content of more than {CONTENT_CHARACTERS} characters"
-    if sum(_characters(embed) for embed in message.get("embeds") or []) > EMBED_CHARACTERS:
+    if sum(map(_characters, embeds)) > EMBED_CHARACTERS:
         yield f"embeds of more than {EMBED_CHARACTERS} characters together"
-    items = [item for row in message.get("components") or [] for item in row.get("components", [])]
-    ids = [item["custom_id"] for item in items if "custom_id" in item]
-    if len(ids) != len(set(ids)):
-        yield f"a custom id twice: {sorted(ids)}"
-    if (message.get("content") or message.get("embeds")) and not _pings_at_most_one(message):
+    named = [item["filename"] for item in message.get("attachments") or [] if "filename" in item]
+    flags = components.V2 if "title" in message else int(message.get("flags") or 0)  # A form has a title.
+    yield from components.broken_rules(flags, message.get("content") or "", embeds, tree, named)
+    if flags & components.V2:
+        unseen = set(named) - {url.removeprefix("attachment://") for url in components.media(tree)}
+        if unseen:
+            yield f"no component shows these files: {sorted(unseen)}"
+    if any(texts) and not _pings_at_most_one(message, texts):
         yield f"mentions are not switched off: {message.get('allowed_mentions')}"
 
 
-def _pings_at_most_one(message: dict[str, Any]) -> bool:
+def _pings_at_most_one(message: dict[str, Any], texts: list[str]) -> bool:
     """True if a message pings nobody, or only the one person that its text mentions."""
     allowed = dict(message.get("allowed_mentions") or {"parse": None})
     users, replied = allowed.pop("users", []), allowed.pop("replied_user", False)
-    mentioned = re.findall(r"<@!?(\d+)>", message.get("content") or "")
+    mentioned = re.findall(r"<@!?(\d+)>", "\n".join(texts))
     return allowed == {"parse": []} and not replied and (not users or list(map(str, users)) == mentioned)
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+import discord
+
 from tests.discord_fake.ids import new_id
-from tests.discord_fake.world import Attachment, Channel, Member, Message, Payload, World
+from tests.discord_fake.world import Attachment, Channel, Member, Message, Payload, World, said
 
 FILE_BYTES = 10 * 2**20
 """Size limit of a file in a server without boosts."""
@@ -73,6 +75,25 @@ class Interaction:
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
+    def context(self) -> int:
+        """A server, or direct messages with the bot."""
+        return 0 if self.channel.recipient is None else 1
+
+    @property
+    def hidden(self) -> bool:
+        """True if the server hides what the apps of its members answer."""
+        allowed = self.member.permissions & discord.Permissions(use_external_apps=True).value
+        return not self.channel.guild.joined and self.context == 0 and not allowed
+
+    def installed_by(self) -> dict[str, str]:
+        """The server that installed the app, or else the person."""
+        if self.channel.guild.joined:
+            return {"0": str(self.channel.guild.id)}
+        message = self.message if self.kind is Kind.COMPONENT else None
+        installer = None if message is None else message.installed_by
+        return {"1": str(self.member.id if installer is None else installer)}
+
+    @property
     def latency_s(self) -> float:
         """Seconds until the answer arrived; infinite without one."""
         return float("inf") if self.answered_at is None else self.answered_at - self.began_at
@@ -92,11 +113,9 @@ class Interaction:
 
     @property
     def text(self) -> str:
-        """The text of the answer, its embeds included."""
+        """The text of the answer, its embeds and components included."""
         data: Payload = {} if self.callback is None else self.callback.get("data") or {}
-        return "\n".join(
-            [data.get("content") or "", *(embed.get("description", "") for embed in data.get("embeds", []))]
-        )
+        return said(data.get("content") or "", data.get("embeds") or [], data.get("components") or [])
 
     @property
     def ephemeral(self) -> bool:
@@ -127,13 +146,19 @@ class Interactions:
         guild, channel = interaction.channel.guild, interaction.channel
         values: Payload = {
             "id": str(interaction.id), "application_id": str(self._world.application_id), "type": int(interaction.kind),
-            "token": interaction.token, "version": 1, "data": data, "guild_id": str(guild.id),
-            "guild": {"id": str(guild.id), "locale": "en-US", "features": []}, "channel_id": str(channel.id),
+            "token": interaction.token, "version": 1, "data": data, "channel_id": str(channel.id),
             "channel": channel.payload() | {"permissions": str(interaction.member.permissions)},
-            "member": interaction.member.payload(), "locale": interaction.member.locale, "guild_locale": "en-US",
-            "app_permissions": str(channel.bot_permissions), "entitlements": [], "context": 0,
-            "authorizing_integration_owners": {"0": str(guild.id)}, "attachment_size_limit": self.file_bytes,
+            "locale": interaction.member.locale, "app_permissions": str(channel.bot_permissions), "entitlements": [],
+            "context": interaction.context, "authorizing_integration_owners": interaction.installed_by(),
+            "attachment_size_limit": self.file_bytes,
         }  # fmt: skip
+        if channel.recipient is not None:
+            values["user"] = interaction.member.user()
+        else:
+            values |= {
+                "guild_id": str(guild.id), "guild": {"id": str(guild.id), "locale": "en-US", "features": []},
+                "member": interaction.member.payload(), "guild_locale": "en-US",
+            }  # fmt: skip
         if interaction.kind is Kind.COMPONENT and interaction.message is not None:
             values["message"] = interaction.message.payload(base, self._world.bot)
         return values
@@ -160,8 +185,14 @@ class Interactions:
         return data | ({"resolved": resolved} if resolved else {})
 
     def command(self, guild_id: int, name: str) -> Payload:
-        """Return a command as the bot registered it."""
+        """Return a command as the bot registered it.
+
+        Raises:
+            AssertionError: if there is none, or none for people who installed the app for themselves.
+        """
         known = [*self._world.commands.get(guild_id, []), *self._world.commands.get(None, [])]
+        if guild_id not in self._world.guilds:
+            known = [item for item in known if 1 in (item.get("integration_types") or [])]
         return _named(known, name)
 
     def _option(

@@ -15,7 +15,9 @@ from tests.discord_fake.interactions import Interaction, Interactions
 from tests.discord_fake.world import Channel, Message, Payload, World, member_payload
 
 ANSWER_WITHIN_S = 3.0
-LOADING = 128
+LOADING, EPHEMERAL = 128, 64
+FOLLOWUPS = 5
+"""Follow-ups of an interaction where the bot is not in the server."""
 Answer = Payload | list[Payload] | None
 Handler = Callable[[Call, dict[str, str]], Awaitable[Answer]]
 
@@ -45,6 +47,7 @@ class Rest:
             ("GET", "/guilds/{guild}", self._guild),
             ("GET", "/guilds/{guild}/members/{user}", self._member),
             ("GET", "/channels/{channel}", self._channel_itself),
+            ("POST", "/users/@me/channels", self._direct_messages),
             ("GET", messages, self._history),
             ("POST", messages, self._send),
             ("GET", f"{messages}/{{message}}", self._get),
@@ -118,6 +121,8 @@ class Rest:
             interaction.message, interaction.loading = message, True
         elif kind == 7 and interaction.message is not None:
             writing.edit(interaction.message, data, call.files, self._interactions.file_bytes)
+        if kind in (4, 5):
+            self._mark(interaction, interaction.message)
 
     def _callback_answer(self, interaction: Interaction) -> Payload:
         message, kind = interaction.message, (interaction.callback or {})["type"]
@@ -134,18 +139,26 @@ class Rest:
 
     async def _follow_up(self, call: Call, at: dict[str, str]) -> Answer:
         interaction = self._living(at["token"])
+        if not interaction.channel.guild.joined and len(interaction.followups) >= FOLLOWUPS:
+            raise writing.Refusal(writing.TOO_MANY_FOLLOWUPS)
         if interaction.loading and interaction.message is None:
             # Until the "thinking" is finished, a follow-up is its edit: there is nothing left to edit.
             raise writing.Refusal(writing.UNKNOWN_MESSAGE)
         if interaction.loading and interaction.message is not None:
             interaction.loading = False
             interaction.message.flags &= ~LOADING
-            body = call.json | {"flags": interaction.message.flags}
-            message = writing.edit(interaction.message, body, call.files, self._interactions.file_bytes)
+            message = writing.edit(interaction.message, call.json, call.files, self._interactions.file_bytes)
         else:
             message = writing.create(interaction.channel, call.json, call.files, self._interactions.file_bytes)
         interaction.followups.append(message)
+        self._mark(interaction, message)
         return self._shown(message)
+
+    def _mark(self, interaction: Interaction, message: Message | None) -> None:
+        """Note whose app wrote a message, and hide it if the server says so."""
+        if message is not None and not interaction.channel.guild.joined:
+            message.installed_by = interaction.member.id
+            message.flags |= EPHEMERAL if interaction.hidden else 0
 
     async def _get_by_token(self, call: Call, at: dict[str, str]) -> Answer:
         return self._shown(self._by_token(at)[1])
@@ -184,6 +197,12 @@ class Rest:
 
     # Channels
 
+    async def _direct_messages(self, call: Call, at: dict[str, str]) -> Answer:
+        member = self._world.member(int(call.json["recipient_id"]))
+        if member is None:
+            raise writing.Refusal(writing.UNKNOWN_MEMBER)
+        return self._world.dm(member).payload()
+
     async def _channel_itself(self, call: Call, at: dict[str, str]) -> Answer:
         return self._channel(at).payload()
 
@@ -216,7 +235,7 @@ class Rest:
     def _open(self, at: dict[str, str]) -> Channel:
         channel = self._channel(at)
         if channel.closed:
-            raise writing.Refusal(writing.NO_ACCESS)
+            raise writing.Refusal(writing.NO_ACCESS if channel.recipient is None else writing.CANNOT_DM)
         if channel.archived:
             raise writing.Refusal(writing.ARCHIVED)
         return channel

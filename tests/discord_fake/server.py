@@ -139,6 +139,12 @@ class FakeDiscord:
         """
         return await (await self.press(message, custom_id, member)).answered()
 
+    async def click_more(self, message: Message, custom_id: str, member: Member) -> Interaction:
+        """Press a button behind *More* below a message, and wait for the answer."""
+        more = await self.click(message, "reverie:more", member)
+        assert more.message is not None, more.text
+        return await self.click(more.message, custom_id, member)
+
     async def press(self, message: Message, custom_id: str, member: Member) -> Interaction:
         """As `click`, without waiting."""
         found = next((item for item in message.custom_ids() if item.startswith(custom_id)), None)

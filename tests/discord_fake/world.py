@@ -10,6 +10,7 @@ from typing import Any
 
 import discord
 
+from tests.discord_fake import components
 from tests.discord_fake.ids import new_id
 
 Payload = dict[str, Any]
@@ -18,7 +19,7 @@ NONCE_S = 300.0
 EVERYTHING = discord.Permissions.all().value
 MEMBER = discord.Permissions(
     view_channel=True, send_messages=True, embed_links=True, attach_files=True, use_application_commands=True,
-    read_message_history=True,
+    read_message_history=True, use_external_apps=True,
 ).value  # fmt: skip
 
 IN_THREADS = MEMBER | discord.Permissions(send_messages_in_threads=True).value
@@ -45,7 +46,7 @@ class Member:
 
 @dataclass(eq=False)
 class Channel:
-    """A text channel, or a thread in one, its `parent`.
+    """A text channel, a thread in one, its `parent`, or the direct messages of its `recipient`.
 
     `closed`: the bot may not write there; `gone`: it was deleted; `archived`: a thread closed to new messages.
     """
@@ -59,10 +60,14 @@ class Channel:
     gone: bool = False
     archived: bool = False
     parent: Channel | None = None
+    recipient: Member | None = None
     messages: dict[int, Message] = field(default_factory=dict, repr=False)
 
     def payload(self) -> Payload:
         """The channel as in a payload."""
+        if self.recipient is not None:
+            people = [self.recipient.user()]
+            return {"id": str(self.id), "type": 1, "recipients": people, "last_message_id": None, "flags": 0}
         if self.parent is not None:
             since = "2026-01-01T00:00:00+00:00"
             times = {"archived": self.archived, "auto_archive_duration": 60, "archive_timestamp": since}
@@ -83,6 +88,10 @@ class Channel:
         message = Message(self, new_id(), content, author=member.user(), **parts)
         self.messages[message.id] = message
         return message
+
+    def place(self) -> Payload:
+        """The server of a message as in a payload; direct messages have none."""
+        return {} if self.recipient is not None else {"guild_id": str(self.guild.id)}
 
     def visible(self) -> list[Message]:
         """List the messages visible to everybody, oldest first."""
@@ -134,6 +143,8 @@ class Message:
     """The id of the message that it replies to."""
     pings: tuple[int, ...] = ()
     """The people whom it pings."""
+    installed_by: int | None = None
+    """The person whose own app wrote it."""
 
     @property
     def ephemeral(self) -> bool:
@@ -142,8 +153,15 @@ class Message:
 
     def custom_ids(self) -> list[str]:
         """The buttons and menus below it."""
-        rows = [item for row in self.components for item in row.get("components", [row])]
-        return [item["custom_id"] for item in rows if "custom_id" in item]
+        return [item["custom_id"] for item in components.walk(self.components) if "custom_id" in item]
+
+    def said(self) -> str:
+        """All its texts, those of its embeds and components too."""
+        return said(self.content, self.embeds, self.components)
+
+    def media(self) -> list[str]:
+        """The addresses of what its components show."""
+        return components.media(self.components)
 
     def payload(self, base: str, author: Payload) -> Payload:
         """The message as in a payload, with `author` if the message has none."""
@@ -155,9 +173,9 @@ class Message:
             forwarded = {"message_snapshots": [{"message": snapshot}], "message_reference": place | {"type": 1}}
         if self.answers is not None:
             place = {"message_id": str(self.answers), "channel_id": str(self.channel.id)}
-            forwarded = {"message_reference": place | {"guild_id": str(self.channel.guild.id), "type": 0}}
+            forwarded = {"message_reference": place | self.channel.place() | {"type": 0}}
         return self.what_it_shows(base) | forwarded | {
-            "id": str(self.id), "channel_id": str(self.channel.id), "guild_id": str(self.channel.guild.id),
+            "id": str(self.id), "channel_id": str(self.channel.id), **self.channel.place(),
             "author": self.author or author, "tts": False, "mention_everyone": False, "mention_roles": [],
             "pinned": False,
         } | ({} if self.nonce is None else {"nonce": self.nonce})  # fmt: skip
@@ -180,6 +198,13 @@ class Message:
         }  # fmt: skip
 
 
+def said(content: str, embeds: list[Payload], tree: list[Payload]) -> str:
+    """All texts of a message, in order."""
+    footers = [embed.get("footer", {}).get("text", "") for embed in embeds]
+    texts = [content, *(embed.get("description", "") for embed in embeds), *footers, *components.texts(tree)]
+    return "\n".join(filter(None, texts))
+
+
 def _addressed(part: Any, addresses: dict[str, str], used: set[str]) -> Any:  # noqa: ANN401 - JSON
     """Replace `attachment://` in a part of a message by the addresses of its files; `used` collects their names."""
     if isinstance(part, list):
@@ -195,18 +220,19 @@ def _addressed(part: Any, addresses: dict[str, str], used: set[str]) -> Any:  # 
 
 @dataclass(eq=False)
 class Guild:
-    """A server."""
+    """A server; the bot is not in it unless it `joined`."""
 
     id: int
     name: str
     owner_id: int
+    joined: bool = True
     channels: list[Channel] = field(default_factory=list, repr=False)
     members: list[Member] = field(default_factory=list, repr=False)
     nsfw_level: int = 0
 
     def add_channel(self, name: str = "pictures", *, nsfw: bool = False) -> Channel:
         """Add a text channel in which the bot may write."""
-        self.channels.append(Channel(self, new_id(), name, nsfw))
+        self.channels.append(Channel(self, new_id(), name, nsfw, closed=not self.joined))
         return self.channels[-1]
 
     def add_thread(self, parent: Channel, name: str = "thread") -> Channel:
@@ -249,14 +275,33 @@ class World:
         self.bot = user_payload(self.application_id, "reverie") | {"bot": True, "verified": True, "mfa_enabled": False}
         self.owner = user_payload(new_id(), "host")
         self.guilds: dict[int, Guild] = {}
+        self.elsewhere: list[Guild] = []
+        """Servers that the bot is not in, and one for each person's direct messages with it."""
         self.commands: dict[int | None, list[Payload]] = {}
         """The bot's registered commands; under None the global ones."""
 
-    def add_guild(self, name: str = "Test") -> Guild:
+    def add_guild(self, name: str = "Test", *, joined: bool = True) -> Guild:
         """Add a server without channels and people."""
-        guild = Guild(new_id(), name, new_id())
-        self.guilds[guild.id] = guild
+        guild = Guild(new_id(), name, new_id(), joined)
+        if joined:
+            self.guilds[guild.id] = guild
+        else:
+            self.elsewhere.append(guild)
         return guild
+
+    def dm(self, member: Member) -> Channel:
+        """The direct messages of a person with the bot."""
+        known = [item for item in self.channels() if item.recipient is not None and item.recipient.id == member.id]
+        if not known:
+            guild = self.add_guild("", joined=False)
+            known = [Channel(guild, new_id(), "", recipient=member)]
+            guild.channels += known
+        return known[0]
+
+    def member(self, user_id: int) -> Member | None:
+        """Find a person."""
+        guilds = [*self.guilds.values(), *self.elsewhere]
+        return next((member for guild in guilds for member in guild.members if member.id == user_id), None)
 
     def channel(self, channel_id: int) -> Channel | None:
         """Find a channel that was not deleted."""
@@ -264,7 +309,7 @@ class World:
 
     def channels(self) -> Iterator[Channel]:
         """All channels of all servers."""
-        for guild in self.guilds.values():
+        for guild in [*self.guilds.values(), *self.elsewhere]:
             yield from guild.channels
 
     def messages(self) -> list[Message]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import mimetypes
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
+from tests.discord_fake import components
 from tests.discord_fake.calls import UploadedFile
 from tests.discord_fake.ids import new_id
 from tests.discord_fake.interactions import FILE_BYTES, REQUEST_BYTES
@@ -34,7 +36,10 @@ NO_PERMISSION = (403, 50013, "Missing Permissions")
 ARCHIVED = (400, 50083, "Thread is archived")
 NOT_AUTHOR = (403, 50005, "Cannot edit a message authored by another user")
 EMPTY = (400, 50006, "Cannot send an empty message")
+CANNOT_DM = (403, 50007, "Cannot send messages to this user")
+TOO_MANY_FOLLOWUPS = (400, 40094, "Maximum number of follow-up messages reached")
 TOO_LARGE = (413, 40005, "Request entity too large")
+INVALID = (400, 50035, "Invalid Form Body")
 UNAUTHORISED = (401, 0, "401: Unauthorized")
 
 
@@ -42,7 +47,7 @@ def create(channel: Channel, body: Payload, files: tuple[UploadedFile, ...], fil
     """Create a message; a repeated nonce returns the first message again.
 
     Raises:
-        Refusal: for an empty one, or one with a file that is too large.
+        Refusal: for an empty one, one with a file that is too large, or one that breaks a rule of components.
     """
     nonce = str(body["nonce"]) if body.get("nonce") is not None else None
     if nonce is not None and body.get("enforce_nonce"):
@@ -52,6 +57,7 @@ def create(channel: Channel, body: Payload, files: tuple[UploadedFile, ...], fil
     message = Message(channel, new_id(), nonce=nonce, pings=pinged(body))
     if reference := body.get("message_reference"):
         message.answers = int(reference["message_id"])
+    message.flags = int(body.get("flags") or 0)
     _write(message, body, files, file_bytes)
     if not (message.content or message.embeds or message.attachments or message.components):
         raise Refusal(EMPTY)
@@ -62,7 +68,8 @@ def create(channel: Channel, body: Payload, files: tuple[UploadedFile, ...], fil
 def pinged(body: Payload) -> tuple[int, ...]:
     """The people whom a new message pings: mentioned in its text, and allowed."""
     allowed = body.get("allowed_mentions")
-    mentioned = [int(found) for found in re.findall(r"<@!?(\d+)>", body.get("content") or "")]
+    said = "\n".join([body.get("content") or "", *components.texts(body.get("components") or [])])
+    mentioned = [int(found) for found in re.findall(r"<@!?(\d+)>", said)]
     if allowed is None or "users" in (allowed.get("parse") or []):
         return tuple(mentioned)
     return tuple(user_id for user_id in mentioned if str(user_id) in map(str, allowed.get("users") or []))
@@ -72,11 +79,19 @@ def edit(message: Message, body: Payload, files: tuple[UploadedFile, ...], file_
     """Change a message.
 
     Raises:
-        Refusal: if it was deleted, or a file is too large.
+        Refusal: if it was deleted, a file is too large, or it breaks a rule of components.
     """
     if message.deleted:
         raise Refusal(UNKNOWN_MESSAGE)
-    _write(message, body, files, file_bytes)
+    before = replace(message)
+    if body.get("flags") is not None:
+        given, changeable = int(body["flags"]), components.SUPPRESS_EMBEDS | components.V2
+        message.flags = (message.flags & ~components.SUPPRESS_EMBEDS) | (given & changeable)
+    try:
+        _write(message, body, files, file_bytes)
+    except Refusal:
+        vars(message).update(vars(before))
+        raise
     message.edits += 1
     return message
 
@@ -90,13 +105,16 @@ def _write(message: Message, body: Payload, files: tuple[UploadedFile, ...], fil
             setattr(message, name, body[name] or [])
     if "content" in body:
         message.content = body["content"] or ""
-    message.flags = int(body["flags"]) if body.get("flags") is not None else message.flags
     described: list[dict[str, Any]] = body.get("attachments") or []
     kept = message.attachments
     if "attachments" in body:
         ids = {str(item["id"]) for item in described}
         kept = [item for item in kept if str(item.id) in ids]
     message.attachments = [*kept, *(_attachment(file, described) for file in files)]
+    names = [file.filename for file in message.attachments]
+    broken = components.broken_rules(message.flags, message.content, message.embeds, message.components, names)
+    if (rule := next(broken, None)) is not None:
+        raise Refusal((*INVALID[:2], f"{INVALID[2]}: {rule}"))
 
 
 def _attachment(file: UploadedFile, described: list[dict[str, Any]]) -> Attachment:

@@ -35,6 +35,8 @@ def allowed_in_settings(item: Field[Any]) -> str:
     if "colours" in item.metadata:
         most = item.metadata["colours"]
         return "one colour, or none" if most == 1 else f"up to {most} colours, or none"
+    if "read" in item.metadata:
+        return {"outpaint": "sides, or none", "schedules": "text"}.get(item.name, "a region, or none")
     kind = "a whole number" if item.type == "int" else "a number"
     return f"{kind} from {plain(item.metadata['low'])} to {plain(item.metadata['high'])}"
 

@@ -20,7 +20,7 @@ TIMEOUT_S = 4.0
 """Time after which a person believes that no answer will come."""
 WORDS = ("a red apple", "a blue cat", "a castle at night | fog:0.5", "a green tree", "two yellow stars")
 _BUTTON = re.compile(r"reverie:([a-z]+):(\d+):\d")
-_FOOTER = re.compile(r"#(\d+)$")
+_FOOTER = re.compile(r"#(\d+)$", re.MULTILINE)
 
 
 class Kind(StrEnum):
@@ -163,16 +163,17 @@ class Crowd:
         return await self._record(Action(kind, member, pressed, job_of(message)))
 
     async def _delete(self, guild: Guild, member: Member) -> Action | None:
-        found = [item for item in self.messages() if _has(item, Kind.DELETE)]
+        found = [item for item in self.messages() if _leads_to(item, "more")]
         if not found:
             return None
-        message = self._rng.choice(found)
+        message = shown = self._rng.choice(found)
         member = self._owner(message)
-        asked = await self._answered(await self._fake.press(message, "reverie:delete", member))
-        sure = None if asked is None else asked.message
-        if sure is None or not any(item.startswith("reverie:erase") for item in sure.custom_ids()):
-            return None
-        pressed = await self._fake.press(sure, "reverie:erase", member)
+        for step, after in (("more", "delete"), ("delete", "erase")):
+            answer = await self._answered(await self._fake.press(shown, f"reverie:{step}", member))
+            if answer is None or answer.message is None or not _leads_to(answer.message, after):
+                return None
+            shown = answer.message
+        pressed = await self._fake.press(shown, "reverie:erase", member)
         return await self._record(Action(Kind.DELETE, member, pressed, job_of(message)))
 
     async def _forget(self, guild: Guild, member: Member) -> Action | None:
@@ -213,19 +214,21 @@ class Crowd:
     def _owner(self, message: Message) -> Member:
         """The first person named in a message: the requester of its picture."""
         members: list[Member] = message.channel.guild.members
-        return next((item for item in members if f"<@{item.id}>" in message.content), members[0])
+        return next((item for item in members if f"<@{item.id}>" in message.said()), members[0])
 
 
 def job_of(message: Message) -> int | None:
-    """The job of a message, by its buttons, else by the last line of its embed."""
+    """The job of a message, by its buttons, else by the line of its recipe."""
     for custom_id in message.custom_ids():
         if (found := _BUTTON.fullmatch(custom_id)) is not None:
             return int(found[2])
-    for embed in message.embeds:
-        if (found := _FOOTER.search(embed.get("footer", {}).get("text", ""))) is not None:
-            return int(found[1])
-    return None
+    found = _FOOTER.search(message.said())
+    return None if found is None else int(found[1])
 
 
 def _has(message: Message, kind: Kind) -> bool:
-    return any(item.startswith(f"reverie:{kind.value}:") for item in message.custom_ids())
+    return _leads_to(message, kind.value)
+
+
+def _leads_to(message: Message, action: str) -> bool:
+    return any(item.startswith(f"reverie:{action}:") for item in message.custom_ids())

@@ -144,7 +144,7 @@ class Ledger:
         for message in shown:
             if message.id != job.message_id:
                 yield f"{name} has a message that the database does not know: {_said(message)}"
-            if job.reason is not None and job.reason.said(job.locale) not in message.content:
+            if job.reason is not None and job.reason.said(job.locale) not in message.said():
                 yield f"{name} does not say why: {_said(message)}"
         if job.state is JobState.DONE and posted:
             wanted = self._files.read(Kind.PICTURE, job.id, GRID if job.count > 1 else 1)
@@ -201,4 +201,4 @@ def _is_picture(filename: str, job_id: int) -> bool:
 
 def _said(message: Message) -> str:
     files = [file.filename for file in message.attachments]
-    return f"{message.content[:60]!r} {files} {message.custom_ids()[:1]}"
+    return f"{message.said()[:60]!r} {files} {message.custom_ids()[:1]}"

@@ -96,5 +96,5 @@ class Machine:
 def shown(answer: Interaction) -> str:
     """Text of an answer as a person sees it now; empty while the bot is thinking."""
     message = answer.message
-    words = [item.content for item in answer.followups] + ([message.content] if message is not None else [])
+    words = [item.said() for item in answer.followups] + ([message.said()] if message is not None else [])
     return next((text for text in words if text), answer.text.strip())

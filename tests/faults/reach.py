@@ -49,7 +49,7 @@ async def outcome(sent: Interaction) -> str:
     if sent.callback["type"] == MODAL:
         return "form"
     for _ in range(200):
-        said = "\n".join([sent.text, *(item.content for item in sent.followups)])
+        said = "\n".join([sent.text, *(item.said() for item in sent.followups)])
         if said.strip() or not sent.loading:
             break
         await asyncio.sleep(0.02)

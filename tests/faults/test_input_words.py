@@ -21,6 +21,7 @@ from bot.service.values import JobSpec
 from generator import InvalidRequest, Settings, parse_story
 from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import TOKEN
+from tests.discord_fake.components import texts
 from tests.discord_fake.markdown import read
 from tests.faults.steps import in_short_steps
 
@@ -49,8 +50,8 @@ async def test_every_odd_prompt_is_answered_and_the_next_person_notices_nothing(
     assert taken > 20
     await live.ended(taken)
     for message in live.channel.posts():
-        for embed in message.embeds:
-            assert read(embed.get("description", ""))[1] == [] and "\x1b" not in str(embed)
+        _, words = texts(message.components)
+        assert read(words.rpartition("\n-# ")[0])[1] == [] and "\x1b" not in words
 
 
 OPTIONS: dict[str, list[Any]] = {

@@ -61,7 +61,7 @@ async def test_a_picture_under_which_the_thread_dies_twice_has_failed_and_says_w
     message = await running(live, SystemExit(), SystemExit())
     job = await live.ended(state=JobState.FAILED)
     assert job.reason is not None and job.reason.key == "painter_died"
-    assert "twice" in message.content
+    assert "twice" in message.said()
     queue = await (await live.fake.type_command(live.channel, live.ann, "queue")).answered()
     assert "#1" not in queue.text
     await goes_on(live, 2)
@@ -99,7 +99,7 @@ async def test_a_step_that_breaks_ends_its_job_with_the_reason_and_no_other(
     await live.imagine("a blue bird")
     job = await live.ended(state=JobState.FAILED)
     assert job.reason is not None and job.reason.key == key
-    assert job.reason.said()[:20] in message.content
+    assert job.reason.said()[:20] in message.said()
     await live.ended(2)
     assert live.client.service._executor.deaths == 0
     assert not list((live.folder / "snapshots").rglob("*.safetensors"))

@@ -119,7 +119,7 @@ async def test_no_command_reaches_a_job_of_another_server(cast: Cast, who: str) 
             assert await outcome(await sent.answered()) == "unknown"
     gallery = await cast.live.fake.type_command(cast.channel(who), cast.people[who], "gallery", whose="server")
     await gallery.answered()
-    seen = gallery.text + "".join(item.content for item in gallery.followups)
+    seen = gallery.text + "".join(item.said() for item in gallery.followups)
     assert "picture 1" not in seen and "picture 2" not in seen
     opened = await forge(cast.live, cast.people[who], cast.channel(who), "reverie-open", values=["1:1"])
     assert await outcome(opened) == "unknown"

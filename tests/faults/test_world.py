@@ -41,7 +41,7 @@ class World(ClientOnLoopback):
         answer = await self.fake.type_imagine(channel or self.place, self.ann, prompt)
         message = answer.message
         assert message is not None and not answer.ephemeral, answer.text
-        await self.fake.until(lambda: message.content)
+        await self.fake.until(message.said)
         return message
 
     async def look(self) -> str:

@@ -80,11 +80,12 @@ PROMPTS = {
 SETTINGS: dict[str, tuple[dict[str, object], str]] = {
     "unknown name": (
         {"step": 1},
-        "There is no setting 'step', only affine, border, border_weight, border_width, candidates, coarse, colour, "
-        "composition, contrast, cut_min, cut_power, cutouts, ema, exact, flatness, flip, init_weight, laplacian, "
-        "learning_rate, learning_rate_end, noise, optimiser, overview, overview_end, palette, palette_weight, "
-        "perspective, plateau, pull, pull_decay, saturation, scene_steps, seed, sharpness, size, start, steps, "
-        "symmetry, symmetry_weight, tile, total_variation, translate, variation.",
+        "There is no setting 'step', only affine, border, border_weight, border_width, candidates, coarse, "
+        "colour, composition, contrast, cut_min, cut_power, cutouts, drawer, ema, exact, feather, flatness, flip, "
+        "init_weight, keep, laplacian, learning_rate, learning_rate_end, likeness, noise, optimiser, outpaint, "
+        "overview, overview_end, palette, palette_weight, perspective, pixel_size, plateau, pull, pull_decay, "
+        "repaint, saturation, scene_steps, schedules, seed, sharpness, size, start, steps, symmetry, "
+        "symmetry_weight, tile, total_variation, translate, variation.",
     ),
     "no steps": ({"steps": 0}, "steps must be a whole number from 1 to 5000, not 0."),
     "too many steps": ({"steps": 5001}, "steps must be a whole number from 1 to 5000, not 5001."),

@@ -46,6 +46,12 @@ def values_of(name: str, metadata: dict[str, Any]) -> st.SearchStrategy[object]:
         return st.tuples(st.integers(64, 2048), st.integers(64, 2048)).map(lambda size: f"{size[0]}x{size[1]}")
     if name == "start":
         return st.just("random")
+    if name == "schedules":
+        return st.sampled_from(["none", "learning_rate = 0: 0.1, 50%: 0.05; cutouts = 0: 4, 100: 8"])
+    if "read" in metadata:  # a region needs an init image
+        return st.just("none")
+    if name == "likeness":  # needs an image prompt
+        return st.just(0.0)
     if "choices" in metadata:
         return st.sampled_from(metadata["choices"])
     if "colours" in metadata:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.errors import InvalidRequest
-from generator.palette import rgb_of
+from generator.notation.palette import rgb_of
 from generator.settings import Settings, Size, read_setting, suggestions_for
 
 NUMBERS = [item for item in fields(Settings) if "low" in item.metadata and item.name != "size"]
@@ -18,7 +18,7 @@ NUMBERS = [item for item in fields(Settings) if "low" in item.metadata and item.
 def test_every_setting_has_help_and_a_range() -> None:
     for item in fields(Settings):
         assert item.metadata["help"]
-        assert {"low", "choices", "colours"} & set(item.metadata) or item.type == "bool"
+        assert {"low", "choices", "colours", "read"} & set(item.metadata) or item.type == "bool"
 
 
 @pytest.mark.parametrize("item", NUMBERS, ids=lambda item: item.name)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generator import Dream, GenerationRequest, InvalidRequest, Models, Progress, read_recipe
+from generator import Dream, GenerationRequest, InvalidRequest, Models, Progress, encode, read_recipe
 from notebooks.canvas import Canvas
 from notebooks.form import Form, uploaded
 from notebooks.studio import Studio
@@ -173,8 +173,15 @@ def test_an_uploaded_picture_is_what_the_dream_begins_with(png: Callable[..., by
     form._init_image.value = ({**file, "last_modified": datetime.now(tz=UTC)},)
     assert form.controls["start"].value == "init"
     assert form.request().init_image is not None
+    mask = Image.new("L", (8, 8))
+    mask.paste(255, (0, 0, 4, 8))
+    content = memoryview(encode(mask.convert("RGB"), "png"))
+    form._mask.value = ({**file, "content": content, "last_modified": datetime.now(tz=UTC)},)
+    assert form.controls["repaint"].value == "picture"
+    assert form.request().mask is not None
+    form.controls["repaint"].value = "none"
     form.controls["start"].value = "random"
-    assert form.request().init_image is None
+    assert form.request().init_image is None and form.request().mask is None
 
 
 async def test_pressing_paint_shows_picture_curve_codes_and_timelapse(studio: Studio) -> None:

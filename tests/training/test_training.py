@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from benchmarks.gpu.training import drawings
 from generator import Dream, GenerationRequest, Settings
@@ -57,6 +58,10 @@ def test_every_training_step_runs_and_its_models_generate_a_picture(
     for name in ("starter.yaml", "vqgan.yaml"):
         shutil.copy(STARTER / name, tmp_path / name)
     command(monkeypatch, "export", *where, "--out", str(tmp_path))
+    drawn = load_file(tmp_path / "drawings.safetensors")
+    command(monkeypatch, "export", *where, "--out", str(tmp_path), "--drawings")
+    again = load_file(tmp_path / "drawings.safetensors")
+    assert all(torch.equal(again[name], drawn[name]) for name in ("rows", "ends", "data"))
     torch.set_num_threads(threads)
 
     models = load_starter(tmp_path, torch.device("cpu"))

@@ -27,7 +27,8 @@ from generator import __version__
 async def show_help(interaction: Interaction) -> None:
     """Show how to use the bot."""
     locale = locale_of(interaction)
-    text = f"{say('help_text', locale)}\n{say('help_people', locale)}"
+    keys = ("help_text", "help_people", *(("help_alone",) if interaction.client.config.for_everybody else ()))
+    text = "\n".join(say(key, locale) for key in keys)
     await reply(interaction, embed=discord.Embed(title=say("help_title", locale), description=text))
 
 

@@ -19,7 +19,8 @@ from bot.frontend.answering import reply
 from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.components import confirm
-from bot.frontend.messages.render import DESCRIPTION, duration
+from bot.frontend.messages.content import DESCRIPTION
+from bot.frontend.messages.render import duration
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed, within
 from bot.service import Requester, Safety, ServerModels

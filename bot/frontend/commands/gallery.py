@@ -15,7 +15,8 @@ from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
-from bot.frontend.messages.render import ALT_TEXT, DESCRIPTION
+from bot.frontend.messages.content import DESCRIPTION
+from bot.frontend.messages.render import ALT_TEXT
 from bot.frontend.pictures import show_finished
 from bot.frontend.uploads import check
 from bot.frontend.wording import described

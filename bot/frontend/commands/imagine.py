@@ -30,7 +30,7 @@ RATIOS = ((1, 1), (4, 3), (3, 4), (3, 2), (2, 3), (16, 9), (9, 16), (2, 1), (1, 
 AREAS = (256, 384, 512, 768, 1024)
 """Sides of the squares with as many pixels as the offered sizes."""
 MAX_CHOICES, CHOICE_CHARACTERS = 25, 100
-_SLASH_SETTINGS = tuple(option.name for option in OF_COMMAND if option.kind is Kind.SETTING)
+_SLASH_SETTINGS = tuple(option.name for option in OF_COMMAND if option.kind in (Kind.SETTING, Kind.WORDS))
 _SETTINGS: dict[str, Field[Any]] = {item.name: item for item in fields(Settings)}
 
 
@@ -38,7 +38,7 @@ def command() -> app_commands.Command[Any, ..., Any]:
     """Build the command; its options come from the generator's settings."""
     options = [
         _option("prompt", app_commands.Range[str, 1, PROMPT_CHARACTERS]),
-        *(_setting(option.name) if option.kind is Kind.SETTING else _OTHERS[option.name] for option in OF_COMMAND),
+        *(_setting(option.name) if option.name in _SLASH_SETTINGS else _OTHERS[option.name] for option in OF_COMMAND),
     ]
 
     async def imagine(interaction: Interaction, /, **given: Any) -> None:  # noqa: ANN401 - values of any option
@@ -111,7 +111,7 @@ async def complete_model(interaction: Interaction, typed: str) -> list[app_comma
 
 
 async def _order(interaction: Interaction, requester: Requester, given: Mapping[str, Any]) -> SubmittedJob:
-    files = {name: given[name] for name in ("init_image", "image_prompt") if given[name] is not None}
+    files = {name: given[name] for name in ("init_image", "mask", "image_prompt") if given[name] is not None}
     async with interaction.client.slots.hold(len(files)):
         data = {name: await read(interaction, file, name) for name, file in files.items()}
         return await interaction.client.service.submissions.submit(requester, spec_of(given, data))
@@ -127,6 +127,7 @@ def spec_of(given: Mapping[str, Any], data: Mapping[str, bytes]) -> JobSpec:
         style=given["style"],
         model=given["model"],
         init_image=data.get("init_image"),
+        mask=data.get("mask"),
         image_prompts=() if image_prompt is None else (ImageInput(data=image_prompt, weight=given["image_weight"]),),
         count=given["count"],
         private=given["private"],
@@ -152,6 +153,7 @@ _OTHERS = {
     item.name: item
     for item in (
         _option("init_image", discord.Attachment, None),
+        _option("mask", discord.Attachment, None),
         _option("image_prompt", discord.Attachment, None),
         _option("image_weight", app_commands.Range[float, -MAX_WEIGHT, MAX_WEIGHT], 1.0),
         _option("style", str, None),

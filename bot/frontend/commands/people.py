@@ -10,7 +10,7 @@ from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.commands.admin import MANAGERS, manager_of
 from bot.frontend.components import confirm
-from bot.frontend.messages.render import DESCRIPTION
+from bot.frontend.messages.content import DESCRIPTION
 from bot.frontend.wording import described
 from bot.frontend.words import within
 from bot.texts import say

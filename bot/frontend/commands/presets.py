@@ -13,7 +13,7 @@ from bot.frontend.commands.imagine import CHOICE_CHARACTERS, MAX_CHOICES, PROMPT
 from bot.frontend.components.batches import submit_all
 from bot.frontend.components.presets import NAME, OPTIONS, keep, menu_of, saved_text, shared_buttons
 from bot.frontend.message_pictures import job_of
-from bot.frontend.messages.render import DESCRIPTION
+from bot.frontend.messages.content import DESCRIPTION
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed, within
 from bot.options import suggestions

@@ -28,13 +28,14 @@ async def queue(interaction: Interaction) -> None:
     requester = requester_of(interaction)
     views = await interaction.client.service.queue(requester)
     if not views:
-        await reply(interaction, say("queue_empty", requester.locale))
+        await reply(interaction, say("queue_empty_alone" if requester.alone else "queue_empty", requester.locale))
         return
     lines = [_line(view, requester.locale) for view in views[:SHOWN]]
     if len(views) > SHOWN:
         lines.append(say("queue_more", requester.locale, count=len(views) - SHOWN))
     paused = await interaction.client.service.guilds.paused(requester.guild_id)
-    title = say("queue_title_paused" if paused else "queue_title", requester.locale, count=len(views))
+    key = "queue_title_paused" if paused else "queue_title_alone" if requester.alone else "queue_title"
+    title = say(key, requester.locale, count=len(views))
     await reply(interaction, embed=discord.Embed(title=title, description="\n".join(lines)))
 
 

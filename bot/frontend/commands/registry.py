@@ -42,12 +42,13 @@ from bot.frontend.messages.job_buttons import JobButton
 from bot.frontend.messages.votes import VoteButton
 from bot.frontend.wording import Translator
 from bot.log import about as facts
+from bot.texts import say
 
 DIGEST_NOTE = "commands"
 MOST = 2**63 - 1
 """The largest whole number of an option."""
 INSTALLS = app_commands.AppInstallationType(guild=True, user=False)
-"""Servers only: the bot cannot post for commands that are installed for a person."""
+"""Servers only, unless a command says otherwise."""
 DYNAMIC_ITEMS = (
     JobButton, gallery.PageButton, gallery.PictureSelect, about.OwnButton, SureButton, CaseButton, reports.CasePage,
     reports.CaseSelect, server.ServerButton, server.ServerMenu, settings.SettingSelect, settings.TextsButton,
@@ -63,6 +64,13 @@ COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_c
     admin.pause, admin.resume, admin.clear, admin.safety, admin.stats, admin.retention, blocklist.blocklist,
     admin.models, people.people, reports.reports, server.server, host.host,
 )  # fmt: skip
+PERSONAL = (
+    "imagine", "blend", "describe", "preset", "again", "recipe", "gallery", "queue", "cancel", "settings", "privacy",
+    "help", "about", say("menu_recipe"), say("menu_imagine"), say("menu_describe"), say("menu_preset"),
+)  # fmt: skip
+"""Names of the commands that people who installed the bot for themselves have everywhere."""
+EVERYWHERE = ("help", "about")
+"""Names of those that servers' members have in direct messages in any case."""
 _log = logging.getLogger(__name__)
 
 
@@ -83,10 +91,15 @@ class Tree(app_commands.CommandTree[App]):
         await explain(interaction, error)
 
 
-def add_all(tree: Tree) -> None:
-    """Add every command to the tree."""
-    tree.add_command(imagine.command())
-    for command in COMMANDS:
+def add_all(tree: Tree, *, for_everybody: bool) -> None:
+    """Add every command to the tree; `for_everybody`: PERSONAL ones also for people without a server."""
+    for command in (imagine.command(), *COMMANDS):
+        if command.name in PERSONAL:
+            anywhere = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True)
+            in_servers = None if command.name in EVERYWHERE else app_commands.AppCommandContext(guild=True)
+            command.allowed_installs = app_commands.AppInstallationType(guild=True, user=for_everybody)
+            command.allowed_contexts = anywhere if for_everybody else in_servers
+            command.guild_only = in_servers is not None and not for_everybody
         tree.add_command(command)
 
 

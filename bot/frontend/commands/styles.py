@@ -18,7 +18,7 @@ from bot.frontend.components.modals import TEXT as MODAL_TEXT
 from bot.frontend.components.modals import Form
 from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
-from bot.frontend.messages.render import DESCRIPTION
+from bot.frontend.messages.content import DESCRIPTION
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed, within
 from bot.service import JobSpec, Requester, Style

@@ -11,7 +11,7 @@ from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.attachments import read
 from bot.frontend.commands.imagine import MAX_CHOICES
-from bot.frontend.messages.render import DESCRIPTION
+from bot.frontend.messages.content import DESCRIPTION
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed, within
 from bot.texts import say

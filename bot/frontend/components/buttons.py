@@ -59,5 +59,7 @@ ACTIONS: Mapping[str, Action] = {
     "keep": presets.keep,
     "delete": pictures.ask_to_delete,
     "erase": pictures.delete,
+    "more": pictures.more,
+    "fetch": pictures.fetch,
     "report": report.ask,
 }

@@ -15,8 +15,9 @@ from typing import Any, Self, cast
 import discord
 
 from bot.frontend.app import App
+from bot.frontend.messages.content import PlainContent
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
-from bot.frontend.messages.render import ALT_TEXT, SHOWN_PROMPT, MessageContent, bar
+from bot.frontend.messages.render import ALT_TEXT, SHOWN_PROMPT, bar
 from bot.frontend.words import as_typed, within
 from bot.jobs import Batch, JobState
 from bot.log import about
@@ -71,7 +72,7 @@ def batch_buttons(batch: Batch, *actions: str) -> discord.ui.View:
     return buttons
 
 
-def under_way(batch: Batch, counts: Mapping[JobState, int]) -> MessageContent:
+def under_way(batch: Batch, counts: Mapping[JobState, int]) -> PlainContent:
     """Content while jobs of a batch wait or run."""
     done = sum(number for state, number in counts.items() if state.ended)
     text = say(
@@ -83,10 +84,10 @@ def under_way(batch: Batch, counts: Mapping[JobState, int]) -> MessageContent:
         done=done,
         of=batch.length,
     )
-    return MessageContent(f"{text}{_title_of(batch)}{_thread_of(batch)}", None, batch_buttons(batch, "cancel"))
+    return PlainContent(f"{text}{_title_of(batch)}{_thread_of(batch)}", batch_buttons(batch, "cancel"))
 
 
-def ended(view: BatchView, sheet: PictureFile | None) -> MessageContent:
+def ended(view: BatchView, sheet: PictureFile | None) -> PlainContent:
     """Content at the end: the sheet, a list of the prompts if it is numbered, and the jobs without a picture."""
     batch, locale = view.batch, view.batch.locale
     lost = sum(job.state is not JobState.DONE for job in view.jobs) + batch.length - len(view.jobs)
@@ -99,7 +100,7 @@ def ended(view: BatchView, sheet: PictureFile | None) -> MessageContent:
     text += _thread_of(batch)
     buttons = batch_buttons(batch, "show") if batch.private else None
     files = () if sheet is None or batch.private else (sheet,)
-    return MessageContent(text, None, buttons, files, False, alt_text_of(batch))
+    return PlainContent(text, buttons, files, (alt_text_of(batch),))
 
 
 def alt_text_of(batch: Batch) -> str:
@@ -192,7 +193,7 @@ class BatchMessages:
             await self._edit(batch, content)
         return content.content
 
-    async def _edit(self, batch: Batch, shown: MessageContent) -> None:
+    async def _edit(self, batch: Batch, shown: PlainContent) -> None:
         await self._message(batch).edit(content=shown.content, attachments=shown.uploads(), view=shown.buttons)
 
     def _message(self, batch: Batch) -> discord.PartialMessage:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import discord
@@ -35,6 +36,8 @@ STYLES = {
     "cancel": (DANGER, "✖️"),
     "show": (PRIMARY, "👁️"),
     "erase": (DANGER, "🗑️"),
+    "more": (SECONDARY, "⋯"),
+    "fetch": (PRIMARY, "📥"),
 }
 """Style and emoji of each action's button; its label is the text `button_ACTION`."""
 _TEMPLATE = r"reverie:(?P<action>[a-z]{2,12}):(?P<job>\d{1,18}):(?P<number>\d)"
@@ -67,16 +70,29 @@ def job_in(components: Iterable[object]) -> int | None:
     return next((int(found["job"]) for item in ids if (found := re.fullmatch(_TEMPLATE, item))), None)
 
 
-def job_button(
-    action: str, job_id: int, locale: str, number: int = 1, *, row: int | None = None, short: str | None = None
-) -> JobButton:
+@dataclass(frozen=True)
+class ButtonSpec:
     """The button of an action; `short` replaces its label by one such as U1."""
-    style, sign = STYLES[action]
-    button: discord.ui.Button[Any] = discord.ui.Button(
-        style=style,
-        label=short or say(f"button_{action}", locale),
-        emoji=None if short else sign,
-        custom_id=f"reverie:{action}:{job_id}:{number}",
-        row=row,
-    )
-    return JobButton(action, job_id, number, button)
+
+    action: str
+    job_id: int
+    locale: str
+    number: int = 1
+    short: str | None = None
+
+    def button(self, row: int | None = None) -> JobButton:
+        """A new button, since each can be in one view only."""
+        style, sign = STYLES[self.action]
+        button: discord.ui.Button[Any] = discord.ui.Button(
+            style=style,
+            label=self.short or say(f"button_{self.action}", self.locale),
+            emoji=None if self.short else sign,
+            custom_id=f"reverie:{self.action}:{self.job_id}:{self.number}",
+            row=row,
+        )
+        return JobButton(self.action, self.job_id, self.number, button)
+
+
+def job_button(action: str, job_id: int, locale: str, number: int = 1) -> JobButton:
+    """The button of an action."""
+    return ButtonSpec(action, job_id, locale, number).button()

@@ -15,7 +15,7 @@ from bot.frontend.app import App, Interaction
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of
 from bot.frontend.messages.job_buttons import job_button
 from bot.frontend.messages.render import link_to
-from bot.frontend.messages.sender import SEARCHED, SKEW_S, remove_message
+from bot.frontend.messages.sender import SEARCHED, SKEW_S, channel_of, remove_message
 from bot.jobs import Job
 from bot.log import about
 from bot.texts import say
@@ -54,9 +54,12 @@ async def _answered_privately(job: Job, token: Interaction) -> bool:
 
 
 async def _replied(app: App, job: Job) -> int:
-    channel = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+    channel = channel_of(app, job)
     reference = discord.MessageReference(
-        message_id=job.message_id or 0, channel_id=job.channel_id, guild_id=job.guild_id, fail_if_not_exists=False
+        message_id=job.message_id or 0,
+        channel_id=job.channel_id,
+        guild_id=job.guild_id if job.guild_id > 0 else None,
+        fail_if_not_exists=False,
     )
     nonce, only = f"{job.nonce}-p", _only(job)
     try:
@@ -70,7 +73,7 @@ async def _replied(app: App, job: Job) -> int:
 
 async def _earlier(app: App, job: Job) -> int | None:
     """The ping that an earlier attempt sent, if the channel can be searched."""
-    channel = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+    channel = channel_of(app, job)
     after, me = datetime.fromtimestamp((job.ended_at or job.created_at) - SKEW_S, UTC), app.user
     try:
         async for found in channel.history(limit=SEARCHED, after=after):

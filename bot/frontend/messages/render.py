@@ -1,24 +1,21 @@
-"""Message content of a job: text, embed, buttons, files. Pure: no I/O, no Discord calls."""
+"""Message content of a job: state, words, pictures, buttons. Pure: no I/O, no Discord calls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from io import BytesIO
 
-import discord
-
-from bot.frontend.messages.job_buttons import job_button
-from bot.frontend.words import as_typed, said_plainly, within
-from bot.jobs import Job, JobState, StoredPicture
+from bot.frontend.messages.content import MessageContent
+from bot.frontend.messages.job_buttons import ButtonSpec
+from bot.frontend.words import as_typed, said_plainly
+from bot.jobs import Job, JobState, Layout, StoredPicture
 from bot.service import Delivery, JobView, PictureFile
 from bot.texts import Sentence, say
 
 SHOWN_PROMPT = 900
 """Characters of a prompt that are shown; escaped, they stay below an embed's limits."""
-DESCRIPTION = 4_000
-"""Approximate limit of an embed's description, in characters."""
 BAR_CELLS = 20
+FIGURE_SPACE = "\u2007"
+"""As wide as a digit."""
 ALT_TEXT = 1_000
 NOTES, NOTE = 12, 300
 """Number of notes shown about a prompt, and the characters of each."""
@@ -32,27 +29,6 @@ COLOURS = {
 }
 
 
-@dataclass(frozen=True)
-class MessageContent:
-    """The content of a message. `files` replace its previous files."""
-
-    content: str
-    embed: discord.Embed | None = None
-    buttons: discord.ui.View | None = None
-    files: tuple[PictureFile, ...] = ()
-    spoiler: bool = False
-    alt_text: str = ""
-    marks: tuple[object, ...] = field(default=(), compare=False)
-    """Content with equal marks looks the same and needs no edit."""
-
-    def uploads(self) -> list[discord.File]:
-        """New file objects, since each can be sent only once."""
-        return [
-            discord.File(BytesIO(file.data), file.name, spoiler=self.spoiler, description=self.alt_text or None)
-            for file in self.files
-        ]
-
-
 def shown(view: JobView, notes: Sequence[Sentence] = ()) -> MessageContent:
     """Content for a job that waits, runs, or ended without a picture."""
     job = view.job
@@ -62,11 +38,20 @@ def shown(view: JobView, notes: Sequence[Sentence] = ()) -> MessageContent:
         files = (
             PictureFile(name=f"preview-{job.id}.jpg", data=preview.data, width=preview.width, height=preview.height),
         )
-    content = _status(view) + _made_from(job, view.source)
-    embed = None if job.private else _embed(job, [*notes, *view.warnings], files)
+    status = _status(view) + _made_from(job, view.source)
+    waits = (Sentence.of("note_by_token"),) if job.by_token and not job.state.ended else ()
+    lines = () if job.private else _lines(job, [*notes, *view.warnings, *waits])
     step = view.preview.step if view.preview is not None else None
-    marks = (content, None if embed is None else embed.description, step, view.number)
-    return MessageContent(content, embed, _buttons_under_way(view), files, False, _alt_text(job), marks)
+    return MessageContent(
+        status=status,
+        lines=lines,
+        footer=recipe_line(job),
+        colour=COLOURS[job.state],
+        files=files,
+        rows=_rows_under_way(view),
+        alt_texts=alt_texts_of(job, 1),
+        marks=(status, lines, step, view.number),
+    )
 
 
 def finished(delivery: Delivery) -> MessageContent:
@@ -74,60 +59,89 @@ def finished(delivery: Delivery) -> MessageContent:
     job, pictures = delivery.job, delivery.pictures
     if job.private:
         return concealed(job, "state_private_done")
-    return final(job, pictures, delivery.files, delivery.left_out, spoiler=delivery.spoiler, source=delivery.source)
+    return final(
+        job, pictures, delivery.files, job.layout, delivery.left_out, spoiler=delivery.spoiler, source=delivery.source
+    )
 
 
 def concealed(job: Job, key: str) -> MessageContent:
     """A text and the buttons for the owner, in place of finished pictures that only the owner may see."""
-    buttons = discord.ui.View(timeout=None)
-    buttons.add_item(job_button("show", job.id, job.locale))
-    buttons.add_item(job_button("delete", job.id, job.locale))
-    return MessageContent(say(key, job.locale, user=f"<@{job.user_id}>"), None, buttons)
+    row = (ButtonSpec("show", job.id, job.locale), ButtonSpec("delete", job.id, job.locale))
+    return MessageContent(say(key, job.locale, user=f"<@{job.user_id}>"), rows=(row,))
 
 
 def final(
     job: Job,
     pictures: Sequence[StoredPicture],
     files: tuple[PictureFile, ...],
+    layout: Layout,
     left_out: Sequence[Sentence] = (),
     *,
     spoiler: bool = False,
     source: Job | None = None,
 ) -> MessageContent:
-    """Finished pictures with a short recipe, notes on omitted files, and all buttons."""
+    """Finished pictures with a short recipe, notes on omitted files, and the buttons of a layout."""
     locale = job.locale
     best = max(picture.similarity for picture in pictures)
-    content = say(
+    status = say(
         "state_done", locale, user=f"<@{job.user_id}>", similarity=f"{best:.2f}", time=duration(job.paint_s, locale)
     )
-    content += _made_from(job, source)
-    embed = _embed(job, left_out, () if spoiler else files[:1], pictures, done=True)
-    return MessageContent(content, embed, buttons_when_done(job, pictures), files, spoiler, _alt_text(job))
+    return MessageContent(
+        status=status + _made_from(job, source),
+        lines=_lines(job, left_out, pictures),
+        footer=recipe_line(job, pictures),
+        colour=COLOURS[JobState.DONE],
+        files=files,
+        rows=rows_when_done(job, pictures, layout),
+        spoiler=spoiler,
+        alt_texts=alt_texts_of(job, sum(not file.moves for file in files), filmed=any(file.moves for file in files)),
+    )
 
 
 def wordless(plain: MessageContent, locale: str) -> MessageContent:
     """The same content without the prompt, for use if Discord's moderation blocks it."""
-    return MessageContent(say("words_withheld", locale), None, plain.buttons, plain.files, plain.spoiler)
+    status = say("words_withheld", locale)
+    return MessageContent(status, colour=plain.colour, files=plain.files, rows=plain.rows, spoiler=plain.spoiler)
 
 
-def buttons_when_done(job: Job, pictures: Sequence[StoredPicture]) -> discord.ui.View:
-    """Buttons for finished pictures."""
-    buttons = discord.ui.View(timeout=None)
-    locale = job.locale
-    last: tuple[str, ...] = ("heart", "timelapse", "recipe", "delete", "report")
-    if job.count > 1:
-        last = ("again", "recipe", "timelapse", "delete", "report")
-        for row, (action, letter) in enumerate((("upscale", "U"), ("vary", "V"), ("heart", "♥"))):
-            for picture in pictures:
-                number = picture.number
-                buttons.add_item(job_button(action, job.id, locale, number, row=row, short=f"{letter}{number}"))
-    else:
-        for action in ("again", "vary", "continue", "remix", "upscale"):
-            buttons.add_item(job_button(action, job.id, locale, row=0))
-    for action in last:
-        if action != "timelapse" or any(picture.has_timelapse for picture in pictures):
-            buttons.add_item(job_button(action, job.id, locale, row=3))
-    return buttons
+Rows = tuple[tuple[ButtonSpec, ...], ...]
+
+
+def rows_when_done(job: Job, pictures: Sequence[StoredPicture], layout: Layout) -> Rows:
+    """Rows of buttons for finished pictures; with components two, and the other actions behind the last button."""
+    filmed = ("timelapse",) if any(picture.has_timelapse for picture in pictures) else ()
+    if layout is Layout.COMPONENTS and job.count == 1:
+        first = _row(job, "upscale", "vary", "continue", "remix", "again")
+        return first, _row(job, "heart", *filmed, "recipe", "more")
+    if layout is Layout.COMPONENTS:
+        return (
+            (*_numbered(job, pictures, "upscale", "U"), *_row(job, "again")),
+            (*_numbered(job, pictures, "vary", "V"), *_row(job, "more")),
+        )
+    if job.count == 1:
+        first = _row(job, "again", "vary", "continue", "remix", "upscale")
+        return first, _row(job, "heart", *filmed, "recipe", "delete", "report")
+    numbered = (("upscale", "U"), ("vary", "V"), ("heart", "♥"))
+    rows = tuple(_numbered(job, pictures, action, letter) for action, letter in numbered)
+    return *rows, _row(job, "again", "recipe", *filmed, "delete", "report")
+
+
+def rows_of_more(job: Job, pictures: Sequence[StoredPicture]) -> Rows:
+    """Rows of the buttons that `rows_when_done` leaves out with components."""
+    filmed = ("timelapse",) if any(picture.has_timelapse for picture in pictures) else ()
+    kept, last = ("settings", "keep"), ("delete", "report")
+    if job.count == 1:
+        return (_row(job, *kept, *last),)
+    return _numbered(job, pictures, "heart", "♥"), _row(job, "recipe", *filmed, *kept), _row(job, *last)
+
+
+def _row(job: Job, *actions: str) -> tuple[ButtonSpec, ...]:
+    return tuple(ButtonSpec(action, job.id, job.locale) for action in actions)
+
+
+def _numbered(job: Job, pictures: Sequence[StoredPicture], action: str, letter: str) -> tuple[ButtonSpec, ...]:
+    numbers = [picture.number for picture in pictures]
+    return tuple(ButtonSpec(action, job.id, job.locale, number, f"{letter}{number}") for number in numbers)
 
 
 def recipe_line(job: Job, pictures: Sequence[StoredPicture] = ()) -> str:
@@ -158,10 +172,11 @@ def duration(seconds: float, locale: str) -> str:
 
 
 def link_to(job: Job) -> str | None:
-    """Address of a job's message; None if it has none."""
-    if job.message_id is None:
+    """Address of a job's message; None if it has none, or in a place that the bot does not know."""
+    if job.message_id is None or job.by_token:
         return None
-    return f"https://discord.com/channels/{job.guild_id}/{job.channel_id}/{job.message_id}"
+    server = job.guild_id if job.guild_id > 0 else "@me"
+    return f"https://discord.com/channels/{server}/{job.channel_id}/{job.message_id}"
 
 
 def when(at: float | None) -> str | None:
@@ -206,56 +221,47 @@ def _running(view: JobView, user: str) -> str:
     locale, progress = view.job.locale, view.progress
     if view.paused:
         return say("state_interrupted", locale, user=user)
+    # Two lines of constant width from the beginning, so that nothing below them jumps.
     if progress is None:
-        return say("state_begun", locale, user=user)
+        return f"{say('state_begun', locale, user=user)}\n{_measured(locale, 0, view.job.settings.steps, '–')}"
     head = "state_finishing" if view.finishing else "state_painting" if view.job.count == 1 else "state_painting_one_of"
-    lines = [
-        say(head, locale, user=user, number=view.number, of=view.job.count, due=when(view.due_at) or ""),
-        say(
-            "state_progress",
-            locale,
-            bar=bar(progress.step, progress.steps),
-            step=progress.step,
-            steps=progress.steps,
-            similarity=f"{progress.similarity:.2f}",
-        ),
-    ]
-    return "\n".join(lines)
+    first = say(head, locale, user=user, number=view.number, of=view.job.count, due=when(view.due_at) or "")
+    return f"{first}\n{_measured(locale, progress.step, progress.steps, f'{progress.similarity:.2f}')}"
 
 
-def _embed(
-    job: Job,
-    notes: Sequence[Sentence],
-    files: Sequence[PictureFile],
-    pictures: Sequence[StoredPicture] = (),
-    *,
-    done: bool = False,
-) -> discord.Embed:
+def _measured(locale: str, step: int, steps: int, similarity: str) -> str:
+    padded = str(step).rjust(len(str(steps)), FIGURE_SPACE)
+    return say("state_progress", locale, bar=bar(step, steps), step=padded, steps=steps, similarity=similarity)
+
+
+def _lines(job: Job, notes: Sequence[Sentence], pictures: Sequence[StoredPicture] = ()) -> tuple[str, ...]:
+    """The prompt, then the notes about it and about its pictures."""
     locale = job.locale
-    lines = [as_typed(job.prompt, SHOWN_PROMPT) or say("no_words", locale)]
     said = dict.fromkeys([*notes, *(warning for picture in pictures for warning in picture.warnings)])
-    lines += [f"• {said_plainly(note, locale, NOTE)}" for note in list(said)[:NOTES]]
-    colour = COLOURS[JobState.DONE if done else job.state]
-    embed = discord.Embed(description=within(lines, DESCRIPTION), colour=colour)
-    embed.set_footer(text=recipe_line(job, pictures))
-    if files:
-        embed.set_image(url=f"attachment://{files[0].name}")
-    return embed
+    prompt = as_typed(job.prompt, SHOWN_PROMPT) or say("no_words", locale)
+    return prompt, *(f"• {said_plainly(note, locale, NOTE)}" for note in list(said)[:NOTES])
 
 
-def _buttons_under_way(view: JobView) -> discord.ui.View:
-    job, buttons = view.job, discord.ui.View(timeout=None)
+def _rows_under_way(view: JobView) -> Rows:
+    job, actions = view.job, list[str]()
     if job.state is JobState.RUNNING and not view.finishing:
-        buttons.add_item(job_button("finish", job.id, job.locale))
+        actions.append("finish")
     if job.private and job.state is JobState.RUNNING:
-        buttons.add_item(job_button("show", job.id, job.locale))
+        actions.append("show")
     if job.state in (JobState.QUEUED, JobState.RUNNING):
-        buttons.add_item(job_button("cancel", job.id, job.locale))
-    return buttons
+        actions.append("cancel")
+        if job.by_token:
+            actions.append("fetch")
+    return (_row(job, *actions),) if actions else ()
 
 
-def _alt_text(job: Job) -> str:
+def alt_texts_of(job: Job, count: int, *, filmed: bool = False) -> tuple[str, ...]:
+    """Descriptions of `count` pictures of a job, and of its timelapse behind them; none of a private job."""
     if job.private:
-        return ""
-    prompt = " ".join(job.prompt.split())
-    return say("alt_text", job.locale, prompt=prompt)[:ALT_TEXT] if prompt else say("alt_text_pictures", job.locale)
+        return ()
+    locale, prompt = job.locale, " ".join(job.prompt.split())
+    text = say("alt_text", locale, prompt=prompt) if prompt else say("alt_text_pictures", locale)
+    texts = [text if count == 1 else f"{number}/{count}: {text}" for number in range(1, count + 1)]
+    if filmed:
+        texts.append(say("alt_text_timelapse", locale, prompt=prompt))
+    return tuple(text[:ALT_TEXT] for text in texts)

@@ -17,9 +17,9 @@ import discord
 
 from bot.frontend.app import App, Interaction
 from bot.frontend.messages import render as message
+from bot.frontend.messages.content import MessageContent
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
 from bot.frontend.messages.job_buttons import job_in
-from bot.frontend.messages.render import MessageContent
 from bot.frontend.uploads import limit_in, limit_of
 from bot.jobs import Job, JobState
 from bot.log import about, new_error_id
@@ -47,6 +47,8 @@ class MessageSender:
 
     async def progress(self, job: Job, shown: MessageContent, token: Interaction | None) -> bool:
         """Show progress; False if the message was deleted and there is nothing to edit."""
+        if job.by_token and (token is None or job.message_id is None):
+            return True
         job = await self._placed(job)
         if job.message_id is None:
             await self._record_message(job, await self._send(job, shown, nonce=f"{job.nonce}-q"))
@@ -62,6 +64,8 @@ class MessageSender:
     async def send(self, job: Job, shown: MessageContent, token: Interaction | None) -> None:
         """Report the end of a job; a failure also in a new message if the old one is gone."""
         error: Exception | None = None
+        if job.by_token and (token is None or job.message_id is None):
+            return
         job = await self._placed(job)
         if job.message_id is not None:
             edited, error = await self._edit(job, shown, token)
@@ -85,14 +89,14 @@ class MessageSender:
         if delivery is None:
             return True
         try:
-            message_id = await self._post(delivery, token)
+            posted = await self._post(delivery, token)
         except TROUBLE as exc:
             why = await self._explained(job, exc)
             if why is None:
                 raise
             return False
-        if await post.done(job.id, job.channel_id, message_id) is None:
-            await remove_message(self._app, replace(job, message_id=message_id))
+        if await post.done(job.id, posted.channel_id, posted.message_id, by_token=posted.by_token) is None:
+            await remove_message(self._app, posted)
         return True
 
     def _limit_bytes(self, job: Job, token: Interaction | None) -> int:
@@ -116,8 +120,11 @@ class MessageSender:
             await post.failed(job.id, why)
         return why
 
-    async def _post(self, delivery: Delivery, token: Interaction | None) -> int:
-        """Post by the first way that works; with smaller files or without the prompt if Discord refuses those."""
+    async def _post(self, delivery: Delivery, token: Interaction | None) -> Job:
+        """Post by the first way that works; with smaller files or without the prompt if Discord refuses those.
+
+        Returns the job with the channel and message of its pictures.
+        """
         job, limit = delivery.job, self._limit_bytes(delivery.job, token)
         shown = message.finished(delivery)
         while True:
@@ -133,20 +140,33 @@ class MessageSender:
                     if smaller is None:
                         raise
                     shown = message.finished(smaller)
-                elif fault is Fault.MODERATED and shown.embed is not None:
+                elif fault is Fault.MODERATED and shown.lines:
                     shown = message.wordless(shown, job.locale)
                 else:
                     raise
 
-    async def _write(self, delivery: Delivery, shown: MessageContent, token: Interaction | None) -> int:
+    async def _write(self, delivery: Delivery, shown: MessageContent, token: Interaction | None) -> Job:
         job = await self._placed(delivery.job)
         if job.message_id is not None and await self._edited(job, shown, token):
-            return job.message_id
-        if delivery.repeated and (found := await self._find_earlier(job, job.painted_at)) is not None:
-            job = replace(job, message_id=found)
-            if await self._edited(job, shown, token=None):
-                return found
-        return await self._send(job, shown, nonce=job.nonce)
+            return job
+        try:
+            home = await self._home(job) if job.by_token else job
+            if delivery.repeated and (found := await self._find_earlier(home, job.painted_at)) is not None:
+                there = replace(home, message_id=found)
+                if await self._edited(there, shown, token=None):
+                    return there
+            return replace(home, message_id=await self._send(home, shown, nonce=job.nonce))
+        except discord.HTTPException as exc:
+            if not job.by_token or fault_of(exc) is not Fault.CLOSED:
+                raise
+            # The person accepts no direct messages: the button in the old message fetches the pictures.
+            _log.info("no direct message: %r", exc, extra=about(job=job.id))
+            return job
+
+    async def _home(self, job: Job) -> Job:
+        """The job in its owner's direct messages, where the bot can write."""
+        channel = await self._app.create_dm(discord.Object(job.user_id))
+        return replace(job, channel_id=channel.id, message_id=None, by_token=False)
 
     async def _edited(self, job: Job, shown: MessageContent, token: Interaction | None) -> bool:
         """Edit a job's message; False if a new one is needed. Errors that affect new messages too are raised."""
@@ -159,10 +179,10 @@ class MessageSender:
         """Edit a job's message by the token, else as the bot; return success and the error, if any."""
         error: Exception | None = None
         for own in (False, True):
-            if not own and token is None:
+            if (own and job.by_token) or (not own and token is None):
                 continue
             try:
-                await (self._edit_own(job, shown) if own else self._edit_by_token(shown, token))
+                await (self._edit_own(job, shown) if own else self._edit_by_token(job, shown, token))
                 return True, None
             except TROUBLE as exc:
                 error = exc
@@ -172,28 +192,17 @@ class MessageSender:
         return False, error
 
     async def _edit_own(self, job: Job, shown: MessageContent) -> None:
-        channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
-        await channel.get_partial_message(job.message_id or 0).edit(
-            content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
-        )
+        channel = channel_of(self._app, job)
+        await channel.get_partial_message(job.message_id or 0).edit(**shown.edit(job.layout))
 
-    async def _edit_by_token(self, shown: MessageContent, token: Interaction | None) -> None:
+    async def _edit_by_token(self, job: Job, shown: MessageContent, token: Interaction | None) -> None:
         if token is not None:
             async with asyncio.timeout(TOKEN_CALL_S):
-                await token.edit_original_response(
-                    content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
-                )
+                await token.edit_original_response(**shown.edit(job.layout))
 
     async def _send(self, job: Job, shown: MessageContent, *, nonce: str) -> int:
-        channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
-        sent = await channel.send(
-            shown.content,
-            embed=shown.embed or discord.utils.MISSING,
-            files=shown.uploads(),
-            view=shown.buttons or discord.utils.MISSING,
-            nonce=nonce,
-        )
-        return sent.id
+        channel = channel_of(self._app, job)
+        return (await channel.send(**shown.message(job.layout), nonce=nonce)).id
 
     async def _record_message(self, job: Job, message_id: int) -> None:
         """Store the message id of a job; if the job has just been deleted, remove the message too."""
@@ -202,14 +211,16 @@ class MessageSender:
 
     async def _placed(self, job: Job) -> Job:
         """The job with its message id, which was not stored if the process ended just after the answer."""
-        if job.message_id is not None or (found := await self._find_earlier(job, job.created_at)) is None:
+        if job.message_id is not None or job.by_token:
+            return job
+        if (found := await self._find_earlier(job, job.created_at)) is None:
             return job
         await self._app.service.set_message(job.id, job.channel_id, found)
         return replace(job, message_id=found)
 
     async def _find_earlier(self, job: Job, since: float | None) -> int | None:
         """The message with this job's buttons that an earlier attempt sent, if the channel can be searched."""
-        channel = self._app.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+        channel = channel_of(self._app, job)
         after = datetime.fromtimestamp((since or time.time()) - SKEW_S, UTC)
         me = self._app.user
         try:
@@ -223,29 +234,31 @@ class MessageSender:
         return None
 
 
+def channel_of(app: App, job: Job) -> discord.PartialMessageable:
+    """The channel of a job's message."""
+    return app.get_partial_messageable(job.channel_id, guild_id=job.guild_id if job.guild_id > 0 else None)
+
+
 async def remove_message(app: App, job: Job) -> None:
-    """Delete a job's message and its ping from their channel; they stay if Discord does not allow that."""
+    """Delete a job's message and its ping from their channel; they stay if Discord does not allow that.
+
+    Where the bot is not in the channel, only the person can delete the message.
+    """
     await _change_message(app, job, lambda found: found.delete())
     await _change_message(app, replace(job, message_id=job.ping_id), lambda found: found.delete())
 
 
 async def replace_message(app: App, job: Job, shown: MessageContent) -> None:
     """Replace the content and all files of a finished job's message; it stays if Discord does not allow that."""
-    await _change_message(
-        app,
-        job,
-        lambda found: found.edit(
-            content=shown.content, embed=shown.embed, attachments=shown.uploads(), view=shown.buttons
-        ),
-    )
+    await _change_message(app, job, lambda found: found.edit(**shown.edit(job.layout)))
 
 
 async def _change_message(
     app: App, job: Job, change: Callable[[discord.PartialMessage], Coroutine[Any, Any, object]]
 ) -> None:
-    if job.message_id is None:
+    if job.message_id is None or job.by_token:
         return
-    message = app.get_partial_messageable(job.channel_id, guild_id=job.guild_id).get_partial_message(job.message_id)
+    message = channel_of(app, job).get_partial_message(job.message_id)
     for tries in range(REMOVAL_TRIES):
         try:
             await change(message)

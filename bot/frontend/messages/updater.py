@@ -101,7 +101,8 @@ class MessageUpdater:
         """Keep a job's message up to date from now on; its message answers `interaction`."""
         track = self._tracks.setdefault(job.id, TrackedMessage(job.id, job.channel_id))
         if interaction is not None:
-            track.interaction, track.notes, track.edited_at = interaction, notes, time.monotonic()
+            track.interaction, track.notes, track.edited_at = interaction, notes or track.notes, time.monotonic()
+            track.marks = None
         self.touch(job.id)
 
     @contextmanager

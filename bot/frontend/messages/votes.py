@@ -16,8 +16,9 @@ from typing import Any, Self, cast
 import discord
 
 from bot.frontend.app import App
+from bot.frontend.messages.content import PlainContent
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
-from bot.frontend.messages.render import SHOWN_PROMPT, MessageContent, link_to
+from bot.frontend.messages.render import SHOWN_PROMPT, link_to
 from bot.frontend.words import as_typed, said_plainly
 from bot.jobs import Job, JobState, Vote
 from bot.log import about
@@ -54,7 +55,7 @@ class VoteButton(
         await interaction.client.press_vote(interaction, self.action, self.vote_id, self.value)
 
 
-def round_open(ballot: Ballot, job: Job) -> MessageContent:
+def round_open(ballot: Ballot, job: Job) -> PlainContent:
     """Content while a round takes votes; the labels count them."""
     vote, locale = ballot.vote, job.locale
     text = say(
@@ -76,10 +77,10 @@ def round_open(ballot: Ballot, job: Job) -> MessageContent:
             buttons.add_item(_button("words", vote, number, label, row=1))
     for action in ("end", "stop"):
         buttons.add_item(_button(action, vote, 0, say(f"button_vote_{action}", locale), row=2))
-    return MessageContent(text, None, buttons)
+    return PlainContent(text, buttons)
 
 
-def round_closed(result: Result, locale: str) -> MessageContent:
+def round_closed(result: Result, locale: str) -> PlainContent:
     """Content after a round: the picture that goes on, with its votes and words."""
     ballot, vote = result.ballot, result.ballot.vote
     votes = ballot.pictures.get(result.winner, 0)
@@ -91,7 +92,7 @@ def round_closed(result: Result, locale: str) -> MessageContent:
         lines.append(say("vote_broken", locale, reason=said_plainly(result.reason, locale)))
     elif vote.round >= vote.rounds:
         lines.append(say("vote_finished", locale))
-    return MessageContent("\n".join(lines))
+    return PlainContent("\n".join(lines))
 
 
 class VoteMessages:
@@ -158,7 +159,7 @@ class VoteMessages:
         sent = await channel.send(text, view=shown.buttons or discord.utils.MISSING, nonce=nonce)
         await self._app.service.votes.opened(vote, sent.id, ends_at)
 
-    async def _edit(self, vote: Vote, shown: MessageContent) -> None:
+    async def _edit(self, vote: Vote, shown: PlainContent) -> None:
         channel = self._app.get_partial_messageable(vote.channel_id, guild_id=vote.guild_id)
         await channel.get_partial_message(vote.message_id or 0).edit(content=shown.content, view=shown.buttons)
 

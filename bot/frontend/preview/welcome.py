@@ -19,8 +19,9 @@ from PIL import Image
 
 from bot.errors import NotFound
 from bot.frontend.client import Reverie
-from bot.frontend.messages.job_buttons import job_button
-from bot.frontend.messages.render import ALT_TEXT, MessageContent, final
+from bot.frontend.messages.content import MessageContent
+from bot.frontend.messages.job_buttons import ButtonSpec
+from bot.frontend.messages.render import alt_texts_of, final
 from bot.frontend.preview.world import Scene
 from bot.jobs import Job
 from bot.service import PictureFile, Requester, Whose
@@ -33,7 +34,7 @@ NOTE = "preview_examples"
 """Name of the note with the ids of the examples' jobs."""
 EARLIER = 24
 """Number of earlier pictures that are shown again."""
-ACTIONS = ("vary", "upscale", "recipe")
+ACTIONS = ("vary", "upscale")
 
 
 async def fill(client: Reverie, scene: Scene) -> None:
@@ -78,44 +79,40 @@ async def _earlier(client: Reverie, requester: Requester, known: set[int]) -> li
 
 
 async def _welcome(client: Reverie, requester: Requester, jobs: Sequence[Job]) -> MessageContent:
-    buttons = discord.ui.View(timeout=None)
-    for row, action in enumerate(ACTIONS):
-        for place, job in enumerate(jobs, 1):
-            label = f"{say(f'button_{action}')} {place}"
-            buttons.add_item(job_button(action, job.id, job.locale, row=row, short=label))
-    files = [await _file(client, requester, job) for job in jobs]
-    return MessageContent(say("preview_welcome"), None, buttons, tuple(files))
+    rows = tuple(
+        tuple(
+            ButtonSpec(action, job.id, job.locale, short=f"{say(f'button_{action}')} {place}")
+            for place, job in enumerate(jobs, 1)
+        )
+        for action in (ACTIONS if jobs else ())
+    )
+    files = [file for job in jobs for file in await _files(client, requester, job)]
+    alt_texts = tuple(text for job in jobs for text in alt_texts_of(job, 1))
+    return MessageContent(say("preview_welcome"), files=tuple(files), rows=rows, alt_texts=alt_texts)
 
 
 async def _finished(client: Reverie, requester: Requester, job: Job) -> MessageContent:
     pictures = await client.service.archive.pictures(job.id)
-    file = await _file(client, requester, job)
-    return final(job, pictures, (file,), spoiler=any(picture.flagged for picture in pictures))
+    files, flagged = await _files(client, requester, job), any(picture.flagged for picture in pictures)
+    return final(job, pictures, files, client.config.layout, spoiler=flagged)
 
 
-async def _file(client: Reverie, requester: Requester, job: Job) -> PictureFile:
-    return await client.service.archive.file(
-        requester, job.id, 0 if job.count > 1 else 1, limit_bytes=discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
-    )
+async def _files(client: Reverie, requester: Requester, job: Job) -> tuple[PictureFile, ...]:
+    archive, limit_bytes = client.service.archive, discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
+    pictures = await archive.pictures(job.id)
+    return await archive.shown(requester, job, pictures, client.config.layout, limit_bytes=limit_bytes)
 
 
 async def _post(
     client: Reverie, scene: Scene, channel_id: int, shown: MessageContent, at: float, jobs: Sequence[Job]
 ) -> None:
-    """Post a message that dates from `at` and shows `jobs`; each file is described by the words of its job."""
-    files = shown.uploads()
-    for file, job in zip(files, jobs, strict=False):
-        file.description = job.prompt[:ALT_TEXT]
-    sent = await client.get_partial_messageable(channel_id, guild_id=scene.guild.id).send(
-        shown.content,
-        embed=shown.embed or discord.utils.MISSING,
-        files=files,
-        view=shown.buttons or discord.utils.MISSING,
-    )
+    """Post a message that dates from `at` and shows `jobs`."""
+    layout = client.config.layout
+    sent = await client.get_partial_messageable(channel_id, guild_id=scene.guild.id).send(**shown.message(layout))
     stored = scene.world.backend.get_message(channel_id, sent.id)
     stored.timestamp = datetime.fromtimestamp(at, UTC).isoformat()
     for job in jobs:
-        await client.service.set_message(job.id, channel_id, sent.id)
+        await client.service.set_message(job.id, channel_id, sent.id, layout)
 
 
 def _as_png(data: bytes, recipe: Recipe) -> bytes:

@@ -124,8 +124,8 @@ class PersonalSettings:
         self._languages.pop(user_id, None)
 
     async def pings(self, job: Job) -> bool:
-        """True if the owner of a job that has just been finished wants a ping; a batch pings once, at its end."""
-        if job.batch_id is not None:
+        """True if the owner of a job that has just been finished wants a ping that can be sent; a batch pings once."""
+        if job.batch_id is not None or job.by_token:
             return False
         return await self.wants_ping(job.user_id, job.created_at)
 

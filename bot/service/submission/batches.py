@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from bot import imaging
-from bot.errors import InvalidJobSpec, NotFound, NotOwner, OverLimit, WrongState
+from bot.errors import InvalidJobSpec, NotFound, NotOwner, OverLimit, WrongChannel, WrongState
 from bot.files import DataFolder, Kind
 from bot.jobs import Batch, Job, JobState
 from bot.service.job_runner import GRID
@@ -74,6 +74,8 @@ class Batches:
         Raises:
             Refused: one of its kinds, with the sentence for the requester.
         """
+        if requester.alone:
+            raise WrongChannel("batch_in_servers")
         limits = await self._submissions.admit(requester)
         if len(specs) > limits.batch:
             raise OverLimit("over_batch", count=len(specs), most=limits.batch)

@@ -12,7 +12,7 @@ from functools import partial
 
 from bot.config import Caps, Config, Limits
 from bot.errors import Blocked, InvalidJobSpec, NotFound, QueueFull, ShuttingDown, TooSoon, WrongChannel
-from bot.jobs import Job, Origin
+from bot.jobs import Job, Layout, Origin
 from bot.options import read as read_options
 from bot.service import requests as requests
 from bot.service.archive import Archive
@@ -111,10 +111,10 @@ class Submissions:
         suited = self._sets[models]
         settings = requests.with_size(suited.settings, own.size)
         build = partial(requests.build, settings=settings, models=models, starts=suited.starts)
-        async with self._reading if spec.init_image or spec.image_prompts else nullcontext():
+        async with self._reading if spec.init_image or spec.mask or spec.image_prompts else nullcontext():
             request = await asyncio.to_thread(build, spec, limits, style=style)
         job = replace(
-            _new_job(requester, request, limits),
+            _new_job(requester, request, limits, self._config.layout),
             origin=spec.origin,
             count=spec.count,
             private=bool(spec.private),
@@ -147,11 +147,17 @@ class Submissions:
             change = replace(change, prompt=prompt, settings=spec.settings, count=change.count or spec.count)
         count = count_of(before, change)
         requests.check_count(count, limits)
-        request = await asyncio.to_thread(child_of, picture, change, suited.settings, limits)
+        masked = any(name in spec.settings for name in requests.MASKS)
+        if masked:
+            request = await self._repainted(
+                requester, job_id, number, replace(spec, prompt=change.prompt or ""), limits
+            )
+        else:
+            request = await asyncio.to_thread(child_of, picture, change, suited.settings, limits)
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
-        parent_id, parent_number = parent_of(before, number, change.kind)
+        parent_id, parent_number = (None, None) if masked else parent_of(before, number, change.kind)
         job = replace(
-            _new_job(requester, request, limits),
+            _new_job(requester, request, limits, self._config.layout),
             origin=change.kind,
             count=count,
             private=before.private or await self._hides(requester, spec.private or change.private),
@@ -162,6 +168,16 @@ class Submissions:
             source_number=number,
         )
         return await self._add(await self._prepared(job, request, notes=notes), limits)
+
+    async def _repainted(
+        self, requester: Requester, job_id: int, number: int, spec: JobSpec, limits: Limits
+    ) -> GenerationRequest:
+        """The request that repaints a part of a finished picture, which stays as it is elsewhere."""
+        picture = await self._archive.picture(requester, job_id, number)
+        spec = replace(spec, negative="", init_image=picture)
+        build = partial(requests.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
+        async with self._reading:
+            return await asyncio.to_thread(build, spec, limits)
 
     async def again_from_file(self, requester: Requester, data: bytes, *, new_seed: bool = False) -> SubmittedJob:
         """Submit a job from the recipe inside a picture that Reverie wrote (PNG, JPEG, WebP) or in its JSON file.
@@ -188,7 +204,7 @@ class Submissions:
             current = current.parent
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         private = await self._hides(requester)
-        job = replace(_new_job(requester, request, limits), origin=Origin.FILE, private=private)
+        job = replace(_new_job(requester, request, limits, self._config.layout), origin=Origin.FILE, private=private)
         return await self._add(await self._prepared(job, request, made_with), limits)
 
     async def admit(self, requester: Requester) -> Limits:
@@ -306,7 +322,8 @@ class Submissions:
         """
         if self.closed:
             raise ShuttingDown("shutting_down")
-        admission = gate(limits, self._config.caps, sum(item.job.count for item in prepared), jobs=len(prepared))
+        count, alone = sum(item.job.count for item in prepared), any(item.job.guild_id < 0 for item in prepared)
+        admission = gate(limits, self._config.caps, count, jobs=len(prepared), alone=alone)
         jobs = await self._store.jobs.add_all([(item.job, item.recipe) for item in prepared], admission)
         for job in jobs:
             self._enqueue(job)
@@ -329,7 +346,7 @@ class Submissions:
         return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=prepared.notes)
 
 
-def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -> Job:
+def _new_job(requester: Requester, request: GenerationRequest, limits: Limits, layout: Layout) -> Job:
     """A job for one picture, without a row yet."""
     return Job(
         guild_id=requester.guild_id,
@@ -342,6 +359,8 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits) -
         running_limit=limits.running,
         age_restricted=requester.age_restricted,
         locale=requester.locale,
+        layout=layout,
+        by_token=requester.by_token,
     )
 
 
@@ -358,10 +377,14 @@ async def check_channel(guilds: GuildSettings, requester: Requester) -> None:
         raise WrongChannel("channel_denied")
 
 
-def gate(limits: Limits, caps: Caps, count: int, now: float | None = None, *, jobs: int = 1) -> Callable[[Load], None]:
+def gate(
+    limits: Limits, caps: Caps, count: int, now: float | None = None, *, jobs: int = 1, alone: bool = False
+) -> Callable[[Load], None]:
     """Admission check for the transaction that adds jobs: may `count` more pictures be queued?
 
     Several jobs at once are measured by the limit of a batch, where that is higher.
+
+    `alone`: for a person who uses the bot without a server.
 
     Raises:
         QueueFull, TooSoon: by the function that is returned.
@@ -372,7 +395,7 @@ def gate(limits: Limits, caps: Caps, count: int, now: float | None = None, *, jo
         if load.queued_bot + jobs > caps.queue_bot:
             raise QueueFull("queue_full_bot", count=load.queued_bot)
         if load.queued_guild + jobs > limits.queue_server:
-            raise QueueFull("queue_full_server", count=load.queued_guild)
+            raise QueueFull("queue_full_alone" if alone else "queue_full_server", count=load.queued_guild)
         if load.queued_user + jobs > (limits.queue_user if jobs == 1 else max(limits.queue_user, limits.batch)):
             raise QueueFull("queue_full_user", count=load.queued_user)
         if limits.daily and load.pictures_today + count > limits.daily:

@@ -1,4 +1,4 @@
-"""Losses of the picture itself: its colours, symmetry, smoothness, edges, saturation and contrast.
+"""Losses of the picture itself: its colours, symmetry, smoothness, saturation and contrast, and of its edges.
 
 All take images `[N, 3, H, W] in 0..1`, return a scalar, and are means, so that a weight does not depend on the size.
 """
@@ -6,12 +6,12 @@ All take images `[N, 3, H, W] in 0..1`, return a scalar, and are means, so that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from generator.palette import rgb_of
+from generator.notation.palette import rgb_of
 from generator.settings import Settings
 
 Rgb = tuple[float, float, float]
@@ -21,22 +21,23 @@ _LUMINANCE = (0.2126, 0.7152, 0.0722)
 _EPSILON = 1e-6
 
 
-def picture_losses(images: Tensor, settings: Settings) -> Iterator[Tensor]:
-    """The weighted losses that the settings ask for; none by default."""
+def picture_losses(
+    images: Tensor, settings: Settings, weights: Mapping[str, float | Tensor] | None = None
+) -> Iterator[Tensor]:
+    """The losses that the settings ask for, times their `weights` by the names of the settings; none by default."""
+    weights = vars(settings) if weights is None else weights
     if palette := rgb_of(settings.palette):
-        yield settings.palette_weight * palette_loss(images, palette)
+        yield weights["palette_weight"] * palette_loss(images, palette)
     if settings.symmetry != "none":
-        yield settings.symmetry_weight * symmetry_loss(images, settings.symmetry)
+        yield weights["symmetry_weight"] * symmetry_loss(images, settings.symmetry)
     if settings.flatness:
-        yield settings.flatness * flatness_loss(images)
+        yield weights["flatness"] * flatness_loss(images)
     if settings.laplacian:
-        yield settings.laplacian * laplacian_loss(images)
-    for colour in rgb_of(settings.border):
-        yield settings.border_weight * border_loss(images, colour, settings.border_width)
+        yield weights["laplacian"] * laplacian_loss(images)
     if settings.saturation:
-        yield -settings.saturation * colourfulness(images)
+        yield -weights["saturation"] * colourfulness(images)
     if settings.contrast:
-        yield -settings.contrast * contrast(images)
+        yield -weights["contrast"] * contrast(images)
 
 
 def palette_loss(images: Tensor, palette: Sequence[Rgb]) -> Tensor:
@@ -101,12 +102,23 @@ def border_loss(images: Tensor, colour: Rgb, width: float) -> Tensor:
     Source: `EdgeLoss` of pixray (D. White), https://github.com/pixray/pixray.
     """
     height_px, width_px = images.shape[2:]
-    rim = max(1, round(width * min(height_px, width_px)))
-    frame = images.new_ones(height_px, width_px)
-    frame[rim : height_px - rim, rim : width_px - rim] = 0
+    frame = rim_of(height_px, width_px, width, images.device)
+    rim = _rim_px(height_px, width_px, width)
     pixels = height_px * width_px - max(0, height_px - 2 * rim) * max(0, width_px - 2 * rim)
     distances = (images - _tensor([colour], images)[..., None, None]).square().sum(dim=1)
     return (distances * frame).sum() / (len(images) * pixels)
+
+
+def rim_of(height_px: int, width_px: int, width: float, device: torch.device) -> Tensor:
+    """Mask `[H, W]` of the pixels nearer to an edge than `width`, a share of the short edge."""
+    rim = _rim_px(height_px, width_px, width)
+    frame = torch.ones(height_px, width_px, device=device)
+    frame[rim : height_px - rim, rim : width_px - rim] = 0
+    return frame
+
+
+def _rim_px(height_px: int, width_px: int, width: float) -> int:
+    return max(1, round(width * min(height_px, width_px)))
 
 
 def colourfulness(images: Tensor) -> Tensor:

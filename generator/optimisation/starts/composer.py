@@ -6,7 +6,7 @@ picture's size. The ground of a parent, an init image or the scene before is kep
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as functional
@@ -20,23 +20,34 @@ from generator.models.prior import Prior
 from generator.models.sketch import side_by_side
 from generator.models.vqgan import VQGAN
 from generator.models.wording import scene_of
+from generator.optimisation.starts.canvas import Canvas
 from generator.optimisation.starts.composition import Composition, composition_of, ground_picture, is_posed
 from generator.optimisation.targets import Targets
 from generator.request import GenerationRequest
 from generator.settings import Size
 
 _SEEN = 0.1
+_FILLING = 1.2
+"""Scale of things that are painted into a region: most of its shorter side."""
 _PAPERS = ((255, 255, 255), (250, 244, 232), (226, 240, 252), (252, 232, 238), (230, 246, 228), (240, 236, 250))
 """Red, green and blue of plain grounds: those that the models have learnt."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A picture `[1, 3, H, W]`, the part of it that things cover, `[1, H, W]`, and the look that it has already."""
+    """A picture to paint on.
+
+    Attributes:
+        picture: `[1, 3, H, W] in 0..1`.
+        covered: the part of it that things cover, `[1, H, W]`.
+        look: that it has already.
+        bare: the picture shows its ground alone, without its things.
+    """
 
     picture: Tensor
     covered: Tensor
     look: str = ""
+    bare: bool = False
 
 
 class StartComposer:
@@ -135,8 +146,29 @@ class StartComposer:
         return self._compose(new, size, targets, Ground(picture, covered, old.look))
 
     @torch.no_grad()
+    def region(self, number: int, canvas: Canvas, size: Size, targets: Targets) -> Tensor:
+        """The base of a canvas with a scene of the story in its region, `[1, 3, H, W]`."""
+        composition = composition_of(self._request, self._models, number)
+        pose = replace(composition.pose, right=0.0, down=0.0, scale=_FILLING)
+        ground = Ground(canvas.ground, canvas.mask[0].cpu(), composition.look, bare=True)
+        painted = self._painted(replace(composition, pose=pose), size, targets, ground, canvas.region)
+        return canvas.over(painted)
+
+    @torch.no_grad()
     def _compose(self, composition: Composition, size: Size, targets: Targets, ground: Ground | None = None) -> Tensor:
         """Compose a latent of `size`: the things on a scene, on plain paper or on an old ground."""
+        place = slice(0, size.height), slice(0, size.width)
+        return self._vqgan.encode(self._painted(composition, size, targets, ground, place))
+
+    def _painted(
+        self,
+        composition: Composition,
+        size: Size,
+        targets: Targets,
+        ground: Ground | None,
+        place: tuple[slice, slice],
+    ) -> Tensor:
+        """The same as a picture `[1, 3, H, W]`, with the things within a part of it."""
         sketcher, device = self._prior.sketcher, self._models.device
         things = sketcher.read(composition.words)
         _, where = scene_of(composition.words)
@@ -149,17 +181,20 @@ class StartComposer:
         look, seed = composition.look, self._request.settings.seed
         kept = ground is not None and ground.look == look
         if not things:
-            return self._vqgan.encode(picture if kept else looking(picture, look, seed))
-        layer = sketcher.layer(things, composition.pose, size.height, size.width, look)
+            return picture if kept else looking(picture, look, seed)
+        height, width = (part.stop - part.start for part in place)
+        layer = sketcher.layer(things, composition.pose, height, width, look)
         image, mask = layer.image[None].to(device), layer.mask.to(device)
         if layer.styled and not kept:  # its drawings have the look, the ground gets it
             picture = looking(picture, look, seed)
         elif kept and not layer.styled:
             image = looking(image, look, seed)
+        here = picture[:, :, place[0], place[1]]
         if layer.inked:
-            picture = with_rim(picture, layer.mask)
-        picture = picture.lerp(image, mask)
-        return self._vqgan.encode(picture if kept or layer.styled else looking(picture, look, seed))
+            here = with_rim(here, layer.mask)
+        picture = picture.clone()
+        picture[:, :, place[0], place[1]] = here.lerp(image, mask)
+        return picture if kept or layer.styled else looking(picture, look, seed)
 
     def _plain(self, size: Size) -> Tensor:
         """Pale paper `[1, 3, H, W]`, a little darker or lighter towards the bottom."""
@@ -171,6 +206,8 @@ class StartComposer:
 
     def _smooth(self, ground: Ground) -> Tensor:
         """The ground `[1, 3, H, W]` without its things; their place continues what is around it."""
+        if ground.bare:
+            return ground.picture
         hidden = _widened(ground.covered)
         if not hidden.any():
             return ground.picture

@@ -88,7 +88,7 @@ def _beginning(request: GenerationRequest) -> Composition:
         return Composition("", Pose())
     pose = Pose.of_seed(request.settings.seed)
     ground = ground_picture(request)
-    if ground is None:
+    if ground is None or request.settings.masked:
         return Composition("", pose)
     picture = read_image(ground, request.settings.size)[0]
     mask = foreground(picture)

@@ -13,9 +13,11 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.images.tensors import read_image
+from generator.models.drawers.interface import Drawer
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.request_warnings import prior_for
+from generator.optimisation.starts.canvas import Canvas
 from generator.optimisation.starts.composer import StartComposer
 from generator.optimisation.targets import Targets
 from generator.prompts import Scene
@@ -36,14 +38,46 @@ def start_latent(
     parent_latent: Tensor | None,
     generator: torch.Generator,
     scenes: Sequence[Scene] | None = None,
+    canvas: Canvas | None = None,
 ) -> Tensor:
     """Create the first latent `[1, C, h, w]` for a picture of `size`, a multiple of the model's factor.
 
-    `scenes`: those of the request with the texts to read; by default the typed ones.
+    `scenes`: those of the request with the texts to read; by default the typed ones. `canvas`: the picture of which a
+    region is painted.
 
     Raises:
         InvalidRequest: if the models or the prompt do not support the start.
     """
+    vqgan, drawer, start = models.vqgan, models.drawer(request.settings), request.settings.start
+    if request.parent is not None and parent_latent is not None:
+        parent_latent, old = parent_latent.to(models.device), models.drawer(request.parent.settings)
+        kept = request.settings.drawer == request.parent.settings.drawer and old.factor == drawer.factor
+        if kept and drawer is not vqgan and not _changes(request, request.parent):
+            return at_size(drawer, parent_latent, size)
+        if old is not vqgan:
+            parent_latent = vqgan.encode(_fitted(drawn(old, parent_latent), _whole(vqgan, size)))
+    if canvas is not None:
+        return _on_canvas(request, models, canvas, size, targets, generator)
+    if drawer is vqgan:
+        return _vqgan_start(request, models, size, targets, parent_latent, generator, scenes)
+    if start == "random":
+        return drawer.random(*drawer.grid(size.height, size.width), generator)
+    if start in _PATTERNS:
+        return drawer.encode(_PATTERNS[start](size, generator))
+    latent = _vqgan_start(request, models, _whole(vqgan, size), targets, parent_latent, generator, scenes)
+    return drawer.encode(_fitted(drawn(vqgan, latent), size))
+
+
+def _vqgan_start(
+    request: GenerationRequest,
+    models: Models,
+    size: Size,
+    targets: Targets,
+    parent_latent: Tensor | None,
+    generator: torch.Generator,
+    scenes: Sequence[Scene] | None,
+) -> Tensor:
+    """The first latent of a VQGAN."""
     vqgan, start = models.vqgan, request.settings.start
     composer = composer_of(request, models, generator)
     if composer is not None and (start == "prior" or (start == "init" and not request.settings.variation)):
@@ -51,7 +85,7 @@ def start_latent(
     if start == "prior":
         return _best_proposal(request, models, size, targets, generator, request.scenes if scenes is None else scenes)
     if start == "parent" and parent_latent is not None:
-        latent = at_size(vqgan, parent_latent.to(models.device), size)
+        latent = at_size(vqgan, parent_latent, size)
         if composer is not None and request.parent is not None and _changes(request, request.parent):
             return composer.child(request.parent, latent, size, targets)
         return _varied(vqgan, latent, request.settings.variation, generator)
@@ -59,8 +93,18 @@ def start_latent(
         latent = vqgan.encode(read_image(request.init_image, size).to(models.device))
         return _varied(vqgan, latent, request.settings.variation, generator)
     if start == "random":
-        return _random_codes(vqgan, size.height // vqgan.factor, size.width // vqgan.factor, generator)
+        return vqgan.random(size.height // vqgan.factor, size.width // vqgan.factor, generator)
     return vqgan.encode(_PATTERNS[start](size, generator))
+
+
+def drawn(drawer: Drawer, latent: Tensor) -> Tensor:
+    """The picture of a latent, `[1, 3, H, W] in 0..1`."""
+    return drawer.decode(drawer.settle(latent)).clamp(0, 1)
+
+
+def _whole(vqgan: VQGAN, size: Size) -> Size:
+    """A size that a VQGAN can draw, at least as large as that of a picture of another drawer."""
+    return Size(*(-(-side // vqgan.factor) * vqgan.factor for side in size))
 
 
 @torch.no_grad()
@@ -69,8 +113,10 @@ def next_scene(
     models: Models,
     number: int,
     latent: Tensor,
+    size: Size,
     targets: Targets,
     generator: torch.Generator,
+    canvas: Canvas | None = None,
 ) -> Tensor | None:
     """The latent that scene `number` of a story begins with; None to continue with the previous one."""
     told_before = request.parent is not None and request.prompt == request.parent.prompt
@@ -79,8 +125,30 @@ def next_scene(
     composer = composer_of(request, models, generator, number)
     if composer is None:
         return None
-    height, width = (side * models.vqgan.factor for side in latent.shape[2:])
-    return composer.scene(number, latent, Size(width, height), targets)
+    vqgan, drawer = models.vqgan, models.drawer(request.settings)
+    if canvas is not None:
+        return drawer.encode(composer.region(number, canvas, size, targets))
+    if drawer is vqgan:
+        return composer.scene(number, latent, size, targets)
+    whole = _whole(vqgan, size)
+    start = composer.scene(number, vqgan.encode(_fitted(drawn(drawer, latent), whole)), whole, targets)
+    return drawer.encode(_fitted(drawn(vqgan, start), size))
+
+
+def _on_canvas(
+    request: GenerationRequest,
+    models: Models,
+    canvas: Canvas,
+    size: Size,
+    targets: Targets,
+    generator: torch.Generator,
+) -> Tensor:
+    """The start of a masked picture: composed, or the base with noise in the cells of the region."""
+    drawer, composer = models.drawer(request.settings), composer_of(request, models, generator)
+    if composer is not None and not request.settings.variation and request.scenes:
+        return drawer.encode(composer.region(0, canvas, size, targets))
+    latent = drawer.encode(canvas.base)
+    return latent.lerp(_varied(drawer, latent, request.settings.variation, generator), canvas.free)
 
 
 def composer_of(
@@ -101,34 +169,33 @@ def _changes(request: GenerationRequest, parent: GenerationRequest) -> bool:
 
 
 @torch.no_grad()
-def at_size(vqgan: VQGAN, latent: Tensor, size: Size) -> Tensor:
+def at_size(drawer: Drawer, latent: Tensor, size: Size) -> Tensor:
     """Adapt a latent to a picture of `size`, `[1, C, h, w]`: unchanged if it fits, else decoded, resized and encoded.
 
     A different shape is centre-cropped before resizing.
     """
-    if latent.shape[2:] == (size.height // vqgan.factor, size.width // vqgan.factor):
+    if latent.shape[2:] == drawer.grid(size.height, size.width):
         return latent
-    image = vqgan.decode(vqgan.quantise(latent)[0]).clamp(0, 1)
+    return drawer.encode(_fitted(drawn(drawer, latent), size))
+
+
+def _fitted(image: Tensor, size: Size) -> Tensor:
+    """An image `[1, 3, H, W]`, centre-cropped to the shape of `size` and resized; unchanged if it fits."""
     height, width = image.shape[2:]
+    if (width, height) == size:
+        return image
     kept_width = min(width, max(1, round(height * size.width / size.height)))
     kept_height = min(height, max(1, round(width * size.height / size.width)))
     left, upper = (width - kept_width) // 2, (height - kept_height) // 2
     kept = image[:, :, upper : upper + kept_height, left : left + kept_width]
-    resized = functional.interpolate(kept, (size.height, size.width), mode="bicubic", antialias=True)
-    return vqgan.encode(resized.clamp(0, 1))
+    return functional.interpolate(kept, (size.height, size.width), mode="bicubic", antialias=True).clamp(0, 1)
 
 
-def _random_codes(vqgan: VQGAN, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """Draw a code uniformly for each position."""
-    codes = torch.randint(len(vqgan.codebook), (1, height, width), generator=generator, device=generator.device)
-    return vqgan.lookup(codes)
-
-
-def _varied(vqgan: VQGAN, latent: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Blend a latent with random codes, `share` of them, at every position."""
+def _varied(drawer: Drawer, latent: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Blend a latent with a random one, `share` of it, at every position."""
     if share == 0:
         return latent
-    return latent.lerp(_random_codes(vqgan, latent.shape[2], latent.shape[3], generator), share)
+    return latent.lerp(drawer.random(latent.shape[2], latent.shape[3], generator), share)
 
 
 def _best_proposal(

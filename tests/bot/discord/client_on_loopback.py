@@ -78,7 +78,7 @@ class ClientOnLoopback:
         answer = await self.fake.type_imagine(self.channel, self.ann, prompt, **options)
         message = answer.message
         if message is not None and not answer.ephemeral:
-            await self.fake.until(lambda: message.content)
+            await self.fake.until(message.said)
         return answer
 
     async def job(self, job_id: int = 1) -> Job:

@@ -35,18 +35,18 @@ async def test_a_finished_picture_arrives_byte_for_byte(live: ClientOnLoopback) 
     assert message is answer.message
     assert message.attachments[0].content_type == "image/png"
     assert "a red apple" in (message.attachments[0].description or "")
-    assert message.embeds[0]["image"]["url"] == f"attachment://{PICTURE}"
+    assert message.media() == [f"attachment://{PICTURE}"]
 
 
-async def test_a_grid_and_a_timelapse_arrive_byte_for_byte(live: ClientOnLoopback) -> None:
-    await live.imagine(count=4)
-    await live.ended()
+async def test_a_timelapse_arrives_byte_for_byte_below_its_picture(live: ClientOnLoopback) -> None:
     await live.imagine(timelapse=True)
-    await live.ended(2)
-    files = DataFolder(live.folder)
-    grid, pair = (message.attachments for message in live.channel.visible())
-    assert [file.data for file in grid] == [files.read(Kind.PICTURE, 1, 0)]
-    assert [file.data for file in pair] == [files.read(Kind.PICTURE, 2, 1), files.read(Kind.TIMELAPSE, 2, 1)]
+    await live.ended()
+    (message,), files = live.channel.visible(), DataFolder(live.folder)
+    assert [file.data for file in message.attachments] == [
+        files.read(Kind.PICTURE, 1, 1),
+        files.read(Kind.TIMELAPSE, 1, 1),
+    ]
+    assert [item["type"] for item in message.components[0]["components"]] == [10, 12, 12, 10, 1, 1]
 
 
 async def test_the_preview_is_replaced_by_the_picture(live: ClientOnLoopback) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.bot.discord.test_answers import png
 from tests.discord_fake import Attachment, Message
+from tests.discord_fake.components import media
 from tests.discord_fake.ids import new_id
 
 LIKE, RECIPE = "Imagine like this", "Show recipe"
@@ -60,7 +61,7 @@ async def test_a_finished_picture_of_the_bots_own_is_taken_from_its_file(live: C
     await live.ended(1)
     (message,) = live.channel.visible()
     shown = message.payload(live.fake.url, live.fake.world.bot)
-    assert shown["attachments"] == [] and shown["embeds"][0]["image"]["url"].startswith(live.fake.url)
+    assert all(url.startswith(live.fake.url) for url in media(shown["components"]))
     live.fake.slow_files_s = -1.0  # No file can be fetched.
     assert await like(live, message, 2) == (96, 64)
     assert await like(live, message, 3, use="prompt") == (96, 64)
@@ -103,6 +104,17 @@ async def test_a_forward_of_a_persons_or_of_an_own_picture(live: ClientOnLoopbac
     forward = live.channel.write(live.ann, forwarded=own)
     assert "a fox" in (await live.fake.choose_menu(forward, live.ann, RECIPE)).text
     assert (await like(live, forward, 2))[0] > 0
+
+
+async def test_a_reply_leads_to_the_picture_that_it_answers(live: ClientOnLoopback) -> None:
+    await live.imagine(size="96x64")
+    await live.ended(1)
+    (message,) = live.channel.visible()
+    reply = live.channel.write(live.admin, "how was this made?", answers=message.id)
+    assert "a red apple" in (await live.fake.choose_menu(reply, live.ann, RECIPE)).text
+    assert await like(live, reply, 2) == (96, 64)
+    own = live.channel.write(live.ann, answers=message.id, attachments=[held(live, jpeg(), "a.jpg", "image/jpeg")])
+    assert await like(live, own, 3) == (48, 32)
 
 
 @pytest.mark.parametrize("content_type", [None, "application/octet-stream"])

@@ -140,7 +140,7 @@ async def test_a_ping_that_was_sent_before_a_crash_is_found_and_not_repeated(liv
 async def test_deleting_a_picture_takes_its_ping_too(live: ClientOnLoopback) -> None:
     message = await painted(live)
     await settled(live)
-    asked = await live.fake.click(message, "reverie:delete", live.ann)
+    asked = await live.fake.click_more(message, "reverie:delete", live.ann)
     assert asked.message is not None
     await live.fake.click(asked.message, "reverie:erase", live.ann)
     await live.fake.until(lambda: not live.channel.visible())

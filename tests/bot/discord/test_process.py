@@ -115,7 +115,7 @@ async def test_a_signal_is_shown_in_the_message_and_the_next_start_continues(
     await scene.bot.start(FAKE_STEP_S="0.1")
     message = await scene.running(await scene.imagine(steps=60))
     assert await scene.bot.stop(number) == 0
-    assert "nterrupted" in message.content, message.content
+    assert "nterrupted" in message.said(), message.said()
     assert scene.state() == "queued"
     await scene.bot.start(FAKE_STEP_S="0")
     (posted,) = await scene.done()

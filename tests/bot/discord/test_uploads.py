@@ -33,7 +33,7 @@ async def posted(live: ClientOnLoopback, **options: object) -> Message:
 
 
 def text_of(message: Message) -> str:
-    return message.content + "".join(embed.get("description", "") for embed in message.embeds)
+    return message.said()
 
 
 async def test_a_picture_goes_without_its_attached_pictures_where_they_are_too_large_and_says_so(
@@ -93,7 +93,7 @@ async def test_a_refusal_for_size_has_a_sentence(live: ClientOnLoopback) -> None
     live.fake.faults.refuse("POST", "/webhooks/*", 413, code=40005)
     answer = await live.fake.press(message, "reverie:recipe", live.ann)
     await live.fake.until(lambda: answer.text or answer.followups)
-    assert "too large to upload here" in answer.text + "".join(item.content for item in answer.followups)
+    assert "too large to upload here" in answer.text + "".join(item.said() for item in answer.followups)
 
 
 async def test_a_persons_larger_limit_holds_for_what_answers_them(live: ClientOnLoopback) -> None:
@@ -112,7 +112,7 @@ async def test_the_servers_upload_limit_applies_once_the_token_expired(live: Cli
     live.engine.open.clear()
     given = {name: Upload("grain.png", grainy(1_000)) for name in ("first", "second", "third", "fourth")}
     await (await live.fake.type_command(live.channel, live.ann, "blend", **given)).answered()
-    await live.fake.until(lambda: live.channel.visible()[0].embeds)
+    await live.fake.until(lambda: live.channel.visible()[0].said())
     live.fake.expire_tokens()
     live.engine.open.set()
     await live.ended(1)
@@ -128,7 +128,7 @@ async def test_an_export_says_how_many_files_did_not_fit(live: ClientOnLoopback)
     assert begun.message is not None
     answer = await live.fake.click(begun.message, "reverie-own:export", live.ann)
     sent = answer.message if answer.message is not None and answer.message.attachments else answer.followups[-1]
-    assert "One file did not fit" in sent.content or "files did not fit" in sent.content
+    assert "One file did not fit" in sent.said() or "files did not fit" in sent.said()
     assert len(sent.attachments[0].data) <= SMALL
     with zipfile.ZipFile(io.BytesIO(sent.attachments[0].data)) as archive:
         assert json.loads(archive.read("data.json"))["left_out"]

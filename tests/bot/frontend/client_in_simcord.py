@@ -19,6 +19,7 @@ from bot.service import Requester, Service
 from bot.wiring import build
 from generator import Settings
 from tests.bot.fake_dream import FakeDreamer
+from tests.discord_fake import components
 
 T = TypeVar("T")
 TIMEOUT_S = 120.0
@@ -99,6 +100,15 @@ class ClientInSimcord:
         """Read a message from the channel."""
         return self.channel.history()[index]
 
+    def said(self, index: int = -1) -> str:
+        """Read all texts of a message from the channel."""
+        return said(self.message(index))
+
+    async def click_more(self, member: simcord.MemberActor, message: discord.Message, label: str) -> InteractionResult:
+        """Press a button behind *More*."""
+        more: InteractionResult = await member.click(message, label="More")
+        return await member.click(reply_of(more), label=label)
+
     def requester(self, member: simcord.MemberActor) -> Requester:
         """Return the member as the service sees it."""
         manages = member is self.admin
@@ -121,6 +131,16 @@ class ClientInSimcord:
         job_id = jobs[-1].id if jobs else 1
         await self.ended(job_id)
         return self.message()
+
+
+def said(message: discord.Message | ResponseMessage) -> str:
+    """All texts of a message, those of its embeds and components too."""
+    tree = [item.to_dict() for item in message.components] if isinstance(message, discord.Message) else None
+    texts = [message.content]
+    for embed in message.embeds:
+        texts += [embed.description or "", embed.footer.text or ""]
+    texts += components.texts(message.components if tree is None else tree)  # type: ignore[arg-type]  # as JSON
+    return "\n".join(filter(None, texts))
 
 
 def reply_of(answer: InteractionResult) -> ResponseMessage:

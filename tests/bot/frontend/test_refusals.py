@@ -15,7 +15,7 @@ from bot.frontend.answering import DEFER_AFTER_S
 from bot.frontend.errors import sentence_for
 from bot.jobs import JobState
 from bot.service import ImageInput, JobSpec
-from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of, said
 from tests.bot.frontend.commands.test_imagine import png, refusal
 
 
@@ -101,19 +101,19 @@ async def test_unread_words_are_shown_at_once_while_running_and_afterwards(stage
     stage.engine.step_s = 0.05
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle...with ships", steps=200)
     assert answer.response is not None
-    said = "this end of yours is not read: “with ships”"
-    assert said in (answer.response.embeds[0].description or "")
+    note = "this end of yours is not read: “with ships”"
+    assert note in said(answer.response)
 
     async def half_done() -> discord.Message | None:
         message = stage.message()
         return message if message.attachments else None
 
-    running = (await stage.until(half_done)).embeds[0].description or ""
-    assert running.count(said) == 1
+    running = said(await stage.until(half_done))
+    assert running.count(note) == 1
     assert "This is a fake." in running  # Only the dream itself can know this.
     stage.engine.step_s = 0.0
     await stage.ended()
-    assert (stage.message().embeds[0].description or "").count(said) == 1
+    assert stage.said().count(note) == 1
 
 
 async def test_a_job_with_a_slow_answer_gets_no_other_message_meanwhile(stage: ClientInSimcord) -> None:

@@ -13,6 +13,7 @@ from bot.frontend.words import as_typed, said_plainly, within
 from bot.jobs import JobState
 from bot.texts import Sentence
 from tests.bot.frontend.client_in_simcord import ClientInSimcord
+from tests.discord_fake.components import texts as texts_in
 from tests.discord_fake.markdown import read
 
 PARTS = [
@@ -80,7 +81,7 @@ async def test_nothing_that_the_bot_sends_gives_a_persons_words_an_effect(stage:
     finished_job = next(item for item in channel.history() if item.attachments)
     await ann.slash(channel, "gallery")
     await ann.slash(channel, "recipe", job=1)
-    form = await ann.click(finished_job, label="Report")
+    form = await stage.click_more(ann, finished_job, "Report")
     await ann.submit_modal(form, {"reason": ["other"], "details": HOSTILE})
     for command in ("add", "list", "test", "remove", "remove"):
         given_ = {} if command == "list" else {"text" if command == "test" else "rule": SHORT}
@@ -98,7 +99,7 @@ async def test_nothing_that_the_bot_sends_gives_a_persons_words_an_effect(stage:
 
 
 def texts_of(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Yield the parts of a message read as markdown: its content and the parts of its embeds."""
+    """Yield the parts of a message read as markdown: its content, and the texts of its embeds and components."""
     message = body.get("data", body) if isinstance(body, dict) else {}
     if not isinstance(message, dict):
         return
@@ -107,6 +108,8 @@ def texts_of(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
         yield from (embed.get("title") or "", embed.get("description") or "")
         for item in embed.get("fields") or []:
             yield from (item["name"], item["value"])
+    # The small print of a recipe is ours.
+    yield from (text.replace("\n-# ", "\n") for text in texts_in(message.get("components") or []))
 
 
 @pytest.mark.parametrize("text", ["1. one", "12.5 apples", "-# small", "# head", "a - b", "a # b"])

@@ -12,10 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from bot.frontend.preview.welcome import EXAMPLES
-from tests.bot.preview.preview_in_browser import TIMEOUT_S, PreviewPage, running
+from tests.bot.preview.preview_in_browser import PICTURE, TIMEOUT_S, PreviewPage, running
 
 pytestmark = pytest.mark.timeout(600)
-STEP = re.compile(r"step (\d+) of \d+")
+STEP = re.compile(r"step \u2007*(\d+) of \d+")
 LEFT = re.compile(r"in (\d+ \w+|a \w+)")
 DONE = re.compile("Done in")
 FOX = str(EXAMPLES / "fox.webp")
@@ -123,7 +123,7 @@ def test_words_and_enter_paint_and_the_picture_grows(page: PreviewPage) -> None:
     assert DONE.search(text), text
     assert len(seen) > 1, seen
     assert page.picture_width(message) == 64
-    for label in ("Again", "Vary", "Continue", "Remix", "Upscale", "Timelapse", "Recipe", "Delete", "Report"):
+    for label in ("Upscale", "Vary", "Continue", "Remix", "Again", "Favourite", "Timelapse", "Recipe"):
         expect(message.get_by_role("button", name=label, exact=True)).to_be_visible()
 
 
@@ -154,7 +154,7 @@ def test_finish_now_keeps_the_picture_so_far(page: PreviewPage) -> None:
 
 def test_each_of_four_can_be_upscaled_and_varied(page: PreviewPage) -> None:
     message = painted(page, "a green pear", steps="2", count="4")
-    assert page.picture_width(message) > 2 * 64
+    assert page.picture_width(message) == 64 and message.locator(PICTURE).count() == 4
     page.press(message, "U1")
     assert page.picture_width(page.wait("a green pear", "128x128", DONE)) == 128
     page.press(page.message("a green pear", "seed", re.compile(r"\+3")), "V1")
@@ -183,7 +183,8 @@ def test_forms_menus_and_downloads(page: PreviewPage) -> None:
     form.get_by_role("textbox").fill("a moon of cheese")
     form.get_by_role("button", name="Cancel").click()
     expect(form).to_have_count(0)
-    page.press(message, "Report")
+    page.press(message, "More")
+    page.press(page.wait("More for #"), "Report")
     form.get_by_role("combobox").select_option(index=1)
     form.get_by_role("button", name="Submit").click()
     page.wait("Only you can see this", re.compile("Thank", re.IGNORECASE))
@@ -253,7 +254,7 @@ def test_an_answer_that_does_not_come_looks_as_in_discord(page: PreviewPage) -> 
     line.get_by_role("button", name="Dismiss message").click()
     expect(page.page.locator("#messages")).not_to_contain_text("did not respond")
     welcome = page.page.locator("li.message").first
-    welcome.get_by_role("button", name="Recipe 1").click()
+    welcome.get_by_role("button", name="Vary 1").click()
     expect(welcome).to_contain_text("This interaction failed")
 
 
@@ -290,7 +291,7 @@ def test_the_newest_message_stays_in_sight_but_a_reader_is_left_alone(page: Prev
     page.page.locator("#newest").click()
     expect(page.message("a friend's picture")).to_be_in_viewport()
     scroll.evaluate("node => { node.scrollTop = 0; }")
-    page.press(page.page.locator("li.message").first, "Recipe 1")
+    page.menu(page.page.locator("li.message").first, "Show recipe")
     expect(page.wait("Recipe of job")).to_be_in_viewport()
 
 

@@ -67,6 +67,20 @@ def test_a_worker_that_takes_no_more_pictures_keeps_no_other_from_working(tmp_pa
     assert queue.take() is None
 
 
+def test_people_without_a_server_share_the_turns_of_one(tmp_path: Path) -> None:
+    queue, taken = JobQueue(Store(tmp_path / "reverie.db"), notify=lambda job_id: None), list[int]()
+    for number, guild_id in enumerate((-11, -12, -13, 5, 5), 1):
+        job = Job(
+            id=number, guild_id=guild_id, channel_id=1, user_id=abs(guild_id), prompt="x", settings=Settings(),
+            models="tiny", created_at=0.0,
+        )  # fmt: skip
+        queue.add(job)
+    while (running := queue.take()) is not None:
+        taken.append(running.job.guild_id)
+        queue.release(running.job.id)
+    assert taken == [-11, 5, -12, 5, -13]
+
+
 @pytest.fixture
 def running() -> Running:
     settings = Settings(size="64x64", steps=10)

@@ -269,3 +269,42 @@ def test_the_texts_of_a_job_spec_include_those_of_its_request(prompt: str) -> No
 def test_a_prompt_that_cannot_be_read_is_refused_before_its_words_are_looked_at(prompt: str) -> None:
     with pytest.raises(InvalidJobSpec):
         texts_of_spec(spec(prompt), "")
+
+
+def mask(size: tuple[int, int] = (40, 30)) -> bytes:
+    out = BytesIO()
+    image = Image.new("L", size)
+    image.paste(255, (0, 0, 20, 20))
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_mask_repaints_the_init_image_at_its_own_size() -> None:
+    made = built(spec(init_image=picture(), mask=mask()))
+    assert (made.settings.repaint, made.settings.start, made.settings.size) == ("picture", "init", Size(40, 32))
+    assert made.mask is not None
+    kept = built(spec(init_image=picture(), mask=mask(), settings={"keep": "picture"})).settings
+    assert (kept.keep, kept.repaint) == ("picture", "none")
+    wide = built(
+        spec(init_image=picture(), settings={"outpaint": "left 50%, right 50%", "seed": 1}), Limits(size_px=64)
+    )
+    assert wide.settings.size == Size(64, 32)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"mask": mask()}, "give an init image"),
+        ({"mask": picture(), "init_image": picture()}, "The mask is all black"),
+        ({"mask": mask((30, 40)), "init_image": picture()}, "The mask has another shape (30x40)"),
+        ({"settings": {"keep": "left 0%"}, "init_image": picture()}, "keep takes shares from 1% to 99%"),
+        ({"settings": {"cutouts": "50%: 2, 10%: 4"}}, "The keyframes of cutouts run backwards"),
+    ],
+)
+def test_a_mask_or_schedule_that_is_none_gets_a_sentence(values: dict[str, object], said: str) -> None:
+    assert said in str(refused(spec(**values)))
+
+
+def test_words_of_a_region_are_among_the_texts_for_the_blocklist() -> None:
+    asked = spec(init_image=picture(), settings={"repaint": "the flag"})
+    assert "the flag" in texts_of_spec(asked, "") and "the flag" in texts_of(built(asked))

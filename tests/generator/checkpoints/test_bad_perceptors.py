@@ -40,7 +40,7 @@ PERCEPTORS: dict[str, tuple[Callable[[State], object], str]] = {
     ),
     "transformers' form": (
         lambda s: {"text_model.embeddings.token_embedding.weight": torch.ones(2), "logit_scale": torch.ones(())},
-        "in the form of transformers",
+        "in the layout of transformers",
     ),
     "a VQGAN": (lambda s: {"decoder.conv_in.weight": torch.ones(2)}, "is a VQGAN, not a CLIP"),
     "something else": (lambda s: {"weight": torch.ones(2)}, "holds no CLIP"),

@@ -193,6 +193,19 @@ def test_pictures_go_in_as_start_and_as_prompt(paint: Run) -> None:
     assert [item.weight for item in request.image_prompts] == [0.5, 1.0, -1.0]
 
 
+def test_a_mask_keeps_the_rest_of_the_init_image_at_its_size(run: Run) -> None:
+    Image.effect_noise((48, 32), 80).convert("RGB").save("photo.png")
+    mask = Image.new("L", (48, 32))
+    mask.paste(255, (0, 0, 24, 32))
+    mask.save("mask.png")
+    masked = ("--init-image", "photo.png", "--mask", "mask.png", "--feather", "0")
+    assert run("a red apple", *QUICK[2:], *masked, "-o", "o.png") == 0
+    request = read_recipe(Path("o.png").read_bytes()).request
+    assert (str(request.settings.size), request.settings.repaint) == ("48x32", "picture")
+    ours, theirs = (Image.open(name).convert("RGB").crop((24, 0, 48, 32)) for name in ("o.png", "photo.png"))
+    assert ours.tobytes() == theirs.tobytes()
+
+
 def test_a_picture_alone_is_enough(run: Run, models: Models) -> None:
     Image.new("RGB", (40, 30), "teal").save("teal.png")
     suggesting = replace(models, defaults={"start": "prior", "steps": 2})

@@ -8,7 +8,7 @@ import torch.nn.functional as functional
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from generator.models.decoder import decode
+from generator.models.drawers.decoder import decode
 from generator.models.vqgan import VQGAN
 from generator.runtime.precision import Precision
 

@@ -51,9 +51,9 @@ def test_the_starter_suggests_prompts_of_which_it_knows_every_word() -> None:
     assert models.examples == tuple(read_yaml(STARTER / "starter.yaml").examples)
     for example in models.examples:
         assert request_warnings(GenerationRequest(prompt=example), models) == ()
-    warnings = request_warnings(GenerationRequest(prompt="a castel by a zeppelin"), models)
+    warnings = request_warnings(GenerationRequest(prompt="a castel by a zamboni"), models)
     assert [warning.partition(":")[0] for warning in warnings] == [
-        "These models have never seen the words “castel”, “zeppelin”; they do not know what they mean.",
+        "These models have never seen the words “castel”, “zamboni”; they do not know what they mean.",
         "The nearest words that they know",
         "Prompts that they paint well",
     ]

@@ -7,11 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
+from generator.errors import InvalidRequest
+from generator.images.files import encode, normalise
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.graph import GraphCache
+from generator.optimisation.losses.goals import edges_loss
 from generator.optimisation.losses.picture import (
     border_loss,
     colourfulness,
@@ -22,7 +26,7 @@ from generator.optimisation.losses.picture import (
     picture_losses,
     symmetry_loss,
 )
-from generator.request import GenerationRequest
+from generator.request import GenerationRequest, ImagePrompt
 from generator.settings import LOSSES, Settings
 from tests.generator.recording import Repeating
 
@@ -36,7 +40,11 @@ ON: dict[str, object] = {
     "laplacian": 1.0,
     "saturation": 1.0,
     "contrast": 1.0,
+    "likeness": 1.0,
 }
+WITH_GOALS = ("border", "likeness")
+"""Losses that compare with something that was made when the dream began."""
+TEAL = (ImagePrompt(image=normalise(encode(Image.new("RGB", (8, 8), (0, 128, 128)), "png"))),)
 
 
 def random_images(height: int = 12, width: int = 8) -> Tensor:
@@ -59,7 +67,7 @@ def test_without_a_setting_there_is_no_loss() -> None:
     assert list(picture_losses(random_images(), Settings())) == []
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in WITH_GOALS])
 def test_a_loss_alone_has_a_finite_gradient_also_for_one_colour(name: str) -> None:
     for images in (random_images(), one_colour(0.5, 0.5, 0.5), one_colour(0.0, 0.0, 0.0)):
         (loss,) = picture_losses(images, Settings().merged({name: ON[name]}))
@@ -123,6 +131,7 @@ MEASURES: dict[str, Callable[[np.ndarray], float]] = {
     "laplacian": lambda image: laplacian_loss(as_tensor(image)).item(),
     "saturation": lambda image: -colourfulness(as_tensor(image)).item(),
     "contrast": lambda image: -contrast(as_tensor(image)).item(),
+    "likeness": lambda image: float(((image - np.array([0, 128, 128]) / 255) ** 2).mean()),
 }
 
 
@@ -135,14 +144,35 @@ def test_a_picture_comes_nearer_to_what_a_loss_asks_for(
     models: Models, make_request: Make, dreamt: Run, name: str
 ) -> None:
     strong = {name: 10.0 if isinstance(ON[name], float) else ON[name]}
-    without, with_it = (pixels(dreamt(Dream(make_request(steps=20, **changes), models))) for changes in ({}, strong))
+    prompts = TEAL if name == "likeness" else ()
+    # The codes of a colour say nothing in a VQGAN with random weights.
+    drawer = {"drawer": "pixel"} if name == "border" else {}
+    without, with_it = (
+        pixels(dreamt(Dream(make_request(steps=20, image_prompts=prompts, **drawer, **changes), models)))
+        for changes in ({}, strong)
+    )
     assert MEASURES[name](with_it) < MEASURES[name](without)
 
 
 def test_all_losses_together_are_captured_as_they_are_run(models: Models, make_request: Make, dreamt: Run) -> None:
     cache = GraphCache(recorder := Repeating())
-    captured = dreamt(Dream(make_request(**ON), models, graphs=cache))
-    plain = dreamt(Dream(make_request(**ON), models))
+    captured = dreamt(Dream(make_request(image_prompts=TEAL, **ON), models, graphs=cache))
+    plain = dreamt(Dream(make_request(image_prompts=TEAL, **ON), models))
     assert captured.losses == pytest.approx(plain.losses, abs=1e-4)
-    dreamt(Dream(make_request(**{**ON, "palette": "red"}), models, graphs=cache))
+    dreamt(Dream(make_request(image_prompts=TEAL, **{**ON, "palette": "red"}), models, graphs=cache))
     assert recorder.recorded == 2
+
+
+def test_the_border_reaches_no_cell_inside_of_it(models: Models, make_request: Make) -> None:
+    request = make_request(size="64x64", border="black", border_width=0.1)
+    state = Dream(request, models)._state
+    goals, latent = state.goals, state.latent.value.detach().clone().requires_grad_(True)
+    assert goals.edges is not None and goals.rim is not None
+    edges_loss(latent, goals.edges, goals.rim).backward()
+    moved = (latent.grad != 0).any(dim=1)[0]
+    assert moved[0].all() and moved[:, -1].all() and not moved[1:-1, 1:-1].any()
+
+
+def test_likeness_without_an_image_prompt_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="give one with a positive weight"):
+        GenerationRequest(prompt="a cat", settings=Settings(likeness=1.0))

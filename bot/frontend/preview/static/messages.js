@@ -94,7 +94,8 @@ function insert(node, message) {
 
 /** Tell readers of the screen about new messages, and about those whose buttons changed: a step in their life. */
 function announce(message, before) {
-  const buttons = (one) => JSON.stringify(one.components.map((row) => row.components?.map((item) => item.custom_id)));
+  const ids = (items) => items.flatMap((item) => [item.custom_id, ...ids(item.components ?? [])]);
+  const buttons = (one) => JSON.stringify(ids(one.components));
   if (quiet || (before && buttons(before) === buttons(message))) return;
   const text = build(message).querySelector(".body").innerText;
   said.textContent = `${message.author.username}: ${text.slice(0, 300)}`;
@@ -146,13 +147,18 @@ function clock(timestamp) {
   return el("time", { dateTime: date.toISOString(), title: date.toLocaleString("en") }, text);
 }
 
+/** The texts of components, however deep. */
+function texts(items) {
+  return items.flatMap((item) => [...(item.type === 10 ? [item.content] : []), ...texts(item.components ?? [])]);
+}
+
 /** The line above a message: the command that it answers, or the message that it replies to. */
 function origin(message) {
   const meta = message.interaction_metadata;
   if (message.message_reference && message.type === 19) {
     const to = message.referenced_message;
     return el("div", { className: "origin" }, el("span", { className: "mention" }, to ? `@${to.author.username}` : "Original message was deleted"),
-      to ? ` ${to.content.slice(0, 120) || "Click to see the attachment"}` : "");
+      to ? ` ${(to.content || texts(to.components).join(" ")).slice(0, 120) || "Click to see the attachment"}` : "");
   }
   if (!meta?.name) return null;
   return el("div", { className: "origin" }, el("strong", {}, meta.user.username), " used ",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.config import Config, Discord
+from bot.frontend.messages.component_tree import walk
 from bot.jobs import JobState
-from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of, said
 
 ADMIN_COMMANDS: list[tuple[str, dict[str, object]]] = [
     ("limits show", {}),
@@ -86,7 +87,7 @@ async def test_denied_channels_refuse_and_allowed_ones_are_named(stage: ClientIn
 async def test_a_paused_queue_keeps_what_is_asked_for(stage: ClientInSimcord) -> None:
     await stage.admin.slash(stage.channel, "pause")
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
-    assert answer.response is not None and "queue is paused" in answer.response.content
+    assert answer.response is not None and "queue is paused" in said(answer.response)
     await stage.admin.slash(stage.channel, "resume")
     await stage.ended(1)
 
@@ -101,8 +102,8 @@ async def test_clear_cancels_what_waits(stage: ClientInSimcord) -> None:
     modal = await stage.admin.click(asked, label="Cancel one job")
     await stage.admin.submit_modal(modal, {"reason": "**too** many apples"})
     await stage.ended(1, JobState.CANCELLED)
-    message = next(item for item in stage.channel.history() if f"<@{stage.ann.id}>" in item.content)
-    assert "cleared the queue. Reason: \\*\\*too\\*\\* many apples" in message.content
+    message = next(item for item in stage.channel.history() if f"<@{stage.ann.id}>" in said(item))
+    assert "cleared the queue. Reason: \\*\\*too\\*\\* many apples" in said(message)
     assert (await stage.job(2)).state is JobState.QUEUED
     nothing = await stage.admin.slash(stage.channel, "clear", person=stage.ann)
     assert reply_of(nothing).content == "No jobs are waiting."
@@ -121,12 +122,14 @@ async def test_clear_asked_by_an_admin_is_not_answered_by_somebody_else(stage: C
 async def test_a_flagged_picture_is_hidden_or_refused_as_the_server_wants(stage: ClientInSimcord) -> None:
     stage.engine.unsafe = True
     message = await stage.finished_job()
-    assert message.attachments[0].is_spoiler() and message.embeds[0].image.url is None
+    assert [
+        item.spoiler for item in walk(message.components) if hasattr(item, "spoiler") and hasattr(item, "media")
+    ] == [True]
     reply = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="refuse", report_channel=stage.channel))
     assert "discarded" in reply.content and f"<#{stage.channel.id}>" in reply.content
     await stage.ann.slash(stage.channel, "imagine", prompt="another")
     await stage.ended(2, JobState.FAILED)
-    assert "discarded" in stage.message().content
+    assert "discarded" in stage.said()
 
 
 async def test_a_channel_for_reports_is_named_and_taken_away(stage: ClientInSimcord) -> None:

@@ -12,7 +12,7 @@ from simcord.results import ResponseMessage
 from bot.errors import Refused
 from bot.frontend.commands.batch import compared
 from bot.jobs import Batch, JobState
-from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of, said
 
 
 async def told(stage: ClientInSimcord, batch_id: int = 1) -> Batch:
@@ -45,7 +45,7 @@ async def test_permutations_are_counted_confirmed_and_end_in_a_thread_and_on_a_l
     assert {job.channel_id for job in jobs} == {batch.thread_id} != {stage.channel.id}
     assert {job.settings.steps for job in jobs} == {2}
     (thread,) = stage.channel.threads
-    assert sum(message.content.startswith("**Done**") for message in thread.history()) == 4
+    assert sum(said(message).startswith("**Done**") for message in thread.history()) == 4
     overview = stage.channel.history()[0]
     assert overview.content.startswith("**Done**: 4 pictures") and f"<#{batch.thread_id}>" in overview.content
     (sheet,) = overview.attachments

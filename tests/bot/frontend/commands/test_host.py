@@ -72,8 +72,7 @@ async def test_the_number_of_a_failed_job_is_in_its_message_and_leads_to_the_tra
     stage.engine.faults.append(ZeroDivisionError("the inner matter"))
     await stage.ann.slash(stage.channel, "imagine", prompt="a cat")
     await stage.ended(1, JobState.FAILED)
-    message = stage.message()
-    shown = f"{message.content} {[embed.to_dict() for embed in message.embeds]}"
+    shown = stage.said()
     found = under(number_in(shown), caplog)
     assert "ZeroDivisionError: the inner matter" in found.trace
     assert {entry["job"] for entry in found.entries} == {1}

@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 
 from bot.config import Config, ModelSets
+from bot.frontend.messages.component_tree import walk
 from bot.frontend.messages.render import shown
 from bot.frontend.messages.updater import QUEUE_S
 from bot.jobs import JobState
 from bot.service import JobSpec, Requester
-from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of, said
 from tests.discord_fake.markdown import read
 
 
@@ -37,8 +38,8 @@ async def refusal(stage: ClientInSimcord, **options: object) -> str:
 
 def due(message: discord.Message) -> int:
     """Return the completion time shown by a message."""
-    found = re.search(r"done <t:(\d+):R>", message.content)
-    assert found is not None, message.content
+    found = re.search(r"done <t:(\d+):R>", said(message))
+    assert found is not None, said(message)
     return int(found[1])
 
 
@@ -47,15 +48,15 @@ async def test_a_request_is_answered_at_once_and_ends_as_a_picture_in_the_same_m
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     assert answer.response is not None and not answer.response.ephemeral
     first = answer.response.id
-    assert "Queued" in answer.response.content or "Painting" in answer.response.content
+    assert said(answer.response).startswith(("**Queued", "**Painting"))
     stage.engine.open.set()
     await stage.ended()
     posted = stage.message()
     assert posted.id == first
-    assert posted.content.startswith("**Done**")
+    assert said(posted).startswith("**Done**")
     assert [file.filename for file in posted.attachments] == ["reverie-1-1.png"]
     assert posted.attachments[0].description == "AI-generated picture for the prompt: a red apple"
-    assert re.search(r"64x64 · 4 steps · seed \d+", posted.embeds[0].footer.text or "")
+    assert re.search(r"64x64 · 4 steps · seed \d+", said(posted))
 
 
 async def test_the_message_shows_the_developing_picture(stage: ClientInSimcord) -> None:
@@ -67,9 +68,10 @@ async def test_the_message_shows_the_developing_picture(stage: ClientInSimcord) 
         return message if message.attachments else None
 
     message = await stage.until(half_done)
-    assert re.search(r"█*░+` step \d+ of 400 · similarity [\d.]+$", message.content)
-    assert message.content.count("<t:") == 1 and "left" not in message.content
-    assert re.search(r"done <t:\d+:R>", message.content)
+    text = said(message)
+    assert re.search(r"█*░+` step \u2007*\d+ of 400 · similarity [\d.]+$", text, re.MULTILINE)
+    assert text.count("<t:") == 1 and "left" not in text
+    assert re.search(r"done <t:\d+:R>", text)
     assert message.attachments[0].filename == "preview-1.jpg"
     await stage.ann.click(message, label="Finish now")
     await stage.ended()
@@ -80,7 +82,7 @@ async def test_the_answer_says_how_weights_were_read(stage: ClientInSimcord) -> 
     stage.engine.open.clear()
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle:2 | fog:-0.5")
     assert answer.response is not None
-    text, _ = read(answer.response.embeds[0].description or "")
+    text, _ = read(said(answer.response))
     assert "towards “a castle” (weight 2, 80 %)" in text
     assert "away from “fog” (weight -0.5, 20 %)" in text
 
@@ -91,7 +93,7 @@ async def test_the_place_in_the_queue_has_a_countdown(stage: ClientInSimcord) ->
     await stage.ann.slash(stage.channel, "imagine", prompt="two")
     answer = await stage.bob.slash(stage.channel, "imagine", prompt="three")
     assert answer.response is not None
-    assert re.search(r"\*\*Queued #\d\*\* of 2 · done <t:\d+:R>", answer.response.content)
+    assert re.search(r"\*\*Queued #\d\*\* of 2 · done <t:\d+:R>", said(answer.response))
 
 
 async def test_waiting_jobs_are_updated_if_the_running_one_takes_another_time(
@@ -115,25 +117,27 @@ async def test_waiting_jobs_are_updated_if_the_running_one_takes_another_time(
         return due(stage.message()) < thought - 30
 
     await stage.until(corrected)
-    assert stage.message().content.startswith("**Queued #1** of 1")
+    assert stage.said().startswith("**Queued #1** of 1")
     corrected_at = stage.message().edited_at
     assert shown_at is not None and corrected_at is not None
     assert (corrected_at - shown_at).total_seconds() < QUEUE_S
 
 
-async def test_four_pictures_come_as_a_grid_with_buttons_for_each(stage: ClientInSimcord) -> None:
+async def test_four_pictures_come_as_a_gallery_with_buttons_for_each(stage: ClientInSimcord) -> None:
     message = await stage.finished_job(count=4)
-    labels = [button.label for row in message.components for button in row.children]
-    assert labels[:8] == ["U1", "U2", "U3", "U4", "V1", "V2", "V3", "V4"]
-    with Image.open(BytesIO(await message.attachments[0].read())) as sheet:
-        assert sheet.size == (132, 132)
+    labels = [label for item in walk(message.components) if (label := getattr(item, "label", None)) is not None]
+    assert labels == ["U1", "U2", "U3", "U4", "Again", "V1", "V2", "V3", "V4", "More"]
+    for file in message.attachments:
+        with Image.open(BytesIO(await file.read())) as picture:
+            assert picture.size == (64, 64)
+    assert len(message.attachments) == 4
 
 
 async def test_all_options_reach_the_generator(stage: ClientInSimcord) -> None:
     await stage.finished_job(
-        size="64x96", steps=3, seed=7, start="fractal", learning_rate=0.2, cutouts=5, flip=0.1, affine=0.2,
-        colour=0.4, sharpness=0.5, noise=0.6, optimiser="radam", coarse=0.5, scene_steps=1,
-        negative="fog", init_weight=0.5,
+        size="64x96", steps=3, seed=7, start="fractal", learning_rate=0.2, cutouts=5, colour=0.4, noise=0.6,
+        optimiser="radam", coarse=0.5, negative="fog", init_weight=0.5,
+        prompt="a red apple --flip 0.1 --affine 0.2 --perspective 0.3 --sharpness 0.5 --scene-steps 1",
     )  # fmt: skip
     request = stage.engine.begun[0]
     settings = request.settings.as_dict()
@@ -152,7 +156,7 @@ async def test_options_typed_into_the_prompt_reach_the_generator_and_unknown_one
     stage.engine.open.clear()
     prompt = "a red apple --ar 2:1 —seed 7 --no fog, rain --count 2 --style night --chaos 9 --steps 3"
     await stage.ann.slash(stage.channel, "imagine", prompt=prompt, steps=2)
-    text, _ = read(stage.message().embeds[0].description or "")
+    text, _ = read(stage.said())
     assert "“--chaos” is no option of this bot" in text
     stage.engine.open.set()
     await stage.ended()
@@ -213,8 +217,7 @@ async def test_impossible_values_are_refused_with_a_message(
 )
 async def test_odd_prompts_work_and_are_shown_without_effect(stage: ClientInSimcord, prompt: str) -> None:
     message = await stage.finished_job(prompt)
-    shown = message.embeds[0].description or ""
-    assert read(shown.splitlines()[0]) == (" ".join(prompt.removeprefix("```").removesuffix("```").split()), [])
+    assert read(said(message).splitlines()[1]) == (" ".join(prompt.removeprefix("```").removesuffix("```").split()), [])
     assert not message.mention_everyone
 
 
@@ -251,7 +254,7 @@ async def test_styles_are_offered_by_name(stage: ClientInSimcord) -> None:
 
 async def test_a_private_picture_shows_nothing_but_to_its_owner(stage: ClientInSimcord) -> None:
     message = await stage.finished_job("a secret", private=True)
-    assert "secret" not in message.content and not message.embeds and not message.attachments
+    assert "secret" not in said(message) and not message.attachments
     shown = await stage.ann.click(message, label="Show")
     reply = shown.response or shown.followups[0]
     assert reply.ephemeral and reply.attachments[0].filename == "reverie-1-1.png"
@@ -263,7 +266,7 @@ async def test_the_message_shows_a_failure(stage: ClientInSimcord) -> None:
     stage.engine.faults.append(MemoryError())
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple")
     await stage.ended(state=JobState.FAILED)
-    assert "does not fit into the memory" in stage.message().content
+    assert "does not fit into the memory" in stage.said()
 
 
 async def test_a_german_person_gets_german_words(stage: ClientInSimcord) -> None:
@@ -273,11 +276,11 @@ async def test_a_german_person_gets_german_words(stage: ClientInSimcord) -> None
     view = await stage.service.view(submitted.job.id)
     assert view is not None
     look = shown(view)
-    assert look.content.startswith(("**In der Warteschlange**", "**Platz", "**Wird gemalt**"))
-    assert look.alt_text == "KI-generiertes Bild zum Prompt: ein roter Apfel"
+    assert look.status.startswith(("**In der Warteschlange**", "**Platz", "**Wird gemalt**"))
+    assert look.alt_texts == ("KI-generiertes Bild zum Prompt: ein roter Apfel",)
     stage.engine.open.set()
     await stage.ended()
-    assert stage.message().content.startswith("**Fertig**")
+    assert stage.said().startswith("**Fertig**")
 
 
 class TestModels:

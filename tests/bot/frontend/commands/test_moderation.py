@@ -8,7 +8,7 @@ import simcord
 from simcord.results import ResponseMessage
 
 from bot.jobs import JobState
-from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of, said
 
 
 async def reported(
@@ -17,7 +17,7 @@ async def reported(
     """Paint a picture of Ann's and report it."""
     message = stage.message() if stage.channel.history() else await stage.finished_job("a red apple")
     person = by or stage.bob
-    modal = await person.click(message, label="Report")
+    modal = await stage.click_more(person, message, "Report")
     answer = await person.submit_modal(modal, {"reason": ["hateful"], "details": "@everyone look", **values})
     assert "Your report was saved" in reply_of(answer).content
     return message
@@ -51,7 +51,7 @@ async def test_a_report_is_listed_and_opened_where_no_channel_is_set(stage: Clie
 
 async def test_an_opened_report_shows_picture_and_words_after_the_owner_deleted_them(stage: ClientInSimcord) -> None:
     message = await reported(stage)
-    asked = reply_of(await stage.ann.click(message, label="Delete"))
+    asked = reply_of(await stage.click_more(stage.ann, message, "Delete"))
     await stage.ann.click(asked, label="Delete permanently")
     case = await opened(stage)
     assert "a red apple" in case.content and "deleted meanwhile" in case.content
@@ -81,8 +81,8 @@ async def test_a_hidden_picture_leaves_its_message_and_only_its_owner_sees_it(st
     assert (await stage.job()).private is False
     await stage.admin.click(asked, label="Hide picture")
     hidden = stage.message()
-    assert hidden.id == message.id and hidden.content.startswith("**Hidden**")
-    assert not hidden.attachments and not hidden.embeds
+    assert hidden.id == message.id and said(hidden).startswith("**Hidden**")
+    assert not hidden.attachments and "apple" not in said(hidden)
     refused = await stage.bob.click(hidden, label="Show")
     assert "There is no job 1 here" in reply_of(refused).content
     assert reply_of(await stage.ann.click(hidden, label="Show")).attachments
@@ -105,7 +105,7 @@ async def test_blocking_the_owner_cancels_what_waits_and_is_lifted_again(stage: 
     assert "One unfinished job of this person will be cancelled" in asked.content
     await stage.admin.click(asked, label="Block person")
     await stage.ended(2, JobState.CANCELLED)
-    assert "no longer accept requests from this person" in stage.message().content
+    assert "no longer accept requests from this person" in stage.said()
     refused = await stage.ann.slash(stage.channel, "imagine", prompt="three")
     assert "do not accept requests for pictures from you" in reply_of(refused).content
     listed = reply_of(await stage.admin.slash(stage.channel, "people list"))
@@ -187,7 +187,7 @@ async def test_pages_of_reports_turn(stage: ClientInSimcord, monkeypatch: pytest
     first = await stage.finished_job("one")
     second = await stage.finished_job("two")
     for message in (first, second):
-        modal = await stage.bob.click(message, label="Report")
+        modal = await stage.click_more(stage.bob, message, "Report")
         await stage.bob.submit_modal(modal, {"reason": ["other"]})
     page = reply_of(await stage.admin.slash(stage.channel, "reports"))
     assert "**#1**" in (page.embeds[0].description or "") and page.embeds[0].title == "2 reported pictures"

@@ -1,0 +1,1 @@
+"""Drawers: kinds of pictures that can be optimised, behind one interface."""

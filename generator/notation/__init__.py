@@ -1,0 +1,1 @@
+"""Notations: colours, regions and keyframes, as text in one canonical form."""
