@@ -27,6 +27,7 @@ from generator.errors import CheckpointError, InvalidRequest
 from generator.loading import STARTER as STARTER_FOLDER
 from generator.loading import read_yaml
 from generator.messages import Message
+from generator.models.drawers.fourier import FourierPicture
 from generator.models.reading import ReadPrompts
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.targets import warnings_of
@@ -154,7 +155,7 @@ class ModelOutline:
     Attributes:
         name: as in recipes.
         perceptors: names of its perceptors, which know all words.
-        factor: pixels of one code's side.
+        factor: pixels of one code's side; drawers beside the VQGAN have their own.
         has_prior: True if it can propose a start.
         defaults: settings that suit it.
         starts: deviating settings by start.
@@ -182,7 +183,9 @@ class ModelOutline:
                 text = "The models {models} have no prior; choose another start, such as 'random'."
                 raise InvalidRequest(Message(text, models=repr(self.name)), "start")
             current = current.parent
-        schedule = Schedule(request.settings, self.factor, max(1, len(request.scenes)))
+        settings = request.settings
+        factor = {"pixel": settings.pixel_size, "fourier": FourierPicture.factor}.get(settings.drawer, self.factor)
+        schedule = Schedule(settings, factor, max(1, len(request.scenes)))
         return (*warnings_of(ReadPrompts(request.scenes), ()), *schedule.warnings())
 
 
