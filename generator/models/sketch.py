@@ -216,7 +216,9 @@ class Sketcher:
             if thing.colour:
                 inks = style in _INK or (styled and pose.drawing in _INK)
                 cut = inked(cut, thing.colour) if inks else recoloured(cut, thing.colour)
-            paste(image, mask, cut, _posed(box, pose, height, width), pose.mirrored)
+            # a thing with one drawing only is turned about where others show their second
+            alone = pose.drawing == 1 and len(self._stored.usual(concept)) == 1
+            paste(image, mask, cut, _posed(box, pose, height, width), pose.mirrored != alone)
         return Layer(image, mask, styled, styled and pose.drawing in _INK)
 
     def _cut(self, concept: int, style: int) -> Cut:

@@ -60,7 +60,7 @@ class StoredDrawings:
         """Those of an older set: `grids [concepts, styles, grid, grid]`, in the first of STYLES."""
         rows = torch.full((len(grids), len(STYLES)), -1)
         rows[:, : grids.shape[1]] = torch.arange(grids.shape[0] * grids.shape[1]).view(grids.shape[:2])
-        return cls(rows, [packed(codes) for codes in grids.flatten(0, 1)], grids.shape[-1], Frame())
+        return cls(rows, [packed(codes, level=1) for codes in grids.flatten(0, 1)], grids.shape[-1], Frame())
 
     @classmethod
     def read(cls, path: Path) -> StoredDrawings:
@@ -136,10 +136,10 @@ class StoredDrawings:
         return image[:, top : top + edge + 2 * margin_px, left : left + edge + 2 * margin_px]
 
 
-def packed(codes: Tensor) -> bytes:
+def packed(codes: Tensor, level: int = 9) -> bytes:
     """Codes `[grid, grid]` below 65,536, compressed: the high bytes of all, then the low bytes."""
     numbers = codes.to(torch.int64).numpy()
-    return zlib.compress(np.stack([numbers // 256, numbers % 256]).astype(np.uint8).tobytes(), 9)
+    return zlib.compress(np.stack([numbers // 256, numbers % 256]).astype(np.uint8).tobytes(), level)
 
 
 def write(path: Path, rows: Tensor, grids: Sequence[Tensor], frame: Frame) -> None:

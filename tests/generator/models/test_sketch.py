@@ -125,6 +125,18 @@ def test_four_seeds_in_a_row_are_four_pictures(sketcher: Sketcher) -> None:
         assert min(distances) > 0.06
 
 
+def test_four_seeds_of_a_thing_with_one_drawing_differ(vqgan: VQGAN) -> None:
+    rows = torch.full((1, len(STYLES)), -1)
+    rows[0, LINE] = 0
+    stream = packed(torch.randint(256, (8, 8), generator=torch.Generator().manual_seed(5)))
+    sketcher = Sketcher(Lexicon([["cat"]]), vqgan, StoredDrawings(rows, [stream], 8, Frame()))
+    poses = [Pose(turn % 2, turn > 1) for turn in range(4)]
+    layers = [sketcher.layer(sketcher.read("a cat"), pose, 64, 64).image for pose in poses]
+    assert torch.equal(layers[0], layers[3])  # where seeds also move and scale it
+    assert torch.equal(layers[1], layers[2])
+    assert not torch.equal(layers[0], layers[1])
+
+
 def test_a_variation_is_another_pose_of_its_parent() -> None:
     pose = Pose.of_seed(7)
     assert pose.varied(0.2, 5).drawing == pose.varied(0.5, 5).drawing == pose.drawing
