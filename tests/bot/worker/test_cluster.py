@@ -36,10 +36,10 @@ TIMING = Timing(preview_s=0.05, snapshot_s=0.05)
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Cluster]:
-    """A head without painters, and two machines with one each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0})
-    for _ in range(2):
-        cluster.add_node(num_cpus=1, num_gpus=0, resources={RESOURCE: 1})
+    """Two machines with one worker each."""
+    machine = {"num_cpus": 1, "num_gpus": 0, "resources": {RESOURCE: 1}}
+    cluster = Cluster(initialize_head=True, head_node_args=machine)
+    cluster.add_node(**machine)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
@@ -141,7 +141,7 @@ async def test_a_job_continues_from_its_snapshot_after_its_worker_or_its_machine
     await workers(bench.executor, 3)
     for worker in bench.executor.workers()[:2]:
         bench.executor.drain(worker.name)
-    job = await bench.imagine(steps=200)
+    job = await bench.imagine(steps=100)
 
     async def saved() -> bool | None:
         return True if bench.files.read(Kind.SNAPSHOT, job.id, 1) else None
@@ -151,7 +151,7 @@ async def test_a_job_continues_from_its_snapshot_after_its_worker_or_its_machine
     for worker in bench.executor.workers()[:2]:
         bench.executor.resume(worker.name)
     await bench.reaches(job.id, JobState.POSTING)
-    again = await bench.imagine(steps=200, seed=job.settings.seed)
+    again = await bench.imagine(steps=100, seed=job.settings.seed)
     await bench.reaches(again.id, JobState.POSTING)
     pictures = [bench.files.read(Kind.LATENT, each.id, 1) for each in (job, again)]
     assert pictures[0] == pictures[1] is not None
