@@ -149,9 +149,8 @@ class Submissions:
         requests.check_count(count, limits)
         masked = any(name in spec.settings for name in requests.MASKS)
         if masked:
-            request = await self._repainted(
-                requester, job_id, number, replace(spec, prompt=change.prompt or ""), limits
-            )
+            spec = replace(spec, prompt=change.prompt or "", model=picture.models)
+            request = await self._repainted(requester, job_id, number, spec, limits)
         else:
             request = await asyncio.to_thread(child_of, picture, change, suited.settings, limits)
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
@@ -175,7 +174,9 @@ class Submissions:
         """The request that repaints a part of a finished picture, which stays as it is elsewhere."""
         picture = await self._archive.picture(requester, job_id, number)
         spec = replace(spec, negative="", init_image=picture)
-        build = partial(requests.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
+        models = await self._models(requester, spec.model)
+        suited = self._sets[models]
+        build = partial(requests.build, settings=suited.settings, models=models, starts=suited.starts)
         async with self._reading:
             return await asyncio.to_thread(build, spec, limits)
 
