@@ -127,12 +127,12 @@ class WatchedDreamer(GeneratorEngine):
         self.times.note("starts", began)
         return WatchedDream(dream, self.times)
 
-    def is_unsafe(self, image: Image.Image) -> bool:
+    def unsafe_share(self, image: Image.Image) -> float:
         """As in the engine."""
         began = time.monotonic()
-        unsafe = super().is_unsafe(image)
+        share = super().unsafe_share(image)
         self.times.note("safety check", began)
-        return unsafe
+        return share
 
 
 @dataclass(frozen=True)

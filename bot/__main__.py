@@ -33,7 +33,7 @@ from bot.monitoring.heartbeat import Heartbeat
 from bot.store import Store
 from bot.texts import say
 from bot.waiting import ExternalWait
-from bot.worker.protocol import Engine
+from bot.worker.protocol import Check, Engine
 from generator import GeneratorError, Settings
 
 if TYPE_CHECKING:
@@ -103,8 +103,10 @@ async def _serve(config: Config, folder: Path, token: str, config_path: Path) ->
 
     stop = stop_on_signals()
     await _check_folder(folder)
-    engines, settings = await _load(config)
-    bot = building.build(config, folder, _first(engines), settings, engines=engines, config_path=config_path)
+    engines, settings, check = await _load(config)
+    bot = building.build(
+        config, folder, _first(engines), settings, engines=engines, config_path=config_path, check=check
+    )
     await client.run(bot, token, stop, Heartbeat(folder))
 
 
@@ -118,7 +120,7 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     # While models are read, Ctrl-C ends the process at once: nothing is written yet, and that thread cannot be stopped.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with preview.listen(port) as listener:
-        engines, settings = await _load(config)
+        engines, settings, check = await _load(config)
         stop = stop_on_signals()
 
         def build(wait: ExternalWait) -> Reverie:
@@ -131,6 +133,7 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
                 config_path=config_path,
                 external_wait=wait,
                 shard_count=1,
+                check=check,
             )
 
         await preview.show(build, listener, stop, own)
@@ -152,13 +155,15 @@ def _check_clock() -> None:
         _log.warning(say("clock_behind", date=now.date().isoformat()))
 
 
-async def _load(config: Config) -> tuple[Mapping[str, Engine], Settings]:
-    """Load the models and the default settings, from the models' suggestions and config.yaml."""
+async def _load(config: Config) -> tuple[Mapping[str, Engine], Settings, Check | None]:
+    """Load the models, the default settings from the models' suggestions and config.yaml, and the trained check."""
     _log.info("loading the models", extra=log.about(models=config.model_name))
     from bot.worker.kinds import open_engines
+    from bot.worker.trained_check import trained_check
 
     engines, suggested = await asyncio.to_thread(open_engines, config)
-    return engines, suggested.merged({str(name): value for name, value in config.generator.items()})
+    check = await asyncio.to_thread(trained_check)
+    return engines, suggested.merged({str(name): value for name, value in config.generator.items()}), check
 
 
 def _first(engines: Mapping[str, T]) -> T:

@@ -116,7 +116,9 @@ class Safety:
         ("off", "spoiler", "refuse"),
         "initial handling of flagged pictures in every server; /safety changes it",
     )
-    threshold: float = _number(0.6, 0.0, 1.0, "certainty of the check from which a picture is flagged")
+    threshold: float = _number(
+        0.6, 0.0, 1.0, "certainty of the check from which a picture is flagged; /safety changes it in a server"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from bot.frontend.client import Reverie
 from bot.service import Service, SetDefaults
 from bot.waiting import ExternalWait, identity
 from bot.worker.kinds import open_workers
-from bot.worker.protocol import Engine, Suggestions
+from bot.worker.protocol import Check, Engine, Suggestions
 from generator import Settings
 
 
@@ -25,10 +25,12 @@ def build(
     config_path: Path = Path("config.yaml"),
     external_wait: ExternalWait = identity,
     shard_count: int | None = None,
+    check: Check | None = None,
 ) -> Reverie:
     """Build the client with all its parts, without starting it.
 
     `engine` advises about requests; `engines` generate, by the names of their workers, or it alone.
+    Without a check, the perceptors guess.
     """
     executor = open_workers(config, engines or {"local": engine}, external_wait)
     service = Service(
@@ -41,6 +43,7 @@ def build(
         request_warnings=engine.request_warnings,
         gpu_bytes=engine.gpu_bytes,
         checked_by=engine.checked_by,
+        check=check,
         external_wait=external_wait,
     )
     return Reverie(config, service, config_path=config_path, external_wait=external_wait, shard_count=shard_count)

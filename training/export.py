@@ -26,6 +26,7 @@ from generator.models.vqgan import VQGAN
 from training.compositor import COLOUR_WORDS, COLOURS, Compositor
 from training.data import as_tensor
 from training.drawings.store import TRAINED
+from training.refine import latest
 from training.scenes import SCENES
 from training.sprites import meanings
 from training.vqgan import CONFIG
@@ -114,13 +115,13 @@ def encode_drawings(
     return rows, [cache.codes[key] for key in keys]
 
 
-def sharpened(work: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The VQGAN's weights, with the decoder of training.decoder if it has run."""
-    path = work / "decoder.pt"
-    if not path.exists():
-        return weights
-    average = torch.load(path, map_location="cpu", weights_only=True)["average"]
-    return weights | {name: average[name] for name in weights if name.startswith(("decoder.", "post_quant_conv."))}
+def trained(work: Path, *names: str) -> dict[str, Tensor] | None:
+    """The averaged weights of the first of these trainings that has run, as fp16; None if none has."""
+    for name in names:
+        path = work / f"{name}.pt"
+        if path.exists():
+            return half(torch.load(path, map_location="cpu", weights_only=True)["average"])
+    return None
 
 
 def lexicon(table: list[dict[str, Any]]) -> dict[str, object]:
@@ -164,18 +165,14 @@ def export_drawings(work: Path, out: Path, side_px: int) -> None:
 
 
 def export_weights(work: Path, out: Path) -> None:
-    """Write the trained VQGAN, perceptor and prior."""
-    read = {
-        name: torch.load(work / f"{name}.pt", map_location="cpu", weights_only=True)
-        for name in ("vqgan", "perceptor", "prior")
-    }
-    robust = work / "perceptor_robust.pt"
-    perceptor = torch.load(robust, map_location="cpu", weights_only=True) if robust.exists() else read["perceptor"]
-    weights = half(sharpened(work, read["vqgan"]["average"]))
-    clip_weights = half(perceptor["average"]) | {"vocabulary": torch.load(work / "vocabulary.pt", weights_only=True)}
-    safetensors.torch.save_file(weights, out / "vqgan.safetensors")
-    safetensors.torch.save_file(clip_weights, out / "clip.safetensors")
-    safetensors.torch.save_file(half(read["prior"]["average"]), out / "prior.safetensors")
+    """Write what the folder has trained of VQGAN, perceptor and prior."""
+    safetensors.torch.save_file(half(latest(work).state_dict()), out / "vqgan.safetensors")
+    perceptor, prior = trained(work, "perceptor_robust", "perceptor"), trained(work, "prior")
+    if perceptor is not None:
+        vocabulary = torch.load(work / "vocabulary.pt", weights_only=True)
+        safetensors.torch.save_file(perceptor | {"vocabulary": vocabulary}, out / "clip.safetensors")
+    if prior is not None:
+        safetensors.torch.save_file(prior, out / "prior.safetensors")
 
 
 def main() -> None:

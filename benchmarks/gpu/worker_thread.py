@@ -29,7 +29,7 @@ def stopped(here: Here) -> list[Figure]:
 
 
 async def _twice(here: Here, exact: bool) -> bool:
-    engine = GeneratorEngine("starter", here.device, 0.6)
+    engine = GeneratorEngine("starter", here.device)
     settings = engine.load().merged({**(SMALL if here.tiny else {}), "seed": 7, "exact": exact})
     request = GenerationRequest(prompt=PROMPT, settings=settings)
     executor = ThreadWorker(engine, preview_s=0.05, snapshot_s=0.05)

@@ -17,8 +17,8 @@ _BEGINNING = re.compile(r"\A\d*(?=[#+.-])")
 """Headings, small print and lists, only at the start of a line."""
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Characters that turn the direction of all that follows them, our own words too."""
-_OURS = frozenset({"channel", "channels", "link"})
-"""Values of sentences that are links made by us: to channels, and the invitation of the bot."""
+_OURS = frozenset({"channel", "channels", "link", "role"})
+"""Values of sentences that are links made by us: to channels and roles, and the invitation of the bot."""
 
 
 def as_typed(text: str, most: int) -> str:

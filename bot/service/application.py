@@ -41,7 +41,7 @@ from bot.service.values import JobView, Requester, SetDefaults
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
-from bot.worker.protocol import Executor, StopMode
+from bot.worker.protocol import Check, Executor, StopMode
 from generator import (
     Description,
     GenerationRequest,
@@ -71,6 +71,7 @@ class Service:
         waiting: waiting jobs, counted and cancelled by a server's admins.
         checked_by: returns the perceptors that know the words of the safety check, by name; without one it finds
             nothing. Any thread but the event loop's.
+        has_trained_check: true if a model that was trained for it checks pictures, instead of the perceptors.
         personal_settings: what people chose for themselves.
         presets: options under a name, of people and servers.
         personal_data: export and deletion of a person's own data.
@@ -95,6 +96,7 @@ class Service:
         request_warnings: Callable[[GenerationRequest, Provenance | None], tuple[str, ...]] | None = None,
         gpu_bytes: Callable[[], Mapping[str, int]] = dict,
         checked_by: Callable[[], Sequence[str]] = tuple,
+        check: Check | None = None,
         external_wait: ExternalWait = identity,
     ) -> None:
         """Create the parts; nothing is opened or started yet.
@@ -103,6 +105,7 @@ class Service:
         them by start. `other_sets` are the same for the model sets beside the usual one, with what config.yaml says.
         `request_warnings` checks a request before it is queued and returns warnings; it is called on a
         thread, and so are `gpu_bytes` and `checked_by`, which return what `bot.worker.protocol.Engine` does.
+        `check` is a trained safety check; without one the perceptors guess.
         `external_wait` is explained in bot.waiting.
         """
         self._files, self._executor, self._wait = files, executor, external_wait
@@ -120,11 +123,11 @@ class Service:
         self.archive = Archive(store, files, self._stop, self._notify)
         self.reports = Reports(store, files, guilds, self.archive)
         self.waiting = WaitingJobs(store, self._stop, self._notify)
-        self.checked_by = checked_by
+        self.checked_by, self.has_trained_check = checked_by, check is not None
         self.personal_settings = PersonalSettings(store)
         self.personal_data = PersonalData(store, files, self.archive, self.personal_settings)
         self.post = DeliveryService(store, files, guilds, self.personal_settings, self._notify)
-        worker = JobRunner(store, files, executor, queue, metrics, self._notify, external_wait)
+        worker = JobRunner(store, files, executor, queue, metrics, self._notify, external_wait, check)
         self._dispatcher = Dispatcher(store, queue, worker, executor, guilds, external_wait)
         usual = SetDefaults(
             settings=config.settings_over(settings or Settings()), starts=config.starts_over(starts or {})

@@ -85,8 +85,10 @@ class Dispatcher:
     async def _run_job(self, running: Running) -> None:
         job = running.job
         mode, _ = await retry_io(lambda: self._guilds.safety(job.guild_id), self._wait, job=job.id)
-        examine = mode is not Safety.OFF and not job.age_restricted
-        back = await self._runner.run(running, examine=examine, refuse=mode is Safety.REFUSE)
+        unsafe_from = None
+        if mode is not Safety.OFF and not job.age_restricted:
+            unsafe_from = await retry_io(lambda: self._guilds.unsafe_from(job.guild_id), self._wait, job=job.id)
+        back = await self._runner.run(running, unsafe_from=unsafe_from, refuse=mode is Safety.REFUSE)
         if back is not None:
             self.enqueue(back)
 

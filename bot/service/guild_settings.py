@@ -22,6 +22,7 @@ DAY_S = 86_400
 MAX_STATISTICS_DAYS = 366
 _PAUSED, _SAFETY, _REPORTS, _RETENTION = "paused", "safety", "report_channel", "retention_days"
 _MODELS_DENIED, _MODELS_DEFAULT = "models_denied", "models_default"
+_CERTAINTY = "safety_certainty_percent"
 _CACHED_GUILDS = 2_000
 LIMIT_NAMES = tuple(item.name for item in fields(Limits))
 _LOWER_IS_BETTER = frozenset({"cooldown_s"})
@@ -270,10 +271,20 @@ class GuildSettings:
         channel = settings.get(_REPORTS)
         return Safety(settings.get(_SAFETY, self._config.safety.mode)), None if channel is None else int(channel)
 
+    async def unsafe_from(self, guild_id: int) -> float:
+        """Certainty of the safety check, 0..1, from which a picture is flagged."""
+        percent = (await self._records.of(guild_id)).settings.get(_CERTAINTY)
+        return self._config.safety.threshold if percent is None else int(percent) / 100
+
     async def set_safety(
-        self, requester: Requester, *, mode: Safety | None = None, report_channel_id: int | None = None
+        self,
+        requester: Requester,
+        *,
+        mode: Safety | None = None,
+        report_channel_id: int | None = None,
+        certainty_percent: int | None = None,
     ) -> tuple[Safety, int | None]:
-        """Change the given values; a report channel of 0 removes it. Return the effective values.
+        """Change the given values; a report channel of 0 removes it. Return the effective mode and channel.
 
         Raises:
             NotOwner
@@ -281,6 +292,8 @@ class GuildSettings:
         async with self._records.changing(requester) as table:
             if mode is not None:
                 await table.put_setting(requester.guild_id, _SAFETY, mode.value)
+            if certainty_percent is not None:
+                await table.put_setting(requester.guild_id, _CERTAINTY, str(certainty_percent))
             if report_channel_id is not None:
                 channel = str(report_channel_id) if report_channel_id else None
                 await table.put_setting(requester.guild_id, _REPORTS, channel)

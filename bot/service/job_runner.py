@@ -26,6 +26,7 @@ from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import FOR_A_TIME, FOR_PROGRESS, ExternalWait
 from bot.worker.protocol import (
+    Check,
     Executor,
     GeneratedPicture,
     Interrupted,
@@ -70,23 +71,26 @@ class JobRunner:
         metrics: Metrics,
         notify: Callable[[int], None],
         external_wait: ExternalWait,
+        check: Check | None = None,
     ) -> None:
+        """`check` looks at finished pictures on a thread; without one the perceptors do, on the worker thread."""
         self._store, self._files, self._executor, self._queue = store, files, executor, queue
         self._metrics, self._notify, self._wait = metrics, notify, external_wait
+        self._check = check
         self._deaths: dict[int, int] = {}
 
-    async def run(self, running: Running, *, examine: bool, refuse: bool) -> Job | None:
+    async def run(self, running: Running, *, unsafe_from: float | None, refuse: bool) -> Job | None:
         """Run a job from its turn to `posting`, or to another end.
 
-        Returns the job if it went back into the queue. `examine`: run the safety check; `refuse`: reject pictures in
-        which it finds something.
+        Returns the job if it went back into the queue. `unsafe_from`: certainty of the safety check from which it flags
+        a picture, None to run none; `refuse`: reject flagged pictures.
         """
         job_id = running.job.id
         try:
             if not await self._begin(running):
                 return running.job
             try:
-                return await self._generate_all(running, examine, refuse)
+                return await self._generate_all(running, unsafe_from, refuse)
             except WorkerDied as exc:
                 return await self._died(running, exc)
         except (NotFound, IllegalTransition):
@@ -111,8 +115,9 @@ class JobRunner:
         self._notify(job.id)
         return True
 
-    async def _generate_all(self, running: Running, examine: bool, refuse: bool) -> Job | None:
+    async def _generate_all(self, running: Running, unsafe_from: float | None, refuse: bool) -> Job | None:
         job = running.job
+        examine = unsafe_from is not None and self._check is None
         recipe = await self._store.jobs.recipe(job.id)
         request = await asyncio.to_thread(request_from_json, recipe or "")
         saved = {picture.number for picture in await self._store.jobs.pictures(job.id)}
@@ -130,10 +135,11 @@ class JobRunner:
                 outcome = await self._executor.generate(work, partial(self._on_progress, running))
                 if isinstance(outcome, Interrupted):
                     return await self._interrupted(running, outcome)
-                if outcome.unsafe and refuse:
+                flagged = asyncio.create_task(self._is_flagged(outcome, unsafe_from))
+                if refuse and await flagged:
                     raise Unsafe("refused_by_check")
                 running.images.append(outcome.picture.image)
-                saving.append(asyncio.create_task(self._save(job, number, outcome)))
+                saving.append(asyncio.create_task(self._save(job, number, outcome, flagged)))
             self._queue.release(job.id)
         finally:
             running.over = True
@@ -152,6 +158,14 @@ class JobRunner:
             parent = await asyncio.to_thread(self._files.read, Kind.LATENT, job.parent_id, job.parent_number)
         request = picture_request(request, number)
         return Work(job_id=job.id, request=request, parent=parent, snapshot=snapshot, examine=examine)
+
+    async def _is_flagged(self, result: GeneratedPicture, unsafe_from: float | None) -> bool:
+        """Judge a finished picture; the next one is generated meanwhile."""
+        if unsafe_from is None:
+            return False
+        if self._check is None:
+            return result.unsafe_share >= unsafe_from
+        return await asyncio.to_thread(self._check, result.picture.image) >= unsafe_from
 
     def _on_progress(self, running: Running, update: ProgressUpdate) -> None:
         running.on_event(update)
@@ -194,7 +208,7 @@ class JobRunner:
             return False
         return True
 
-    async def _save(self, job: Job, number: int, result: GeneratedPicture) -> None:
+    async def _save(self, job: Job, number: int, result: GeneratedPicture, flagged: asyncio.Task[bool]) -> None:
         """Write a finished picture and its recipe to disk, then into the database."""
         request, image = result.picture.request, result.picture.image
         saving = partial(retry_io, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
@@ -209,7 +223,7 @@ class JobRunner:
             similarity=progress.similarity,
             steps=progress.step,
             stopped_at=request.stopped_at,
-            flagged=result.unsafe,
+            flagged=await flagged,
             has_timelapse=timelapse,
             warnings=tuple(map(Sentence.of_generator, result.picture.warnings)),
         )

@@ -55,7 +55,6 @@ class GeneratorEngine:
         self,
         name: str,
         device: str,
-        unsafe_from: float,
         *,
         offered: Collection[str] = (),
         own: OwnModels | None = None,
@@ -64,11 +63,11 @@ class GeneratorEngine:
         memory_share: float = 1.0,
         fall_back_to_cpu: bool = False,
     ) -> None:
-        """Take the keys of config.yaml: `models`, `device`, `safety.threshold`, those of own files, and so on.
+        """Take the keys of config.yaml: `models`, `device`, those of own files, and so on.
 
         `own` are the files of the default set `name`; `offered` are further sets by name.
         """
-        self._name, self._device, self._unsafe_from = name, device, unsafe_from
+        self._name, self._device = name, device
         self._own, self._precision, self._memory_share = own, precision, memory_share
         self._digests, self._fall_back_to_cpu = digests or {}, fall_back_to_cpu
         self.default = (None if own is None else own.name) or name
@@ -189,12 +188,12 @@ class GeneratorEngine:
         """Reload the models for the next picture, because the device of the current ones failed."""
         self._device_failed = True
 
-    def is_unsafe(self, image: Image.Image) -> bool:
-        """Return True if the safety check finds something that an ordinary channel should not show openly.
+    def unsafe_share(self, image: Image.Image) -> float:
+        """Certainty of the perceptors, 0..1, that an ordinary channel should not show a picture openly.
 
-        It is made by the models of the last picture.
+        They are those of the last picture.
         """
-        return unsafe_share(image, self._at_hand()) >= self._unsafe_from
+        return unsafe_share(image, self._at_hand())
 
     def look(self, image: Image.Image) -> Description:
         """Describe a picture in words, with the models of the last picture.

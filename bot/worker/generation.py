@@ -130,7 +130,7 @@ class Generation:
             timelapse=timelapse,
             paint_s=time.monotonic() - began,
             step_s=step_s,
-            unsafe=work.examine and self._engine.is_unsafe(picture.image),
+            unsafe_share=self._engine.unsafe_share(picture.image) if work.examine else 0.0,
             device=self._engine.status().device,
         )
 

@@ -100,7 +100,6 @@ def _engine(config: Config, device: str) -> GeneratorEngine:
     return GeneratorEngine(
         config.models.default,
         device,
-        config.safety.threshold,
         offered=config.models.offered,
         own=config.own_models,
         digests=config.digests,

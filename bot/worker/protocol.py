@@ -65,6 +65,10 @@ class Dream(Protocol):
         """The finished picture, or the one so far."""
 
 
+Check = Callable[[Image.Image], float]
+"""Certainty, 0..1, that an ordinary channel should not show a picture openly. Any thread."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineStatus:
     """The device and the models of an engine.
@@ -145,8 +149,8 @@ class Engine(Protocol):
     def renew(self) -> None:
         """Reload the models for later `begin` and `resume`, because the device of the current ones failed."""
 
-    def is_unsafe(self, image: Image.Image) -> bool:
-        """Return True if the safety check finds something that an ordinary channel should not show openly."""
+    def unsafe_share(self, image: Image.Image) -> float:
+        """Certainty of the perceptors, 0..1, that an ordinary channel should not show a picture openly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +163,7 @@ class Work:
     snapshot: bytes | None = field(default=None, repr=False)
     """Snapshot to continue from; an unusable one is ignored and the picture starts again."""
     examine: bool = False
-    """Run the safety check on the finished picture."""
+    """Let the perceptors look at the finished picture."""
     attempt: int = 0
     """Number of this generation among all of this process; the pool sets it."""
 
@@ -183,7 +187,7 @@ class ProgressUpdate:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedPicture:
-    """A finished picture, with the data to continue from it. `unsafe`: see GeneratorEngine.is_unsafe."""
+    """A finished picture, with the data to continue from it."""
 
     picture: Picture
     snapshot: bytes = field(repr=False)
@@ -192,7 +196,8 @@ class GeneratedPicture:
     paint_s: float
     step_s: float
     """Seconds per step, without the beginning and the end."""
-    unsafe: bool = False
+    unsafe_share: float = 0.0
+    """Certainty of the perceptors, 0..1, that it should not be shown openly; 0 if they did not look."""
     device: str = ""
     """Kind of the device, see EngineStatus."""
 

@@ -14,6 +14,7 @@ from benchmarks.ablation import rows_of as rows_of_ablation
 from benchmarks.cases import CASES, Case, models_of
 from benchmarks.extras import EXTRAS
 from benchmarks.extras import rows_of as rows_of_extras
+from benchmarks.false_alarms import rows_of as rows_of_alarms
 from benchmarks.profile import Stopwatch, one_step, operations
 from benchmarks.projection import BYTES_S, FLOPS, LAUNCH_S, REPLAY_S, cost_of
 from benchmarks.service import measure
@@ -101,6 +102,11 @@ def test_extras_are_held_against_a_step_without_them() -> None:
     assert {name: Settings().merged(settings) == Settings() for name, settings in EXTRAS.items()} == {
         name: name == "none" for name in EXTRAS
     }
+
+
+def test_false_alarms_are_counted_from_each_certainty() -> None:
+    rows = rows_of_alarms({"drawings": [("a clock", 0.3), ("a dog", 0.6)], "starter": []})
+    assert rows == [["drawings", "2", "2", "1", "1", "0", "0.60"], ["starter", "0", "0", "0", "0", "0", "0.00"]]
 
 
 def test_every_case_is_known_by_its_name() -> None:

@@ -157,8 +157,8 @@ class FakeDreamer:
     def renew(self) -> None:
         self.renewed += 1
 
-    def is_unsafe(self, image: Image.Image) -> bool:
-        return self.unsafe
+    def unsafe_share(self, image: Image.Image) -> float:
+        return float(self.unsafe)
 
     def look(self, image: Image.Image) -> Description:
         self.threads.append(threading.get_ident())

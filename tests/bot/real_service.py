@@ -12,7 +12,7 @@ from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.service import JobSpec, Requester, Service
 from bot.worker.pool import WorkerPool
-from bot.worker.protocol import Executor
+from bot.worker.protocol import Check, Executor
 from bot.worker.thread import ThreadWorker
 from tests.bot.fake_dream import FakeDreamer
 
@@ -27,6 +27,8 @@ class RealService:
         self.files, self.config = DataFolder(root), config
         self.engine = FakeDreamer()
         self.changes: list[int] = []
+        self.check: Check | None = None
+        """The trained check of the next start."""
         self.service: Service
         self.executor: Executor
         self.workers = 1
@@ -40,6 +42,7 @@ class RealService:
             request_warnings=self.engine.request_warnings,
             gpu_bytes=self.engine.gpu_bytes,
             checked_by=self.engine.checked_by,
+            check=self.check,
         )
         self.service.watch(self.changes.append)
         await self.service.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from io import BytesIO
 
@@ -14,8 +15,9 @@ from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
 from bot.service import GRID, FollowUp, JobSpec, Safety, Whose
 from bot.texts import Sentence
-from generator import DeviceFailed, GeneratorError, OutOfMemory, Provenance, read_recipe
+from generator import DeviceFailed, GenerationRequest, GeneratorError, OutOfMemory, Provenance, read_recipe
 from generator.version import __version__
+from tests.bot.fake_dream import FakeDream
 from tests.bot.real_service import BEN, CHANNEL, GUILD, QUICK, RealService, requester, until
 
 LONG = {"steps": 600}
@@ -506,6 +508,48 @@ async def test_unsafe_pictures_are_hidden_refused_or_left_alone(bench: RealServi
     await bench.service.guilds.set_safety(admin, mode=Safety.OFF)
     await bench.reaches((await bench.imagine()).id, JobState.POSTING)
     assert files_of(bench, refused.id) == set()
+
+
+async def test_a_trained_check_takes_the_place_of_the_perceptors_and_each_server_sets_its_certainty(
+    bench: RealService,
+) -> None:
+    bench.engine.unsafe, bench.check = True, lambda _: 0.7
+    service, admin = await bench.restart(), requester(manages=True)
+
+    async def flagged() -> bool:
+        job = await bench.imagine()
+        await bench.reaches(job.id, JobState.POSTING)
+        return (await service.store.jobs.pictures(job.id))[0].flagged
+
+    assert await flagged()
+    await service.guilds.set_safety(admin, certainty_percent=71)
+    assert not await flagged()
+    await service.guilds.set_safety(admin, certainty_percent=70, mode=Safety.REFUSE)
+    refused = await bench.reaches((await bench.imagine()).id, JobState.FAILED)
+    assert refused.reason == Sentence.of("refused_by_check")
+    with pytest.raises(NotOwner):
+        await service.guilds.set_safety(requester(), certainty_percent=1)
+
+
+async def test_the_next_picture_is_begun_while_the_trained_check_looks_at_one(bench: RealService) -> None:
+    begun_meanwhile = threading.Event()
+
+    def check(_: Image.Image) -> float:
+        assert begun_meanwhile.wait(60)
+        return 0.0
+
+    begin = bench.engine.begin
+
+    def noticed(request: GenerationRequest, parent: bytes | None) -> FakeDream:
+        if bench.engine.begun:
+            begun_meanwhile.set()
+        return begin(request, parent)
+
+    bench.check, bench.engine.begin = check, noticed  # type: ignore[method-assign]
+    await bench.restart()
+    job = await bench.imagine()
+    await bench.imagine("another")
+    await bench.reaches(job.id, JobState.POSTING)
 
 
 async def test_the_language_of_the_person_is_kept_for_later(bench: RealService) -> None:

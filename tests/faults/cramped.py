@@ -57,7 +57,7 @@ class Dreamer(GeneratorEngine):
 
 async def main() -> None:
     """Make a picture, limit memory, make one, lift the limit, make one."""
-    executor = ThreadWorker(Dreamer("starter", "cpu", unsafe_from=1.1))
+    executor = ThreadWorker(Dreamer("starter", "cpu"))
     for number in range(1, 5):
         if number == 4:
             resource.setrlimit(resource.RLIMIT_AS, FREE)

@@ -50,6 +50,6 @@ def starter() -> Undisturbed:
     import torch
 
     torch.set_num_threads(1)
-    engine = GeneratorEngine("starter", "cpu", unsafe_from=1.0)
+    engine = GeneratorEngine("starter", "cpu")
     engine.load()
     return Undisturbed(engine)

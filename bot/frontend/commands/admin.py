@@ -193,22 +193,25 @@ async def show_safety(interaction: Interaction) -> None:
 @safety.command(name="set", description=described("command_safety_set"))
 @app_commands.describe(
     mode=described("option_safety_mode"),
+    certainty=described("option_safety_certainty"),
     report_channel=described("option_report_channel"),
     reports=described("option_reports"),
 )
 async def set_safety(
     interaction: Interaction,
     mode: Literal["off", "spoiler", "refuse"] | None = None,
+    certainty: app_commands.Range[int, 1, 100] | None = None,
     report_channel: discord.TextChannel | None = None,
     reports: bool = True,
 ) -> None:
-    """Change the mode or the report channel; without `reports`, no channel receives reports."""
+    """Change the mode, the check's certainty or the report channel; without `reports`, no channel receives reports."""
     requester = requester_of(interaction)
     channel_id = None if report_channel is None else report_channel.id
     await interaction.client.service.guilds.set_safety(
         requester,
         mode=None if mode is None else Safety(mode),
         report_channel_id=channel_id if reports else 0,
+        certainty_percent=certainty,
     )
     await reply(interaction, await safety_text(interaction, requester))
 
@@ -275,17 +278,23 @@ async def safety_text(interaction: Interaction, requester: Requester) -> str:
     mode, report_channel = await service.guilds.safety(requester.guild_id)
     lines = [say(f"safety_{mode.value}", locale)]
     if mode is not Safety.OFF:
-        names = await asyncio.to_thread(service.checked_by)
-        models = interaction.client.config.model_name
-        lines.append(
-            say("safety_sees", locale, names=", ".join(names)) if names else say("safety_blind", locale, models=models)
-        )
+        percent = round(100 * await service.guilds.unsafe_from(requester.guild_id))
+        lines += [say("safety_certainty", locale, percent=percent), await _checked_by(interaction, locale)]
     lines.append(
         say("safety_reports", locale, channel=f"<#{report_channel}>")
         if report_channel
         else say("safety_no_reports", locale)
     )
     return "\n".join(lines)
+
+
+async def _checked_by(interaction: Interaction, locale: str) -> str:
+    """The model that checks pictures, and what it cannot see."""
+    service, models = interaction.client.service, interaction.client.config.model_name
+    if service.has_trained_check:
+        return say("safety_trained", locale)
+    names = await asyncio.to_thread(service.checked_by)
+    return say("safety_sees", locale, names=", ".join(names)) if names else say("safety_blind", locale, models=models)
 
 
 models = app_commands.Group(name="models", description=described("command_models"), guild_only=True)

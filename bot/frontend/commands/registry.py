@@ -15,7 +15,6 @@ from bot.frontend.app import App, Interaction
 from bot.frontend.commands import (
     about,
     admin,
-    batch,
     blend,
     blocklist,
     describe,
@@ -30,9 +29,8 @@ from bot.frontend.commands import (
     server,
     settings,
     styles,
-    vote,
-    wildcards,
 )
+from bot.frontend.commands.together import batch, vote, wildcards
 from bot.frontend.components.cases import CaseButton
 from bot.frontend.components.confirm import SureButton
 from bot.frontend.components.presets import PresetButton, PresetSelect

@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 
 import discord
 
+from bot.errors import BotError
 from bot.frontend.app import App
 from bot.frontend.messages.content import PlainContent
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
@@ -163,6 +164,9 @@ class BatchMessages:
                 if content is None:
                     return
                 pause_s = LOOK_S
+            except BotError:  # The database may accept it later.
+                _log.exception("the message of a batch waits", extra=about(batch=batch_id))
+                pause_s, tries = wait_s(TimeoutError(), tries), tries + 1
             except TROUBLE as exc:
                 if fault_of(exc) is not Fault.PASSING:
                     _log.info("the message of a batch stays as it is: %r", exc, extra=about(batch=batch_id))

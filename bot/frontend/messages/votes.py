@@ -15,6 +15,7 @@ from typing import Any, Self, cast
 
 import discord
 
+from bot.errors import BotError, Refused
 from bot.frontend.app import App
 from bot.frontend.messages.content import PlainContent
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
@@ -69,7 +70,7 @@ def round_open(ballot: Ballot, job: Job) -> PlainContent:
     if vote.role_id is not None:
         text += "\n" + say("vote_only", locale, role=f"<@&{vote.role_id}>")
     buttons = discord.ui.View(timeout=None)
-    for number in range(1, job.count + 1):
+    for number in [item.number for item in ballot.variants]:
         buttons.add_item(_button("picture", vote, number, f"{number}{_votes(ballot.pictures.get(number, 0))}", row=0))
     if vote.words:
         for number, words in enumerate((say("vote_no_words", locale), *vote.words)):
@@ -121,15 +122,20 @@ class VoteMessages:
 
     async def _follow(self, vote_id: int) -> None:
         votes, tries = self._app.service.votes, 0
-        while (vote := await votes.get(vote_id)) is not None:
+        while True:
             try:
+                if (vote := await votes.get(vote_id)) is None:
+                    return
                 await self._go_on(vote)
                 pause_s, tries = LOOK_S, 0
+            except BotError:  # The database may accept it later.
+                _log.exception("a vote waits", extra=about(vote=vote_id))
+                pause_s, tries = wait_s(TimeoutError(), tries), tries + 1
             except TROUBLE as exc:
                 if fault_of(exc) is not Fault.PASSING:
                     # Nobody can vote where the bot may not write.
                     _log.info("a vote ends: %r", exc, extra=about(vote=vote_id))
-                    await votes.abandon(vote)
+                    await votes.abandon(vote_id)
                 pause_s, tries = wait_s(exc, tries), tries + 1
             await self._wait(asyncio.sleep(pause_s), FOR_A_TIME)
 
@@ -143,7 +149,11 @@ class VoteMessages:
             if job is not None and job.state is JobState.DONE:
                 await self._open(vote, job)
         elif time.time() >= vote.ends_at:
-            result = await votes.close_round(vote)
+            try:
+                result = await votes.close_round(vote)
+            except Refused as exc:
+                _log.info("a round is closed later: %s", exc, extra=about(vote=vote.id))
+                return
             try:
                 await self._edit(vote, round_closed(result, "en" if job is None else job.locale))
             except TROUBLE as exc:
@@ -152,7 +162,7 @@ class VoteMessages:
     async def _open(self, vote: Vote, job: Job) -> None:
         """Send the message of a round, and start its time."""
         ends_at = time.time() + vote.seconds
-        shown = round_open(Ballot(vote=replace(vote, ends_at=ends_at), pictures={}, words={}), job)
+        shown = round_open(await self._app.service.votes.ballot(replace(vote, ends_at=ends_at)), job)
         channel = self._app.get_partial_messageable(vote.channel_id, guild_id=vote.guild_id)
         nonce, link = f"reverie-v{vote.id}-{vote.round}", link_to(job)
         text = shown.content if link is None else f"{shown.content}\n{link}"

@@ -1,7 +1,7 @@
 """Expansion of one prompt into many: `{red, blue} cat` and lists of a server such as `__animals__`. Pure; any thread.
 
 A group in braces needs a comma; a backslash before a brace or a comma makes it an ordinary character. `__animals__`
-stands for every entry of the list, `__animals:2__` for two entries drawn at random.
+stands for every entry of the list, `__animals:2__` for two drawn at random; where there are no lists, both are text.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ def expanded(prompt: str, lists: Mapping[str, Sequence[str]], most: int) -> Expa
     """
     texts, groups, at = list[str](), list[tuple[str, ...]](), 0
     for match in _PART.finditer(prompt):
-        group = _of_list(match, lists) if match["group"] is None else _alternatives(match["group"])
+        if match["group"] is not None:
+            group = _alternatives(match["group"])
+        else:
+            group = _of_list(match, lists) if lists else None
         if group is None:
             continue
         texts.append(_plain(prompt[at : match.start()]))

@@ -6,12 +6,14 @@ Event loop. A vote is a row that moves from round to round; its pictures are ord
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from bot.errors import InvalidJobSpec, NotFound, NotOwner, OverLimit, Refused, WrongState
-from bot.jobs import Job, JobState, Origin, Vote
+from bot.errors import InvalidJobSpec, NotFound, NotOwner, OverLimit, QueueFull, Refused, ShuttingDown, WrongState
+from bot.jobs import Job, JobState, Origin, StoredPicture, Vote
+from bot.service.requests import compose
 from bot.service.submission.single import Submissions
 from bot.service.values import FollowUp, JobSpec, Requester, SubmittedJob
 from bot.store import Store
@@ -19,19 +21,32 @@ from bot.texts import Sentence
 
 VARIANTS = 4
 MAX_WORDS, MAX_CHARACTERS = 4, 60
+_MARK = re.compile(r"[|^:]")
 _SETS = ("role_ids", "parent_channel_ids")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ballot:
-    """The state of a round: its vote, and the number of people for each picture and for each of the words.
+    """The state of a round: its vote, its pictures, and the number of people for each picture and for the words.
 
     The words count from 1; 0 stands for none.
     """
 
     vote: Vote
+    variants: tuple[StoredPicture, ...]
     pictures: Mapping[int, int]
     words: Mapping[int, int]
+
+    @property
+    def winner(self) -> int:
+        """The picture with the most votes; among equals, the one nearest to the prompt."""
+        return max(self.variants, key=lambda item: (self.pictures.get(item.number, 0), item.similarity)).number
+
+    @property
+    def added(self) -> str:
+        """The words with the most votes; none without votes, and among equals the first."""
+        chosen = max(self.words, key=lambda number: (self.words[number], -number), default=0)
+        return self.vote.words[chosen - 1] if chosen else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +121,8 @@ class Votes:
     async def ballot(self, vote: Vote) -> Ballot:
         """The state of a vote's round."""
         pictures, words = await self._store.votes.tally(vote.id)
-        return Ballot(vote=vote, pictures=pictures, words=words)
+        variants = await self._store.jobs.pictures(vote.job_id or 0)
+        return Ballot(vote=vote, variants=variants, pictures=pictures, words=words)
 
     async def job(self, vote: Vote) -> Job | None:
         """The job of a vote's current variants; None if it was deleted."""
@@ -116,9 +132,9 @@ class Votes:
         """Record the message of a round and the end of its time (seconds since 1970)."""
         await self._store.votes.change(vote.id, message_id=message_id, ends_at=ends_at)
 
-    async def abandon(self, vote: Vote) -> None:
+    async def abandon(self, vote_id: int) -> None:
         """End a vote whose rounds cannot be shown."""
-        await self._store.votes.delete(vote.id)
+        await self._store.votes.delete(vote_id)
 
     async def cast(self, requester: Requester, vote_id: int, name: str, value: int) -> Ballot:
         """Count a person's choice of a `picture` (from 1) or of `words` (from 0) in this round.
@@ -132,9 +148,8 @@ class Votes:
         await self._submissions.admit(requester)
         if vote.role_id is not None and vote.role_id not in requester.role_ids:
             raise NotOwner("vote_role", role=f"<@&{vote.role_id}>")
-        job = await self.job(vote)
-        known = range(1, job.count + 1) if name == "picture" and job is not None else range(len(vote.words) + 1)
-        if value not in known:
+        numbers = {item.number for item in (await self.ballot(vote)).variants}
+        if value not in (numbers if name == "picture" else range(len(vote.words) + 1)):
             raise NotFound("vote_ended")
         await self._store.votes.cast(vote_id, requester.user_id, name, value)
         return await self.ballot(vote)
@@ -164,15 +179,17 @@ class Votes:
     async def close_round(self, vote: Vote) -> Result:
         """Count a round and submit what follows: variants of the winner, or after the last round the winner alone.
 
-        If that is refused, the vote ends, and the result says why.
+        If that is refused for good, the vote ends, and the result says why.
+
+        Raises:
+            Refused: for the moment; the round can be closed later.
         """
         ballot, job = await self.ballot(vote), await self.job(vote)
-        if job is None:
+        if job is None or not ballot.variants:
             await self._store.votes.delete(vote.id)
             return Result(ballot=ballot, winner=1, added="", reason=Sentence.of("job_gone"))
-        winner, added = await self._winner(ballot, job), self._added(ballot)
-        last = vote.round >= vote.rounds
-        prompt = f"{vote.prompt} {added}".strip()
+        winner, added, last = ballot.winner, ballot.added, vote.round >= vote.rounds
+        prompt = with_words(vote.prompt, added) if added else vote.prompt
         kind = Origin.REMIX if added else Origin.CONTINUE if last else Origin.VARY
         change = FollowUp(
             kind=kind,
@@ -186,6 +203,8 @@ class Votes:
             if follower is None:
                 follower = (await self._submissions.go_on(_read(vote.requester), job.id, winner, change)).job
         except Refused as exc:
+            if isinstance(exc, QueueFull | ShuttingDown) or exc.sentence.key == "cooldown":
+                raise
             await self._store.votes.delete(vote.id)
             return Result(ballot=ballot, winner=winner, added=added, reason=exc.sentence)
         if last:
@@ -204,16 +223,6 @@ class Votes:
         await self._store.votes.delete(vote.id)
         return True
 
-    async def _winner(self, ballot: Ballot, job: Job) -> int:
-        """The picture with the most votes; among equals, the one nearest to the prompt."""
-        pictures = await self._store.jobs.pictures(job.id)
-        return max(pictures, key=lambda item: (ballot.pictures.get(item.number, 0), item.similarity)).number
-
-    def _added(self, ballot: Ballot) -> str:
-        """The words with the most votes; none without votes, and among equals the first."""
-        chosen = max(ballot.words, key=lambda number: (ballot.words[number], -number), default=0)
-        return ballot.vote.words[chosen - 1] if chosen else ""
-
     async def _follower(self, vote: Vote, job: Job, winner: int) -> Job | None:
         """The job that was submitted before the process ended while it closed this round."""
         since = vote.ends_at or 0.0
@@ -230,6 +239,11 @@ class Votes:
         if vote.ends_at is None or vote.ends_at <= time.time():
             raise WrongState("vote_ended")
         return vote
+
+
+def with_words(prompt: str, added: str) -> str:
+    """A prompt with further words: at its end if it is plain, else as a part of each of its scenes."""
+    return compose(prompt, added, "") if _MARK.search(prompt) else f"{prompt} {added}".strip()
 
 
 def _check_owner(requester: Requester, vote: Vote) -> None:

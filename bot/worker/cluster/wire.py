@@ -116,7 +116,7 @@ class SentPicture:
     frames: tuple[bytes, ...] = field(repr=False)
     paint_s: float
     step_s: float
-    unsafe: bool
+    unsafe_share: float
     device: str
 
     @classmethod
@@ -133,7 +133,7 @@ class SentPicture:
             frames=tuple(map(encoded, generated.timelapse.frames)),
             paint_s=generated.paint_s,
             step_s=generated.step_s,
-            unsafe=generated.unsafe,
+            unsafe_share=generated.unsafe_share,
             device=generated.device,
         )
 
@@ -155,7 +155,7 @@ class SentPicture:
             timelapse=timelapse,
             paint_s=self.paint_s,
             step_s=self.step_s,
-            unsafe=self.unsafe,
+            unsafe_share=self.unsafe_share,
             device=self.device,
         )
 

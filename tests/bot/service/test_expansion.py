@@ -53,6 +53,10 @@ def test_an_unknown_list_or_an_impossible_draw_is_refused(prompt: str) -> None:
         expanded(prompt, LISTS, 100)
 
 
+def test_without_any_list_such_words_are_text() -> None:
+    assert expanded("an __underlined__ word", {}, 100).prompts == ("an __underlined__ word",)
+
+
 def test_too_many_are_refused_before_they_are_built() -> None:
     with pytest.raises(OverLimit, match="10000000000"):
         expanded("{0,1,2,3,4,5,6,7,8,9}" * 10, LISTS, 100)

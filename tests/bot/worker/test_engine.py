@@ -32,7 +32,7 @@ class TinyDreamer(GeneratorEngine):
     """Dreams with given models instead of loading any."""
 
     def __init__(self, models: Models) -> None:
-        super().__init__(models.name, "cpu", unsafe_from=1.1)
+        super().__init__(models.name, "cpu")
         self._sets.put(models)
 
 

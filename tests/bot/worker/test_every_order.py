@@ -19,7 +19,8 @@ from PIL import Image
 from bot.config import Config, Limits, ModelSets
 from bot.errors import InvalidJobSpec, Refused
 from bot.files import DataFolder
-from bot.frontend.commands import batch, blend, imagine, recipe
+from bot.frontend.commands import blend, imagine, recipe
+from bot.frontend.commands.together import batch
 from bot.frontend.components.modals import TEXT
 from bot.jobs import Batch, JobState, Origin
 from bot.service import FollowUp, JobSpec, Requester, Service, SubmittedJob
@@ -240,7 +241,7 @@ class TinyDreamer(GeneratorEngine):
     """Dreams with given models instead of loading any."""
 
     def __init__(self, models: Models) -> None:
-        super().__init__(models.name, "cpu", unsafe_from=1.1)
+        super().__init__(models.name, "cpu")
         self._sets.put(models)
 
 

@@ -62,7 +62,7 @@ def test_other_sets_go_before_a_picture_becomes_smaller(models: Models) -> None:
 
 
 def test_a_set_is_advised_about_without_its_files() -> None:
-    engine = GeneratorEngine("starter", "cpu", 0.6, offered=["faceshq"])
+    engine = GeneratorEngine("starter", "cpu", offered=["faceshq"])
     request = GenerationRequest(prompt="x " * 90, models="faceshq", settings=SMALL.merged({"size": "100x64"}))
     said = engine.request_warnings(request)
     assert any("77 tokens" in text for text in said) and len(said) == 2
@@ -75,7 +75,7 @@ def test_a_set_is_advised_about_without_its_files() -> None:
 
 
 def test_the_starter_advises_while_the_device_has_other_models(models: Models) -> None:
-    engine = GeneratorEngine("tiny", "cpu", 0.6, offered=["starter"])
+    engine = GeneratorEngine("tiny", "cpu", offered=["starter"])
     engine._sets.put(models)
     request = GenerationRequest(prompt="a qwertz", models="starter", settings=SMALL)
     assert any("qwertz" in text for text in engine.request_warnings(request))

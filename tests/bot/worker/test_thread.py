@@ -249,8 +249,8 @@ async def test_cancelling_the_caller_stops_the_picture(engine: FakeDreamer, exec
 
 async def test_a_finished_picture_is_examined_only_where_asked_for(engine: FakeDreamer, executor: ThreadWorker) -> None:
     engine.unsafe = True
-    assert not (await generated(executor, work())).unsafe
-    assert (await generated(executor, work(2, examine=True))).unsafe
+    assert (await generated(executor, work())).unsafe_share == 0.0
+    assert (await generated(executor, work(2, examine=True))).unsafe_share == 1.0
 
 
 class Heavy:

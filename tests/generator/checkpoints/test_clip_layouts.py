@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from clip.model import CLIP, ResidualAttentionBlock
 from torch import Tensor, nn
 
 from generator.checkpoints.clip_config import config_beside, read_folder_config
 from generator.checkpoints.library import _opened_perceptor
 from generator.errors import CheckpointError
-from generator.models.clip import MEAN, Perceptor
+from generator.models.clip import CLIP, MEAN, Perceptor, ResidualAttentionBlock
 
 State = dict[str, Tensor]
 

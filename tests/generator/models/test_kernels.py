@@ -293,6 +293,7 @@ def interpreted() -> dict[str, Any]:
     return figures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_value_and_gradient_are_those_of_torch_in_float64(name: str, interpreted: dict[str, Any]) -> None:
     value, gradient = interpreted["errors"][name]
@@ -300,11 +301,13 @@ def test_value_and_gradient_are_those_of_torch_in_float64(name: str, interpreted
     assert gradient <= 1
 
 
+@pytest.mark.slow
 def test_the_gradient_is_the_slope_of_the_value(interpreted: dict[str, Any]) -> None:
     by_difference, by_gradient = interpreted["slopes"]
     assert by_gradient == pytest.approx(by_difference, rel=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FLAWLESS)
 def test_that(name: str, interpreted: dict[str, Any]) -> None:
     assert interpreted["properties"][name]

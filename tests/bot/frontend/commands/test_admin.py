@@ -143,10 +143,14 @@ async def test_a_channel_for_reports_is_named_and_taken_away(stage: ClientInSimc
 
 async def test_safety_says_what_the_models_in_use_can_see(stage: ClientInSimcord) -> None:
     shown = reply_of(await stage.admin.slash(stage.channel, "safety show")).content
-    assert "The check is made by a fake." in shown
+    assert "The check is a guess by a fake, since the trained check is not installed here." in shown
+    assert "at least 60 % sure" in shown
     stage.engine.safety_perceptors = ()
     blind = reply_of(await stage.admin.slash(stage.channel, "safety set", mode="refuse")).content
     assert "With the models in use (starter) the check is no guard" in blind and "/blocklist" in blind
+    stage.service.has_trained_check = True
+    trained = reply_of(await stage.admin.slash(stage.channel, "safety set", certainty=85)).content
+    assert "at least 85 % sure" in trained and "made by open_nsfw" in trained and "no guard" not in trained
 
 
 async def test_stats_and_retention(stage: ClientInSimcord) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from simcord.results import ResponseMessage
 
 from bot.errors import Refused
-from bot.frontend.commands.batch import compared
+from bot.frontend.commands.together.batch import compared
 from bot.jobs import Batch, JobState
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of, said
 
@@ -105,6 +105,7 @@ async def test_the_limits_hold_for_all_of_them_together(stage: ClientInSimcord) 
     assert "2" in (await asked(stage, "a {red, blue, green} cat")).content
     refused = await asked(stage, "a {red, blue} cat", init_image=("a.png", b""))
     assert "no attached pictures" in refused.content
+    await stage.admin.slash(stage.channel, "wildcards save", name="animals", entries="cat")
     refused = await asked(stage, "a {red, blue} __plants__")
     assert "There is no list" in refused.content
     assert await stage.service.batches.get(1) is None

@@ -10,15 +10,20 @@ from tests.bot.frontend.client_in_simcord import ClientInSimcord
 from tests.bot.frontend.commands.test_imagine import png
 
 
-def told(answer: InteractionResult) -> ResponseMessage:
-    """Return the private answer, which follows a sign of life on a slow machine."""
-    reply = answer.followups[0] if answer.followups else answer.response
-    assert reply is not None and reply.ephemeral
+async def told(stage: ClientInSimcord, answer: InteractionResult) -> ResponseMessage:
+    """Return the private answer, once the models have looked."""
+
+    async def look() -> ResponseMessage | None:
+        reply = answer.followups[0] if answer.followups else answer.response
+        return reply if reply is not None and (reply.content or reply.embeds) else None
+
+    reply = await stage.until(look)
+    assert reply.ephemeral
     return reply
 
 
 async def test_a_picture_is_described_and_its_words_are_painted_also_after_a_restart(stage: ClientInSimcord) -> None:
-    seen = told(await stage.ann.slash(stage.channel, "describe", picture=("a.png", png())))
+    seen = await told(stage, await stage.ann.slash(stage.channel, "describe", picture=("a.png", png())))
     lines = (seen.embeds[0].description or "").splitlines()
     assert lines[0] == "**Things**: cat 60%, dog 30%"
     assert lines[1:4] == ["**Colours**: red 100%", "**Scenes**: in the snow 90%", "**Styles**: a painting 50%"]
@@ -33,17 +38,17 @@ async def test_the_picture_of_a_message_is_described_while_another_is_painted(st
     message = await stage.ann.send(stage.channel, "look", attachments=[("mine.png", png())])
     stage.engine.step_s = 0.01
     await stage.ann.slash(stage.channel, "imagine", prompt="a fox", steps=300)
-    seen = told(await stage.bob.context_menu(stage.channel, "Describe", message))
+    seen = await told(stage, await stage.bob.context_menu(stage.channel, "Describe", message))
     assert "cat 60%" in (seen.embeds[0].description or "")
     await stage.ended(1)
     assert len(set(stage.engine.threads)) == 1
 
 
 async def test_what_is_no_picture_or_cannot_be_seen_is_said(stage: ClientInSimcord) -> None:
-    refused = told(await stage.ann.slash(stage.channel, "describe", picture=("a.png", b"no picture")))
+    refused = await told(stage, await stage.ann.slash(stage.channel, "describe", picture=("a.png", b"no picture")))
     assert not refused.embeds
     await stage.admin.slash(stage.channel, "people block", person=stage.bob)
-    refused = told(await stage.bob.slash(stage.channel, "describe", picture=("a.png", png())))
+    refused = await told(stage, await stage.bob.slash(stage.channel, "describe", picture=("a.png", png())))
     assert not refused.embeds
 
 
@@ -51,7 +56,7 @@ async def test_an_error_of_the_models_reaches_the_person_and_not_the_picture_in_
     stage: ClientInSimcord,
 ) -> None:
     stage.engine.look_fault = GeneratorError("It does not fit into the memory.")
-    refused = told(await stage.ann.slash(stage.channel, "describe", picture=("a.png", png())))
+    refused = await told(stage, await stage.ann.slash(stage.channel, "describe", picture=("a.png", png())))
     assert refused.content == "It does not fit into the memory."
     await stage.finished_job()
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 import discord
+import pytest
 
+from bot.errors import ShuttingDown
 from bot.jobs import JobState, Origin
+from bot.service.submission.votes import with_words
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of
 
 
@@ -133,3 +136,25 @@ async def test_a_vote_ends_with_its_cancelled_variants_and_with_a_spent_quota(st
     texts = [message.content for message in stage.channel.history() if "Round 1 of 4" in message.content]
     assert texts and "The vote ends here." in texts[0]
     assert not await stage.service.store.votes.under_way()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "prompts"),
+    [
+        ("a cat", "a cat in snow"),
+        ("a cat | fog:-0.5", "a cat | fog:-0.5 | in snow"),
+        ("a ^ b", "a | in snow ^ b | in snow"),
+    ],
+)
+def test_words_are_added_to_every_scene_and_to_no_weight(prompt: str, prompts: str) -> None:
+    assert with_words(prompt, "in snow") == prompts
+
+
+async def test_a_stop_in_the_middle_of_a_round_keeps_the_vote(stage: ClientInSimcord) -> None:
+    await stage.ann.slash(stage.channel, "vote", prompt="a cat", rounds=1)
+    await open_round(stage)
+    (vote,) = await stage.service.votes.under_way()
+    await stage.service.drain()
+    with pytest.raises(ShuttingDown):
+        await stage.service.votes.close_round(vote)
+    assert await stage.service.votes.under_way() == [vote]

@@ -1,0 +1,1 @@
+"""Commands for many pictures at once, and for many people."""
