@@ -28,6 +28,12 @@ class Kind(Enum):
     LATENT = ("latents", "safetensors")
     TIMELAPSE = ("timelapses", "webp")
     SNAPSHOT = ("snapshots", "safetensors")
+    FILM = ("films", "mp4")
+    FILM_WEBP = ("films", "webp")
+    """A film of a machine without PyAV."""
+
+
+_FRAMES = "film-frames"
 
 
 class DataFolder:
@@ -101,12 +107,30 @@ class DataFolder:
         except OSError as exc:
             raise _error(exc, path) from exc
 
+    def frames(self, job_id: int) -> Path:
+        """Folder for the frames of a film in the making."""
+        return self.root / _FRAMES / _job(job_id)
+
+    def remove_frames(self, job_id: int) -> None:
+        """Remove the frames of a film.
+
+        Raises:
+            FilesError: if one of them cannot be removed.
+        """
+        folder = self.frames(job_id)
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+        except OSError as exc:
+            raise _error(exc, folder) from exc
+
     def remove_job(self, job_id: int) -> None:
         """Remove all files of a job.
 
         Raises:
             FilesError: if one of them cannot be removed.
         """
+        self.remove_frames(job_id)
         for kind in Kind:
             folder = self._path(kind, job_id, 0).parent
             for path in folder.glob(f"{_job(job_id)}-*"):
@@ -117,7 +141,8 @@ class DataFolder:
 
     def job_ids(self) -> set[int]:
         """Ids of all jobs with files here."""
-        return {int(path.name.partition("-")[0]) for kind in Kind for path in self._files(kind)}
+        frames = {int(path.name) for path in (self.root / _FRAMES).glob("[0-9]*")}
+        return frames | {int(path.name.partition("-")[0]) for kind in Kind for path in self._files(kind)}
 
     def kept(self) -> Iterator[Path]:
         """All files of jobs: pictures, latents, timelapses, snapshots."""

@@ -6,13 +6,17 @@ Pillow only; files with a recipe are written by the generator.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 PREVIEW_SIDE_PX = 768
+LOOP_SIDE_PX = 256
+EXAMINED = 8
+"""Frames of a film that a safety check sees."""
 GAP_PX = 4
 SHEET_COLUMNS, SHEET_CELL_PX, BADGE_PX = 3, 256, 36
 LABEL_PX = 40
@@ -35,6 +39,30 @@ def preview(images: Sequence[Image.Image], count: int) -> ImageFile:
     """JPEG preview of a picture, or a grid of the pictures so far if `count` is above 1."""
     image = grid(images, count) if count > 1 else images[0]
     return _jpeg(image, PREVIEW_SIDE_PX, quality=85)
+
+
+def loop(frames: Sequence[Path], fps: float) -> ImageFile:
+    """The newest frames of a film, there and back, as a small animated WebP that repeats."""
+    small = []
+    for path in frames:
+        with Image.open(path, formats=["PNG"]) as image:
+            frame = image.convert("RGB")
+        frame.thumbnail((LOOP_SIDE_PX, LOOP_SIDE_PX), Image.Resampling.LANCZOS)
+        small.append(frame)
+    out = BytesIO()
+    back = small[-2:0:-1]
+    small[0].save(
+        out, "WEBP", save_all=True, append_images=[*small[1:], *back], duration=round(1000 / fps), loop=0, quality=70,
+        method=1,
+    )  # fmt: skip
+    return ImageFile(out.getvalue(), "webp", *small[0].size)
+
+
+def some_frames(frames: Sequence[Path]) -> Iterator[Image.Image]:
+    """Some frames of a film, evenly spread, for a safety check."""
+    for path in frames[:: max(1, len(frames) // EXAMINED)]:
+        with Image.open(path, formats=["PNG"]) as frame:
+            yield frame.convert("RGB")
 
 
 def grid(images: Sequence[Image.Image], count: int) -> Image.Image:

@@ -5,6 +5,7 @@ Only this module defines the allowed transitions between states.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -72,7 +73,7 @@ class Layout(StrEnum):
 
 
 class Origin(StrEnum):
-    """The origin of a job; all but `imagine`, `blend` and `file` have a parent job."""
+    """The origin of a job; all but `imagine`, `blend`, `file` and `film` have a parent job."""
 
     IMAGINE = "imagine"
     BLEND = "blend"
@@ -82,6 +83,7 @@ class Origin(StrEnum):
     CONTINUE = "continue"
     REMIX = "remix"
     UPSCALE = "upscale"
+    FILM = "film"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,8 @@ class Job:
     running_limit: int = 1
     """Maximum jobs of the owner that run at once, by the owner's roles at the time of the request."""
     count: int = 1
+    film_s: float = 0.0
+    """Length of a film in seconds; 0 for pictures."""
     private: bool = False
     timelapse: bool = False
     """Post the timelapse with the picture automatically."""
@@ -154,6 +158,16 @@ class Job:
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MAX_COUNT:
             raise ValueError(f"count must be from 1 to {MAX_COUNT}, not {self.count}")
+
+    @property
+    def quota(self) -> int:
+        """Pictures that it counts as in a day's limit: of a film, one for each second."""
+        return math.ceil(self.film_s) if self.film_s else self.count
+
+    @property
+    def speed_name(self) -> str:
+        """Name under which its speed is measured: a frame of a film takes longer than a step of a picture."""
+        return f"{self.models} film" if self.film_s else self.models
 
     @property
     def waiting_for_access(self) -> bool:

@@ -108,7 +108,6 @@ class Typed:
     Attributes:
         prompt: the rest of the prompt; unchanged if there was no option.
         settings: values of settings, as typed.
-        unknown: words that look like options and are none, as typed; they are still in the prompt.
     """
 
     prompt: str
@@ -120,7 +119,6 @@ class Typed:
     count: int = 1
     private: bool = False
     timelapse: bool = False
-    unknown: tuple[str, ...] = ()
 
 
 def read(prompt: str, styles: Collection[str] = (), presets: Collection[str] = ()) -> Typed:
@@ -133,14 +131,10 @@ def read(prompt: str, styles: Collection[str] = (), presets: Collection[str] = (
     """
     text, names = _without_ticks(prompt), {"style": styles, "preset": presets}
     found: dict[str, str] = {}
-    avoided, unknown, kept, at = list[str](), list[str](), list[str](), 0
+    avoided, kept, at = list[str](), list[str](), 0
     for match in _WORD.finditer(text):
-        option = WORDS.get(match["name"].casefold().replace("-", "_"))
-        if match.start() < at:
-            continue
-        if option is None:
-            if match["dash"] == "--":
-                unknown.append(f"--{match['name']}")
+        option = _option(match)
+        if match.start() < at or option is None:
             continue
         kept.append(text[at : match.start()])
         value, at = _value(text, match, option, names.get(option.name))
@@ -149,7 +143,7 @@ def read(prompt: str, styles: Collection[str] = (), presets: Collection[str] = (
         else:
             found[option.name] = value
     if not kept:
-        return Typed(prompt=prompt, unknown=tuple(dict.fromkeys(unknown)))
+        return Typed(prompt=prompt)
     return Typed(
         prompt=" ".join(" ".join([*kept, text[at:]]).split()),
         settings={name: value for name, value in found.items() if name in SETTINGS},
@@ -160,7 +154,17 @@ def read(prompt: str, styles: Collection[str] = (), presets: Collection[str] = (
         count=_count(found.get("count", "1")),
         private="private" in found,
         timelapse="timelapse" in found,
-        unknown=tuple(dict.fromkeys(unknown)),
+    )
+
+
+def unknown_in(prompt: str) -> tuple[str, ...]:
+    """The words of a prompt without options that look like options and are none, as typed."""
+    return tuple(
+        dict.fromkeys(
+            f"--{match['name']}"
+            for match in _WORD.finditer(_without_ticks(prompt))
+            if match["dash"] == "--" and _option(match) is None
+        )
     )
 
 
@@ -201,6 +205,10 @@ def shaped(ratio: tuple[int, int], side: float, most: int | None = None) -> tupl
         scale = most / max(ratio)
         return int(width * scale) // GRAIN_PX * GRAIN_PX, int(height * scale) // GRAIN_PX * GRAIN_PX
     return round(width * scale / GRAIN_PX) * GRAIN_PX, round(height * scale / GRAIN_PX) * GRAIN_PX
+
+
+def _option(match: re.Match[str]) -> Option | None:
+    return WORDS.get(match["name"].casefold().replace("-", "_"))
 
 
 def _value(text: str, match: re.Match[str], option: Option, names: Collection[str] | None) -> tuple[str, int]:

@@ -21,7 +21,8 @@ from pathlib import Path
 from deploy.wheel_index import serve_wheels
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("", "-preview", "-setup", "-dev", "-train")
+RUN_PARTS = ("", "-preview", "-setup")
+PARTS = (*RUN_PARTS, "-dev", "-train")
 
 
 def main() -> None:
@@ -32,7 +33,9 @@ def main() -> None:
     parser.add_argument("--pip", action="store_true", help="measure pip too")
     given = parser.parse_args()
     _say("| step | seconds | seconds of CPU | on the disk, GB |\n|---|---|---|---|")
+    began = time.monotonic()
     download(given.wheels)
+    _say(f"| download of all wheels | {time.monotonic() - began:.0f} | – | {bytes_of(given.wheels) / 1e9:.2f} |")
     with serve_wheels(given.wheels) as address, tempfile.TemporaryDirectory(dir=given.wheels.parent) as folder:
         clone = Path(folder) / "clone"
         copy_to(clone)
@@ -47,13 +50,11 @@ def main() -> None:
             tell("the same as make setup, by pip", [".venv/bin/pip", "install", "-q", *files], clone, environment)
 
 
-def download(folder: Path) -> None:
-    """Download the wheels of all requirements that are not there yet."""
+def download(folder: Path, parts: Sequence[str] = PARTS) -> None:
+    """Download the wheels of these requirements that are not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    files = [word for part in PARTS for word in ("-r", str(ROOT / f"requirements{part}.txt"))]
+    files = [word for part in parts for word in ("-r", str(ROOT / f"requirements{part}.txt"))]
     run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), *files], ROOT, os.environ)
-    _say(f"| download of all wheels | {time.monotonic() - began:.0f} | – | {bytes_of(folder) / 1e9:.2f} |")
 
 
 def copy_to(clone: Path) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         OutOfMemory,
     )
     from generator.filming.film import Film
+    from generator.filming.morph import film_through
     from generator.films.plan import FilmPlan
     from generator.films.templates import TEMPLATES, plan_film
     from generator.images.files import encode, normalise, normalise_mask, write_file
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "filming.film": ("Film",),
+    "filming.morph": ("film_through",),
     "films.plan": ("FilmPlan",),
     "films.templates": ("TEMPLATES", "plan_film"),
     "images.films": ("default_format", "write_film"),
@@ -183,6 +185,7 @@ __all__ = [
     "differences",
     "encode",
     "explain_story",
+    "film_through",
     "fits_whole",
     "gpu_memory",
     "latent_of",

@@ -16,8 +16,8 @@ from discord.backoff import ExponentialBackoff
 
 from bot.config import Config
 from bot.frontend import attachments, membership
+from bot.frontend import registry as commands
 from bot.frontend.app import App, Interaction
-from bot.frontend.commands import registry as commands
 from bot.frontend.components import batches, buttons, votes
 from bot.frontend.invite import invitation
 from bot.frontend.login import explained
@@ -62,7 +62,6 @@ class Reverie(App):
     Attributes:
         updater: as in `App`; this one also recovers, flushes and closes.
         batches, votes: as in `App`; these also recover and close.
-        forgetful_discord: Discord does not remember the commands of an earlier start, as in the preview.
     """
 
     updater: MessageUpdater

@@ -37,7 +37,7 @@ async def show(interaction: Interaction, job_id: int, number: int) -> None:
         preview = view.preview if view is not None else None
         if preview is None:
             raise NotFound("nothing_to_show")
-        await reply(interaction, files=[discord.File(BytesIO(preview.data), f"preview-{job_id}.jpg")])
+        await reply(interaction, files=[discord.File(BytesIO(preview.data), f"preview-{job_id}.{preview.ending}")])
         return
     await show_finished(interaction, job, pictures, 0 if job.count > 1 else 1)
 
@@ -48,6 +48,8 @@ async def show_finished(interaction: Interaction, job: Job, pictures: Sequence[S
     layout, limit_bytes = interaction.client.config.layout, limit_of(interaction)
 
     async def read() -> tuple[PictureFile, ...]:
+        if job.film_s:
+            return await archive.film(requester, job, limit_bytes=limit_bytes)
         if number:
             return (await archive.file(requester, job.id, number, limit_bytes=limit_bytes),)
         return await archive.shown(requester, job, pictures, layout, limit_bytes=limit_bytes)

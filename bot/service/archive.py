@@ -13,7 +13,7 @@ from bot import imaging
 from bot.errors import NotFound, NotOwner
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, Layout, StoredPicture
-from bot.service.job_runner import GRID
+from bot.service.job_runner import GRID, MAX_PARTS
 from bot.service.requests import picture_request
 from bot.service.uploads import REQUEST_BYTES, fitted
 from bot.service.values import GalleryEntry, GalleryPage, PictureFile, Requester, Sheet, Style, Whose
@@ -63,6 +63,19 @@ class Archive:
         data = await self._read(requester, Kind.PICTURE, job_id, number)
         shown, left_out = await asyncio.to_thread(fitted, data, limit_bytes)
         return replace(picture_file(job_id, number, shown), left_out=left_out)
+
+    async def film(self, requester: Requester, job: Job, *, limit_bytes: int) -> tuple[PictureFile, ...]:
+        """The film of a job, or its parts as far as they fit into a message.
+
+        Raises:
+            NotFound: if there is none, or not even its first part fits.
+        """
+        await self.job(requester, job.id)
+        files = await asyncio.to_thread(film_files, self._files, job)
+        kept = films_that_fit(files, limit_bytes)
+        if not kept:
+            raise NotFound("picture_unknown", job=job.id)
+        return kept
 
     async def shown(
         self,
@@ -303,6 +316,34 @@ def _sheet(data: Sequence[bytes | None], blurred: Sequence[bool]) -> Sheet:
     made = imaging.sheet(data, blurred)
     file = PictureFile(name="sheet.jpg", data=made.data, width=made.width, height=made.height)
     return Sheet(file=file, lost=tuple(number for number, item in enumerate(data, 1) if item is None))
+
+
+def films_that_fit(files: Sequence[PictureFile], limit_bytes: int) -> tuple[PictureFile, ...]:
+    """The first parts of a film, as many as fit into one message."""
+    kept, room = list[PictureFile](), REQUEST_BYTES
+    for file in files:
+        if len(file.data) > min(limit_bytes, room):
+            break
+        kept.append(file)
+        room -= len(file.data)
+    return tuple(kept)
+
+
+def film_files(files: DataFolder, job: Job) -> list[PictureFile]:
+    """The file of a film, or those of its parts. Runs on a thread."""
+    found: list[PictureFile] = []
+    for kind in (Kind.FILM, Kind.FILM_WEBP):
+        while (data := files.read(kind, job.id, len(found) + 1)) is not None:
+            part = f"-{len(found) + 1}" if found else ""
+            name = f"reverie-{job.id}{part}.{kind.value[1]}"
+            found.append(
+                PictureFile(
+                    name=name, data=data, width=job.settings.size.width, height=job.settings.size.height, moves=True
+                )
+            )
+            if len(found) == MAX_PARTS:
+                return found
+    return found
 
 
 def numbers_shown(job: Job, pictures: Sequence[StoredPicture], layout: Layout) -> tuple[int, ...]:

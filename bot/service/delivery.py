@@ -12,7 +12,7 @@ from bot.errors import FilesError, IllegalTransition, NotFound
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
 from bot.log import about, new_error_id
-from bot.service.archive import numbers_shown, picture_file, timelapse_file
+from bot.service.archive import film_files, films_that_fit, numbers_shown, picture_file, timelapse_file
 from bot.service.guild_settings import GuildSettings
 from bot.service.people.settings import PersonalSettings
 from bot.service.uploads import REQUEST_BYTES, fitted
@@ -133,6 +133,8 @@ class DeliveryService:
         self, job: Job, pictures: tuple[StoredPicture, ...], limit_bytes: int
     ) -> tuple[tuple[PictureFile, ...], tuple[Sentence, ...]]:
         """Files of a post, and the parts left out. Runs on a thread."""
+        if job.film_s:
+            return self._film(job, limit_bytes)
         files, left_out = list[PictureFile](), list[Sentence]()
         numbers = numbers_shown(job, pictures, job.layout)
         for number in numbers:
@@ -150,3 +152,13 @@ class DeliveryService:
                 width, height = imaging.size_of(film)
                 files.append(timelapse_file(job.id, 1, imaging.ImageFile(film, "webp", width, height)))
         return tuple(files), tuple(dict.fromkeys(left_out))
+
+    def _film(self, job: Job, limit_bytes: int) -> tuple[tuple[PictureFile, ...], tuple[Sentence, ...]]:
+        """The film, or its parts as far as they fit into one message."""
+        files = film_files(self._files, job)
+        if not files:
+            raise FilesError("files_unusable", file=f"film {job.id}", why="missing")
+        kept = films_that_fit(files, limit_bytes)
+        if len(kept) == len(files):
+            return kept, ()
+        return kept, (Sentence.of("left_out_parts", kept=len(kept), of=len(files)),)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import Job, Origin
-from bot.service.requests import MASKS, check_limits, compose, new_seed, reseeded, said, typed
+from bot.service.requests import MASKS, check_limits, compose, filmed, new_seed, reseeded, said, typed
 from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
@@ -21,9 +21,13 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
     Raises:
         InvalidJobSpec, OverLimit
     """
+    if picture.film is not None and change.kind is not Origin.AGAIN:
+        raise InvalidJobSpec("film_only_again")
     try:
         again = change.kind is Origin.AGAIN
         request = reseeded(picture) if again else _continuation(picture, change, base, limits)
+        if change.kind is Origin.FILM:
+            return filmed(request, {"from_start": True, **change.film}, limits)
     except InvalidRequest as exc:
         raise said(exc) from exc
     check_limits(request.settings, limits)
@@ -80,7 +84,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
         changes["size"] = size
         if posed:  # its drawings are drawn anew at that size: a step is for the preview, and costs as much as four
             changes["steps"] = change.steps or 1
-    elif change.kind is not Origin.CONTINUE:
+    elif change.kind not in (Origin.CONTINUE, Origin.FILM):
         raise ValueError(f"{change.kind} does not go on from a picture")
     return replace(
         picture,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from PIL import Image
 
@@ -20,7 +21,8 @@ from bot.log import about, new_error_id
 from bot.monitoring.metrics import Metrics
 from bot.retry import retry_io
 from bot.service.queue import JobQueue, Running
-from bot.service.requests import picture_request
+from bot.service.requests import picture_request, unknown_options
+from bot.service.uploads import FILE_BYTES
 from bot.service.values import Preview
 from bot.store import Store
 from bot.texts import Sentence
@@ -43,11 +45,18 @@ from generator import (
     GeneratorError,
     OutOfMemory,
     Recipe,
+    default_format,
     encode,
     recipe_to_json,
     request_from_json,
+    write_film,
 )
 
+MAX_PARTS = 9
+"""Files of a film; their numbers are those of pictures."""
+MAX_ATTACHED_BYTES = 2**20
+"""Size up to which a film's file carries the pictures of its recipe."""
+PREVIEW_FRAMES = 12
 GRID = 0
 """Number of the file that shows all pictures of a job."""
 MAX_LOSSES = 5
@@ -157,7 +166,8 @@ class JobRunner:
         if job.parent_id is not None and job.parent_number is not None:
             parent = await asyncio.to_thread(self._files.read, Kind.LATENT, job.parent_id, job.parent_number)
         request = picture_request(request, number)
-        return Work(job_id=job.id, request=request, parent=parent, snapshot=snapshot, examine=examine)
+        folder = self._files.frames(job.id) if job.film_s else None
+        return Work(job_id=job.id, request=request, parent=parent, snapshot=snapshot, folder=folder, examine=examine)
 
     async def _is_flagged(self, result: GeneratedPicture, unsafe_from: float | None) -> bool:
         """Judge a finished picture; the next one is generated meanwhile."""
@@ -165,14 +175,19 @@ class JobRunner:
             return False
         if self._check is None:
             return result.unsafe_share >= unsafe_from
-        return await asyncio.to_thread(self._check, result.picture.image) >= unsafe_from
+        check = self._check
+
+        def most() -> float:
+            return max(check(image) for image in (result.picture.image, *imaging.some_frames(result.frames)))
+
+        return await asyncio.to_thread(most) >= unsafe_from
 
     def _on_progress(self, running: Running, update: ProgressUpdate) -> None:
         running.on_event(update)
         job, progress = running.job, update.progress
         if progress.seconds_left > 0:
             step_s = progress.seconds_left / (progress.steps - progress.step)
-            self._queue.speeds.note_unfinished(job.models, job.settings, step_s, update.device)
+            self._queue.speeds.note_unfinished(job.speed_name, job.settings, step_s, update.device)
         if running.order is not None:
             self._executor.send(job.id, running.order)
 
@@ -195,9 +210,17 @@ class JobRunner:
             running.job = await self._store.jobs.change(job.id, attempts=0) or job
         if update.preview is not None and not running.over:
             images = [*running.images[: number - 1], update.preview]
-            shown = await asyncio.to_thread(imaging.preview, images, job.count)
             step = update.progress.step
-            running.preview = Preview(data=shown.data, step=step, width=shown.width, height=shown.height)
+            if job.film_s and step > 1:
+                first = self._files.frames(job.id)
+                shown = await asyncio.to_thread(
+                    imaging.loop, newest_frames(first, step), job.settings.steps / job.film_s
+                )
+            else:
+                shown = await asyncio.to_thread(imaging.preview, images, job.count)
+            running.preview = Preview(
+                data=shown.data, step=step, width=shown.width, height=shown.height, ending=shown.ending
+            )
 
     async def _keep_snapshot(self, job: Job, number: int, snapshot: bytes) -> bool:
         """Write a snapshot; a failure is no end, since without one a crash only restarts the picture."""
@@ -225,7 +248,7 @@ class JobRunner:
             stopped_at=request.stopped_at,
             flagged=await flagged,
             has_timelapse=timelapse,
-            warnings=tuple(map(Sentence.of_generator, result.picture.warnings)),
+            warnings=(*unknown_options(job.prompt), *map(Sentence.of_generator, result.picture.warnings)),
         )
         await saving(lambda: self._store.jobs.save_picture(picture, result.paint_s))
         self._metrics.picture_saved(result.paint_s, result.step_s)
@@ -234,7 +257,7 @@ class JobRunner:
         )
         _log.info("picture saved", extra=facts)
         await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)
-        speed = self._queue.speeds.note(job.models, job.settings, result.step_s, result.device)
+        speed = self._queue.speeds.note(job.speed_name, job.settings, result.step_s, result.device)
         await saving(lambda: self._store.figures.put_speed(*speed))
 
     def _write(self, job_id: int, number: int, result: GeneratedPicture) -> bool:
@@ -242,6 +265,10 @@ class JobRunner:
         picture = result.picture
         recipe = Recipe(request=picture.request, made_with=picture.made_with)
         png = encode(picture.image, "png", recipe_to_json(recipe))
+        if result.frames:
+            self._write_film(job_id, recipe, result.frames)
+            self._files.write(Kind.PICTURE, job_id, number, png)
+            return False
         self._files.write(Kind.LATENT, job_id, number, result.snapshot)
         moving = len(result.timelapse.frames) > 1
         if moving:
@@ -250,6 +277,18 @@ class JobRunner:
             self._files.write(Kind.TIMELAPSE, job_id, number, result.timelapse.encode("webp", lean))
         self._files.write(Kind.PICTURE, job_id, number, png)
         return moving
+
+    def _write_film(self, job_id: int, recipe: Recipe, frames: Sequence[Path]) -> None:
+        """Write the file of a film, or the files of its parts. Runs on a thread."""
+        film = recipe.request.film
+        kind = Kind.FILM if default_format() == "mp4" else Kind.FILM_WEBP
+        folder = self._files.frames(job_id)
+        # Attached pictures would be most of its bytes.
+        lean = recipe_to_json(recipe, pictures=sum(map(len, recipe.request.images)) < MAX_ATTACHED_BYTES)
+        path = folder / f"film.{kind.value[1]}"
+        parts = write_film(frames, path, film.fps if film else 12, lean, most_bytes=FILE_BYTES)
+        for number, part in enumerate(parts[:MAX_PARTS], 1):
+            self._files.write(kind, job_id, number, part.read_bytes())
 
     def _saved_image(self, job_id: int, number: int) -> Image.Image:
         data = self._files.read(Kind.PICTURE, job_id, number)
@@ -312,6 +351,8 @@ class JobRunner:
             await asyncio.to_thread(self._remove_snapshots, job)
 
     def _remove_snapshots(self, job: Job) -> None:
+        """Remove what only an unfinished picture or film needs."""
+        self._files.remove_frames(job.id)
         for number in range(1, job.count + 1):
             self._files.remove(Kind.SNAPSHOT, job.id, number)
 
@@ -322,6 +363,11 @@ class JobRunner:
             return await retry_io(move, self._wait, job=job.id, guild=job.guild_id)
         except (NotFound, IllegalTransition):
             return None
+
+
+def newest_frames(folder: Path, count: int) -> list[Path]:
+    """Files of the newest frames of a film that has so many."""
+    return [folder / f"frame-{number:05}.png" for number in range(max(0, count - PREVIEW_FRAMES), count)]
 
 
 class Unsafe(BotError):

@@ -88,10 +88,10 @@ class Running:
     def left_s(self, speeds: Estimates) -> float:
         """Estimated seconds until all of its pictures are generated."""
         job, progress = self.job, self.progress
-        whole = speeds.picture_s(job.models, job.settings)
+        whole = speeds.picture_s(job.speed_name, job.settings)
         current = whole if progress is None else progress.seconds_left
         if progress is not None and not current:  # No step was measured yet.
-            current = speeds.step_s(job.models, job.settings) * (progress.steps - progress.step)
+            current = speeds.step_s(job.speed_name, job.settings) * (progress.steps - progress.step)
         return current + (0.0 if self.finishing else (job.count - self.number) * whole)
 
 
@@ -235,7 +235,7 @@ class _Costs:
     def job_s(self, job_id: int, device: str) -> float:
         """Seconds of a job on a device."""
         job = self._waiting[job_id]
-        return job.count * self._speeds.picture_s(job.models, job.settings, device)
+        return job.count * self._speeds.picture_s(job.speed_name, job.settings, device)
 
     def load_s(self, models: str, device: str) -> float:
         """Seconds to load a model set."""

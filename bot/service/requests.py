@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import MAX_COUNT
-from bot.options import Typed, ratio_of, shaped
+from bot.options import Typed, ratio_of, shaped, unknown_in
 from bot.service.values import JobSpec
 from bot.texts import Sentence
 from generator import (
@@ -29,8 +29,10 @@ from generator import (
     Size,
     TextPrompt,
     canvas_size,
+    film_through,
     normalise_apart,
     parse_story,
+    plan_film,
     read_setting,
     suggestions_for,
     wanted_words,
@@ -38,6 +40,9 @@ from generator import (
 
 NEGATIVE_WEIGHT = -0.5
 MAX_NOTES = 8
+SHOWN_OPTIONS, SHOWN_OPTION = 5, 30
+POSES = 4
+"""Four seeds in a row are the four combinations of drawing and direction (docs/starter-models.md)."""
 REGIONS = ("keep", "repaint")
 """Settings that hold words for a region of a picture."""
 MASKS = (*REGIONS, "outpaint")
@@ -72,7 +77,7 @@ def build(
     init_image = None if spec.init_image is None else _picture(spec.init_image, "init_image")
     mask = None if spec.mask is None else _picture(spec.mask, "mask")
     if init_image is not None and settings.masked and "size" not in spec.settings:
-        settings = settings.merged({"size": canvas_size(init_image, settings, limits.size_px)})
+        settings = merged(settings, {"size": canvas_size(init_image, settings, limits.size_px)}, limits)
     prompts = tuple(
         _checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight)
         for item in spec.image_prompts
@@ -87,6 +92,50 @@ def build(
         models=models,
     )
     return request
+
+
+def filmed(request: GenerationRequest, values: Mapping[str, object], limits: Limits) -> GenerationRequest:
+    """The request for a film, from that for its pictures and the values of its plan as typed.
+
+    Raises:
+        InvalidJobSpec: with a sentence about the error.
+        OverLimit: if it has more steps of frames than the server allows for a picture.
+    """
+    try:
+        story, plan = plan_film(request.prompt, values, request.settings)
+        request = replace(request, prompt=story, film=plan)
+    except InvalidRequest as exc:
+        raise said(exc) from exc
+    check_film(request, limits)
+    return request
+
+
+def morphed(
+    pictures: Sequence[GenerationRequest], values: Mapping[str, object], settings: Settings, limits: Limits
+) -> GenerationRequest:
+    """The request for a film through finished pictures, of the size of the first one.
+
+    Raises:
+        InvalidJobSpec, OverLimit: as `filmed`.
+    """
+    settings = settings.merged({"size": pictures[0].settings.size, "seed": new_seed()})
+    try:
+        request = film_through(pictures, values, settings)
+    except InvalidRequest as exc:
+        raise said(exc) from exc
+    check_film(request, limits)
+    return request
+
+
+def check_film(request: GenerationRequest, limits: Limits) -> None:
+    """Check that a film has no more steps of frames than the server allows for a picture.
+
+    Raises:
+        OverLimit
+    """
+    plan = request.film
+    if plan is not None and plan.frames * plan.frame_steps > limits.steps:
+        raise OverLimit("over_film", seconds=limits.steps // (plan.fps * plan.frame_steps))
 
 
 def with_typed(spec: JobSpec, found: Typed) -> JobSpec:
@@ -119,8 +168,14 @@ def new_seed() -> int:
 
 
 def reseeded(request: GenerationRequest) -> GenerationRequest:
-    """The same request with a new seed, and all of its steps."""
-    return replace(request, settings=request.settings.merged({"seed": new_seed()}), stopped_at=None)
+    """The same request with a new seed, and all of its steps.
+
+    Seeds of the same rest give a composed picture the same drawing in the same direction: the new one has another.
+    """
+    old = request.settings.seed
+    while (seed := new_seed()) % POSES == old % POSES:
+        pass
+    return replace(request, settings=request.settings.merged({"seed": seed}), stopped_at=None)
 
 
 def picture_request(request: GenerationRequest, number: int, stopped_at: int | None = None) -> GenerationRequest:
@@ -164,6 +219,12 @@ def check_count(count: int, limits: Limits) -> None:
         raise InvalidJobSpec("out_of_range", field="count", name="count", low=1, high=MAX_COUNT)
     if count > limits.count:
         raise OverLimit("over_count", count=limits.count)
+
+
+def unknown_options(prompt: str) -> tuple[Sentence, ...]:
+    """A note that names the words of a prompt that look like options and are none."""
+    names = ", ".join(f"“{name[:SHOWN_OPTION]}”" for name in unknown_in(prompt)[:SHOWN_OPTIONS])
+    return (Sentence.of("note_unknown_options", names=names),) if names else ()
 
 
 def notes(request: GenerationRequest) -> tuple[Sentence, ...]:
@@ -321,14 +382,21 @@ def texts_of_spec(spec: JobSpec, style: str) -> list[str]:
 
 
 def texts_of(request: GenerationRequest) -> list[str]:
-    """Every text of a request and its parents, for the blocklist: as typed, and the words as they are read."""
+    """Every text of a request, its parents and its film's pictures, for the blocklist: as typed, and as it is read."""
     texts: list[str] = []
-    current: GenerationRequest | None = request
-    while current is not None:
-        texts += [current.prompt, _words(current.scenes)]
-        texts += [text for name in REGIONS if (text := getattr(current.settings, name)) != "none"]
-        current = current.parent
+    for part in parts_of(request):
+        texts += [part.prompt, _words(part.scenes)]
+        texts += [text for name in REGIONS if (text := getattr(part.settings, name)) != "none"]
     return list(dict.fromkeys(texts))
+
+
+def parts_of(request: GenerationRequest) -> Iterator[GenerationRequest]:
+    """The request, the pictures that its film goes through, and the parents of all of them."""
+    for first in (request, *request.pictures):
+        current: GenerationRequest | None = first
+        while current is not None:
+            yield current
+            current = current.parent
 
 
 def _words(scenes: Sequence[Scene]) -> str:

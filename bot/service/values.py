@@ -89,6 +89,8 @@ class JobSpec:
     private: bool | None = None
     """None is the person's own default."""
     timelapse: bool = False
+    film: Mapping[str, object] | None = None
+    """Of a film: values of its plan as typed, by the generator's names; `template` is one of them."""
     origin: Origin = Origin.IMAGINE
     source: tuple[int, int] | None = None
     """Job and number of the picture that it was made from, if it is one of ours."""
@@ -114,7 +116,7 @@ class SetDefaults:
 class FollowUp:
     """Follow-up of a finished picture.
 
-    `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size).
+    `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size), film.
     """
 
     kind: Origin
@@ -126,6 +128,8 @@ class FollowUp:
     """Vary: share of the latent that becomes noise, above 0 to 1."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Remix: settings that differ from those of the picture, as typed."""
+    film: Mapping[str, object] = field(default_factory=dict)
+    """Film: values of its plan."""
     count: int | None = None
     """None: as many as the job before (again), else 1."""
     private: bool | None = None
@@ -156,12 +160,13 @@ class SubmittedJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """The picture so far (of several: the grid so far), as a JPEG file; sides in pixels."""
+    """The picture so far (of several: the grid so far; of a film: its newest frames), as a file; sides in pixels."""
 
     data: bytes = field(repr=False)
     step: int
     width: int
     height: int
+    ending: str = "jpg"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +206,7 @@ class PictureFile:
     left_out: tuple[Sentence, ...] = ()
     """Parts left out to fit the upload."""
     moves: bool = False
-    """It is a timelapse."""
+    """It is a timelapse or a film."""
 
 
 @dataclass(frozen=True, kw_only=True)

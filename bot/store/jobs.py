@@ -230,7 +230,7 @@ async def _insert(db: aiosqlite.Connection, job: Job, recipe: str) -> Job:
     await db.execute(
         "INSERT INTO usage VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " pictures = pictures + excluded.pictures, last_at = excluded.last_at",
-        (job.guild_id, job.user_id, day_of(job.created_at), job.count, job.created_at),
+        (job.guild_id, job.user_id, day_of(job.created_at), job.quota, job.created_at),
     )
     return job
 
@@ -239,7 +239,7 @@ async def _give_back(db: aiosqlite.Connection, job: Job) -> None:
     """Remove the pictures of a job from the count of the day on which they were requested."""
     await db.execute(
         "UPDATE usage SET pictures = max(0, pictures - ?) WHERE guild_id = ? AND user_id = ? AND day = ?",
-        (job.count, job.guild_id, job.user_id, day_of(job.created_at)),
+        (job.quota, job.guild_id, job.user_id, day_of(job.created_at)),
     )
 
 

@@ -9,6 +9,7 @@ import functools
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from PIL import Image
 
@@ -20,6 +21,7 @@ from generator import (
     Description,
     DeviceFailed,
     Dream,
+    Film,
     GenerationRequest,
     InvalidRequest,
     Message,
@@ -183,6 +185,14 @@ class GeneratorEngine:
         if replace(dream.request, settings=painted) != request:
             raise CheckpointError("This snapshot is of another picture.")
         return dream
+
+    def film(self, request: GenerationRequest, parent: bytes | None, folder: Path) -> Film:
+        """Begin a film, or go on with it from its last frame; `parent` as for `begin`.
+
+        Raises:
+            GeneratorError: if these models cannot make it.
+        """
+        return Film(request, self._models_for(request), folder, None if parent is None else latent_of(parent))
 
     def renew(self) -> None:
         """Reload the models for the next picture, because the device of the current ones failed."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, cast
 
 from PIL import Image
 
+from bot import imaging
 from bot.errors import without_locals
 from bot.log import about
 from bot.worker.protocol import (
     Dream,
     Engine,
+    FilmInProgress,
     GeneratedPicture,
     Interrupted,
     Outcome,
@@ -90,14 +93,15 @@ class Generation:
         progress, timelapse = dream.progress, Timelapse(FRAMES, FRAME_SIDE_PX)
         first, first_at = progress.step, began
         reports = _Reports(began, self._preview_s, self._snapshot_s, self._engine.status().device)
-        if first == 0 and work.request.settings.composition == "posed":
+        film = work.request.film is not None
+        if first == 0 and not film and work.request.settings.composition == "posed":
             control.report(reports.of_start(dream, progress, timelapse))
         while not dream.finished:
             if control.has_order(StopMode.CANCEL):
                 return Interrupted(order=StopMode.CANCEL)
             if control.has_order(StopMode.PAUSE):
                 return Interrupted(order=StopMode.PAUSE, snapshot=dream.snapshot())
-            if control.has_order(StopMode.FINISH) and progress.step:
+            if control.has_order(StopMode.FINISH) and progress.step > (1 if film else 0):  # a film has two frames
                 break
             control.between_steps()
             progress = dream.step()
@@ -111,7 +115,9 @@ class Generation:
         step_s = (time.monotonic() - first_at) / steps if progress.step > first + 1 else progress.seconds_per_step
         return self._finished(work, dream, timelapse, began, step_s)
 
-    def _begin(self, work: Work) -> Dream:
+    def _begin(self, work: Work) -> Dream | FilmInProgress:
+        if work.request.film is not None and work.folder is not None:
+            return self._engine.film(work.request, work.parent, work.folder)
         if work.snapshot is not None:
             try:
                 return self._engine.resume(work.request, work.snapshot)
@@ -120,19 +126,25 @@ class Generation:
         return self._engine.begin(work.request, work.parent)
 
     def _finished(
-        self, work: Work, dream: Dream, timelapse: Timelapse, began: float, step_s: float
+        self, work: Work, dream: Dream | FilmInProgress, timelapse: Timelapse, began: float, step_s: float
     ) -> GeneratedPicture:
         picture = dream.picture()
         timelapse.add(picture.image)
+        frames = tuple(cast("FilmInProgress", dream).frames) if work.request.film is not None else ()
         return GeneratedPicture(
             picture=picture,
             snapshot=dream.snapshot(),
             timelapse=timelapse,
             paint_s=time.monotonic() - began,
             step_s=step_s,
-            unsafe_share=self._engine.unsafe_share(picture.image) if work.examine else 0.0,
+            unsafe_share=self._unsafe_share(picture.image, frames) if work.examine else 0.0,
+            frames=frames,
             device=self._engine.status().device,
         )
+
+    def _unsafe_share(self, image: Image.Image, frames: Sequence[Path]) -> float:
+        """Certainty of the perceptors about a picture, or the largest about some frames of a film, evenly spread."""
+        return max(self._engine.unsafe_share(one) for one in (image, *imaging.some_frames(frames)))
 
 
 class _Reports:
@@ -143,14 +155,16 @@ class _Reports:
         self._progress_at = self._preview_at = now
         self._snapshot_at = now + snapshot_s
 
-    def of_start(self, dream: Dream, progress: Progress, timelapse: Timelapse) -> ProgressUpdate:
+    def of_start(self, dream: Dream | FilmInProgress, progress: Progress, timelapse: Timelapse) -> ProgressUpdate:
         """The update for a start that is worth showing; its picture is the timelapse's first frame."""
         image = dream.preview()
         timelapse.add(image)
         self._preview_at = time.monotonic() + self._preview_s
         return self._update(dream, progress, image, None)
 
-    def after_step(self, dream: Dream, progress: Progress, now: float, timelapse: Timelapse) -> ProgressUpdate | None:
+    def after_step(
+        self, dream: Dream | FilmInProgress, progress: Progress, now: float, timelapse: Timelapse
+    ) -> ProgressUpdate | None:
         """Return the update due after a step, if any; add a frame if one is due."""
         wants_frame = progress.step % max(1, progress.steps // (FRAMES - 1)) == 0
         wants_preview, wants_snapshot = now >= self._preview_at, now >= self._snapshot_at
@@ -170,7 +184,7 @@ class _Reports:
         return self._update(dream, progress, preview, snapshot)
 
     def _update(
-        self, dream: Dream, progress: Progress, preview: Image.Image | None, snapshot: bytes | None
+        self, dream: Dream | FilmInProgress, progress: Progress, preview: Image.Image | None, snapshot: bytes | None
     ) -> ProgressUpdate:
         return ProgressUpdate(
             progress=progress, device=self._device, warnings=dream.warnings, preview=preview, snapshot=snapshot

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
@@ -63,6 +64,14 @@ class Dream(Protocol):
 
     def picture(self) -> Picture:
         """The finished picture, or the one so far."""
+
+
+class FilmInProgress(Dream, Protocol):
+    """A film in progress: its steps are frames, each of them on disk. Worker thread."""
+
+    @property
+    def frames(self) -> Sequence[Path]:
+        """Files of the frames so far."""
 
 
 Check = Callable[[Image.Image], float]
@@ -146,6 +155,9 @@ class Engine(Protocol):
             CheckpointError: if the snapshot cannot be used.
         """
 
+    def film(self, request: GenerationRequest, parent: bytes | None, folder: Path) -> FilmInProgress:
+        """Begin the film of a request in a folder, or go on with it from its last frame."""
+
     def renew(self) -> None:
         """Reload the models for later `begin` and `resume`, because the device of the current ones failed."""
 
@@ -162,6 +174,8 @@ class Work:
     parent: bytes | None = field(default=None, repr=False)
     snapshot: bytes | None = field(default=None, repr=False)
     """Snapshot to continue from; an unusable one is ignored and the picture starts again."""
+    folder: Path | None = None
+    """Of a film: where its frames are and go."""
     examine: bool = False
     """Let the perceptors look at the finished picture."""
     attempt: int = 0
@@ -200,6 +214,8 @@ class GeneratedPicture:
     """Certainty of the perceptors, 0..1, that it should not be shown openly; 0 if they did not look."""
     device: str = ""
     """Kind of the device, see EngineStatus."""
+    frames: tuple[Path, ...] = ()
+    """Of a film: the files of its frames; `picture` is the last of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

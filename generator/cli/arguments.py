@@ -6,7 +6,6 @@ Typed text is parsed into values here, and every mistake becomes a readable erro
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
@@ -137,6 +136,10 @@ def film_parser() -> SentenceParser:
         help="a finished picture that the film goes through; repeat it for each, the prompt may be left out",
     )
     film.add_argument("--seeds", metavar="N,N", help="go through the pictures of the prompt with these seeds")
+    film.add_argument(
+        "--restyle", type=Path, metavar="FILE",
+        help="a GIF, animated WebP, MP4 or another film to be repainted frame by frame, in its timing, with its sound",
+    )  # fmt: skip
     film.add_argument("--music", type=Path, metavar="FILE", help="music that the film follows and, but for WebP, has")
     film.add_argument(
         "--listen-to", metavar="NAME", default="beats", help=f"{_listed(LISTENS_TO)} of the music (default: beats)"
@@ -292,8 +295,9 @@ def _shown(value: object) -> str:
 def _add_film_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-o", "--output", type=_place, metavar="FILE",
-        help="where to save the film: a file or a folder (default: here, named after the prompt)",
+        "-o", "--output", metavar="FILE",
+        help="where to save the film: a file or a folder (default: here, named after the prompt); a folder whose name "
+        "ends in a slash is made",
     )  # fmt: skip
     group.add_argument("--format", metavar="NAME", help=f"{_listed(films.FORMATS)} (default: from the file name)")
     group.add_argument(
@@ -308,8 +312,9 @@ def _add_film_output(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-o", "--output", type=_place, metavar="FILE",
-        help="where to save the picture: a file or a folder (default: here, named after the prompt)",
+        "-o", "--output", metavar="FILE",
+        help="where to save the picture: a file or a folder (default: here, named after the prompt); a folder whose "
+        "name ends in a slash is made",
     )  # fmt: skip
     group.add_argument("--format", metavar="NAME", help=f"{_listed(images.FORMATS)} (default: from the file name)")
     group.add_argument(
@@ -339,13 +344,6 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument("--json", action="store_true", help="print one line of JSON for each preview and one at the end")
     group.add_argument("-q", "--quiet", action="store_true", help="print only the path of the file, and warnings")
-
-
-def _place(text: str) -> Path:
-    """A file, or a folder that is there: a name that ends in a slash names no file."""
-    if text.endswith("/") and not os.path.isdir(text):
-        raise argparse.ArgumentTypeError(f"the folder {text[-80:]!r} is not there; make it first")
-    return Path(text)
 
 
 def _listed(names: Sequence[str]) -> str:

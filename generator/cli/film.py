@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,11 +13,12 @@ from tqdm import tqdm
 
 from generator.cli.arguments import given_settings, read_bytes
 from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
-from generator.cli.outputs import check_writable, free, name_for
+from generator.cli.outputs import check_writable, free, name_for, place_of
 from generator.cli.requests import Load, drawn_seed, loader, own_models, recipe_at, request_of
 from generator.cli.run import Console, Interrupt
 from generator.errors import InvalidRequest
-from generator.filming.folder import FilmFolder
+from generator.filming.folder import SOUND, FilmFolder
+from generator.filming.source import MAX_SOURCE_BYTES, extract, look_at
 from generator.films.music import pulse_of, read_music
 from generator.films.plan import FilmPlan
 from generator.films.prompts import story_through
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from generator.filming.film import Film
     from generator.models.model_set import Models
 
-MAX_MUSIC_BYTES = 2**28
-_FROM_ELSEWHERE = ("times", "pulse", "picture_steps")
+RESTYLED_CARRY = 0.3
+_FROM_ELSEWHERE = ("times", "pulse", "source", "picture_steps")
 _VALUES = ("template", *(item.name for item in fields(FilmPlan) if item.name not in _FROM_ELSEWHERE))
 """Flags of a film's plan; the other values come from the prompt, the music and the settings."""
 
@@ -51,7 +51,7 @@ class FilmOutputs(NamedTuple):
     @property
     def sound(self) -> Path:
         """Copy of the music that the film has, if any."""
-        return self.folder / "sound"
+        return self.folder / SOUND
 
 
 def plan_film_outputs(options: argparse.Namespace, title: str, folder: Path | None = None) -> FilmOutputs:
@@ -60,7 +60,7 @@ def plan_film_outputs(options: argparse.Namespace, title: str, folder: Path | No
     Raises:
         InvalidRequest: if names and formats do not agree, or a place cannot be written to.
     """
-    output: Path | None = options.output
+    output = None if options.output is None else place_of(options.output)
     kind = options.format or (output.suffix.lower().removeprefix(".") if output and output.suffix else None)
     kind = kind or films.default_format()
     films.check_format(kind)
@@ -112,7 +112,7 @@ def run_film(film: Film, outputs: FilmOutputs, console: Console) -> bool:
     if finished:
         console.result(files[0], f"The film is in {names} (seed {seed}).")
         if not outputs.keep_frames:
-            shutil.rmtree(outputs.folder, ignore_errors=True)
+            FilmFolder(outputs.folder).remove()
         return True
     done = f"after {picture.progress.step} of {picture.progress.steps} frames"
     console.result(files[0], f"The film so far, {done}, is in {names} (seed {seed}).")
@@ -134,6 +134,13 @@ def make(options: argparse.Namespace, given_load: Load | None) -> bool:
     if through or seeds:
         _prepare_morph(options, given, values, through, seeds)
     remarks = [] if seeds else drawn_seed(given, host, "film")
+    source = None
+    if options.restyle is not None:
+        source = look_at(options.restyle)
+        values["template"] = values["template"] or "still"
+        for name, value in (("seconds", source.seconds), ("fps", source.fps), ("carry", RESTYLED_CARRY)):
+            values[name] = value if values[name] is None else values[name]
+        values["source"] = source.digest
     outputs = plan_film_outputs(options, " ".join(options.words))
     request = request_of(options, host, given, own)
     _, plan = plan_film(request.prompt, values, request.settings)  # finds mistakes before models are loaded
@@ -150,9 +157,17 @@ def make(options: argparse.Namespace, given_load: Load | None) -> bool:
     request = replace(request, prompt=story, settings=settings, film=plan, pictures=through)
     for text in remarks:
         Console.of(options).remark(text)
-    if options.music is not None:
+    music = options.music or (options.restyle if source is not None and source.heard else None)
+    if music is not None:
         outputs.folder.mkdir(parents=True, exist_ok=True)
-        write_file(outputs.sound, read_bytes(options.music, MAX_MUSIC_BYTES))
+        write_file(outputs.sound, read_bytes(music, MAX_SOURCE_BYTES))
+    if options.restyle is not None:
+        folder = FilmFolder(outputs.folder)
+        folder.begin(request)
+        from generator.optimisation.schedule import Schedule
+
+        size = Schedule(settings, models.vqgan.factor, 1).size
+        extract(options.restyle, folder, size, plan.frames, plan.fps)
     return _run(request, models, outputs, options)
 
 

@@ -6,6 +6,7 @@ All input errors are found before torch is imported and before a model is loaded
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -61,6 +62,10 @@ def main(arguments: Sequence[str] | None = None, load: Load | None = None) -> in
         return _fail(str(exc), FAILED)
     except KeyboardInterrupt:
         return _fail("Stopped; nothing more was saved.", STOPPED)
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has ended; nothing may be written there at the exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
 
 
 def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:

@@ -34,7 +34,7 @@ class Outputs(NamedTuple):
 
 
 def plan_outputs(
-    output: Path | None,
+    output: str | Path | None,
     file_format: str | None,
     timelapse: str | None,
     preview_every: str,
@@ -42,6 +42,8 @@ def plan_outputs(
     tile_sheet: Path | None = None,
 ) -> Outputs:
     """Choose all output files before anything is generated; `title` names the file if no name is given.
+
+    A folder that is missing is made if `output` ends in a slash.
 
     Raises:
         InvalidRequest: if names and formats do not agree, or a place cannot be written to.
@@ -54,7 +56,7 @@ def plan_outputs(
         raise InvalidRequest(
             f"preview-every must be a whole number from 0 to 9999, not {preview_every[:20]!r}.", "preview_every"
         )
-    picture = _picture(output, file_format, title)
+    picture = _picture(None if output is None else place_of(output), file_format, title)
     check_writable(picture)
     timelapse_path = None if timelapse is None else _timelapse_path(timelapse, picture)
     if tile_sheet is not None:
@@ -90,6 +92,22 @@ def picture_beside(snapshot: Path, file_format: str | None) -> Path:
 
 def _suffix(file_format: str | None) -> str:
     return {None: ".png", "jpeg": ".jpg"}.get(file_format, f".{file_format}")
+
+
+def place_of(output: str | Path) -> Path:
+    """The file or folder of a name; a missing folder is made if the name ends in a slash, as no file's does.
+
+    Raises:
+        InvalidRequest: if it cannot be made.
+    """
+    path = Path(output)
+    if str(output).endswith("/") and not os.path.isdir(path):
+        try:
+            path.mkdir(parents=True)
+        except (OSError, ValueError) as exc:
+            why = getattr(exc, "strerror", None) or "its name is no folder's name"
+            raise InvalidRequest(f"The folder {str(output)[-80:]!r} cannot be made: {why}.", "output") from exc
+    return path
 
 
 def _picture(output: Path | None, file_format: str | None, title: str) -> Path:

@@ -28,7 +28,9 @@ from generator.films.prompts import blended_prompt
 from generator.images.files import to_array
 from generator.images.tensors import to_image
 from generator.messages import Message
+from generator.models.looks import looking
 from generator.models.model_set import Models
+from generator.models.wording import look_of_style
 from generator.optimisation.dream import Dream
 from generator.optimisation.graph import GraphCache, graphs_of
 from generator.provenance import Provenance
@@ -68,6 +70,9 @@ class Film:
         self._painting: tuple[int, Dream] | None = None
         self._every = self._plan.between + 1
         self._layers = lru_cache(_KEPT_SHOTS)(self._load_layers)
+        if self._plan.source and not self._folder.source(self._plan.frames - 1).exists():
+            said = "This film restyles another, which is not at hand; make it anew from that."
+            raise InvalidRequest(Message(said), "restyle")
         self._warnings: tuple[str, ...] = ()
         self._progress: Progress | None = None
         self._made_with: Provenance | None = None
@@ -134,7 +139,7 @@ class Film:
             return self._folder.read(self._folder.frame(self._done - 1))
         if self._painting is not None:
             return self._painting[1].preview()
-        return self._folder.read(self._folder.shot(0))
+        return self._folder.read(self._folder.source(0) if self._plan.source else self._folder.shot(0))
 
     def snapshot(self) -> bytes:
         """Nothing, since the folder holds all that it needs to go on."""
@@ -158,6 +163,8 @@ class Film:
 
     def _needed(self, number: int) -> tuple[int, ...]:
         """Shots that a frame shows."""
+        if self._plan.source:
+            return ()
         moment = self._moment(number)
         return (moment.shot,) if moment.share == 0 else (moment.shot, moment.following)
 
@@ -170,8 +177,8 @@ class Film:
         return self._plan.carry == 1
 
     def _shots_left(self) -> int:
-        if self._wanders():
-            return 0 if self._done else 1
+        if self._wanders() or self._plan.source:
+            return 0 if self._done or self._plan.source else 1
         return sum(not self._folder.shot(number).exists() for number in range(len(self._shots)))
 
     def _prepare(self) -> None:
@@ -248,6 +255,9 @@ class Film:
 
     def _size(self) -> tuple[int, int]:
         """Height and width of the frames: those of the first shot, which may be smaller if memory was short."""
+        if self._plan.source:
+            width, height = self._folder.read(self._folder.source(0)).size
+            return height, width
         height, width = self._layers(0).ground.shape[2:]
         return height, width
 
@@ -258,7 +268,11 @@ class Film:
         as sharp as they are.
         """
         moment = self._moment(number)
-        view = None if self._wanders() and number else self._view(moment)
+        view = None
+        if self._plan.source:
+            view = self._restyled(number)
+        elif not (self._wanders() and number):
+            view = self._view(moment)
         start, lost = self._start(number, moment, view)
         dream = Dream(self._frame_request(moment), self._models, start, graphs=self._graphs)
         while not dream.finished:
@@ -267,6 +281,12 @@ class Film:
         if image.size != (width, height):  # memory was short
             image = image.resize((width, height), Image.Resampling.BICUBIC)
         return image if lost is None else to_image(_tensor(image) + lost)
+
+    def _restyled(self, number: int) -> Tensor:
+        """The source's picture `[1, 3, H, W]` for a frame, in the look that the prompt asks for."""
+        picture, scenes = _tensor(self._folder.read(self._folder.source(number))), self.request.scenes
+        words = " ".join(prompt.text for prompt in scenes[0].prompts if prompt.weight > 0) if scenes else ""
+        return looking(picture, look_of_style(words), self.request.settings.seed)
 
     def _view(self, moment: Moment) -> Tensor:
         """The picture `[1, 3, H, W]` that the camera sees, on the CPU."""
@@ -287,7 +307,8 @@ class Film:
         with device_context(device, self.request.settings.exact and device.type == "cuda"):
             seen = None if view is None else vqgan.encode(view.to(device))
             start, lost = seen, None
-            if seen is not None and view is not None and self.request.settings.drawer == "vqgan":
+            kept = not self._plan.source and self.request.settings.drawer == "vqgan"
+            if seen is not None and view is not None and kept:
                 lost = view - self._decoded(seen).cpu()
             if number and self._plan.carry:
                 before = (number - 1) // self._every * self._every
@@ -305,6 +326,8 @@ class Film:
 
     def _way(self, other: int, number: int) -> Matrix:
         """Matrix from the points of a frame to those of another frame, by a shot that both show."""
+        if self._plan.source:
+            return np.eye(3)
         theirs, ours = self._moment(other), self._moment(number)
         for shot, camera in zip((ours.shot, ours.following), ours.cameras, strict=True):
             if shot in (theirs.shot, theirs.following):

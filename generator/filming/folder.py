@@ -16,7 +16,7 @@ from generator.messages import Message
 from generator.recipe import MAX_FILE_BYTES, request_from_json, request_to_json
 from generator.request import GenerationRequest
 
-RECIPE = "film.json"
+RECIPE, SOUND = "film.json", "sound"
 
 
 class FilmFolder:
@@ -66,6 +66,10 @@ class FilmFolder:
         """File of a shot's picture."""
         return self.path / f"shot-{number:03}.png"
 
+    def source(self, number: int) -> Path:
+        """File of a picture that a frame restyles."""
+        return self.path / f"source-{number:05}.png"
+
     def frames(self) -> list[Path]:
         """The frames so far: from the first to the last before one that is missing."""
         found: list[Path] = []
@@ -99,6 +103,16 @@ class FilmFolder:
                 return image.convert("RGB")
         except OSError as exc:
             raise self._unusable(exc) from exc
+
+    def remove(self) -> None:
+        """Remove the files of the film, and the folder if nothing else is in it."""
+        ours = ("frame-*.png", "shot-*.png", "source-*.png", ".*.part", RECIPE, SOUND)
+        try:
+            for path in (path for pattern in ours for path in self.path.glob(pattern)):
+                path.unlink(missing_ok=True)
+            self.path.rmdir()
+        except OSError:
+            return  # somebody keeps other files there
 
     def _unusable(self, exc: OSError) -> GeneratorError:
         said = "The folder {folder} of the film cannot be used: {reason}."

@@ -7,6 +7,7 @@ of its own, through which the camera moves; at its end it dissolves into the nex
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ MAX_FRAMES = 5000
 MOVES = ("zoom", "x", "y", "turn", "tilt")
 _FAR = 1e3
 _RANGES = {
-    "zoom": (1e-4, 1e4),
+    "zoom": (1e-12, 1e12),
     "x": (-_FAR, _FAR),
     "y": (-_FAR, _FAR),
     "turn": (-36 * _FAR, 36 * _FAR),
@@ -72,6 +73,7 @@ class FilmPlan:
 
     Attributes:
         times: seconds at which the scenes are reached; none divides the film evenly.
+        source: SHA-256 of a film whose pictures are restyled, one for each frame, without shots and a camera.
         pulse: strength of the music in each frame, 0..1; frames behind its end have none.
         zoom: enlargement; the other moves are as in Camera.
 
@@ -94,6 +96,7 @@ class FilmPlan:
     from_start: bool = field(default=False, metadata={"help": "show the first picture as it is in the first frame"})
     pulse_zoom: float = _number(0.12, -0.9, 5.0, "enlargement at a full beat of the music, as a share")
     pulse_turn: float = _number(0.0, -180.0, 180.0, "degrees by which a full beat of the music turns the picture")
+    source: str = ""
     times: tuple[float, ...] = ()
     pulse: tuple[float, ...] = ()
     zoom: Track = _REST
@@ -217,6 +220,10 @@ def _checked(name: str, metadata: Mapping[str, Any], value: object) -> object:
         if not isinstance(value, tuple) or not several or not all(_is_number(item, 0, most) for item in value):
             raise _wrong(name, value)
         return tuple(map(float, value))
+    if name == "source":
+        if not isinstance(value, str) or not re.fullmatch(r"(?:[0-9a-f]{64})?", value):
+            raise _wrong(name, value)
+        return value
     if "low" not in metadata:
         if not isinstance(value, bool):
             raise _wrong(name, value)

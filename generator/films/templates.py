@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from generator.errors import InvalidRequest
 from generator.films.keyframes import Track, parse_track, split_times
-from generator.films.plan import MAX_SECONDS, FilmPlan, read_values
+from generator.films.plan import MAX_SECONDS, MOVES, FilmPlan, read_values
+from generator.films.prompts import story_through
 from generator.messages import Message
-from generator.prompts import parse_story
+from generator.prompts import Scene, parse_story
 from generator.settings import Settings
 
 DEFAULT = "zoom in"
@@ -79,20 +80,26 @@ def plan_film(prompt: str, given: Mapping[str, object], settings: Settings) -> t
     values = {name: value for name, value in given.items() if value is not None}
     story, times = split_times(prompt)
     chosen = template(str(values.pop("template", DEFAULT)))
-    scenes = len(parse_story(story, beside_pictures=True))
-    if chosen.endings and scenes == 1 and not times:
-        story = " ^ ".join(f"{story.strip()} {ending}" for ending in chosen.endings)
-        scenes = len(chosen.endings)
+    parsed = parse_story(story, beside_pictures=True)
+    if chosen.endings and len(parsed) == 1 and not times:
+        story = story_through([[_ended(parsed[0], ending)] for ending in chosen.endings])
+    scenes = max(1, len(parse_story(story, beside_pictures=True)))
     length = max(LEAST_S, SCENE_S * scenes)
     if times:
         length = max(LEAST_S, times[-1] + SCENE_S)
     seconds = values.setdefault("seconds", length)
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0.5 <= seconds <= MAX_SECONDS:
         FilmPlan(seconds=seconds)  # type: ignore[arg-type]  # says what is wrong
-    own = {name: parse_track(name, text, float(str(seconds))) for name, text in values.items() if isinstance(text, str)}
-    return story, read_values(
-        {**_feedback(settings), **chosen.values(float(str(seconds))), **values, **own, "times": times}
-    )
+    length = float(seconds)  # type: ignore[arg-type]  # checked just above
+    typed = {name: text for name, text in values.items() if name in MOVES and isinstance(text, str)}
+    own = {name: parse_track(name, text, length) for name, text in typed.items()}
+    return story, read_values({**_feedback(settings), **chosen.values(length), **values, **own, "times": times})
+
+
+def _ended(scene: Scene, ending: str) -> Scene:
+    """The scene with an ending to its first prompt; styles and what is to be avoided stay as they are."""
+    first, *others = scene.prompts
+    return Scene((first._replace(text=f"{first.text} {ending}"), *others))
 
 
 def _feedback(settings: Settings) -> dict[str, object]:

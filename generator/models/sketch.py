@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.models.drawings import Box, Cut, cut_out, inked, paste, recoloured
@@ -28,6 +29,8 @@ MAX_CUTS = 32
 """Decoded drawings kept, about 150 kB each."""
 MARGIN_PX = 2
 """A stored drawing may stand out of its place by so much."""
+_RIM_PX = 4
+"""Half the width of the outline around a thing that goes through a filter."""
 _INK = frozenset(STYLES.index(style) for style in ("line", "stencil", "doodle"))
 """Styles whose colour is that of their ink."""
 _NUMBERS = {
@@ -201,12 +204,9 @@ class Sketcher:
 
     @torch.no_grad()
     def layer(self, things: Sequence[Thing], pose: Pose, height: int, width: int, look: str = "") -> Layer:
-        """Lay the things out on `height` x `width` pixels.
-
-        If some of them have drawings in the wanted style, the others get its look by a filter.
-        """
+        """Lay the things out on `height` x `width` pixels; those that lack a wanted style go through its filter."""
         image, mask = torch.ones(3, height, width), torch.zeros(1, height, width)
-        styled = look in DRAWN and any(self._stored.has(thing.concepts[0], pose.drawing) for thing in things)
+        styled = look in DRAWN
         for thing, box in _arranged(things, height, width):
             concept = thing.concepts[0]
             style = self._stored.style(concept, pose.drawing)
@@ -233,9 +233,16 @@ class Sketcher:
 
 
 def _filtered(cut: Cut, look: str) -> Cut:
-    """A drawing on white through a filter."""
-    on_white = cut.image * cut.mask + 1 - cut.mask
-    return Cut(looking(on_white[None], look, 0)[0], cut.mask)
+    """A drawing on white through a filter, with an outline of its own where the look has outlines."""
+    rim = (_RIM_PX,) * 4
+    mask = functional.pad(cut.mask, rim)
+    on_white = functional.pad(cut.image, rim) * mask + 1 - mask
+    image, reach = looking(on_white[None], look, 0)[0], 2 * _RIM_PX - 1
+    outer = functional.max_pool2d(mask[None], reach, 1, reach // 2)[0]
+    if look != "flat":
+        inner = -functional.max_pool2d(-mask[None], reach, 1, reach // 2)[0]
+        image = image * (1 - 0.85 * (outer - inner))
+    return Cut(image, outer)
 
 
 def _within(wanted: float, other: float, bound: float = 0.14) -> float:

@@ -1,6 +1,6 @@
 """Check of a request against the models, and warnings, before it is generated.
 
-Any thread: it reads the models and computes nothing.
+Any thread: it reads the models and the request's pictures.
 """
 
 from __future__ import annotations
@@ -8,15 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from generator.errors import InvalidRequest
+from generator.images.tensors import read_image
 from generator.messages import Message
 from generator.models.model_set import Models
 from generator.models.prior import Prior
 from generator.models.suggestions import suggestions
 from generator.models.wording import COLOURS, style_words
+from generator.notation.palette import NONE
+from generator.notation.regions import PICTURE, area_of
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.targets import unknown_words, warnings_of
 from generator.prompts import Scene, wanted_words
 from generator.request import GenerationRequest
+
+_FLAT = 0.01
+"""Deviation of the colours below which a picture shows nothing."""
 
 
 def check_request(request: GenerationRequest, models: Models, *, with_parents: bool = True) -> None:
@@ -27,11 +33,26 @@ def check_request(request: GenerationRequest, models: Models, *, with_parents: b
     """
     if request.settings.start == "prior" and not (models.prior is not None and request.shows_ground):
         prior_for(models, models.read(request).scenes)
+    _check_region(request)
     if request.parent is not None and with_parents:
         if request.parent.models != models.name:
             text = "The parent was painted by the models {models}; load those."
             raise InvalidRequest(Message(text, models=repr(request.parent.models)), "models")
         check_request(request.parent, models)
+
+
+def _check_region(request: GenerationRequest) -> None:
+    """Refuse words for a part of a picture of one colour, which has none."""
+    settings = request.settings
+    for name, region in (("keep", settings.keep), ("repaint", settings.repaint)):
+        if region in (NONE, PICTURE) or area_of(region) is not None or request.init_image is None:
+            continue
+        if float(read_image(request.init_image)[0].flatten(1).std(dim=1).max()) < _FLAT:
+            text = (
+                "{name}: the picture shows nothing that stands out, so its {words} cannot be found; "
+                "give a box or a mask."
+            )
+            raise InvalidRequest(Message(text, name=name, words=repr(region[:60])), "mask")
 
 
 def prior_for(models: Models, scenes: Sequence[Scene]) -> tuple[Prior, str]:

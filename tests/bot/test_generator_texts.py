@@ -27,7 +27,8 @@ MEETS = {
     "models/lexicon", "models/reading", "models/suggestions",
     "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
     "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
-    "films/keyframes", "films/music", "films/plan", "films/templates", "filming/film", "filming/folder", "images/films",
+    "films/keyframes", "films/music", "films/plan", "films/templates", "filming/film", "filming/folder",
+    "filming/morph", "filming/source", "images/films",
 }  # fmt: skip
 """Modules with messages shown in Discord; messages of others concern hosts and command lines."""
 SPEAKERS = {"Message", "_invalid", "_refuse"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.errors import InvalidJobSpec
 from bot.frontend.commands import imagine
-from bot.options import OPTIONS, SETTINGS, WORDS, Kind, Typed, ratio_of, read, shaped, suggestions
+from bot.options import OPTIONS, SETTINGS, WORDS, Kind, Typed, ratio_of, read, shaped, suggestions, unknown_in
 from generator import Settings
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=80)
@@ -51,8 +51,7 @@ def test_every_option_of_imagine_is_in_the_table_and_has_a_word_unless_it_is_att
             Typed(prompt="a cat", settings={"learning_rate": "0.2", "cutouts": "8"}),
         ),
         ("a cat --no fog ^ a dog --steps 3", Typed(prompt="a cat ^ a dog", settings={"steps": "3"}, negative="fog")),
-        ("a cat --chaos 50 --seed 1", Typed(prompt="a cat --chaos 50", settings={"seed": "1"}, unknown=("--chaos",))),
-        ("a well-known cat --v 6", Typed(prompt="a well-known cat --v 6", unknown=("--v",))),
+        ("a cat --chaos 50 --seed 1", Typed(prompt="a cat --chaos 50", settings={"seed": "1"})),
         ("a cat —sleeping", Typed(prompt="a cat —sleeping")),
         ("a cat - no dog -- here", Typed(prompt="a cat - no dog -- here")),
         ("```a cat --seed 3```", Typed(prompt="a cat", settings={"seed": "3"})),
@@ -66,6 +65,10 @@ def test_every_option_of_imagine_is_in_the_table_and_has_a_word_unless_it_is_att
 )
 def test_options_are_taken_out_of_a_prompt(prompt: str, wanted: Typed) -> None:
     assert read(prompt, STYLES) == wanted
+
+
+def test_words_that_look_like_options_and_are_none_are_named() -> None:
+    assert unknown_in("a well-known cat --v 6 — here --chaos 9 --v 5 ^ --ar") == ("--v", "--chaos")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,7 @@ def test_typed_options_are_those_of_the_command_in_any_order(prompt: str, words:
     typed = read(" ".join([prompt, *(f"{part}{value}" for part, value in zip(parts, values, strict=True))]), STYLES)
     names = {WORDS[word].name for _, word in words}
     assert typed.prompt == prompt
-    assert typed.unknown == ()
+    assert unknown_in(typed.prompt) == ()
     assert typed.settings == {name: value_of(name) for name in names & set(SETTINGS)}
     assert (typed.style, typed.negative) == (
         "oil painting" if "style" in names else None,
@@ -113,7 +116,7 @@ def test_any_text_is_read_or_refused_and_unknown_words_stay(parts: list[str]) ->
         typed = read(text, STYLES)
     except InvalidJobSpec:
         return
-    assert all(word in typed.prompt for word in typed.unknown)
+    assert all(word in text for word in unknown_in(typed.prompt))
     assert read(typed.prompt, STYLES).settings == {} or "`" in text
 
 

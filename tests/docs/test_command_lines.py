@@ -33,7 +33,8 @@ def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser
 
 
 def all_parsers() -> list[argparse.ArgumentParser]:
-    roots = (bot_program._parser(), arguments.imagine_parser(), arguments.again_parser(), models_cli._parser())
+    ours = (arguments.imagine_parser(), arguments.film_parser(), arguments.again_parser(), models_cli._parser())
+    roots = (bot_program._parser(), *ours)
     return [each for root in roots for each in parsers(root)]
 
 
@@ -80,6 +81,8 @@ def accepts(module: str, words: list[str]) -> bool:
         parser = bot_program._parser()
     elif words[:1] == ["again"]:
         parser, words = arguments.again_parser(), words[1:]
+    elif words[:1] == ["film"]:
+        parser, words = arguments.film_parser(), words[1:]
     elif words[:1] == ["models"]:
         parser, words = models_cli._parser(), words[1:]
     else:

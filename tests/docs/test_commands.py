@@ -11,8 +11,8 @@ import discord
 from discord import app_commands
 
 from bot.config import Limits
+from bot.frontend import registry as commands
 from bot.frontend.commands import imagine
-from bot.frontend.commands import registry as commands
 from bot.frontend.invite import PERMISSIONS
 from bot.service import Safety
 from tests.docs.conftest import DOCUMENTS, Document

@@ -24,7 +24,7 @@ from tests.faults.steps import in_short_steps
 PUBLIC, PRIVATE = 1, 2
 MAKES = {"again", "vary", "continue", "upscale"}
 LOOKS = {"show", "timelapse", "recipe"}
-FORMS = {"remix", "report"}
+FORMS = {"keep", "remix", "report"}
 STOPS = {"cancel", "finish"}
 OUTSIDERS = ("eve", "root", "host", "ann elsewhere")
 

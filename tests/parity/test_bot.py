@@ -18,9 +18,9 @@ import yaml
 from bot.environment import load_config
 from bot.errors import NotFound
 from bot.files import DataFolder, Kind
-from bot.frontend.commands.registry import DYNAMIC_ITEMS
 from bot.frontend.components.buttons import ACTIONS as BUTTON_ACTIONS
 from bot.frontend.messages.job_buttons import JobButton, job_button
+from bot.frontend.registry import DYNAMIC_ITEMS
 from bot.jobs import JobState, Origin
 from bot.service import FollowUp, Whose
 from bot.store import Store

@@ -66,7 +66,8 @@ async def show_limits(interaction: Interaction, role: discord.Role | None = None
         text = f"{limit_value(found, config, name, locale)} · {say(f'limit_{name}', locale)}"
         lines.append(f"{text} · {say('limit_cap', locale, cap=cap)}" if cap else text)
     lines += role_lines(await guilds.role_limits(requester.guild_id))
-    title = say("limits_title", locale, name=as_typed(interaction.guild.name if interaction.guild else "", 100))
+    server = interaction.guild.name if interaction.guild else ""
+    title = say("limits_title", locale, name=as_typed(server if role is None else f"@{role.name}", 100))
     await reply(interaction, embed=discord.Embed(title=title, description=within(lines, DESCRIPTION)))
 
 
@@ -122,7 +123,10 @@ async def _set_limit(interaction: Interaction, name: str, value: int | None, rol
     requester = requester_of(interaction)
     role_id = None if role is None else role.id
     now = await interaction.client.service.guilds.set_limit(requester, name, value, role_id)
-    await reply(interaction, say("limit_set", requester.locale, name=name, value=getattr(now, name)))
+    text = say("limit_set", requester.locale, name=name, value=getattr(now, name))
+    if role is not None:
+        text = say("limit_set_role", requester.locale, name=name, value=getattr(now, name), role=f"<@&{role.id}>")
+    await reply(interaction, text)
 
 
 @channels.command(name="list", description=described("command_channels_list"))

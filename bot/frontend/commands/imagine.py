@@ -42,7 +42,7 @@ def command() -> app_commands.Command[Any, ..., Any]:
     ]
 
     async def imagine(interaction: Interaction, /, **given: Any) -> None:  # noqa: ANN401 - values of any option
-        files = [name for name in ("init_image", "image_prompt") if given[name] is not None]
+        files = [name for name, value in given.items() if isinstance(value, discord.Attachment)]
         expansion = await interaction.client.service.batches.expand(interaction.guild_id or 0, given["prompt"])
         if len(expansion.prompts) == 1:
             given["prompt"] = expansion.prompts[0]

@@ -48,6 +48,7 @@ ACTIONS: Mapping[str, Action] = {
     "vary": go_on(Origin.VARY),
     "continue": go_on(Origin.CONTINUE),
     "upscale": go_on(Origin.UPSCALE),
+    "film": go_on(Origin.FILM),
     "remix": remix.ask,
     "finish": finish,
     "cancel": confirm.cancel_job,

@@ -73,7 +73,7 @@ class MessageContent:
             return None
         embed = discord.Embed(description=within(self.lines, DESCRIPTION), colour=self.colour)
         embed.set_footer(text=self.footer)
-        if self.files and not self.spoiler:
+        if self.files and not self.spoiler and not self.files[0].moves:
             embed.set_image(url=f"attachment://{self.files[0].name}")
         return embed
 

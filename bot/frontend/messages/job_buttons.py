@@ -26,6 +26,7 @@ STYLES = {
     "remix": (SECONDARY, "✏️"),
     "upscale": (PRIMARY, "🔎"),
     "timelapse": (SECONDARY, "🎞️"),
+    "film": (SECONDARY, "🎬"),
     "heart": (SECONDARY, "❤️"),
     "recipe": (SECONDARY, "📜"),
     "settings": (SECONDARY, "⚙️"),

@@ -17,6 +17,7 @@ BAR_CELLS = 20
 FIGURE_SPACE = "\u2007"
 """As wide as a digit."""
 ALT_TEXT = 1_000
+_LAST = ("delete", "report")
 NOTES, NOTE = 12, 300
 """Number of notes shown about a prompt, and the characters of each."""
 COLOURS = {
@@ -36,7 +37,9 @@ def shown(view: JobView, notes: Sequence[Sentence] = ()) -> MessageContent:
     if view.preview is not None and not job.private and job.state is JobState.RUNNING:
         preview = view.preview
         files = (
-            PictureFile(name=f"preview-{job.id}.jpg", data=preview.data, width=preview.width, height=preview.height),
+            PictureFile(
+                name=f"preview-{job.id}.{preview.ending}", data=preview.data, width=preview.width, height=preview.height
+            ),
         )
     status = _status(view) + _made_from(job, view.source)
     waits = (Sentence.of("note_by_token"),) if job.by_token and not job.state.ended else ()
@@ -110,9 +113,11 @@ Rows = tuple[tuple[ButtonSpec, ...], ...]
 def rows_when_done(job: Job, pictures: Sequence[StoredPicture], layout: Layout) -> Rows:
     """Rows of buttons for finished pictures; with components two, and the other actions behind the last button."""
     filmed = ("timelapse",) if any(picture.has_timelapse for picture in pictures) else ()
+    if job.film_s:
+        return (_row(job, "again", "heart", "recipe", *(("more",) if layout is Layout.COMPONENTS else _LAST)),)
     if layout is Layout.COMPONENTS and job.count == 1:
         first = _row(job, "upscale", "vary", "continue", "remix", "again")
-        return first, _row(job, "heart", *filmed, "recipe", "more")
+        return first, _row(job, "heart", "film", *filmed, "recipe", "more")
     if layout is Layout.COMPONENTS:
         return (
             (*_numbered(job, pictures, "upscale", "U"), *_row(job, "again")),
@@ -120,19 +125,20 @@ def rows_when_done(job: Job, pictures: Sequence[StoredPicture], layout: Layout) 
         )
     if job.count == 1:
         first = _row(job, "again", "vary", "continue", "remix", "upscale")
-        return first, _row(job, "heart", *filmed, "recipe", "delete", "report")
+        return first, _row(job, "heart", *filmed, "recipe", *_LAST), _row(job, "film")
     numbered = (("upscale", "U"), ("vary", "V"), ("heart", "♥"))
     rows = tuple(_numbered(job, pictures, action, letter) for action, letter in numbered)
-    return *rows, _row(job, "again", "recipe", *filmed, "delete", "report")
+    return *rows, _row(job, "again", "recipe", *filmed, *_LAST)
 
 
 def rows_of_more(job: Job, pictures: Sequence[StoredPicture]) -> Rows:
     """Rows of the buttons that `rows_when_done` leaves out with components."""
     filmed = ("timelapse",) if any(picture.has_timelapse for picture in pictures) else ()
-    kept, last = ("settings", "keep"), ("delete", "report")
+    kept = ("settings", "keep")
     if job.count == 1:
-        return (_row(job, *kept, *last),)
-    return _numbered(job, pictures, "heart", "♥"), _row(job, "recipe", *filmed, *kept), _row(job, *last)
+        return (_row(job, *kept, *_LAST),)
+    films = _numbered(job, pictures, "film", "🎬")
+    return _numbered(job, pictures, "heart", "♥"), films, _row(job, "recipe", *filmed, *kept), _row(job, *_LAST)
 
 
 def _row(job: Job, *actions: str) -> tuple[ButtonSpec, ...]:
@@ -150,6 +156,10 @@ def recipe_line(job: Job, pictures: Sequence[StoredPicture] = ()) -> str:
     size = f"{pictures[0].width}x{pictures[0].height}" if pictures else str(settings.size)
     steps = pictures[0].steps if pictures else settings.steps
     seed = str(settings.seed) if job.count == 1 else f"{settings.seed}+{job.count - 1}"
+    if job.film_s:
+        film_s = f"{job.film_s:g}"
+        line = say("recipe_line_film", locale, size=size, seconds=film_s, frames=steps, seed=seed, models=job.models)
+        return f"{line} · #{job.id}"
     line = say("recipe_line", locale, size=size, steps=steps, seed=seed, start=settings.start, models=job.models)
     return f"{line} · #{job.id}"
 
@@ -261,6 +271,8 @@ def alt_texts_of(job: Job, count: int, *, filmed: bool = False) -> tuple[str, ..
         return ()
     locale, prompt = job.locale, " ".join(job.prompt.split())
     text = say("alt_text", locale, prompt=prompt) if prompt else say("alt_text_pictures", locale)
+    if job.film_s:
+        return (say("alt_text_film", locale, prompt=prompt)[:ALT_TEXT],)
     texts = [text if count == 1 else f"{number}/{count}: {text}" for number in range(1, count + 1)]
     if filmed:
         texts.append(say("alt_text_timelapse", locale, prompt=prompt))

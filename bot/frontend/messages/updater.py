@@ -206,8 +206,11 @@ class MessageUpdater:
         if shown.marks == track.marks:
             return
         try:
-            track.silent = not await self._sender.progress(view.job, shown, self._token(track))
-            track.marks, track.tries = shown.marks, 0
+            there = await self._sender.progress(view.job, shown, self._token(track))
+            if not there and self._app.forgetful_discord:
+                track.touched = True  # Nobody deleted it: it gets a new one.
+                return
+            track.silent, track.marks, track.tries = not there, shown.marks, 0
         except TROUBLE as exc:
             _log.info("progress dropped: %r", exc, extra=about(job=track.job_id))
             if fault_of(exc) is Fault.PASSING:

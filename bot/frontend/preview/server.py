@@ -84,7 +84,7 @@ async def staged(build: Callable[[ExternalWait], Reverie], listener: socket.sock
         try:
             with env.time_context():
                 await welcome.fill(client, scene)
-            page.ready.set()
+            page.begin()
             yield page
         finally:
             timers.cancel()

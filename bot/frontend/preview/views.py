@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from simcord.backend import serializers
@@ -16,11 +17,17 @@ from bot.frontend.preview.world import Scene, messages
 
 SHOWN = 200
 """Number of messages shown, counted from the newest."""
+EXACT = 2**53
+"""Numbers from here on are not exact in JavaScript."""
 
 
-def server(scene: Scene, viewer_id: int) -> dict[str, Any]:
-    """Names of the server, its channels, people and roles."""
+def server(scene: Scene, viewer_id: int, read: Mapping[int, int]) -> dict[str, Any]:
+    """Names of the server, its channels, people and roles, and the person's direct messages with the bot.
+
+    `read` has the newest message that the person has seen, by channel.
+    """
     backend = scene.world.backend
+    direct = scene.direct(viewer_id)
     return {
         "name": backend.guilds[scene.guild.id].name,
         "me": str(viewer_id),
@@ -28,10 +35,13 @@ def server(scene: Scene, viewer_id: int) -> dict[str, Any]:
         "people": [_user(key, person.actor.name, person.role) for key, person in scene.people.items()],
         "roles": [_named(key, role.name) for key, role in scene.roles.items()],
         "channels": [
-            _named(key, channel.name or "")
+            _named(key, channel.name or "") | _unread(scene, key, viewer_id, read)
             for key, channel in scene.channels.items()
             if channel_accessible(backend, key, viewer_id, history=True)
         ],
+        "direct": None
+        if direct is None
+        else _named(direct.id, backend.bot_user.name) | _unread(scene, direct.id, viewer_id, read),
     }
 
 
@@ -86,7 +96,26 @@ class Feed:
         """The message in Discord's form; `pinged` is true if it notifies the person."""
         viewer_id = self._place.person.actor.id
         payload = serializers.message_payload(self._place.world.backend, message, for_user=viewer_id)
-        return {**payload, "pinged": viewer_id in message.ping_user_ids}
+        return {**_exact(payload), "pinged": viewer_id in message.ping_user_ids}
+
+
+def newest(scene: Scene, channel_id: int, viewer_id: int) -> int:
+    """The newest message of a channel that the person sees; 0 if there is none."""
+    there = scene.world.backend.messages.get(channel_id, {}).values()
+    return max((message.id for message in there if message.visible_to(viewer_id)), default=0)
+
+
+def _unread(scene: Scene, channel_id: int, viewer_id: int, read: Mapping[int, int]) -> dict[str, bool]:
+    return {"unread": newest(scene, channel_id, viewer_id) > read.get(channel_id, 0)}
+
+
+def _exact(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """JSON with ids as strings, as Discord sends them; discord.py sends those of preselected channels as numbers."""
+    if isinstance(value, dict):
+        return {key: _exact(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(item) for item in value]
+    return str(value) if isinstance(value, int) and value >= EXACT else value
 
 
 def _named(key: int, name: str) -> dict[str, str]:

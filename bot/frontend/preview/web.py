@@ -20,7 +20,7 @@ from simcord.backend.access import channel_accessible
 from simcord.backend.cdn import CDN_BASE
 
 from bot.frontend.preview.actions import Actions, File, Place, number
-from bot.frontend.preview.views import Feed, commands, server
+from bot.frontend.preview.views import Feed, commands, newest, server
 from bot.frontend.preview.world import TURN_S, Scene
 
 STATIC = Path(__file__).with_name("static")
@@ -47,20 +47,27 @@ class Page:
 
     Attributes:
         url: its address, once it is open.
-        ready: set when the scene is complete; requests wait until then.
     """
 
     def __init__(self, scene: Scene) -> None:
         self._scene, self._actions = scene, Actions(scene.world)
         self._hidden: dict[int, set[int]] = {key: set() for key in scene.people}
+        self._read: dict[int, dict[int, int]] = {key: {} for key in scene.people}
+        self._ready = asyncio.Event()
         self._runner = web.AppRunner(self._app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
-        self.url, self.ready = "", asyncio.Event()
+        self.url = ""
 
     async def open(self, listener: socket.socket) -> None:
         """Serve the page at a socket."""
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    def begin(self) -> None:
+        """Answer requests from now on: the scene is complete, and nobody has missed its first messages."""
+        for person_id, read in self._read.items():
+            read |= {key: newest(self._scene, key, person_id) for key in self._scene.channels}
+        self._ready.set()
 
     async def close(self) -> None:
         """Stop listening, and end the streams."""
@@ -80,7 +87,7 @@ class Page:
 
     @web.middleware
     async def _complete(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        await self.ready.wait()
+        await self._ready.wait()
         return await handler(request)
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
@@ -109,19 +116,30 @@ class Page:
         response = web.StreamResponse(headers=HEADERS | {"Content-Type": "text/event-stream"})
         await response.prepare(request)
         feed, loop = Feed(place, self._hidden[viewer_id]), asyncio.get_running_loop()
-        first = {"server": server(self._scene, viewer_id), "channel": str(place.channel.id)}
+        shown = self._seen(place)
+        first = {"server": shown, "channel": str(place.channel.id)}
         await _send(response, first | (feed.news() or {"messages": [], "gone": []}))
         sent_at, revision = loop.time(), -1
         while True:
             await asyncio.sleep(TURN_S)
-            news = feed.news() if revision != self._scene.world.revision else None
-            revision = self._scene.world.revision
-            if news is not None:
+            news: dict[str, Any] = {}
+            if revision != self._scene.world.revision:
+                revision, news, now = self._scene.world.revision, feed.news() or {}, self._seen(place)
+                if now != shown:
+                    shown = news["server"] = now
+            if news:
                 await _send(response, news)
                 sent_at = loop.time()
             elif loop.time() - sent_at > KEEP_ALIVE_S:
                 await response.write(b": still here\n\n")
                 sent_at = loop.time()
+
+    def _seen(self, place: Place) -> dict[str, Any]:
+        """The server as a person sees it who is in a channel and has read everything in it."""
+        viewer_id, channel_id = place.person.actor.id, place.channel.id
+        read = self._read[viewer_id]
+        read[channel_id] = newest(self._scene, channel_id, viewer_id)
+        return server(self._scene, viewer_id, read)
 
     async def _commands(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(commands(self._place(request.query)), headers=HEADERS)
@@ -152,7 +170,9 @@ class Page:
         """The person and the channel of a request; the first ones if it names none that the person sees."""
         scene = self._scene
         person = scene.people.get(_id(given.get("as"))) or next(iter(scene.people.values()))
-        channel = scene.channels.get(_id(given.get("channel")))
+        channel, direct = scene.channels.get(_id(given.get("channel"))), scene.direct(person.actor.id)
+        if direct is not None and direct.id == _id(given.get("channel")):
+            return Place(scene, person, direct)
         if channel is None or not channel_accessible(scene.world.backend, channel.id, person.actor.id, history=True):
             channel = next(iter(scene.channels.values()))
         return Place(scene, person, channel)

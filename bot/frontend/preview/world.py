@@ -166,6 +166,13 @@ class Scene:
     host_id: int
     bot_id: int
 
+    def direct(self, person_id: int) -> simcord.ChannelHandle | None:
+        """The direct messages between a person and the bot; None if there are none."""
+        backend = self.world.backend
+        if not backend.messages.get(backend.dm_channels.get(person_id, 0)):
+            return None
+        return simcord.ChannelHandle(self.world, None, backend.get_dm_channel(person_id))
+
 
 def furnish(world: World, name: str) -> Scene:
     """Create the server. Ids derive from simcord's own clock, which starts afresh: they are the same at every start.

@@ -15,6 +15,7 @@ from bot.files import DataFolder, Kind
 from bot.jobs import Job, Report, ReportedPicture, ReportReason
 from bot.service.archive import Archive
 from bot.service.guild_settings import GuildSettings
+from bot.service.job_runner import GRID
 from bot.service.values import ReportPage, Requester
 from bot.store import Store
 
@@ -129,7 +130,8 @@ class Reports:
             await self._store.reports.drop_old(guild_id, time.time() - days * DAY_S)
 
     def _copy(self, job_id: int, number: int) -> bytes | None:
-        data = self._files.read(Kind.PICTURE, job_id, number)
+        """All pictures of the job if there are several: its message has one button for them."""
+        data = self._files.read(Kind.PICTURE, job_id, GRID) or self._files.read(Kind.PICTURE, job_id, number)
         return None if data is None else imaging.thumbnail(data, COPY_PX).data
 
 

@@ -133,7 +133,7 @@ class Presets:
             raise InvalidJobSpec("preset_too_long", field="options", most=MAX_CHARACTERS)
         styles = [style.name for style in await self._words.styles(requester.guild_id)]
         found = read(options, styles)
-        if found == Typed(prompt=options, unknown=found.unknown) or found.prompt or found.preset is not None:
+        if found == Typed(prompt=options) or found.prompt or found.preset is not None:
             words = found.prompt if found.preset is None else "--preset"
             raise InvalidJobSpec("preset_options", field="options", words=words[:60])
         if found.style is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bot.files import DataFolder, Kind
 from bot.jobs import Job
-from bot.service.archive import Archive
+from bot.service.archive import Archive, film_files
 from bot.service.people.settings import PersonalSettings
 from bot.service.values import Requester
 from bot.store import Store
@@ -79,6 +79,8 @@ class PersonalData:
                     data = self._files.read(Kind.PICTURE, job.id, number)
                     if data is not None:
                         _add(archive, f"pictures/{job.id}-{number}.png", data, limit_bytes * 9 // 10, left_out)
+                for film in film_files(self._files, job) if job.film_s else ():
+                    _add(archive, f"films/{film.name}", film.data, limit_bytes * 9 // 10, left_out)
             facts["left_out"] = left_out
             archive.writestr("data.json", json.dumps(facts, indent=2, ensure_ascii=False))
         return path

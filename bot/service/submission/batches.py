@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 from bot import imaging
 from bot.errors import InvalidJobSpec, NotFound, NotOwner, OverLimit, WrongChannel, WrongState
@@ -22,8 +22,12 @@ from bot.texts import Sentence
 MAX_EXPANDED = 1_000
 """Maximum number of prompts in one, before the limit of a server is known."""
 MAX_TITLE = 1_000
-_KEPT = ("prompt", "settings", "negative", "style", "preset", "options", "count", "private", "timelapse")
-"""Fields of a spec that are kept until it is confirmed."""
+_KEPT = tuple(
+    item.name
+    for item in fields(JobSpec)
+    if item.name not in ("init_image", "mask", "image_prompts", "origin", "source")
+)
+"""Fields of a spec that are kept until it is confirmed: those that are no files."""
 Place = Callable[[Batch], Awaitable[int]]
 """Makes the message of a batch; returns the channel for the messages of its jobs."""
 
@@ -79,7 +83,7 @@ class Batches:
         limits = await self._submissions.admit(requester)
         if len(specs) > limits.batch:
             raise OverLimit("over_batch", count=len(specs), most=limits.batch)
-        if any(spec.init_image or spec.image_prompts for spec in specs):
+        if any(spec.init_image or spec.mask or spec.image_prompts for spec in specs):
             raise InvalidJobSpec("batch_no_files", field="prompt")
         jobs = [(await self._submissions.prepare(requester, spec, limits)).job for spec in specs]
         pictures = sum(job.count for job in jobs)

@@ -34,7 +34,6 @@ from generator import (
     request_to_json,
 )
 
-SHOWN_OPTIONS, SHOWN_OPTION = 5, 30
 AT_ONCE = 2
 """Maximum number of specs read at the same time: a picture can take seconds and a gigabyte."""
 DAY_S = 86_400
@@ -113,6 +112,8 @@ class Submissions:
         build = partial(requests.build, settings=settings, models=models, starts=suited.starts)
         async with self._reading if spec.init_image or spec.mask or spec.image_prompts else nullcontext():
             request = await asyncio.to_thread(build, spec, limits, style=style)
+        if spec.film is not None:
+            request = requests.filmed(request, spec.film, limits)
         job = replace(
             _new_job(requester, request, limits, self._config.layout),
             origin=spec.origin,
@@ -168,6 +169,28 @@ class Submissions:
         )
         return await self._add(await self._prepared(job, request, notes=notes), limits)
 
+    async def morph(
+        self, requester: Requester, pictures: Sequence[tuple[int, int]], film: Mapping[str, object]
+    ) -> SubmittedJob:
+        """Submit a job for a film through finished pictures, each given by its job and number.
+
+        Raises:
+            Refused: as `submit`; NotFound for a picture that the requester may not see.
+        """
+        limits = await self.admit(requester)
+        found, private = list[GenerationRequest](), False
+        for job_id, number in pictures:
+            before = await self._archive.job(requester, job_id)
+            if number not in {picture.number for picture in await self._archive.pictures(job_id)}:
+                raise NotFound("picture_unknown", job=job_id)
+            found.append(await self._archive.request(requester, job_id, number))
+            private = private or before.private
+        request = await asyncio.to_thread(requests.morphed, found, film, self.settings, limits)
+        await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        private = private or await self._hides(requester)
+        job = replace(_new_job(requester, request, limits, self._config.layout), origin=Origin.FILM, private=private)
+        return await self._add(await self._prepared(job, request), limits)
+
     async def _repainted(
         self, requester: Requester, job_id: int, number: int, spec: JobSpec, limits: Limits
     ) -> GenerationRequest:
@@ -199,10 +222,9 @@ class Submissions:
         if new_seed:
             request = requests.reseeded(request)
         # The parents are generated again from their start: all of them must be within the limits.
-        current: GenerationRequest | None = request
-        while current is not None:
-            requests.check_limits(current.settings, limits)
-            current = current.parent
+        for part in requests.parts_of(request):
+            requests.check_limits(part.settings, limits)
+        requests.check_film(request, limits)
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         private = await self._hides(requester)
         job = replace(_new_job(requester, request, limits, self._config.layout), origin=Origin.FILE, private=private)
@@ -258,8 +280,6 @@ class Submissions:
         styles = [style.name for style in await self._words.styles(requester.guild_id)]
         presets = await self._presets.known(requester.guild_id, requester.user_id)
         typed = read_options(spec.prompt, styles, [preset.name for preset in presets])
-        names = ", ".join(f"“{name[:SHOWN_OPTION]}”" for name in typed.unknown[:SHOWN_OPTIONS])
-        notes = (Sentence.of("note_unknown_options", names=names),) if names else ()
         spec = requests.with_typed(spec, typed)
         further = [spec.options] if spec.options else []
         if spec.preset is not None:
@@ -268,7 +288,7 @@ class Submissions:
             found = read_options(options, styles)
             settings = {name: value for name, value in found.settings.items() if name not in keeps}
             spec = requests.with_typed(spec, replace(found, prompt=spec.prompt, settings=settings, preset=None))
-        return spec, notes
+        return spec, requests.unknown_options(typed.prompt)
 
     async def _with_defaults(self, requester: Requester, spec: JobSpec, own: Preferences) -> JobSpec:
         """The spec with the person's own defaults in its gaps; a style that this server does not know is left out."""
@@ -313,7 +333,7 @@ class Submissions:
             QueueFull, TooSoon
         """
         load = await self._store.jobs.load(requester.guild_id, requester.user_id)
-        gate(limits, self._config.caps, sum(job.count for job in jobs), jobs=len(jobs))(load)
+        gate(limits, self._config.caps, sum(job.quota for job in jobs), jobs=len(jobs))(load)
 
     async def add_all(self, prepared: Sequence[Prepared], limits: Limits) -> list[Job]:
         """Write and queue jobs of one person, all or none.
@@ -323,7 +343,7 @@ class Submissions:
         """
         if self.closed:
             raise ShuttingDown("shutting_down")
-        count, alone = sum(item.job.count for item in prepared), any(item.job.guild_id < 0 for item in prepared)
+        count, alone = sum(item.job.quota for item in prepared), any(item.job.guild_id < 0 for item in prepared)
         admission = gate(limits, self._config.caps, count, jobs=len(prepared), alone=alone)
         jobs = await self._store.jobs.add_all([(item.job, item.recipe) for item in prepared], admission)
         for job in jobs:
@@ -360,6 +380,7 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits, l
         running_limit=limits.running,
         age_restricted=requester.age_restricted,
         locale=requester.locale,
+        film_s=0.0 if request.film is None else request.film.seconds,
         layout=layout,
         by_token=requester.by_token,
     )

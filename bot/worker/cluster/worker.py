@@ -17,6 +17,7 @@ import ray
 from PIL import Image
 from ray.exceptions import RayError
 
+from bot.errors import ClusterError
 from bot.log import about
 from bot.waiting import FOR_PROGRESS, FOR_THE_WORKER, ExternalWait, identity
 from bot.worker.cluster.actor import Ready
@@ -66,8 +67,11 @@ class RayWorker:
 
         Raises:
             GeneratorError: raised by the dream.
+            ClusterError: for a film.
             WorkerLost: the worker is gone or unusable; the same work can be tried again.
         """
+        if work.request.film is not None:  # Its frames are files of the bot's machine.
+            raise ClusterError("films_elsewhere")
         sent = await asyncio.to_thread(SentWork.of, work)
         self._attempts[work.job_id] = work.attempt
         painting = asyncio.wrap_future(self._actor.paint.remote(sent).future())

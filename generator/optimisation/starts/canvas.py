@@ -13,9 +13,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
-from generator.messages import Message
 from generator.models.drawings import filled, foreground
 from generator.models.model_set import Models
 from generator.notation.palette import NONE
@@ -74,7 +72,7 @@ def canvas_of(request: GenerationRequest, models: Models, size: Size) -> Canvas 
     """The canvas of a request for a picture of `size`, a multiple of the model's factor; None without a mask.
 
     Raises:
-        InvalidRequest: if a picture cannot be read, or the region is empty or everything.
+        InvalidRequest: if a picture cannot be read.
     """
     settings = request.settings
     if request.init_image is None or not settings.masked:
@@ -86,8 +84,7 @@ def canvas_of(request: GenerationRequest, models: Models, size: Size) -> Canvas 
     else:
         base = read_image(request.init_image, size)
         name, text = ("keep", settings.keep) if settings.keep != NONE else ("repaint", settings.repaint)
-        named = _region(request, models, base, text, name)
-        _check(named, name)
+        named = _region(request, models, base, text)
         if name == "repaint":
             mask = _feathered(named, settings.feather)
         elif text == PICTURE or area_of(text) is not None:
@@ -117,14 +114,14 @@ def _wider(mask: Tensor) -> Tensor:
     return functional.max_pool2d(mask, 9, 1, 4)
 
 
-def _region(request: GenerationRequest, models: Models, base: Tensor, text: str, name: str) -> Tensor:
+def _region(request: GenerationRequest, models: Models, base: Tensor, text: str) -> Tensor:
     """Mask `[1, 1, H, W]` of a region on the base, without feather."""
     height, width = base.shape[2:]
     if (area := area_of(text)) is not None:
         return _rectangle(area, height, width)
     if text == PICTURE and request.mask is not None:
         return read_image(request.mask, Size(width, height))[:, :1]
-    return region_of_words(base, text, models, name)
+    return region_of_words(base, text, models)
 
 
 def _rectangle(area: Area, height: int, width: int) -> Tensor:
@@ -157,15 +154,6 @@ def _mirrored(length: int, start: int, inner: int) -> Tensor:
     return torch.minimum(turn, 2 * inner - 1 - turn)
 
 
-def _check(named: Tensor, name: str) -> None:
-    if float(named.max()) < 0.5 or float(named.min()) >= 0.5:
-        everything = (float(named.min()) >= 0.5) == (name == "repaint")
-        text = "The mask leaves nothing to repaint; choose another region."
-        if everything:
-            text = "The mask keeps nothing of the picture; choose another region."
-        raise InvalidRequest(Message(text), "mask")
-
-
 def _feathered(hard: Tensor, feather: float) -> Tensor:
     """A mask with an edge that falls to 0 within `feather` of the short edge, outside of it.
 
@@ -190,6 +178,8 @@ def _bounds(mask: Tensor) -> tuple[slice, slice]:
 
 def _with_surroundings(mask: Tensor) -> tuple[slice, slice]:
     height, width = mask.shape[2:]
+    if float(mask.max()) == 0:  # cut to another shape, a mask may show nothing
+        return slice(0, height), slice(0, width)
     rows, columns = _bounds(mask)
     around = round(_AROUND * max(rows.stop - rows.start, columns.stop - columns.start))
     return _widened(rows, around, height), _widened(columns, around, width)

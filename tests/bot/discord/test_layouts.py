@@ -18,7 +18,19 @@ from tests.discord_fake.ids import new_id
 from tests.discord_fake.world import Attachment, Guild, Payload
 from tests.discord_fake.writing import Refusal, create, edit
 
-CLASSIC_BUTTONS = ["again", "vary", "continue", "remix", "upscale", "heart", "timelapse", "recipe", "delete", "report"]
+CLASSIC_BUTTONS = [
+    "again",
+    "vary",
+    "continue",
+    "remix",
+    "upscale",
+    "heart",
+    "timelapse",
+    "recipe",
+    "delete",
+    "report",
+    "film",
+]
 
 
 def actions(message: Message) -> list[str]:
@@ -47,7 +59,8 @@ async def test_pictures_stand_in_a_gallery_with_two_rows_of_buttons(live: Client
     assert actions(message) == [*["upscale"] * 4, "again", *["vary"] * 4, "more"]
     more = await live.fake.click(message, "reverie:more", live.ann)
     assert more.ephemeral and more.message is not None
-    assert actions(more.message) == [*["heart"] * 4, "recipe", "timelapse", "settings", "keep", "delete", "report"]
+    last = ["recipe", "timelapse", "settings", "keep", "delete", "report"]
+    assert actions(more.message) == [*["heart"] * 4, *["film"] * 4, *last]
 
 
 async def test_classic_messages_hold_an_embed_and_all_buttons(live: ClientOnLoopback) -> None:

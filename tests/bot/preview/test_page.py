@@ -209,6 +209,59 @@ def test_the_admins_limits_hold_for_the_member(page: PreviewPage) -> None:
     page.wait("count is now 4")
 
 
+def test_a_reporter_is_told_the_result_by_direct_message(page: PreviewPage) -> None:
+    painted(page, "a grey stone", steps="2")
+    page.view_as("friend")
+    page.press(page.wait("a grey stone", DONE), "More")
+    page.press(page.wait("More for #"), "Report")
+    form = page.page.get_by_role("dialog")
+    form.get_by_role("combobox").select_option(index=1)
+    form.get_by_role("checkbox").check()
+    form.get_by_role("button", name="Submit").click()
+    page.wait("Your report was saved")
+    page.view_as("admin")
+    page.command("safety set", report_channel="reports")
+    page.command("reports")
+    menu = page.wait("reported picture").locator("select")
+    menu.select_option(index=menu.locator("option").count() - 1)
+    page.press(page.wait("Prompt: a grey stone"), "Keep it")
+    page.wait("nothing to do, decided")
+    page.view_as("friend")
+    direct = page.page.get_by_role("button", name="Reverie, unread")
+    direct.click()
+    expect(page.message("You reported a picture of job")).to_be_in_viewport()
+    expect(page.page.locator("#composer")).to_be_hidden()
+    expect(page.page.locator("#channels").get_by_role("button", name="Reverie", exact=True)).to_have_attribute(
+        "aria-current", "page"
+    )
+
+
+def test_a_link_leads_to_a_message_of_another_channel(page: PreviewPage) -> None:
+    message = painted(page, "a distant hill", steps="2")
+    mark = message.get_attribute("data-id")
+    page.view_as("admin")
+    page.command("safety set", report_channel="reports")
+    page.press(page.wait("a distant hill", DONE), "More")
+    page.press(page.wait("More for #"), "Report")
+    form = page.page.get_by_role("dialog")
+    form.get_by_role("combobox").select_option(index=1)
+    form.get_by_role("button", name="Submit").click()
+    page.page.get_by_role("button", name="# reports, unread").click()
+    page.wait("Prompt: a distant hill").get_by_role("button", name="#pictures").click()
+    shown = page.page.locator(f'[data-id="{mark}"]')
+    expect(shown).to_be_focused()
+    expect(shown).to_be_in_viewport()
+    expect(page.page.locator("#channel")).to_have_text("# pictures")
+
+
+def test_a_ping_quotes_the_picture_that_it_answers(page: PreviewPage) -> None:
+    page.command("settings", ping="always")
+    page.words("a loud bell --steps 2")
+    ping = page.wait("your picture is ready")
+    expect(ping.locator(".origin")).to_have_text(re.compile(r"^@Reverie Done in [^*<]*$"))
+    page.command("settings", ping="never")
+
+
 def test_the_gallery_turns_its_pages_and_opens_a_picture(page: PreviewPage) -> None:
     page.command("gallery", whose="Pictures of this server")
     gallery = page.wait("Only you can see this", re.compile("gallery", re.IGNORECASE))
@@ -256,6 +309,18 @@ def test_an_answer_that_does_not_come_looks_as_in_discord(page: PreviewPage) -> 
     welcome = page.page.locator("li.message").first
     welcome.get_by_role("button", name="Vary 1").click()
     expect(welcome).to_contain_text("This interaction failed")
+
+
+def test_content_that_grows_does_not_leave_the_end_behind(page: PreviewPage) -> None:
+    page.command("help")
+    page.wait("used /help")
+    grow = """node => {
+        node.scrollTop = node.scrollHeight;
+        document.querySelector("#messages > li").style.paddingBottom = "400px";
+        node.dispatchEvent(new Event("scroll"));
+    }"""
+    page.page.locator("#scroll").evaluate(grow)
+    expect(page.message("used /help")).to_be_in_viewport()
 
 
 def test_a_picture_opens_large_and_closes_by_escape(page: PreviewPage) -> None:

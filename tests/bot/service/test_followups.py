@@ -34,7 +34,8 @@ def child(change: FollowUp, limits: Limits | None = None) -> GenerationRequest:
 def test_again_is_the_same_with_another_seed_and_all_of_its_steps() -> None:
     made, before = child(FollowUp(kind=Origin.AGAIN)), job(count=4)
     assert made.settings == PICTURE.settings.merged({"seed": made.settings.seed})
-    assert made.settings.seed != 7
+    others = {child(FollowUp(kind=Origin.AGAIN)).settings.seed % 4 for _ in range(50)}
+    assert others == {0, 1, 2}, "the picture has the drawing and the direction of 7 % 4"
     assert made.stopped_at is None
     assert parent_of(before, 2, Origin.AGAIN) == (None, None)
     assert count_of(before, FollowUp(kind=Origin.AGAIN)) == 4

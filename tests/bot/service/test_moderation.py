@@ -14,11 +14,11 @@ from PIL import Image
 
 from bot.errors import Blocked, NotFound, NotOwner
 from bot.jobs import JobState, ReportReason
-from bot.service import Whose
+from bot.service import JobSpec, Whose
 from bot.service.moderation.waiting_jobs import reason_of
 from bot.store.connection import APPLICATION_ID, migrations, statements
 from bot.texts import Sentence
-from tests.bot.real_service import ANN, BEN, CHANNEL, GUILD, RealService, requester
+from tests.bot.real_service import ANN, BEN, CHANNEL, GUILD, QUICK, RealService, requester
 
 ADMIN = requester(9, manages=True)
 
@@ -42,6 +42,15 @@ async def test_a_report_keeps_picture_and_words_when_the_owner_deletes_the_pictu
     with pytest.raises(NotFound, match="closed"):
         await reports.get(ADMIN, reported.id)
     assert await reports.copy(reported.id) is None
+
+
+async def test_a_report_about_several_pictures_keeps_them_all(bench: RealService) -> None:
+    spec = JobSpec(prompt="a red apple", settings=QUICK, count=4)
+    job = (await bench.service.submissions.submit(requester(), spec)).job
+    reported = await bench.service.reports.add(requester(BEN), (await bench.post(job.id)).id, 1, ReportReason.HATEFUL)
+    copy = await bench.service.reports.copy(reported.id)
+    assert copy is not None
+    assert Image.open(BytesIO(copy)).width > 2 * 64
 
 
 async def test_reports_of_one_picture_are_one_case_and_another_server_sees_none(bench: RealService) -> None:

@@ -75,6 +75,9 @@ STRINGS: dict[str, st.SearchStrategy[str]] = {
     "prompt": PROMPTS,
     "negative": st.one_of(WORDS, PARTS, st.text(min_size=1, max_size=10)),
     "size": st.sampled_from(["32", "64x32", "32x128", "128x96", "47x33", "256x256", "99999", "0", "x", "1x1"]),
+    "repaint": st.sampled_from(["left 50%", "picture", "the sky", "left 0%"]),
+    "keep": st.sampled_from(["box 10% 10% 60% 60%", "picture", "an apple"]),
+    "outpaint": st.sampled_from(["left 50%", "all 20%", "up"]),
     "style": st.sampled_from([*STYLES, "OIL", "oils", ""]),
     "model": st.sampled_from(["tiny", "starter", ""]),
 }
@@ -123,7 +126,7 @@ def submitted(spec: JobSpec) -> Order:
 
 
 def imagined(options: Mapping[str, Any]) -> Order:
-    files = {name: options[name] for name in ("init_image", "image_prompt") if options[name] is not None}
+    files = {name: options[name] for name in ("init_image", "mask", "image_prompt") if options[name] is not None}
     return submitted(imagine.spec_of(options, files))
 
 

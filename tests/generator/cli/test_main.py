@@ -312,10 +312,9 @@ def test_a_resumed_picture_replaces_the_one_beside_its_snapshot(
 
 
 def test_a_folder_gets_pictures_named_by_their_prompts(paint: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("out").mkdir()
     for name in ("a-red-apple.png", "a-red-apple-2.png"):
-        assert paint("a red apple", "-o", "out/", "--seed", "7") == 0
-        assert capsys.readouterr().out == f"The picture is in out/{name} (seed 7).\n"
+        assert paint("a red apple", "-o", "made/for/it/", "--seed", "7") == 0
+        assert capsys.readouterr().out == f"The picture is in made/for/it/{name} (seed 7).\n"
 
 
 def test_the_help_shows_the_defaults_that_will_be_used(capsys: pytest.CaptureFixture[str]) -> None:
@@ -377,7 +376,8 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(run: Run, capsys: pytest.Ca
         (("a", "-o", "a.bmp"), "'a.bmp' names no format; end it in .png, .jpg or .webp, or give --format."),
         (("a", "-o", "a.png", "--format", "webp"), "'a.png' asks for png and --format for webp."),
         (("a", "-o", "missing/a.png"), "'missing/a.png' cannot be written: its folder is not there."),
-        (("a", "-o", "nothing/"), "Argument -o/--output: the folder 'nothing/' is not there; make it first"),
+        (("a", "-o", "/dev/null/a/"), "The folder '/dev/null/a/' cannot be made: Not a directory."),
+        (("a", "-o", "a\0/"), "The folder 'a\\x00/' cannot be made: its name is no folder's name."),
         (("a", "-o", "b" * 300 + ".png"), "cannot be written: its name is too long."),
         (("a", "-o", "a\0.png"), "cannot be written: its name holds a zero byte."),
         (("--timelapse", "a red apple"), "put the prompt before --timelapse."),

@@ -35,6 +35,15 @@ def test_listing_needs_no_torch(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
 
 
+def test_a_reader_that_ends_early_is_no_fault() -> None:
+    command = [sys.executable, "-m", "generator", "models"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
 def test_the_starter_need_not_be_fetched(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "starter"]) == 0
     assert "ships with Reverie" in capsys.readouterr().out

@@ -11,6 +11,7 @@ from PIL import Image
 
 from generator.errors import InvalidRequest
 from generator.filming.film import Film
+from generator.filming.folder import FilmFolder
 from generator.filming.layers import layers_of
 from generator.filming.warp import seen_by
 from generator.films.camera import Camera
@@ -66,6 +67,15 @@ def test_a_folder_with_another_film_is_refused_and_kept(
     with pytest.raises(InvalidRequest, match="holds another film"):
         Film(ask("a castle"), models, tmp_path / "film")
     assert sorted(path.name for path in (tmp_path / "film").iterdir()) == before
+
+
+def test_only_a_films_own_files_are_removed(
+    ask: Callable[..., GenerationRequest], models: Models, tmp_path: Path
+) -> None:
+    finish(Film(ask(), models, tmp_path / "film"))
+    (tmp_path / "film" / "letter.txt").write_text("mine")
+    FilmFolder(tmp_path / "film").remove()
+    assert [path.name for path in (tmp_path / "film").iterdir()] == ["letter.txt"]
 
 
 def test_a_film_ended_early_keeps_its_frames_and_its_request_makes_them_again(

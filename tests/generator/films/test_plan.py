@@ -48,7 +48,7 @@ def test_times_are_taken_out_of_a_prompt() -> None:
         ("0s: a ^ 9s: b", {"seconds": 5.0}, "prompt has a keyframe at 9 s, and the film ends after 5 s."),
         ("a", {"zoom": "0s: 1 ^ 9s: 2"}, "zoom has a keyframe at 9 s, and the film ends after 4 s."),
         ("a", {"zoom": "0s: 1 ^ fast"}, "zoom cannot be 'fast'"),
-        ("a", {"zoom": "0"}, "zoom must be from 0.0001 to 10000, not 0.0."),
+        ("a", {"zoom": "0"}, "zoom must be from 1e-12 to 1e+12, not 0.0."),
         ("a", {"tilt": "80"}, "tilt must be from -60 to 60, not 80.0."),
         ("a", {"template": "explode"}, "There is no template 'explode', only zoom in,"),
         ("a", {"seconds": 4000.0}, "seconds must be a number from 0.5 to 120, not 4000.0."),
@@ -148,3 +148,14 @@ def test_a_film_goes_through_pictures_of_its_own_models_only() -> None:
         GenerationRequest(prompt="a", pictures=(apple,))
     with pytest.raises(InvalidRequest, match="of its own models"):
         GenerationRequest(prompt="a ^ b", film=FilmPlan(), pictures=(apple, film))
+
+
+def test_the_scenes_of_a_template_keep_style_weights_and_what_is_to_be_avoided() -> None:
+    story, plan = plan_film("a castle:2 | a watercolour | fog:-0.5", {"template": "seasons"}, POSED)
+    scenes = parse_story(story)
+    assert [scene.prompts[0][:2] for scene in scenes][2:] == [
+        ("a castle in autumn", 2.0),
+        ("a castle in the snow", 2.0),
+    ]
+    assert {scene.prompts[1:] for scene in scenes} == {parse_story("a watercolour | fog:-0.5 | x")[0].prompts[:2]}
+    assert plan.seconds == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -150,7 +151,7 @@ def test_a_variation_keeps_the_style_that_was_asked_for() -> None:
     assert Pose(drawing=3).varied(0.9, 5).drawing == 3
 
 
-def test_a_thing_without_the_style_gets_its_look_beside_one_that_has_it(vqgan: VQGAN) -> None:
+def test_a_thing_without_the_style_gets_its_look_and_keeps_its_colour(vqgan: VQGAN) -> None:
     generator = torch.Generator().manual_seed(3)
     rows = torch.full((2, len(STYLES)), -1)
     rows[0, 0], rows[0, LINE], rows[1, 0] = 0, 1, 2
@@ -158,7 +159,10 @@ def test_a_thing_without_the_style_gets_its_look_beside_one_that_has_it(vqgan: V
     sketcher = Sketcher(Lexicon([["cat"], ["ship"]]), vqgan, StoredDrawings(rows, streams, 8, Frame()))
     cat, ship = sketcher.read("a cat and a ship")
     pose = Pose(drawing=LINE)
-    assert not sketcher.layer([ship], pose, 64, 64, "lines").styled  # the whole picture gets it
+    alone = sketcher.layer([replace(ship, colour="red")], pose, 64, 64, "lines")
+    red, green, _ = alone.image[:, alone.mask[0] > 0.9]
+    assert ((red - green) > 0.3).float().mean() > 0.03  # the ink
+    assert not sketcher.layer([ship], pose, 64, 64, "watercolour").styled  # the whole picture gets it
     both = sketcher.layer([cat, ship], pose, 64, 64, "lines")
     assert (both.styled, both.inked) == (True, True)
     plain = sketcher.layer([cat, ship], pose, 64, 64)

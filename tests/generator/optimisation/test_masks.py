@@ -150,9 +150,9 @@ def test_a_captured_step_paints_another_mask_of_the_same_extent(
 def test_words_find_the_part_that_they_name(starter: Models) -> None:
     scene = torch.full((1, 3, 128, 128), 0.9)
     scene[:, :, 40:100, 20:60] = torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1)
-    thing = region_of_words(scene, "an apple", starter, "keep")
+    thing = region_of_words(scene, "an apple", starter)
     assert thing[0, 0, 70, 40] == 1 and thing[0, 0, 10, 110] == 0
-    ground = region_of_words(scene, "the background", starter, "keep")
+    ground = region_of_words(scene, "the background", starter)
     assert torch.equal(ground, 1 - thing)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -21,7 +22,9 @@ from bot.service import JobSpec
 from bot.service.requests import new_seed
 
 FILE_BYTES = 64 * 2**10
-AXES = tuple(option.name for option in OPTIONS if option.kind is Kind.SETTING or option.name == "style")
+BESIDE_SETTINGS = ("style", "model")
+"""Options that can be compared and are no settings of the generator."""
+AXES = tuple(option.name for option in OPTIONS if option.kind is Kind.SETTING or option.name in BESIDE_SETTINGS)
 """Options whose values can be compared."""
 VALUES = 200
 
@@ -98,8 +101,8 @@ def compared(
     specs = []
     for chosen in product(*(values for _, values in axes)):
         given = {name: value for (name, _), value in zip(axes, chosen, strict=True)}
-        settings = {name: value for name, value in given.items() if name != "style"}
-        specs.append(replace(plain, settings=settings, style=given.get("style")))
+        beside: dict[str, Any] = {name: given.pop(name) for name in BESIDE_SETTINGS if name in given}
+        specs.append(replace(plain, settings=given, **beside))
     labels = [[f"{name} {value}" for value in values] for name, values in axes]
     return specs, labels[-1], labels[0] if len(labels) > 1 else []
 

@@ -34,16 +34,11 @@ function link(url, ...inside) {
   return el("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, ...inside);
 }
 
-/** A link to a message, by which it comes into sight. */
+/** A link to a message, by which it comes into sight; the page follows it to another channel. */
 function jump(channel, message, names) {
   const node = el("button", { type: "button", className: "mention jump", title: "Jump to the message" },
     `#${names.channel(channel)} › 💬`);
-  node.addEventListener("click", () => {
-    const target = document.querySelector(`#messages > li[data-id="${message}"]`);
-    if (!target) return;
-    target.scrollIntoView({ block: "center" });
-    target.focus({ preventScroll: true });
-  });
+  node.addEventListener("click", () => dispatchEvent(new CustomEvent("jump", { detail: { channel, message } })));
   return node;
 }
 
@@ -110,6 +105,11 @@ function inline(text, names) {
   }
   if (plain) nodes.push(plain);
   return nodes;
+}
+
+/** The first line of a text as nodes, for a quote. */
+export function line(text, names) {
+  return inline(text.split("\n")[0], names);
 }
 
 /** Text of a message, an embed or a text display, as nodes. */

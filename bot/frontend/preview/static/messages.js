@@ -3,7 +3,7 @@ import * as api from "./api.js";
 import { attachment, components } from "./components.js";
 import { byId, el } from "./dom.js";
 import { openForm } from "./forms.js";
-import { markdown } from "./markdown.js";
+import { line, markdown } from "./markdown.js";
 import { cover, picture, video } from "./media.js";
 import { messageMenu, userMenu } from "./menus.js";
 
@@ -157,8 +157,10 @@ function origin(message) {
   const meta = message.interaction_metadata;
   if (message.message_reference && message.type === 19) {
     const to = message.referenced_message;
-    return el("div", { className: "origin" }, el("span", { className: "mention" }, to ? `@${to.author.username}` : "Original message was deleted"),
-      to ? ` ${(to.content || texts(to.components).join(" ")).slice(0, 120) || "Click to see the attachment"}` : "");
+    if (!to) return el("div", { className: "origin" }, "Original message was deleted");
+    const text = to.content || texts(to.components)[0] || "";
+    return el("div", { className: "origin" }, el("span", { className: "mention" }, `@${to.author.username}`), " ",
+      ...(text ? line(text, names) : ["Click to see the attachment"]));
   }
   if (!meta?.name) return null;
   return el("div", { className: "origin" }, el("strong", {}, meta.user.username), " used ",
@@ -277,10 +279,13 @@ function follow() {
   stood = scroll.scrollTop;
 }
 
+// Content that grew since also leaves the end behind: only who is higher than before has scrolled up.
 scroll.addEventListener("scroll", () => {
-  atEnd = away() < NEAR_PX;
+  if (away() < NEAR_PX) {
+    atEnd = true;
+    newest.hidden = true;
+  } else if (scroll.scrollTop < stood) atEnd = false;
   if (!atEnd) stood = 0;
-  else newest.hidden = true;
 });
 newest.addEventListener("click", () => {
   stick();

@@ -51,8 +51,10 @@ async def test_limits_are_set_for_the_server_and_for_a_role(stage: ClientInSimco
     refused = await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=11)
     assert "at most 10 steps" in reply_of(refused).content
     patrons = stage.guild.create_role("patrons")
-    await stage.admin.slash(stage.channel, "limits set", name="steps", value=50, role=patrons)
+    changed = await stage.admin.slash(stage.channel, "limits set", name="steps", value=50, role=patrons)
+    assert reply_of(changed).content == f"`steps` is now **50** for people with <@&{patrons.id}>."
     shown = reply_of(await stage.admin.slash(stage.channel, "limits show", role=patrons))
+    assert shown.embeds[0].title == r"Limits of \@patrons"
     assert "`steps` **50**" in (shown.embeds[0].description or "")
     assert f"<@&{patrons.id}>: `steps` **50**" in (shown.embeds[0].description or "")
     over = await stage.admin.slash(stage.channel, "limits set", name="steps", value=2_001)

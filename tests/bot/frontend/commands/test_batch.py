@@ -103,8 +103,9 @@ async def test_the_limits_hold_for_all_of_them_together(stage: ClientInSimcord) 
     assert "4 pictures; this server allows at most 3" in refused.content
     await stage.admin.slash(stage.channel, "limits set", name="daily", value=2)
     assert "2" in (await asked(stage, "a {red, blue, green} cat")).content
-    refused = await asked(stage, "a {red, blue} cat", init_image=("a.png", b""))
-    assert "no attached pictures" in refused.content
+    for name in ("init_image", "mask"):
+        refused = await asked(stage, "a {red, blue} cat", **{name: ("a.png", b"")})
+        assert "no attached pictures" in refused.content
     await stage.admin.slash(stage.channel, "wildcards save", name="animals", entries="cat")
     refused = await asked(stage, "a {red, blue} __plants__")
     assert "There is no list" in refused.content

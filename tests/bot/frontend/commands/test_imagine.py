@@ -164,6 +164,7 @@ async def test_options_typed_into_the_prompt_reach_the_generator_and_unknown_one
     assert first.prompt == "a red apple --chaos 9 | at night | fog:-0.5 | rain:-0.5"
     settings = first.settings
     assert (str(settings.size), settings.steps, settings.seed, second.settings.seed) == ("96x48", 2, 7, 8)
+    assert "“--chaos” is no option of this bot" in read(stage.said())[0], "also below the finished pictures"
 
 
 async def test_an_option_without_its_value_is_refused(stage: ClientInSimcord) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+import discord
 import pytest
 
 from bot.config import Config, Discord, Timing
@@ -22,6 +23,7 @@ from bot.errors import ConfigError
 from bot.frontend.client import Reverie
 from bot.frontend.preview import world
 from bot.frontend.preview.server import listen, staged
+from bot.service import Requester
 from bot.waiting import ExternalWait
 from bot.wiring import build
 from docs.strips import EXAMPLES
@@ -31,6 +33,7 @@ from tests.discord_fake.components import media, walk
 from tests.discord_fake.world import said as texts_of
 
 PATIENCE_S = 30.0
+REQUESTER = Requester(guild_id=world.GUILD_ID, channel_id=1, user_id=1)
 
 
 @dataclass
@@ -149,6 +152,49 @@ async def test_a_second_start_shows_the_pictures_of_the_first_again(tmp_path: Pa
         answer = await visitor.act("click", message=shown["id"], custom_id=ids_in(shown)[0])
         assert answer == {"state": "done"}
         await visitor.sees(lambda message: said(message).startswith("**Done**") and message["id"] != shown["id"])
+
+
+async def test_a_picture_that_was_interrupted_grows_on_in_the_page(tmp_path: Path, config: Config) -> None:
+    config = replace(config, timing=Timing(preview_s=0.2, snapshot_s=1.0), discord=Discord(edit_interval_s=1.0))
+
+    def grows(message: dict[str, Any]) -> bool:
+        return "` step " in said(message)
+
+    async with visiting(tmp_path, config, FakeDreamer(step_s=0.02)) as visitor:
+        await visitor.slash("imagine", prompt="a red apple", steps="200")
+        await visitor.sees(grows)
+        (before,) = await visitor.client.service.store.jobs.under_way()
+        await visitor.client.service.store.jobs.change(before.id, created_at=time.time() - 60)
+    async with visiting(tmp_path, config, FakeDreamer(step_s=0.02)) as visitor:
+        shown = await visitor.sees(grows)
+        await visitor.sees(lambda message: said(message).startswith("**Done**") and message["id"] == shown["id"])
+        assert (await visitor.client.service.archive.job(REQUESTER, before.id)).message_id == int(shown["id"])
+
+
+async def test_direct_messages_are_their_owners_and_marked_until_they_are_read(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        friend = visitor.person("friend")
+        assert visitor.server["direct"] is None
+        await (await visitor.client.create_dm(discord.Object(int(friend)))).send("The picture was deleted.")
+        direct = (await first_event(visitor.session, visitor.url, friend))["server"]["direct"]
+        assert (direct["name"], direct["unread"]) == ("Reverie", True)
+        read = await first_event(visitor.session, visitor.url, friend, direct["id"])
+        assert [message["content"] for message in read["messages"]] == ["The picture was deleted."]
+        assert read["server"]["direct"]["unread"] is False
+        stranger = await first_event(visitor.session, visitor.url, visitor.person("you"), direct["id"])
+        assert stranger["server"]["direct"] is None
+        assert stranger["channel"] == stranger["server"]["channels"][0]["id"]
+
+
+async def test_a_channel_that_is_set_is_chosen_in_the_menu(tmp_path: Path, config: Config) -> None:
+    async with visiting(tmp_path, config) as visitor:
+        admins = (await first_event(visitor.session, visitor.url, visitor.person("admin")))["server"]
+        reports = next(one["id"] for one in admins["channels"] if one["name"] == "reports")
+        await visitor.slash("safety set", "admin", report_channel=reports)
+        await visitor.slash("server", "admin")
+        components = (await visitor.messages("admin"))[-1]["components"]
+        menus = [item for row in components for item in row["components"] if item["type"] == 8]
+        assert menus[0]["default_values"] == [{"id": reports, "type": "channel"}]
 
 
 async def test_people_act_at_the_same_time(tmp_path: Path, config: Config) -> None:

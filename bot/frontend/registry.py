@@ -18,6 +18,7 @@ from bot.frontend.commands import (
     blend,
     blocklist,
     describe,
+    film,
     gallery,
     host,
     imagine,
@@ -56,8 +57,8 @@ DYNAMIC_ITEMS = (
 """Buttons and menus that work after a restart."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
     queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
-    blend.blend, batch.batch, batch.compare, describe.describe, describe.describe_message, wildcards.wildcards,
-    vote.vote, presets.preset, presets.keep_settings,
+    film.film, film.morph, blend.blend, batch.batch, batch.compare, describe.describe, describe.describe_message,
+    wildcards.wildcards, vote.vote, presets.preset, presets.keep_settings,
     settings.settings, styles.styles, about.show_help, about.about, about.privacy, admin.limits, admin.channels,
     admin.pause, admin.resume, admin.clear, admin.safety, admin.stats, admin.retention, blocklist.blocklist,
     admin.models, people.people, reports.reports, server.server, host.host,

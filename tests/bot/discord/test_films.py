@@ -1,0 +1,53 @@
+"""Films in a channel: the command, the button below a picture, the film's message, and both after a restart."""
+
+from __future__ import annotations
+
+import re
+
+from bot.files import DataFolder, Kind
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
+from tests.discord_fake import Interaction
+
+QUICK = {"size": "64x64", "seconds": 1.0, "fps": 8}
+
+
+async def typed(live: ClientOnLoopback, name: str, **options: object) -> Interaction:
+    """Ann types a command; return it once it is answered."""
+    return await (await live.fake.type_command(live.channel, live.ann, name, **options)).answered()
+
+
+async def test_a_film_is_posted_as_one_file_with_the_buttons_of_a_film(live: ClientOnLoopback) -> None:
+    story = "0s: a red apple ^ 0.5s: a castle"
+    answer = await typed(live, "film", prompt=story, template="pan", zoom="2", **QUICK)
+    await live.ended()
+    message = answer.message
+    assert message is not None
+    (file,) = message.attachments
+    assert (file.filename, file.content_type) == ("reverie-1.mp4", "video/mp4")
+    assert file.data == DataFolder(live.folder).read(Kind.FILM, 1, 1)
+    assert "a red apple" in (file.description or "")
+    shown = f"{message.embeds} {message.components}"
+    assert "1 s, 8 frames" in shown
+    actions = set(re.findall(r"reverie:(\w+):1:1", shown))
+    assert actions >= {"again", "heart", "recipe"} and not actions & {"vary", "continue", "remix", "upscale", "film"}
+
+
+async def test_the_button_below_a_picture_makes_a_film_that_begins_with_it(live: ClientOnLoopback) -> None:
+    answer = await live.imagine()
+    await live.ended()
+    assert answer.message is not None
+    made = await (await live.fake.press(answer.message, "reverie:film", live.ann)).answered()
+    job = await live.job(2)
+    assert (job.film_s, job.parent_id) == (4.0, 1)
+    await live.ended(2)
+    assert made.message is not None
+    assert made.message.attachments[0].filename == "reverie-2.mp4"
+
+
+async def test_a_mistake_in_a_film_is_told_privately(live: ClientOnLoopback) -> None:
+    for values, said in (({"zoom": "0s: 1 ^ 9s: 2"}, "the film ends after 1 s"), ({"turn": "fast"}, "write keyframes")):
+        answer = await typed(live, "film", prompt="a", **{**QUICK, **values})
+        assert answer.ephemeral and said in answer.text
+    answer = await typed(live, "morph", first="one", second="2")
+    assert answer.ephemeral and "is no picture's number" in answer.text
+    assert live.channel.visible() == []

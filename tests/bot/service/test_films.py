@@ -1,0 +1,147 @@
+"""Films as jobs: quota by seconds, previews as a loop, resumption from the last frame, an early end, a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from bot.errors import InvalidJobSpec, NotFound, OverLimit, Refused, TooSoon
+from bot.files import Kind
+from bot.jobs import Job, JobState, Origin
+from bot.service import FollowUp, JobSpec
+from generator import read_recipe
+from tests.bot.real_service import QUICK, RealService, requester, until
+
+
+async def film(bench: RealService, prompt: str = "a red apple", **values: object) -> Job:
+    spec = JobSpec(
+        prompt=prompt, settings=QUICK, film={"seconds": 1.0, "fps": 8, "frame_steps": 1, **values}, origin=Origin.FILM
+    )
+    return (await bench.service.submissions.submit(requester(), spec)).job
+
+
+async def test_a_film_is_made_and_its_file_carries_the_recipe(bench: RealService) -> None:
+    service = bench.service
+    job = await film(bench, "0s: a red apple ^ 0.5s: a castle", template="pan", zoom="2")
+    assert (job.film_s, job.count, job.settings.steps) == (1.0, 1, 8)
+    await bench.reaches(job.id, JobState.POSTING)
+    delivery = await service.post.begin(job.id, limit_bytes=10**7)
+    assert delivery is not None
+    (file,) = delivery.files
+    assert file.name == f"reverie-{job.id}.mp4"
+    request = read_recipe(file.data).request
+    assert request.prompt == "a red apple ^ a castle"
+    assert request.film is not None and request.film.times == (0, 0.5) and request.film.zoom.keys[-1] == (1.0, 2.0)
+    assert not bench.files.frames(job.id).exists(), "the frames are gone"
+    assert bench.files.read(Kind.PICTURE, job.id, 1), "the gallery shows its last frame"
+
+
+async def test_a_film_goes_on_from_its_last_frame_after_a_crash(bench: RealService) -> None:
+    whole = await film(bench, "a red apple --seed 3")
+    await bench.reaches(whole.id, JobState.POSTING)
+    expected = bench.files.read(Kind.FILM, whole.id, 1)
+    bench.engine.step_s = 0.05
+    job = await film(bench, "a red apple --seed 3")
+
+    async def begun() -> bool | None:
+        return len(list(bench.files.frames(job.id).glob("frame-*"))) >= 3 or None
+
+    await until(begun)
+    await bench.crash()
+    await bench.reaches(job.id, JobState.POSTING)
+    assert bench.engine.resumed[-1] >= 3, "it went on instead of beginning again"
+    assert bench.files.read(Kind.FILM, job.id, 1) == expected
+
+
+async def test_a_film_finished_early_keeps_its_frames_and_shows_the_newest_as_a_loop(bench: RealService) -> None:
+    service = bench.service
+    bench.engine.step_s = 0.05
+    job = await film(bench, seconds=4.0)
+
+    async def shows_a_loop() -> bytes | None:
+        view = await service.view(job.id)
+        return view.preview.data if view and view.preview and view.preview.ending == "webp" else None
+
+    with Image.open(BytesIO(await until(shows_a_loop))) as loop:
+        assert loop.n_frames > 1 and loop.info["loop"] == 0
+    await service.finish_early(requester(), job.id)
+    await bench.reaches(job.id, JobState.POSTING)
+    (picture,) = await service.archive.pictures(job.id)
+    assert picture.stopped_at is not None and 2 <= picture.stopped_at < 32
+    request = read_recipe(bench.files.read(Kind.FILM, job.id, 1) or b"").request
+    assert request.stopped_at == picture.stopped_at
+
+
+async def test_seconds_of_film_count_as_pictures_of_the_day(bench: RealService) -> None:
+    config = bench.config
+    bench.config = replace(config, limits=replace(config.limits, daily=5))
+    await bench.restart()
+    await film(bench, seconds=3.0)
+    with pytest.raises(TooSoon) as caught:
+        await film(bench, seconds=2.5)
+    assert caught.value.sentence.key == "quota_spent"
+    await film(bench, seconds=2.0)
+
+
+async def test_a_film_longer_than_the_server_allows_is_refused_and_mistakes_are_told(bench: RealService) -> None:
+    service = bench.service
+    with pytest.raises(OverLimit) as long:
+        await film(bench, seconds=100.0)
+    assert dict(long.value.sentence.values)["seconds"] == 75
+    for values in ({"template": "explode"}, {"zoom": "0s: 1 ^ 9s: 2"}, {"turn": "fast"}):
+        with pytest.raises(Refused):
+            await film(bench, **values)
+    assert await service.mine(requester()) == []
+
+
+async def test_a_film_begins_with_a_finished_picture_and_is_only_made_again(bench: RealService) -> None:
+    service = bench.service
+    job = await bench.imagine(seed=7)
+    await bench.post(job.id)
+    made = (await service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.FILM))).job
+    assert made.origin is Origin.FILM and (made.parent_id, made.film_s) == (job.id, 4.0)
+    await bench.post(made.id)
+    request = await service.archive.request(requester(), made.id)
+    assert request.film is not None and request.film.from_start
+    assert request.parent is not None and request.parent.settings.seed == 7
+    with pytest.raises(InvalidJobSpec) as caught:
+        await service.submissions.go_on(requester(), made.id, 1, FollowUp(kind=Origin.VARY))
+    assert caught.value.sentence.key == "film_only_again"
+    again = (await service.submissions.go_on(requester(), made.id, 1, FollowUp(kind=Origin.AGAIN))).job
+    assert again.film_s == 4.0
+
+
+async def test_frames_of_a_deleted_film_are_removed(bench: RealService) -> None:
+    service = bench.service
+    bench.engine.step_s = 0.05
+    job = await film(bench, seconds=4.0)
+
+    async def begun() -> bool | None:
+        return bench.files.frames(job.id).exists() or None
+
+    await until(begun)
+    await service.cancel(requester(), job.id)
+    await bench.reaches(job.id, JobState.CANCELLED)
+
+    async def gone() -> bool | None:
+        return not bench.files.frames(job.id).exists() or None
+
+    await until(gone)
+
+
+async def test_a_film_goes_from_finished_picture_to_finished_picture(bench: RealService) -> None:
+    service = bench.service
+    one, two = await bench.imagine("a red apple", seed=1), await bench.imagine("a castle", seed=2)
+    await bench.post(one.id)
+    await bench.post(two.id, 10)
+    job = (await service.submissions.morph(requester(), [(one.id, 1), (two.id, 1)], {"seconds": 1.0})).job
+    request = await service.archive.request(requester(), job.id)
+    assert (request.prompt, job.film_s, job.origin) == ("a red apple ^ a castle", 1.0, Origin.FILM)
+    assert [picture.settings.seed for picture in request.pictures] == [1, 2]
+    with pytest.raises(NotFound):
+        await service.submissions.morph(requester(), [(one.id, 1), (two.id, 3)], {})
+    with pytest.raises(InvalidJobSpec):
+        await service.submissions.morph(requester(), [(one.id, 1)], {})
