@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.installed
 TESTS := $(VENV)/.installed-tests
 RUN_PINS := requirements.txt requirements-preview.txt
-TEST_PINS := requirements-dev.txt requirements-train.txt
+TEST_PINS := requirements-dev.txt requirements-train.txt requirements-ray.txt
+# What only some hosts need, by the part of its file's name: make setup EXTRAS=ray
+EXTRAS :=
 INSTALL := $(BIN)/python deploy/install.py
 
 # Prompt and address reach our programs through the environment: neither make nor the shell ever reads them as code.
@@ -30,7 +32,7 @@ help: ## list the targets
 	@echo 'make TARGET [PROMPT="..."] [ARGS="..."]'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-setup: $(RUNS) ## make .venv with what running needs (once; again only when the pins change)
+setup: $(RUNS) $(EXTRAS:%=$(VENV)/.installed-extra-%) ## make .venv with what running needs (once; again only when the pins change)
 	@echo 'Ready: from here on running needs no network.'
 
 $(RUNS): $(RUN_PINS) requirements-setup.txt
@@ -48,6 +50,10 @@ $(RUNS): $(RUN_PINS) requirements-setup.txt
 		"$$found" -m venv --clear $(VENV) || exit 1; \
 	fi
 	@$(INSTALL) $(RUN_PINS)
+	@touch $@
+
+$(VENV)/.installed-extra-%: requirements-%.txt | $(RUNS)
+	@$(INSTALL) $<
 	@touch $@
 
 $(TESTS): $(TEST_PINS) | $(RUNS)
@@ -108,7 +114,7 @@ faults: $(TESTS) ## kill and cut off the real process again and again, soak it, 
 
 pins: $(TESTS) ## compile requirements*.in to requirements*.txt (needs the network)
 	@set -e; for name in requirements requirements-preview requirements-film requirements-safety requirements-dev \
-		requirements-train requirements-notebook; do \
+		requirements-train requirements-ray requirements-notebook; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make pins' \
 			--output-file "$$name.txt" "$$name.in"; \
 	done

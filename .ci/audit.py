@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("", "-preview", "-film", "-safety", "-dev", "-train", "-notebook", "-setup")
+PARTS = ("", "-preview", "-film", "-safety", "-dev", "-train", "-ray", "-notebook", "-setup")
 FILES = tuple(f"requirements{part}.txt" for part in PARTS)
 IGNORED: Mapping[str, str] = {}
 """Ids of vulnerabilities that do not concern us, each with the reason."""

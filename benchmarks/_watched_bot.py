@@ -41,7 +41,7 @@ async def serve(config_path: Path) -> None:
     folder = data_folder(config, os.environ)
     log.configure(config.log.level, config.log.format, token)
     stop = stop_on_signals()
-    engine = GeneratorEngine(config.models, config.device)
+    engine = GeneratorEngine(config.models.default, config.device)
     settings = await asyncio.to_thread(engine.load)
     bot = building.build(config, folder, engine, settings, config_path=config_path)
     lags: list[tuple[float, float]] = []

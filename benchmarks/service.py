@@ -26,8 +26,9 @@ from bot.files import DataFolder
 from bot.jobs import JobState
 from bot.service import JobSpec, JobView, Requester, Service
 from bot.worker.engine import GeneratorEngine
+from bot.worker.pool import WorkerPool
 from bot.worker.protocol import Dream
-from bot.worker.thread import LocalExecutor
+from bot.worker.thread import ThreadWorker
 from generator import GenerationRequest, Picture, Progress
 
 PROMPTS = ("a red apple at night", "a cat in the forest", "a sailboat on the sea", "a castle in the snow")
@@ -221,11 +222,17 @@ async def measure(
     engine.times = times
     base = engine.load()
     config = Config()
-    executor = LocalExecutor(engine, preview_s=config.timing.preview_s, snapshot_s=config.timing.snapshot_s)
+    worker = ThreadWorker(engine, preview_s=config.timing.preview_s, snapshot_s=config.timing.snapshot_s)
+    executor = WorkerPool([worker])
     with TemporaryDirectory() as folder:
         files = DataFolder(Path(folder))
         service = Service(
-            config, files, executor, settings=base, starts=engine.starts, request_warnings=engine.request_warnings
+            config,
+            files,
+            executor,
+            settings=base,
+            starts=engine.suggested(config.model_name).starts,
+            request_warnings=engine.request_warnings,
         )
         await service.start()
         try:

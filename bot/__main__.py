@@ -18,10 +18,10 @@ import os
 import re
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from bot import log
 from bot.backup import back_up
@@ -45,6 +45,7 @@ PREVIEW = "preview"
 MADE_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock that is before this is wrong: the program is younger."""
 WRONG_USE = 2
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -102,8 +103,10 @@ async def _serve(config: Config, folder: Path, token: str, config_path: Path) ->
 
     stop = stop_on_signals()
     await _check_folder(folder)
-    engine, settings, check = await _load(config)
-    bot = building.build(config, folder, engine, settings, config_path=config_path, check=check)
+    engines, settings, check = await _load(config)
+    bot = building.build(
+        config, folder, _first(engines), settings, engines=engines, config_path=config_path, check=check
+    )
     await client.run(bot, token, stop, Heartbeat(folder))
 
 
@@ -117,12 +120,20 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     # While models are read, Ctrl-C ends the process at once: nothing is written yet, and that thread cannot be stopped.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with preview.listen(port) as listener:
-        engine, settings, check = await _load(config)
+        engines, settings, check = await _load(config)
         stop = stop_on_signals()
 
         def build(wait: ExternalWait) -> Reverie:
             return building.build(
-                config, own, engine, settings, config_path=config_path, external_wait=wait, shard_count=1, check=check
+                config,
+                own,
+                _first(engines),
+                settings,
+                engines=engines,
+                config_path=config_path,
+                external_wait=wait,
+                shard_count=1,
+                check=check,
             )
 
         await preview.show(build, listener, stop, own)
@@ -144,23 +155,19 @@ def _check_clock() -> None:
         _log.warning(say("clock_behind", date=now.date().isoformat()))
 
 
-async def _load(config: Config) -> tuple[Engine, Settings, Check | None]:
+async def _load(config: Config) -> tuple[Mapping[str, Engine], Settings, Check | None]:
     """Load the models, the default settings from the models' suggestions and config.yaml, and the trained check."""
     _log.info("loading the models", extra=log.about(models=config.model_name))
-    from bot.worker.engine import GeneratorEngine
+    from bot.worker.kinds import open_engines
     from bot.worker.trained_check import trained_check
 
-    engine = GeneratorEngine(
-        config.models,
-        config.device,
-        own=config.own_models,
-        precision=config.precision,
-        memory_share=config.gpu_memory_share,
-        fall_back_to_cpu=config.gpu_fall_back_to_cpu,
-    )
-    suggested = await asyncio.to_thread(engine.load)
+    engines, suggested = await asyncio.to_thread(open_engines, config)
     check = await asyncio.to_thread(trained_check)
-    return engine, suggested.merged({str(name): value for name, value in config.generator.items()}), check
+    return engines, suggested.merged({str(name): value for name, value in config.generator.items()}), check
+
+
+def _first(engines: Mapping[str, T]) -> T:
+    return next(iter(engines.values()))
 
 
 def _backed_up(folder: Path, preview: bool) -> DataFolder:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.errors import ConfigError
 from bot.jobs import Layout
-from generator import InvalidRequest, OwnModels, Settings
+from generator import InvalidRequest, OwnModels, Settings, model_names
 
 STYLE_NAME = re.compile(r"[\w][\w .'-]{0,31}")
 MAX_STYLE_CHARACTERS = 300
@@ -138,10 +138,38 @@ class Metrics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelSets:
+    """Model sets for pictures; a single name in place of this section is `default`."""
+
+    default: str = _text("starter", "the usual model set; `python -m generator models` lists all")
+    offered: list[str] = field(
+        default_factory=list, metadata={"help": "further model sets that people may choose with /imagine model:"}
+    )
+
+
+LOCAL = "local"
+"""The address of a cluster that the bot starts on its own machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Painters:
+    """Workers that generate pictures; a single word in place of this section is `kind`."""
+
+    kind: str = _choice(
+        "local", ("local", "ray"), "where pictures are painted: threads of the bot's process, or a Ray cluster"
+    )
+    count: int = _number(0, 0, 64, "number of workers of this machine; 0 is one for each GPU, or one on the CPU")
+    address: str = _text(LOCAL, "with ray: local starts a cluster on this machine; else the address of one")
+    silence_s: float = _number(30.0, 1.0, 600.0, "with ray: time without an answer after which a worker is given up")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """Validated config.yaml: every instance has values of the right type and in range."""
 
-    models: str = _text("starter", "the model set; `python -m generator models` lists them")
+    models: ModelSets = field(
+        default_factory=ModelSets, metadata={"help": "model sets for pictures", "short": "default"}
+    )
     device: str = _choice(
         "auto",
         ("auto", "cpu", "cuda"),
@@ -164,6 +192,9 @@ class Config:
     )
     digests: dict[str, str] = field(
         default_factory=dict, metadata={"help": "required SHA-256 of model files, by file name"}
+    )
+    painters: Painters = field(
+        default_factory=Painters, metadata={"help": "workers that generate pictures", "short": "kind"}
     )
     data: str = _text("data", "folder for everything the bot writes; the variable REVERIE_DATA takes precedence")
     language: str = _choice("en", ("en", "de"), "language of messages for a whole server")
@@ -204,6 +235,8 @@ class Config:
             # The network libraries would read it as every address of the machine.
             raise ConfigError("config_out_of_range", key="metrics.host", allowed="an address, such as 127.0.0.1")
         self.settings_over(Settings())
+        if not set(self.models.offered) <= set(model_names()):
+            raise ConfigError("config_out_of_range", key="models.offered", allowed=", ".join(model_names()))
         for name, text in self.styles.items():
             if not STYLE_NAME.fullmatch(name) or not 0 < len(text.strip()) <= MAX_STYLE_CHARACTERS:
                 raise ConfigError("config_style", key=f"styles.{name[:40]}", most=MAX_STYLE_CHARACTERS)
@@ -223,7 +256,7 @@ class Config:
             InvalidRequest: if they contradict each other, or a file is missing; the sentence names the key.
         """
         vqgan, its_yaml = (Path(text).expanduser() if text else None for text in (self.vqgan, self.vqgan_config))
-        return OwnModels.of(self.models, vqgan, its_yaml, self.perceptors, self.digests)
+        return OwnModels.of(self.models.default, vqgan, its_yaml, self.perceptors, self.digests)
 
     @property
     def for_everybody(self) -> bool:
@@ -237,8 +270,13 @@ class Config:
 
     @property
     def model_name(self) -> str:
-        """Name of the models in recipes."""
-        return OwnModels.name_for(Path(self.vqgan)) if self.vqgan else self.models
+        """Name of the usual models in recipes."""
+        return OwnModels.name_for(Path(self.vqgan)) if self.vqgan else self.models.default
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names of all models that pictures may be made with; the usual ones first."""
+        return tuple(dict.fromkeys((self.model_name, *self.models.offered)))
 
     def settings_over(self, suggested: Settings) -> Settings:
         """Default settings of a picture: the models' suggestions, overridden by `generator`.

@@ -58,6 +58,7 @@ def read_config(given: Mapping[Any, Any]) -> Config:
     Raises:
         ConfigError: naming the key, and what is allowed.
     """
+    given = _expanded(given)
     schema = OmegaConf.structured(Config)
     OmegaConf.set_readonly(schema, False)
     for item in fields(Config):
@@ -102,6 +103,15 @@ def read_token(environ: Mapping[str, str]) -> str | None:
 def data_folder(config: Config, environ: Mapping[str, str]) -> Path:
     """The folder for everything the bot writes: `REVERIE_DATA`, else config.yaml's, else `./data`."""
     return Path(environ.get(DATA, "").strip() or config.data.strip() or "data").expanduser()
+
+
+def _expanded(given: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The same content with every section in full: a single value in place of one stands for its main key."""
+    short = {item.name: item.metadata["short"] for item in fields(Config) if "short" in item.metadata}
+    return {
+        key: {short[key]: value} if key in short and not isinstance(value, Mapping | list) else value
+        for key, value in given.items()
+    }
 
 
 def _unknown(exc: ConfigKeyError) -> ConfigError:
@@ -150,7 +160,7 @@ def _keep_words(section: yaml.MappingNode, defaults: object) -> None:
         inner, kind = getattr(defaults, key.value), known[key.value].type
         if is_dataclass(inner) and isinstance(value, yaml.MappingNode):
             _keep_words(value, inner)
-        elif kind == "str":
+        elif kind == "str" or "short" in known[key.value].metadata:
             _keep(value)
         elif kind == "list[str]" and isinstance(value, yaml.SequenceNode):
             _keep(*value.value)

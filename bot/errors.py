@@ -23,6 +23,10 @@ class ConfigError(BotError):
     """config.yaml, an environment variable or the token file cannot be used."""
 
 
+class ClusterError(BotError):
+    """The cluster, or a painter in it, cannot be used; the sentence tells the host what to do."""
+
+
 class StoreError(BotError):
     """The database cannot be opened, read or written."""
 

@@ -22,6 +22,8 @@ class Kind(Enum):
     SETTING = auto()
     """One of the generator's settings."""
     TEXT = auto()
+    WORD = auto()
+    """A text of one word."""
     COUNT = auto()
     SWITCH = auto()
     """True if it is there."""
@@ -60,14 +62,16 @@ OPTIONS = (
     Option(name="image_prompt", kind=Kind.ATTACHED),
     Option(name="image_weight", kind=Kind.ATTACHED),
     Option(name="style", kind=Kind.TEXT),
+    Option(name="model", kind=Kind.WORD, also=("models",)),
     Option(name="negative", kind=Kind.TEXT, also=("no",)),
     Option(name="count", kind=Kind.COUNT),
-    *(Option(name=name) for name in ("learning_rate", "cutouts", "flip", "colour")),
+    *(Option(name=name) for name in ("learning_rate", "cutouts", "colour")),
     *(Option(name=name) for name in ("noise", "optimiser", "coarse")),
     Option(name="timelapse", kind=Kind.SWITCH, also=("video",)),
     Option(name="private", kind=Kind.SWITCH),
     Option(name="preset", kind=Kind.TEXT, only_typed=True),
-    *(Option(name=name, only_typed=True) for name in ("affine", "perspective", "sharpness", "scene_steps", "feather")),
+    *(Option(name=name, only_typed=True) for name in ("flip", "affine", "perspective", "sharpness", "scene_steps")),
+    Option(name="feather", only_typed=True),
     Option(name="palette", kind=Kind.COLOURS, only_typed=True),
     *(Option(name=name, only_typed=True) for name in ("symmetry", "border", "flatness", "laplacian")),
     *(
@@ -110,6 +114,7 @@ class Typed:
     settings: Mapping[str, str] = field(default_factory=dict)
     negative: str = ""
     style: str | None = None
+    model: str | None = None
     preset: str | None = None
     count: int = 1
     private: bool = False
@@ -144,6 +149,7 @@ def read(prompt: str, styles: Collection[str] = (), presets: Collection[str] = (
         settings={name: value for name, value in found.items() if name in SETTINGS},
         negative=" | ".join(filter(None, avoided)),
         style=found.get("style"),
+        model=found.get("model"),
         preset=found.get("preset"),
         count=_count(found.get("count", "1")),
         private="private" in found,

@@ -36,13 +36,14 @@ if TYPE_CHECKING:
     from generator.images.films import default_format, write_film
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
-    from generator.inspection import Condition, ModelFile, look_at_set
+    from generator.inspection import Condition, ModelFile, ModelOutline, look_at_set, outline_of
     from generator.loading import load_models
     from generator.messages import Message
     from generator.models.model_set import Models
     from generator.models.zero_shot.description import describe_picture
     from generator.models.zero_shot.safety import safety_perceptors, unsafe_share
     from generator.optimisation.dream import Dream
+    from generator.optimisation.memory_plan import fits_whole
     from generator.optimisation.moving import moved_snapshot
     from generator.optimisation.request_warnings import check_request, request_warnings
     from generator.optimisation.snapshot import latent_of
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         PromptLoss,
         canvas_size,
     )
+    from generator.runtime.device import device_kind, release_unused
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
@@ -86,10 +88,12 @@ _MODULES = {
     "films.templates": ("TEMPLATES", "plan_film"),
     "images.films": ("default_format", "write_film"),
     "images.sandbox": ("normalise_apart",),
-    "inspection": ("Condition", "ModelFile", "look_at_set"),
+    "inspection": ("Condition", "ModelFile", "ModelOutline", "look_at_set", "outline_of"),
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
     "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
+    "runtime.device": ("device_kind", "release_unused"),
+    "optimisation.memory_plan": ("fits_whole",),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
     "images.files": ("encode", "normalise", "normalise_mask", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
@@ -157,6 +161,7 @@ __all__ = [
     "Machine",
     "Message",
     "ModelFile",
+    "ModelOutline",
     "Models",
     "OutOfMemory",
     "OwnModels",
@@ -176,10 +181,12 @@ __all__ = [
     "current_provenance",
     "default_format",
     "describe_picture",
+    "device_kind",
     "differences",
     "encode",
     "explain_story",
     "film_through",
+    "fits_whole",
     "gpu_memory",
     "latent_of",
     "load_models",
@@ -191,12 +198,14 @@ __all__ = [
     "normalise",
     "normalise_apart",
     "normalise_mask",
+    "outline_of",
     "parse_story",
     "plan_film",
     "read_recipe",
     "read_setting",
     "recipe_from_json",
     "recipe_to_json",
+    "release_unused",
     "request_from_json",
     "request_to_json",
     "request_warnings",

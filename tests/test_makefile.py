@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 RUN_PINS = ("requirements.txt", "requirements-preview.txt")
-TEST_PINS = ("requirements-dev.txt", "requirements-train.txt")
+TEST_PINS = ("requirements-dev.txt", "requirements-train.txt", "requirements-ray.txt")
 STAMPS = (".installed", ".installed-tests")
 HOSTILE_PROMPTS = [
     "a red apple",
@@ -69,6 +69,13 @@ def test_a_prompt_reaches_the_generator_letter_for_letter(clone: Path, target: s
     result = make(clone, target, f"PROMPT={prompt}")
     assert result.stdout == f"generator {['--', prompt]}\n", result.stderr
     assert not (clone / "harm").exists()
+
+
+def test_extras_are_installed_once_where_they_are_asked_for(clone: Path) -> None:
+    assert "Installing requirements-ray.txt" in make(clone, "setup", "EXTRAS=ray").stdout
+    assert "Installing" not in make(clone, "setup", "EXTRAS=ray").stdout
+    assert "Installing" not in make(clone, "setup").stdout
+    assert make(clone, "setup", "EXTRAS=nonsense").returncode == 2
 
 
 def test_run_without_a_prompt_starts_the_bot(clone: Path) -> None:

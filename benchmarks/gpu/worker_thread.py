@@ -13,7 +13,7 @@ from benchmarks.gpu.figures import Figure, Here, hold
 from benchmarks.service import measure
 from bot.worker.engine import GeneratorEngine
 from bot.worker.protocol import GeneratedPicture, Interrupted, Outcome, ProgressUpdate, StopMode, Work
-from bot.worker.thread import LocalExecutor
+from bot.worker.thread import ThreadWorker
 from generator import GenerationRequest
 
 SMALL: dict[str, object] = {"size": 64, "steps": 4, "cutouts": 4, "candidates": 1}
@@ -32,7 +32,7 @@ async def _twice(here: Here, exact: bool) -> bool:
     engine = GeneratorEngine("starter", here.device)
     settings = engine.load().merged({**(SMALL if here.tiny else {}), "seed": 7, "exact": exact})
     request = GenerationRequest(prompt=PROMPT, settings=settings)
-    executor = LocalExecutor(engine, preview_s=0.05, snapshot_s=0.05)
+    executor = ThreadWorker(engine, preview_s=0.05, snapshot_s=0.05)
     updates: list[ProgressUpdate] = []
 
     def pause(update: ProgressUpdate) -> None:

@@ -18,6 +18,8 @@ from bot.errors import BotError, ConfigError, StoreError
 from bot.files import DataFolder
 from bot.store import Store
 from bot.texts import say
+from bot.worker.cluster.environment import check_address
+from bot.worker.kinds import RAY, check_ray
 from generator import Condition, InvalidRequest, look_at_set
 
 LEAST_DISK_GB = 2.0
@@ -33,14 +35,17 @@ def check_config(path: Path) -> tuple[Finding, Config]:
     return Finding("config", State.OK, say("found_config", file=str(path))), config
 
 
-def check_models(config: Config) -> Finding:
-    """Check that the model files are there and whole."""
-    name = config.model_name
+def check_models(config: Config) -> list[Finding]:
+    """Check that the files of all model sets are there and whole."""
+    return [_check_set(config, name) for name in config.model_names]
+
+
+def _check_set(config: Config, name: str) -> Finding:
+    own_name = config.models.default if name == config.model_name else name
     try:
-        own = config.own_models
-        files = look_at_set(
-            config.models, config.perceptors, own.vqgan if own is not None else None, digests=config.digests
-        )
+        own = config.own_models if name == config.model_name else None
+        perceptors = config.perceptors if name == config.model_name else []
+        files = look_at_set(own_name, perceptors, own.vqgan if own is not None else None, digests=config.digests)
     except InvalidRequest as exc:
         return Finding("models", State.FAIL, str(exc))
     by_condition = {each: [file for file in files if file.condition is each] for each in Condition}
@@ -49,10 +54,23 @@ def check_models(config: Config) -> Finding:
         return Finding("models", State.FAIL, say("found_models_faulty", name=name, fault=faults), say("do_models"))
     if missing := by_condition[Condition.MISSING]:
         found = say("found_models_missing", name=name, files=", ".join(file.name for file in missing))
-        advice = say("do_models_fetch", name=config.models, folder=str(missing[0].path.parent))
+        advice = say("do_models_fetch", name=own_name, folder=str(missing[0].path.parent))
         return Finding("models", State.FAIL, found, advice)
     key = "found_models_new" if by_condition[Condition.NEW] else "found_models"
     return Finding("models", State.OK, say(key, name=name))
+
+
+def check_painters(config: Config) -> Finding:
+    """Check that the painters of config.yaml can be used: for Ray, its version and the address."""
+    painters = config.painters
+    if painters.kind != RAY:
+        return Finding("painters", State.OK, say("found_painters_local"))
+    try:
+        check_ray()
+        check_address(painters.address)
+    except BotError as exc:
+        return Finding("painters", State.FAIL, str(exc))
+    return Finding("painters", State.OK, say("found_painters_ray", address=painters.address))
 
 
 def check_disk(folder: Path) -> Finding:

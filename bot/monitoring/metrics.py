@@ -1,6 +1,7 @@
 """Counters and times of this process in Prometheus' format; /host status shows the same. Event loop.
 
-Everything starts at zero with each start. Labels come from short fixed lists: no ids, no names, no prompts.
+Everything starts at zero with each start. Labels come from short fixed lists and the workers' names: no ids, no
+names of people, no prompts.
 """
 
 from __future__ import annotations
@@ -22,6 +23,13 @@ REASONS = (
     "refused_by_check", "picture_lost", "post_refused", "channel_gone", "channel_closed", "never_posted", OTHER,
 )  # fmt: skip
 """Reasons of failure, by the names of the texts that people read; OTHER is all the rest."""
+PAINTER_GAUGES = {
+    "busy": "1 if the worker works on a picture.",
+    "draining": "1 if the worker takes no more pictures.",
+    "step_seconds": "A step of the worker's current picture; 0 without one.",
+    "silent_seconds": "Time since the worker's last sign of life.",
+    "resident_sets": "Model sets in the worker's memory.",
+}
 _WAITS_S = (1, 5, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800)
 _STEPS_S = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10)
 _PICTURES_S = (2, 5, 10, 20, 30, 60, 120, 300, 600, 1_800)
@@ -63,6 +71,10 @@ class Metrics:
         self._lags = self._times("reverie_loop_lag_seconds", "How late the event loop comes to its tasks.", _LAGS_S)
         self._deaths = Gauge("reverie_painter_deaths", "Painters that were replaced.", registry=registry)
         self._gpu = Gauge("reverie_gpu_memory_bytes", "Memory of the GPU.", ["kind"], registry=registry)
+        self._painters = {
+            name: Gauge(f"reverie_painter_{name}", text, ["painter"], registry=registry)
+            for name, text in PAINTER_GAUGES.items()
+        }
         for end in ENDS:
             self._ended.labels(end)
         for reason in REASONS:
@@ -103,11 +115,22 @@ class Metrics:
             step_mean_s=self._mean("reverie_step_seconds"),
         )
 
-    def exposition(self, jobs: Mapping[str, int], deaths: int, gpu_bytes: Mapping[str, int]) -> bytes:
+    def exposition(
+        self,
+        jobs: Mapping[str, int],
+        deaths: int,
+        gpu_bytes: Mapping[str, int],
+        painters: Mapping[str, Mapping[str, float]],
+    ) -> bytes:
         """All metrics in Prometheus' text format, with the current gauges.
 
-        `jobs` are the unfinished ones by STANDINGS, `gpu_bytes` the GPU's memory by kind, empty without a GPU.
+        `jobs` are the unfinished ones by STANDINGS, `gpu_bytes` the GPU's memory by kind, empty without a GPU;
+        `painters` has the values of PAINTER_GAUGES for each one's name.
         """
+        for name, gauge in self._painters.items():
+            gauge.clear()
+            for painter, values in painters.items():
+                gauge.labels(painter).set(values[name])
         for standing in STANDINGS:
             self._jobs.labels(standing).set(jobs.get(standing, 0))
         self._deaths.set(deaths)

@@ -31,12 +31,15 @@ from bot.service.values import (
     Requester,
     RetentionPlan,
     Safety,
+    ServerModels,
+    SetDefaults,
     Sheet,
     Statistics,
     Style,
     SubmittedJob,
     Whose,
 )
+from bot.worker.protocol import WorkerStatus
 
 __all__ = [
     "GRID",
@@ -67,11 +70,14 @@ __all__ = [
     "Result",
     "RetentionPlan",
     "Safety",
+    "ServerModels",
     "Service",
+    "SetDefaults",
     "Sheet",
     "Statistics",
     "Style",
     "SubmittedJob",
     "Whose",
+    "WorkerStatus",
     "style_picture",
 ]

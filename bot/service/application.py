@@ -37,7 +37,7 @@ from bot.service.submission.batches import Batches
 from bot.service.submission.single import Submissions
 from bot.service.submission.votes import Votes
 from bot.service.submission.wildcards import Wildcards
-from bot.service.values import JobView, Requester
+from bot.service.values import JobView, Requester, SetDefaults
 from bot.store import Store
 from bot.texts import Sentence
 from bot.waiting import ExternalWait, identity
@@ -92,6 +92,7 @@ class Service:
         *,
         settings: Settings | None = None,
         starts: Mapping[str, Mapping[str, object]] | None = None,
+        other_sets: Mapping[str, SetDefaults] | None = None,
         request_warnings: Callable[[GenerationRequest, Provenance | None], tuple[str, ...]] | None = None,
         gpu_bytes: Callable[[], Mapping[str, int]] = dict,
         checked_by: Callable[[], Sequence[str]] = tuple,
@@ -101,7 +102,8 @@ class Service:
         """Create the parts; nothing is opened or started yet.
 
         `settings` are the defaults where config.yaml says nothing; without it, the generator's own. `starts` overrides
-        them by start. `request_warnings` checks a request before it is queued and returns warnings; it is called on a
+        them by start. `other_sets` are the same for the model sets beside the usual one, with what config.yaml says.
+        `request_warnings` checks a request before it is queued and returns warnings; it is called on a
         thread, and so are `gpu_bytes` and `checked_by`, which return what `bot.worker.protocol.Engine` does.
         `check` is a trained safety check; without one the perceptors guess.
         `external_wait` is explained in bot.waiting.
@@ -114,6 +116,7 @@ class Service:
         self.metrics = metrics = Metrics()
         store.jobs.on_event = JobLog(metrics).on_event
         self._queue = queue = JobQueue(store, self._notify, executor.workers)
+        executor.watch(queue.changed)
         records = GuildRecords(store.guilds)
         self.guilds = guilds = GuildSettings(config, store, records, queue)
         self.words = PromptRules(config, records)
@@ -126,9 +129,12 @@ class Service:
         self.post = DeliveryService(store, files, guilds, self.personal_settings, self._notify)
         worker = JobRunner(store, files, executor, queue, metrics, self._notify, external_wait, check)
         self._dispatcher = Dispatcher(store, queue, worker, executor, guilds, external_wait)
-        base, otherwise = config.settings_over(settings or Settings()), config.starts_over(starts or {})
+        usual = SetDefaults(
+            settings=config.settings_over(settings or Settings()), starts=config.starts_over(starts or {})
+        )
+        sets = {config.model_name: usual, **(other_sets or dict.fromkeys(config.model_names[1:], usual))}
         enqueue = self._dispatcher.enqueue
-        self.presets = Presets(store, records, self.words, config.limits, base, otherwise)
+        self.presets = Presets(store, records, self.words, config.limits, usual.settings, usual.starts)
         self.submissions = submissions = Submissions(
             config,
             store,
@@ -139,8 +145,7 @@ class Service:
             self.archive,
             queue,
             enqueue,
-            base,
-            otherwise,
+            sets,
             request_warnings,
         )
         self.wildcards = Wildcards(records)
@@ -178,6 +183,7 @@ class Service:
         await self.guilds.load()
         await self.personal_settings.load()
         await self.maintenance.start()
+        await self._executor.start()
         await self._dispatcher.start()
 
     async def drain(self) -> None:
@@ -195,7 +201,7 @@ class Service:
             self._notify(job_id)
 
     async def close(self) -> None:
-        """Drain, then close the worker thread and the database. Nothing of the service may be used afterwards."""
+        """Drain, then close the workers and the database. Nothing of the service may be used afterwards."""
         await self.drain()
         await self.maintenance.close()
         await self._dispatcher.close()

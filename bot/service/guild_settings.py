@@ -12,15 +12,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 
 from bot.config import Caps, Config, Limits, within_cap
-from bot.errors import InvalidJobSpec, NotFound, OverLimit
+from bot.errors import InvalidJobSpec, NotFound, OverLimit, WrongState
 from bot.service.queue import JobQueue
-from bot.service.values import Requester, RetentionPlan, Safety, Statistics
+from bot.service.values import Requester, RetentionPlan, Safety, ServerModels, Statistics
 from bot.store import GuildTable, Store
 
 MAX_RETENTION_DAYS = 3_650
 DAY_S = 86_400
 MAX_STATISTICS_DAYS = 366
 _PAUSED, _SAFETY, _REPORTS, _RETENTION = "paused", "safety", "report_channel", "retention_days"
+_MODELS_DENIED, _MODELS_DEFAULT = "models_denied", "models_default"
 _CERTAINTY = "safety_certainty_percent"
 _CACHED_GUILDS = 2_000
 LIMIT_NAMES = tuple(item.name for item in fields(Limits))
@@ -220,6 +221,49 @@ class GuildSettings:
             removed = await table.unblock_person(requester.guild_id, user_id)
         if not removed:
             raise NotFound("person_not_blocked")
+
+    async def models(self, guild_id: int) -> ServerModels:
+        """Model sets that a server may use, and its usual one."""
+        settings = (await self._records.of(guild_id)).settings
+        denied = set(settings.get(_MODELS_DENIED, "").split())
+        allowed = tuple(name for name in self._config.model_names if name not in denied) or self._config.model_names[:1]
+        usual = settings.get(_MODELS_DEFAULT, self._config.model_name)
+        return ServerModels(allowed=allowed, usual=usual if usual in allowed else allowed[0])
+
+    async def allow_models(self, requester: Requester, name: str, *, allowed: bool) -> ServerModels:
+        """Allow or deny one of the host's model sets in a server; the last one stays.
+
+        Raises:
+            NotOwner
+            NotFound: if the host does not offer it.
+            WrongState: if no other would be left.
+        """
+        async with self._records.changing(requester) as table:
+            self._check_offered(name)
+            before = await self.models(requester.guild_id)
+            left = {*before.allowed, name} if allowed else {*before.allowed} - {name}
+            if not left:
+                raise WrongState("models_last", models=name)
+            denied = " ".join(each for each in self._config.model_names if each not in left)
+            await table.put_setting(requester.guild_id, _MODELS_DENIED, denied or None)
+        return await self.models(requester.guild_id)
+
+    async def set_usual_models(self, requester: Requester, name: str) -> ServerModels:
+        """Choose the model set of pictures for which nobody chooses one; it is allowed thereby.
+
+        Raises:
+            NotOwner
+            NotFound: if the host does not offer it.
+        """
+        await self.allow_models(requester, name, allowed=True)
+        async with self._records.changing(requester) as table:
+            value = None if name == self._config.model_name else name
+            await table.put_setting(requester.guild_id, _MODELS_DEFAULT, value)
+        return await self.models(requester.guild_id)
+
+    def _check_offered(self, name: str) -> None:
+        if name not in self._config.model_names:
+            raise NotFound("models_unknown", models=name[:80], known=", ".join(self._config.model_names))
 
     async def safety(self, guild_id: int) -> tuple[Safety, int | None]:
         """Policy for pictures in which the safety check finds something, and the channel for reports."""

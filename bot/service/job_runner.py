@@ -36,6 +36,7 @@ from bot.worker.protocol import (
     StopMode,
     Work,
     WorkerDied,
+    WorkerLost,
 )
 from generator import (
     CheckpointError,
@@ -58,6 +59,8 @@ MAX_ATTACHED_BYTES = 2**20
 PREVIEW_FRAMES = 12
 GRID = 0
 """Number of the file that shows all pictures of a job."""
+MAX_LOSSES = 5
+"""Maximum number of workers whose process or machine went away during a job."""
 RETRY_S = 5.0
 """Pause of the queue when the database cannot be written to."""
 SAVING_S = 900.0
@@ -184,7 +187,7 @@ class JobRunner:
         job, progress = running.job, update.progress
         if progress.seconds_left > 0:
             step_s = progress.seconds_left / (progress.steps - progress.step)
-            self._queue.speeds.note_unfinished(job.speed_name, job.settings, step_s)
+            self._queue.speeds.note_unfinished(job.speed_name, job.settings, step_s, update.device)
         if running.order is not None:
             self._executor.send(job.id, running.order)
 
@@ -254,7 +257,7 @@ class JobRunner:
         )
         _log.info("picture saved", extra=facts)
         await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)
-        speed = self._queue.speeds.note(job.speed_name, job.settings, result.step_s)
+        speed = self._queue.speeds.note(job.speed_name, job.settings, result.step_s, result.device)
         await saving(lambda: self._store.figures.put_speed(*speed))
 
     def _write(self, job_id: int, number: int, result: GeneratedPicture) -> bool:
@@ -315,13 +318,13 @@ class JobRunner:
         return await self._requeue(job, attempts=0)
 
     async def _died(self, running: Running, exc: WorkerDied) -> Job | None:
-        """Retry the job after the worker thread died under it, but only once."""
+        """Retry the job after the worker died under it: once, or more often if only the worker can be at fault."""
         job = running.job
         self._deaths[job.id] = self._deaths.get(job.id, 0) + 1
-        if self._deaths[job.id] > 1:
+        if self._deaths[job.id] > (MAX_LOSSES if isinstance(exc, WorkerLost) else 1):
             del self._deaths[job.id]
             raise exc
-        _log.warning("worker died; trying once more", extra=about(job=job.id, guild=job.guild_id))
+        _log.warning("worker died; trying again", extra=about(job=job.id, guild=job.guild_id))
         return await self._requeue(job, attempts=job.attempts)
 
     async def _requeue(self, job: Job, *, attempts: int) -> Job:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.config import Config
 from bot.environment import load_config
+from bot.errors import NotFound
 from bot.files import DataFolder
 from bot.monitoring.metrics import Metrics, Totals
 from bot.service.prompt_rules import PromptRules
@@ -17,7 +18,8 @@ from bot.service.queue import JobQueue
 from bot.service.submission.single import Submissions
 from bot.service.values import Requester
 from bot.store import Store
-from bot.worker.protocol import Executor
+from bot.texts import Sentence
+from bot.worker.protocol import Executor, WorkerStatus
 from generator import __version__
 
 
@@ -41,6 +43,9 @@ class HostStatus:
     data_bytes: int
     free_bytes: int
     worker_deaths: int
+    workers: Sequence[WorkerStatus]
+    faults: Sequence[Sentence]
+    """Sentences about the cluster and painters that cannot be used."""
     gpu_bytes: Mapping[str, int]
     """`used` by this process, `free` to all, `total`; empty without a GPU."""
     totals: Totals
@@ -93,6 +98,8 @@ class Operator:
             data_bytes=used,
             free_bytes=free,
             worker_deaths=self._executor.deaths,
+            workers=self._executor.workers(),
+            faults=self._executor.faults(),
             gpu_bytes=gpu_bytes,
             totals=self._metrics.totals(),
         )
@@ -105,7 +112,30 @@ class Operator:
         """
         states = await self._store.figures.states()
         gpu_bytes = await asyncio.to_thread(self._gpu_bytes)
-        return self._metrics.exposition(states, self._executor.deaths, gpu_bytes)
+        painters = {worker.name: _gauges(worker) for worker in self._executor.workers()}
+        return self._metrics.exposition(states, self._executor.deaths, gpu_bytes, painters)
+
+    def workers(self, requester: Requester) -> tuple[Sequence[WorkerStatus], Sequence[Sentence]]:
+        """All workers as they are now, and sentences about what cannot be used.
+
+        Raises:
+            NotOwner
+        """
+        requester.must_host()
+        return self._executor.workers(), self._executor.faults()
+
+    def set_worker(self, requester: Requester, name: str, *, draining: bool) -> None:
+        """Give a worker no more pictures, its current one ends there; or give it pictures again.
+
+        Raises:
+            NotOwner
+            NotFound: if no worker has this name.
+        """
+        requester.must_host()
+        known = self._executor.drain(name) if draining else self._executor.resume(name)
+        if not known:
+            names = ", ".join(worker.name for worker in self._executor.workers())
+            raise NotFound("painter_unknown", name=name[:80], known=names or "–")
 
     async def drain(self, requester: Requester, *, on: bool = True) -> None:
         """Accept no new jobs (or accept them again); queued and running ones continue.
@@ -127,3 +157,13 @@ class Operator:
         config = await asyncio.to_thread(load_config, path)
         self._words.host_styles = dict(config.styles)
         return len(config.styles)
+
+
+def _gauges(worker: WorkerStatus) -> dict[str, float]:
+    return {
+        "busy": float(worker.job_id is not None),
+        "draining": float(worker.draining),
+        "step_seconds": worker.step_s or 0.0,
+        "silent_seconds": worker.silent_s,
+        "resident_sets": float(len(worker.engine.resident)),
+    }

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
 
 from bot.jobs import EVERYBODY, Job
 from bot.service.estimates import Estimates
-from bot.service.scheduler import Entry, Forecast, Scheduler
+from bot.service.scheduler import Entry, Forecast, Lane, Scheduler
 from bot.service.values import Place, Preview
 from bot.store import Store
 from bot.worker.mailbox import Mailbox
-from bot.worker.protocol import ProgressUpdate, StopMode
+from bot.worker.protocol import ProgressUpdate, StopMode, WorkerStatus
 from generator import Progress
 
 FRESH_S = 2.0
@@ -26,11 +26,12 @@ FRESH_S = 2.0
 REST = 4
 """Minimum pause between forecasts as a multiple of a forecast's own time: at most a fifth of the time is used."""
 _AT_ONCE = 100
+_ONE_WORKER = (WorkerStatus(name="the only one"),)
 
 
 @dataclass(eq=False)
 class Running:
-    """A job with the worker, from its start until its pictures are saved."""
+    """A job with a worker, from its start until its pictures are saved."""
 
     job: Job
     entry: Entry
@@ -99,13 +100,18 @@ class JobQueue:
 
     Attributes:
         paused: servers that start nothing.
-        running: jobs with the worker.
+        running: jobs with a worker.
         speeds: measured seconds per step.
         wake: set when a job may have become startable.
     """
 
-    def __init__(self, store: Store, notify: Callable[[int], None], workers: int = 1) -> None:
-        """`notify(job_id)` notifies the listeners that a job's view changed."""
+    def __init__(
+        self,
+        store: Store,
+        notify: Callable[[int], None],
+        workers: Callable[[], Sequence[WorkerStatus]] = lambda: _ONE_WORKER,
+    ) -> None:
+        """`notify(job_id)` notifies the listeners that a job's view changed; `workers` returns those of the moment."""
         self._store, self._notify, self._workers = store, notify, workers
         self._scheduler = Scheduler()
         self._waiting: dict[int, Job] = {}
@@ -140,7 +146,8 @@ class JobQueue:
 
     def take(self) -> Running | None:
         """Start the next job and return it as running; None if nothing may start."""
-        if len(self.running) >= self._workers:
+        # A worker that takes no more pictures still has the place of its last one.
+        if len(self.running) >= sum(not worker.draining or worker.job_id is not None for worker in self._workers()):
             return None
         entry = self._scheduler.take([running.entry for running in self.running.values()], self.paused)
         if entry is None:
@@ -151,7 +158,7 @@ class JobQueue:
         return running
 
     def release(self, job_id: int) -> None:
-        """Remove a running job, so that the worker is free."""
+        """Remove a running job, so that another one may start."""
         self.running.pop(job_id, None)
         self.changed()
 
@@ -198,11 +205,11 @@ class JobQueue:
         if rest_s > 0:
             await asyncio.sleep(rest_s)
         now, spent_s, began = time.time(), 0.0, time.perf_counter()
-        picture_s = self.speeds.picture_s
-        seconds = {job.id: job.count * picture_s(job.speed_name, job.settings) for job in self._waiting.values()}
         running = {item.entry: item.left_s(self.speeds) for item in self.running.values()}
+        workers = self._workers()
+        lanes, costs = list(map(_lane, workers)), _Costs(self._waiting, self.speeds, workers)
         total, places = len(self._waiting), dict[int, Place]()
-        for forecast in self._scheduler.forecast(seconds, running, workers=self._workers, paused=self.paused):
+        for forecast in self._scheduler.forecast(costs, running, lanes=lanes, paused=self.paused):
             places[forecast.job_id] = _place(forecast, now, total)
             if forecast.place % _AT_ONCE == 0:
                 spent_s += time.perf_counter() - began
@@ -210,6 +217,40 @@ class JobQueue:
                 began = time.perf_counter()
         self._cost_s = spent_s + time.perf_counter() - began
         self._places, self._made_at = places, time.monotonic()
+
+
+class _Costs:
+    """Times of the waiting jobs, from what was measured; those waiting when it is made."""
+
+    def __init__(self, waiting: Mapping[int, Job], speeds: Estimates, workers: Sequence[WorkerStatus]) -> None:
+        self._waiting, self._speeds = dict(waiting), speeds
+        for worker in workers:
+            for models, load_s in worker.engine.load_s.items():
+                speeds.note_load(models, load_s, worker.engine.device)
+
+    def models(self, job_id: int) -> str:
+        """Model set of a job."""
+        return self._waiting[job_id].models
+
+    def job_s(self, job_id: int, device: str) -> float:
+        """Seconds of a job on a device."""
+        job = self._waiting[job_id]
+        return job.count * self._speeds.picture_s(job.speed_name, job.settings, device)
+
+    def load_s(self, models: str, device: str) -> float:
+        """Seconds to load a model set."""
+        return self._speeds.load_s(models, device)
+
+
+def _lane(worker: WorkerStatus) -> Lane:
+    engine = worker.engine
+    return Lane(
+        device=engine.device,
+        resident=list(engine.resident),
+        room=engine.room,
+        job_id=worker.job_id,
+        leaving=worker.draining,
+    )
 
 
 def _place(forecast: Forecast, now: float, total: int) -> Place:

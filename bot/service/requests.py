@@ -146,6 +146,7 @@ def with_typed(spec: JobSpec, found: Typed) -> JobSpec:
         settings={**found.settings, **spec.settings},
         negative=" | ".join(filter(None, (spec.negative, found.negative))),
         style=found.style if spec.style is None else spec.style,
+        model=found.model if spec.model is None else spec.model,
         preset=found.preset if spec.preset is None else spec.preset,
         count=found.count if spec.count == 1 else spec.count,
         private=(found.private or None) if spec.private is None else spec.private,

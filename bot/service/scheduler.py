@@ -14,6 +14,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 RANKED_TURNS = 3
 """Maximum number of consecutive turns of a server that priority can take from those without."""
@@ -33,6 +34,45 @@ class Entry:
     """It was interrupted by the end of the process or the worker thread; such jobs continue before any other starts."""
 
 
+@dataclass(eq=False, kw_only=True)
+class Lane:
+    """A worker in a forecast.
+
+    Attributes:
+        device: kind of its device.
+        resident: model sets in its memory, the most recently used last.
+        room: number of sets that it keeps.
+        job_id: the job that it runs at the beginning.
+        leaving: it takes no other job.
+    """
+
+    device: str = ""
+    resident: list[str] = field(default_factory=list)
+    room: int = 1
+    job_id: int | None = None
+    leaving: bool = False
+
+    def use(self, models: str) -> None:
+        """Load a set if need be, in the place of the least recently used one."""
+        if models in self.resident:
+            self.resident.remove(models)
+        self.resident.append(models)
+        del self.resident[: -self.room]
+
+
+class Costs(Protocol):
+    """Times of waiting jobs, for a forecast."""
+
+    def models(self, job_id: int) -> str:
+        """Model set of a job."""
+
+    def job_s(self, job_id: int, device: str) -> float:
+        """Seconds of a job on a device, its models being loaded."""
+
+    def load_s(self, models: str, device: str) -> float:
+        """Seconds to load a model set."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
     """Expected begin and end of a waiting job, in seconds from now; None if its server is paused."""
@@ -45,6 +85,8 @@ class Forecast:
 
 Key = tuple[int, int, int, int]
 """Rank, turn, served in that turn, oldest job: lower comes first."""
+_End = tuple[float, int, Entry, Lane | None]
+"""Time of a running job's end, its id, its entry, and the worker that becomes free."""
 
 
 @dataclass
@@ -189,37 +231,51 @@ class Scheduler:
 
     def forecast(
         self,
-        seconds: Mapping[int, float],
+        costs: Costs,
         running: Mapping[Entry, float] | None = None,
         *,
-        workers: int = 1,
+        lanes: Iterable[Lane],
         paused: Collection[int] = frozenset(),
     ) -> Iterator[Forecast]:
         """Place and times of every waiting job, in the order in which they will start if nothing else comes.
 
-        `seconds` holds the time of each waiting job, `running` the remaining time of each running one. Jobs of paused
-        servers come last, without times. Changes while the result is read do not affect it.
+        `running` holds the remaining time of each running job, `lanes` the workers, which the forecast changes. Jobs of
+        paused servers come last, without times. Changes while the result is read do not affect it.
         """
-        ends = [(left, entry.job_id, entry) for entry, left in (running or {}).items()]
+        free = list(lanes)
+        ends: list[_End] = []
+        for entry, left in (running or {}).items():
+            # A job between two pictures has no worker, but keeps the place of one.
+            own = [lane for lane in free if lane.job_id == entry.job_id]
+            own = own or [lane for lane in free if lane.job_id is None and not lane.leaving]
+            if own:
+                free.remove(own[0])
+            ends.append((left, entry.job_id, entry, own[0] if own else None))
         heapq.heapify(ends)
-        return self._copy()._play(dict(seconds), ends, workers, frozenset(paused))
+        free = [lane for lane in free if not lane.leaving]
+        return self._copy()._play(costs, ends, free, frozenset(paused))
 
-    def _play(
-        self, seconds: Mapping[int, float], ends: list[tuple[float, int, Entry]], workers: int, paused: Collection[int]
-    ) -> Iterator[Forecast]:
+    def _play(self, costs: Costs, ends: list[_End], free: list[Lane], paused: Collection[int]) -> Iterator[Forecast]:
         """Take all jobs, as soon as workers become free; `ends` is a heap of the ends of the running ones."""
-        at_work = Counter((entry.guild_id, entry.user_id) for _, _, entry in ends)
+        at_work = Counter((entry.guild_id, entry.user_id) for _, _, entry, _ in ends)
         place, now = 0, 0.0
         while self._entries:
-            entry = self._take(at_work, paused) if len(ends) < workers else None
+            entry = self._take(at_work, paused) if free else None
             if entry is not None:
                 place += 1
-                end = now + seconds[entry.job_id]
+                models = costs.models(entry.job_id)
+                lane = _lane_for(models, free)
+                free.remove(lane)
+                load_s = 0.0 if models in lane.resident else costs.load_s(models, lane.device)
+                lane.use(models)
+                end = now + load_s + costs.job_s(entry.job_id, lane.device)
                 at_work[entry.guild_id, entry.user_id] += 1
-                heapq.heappush(ends, (end, entry.job_id, entry))
+                heapq.heappush(ends, (end, entry.job_id, entry, lane))
                 yield Forecast(job_id=entry.job_id, place=place, start_s=now, end_s=end)
             elif ends:
-                now, _, ended = heapq.heappop(ends)
+                now, _, ended, lane_of_it = heapq.heappop(ends)
+                if lane_of_it is not None and not lane_of_it.leaving:
+                    free.append(lane_of_it)
                 at_work[ended.guild_id, ended.user_id] -= 1
             else:
                 break
@@ -227,7 +283,11 @@ class Scheduler:
             yield Forecast(job_id=job_id, place=stuck, start_s=None, end_s=None)
 
     def _take(self, at_work: Mapping[tuple[int, int], int], paused: Collection[int]) -> Entry | None:
-        resumed = [job_id for job_id, entry in self._resumed.items() if entry.guild_id not in paused]
+        resumed = [
+            job_id
+            for job_id, entry in self._resumed.items()
+            if entry.guild_id not in paused and at_work.get((entry.guild_id, entry.user_id), 0) < entry.running_limit
+        ]
         if resumed:
             entry: Entry | None = self._resumed[min(resumed)]
         else:
@@ -268,3 +328,8 @@ class Scheduler:
         twin._entries, twin._resumed, twin._ring = dict(self._entries), dict(self._resumed), self._ring.copy()
         twin._guilds = {guild_id: guild.copy() for guild_id, guild in self._guilds.items()}
         return twin
+
+
+def _lane_for(models: str, free: Iterable[Lane]) -> Lane:
+    """The worker that the pool would choose: one with the models, else an empty one, else any."""
+    return max(free, key=lambda lane: (models in lane.resident, not lane.resident))

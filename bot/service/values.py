@@ -9,7 +9,7 @@ from enum import StrEnum
 from bot.errors import NotOwner
 from bot.jobs import Job, Origin, ReportedPicture, StoredPicture
 from bot.texts import Sentence
-from generator import Progress
+from generator import Progress, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +69,15 @@ class JobSpec:
     """Unchecked job spec of a person. The server's and the host's defaults fill the gaps.
 
     `settings` holds only the values given, by the generator's names; text values are parsed as the person typed
-    them. `style` is the name of a style of the server or the host. `init_image` is an attached file, unchanged, and so
-    is `mask`: what is white or transparent in it is repainted.
+    them. `style` is the name of a style of the server or the host, `model` that of a model set. `init_image` is an
+    attached file, unchanged, and so is `mask`: what is white or transparent in it is repainted.
     """
 
     prompt: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     negative: str = ""
     style: str | None = None
+    model: str | None = None
     preset: str | None = None
     """Name of a preset, of the person or of the server, whose options fill the gaps."""
     options: str = ""
@@ -93,6 +94,22 @@ class JobSpec:
     origin: Origin = Origin.IMAGINE
     source: tuple[int, int] | None = None
     """Job and number of the picture that it was made from, if it is one of ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerModels:
+    """Model sets that a server may use, and the one that is used if nobody chooses."""
+
+    allowed: tuple[str, ...]
+    usual: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetDefaults:
+    """Default settings of pictures with a model set; `starts` overrides them by start."""
+
+    settings: Settings
+    starts: Mapping[str, Mapping[str, object]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from bot.store.connection import Database
 from bot.store.jobs import day_of
 
-SpeedKey = tuple[str, int, int, int]
-"""Name of the models, width and height in pixels, cutouts."""
+SpeedKey = tuple[str, int, int, int, str]
+"""Name of the models, width and height in pixels, cutouts, kind of device (empty if unknown)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +55,13 @@ class FigureTable:
 
     async def speeds(self) -> dict[SpeedKey, float]:
         """Measured seconds per step."""
-        found = await self._database.rows("SELECT models, width, height, cutouts, step_s FROM speeds")
-        return {(row["models"], row["width"], row["height"], row["cutouts"]): row["step_s"] for row in found}
+        found = await self._database.rows("SELECT models, width, height, cutouts, device, step_s FROM speeds")
+        return {tuple(row)[:-1]: row["step_s"] for row in found}
 
     async def put_speed(self, key: SpeedKey, step_s: float) -> None:
         """Write a speed, replacing the previous one."""
         async with self._database.transaction() as db:
-            await db.execute("INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?, ?)", (*key, step_s))
+            await db.execute("INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?, ?, ?)", (*key, step_s))
 
     async def note(self, name: str) -> str | None:
         """A note left by an earlier start."""

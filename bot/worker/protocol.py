@@ -1,6 +1,7 @@
-"""Executor protocol: generate one picture after the other, report progress, and stop within one step.
+"""Protocols of workers: generate pictures, report progress, and stop within one step.
 
-The values here are frozen. `Executor` is used on the event loop; `Dream` and `Engine` on the worker thread.
+The values here are frozen. `Executor` and `Worker` are used on the event loop; `Dream` and `Engine` where a worker
+generates: on its thread or in its process.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from typing import Protocol
 from PIL import Image
 
 from bot.errors import BotError
+from bot.texts import Sentence
 from generator import Description, GenerationRequest, Picture, Progress, Provenance, Timelapse
 
 
 class WorkerDied(BotError):
-    """The worker thread ended or stalled during this job; another one has replaced it."""
+    """The worker ended or stalled during this job; another one has replaced it."""
+
+
+class WorkerLost(WorkerDied):
+    """The worker's process or machine is gone or unusable, which says nothing about the job."""
 
 
 class StopMode(Enum):
@@ -72,12 +78,41 @@ Check = Callable[[Image.Image], float]
 """Certainty, 0..1, that an ordinary channel should not show a picture openly. Any thread."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class EngineStatus:
+    """The device and the models of an engine.
+
+    Attributes:
+        device: kind of the device, for which speeds are measured: `cpu`, or the name of the GPU; empty if unknown.
+        resident: model sets in memory, the most recently used last.
+        room: number of sets that were in memory together at most; later ones took the place of earlier ones.
+        load_s: seconds that loading a set took, by its name.
+    """
+
+    device: str = ""
+    resident: tuple[str, ...] = ()
+    room: int = 1
+    load_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suggestions:
+    """Settings that suit a model set, and deviating ones by start; `has_prior`: it can propose a start."""
+
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    starts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    has_prior: bool = False
+
+
 class Engine(Protocol):
     """Begins dreams: the generator and its models. Worker thread, except the methods marked "Any thread"."""
 
-    @property
-    def starts(self) -> Mapping[str, Mapping[str, object]]:
-        """Settings suggested for a start, by its name. Any thread."""
+    def suggested(self, models: str) -> Suggestions:
+        """Settings that suit a model set. Any thread.
+
+        Raises:
+            GeneratorError: if the set cannot be described.
+        """
 
     def request_warnings(self, request: GenerationRequest, made_with: Provenance | None = None) -> tuple[str, ...]:
         """Warnings about a request before it is generated: sentences for the requester. Any thread.
@@ -88,8 +123,18 @@ class Engine(Protocol):
             InvalidRequest: if the models cannot generate it.
         """
 
+    def prepare(self) -> None:
+        """Check the files of all model sets and load the usual one. Blocking.
+
+        Raises:
+            GeneratorError: if it cannot generate.
+        """
+
     def describe(self) -> str:
         """Device and models in words, for the host."""
+
+    def status(self) -> EngineStatus:
+        """Its device and models now. Any thread."""
 
     def gpu_bytes(self) -> Mapping[str, int]:
         """GPU memory: `used` by this process, `free` to all, `total`; empty without a GPU. Any thread."""
@@ -133,13 +178,17 @@ class Work:
     """Of a film: where its frames are and go."""
     examine: bool = False
     """Let the perceptors look at the finished picture."""
+    attempt: int = 0
+    """Number of this generation among all of this process; the pool sets it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressUpdate:
-    """Progress report of the worker thread; only the newest of each part is kept until the event loop takes it."""
+    """Progress report of a worker; only the newest of each part is kept until the event loop takes it."""
 
     progress: Progress
+    device: str = ""
+    """Kind of the device, see EngineStatus."""
     warnings: tuple[str, ...] = ()
     """Sentences of the generator for the requester."""
     preview: Image.Image | None = None
@@ -163,6 +212,8 @@ class GeneratedPicture:
     """Seconds per step, without the beginning and the end."""
     unsafe_share: float = 0.0
     """Certainty of the perceptors, 0..1, that it should not be shown openly; 0 if they did not look."""
+    device: str = ""
+    """Kind of the device, see EngineStatus."""
     frames: tuple[Path, ...] = ()
     """Of a film: the files of its frames; `picture` is the last of them."""
 
@@ -178,18 +229,42 @@ class Interrupted:
 Outcome = GeneratedPicture | Interrupted
 
 
-class Executor(Protocol):
-    """Generates pictures. The local thread is one kind, a cluster could be another; no caller depends on the kind."""
+@dataclass(frozen=True, kw_only=True)
+class WorkerStatus:
+    """One worker as it is now.
 
-    workers: int
-    """Number of pictures generated at once."""
+    Attributes:
+        name: its name among the workers, such as `cuda:0`.
+        engine: its device and models.
+        job_id: the job that it works on.
+        step_s: seconds per step of that job's picture, if measured.
+        silent_s: seconds since its last sign of life.
+        draining: it takes no more pictures.
+        deaths: number of times that it was replaced.
+        description: device and models in words; empty before the first picture.
+    """
+
+    name: str
+    engine: EngineStatus = EngineStatus()
+    job_id: int | None = None
+    step_s: float | None = None
+    silent_s: float = 0.0
+    draining: bool = False
+    deaths: int = 0
+    description: str = ""
+
+
+class Worker(Protocol):
+    """Generates one picture after the other, on one device: a thread of this process, or a process anywhere."""
+
+    name: str
 
     async def generate(self, work: Work, on_progress: Callable[[ProgressUpdate], None]) -> Outcome:
         """Generate one picture; `on_progress` is called on the event loop.
 
         Raises:
             GeneratorError: raised by the dream.
-            WorkerDied: the worker thread ended or stalled; the same work can be tried again.
+            WorkerDied: the worker ended or stalled; the same work can be tried again.
         """
 
     async def look(self, image: Image.Image) -> Description:
@@ -203,12 +278,53 @@ class Executor(Protocol):
     def send(self, job_id: int, order: StopMode) -> bool:
         """Stop the dream of a job after its current step; return True if it was running."""
 
+    def status(self) -> WorkerStatus:
+        """Its status; `job_id`, `step_s` and `draining` are the pool's to add."""
+
     async def close(self) -> None:
-        """End the worker thread after its current step."""
+        """End the worker after its current step."""
+
+
+class Executor(Protocol):
+    """Generates pictures with any number of workers, which come and go; no caller depends on their kind."""
+
+    @property
+    def capacity(self) -> int:
+        """Number of pictures that may be generated at once now."""
+
+    def workers(self) -> Sequence[WorkerStatus]:
+        """All workers, in a fixed order."""
+
+    def watch(self, listener: Callable[[], None]) -> None:
+        """Call `listener` on the event loop whenever a worker comes, goes or becomes free."""
+
+    async def generate(self, work: Work, on_progress: Callable[[ProgressUpdate], None]) -> Outcome:
+        """Generate one picture with a free worker, or the next that becomes free; see Worker.generate."""
+
+    async def look(self, image: Image.Image) -> Description:
+        """Describe a picture in words, with a free worker if there is one; see Worker.look."""
+
+    def send(self, job_id: int, order: StopMode) -> bool:
+        """Stop the dream of a job after its current step; return True if it was running."""
+
+    def drain(self, name: str) -> bool:
+        """Give a worker no more pictures; its current one ends there. Return True if there is such a worker."""
+
+    def resume(self, name: str) -> bool:
+        """Give a drained worker pictures again; return True if there is such a worker."""
+
+    def faults(self) -> Sequence[Sentence]:
+        """Sentences for the host about workers that cannot be used, if any."""
+
+    async def start(self) -> None:
+        """Prepare before the first picture."""
+
+    async def close(self) -> None:
+        """End all workers after their current step."""
 
     def describe(self) -> str:
-        """Device and models in words; empty before the first picture."""
+        """Devices and models in words; empty before the first picture."""
 
     @property
     def deaths(self) -> int:
-        """Number of worker threads that were replaced."""
+        """Number of workers that were replaced."""

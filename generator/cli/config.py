@@ -91,6 +91,8 @@ def read_host_defaults(path: Path) -> HostDefaults:
         Settings().merged(named)
     except InvalidRequest as exc:
         raise InvalidRequest(f"In {path} under generator: {exc}", exc.field) from exc
+    if isinstance(content.get("models"), dict):  # the bot's own form, which offers several sets
+        content["models"] = content["models"].get("default")
     models, device, precision = (_text(content, key, path) for key in ("models", "device", "precision"))
     share = content.get("gpu_memory_share")
     if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0.1 <= share <= 1):

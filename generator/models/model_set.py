@@ -64,6 +64,14 @@ class Models:
         """Number format that they compute in."""
         return self.vqgan.precision
 
+    @property
+    def weight_bytes(self) -> int:
+        """Memory that the weights take."""
+        modules = [self.vqgan, *(perceptor.model for perceptor in self.perceptors)]
+        modules += [] if self.prior is None else [self.prior.network]
+        tensors = (tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
+        return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
+
     def drawer(self, settings: Settings) -> Drawer:
         """The drawer that the settings ask for."""
         if settings.drawer == "pixel":

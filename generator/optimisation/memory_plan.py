@@ -14,12 +14,18 @@ from generator.errors import OutOfMemory
 from generator.messages import Message
 from generator.models.model_set import Models
 from generator.optimisation.footprint import memory_model_of
-from generator.optimisation.graph import GraphCache
+from generator.optimisation.graph import GraphCache, graphs_of
 from generator.optimisation.memory import MemoryModel, even_group, plan, smaller
 from generator.optimisation.schedule import Schedule
 from generator.request import GenerationRequest
-from generator.runtime.device import release_unused
+from generator.runtime.device import device_context, release_unused
 from generator.settings import Settings, Size
+
+
+def fits_whole(settings: Settings, models: Models) -> bool:
+    """True if a picture fits into the memory that is free now, without any reduction. Worker thread."""
+    with device_context(models.device, exact=False):
+        return not MemoryPlan.planned(settings, models, graphs_of(models)).remarks
 
 
 class MemoryPlan:

@@ -6,9 +6,10 @@ import functools
 import gc
 import logging
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import torch
@@ -106,6 +107,16 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device("cuda", number)
 
 
+def device_kind(device: torch.device) -> str:
+    """Kind of a device, for comparing speeds: `cpu`, or the name that the GPU's driver gives it."""
+    if device.type == "cpu":
+        return "cpu"
+    try:
+        return torch.cuda.get_device_name(device)
+    except RuntimeError:  # It fails already; nothing is measured on it.
+        return device.type
+
+
 def _count_gpus() -> tuple[int, str]:
     """Count the GPUs that torch can use, with its first sentence about a driver that it cannot use."""
     with warnings.catch_warnings(record=True) as said:
@@ -149,9 +160,9 @@ def device_context(device: torch.device, exact: bool) -> Iterator[None]:
     The device is torch's current device for the duration, on this thread: events, streams and Triton's kernels use it
     instead of the first GPU.
 
-    torch keeps exactness only for the whole process. It is set at the beginning and restored at the end, so it holds
-    for this piece of work alone, provided that no other thread uses the GPU meanwhile. On a CPU every operation of the
-    dream repeats anyway, for a given number of threads (see `generator.optimisation.dream`).
+    torch keeps exactness only for the whole process. It is set at the beginning and restored at the end, or at the end
+    of other exact work that began meanwhile on another GPU; until then all work is exact. On a CPU every operation of
+    the dream repeats anyway, for a given number of threads (see `generator.optimisation.dream`).
 
     Raises:
         OutOfMemory: in place of torch's own error.
@@ -159,7 +170,7 @@ def device_context(device: torch.device, exact: bool) -> Iterator[None]:
     """
     gpu = device.type == "cuda"
     try:
-        with torch.cuda.device(device) if gpu else nullcontext(), _deterministic() if gpu and exact else nullcontext():
+        with torch.cuda.device(device) if gpu else nullcontext(), _EXACTNESS.held() if gpu and exact else nullcontext():
             yield
         check_products()
     except (RuntimeError, MemoryError) as exc:
@@ -230,6 +241,28 @@ def _sentence_for(exc: RuntimeError | MemoryError) -> GeneratorError | None:
     return None
 
 
+class _Exactness:
+    """Torch's exactness, which holds for the whole process: on as long as any thread wants it."""
+
+    def __init__(self) -> None:
+        self._lock, self._holders, self._set = threading.Lock(), 0, ExitStack()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold it on; the last holder restores what was before the first."""
+        with self._lock:
+            if not self._holders:
+                self._set.enter_context(_deterministic())
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    self._set.close()
+
+
 @contextmanager
 def _deterministic() -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
@@ -244,3 +277,6 @@ def _deterministic() -> Iterator[None]:
         finally:
             torch.use_deterministic_algorithms(before[0], warn_only=before[1])
             memory.fill_uninitialized_memory = filling
+
+
+_EXACTNESS = _Exactness()

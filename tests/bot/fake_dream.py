@@ -15,6 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from bot.worker.protocol import EngineStatus, Suggestions
 from generator import (
     Answer,
     CheckpointError,
@@ -111,6 +112,12 @@ class FakeDreamer:
         self.gpu: dict[str, int] = {}
         """GPU memory for a test to set."""
 
+    def prepare(self) -> None:
+        """There is nothing to load."""
+
+    def suggested(self, models: str) -> Suggestions:
+        return Suggestions(starts=self.starts)
+
     def request_warnings(self, request: GenerationRequest, made_with: Provenance | None = None) -> tuple[str, ...]:
         """Text after three dots is ignored; a change alters later pictures."""
         rest = request.prompt.partition("...")[2].strip()
@@ -121,6 +128,9 @@ class FakeDreamer:
 
     def describe(self) -> str:
         return "a fake"
+
+    def status(self) -> EngineStatus:
+        return EngineStatus(device="a fake")
 
     def gpu_bytes(self) -> dict[str, int]:
         return dict(self.gpu)

@@ -11,8 +11,9 @@ from bot.config import Config
 from bot.files import DataFolder
 from bot.jobs import Job, JobState
 from bot.service import JobSpec, Requester, Service
-from bot.worker.protocol import Check
-from bot.worker.thread import LocalExecutor
+from bot.worker.pool import WorkerPool
+from bot.worker.protocol import Check, Executor
+from bot.worker.thread import ThreadWorker
 from tests.bot.fake_dream import FakeDreamer
 
 GUILD, CHANNEL, ANN, BEN = 100, 200, 1, 2
@@ -29,15 +30,11 @@ class RealService:
         self.check: Check | None = None
         """The trained check of the next start."""
         self.service: Service
-        self.executor: LocalExecutor
-        self.workers = LocalExecutor.workers
+        self.executor: Executor
+        self.workers = 1
 
     async def start(self) -> Service:
-        timing = self.config.timing
-        self.executor = LocalExecutor(
-            self.engine, preview_s=timing.preview_s, snapshot_s=timing.snapshot_s, stall_s=timing.stall_s
-        )
-        self.executor.workers = self.workers
+        self.executor = self.make_executor()
         self.service = Service(
             self.config,
             self.files,
@@ -50,6 +47,20 @@ class RealService:
         self.service.watch(self.changes.append)
         await self.service.start()
         return self.service
+
+    def make_executor(self) -> Executor:
+        """Threads that share the engine."""
+        timing = self.config.timing
+        return WorkerPool(
+            ThreadWorker(
+                self.engine,
+                f"worker {number}",
+                preview_s=timing.preview_s,
+                snapshot_s=timing.snapshot_s,
+                stall_s=timing.stall_s,
+            )
+            for number in range(self.workers)
+        )
 
     async def restart(self) -> Service:
         """Stop cleanly, then start."""

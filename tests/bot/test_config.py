@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config import Caps, Config, Limits, values_of
+from bot.config import Caps, Config, Limits, ModelSets, Painters, values_of
 from bot.environment import data_folder, load_config, read_config, read_token
 from bot.errors import ConfigError
 from generator import InvalidRequest
@@ -38,6 +38,16 @@ def test_the_config_of_the_repository_is_valid_and_shows_every_key_with_its_defa
     text = (ROOT / "config.yaml").read_text("utf-8")
     missing = [key for key in defaults if not re.search(rf"^\s*{key.rpartition('.')[2]}:", text, re.M)]
     assert missing == []
+
+
+def test_one_word_in_place_of_a_section_is_its_main_key(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("models: faceshq\npainters: local\n")
+    assert load_config(path) == Config(models=ModelSets(default="faceshq"), painters=Painters(kind="local"))
+    path.write_text("models: 007\n")
+    assert load_config(path).models.default == "007", "a name is taken as it is written"
+    path.write_text("models:\n  offered: [faceshq, starter]\n")
+    assert load_config(path).model_names == ("starter", "faceshq")
 
 
 def test_every_key_is_explained() -> None:
@@ -73,7 +83,11 @@ def test_every_key_is_explained() -> None:
         ({"styles": {"ink": " "}}, "styles.ink", "1 to"),
         ({"blocklist": ["good", "**"]}, "blocklist[1]", "word"),
         ({"blocklist": "bad"}, "blocklist", "section"),
-        ({"models": {"a": 1}}, "models", "text"),
+        ({"models": {"a": 1}}, "models.a", "default, offered"),
+        ({"models": {"default": {"a": 1}}}, "models.default", "text"),
+        ({"models": {"offered": ["faceshq", "nonsense"]}}, "models.offered", "imagenet-16384"),
+        ({"painters": "elsewhere"}, "painters.kind", "local"),
+        ({"painters": {"count": 65}}, "painters.count", "from 0 to 64"),
     ],
 )
 def test_an_invalid_value_is_refused_with_its_key_and_the_allowed_ones(
@@ -127,7 +141,7 @@ def test_a_file_that_is_missing_or_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_own_models_have_a_name_of_their_own_and_their_files_are_looked_for(tmp_path: Path) -> None:
     assert Config().own_models is None
-    assert Config(models="faceshq").model_name == "faceshq"
+    assert Config(models=ModelSets(default="faceshq")).model_name == "faceshq"
     files = {"vqgan": str(tmp_path / "my castles.ckpt"), "vqgan_config": str(tmp_path / "castles.yaml")}
     config = read_config({**files, "perceptors": ["RN50"], "digests": {"a.ckpt": "0" * 64}})
     assert config.model_name == "own-my-castles"

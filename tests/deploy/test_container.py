@@ -159,3 +159,23 @@ def test_the_tokens_file_is_ignored_by_git_and_left_out_of_the_context() -> None
     assert git is not None
     ignored = subprocess.run([git, "check-ignore", "--quiet", place], cwd=ROOT, check=False)
     assert ignored.returncode == 0
+
+
+def test_the_cluster_has_its_ports_pinned_its_token_as_a_file_and_no_dashboard() -> None:
+    path = ROOT / "deploy" / "compose.cluster.yaml"
+    assert is_valid(path)
+    assert lint((ROOT / "deploy" / "cluster.Dockerfile").read_text("utf-8")) == ""
+    services = yaml.safe_load(path.read_text("utf-8"))["services"]
+    head, worker = (services[name]["entrypoint"][-1] for name in ("bot", "worker"))
+    assert "--port=6379" in head and "--include-dashboard=false" in head and "--num-gpus=0" in head
+    assert "exec python -m bot" in head and "--address=$$REVERIE_HEAD:6379" in worker
+    for service in services.values():
+        pinned = service["environment"]["REVERIE_PORTS"]
+        assert {int(port) for port in re.findall(r"-port=(\d+)", pinned)} == {*range(6380, 6386), 10002, 10101}
+        assert "ray_token" in service["secrets"]
+
+
+def test_the_cluster_on_kubernetes_has_the_pinned_ray() -> None:
+    cluster, claim = yaml.safe_load_all((ROOT / "deploy" / "kuberay.yaml").read_text("utf-8"))
+    assert f"ray=={cluster['spec']['rayVersion']}" in (ROOT / "requirements-ray.txt").read_text("utf-8")
+    assert claim["kind"] == "PersistentVolumeClaim"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bot.worker.engine import GeneratorEngine
 from bot.worker.protocol import Dream, GeneratedPicture, Work
-from bot.worker.thread import LocalExecutor
+from bot.worker.thread import ThreadWorker
 from generator import GenerationRequest, GeneratorError, Settings
 
 SETTINGS = Settings().merged({"size": "128x128", "steps": 3, "cutouts": 4, "start": "random", "seed": 1})
@@ -57,7 +57,7 @@ class Dreamer(GeneratorEngine):
 
 async def main() -> None:
     """Make a picture, limit memory, make one, lift the limit, make one."""
-    executor = LocalExecutor(Dreamer("starter", "cpu"))
+    executor = ThreadWorker(Dreamer("starter", "cpu"))
     for number in range(1, 5):
         if number == 4:
             resource.setrlimit(resource.RLIMIT_AS, FREE)

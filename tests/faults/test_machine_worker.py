@@ -74,7 +74,8 @@ async def test_a_thread_that_stands_still_is_replaced_and_the_picture_goes_on(li
     live.engine.open.clear()
     executor = live.client.service._executor
     await live.fake.until(lambda: executor.deaths == 1)
-    executor._stall_s = 900.0  # or a slow machine counts as a second hang
+    [worker] = (slot.worker for slot in executor._slots.values())
+    worker._stall_s = 900.0  # or a slow machine counts as a second hang
     live.engine.open.set()
     await live.ended()
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]

@@ -1,4 +1,4 @@
-"""Commands for server admins: limits, channels, pause, safety, retention, statistics. Event loop.
+"""Commands for server admins: limits, channels, models, pause, safety, retention, statistics. Event loop.
 
 By default Discord shows these commands to those who manage the server; admins can change that, so each command checks.
 """
@@ -23,7 +23,7 @@ from bot.frontend.messages.content import DESCRIPTION
 from bot.frontend.messages.render import duration
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed, within
-from bot.service import Requester, Safety
+from bot.service import Requester, Safety, ServerModels
 from bot.texts import say
 
 MANAGERS = discord.Permissions(manage_guild=True)
@@ -299,3 +299,54 @@ async def _checked_by(interaction: Interaction, locale: str) -> str:
         return say("safety_trained", locale)
     names = await asyncio.to_thread(service.checked_by)
     return say("safety_sees", locale, names=", ".join(names)) if names else say("safety_blind", locale, models=models)
+
+
+models = app_commands.Group(name="models", description=described("command_models"), guild_only=True)
+
+
+@models.command(name="list", description=described("command_models_list"))
+async def list_models(interaction: Interaction) -> None:
+    """List the model sets of this server."""
+    requester = requester_of(interaction)
+    found = await interaction.client.service.guilds.models(requester.guild_id)
+    await reply(interaction, _models_text(found, requester.locale))
+
+
+@models.command(name="allow", description=described("command_models_allow"))
+@app_commands.describe(model=described("option_model_set"))
+async def allow_models(interaction: Interaction, model: str) -> None:
+    """Allow a model set."""
+    requester = requester_of(interaction)
+    found = await interaction.client.service.guilds.allow_models(requester, model, allowed=True)
+    await reply(interaction, _models_text(found, requester.locale))
+
+
+@models.command(name="deny", description=described("command_models_deny"))
+@app_commands.describe(model=described("option_model_set"))
+async def deny_models(interaction: Interaction, model: str) -> None:
+    """Deny a model set."""
+    requester = requester_of(interaction)
+    found = await interaction.client.service.guilds.allow_models(requester, model, allowed=False)
+    await reply(interaction, _models_text(found, requester.locale))
+
+
+@models.command(name="default", description=described("command_models_default"))
+@app_commands.describe(model=described("option_model_set"))
+async def choose_models(interaction: Interaction, model: str) -> None:
+    """Choose the usual model set of this server."""
+    requester = requester_of(interaction)
+    found = await interaction.client.service.guilds.set_usual_models(requester, model)
+    await reply(interaction, _models_text(found, requester.locale))
+
+
+@allow_models.autocomplete("model")
+@deny_models.autocomplete("model")
+@choose_models.autocomplete("model")
+async def complete_models(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    """Model sets that the host offers."""
+    names = [name for name in interaction.client.config.model_names if typed.strip().lower() in name.lower()]
+    return [app_commands.Choice(name=name[:100], value=name[:100]) for name in names[:25]]
+
+
+def _models_text(found: ServerModels, locale: str) -> str:
+    return say("models_here", locale, allowed=", ".join(found.allowed), usual=found.usual)

@@ -61,7 +61,9 @@ def command() -> app_commands.Command[Any, ..., Any]:
         start=[app_commands.Choice(name=name, value=name) for name in _choices("start")],
         optimiser=[app_commands.Choice(name=name, value=name) for name in _choices("optimiser")],
     )(imagine)
-    app_commands.autocomplete(prompt=complete_prompt, size=complete_size, style=complete_style)(imagine)
+    app_commands.autocomplete(prompt=complete_prompt, size=complete_size, style=complete_style, model=complete_model)(
+        imagine
+    )
     return app_commands.guild_only(
         app_commands.Command(name="imagine", description=described("command_imagine"), callback=imagine)
     )
@@ -100,6 +102,14 @@ async def complete_style(interaction: Interaction, typed: str) -> list[app_comma
     ]
 
 
+async def complete_model(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    """Model sets that the server may use, the usual one first."""
+    models = await interaction.client.service.guilds.models(interaction.guild_id or 0)
+    names = dict.fromkeys((models.usual, *models.allowed))
+    hits = [name for name in names if typed.strip().lower() in name.lower()]
+    return [app_commands.Choice(name=name, value=name) for name in hits[:MAX_CHOICES]]
+
+
 async def _order(interaction: Interaction, requester: Requester, given: Mapping[str, Any]) -> SubmittedJob:
     files = {name: given[name] for name in ("init_image", "mask", "image_prompt") if given[name] is not None}
     async with interaction.client.slots.hold(len(files)):
@@ -115,6 +125,7 @@ def spec_of(given: Mapping[str, Any], data: Mapping[str, bytes]) -> JobSpec:
         settings={name: given[name] for name in _SLASH_SETTINGS if given[name] is not None},
         negative=given["negative"],
         style=given["style"],
+        model=given["model"],
         init_image=data.get("init_image"),
         mask=data.get("mask"),
         image_prompts=() if image_prompt is None else (ImageInput(data=image_prompt, weight=given["image_weight"]),),
@@ -146,6 +157,7 @@ _OTHERS = {
         _option("image_prompt", discord.Attachment, None),
         _option("image_weight", app_commands.Range[float, -MAX_WEIGHT, MAX_WEIGHT], 1.0),
         _option("style", str, None),
+        _option("model", str, None),
         _option("negative", app_commands.Range[str, 1, 1_000], ""),
         _option("count", app_commands.Range[int, 1, MAX_COUNT], 1),
         _option("timelapse", bool, False),

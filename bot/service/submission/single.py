@@ -22,7 +22,7 @@ from bot.service.people.presets import Presets
 from bot.service.people.settings import PersonalSettings, Preferences, Privacy
 from bot.service.prompt_rules import PromptRules
 from bot.service.queue import JobQueue
-from bot.service.values import FollowUp, JobSpec, Requester, SubmittedJob
+from bot.service.values import FollowUp, JobSpec, Requester, SetDefaults, SubmittedJob
 from bot.store import Load, Store
 from bot.texts import Sentence
 from generator import (
@@ -66,20 +66,24 @@ class Submissions:
         archive: Archive,
         queue: JobQueue,
         enqueue: Callable[[Job], None],
-        settings: Settings,
-        starts: Mapping[str, Mapping[str, object]],
+        sets: Mapping[str, SetDefaults],
         request_warnings: Callable[[GenerationRequest, Provenance | None], tuple[str, ...]] | None = None,
     ) -> None:
-        """`settings` are the defaults of every picture, `starts` overrides them by start.
+        """`sets` are the default settings by model set, the usual one first.
 
         `request_warnings` checks a request against the models before it is queued, and returns warnings.
         """
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
         self._people, self._presets = people, presets
         self._archive, self._queue, self._enqueue = archive, queue, enqueue
-        self.settings, self._starts, self._request_warnings = settings, starts, request_warnings
+        self._sets, self._request_warnings = sets, request_warnings
         self.closed = False
         self._reading = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def settings(self) -> Settings:
+        """Default settings of pictures with the usual models."""
+        return self._sets[self._config.model_name].settings
 
     async def submit(self, requester: Requester, spec: JobSpec) -> SubmittedJob:
         """Check a job spec and queue it; its row is written when this returns.
@@ -102,8 +106,10 @@ class Submissions:
         style = await self._style(requester, spec)
         # Checked before reading the pictures, which takes longer.
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
-        settings = requests.with_size(self.settings, own.size)
-        build = partial(requests.build, settings=settings, models=self._config.model_name, starts=self._starts)
+        models = await self._models(requester, spec.model)
+        suited = self._sets[models]
+        settings = requests.with_size(suited.settings, own.size)
+        build = partial(requests.build, settings=settings, models=models, starts=suited.starts)
         async with self._reading if spec.init_image or spec.mask or spec.image_prompts else nullcontext():
             request = await asyncio.to_thread(build, spec, limits, style=style)
         if spec.film is not None:
@@ -132,20 +138,22 @@ class Submissions:
         if number not in {picture.number for picture in await self._archive.pictures(job_id)}:
             raise NotFound("picture_unknown", job=job_id)
         picture = await self._archive.request(requester, job_id, number)
+        suited = self._sets[await self._models(requester, picture.models)]
         spec, notes = JobSpec(), tuple[Sentence, ...]()
         if change.kind is Origin.REMIX:
             spec, notes = await self._read(requester, JobSpec(prompt=change.prompt or ""), keeps=KEPT_BY_REMIX)
+            if spec.model not in (None, picture.models):
+                raise InvalidJobSpec("remix_keeps", field="model", name="model")
             prompt = requests.compose(spec.prompt, await self._style(requester, spec), spec.negative)
             change = replace(change, prompt=prompt, settings=spec.settings, count=change.count or spec.count)
         count = count_of(before, change)
         requests.check_count(count, limits)
         masked = any(name in spec.settings for name in requests.MASKS)
         if masked:
-            request = await self._repainted(
-                requester, job_id, number, replace(spec, prompt=change.prompt or ""), limits
-            )
+            spec = replace(spec, prompt=change.prompt or "", model=picture.models)
+            request = await self._repainted(requester, job_id, number, spec, limits)
         else:
-            request = await asyncio.to_thread(child_of, picture, change, self.settings, limits)
+            request = await asyncio.to_thread(child_of, picture, change, suited.settings, limits)
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
         parent_id, parent_number = (None, None) if masked else parent_of(before, number, change.kind)
         job = replace(
@@ -189,7 +197,9 @@ class Submissions:
         """The request that repaints a part of a finished picture, which stays as it is elsewhere."""
         picture = await self._archive.picture(requester, job_id, number)
         spec = replace(spec, negative="", init_image=picture)
-        build = partial(requests.build, settings=self.settings, models=self._config.model_name, starts=self._starts)
+        models = await self._models(requester, spec.model)
+        suited = self._sets[models]
+        build = partial(requests.build, settings=suited.settings, models=models, starts=suited.starts)
         async with self._reading:
             return await asyncio.to_thread(build, spec, limits)
 
@@ -206,8 +216,9 @@ class Submissions:
         except InvalidRequest as exc:
             raise InvalidJobSpec("recipe_says", field="file", message=Sentence.of_generator(exc.message)) from exc
         request, made_with = recipe.request, None if new_seed else recipe.made_with
-        if request.models != self._config.model_name:
-            raise InvalidJobSpec("recipe_models", field="file", models=request.models, ours=self._config.model_name)
+        if request.models not in self._sets:
+            raise InvalidJobSpec("recipe_models", field="file", models=request.models, ours=", ".join(self._sets))
+        await self._models(requester, request.models)
         if new_seed:
             request = requests.reseeded(request)
         # The parents are generated again from their start: all of them must be within the limits.
@@ -231,6 +242,18 @@ class Submissions:
             raise Blocked("person_blocked")
         await check_channel(self._guilds, requester)
         return await self._guilds.limits(requester.guild_id, requester.role_ids)
+
+    async def _models(self, requester: Requester, chosen: str | None) -> str:
+        """The model set of a picture: the chosen one if the server allows it, else the server's usual one.
+
+        Raises:
+            InvalidJobSpec: naming those that are allowed.
+        """
+        models = await self._guilds.models(requester.guild_id)
+        if chosen is not None and chosen not in models.allowed:
+            known = ", ".join(models.allowed)
+            raise InvalidJobSpec("models_unknown", field="model", models=chosen[:80], known=known)
+        return models.usual if chosen is None else chosen
 
     async def check_words(self, requester: Requester, texts: list[str]) -> None:
         """Check that no text breaks a rule of the blocklist; every kind of submission calls this once.

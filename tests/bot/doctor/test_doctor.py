@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bot.__main__ import main
-from bot.config import Config
+from bot.config import Config, ModelSets
 from bot.doctor import State, examine, table
 from bot.doctor.belongings import check_config, check_database, check_disk, check_login, check_models, check_token
 from bot.doctor.finding import Finding
@@ -197,14 +197,22 @@ def test_a_data_folder_that_is_a_file_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_the_shipped_models_are_whole() -> None:
-    assert check_models(Config()).state is State.OK
+    [finding] = check_models(Config())
+    assert finding.state is State.OK
+
+
+def test_every_offered_set_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVERIE_DATA", str(tmp_path))
+    findings = check_models(Config(models=ModelSets(offered=["faceshq"])))
+    assert [finding.state for finding in findings] == [State.OK, State.FAIL]
+    assert "models fetch faceshq" in findings[1].advice
 
 
 def test_models_that_were_not_fetched_are_named_with_how_to_get_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REVERIE_DATA", str(tmp_path))
-    finding = check_models(Config(models="imagenet-1024"))
+    [finding] = check_models(Config(models=ModelSets(default="imagenet-1024")))
     assert finding.state is State.FAIL
     assert "vqgan_imagenet_f16_1024.ckpt" in finding.found and "ViT-B-32.pt" in finding.found
     assert "models fetch imagenet-1024" in finding.advice and str(tmp_path / "models") in finding.advice
@@ -217,7 +225,7 @@ def test_a_model_file_that_is_not_what_was_published_is_a_failure(
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "vqgan_imagenet_f16_1024.ckpt").touch()
     (tmp_path / "models" / "ViT-B-32.pt").write_bytes(b"<html>not found</html>")
-    finding = check_models(Config(models="imagenet-1024"))
+    [finding] = check_models(Config(models=ModelSets(default="imagenet-1024")))
     assert finding.state is State.FAIL
     assert "ckpt is empty" in finding.found and "ViT-B-32.pt is not the file that was published" in finding.found
 
@@ -227,14 +235,14 @@ def test_ones_own_files_are_looked_at_in_place_of_a_set(tmp_path: Path, monkeypa
     (tmp_path / "my.ckpt").write_bytes(b"not empty")
     (tmp_path / "my.yaml").write_text("model: {}", "utf-8")
     named = {"vqgan": str(tmp_path / "my.ckpt"), "vqgan_config": str(tmp_path / "my.yaml")}
-    finding = check_models(Config(**named, perceptors=["RN50"]))
+    [finding] = check_models(Config(**named, perceptors=["RN50"]))
     assert finding.state is State.FAIL and finding.found == "own-my: missing files: RN50.pt"
-    finding = check_models(Config(vqgan=str(tmp_path / "other.ckpt"), vqgan_config=named["vqgan_config"]))
+    [finding] = check_models(Config(vqgan=str(tmp_path / "other.ckpt"), vqgan_config=named["vqgan_config"]))
     assert finding.state is State.FAIL and "other.ckpt' is no file" in finding.found
 
 
 def test_models_that_nobody_knows_are_a_failure() -> None:
-    finding = check_models(Config(models="nonsense"))
+    [finding] = check_models(Config(models=ModelSets(default="nonsense")))
     assert finding.state is State.FAIL and "imagenet-16384" in finding.found
 
 

@@ -157,7 +157,7 @@ async def test_no_person_no_server_and_no_prompt_is_in_it(bench: RealService, sc
     _, _, text = await scrape.answer()
     assert "secret" not in text and "888777666" not in text and "555444333" not in text
     labels = set(re.findall(r"[{,]([a-z]+)=", text))
-    assert labels <= {"state", "end", "reason", "kind", "le"}
+    assert labels <= {"state", "end", "reason", "kind", "le", "painter"}
     assert len(text.splitlines()) < 200
 
 
@@ -233,7 +233,7 @@ def test_two_of_them_share_nothing() -> None:
 
 
 def test_nothing_of_the_librarys_own_registry_is_served() -> None:
-    lines = Metrics().exposition({}, 0, {}).decode().splitlines()
+    lines = Metrics().exposition({}, 0, {}, {}).decode().splitlines()
     assert [line for line in lines if not line.startswith(("reverie_", "#"))] == []
 
 

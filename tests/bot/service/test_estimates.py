@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.service.estimates import BEGIN_S, UNKNOWN_STEP_S, Estimates
+from bot.service.estimates import BEGIN_S, UNKNOWN_LOAD_S, UNKNOWN_STEP_S, Estimates
 from generator import Settings
 
 SMALL, LARGE = Settings(size="256x256", cutouts=32, steps=10), Settings(size="512x512", cutouts=32)
@@ -55,3 +55,22 @@ def test_a_running_picture_is_a_better_estimate_than_a_guess_and_worse_than_a_me
     speeds.note("tiny", SMALL, 0.5)
     speeds.note_unfinished("tiny", SMALL, 9.0)
     assert speeds.step_s("tiny", SMALL) == 0.5
+
+
+def test_each_kind_of_device_has_its_own_speed() -> None:
+    speeds = Estimates({("tiny", 256, 256, 32, ""): 8.0})
+    assert speeds.step_s("tiny", SMALL, "gpu") == 8.0, "one that is not known is better than a guess"
+    speeds.note("tiny", SMALL, 1.0, "gpu")
+    speeds.note("tiny", SMALL, 3.0, "cpu")
+    assert (speeds.step_s("tiny", SMALL, "gpu"), speeds.step_s("tiny", SMALL, "cpu")) == (1.0, 3.0)
+    assert Estimates({("tiny", 256, 256, 32, "gpu"): 1.0, ("tiny", 256, 256, 32, "cpu"): 3.0}).step_s(
+        "tiny", LARGE.merged({"size": "256x256"})
+    ) == pytest.approx(2.0)
+    assert speeds.step_s("tiny", LARGE, "cpu") == pytest.approx(3 * speeds.step_s("tiny", LARGE, "gpu"))
+
+
+def test_loading_takes_what_it_took_on_that_device_or_else_on_another() -> None:
+    speeds = Estimates()
+    assert speeds.load_s("big") == UNKNOWN_LOAD_S
+    speeds.note_load("big", 20.0, "gpu")
+    assert (speeds.load_s("big", "gpu"), speeds.load_s("big", "cpu")) == (20.0, 20.0)

@@ -14,7 +14,7 @@ from bot.service.estimates import BEGIN_S, Estimates
 from bot.service.queue import JobQueue, Running
 from bot.service.scheduler import Entry
 from bot.store import Store
-from bot.worker.protocol import ProgressUpdate, StopMode
+from bot.worker.protocol import ProgressUpdate, StopMode, WorkerStatus
 from generator import Progress, Settings
 
 JOBS = 200
@@ -25,9 +25,9 @@ class CountingSpeeds(Estimates):
 
     asked = 0
 
-    def picture_s(self, models: str, settings: Settings) -> float:
+    def picture_s(self, models: str, settings: Settings, device: str = "") -> float:
         self.asked += 1
-        return super().picture_s(models, settings)
+        return super().picture_s(models, settings, device)
 
 
 async def test_a_crowd_shares_a_forecast_although_the_queue_never_stands_still(tmp_path: Path) -> None:
@@ -50,6 +50,21 @@ async def test_a_crowd_shares_a_forecast_although_the_queue_never_stands_still(t
     places = await asyncio.gather(*(ask(number) for number in range(1, JOBS + 1)))
     assert places == list(range(1, JOBS + 1))
     assert speeds.asked <= 3 * JOBS
+
+
+def test_a_worker_that_takes_no_more_pictures_keeps_no_other_from_working(tmp_path: Path) -> None:
+    statuses = [WorkerStatus(name="one"), WorkerStatus(name="two")]
+    queue = JobQueue(Store(tmp_path / "reverie.db"), lambda job_id: None, lambda: statuses)
+    for number in range(1, 5):
+        job = Job(id=number, guild_id=number, channel_id=1, user_id=1, prompt="x", settings=Settings(), models="tiny")
+        queue.add(job)
+    assert queue.take() is not None
+    statuses[0] = replace(statuses[0], job_id=1, draining=True)
+    assert queue.take() is not None
+    assert queue.take() is None
+    queue.release(1)
+    statuses[0] = replace(statuses[0], job_id=None)
+    assert queue.take() is None
 
 
 def test_people_without_a_server_share_the_turns_of_one(tmp_path: Path) -> None:

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.service.scheduler import RANKED_TURNS, Entry, Scheduler
+from bot.service.scheduler import RANKED_TURNS, Entry, Lane, Scheduler
+
+
+class Times:
+    """Seconds of jobs on any device; model sets other than "tiny" are named here."""
+
+    def __init__(self, seconds: Mapping[int, float], models: Mapping[int, str] | None = None) -> None:
+        self._seconds, self._models = seconds, models or {}
+
+    def models(self, job_id: int) -> str:
+        return self._models.get(job_id, "tiny")
+
+    def job_s(self, job_id: int, device: str) -> float:
+        return self._seconds[job_id] * (2 if device == "slow" else 1)
+
+    def load_s(self, models: str, device: str) -> float:
+        return 0.0 if models == "tiny" else 100.0
 
 
 def entry(job_id: int, guild_id: int = 1, user_id: int = 1, **values: object) -> Entry:
@@ -94,7 +110,7 @@ def test_a_job_that_is_removed_is_not_taken_and_one_that_is_added_twice_waits_on
 
 def test_the_forecast_adds_up_what_goes_before() -> None:
     scheduler = scheduler_of(entry(1), entry(2, guild_id=2), entry(3, guild_id=3))
-    forecast = list(scheduler.forecast({1: 10.0, 2: 5.0, 3: 1.0}, {entry(0): 4.0}, paused={3}))
+    forecast = list(scheduler.forecast(Times({1: 10.0, 2: 5.0, 3: 1.0}), {entry(0): 4.0}, lanes=[Lane()], paused={3}))
     assert [(item.job_id, item.place, item.start_s, item.end_s) for item in forecast] == [
         (1, 1, 4.0, 14.0),
         (2, 2, 14.0, 19.0),
@@ -104,13 +120,43 @@ def test_the_forecast_adds_up_what_goes_before() -> None:
 
 def test_with_two_workers_a_long_job_blocks_only_one() -> None:
     scheduler = scheduler_of(entry(1, guild_id=1), entry(2, guild_id=2), entry(3, guild_id=3))
-    forecast = scheduler.forecast({1: 100.0, 2: 5.0, 3: 1.0}, workers=2)
+    forecast = scheduler.forecast(Times({1: 100.0, 2: 5.0, 3: 1.0}), lanes=[Lane(), Lane()])
     assert [(item.job_id, item.start_s) for item in forecast] == [(1, 0.0), (2, 0.0), (3, 5.0)]
+
+
+def test_a_forecast_counts_the_loading_of_models_and_prefers_a_worker_that_has_them() -> None:
+    scheduler = scheduler_of(*(entry(number, guild_id=number) for number in range(1, 5)))
+    times = Times(dict.fromkeys(range(1, 5), 10.0), {1: "big", 2: "wide", 3: "big", 4: "wide"})
+    lanes = [Lane(resident=["big"]), Lane(device="slow")]
+    ends = [item.end_s for item in scheduler.forecast(times, lanes=lanes)]
+    assert ends == [10.0, 120.0, 20.0, 130.0], "4 loads its models where 3 was: that worker is free first"
+
+
+def test_a_worker_that_leaves_ends_its_job_and_takes_no_other() -> None:
+    scheduler = scheduler_of(entry(1), entry(2, guild_id=2))
+    lanes = [Lane(job_id=7, leaving=True), Lane(job_id=8), Lane(leaving=True)]
+    running = {entry(7, guild_id=7): 1.0, entry(8, guild_id=8): 5.0}
+    forecast = scheduler.forecast(Times({1: 10.0, 2: 10.0}), running, lanes=lanes)
+    assert [item.start_s for item in forecast] == [5.0, 15.0]
+
+
+def test_a_worker_with_room_for_two_sets_forgets_the_least_recently_used_one() -> None:
+    lane = Lane(room=2)
+    for models in ("a", "b", "a", "c"):
+        lane.use(models)
+    assert lane.resident == ["a", "c"]
+
+
+def test_an_interrupted_job_goes_first_but_not_beyond_its_owners_limit() -> None:
+    scheduler = scheduler_of(entry(1, resumed=True), entry(2, guild_id=2))
+    assert scheduler.take([entry(0)]) == entry(2, guild_id=2)
+    assert scheduler.take([entry(0)]) is None
+    assert scheduler.take() == entry(1, resumed=True)
 
 
 def test_a_forecast_is_not_changed_by_what_comes_later() -> None:
     scheduler = scheduler_of(entry(1), entry(2))
-    forecast = scheduler.forecast({1: 1.0, 2: 1.0})
+    forecast = scheduler.forecast(Times({1: 1.0, 2: 1.0}), lanes=[Lane()])
     scheduler.add(entry(3, guild_id=2))
     assert [item.job_id for item in forecast] == [1, 2]
 
@@ -187,7 +233,7 @@ def test_the_forecast_is_the_order_in_which_jobs_are_taken(
         if data.draw(st.booleans(), label="stop here"):
             break
     seconds = {item.job_id: data.draw(st.floats(0.1, 100), label="seconds") for item in scheduler.entries}
-    forecast = list(scheduler.forecast(seconds, workers=workers))
+    forecast = list(scheduler.forecast(Times(seconds), lanes=[Lane() for _ in range(workers)]))
     starts = [item.start_s for item in forecast if item.start_s is not None]
     assert [item.place for item in forecast] == list(range(1, len(seconds) + 1))
     assert starts == sorted(starts)

@@ -11,13 +11,15 @@ import pytest
 import pytest_asyncio
 import torch
 
-from bot.config import Config, Timing
+from bot.config import Config, ModelSets, Timing
 from bot.files import DataFolder, Kind
 from bot.jobs import JobState, Origin
 from bot.service import FollowUp, JobSpec, Service
 from bot.texts import Sentence
 from bot.worker.engine import GeneratorEngine
-from bot.worker.thread import LocalExecutor
+from bot.worker.pool import WorkerPool
+from bot.worker.protocol import Suggestions
+from bot.worker.thread import ThreadWorker
 from generator import CheckpointError, DeviceFailed, GenerationRequest, InvalidRequest, Models, OutOfMemory, Settings
 from generator.runtime.memory import MemoryBudget
 from tests.bot.real_service import requester, until
@@ -31,12 +33,12 @@ class TinyDreamer(GeneratorEngine):
 
     def __init__(self, models: Models) -> None:
         super().__init__(models.name, "cpu")
-        self._models = models
+        self._sets.put(models)
 
 
 @pytest.fixture
 def config() -> Config:
-    return Config(models="tiny", timing=Timing(preview_s=0.05, snapshot_s=0.05))
+    return Config(models=ModelSets(default="tiny"), timing=Timing(preview_s=0.05, snapshot_s=0.05))
 
 
 @pytest_asyncio.fixture
@@ -48,7 +50,9 @@ async def begin(tmp_path: Path, config: Config, models: Models) -> AsyncIterator
         for service in begun:
             await service.close()
         timing = config.timing
-        executor = LocalExecutor(TinyDreamer(models), preview_s=timing.preview_s, snapshot_s=timing.snapshot_s)
+        executor = WorkerPool(
+            [ThreadWorker(TinyDreamer(models), preview_s=timing.preview_s, snapshot_s=timing.snapshot_s)]
+        )
         begun.append(Service(config, DataFolder(tmp_path / "data"), executor))
         await begun[-1].start()
         return begun[-1]
@@ -142,7 +146,7 @@ def test_a_picture_that_became_smaller_for_want_of_memory_goes_on_after_a_crash(
 def test_a_dreamer_says_what_it_is_and_what_suits_it(models: Models) -> None:
     engine = TinyDreamer(models)
     assert "cpu" in engine.describe()
-    assert (engine.load(), engine.starts) == (Settings(), {})
+    assert (engine.load(), engine.suggested("tiny")) == (Settings(), Suggestions(has_prior=True))
 
 
 class FailingDreamer(TinyDreamer):
@@ -153,12 +157,13 @@ class FailingDreamer(TinyDreamer):
         self._fall_back_to_cpu, self._then = fall_back, then
         self.loaded: list[tuple[str, str]] = []
 
-    def _load(self, device: str, precision: str) -> Models:
+    def _load(self, name: str, device: str, precision: str) -> Models:
         self.loaded.append((device, precision))
         if len(self.loaded) == 1 and self._then is not None:
             raise self._then
-        assert self._models is not None
-        return replace(self._models, device=torch.device("cpu"))
+        models = self._sets.get(name)
+        assert models is not None
+        return replace(models, device=torch.device("cpu"))
 
 
 GONE = [

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bot.config import Config, Limits
+from bot.config import Config, Limits, ModelSets
 from bot.errors import InvalidJobSpec, Refused
 from bot.files import DataFolder
 from bot.frontend.commands import blend, imagine, recipe
@@ -25,7 +25,8 @@ from bot.frontend.components.modals import TEXT
 from bot.jobs import Batch, JobState, Origin
 from bot.service import FollowUp, JobSpec, Requester, Service, SubmittedJob
 from bot.worker.engine import GeneratorEngine
-from bot.worker.thread import LocalExecutor
+from bot.worker.pool import WorkerPool
+from bot.worker.thread import ThreadWorker
 from generator import Models, Settings
 from tests.bot.real_service import CHANNEL, requester, until
 
@@ -78,6 +79,7 @@ STRINGS: dict[str, st.SearchStrategy[str]] = {
     "keep": st.sampled_from(["box 10% 10% 60% 60%", "picture", "an apple"]),
     "outpaint": st.sampled_from(["left 50%", "all 20%", "up"]),
     "style": st.sampled_from([*STYLES, "OIL", "oils", ""]),
+    "model": st.sampled_from(["tiny", "starter", ""]),
 }
 
 
@@ -243,14 +245,15 @@ class TinyDreamer(GeneratorEngine):
 
     def __init__(self, models: Models) -> None:
         super().__init__(models.name, "cpu")
-        self._models = models
+        self._sets.put(models)
 
 
 def service_with(models: Models, folder: Path) -> Service:
-    engine, config = TinyDreamer(models), Config(models=models.name, limits=LIMITS, styles=STYLES)
+    engine, config = TinyDreamer(models), Config(models=ModelSets(default=models.name), limits=LIMITS, styles=STYLES)
     defaults = DEFAULTS if models.prior is not None else DEFAULTS | {"start": "random"}
     return Service(
-        config, DataFolder(folder), LocalExecutor(engine), settings=Settings().merged(defaults), starts=STARTS,
+        config, DataFolder(folder), WorkerPool([ThreadWorker(engine)]), settings=Settings().merged(defaults),
+        starts=STARTS,
         request_warnings=engine.request_warnings,
     )  # fmt: skip
 
@@ -288,7 +291,7 @@ async def test_a_button_on_a_picture_of_other_models_is_refused_before_it_is_que
     await service.start()
     try:
         for change in BUTTONS:
-            with pytest.raises(InvalidJobSpec, match="This picture needs the models 'tiny'"):
+            with pytest.raises(InvalidJobSpec, match="The models “tiny” cannot be used here"):
                 await service.submissions.go_on(requester(), 1, 1, change)
         assert await service.store.jobs.under_way() == []
     finally:

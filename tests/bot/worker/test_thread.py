@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from bot.worker.protocol import GeneratedPicture, Interrupted, ProgressUpdate, StopMode, Work, WorkerDied
-from bot.worker.thread import LocalExecutor
+from bot.worker.thread import ThreadWorker
 from generator import DeviceFailed, GenerationRequest, GeneratorError, OutOfMemory, Settings
 from tests.bot.fake_dream import FakeDream, FakeDreamer
 
@@ -23,8 +23,8 @@ def engine() -> FakeDreamer:
 
 
 @pytest_asyncio.fixture
-async def executor(engine: FakeDreamer) -> AsyncIterator[LocalExecutor]:
-    executor = LocalExecutor(engine, preview_s=0.0, snapshot_s=0.0, stall_s=60.0)
+async def executor(engine: FakeDreamer) -> AsyncIterator[ThreadWorker]:
+    executor = ThreadWorker(engine, preview_s=0.0, snapshot_s=0.0, stall_s=60.0)
     yield executor
     engine.open.set()
     await executor.close()
@@ -47,7 +47,7 @@ def ignore(update: ProgressUpdate) -> None:
     """Ignore all events."""
 
 
-async def generated(executor: LocalExecutor, item: Work) -> GeneratedPicture:
+async def generated(executor: ThreadWorker, item: Work) -> GeneratedPicture:
     outcome = await executor.generate(item, ignore)
     assert isinstance(outcome, GeneratedPicture)
     return outcome
@@ -59,14 +59,14 @@ async def begun(engine: FakeDreamer, count: int = 1) -> None:
 
 
 async def test_a_picture_takes_from_its_beginning_to_its_end_and_a_step_no_more_than_a_step() -> None:
-    executor = LocalExecutor(SlowToBegin(step_s=0.02))
+    executor = ThreadWorker(SlowToBegin(step_s=0.02))
     outcome = await generated(executor, work())
     await executor.close()
     assert outcome.paint_s >= 0.3 + 5 * 0.02
     assert 0.02 <= outcome.step_s <= outcome.paint_s - 0.3
 
 
-async def test_a_picture_is_generated_with_progress_updates(executor: LocalExecutor) -> None:
+async def test_a_picture_is_generated_with_progress_updates(executor: ThreadWorker) -> None:
     updates: list[ProgressUpdate] = []
     outcome = await executor.generate(work(), updates.append)
     assert isinstance(outcome, GeneratedPicture)
@@ -80,7 +80,7 @@ async def test_a_picture_is_generated_with_progress_updates(executor: LocalExecu
     assert executor.describe() == "a fake"
 
 
-async def test_a_composed_start_is_shown_before_the_first_step(executor: LocalExecutor) -> None:
+async def test_a_composed_start_is_shown_before_the_first_step(executor: ThreadWorker) -> None:
     updates: list[ProgressUpdate] = []
     settings = Settings(size="64x64", steps=2, composition="posed")
     outcome = await executor.generate(
@@ -93,7 +93,7 @@ async def test_a_composed_start_is_shown_before_the_first_step(executor: LocalEx
     assert all(update.preview is not None for update in updates)
 
 
-async def test_a_busy_loop_gets_only_the_newest_update(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_a_busy_loop_gets_only_the_newest_update(engine: FakeDreamer, executor: ThreadWorker) -> None:
     updates: list[ProgressUpdate] = []
     task = asyncio.create_task(executor.generate(work(steps=50), updates.append))
     await begun(engine)
@@ -106,13 +106,13 @@ async def test_a_busy_loop_gets_only_the_newest_update(engine: FakeDreamer, exec
     assert updates[-1].progress.step == 50
 
 
-async def test_all_pictures_are_generated_on_the_same_thread(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_all_pictures_are_generated_on_the_same_thread(engine: FakeDreamer, executor: ThreadWorker) -> None:
     for job_id in range(3):
         await generated(executor, work(job_id))
     assert len(set(engine.threads)) == 1
 
 
-async def test_the_loop_stays_free_during_a_picture(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_the_loop_stays_free_during_a_picture(engine: FakeDreamer, executor: ThreadWorker) -> None:
     engine.open.clear()
     task = asyncio.create_task(executor.generate(work(), ignore))
     await begun(engine)
@@ -123,9 +123,7 @@ async def test_the_loop_stays_free_during_a_picture(engine: FakeDreamer, executo
 
 
 @pytest.mark.parametrize("order", [StopMode.CANCEL, StopMode.PAUSE])
-async def test_an_order_is_obeyed_within_one_step(
-    engine: FakeDreamer, executor: LocalExecutor, order: StopMode
-) -> None:
+async def test_an_order_is_obeyed_within_one_step(engine: FakeDreamer, executor: ThreadWorker, order: StopMode) -> None:
     engine.open.clear()
     task = asyncio.create_task(executor.generate(work(steps=1000), ignore))
     await begun(engine)
@@ -137,7 +135,7 @@ async def test_an_order_is_obeyed_within_one_step(
     assert (outcome.snapshot is not None) == (order is StopMode.PAUSE)
 
 
-async def test_finishing_now_keeps_the_picture_so_far(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_finishing_now_keeps_the_picture_so_far(engine: FakeDreamer, executor: ThreadWorker) -> None:
     engine.open.clear()
     task = asyncio.create_task(executor.generate(work(steps=1000), ignore))
     await begun(engine)
@@ -149,11 +147,11 @@ async def test_finishing_now_keeps_the_picture_so_far(engine: FakeDreamer, execu
     assert outcome.picture.request.stopped_at == 1
 
 
-async def test_a_stop_for_a_job_that_is_not_running_has_no_effect(executor: LocalExecutor) -> None:
+async def test_a_stop_for_a_job_that_is_not_running_has_no_effect(executor: ThreadWorker) -> None:
     assert not executor.send(1, StopMode.CANCEL)
 
 
-async def test_a_paused_picture_ends_the_same(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_a_paused_picture_ends_the_same(engine: FakeDreamer, executor: ThreadWorker) -> None:
     whole = await generated(executor, work(steps=30))
     engine.open.clear()
     task = asyncio.create_task(executor.generate(work(steps=30), ignore))
@@ -167,7 +165,7 @@ async def test_a_paused_picture_ends_the_same(engine: FakeDreamer, executor: Loc
     assert engine.resumed == [1]
 
 
-async def test_an_unusable_snapshot_starts_the_picture_again(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_an_unusable_snapshot_starts_the_picture_again(engine: FakeDreamer, executor: ThreadWorker) -> None:
     outcome = await generated(executor, work(snapshot=b"rubbish"))
     assert outcome.picture.progress.step == 5
     assert engine.resumed == []
@@ -183,7 +181,7 @@ async def test_an_unusable_snapshot_starts_the_picture_again(engine: FakeDreamer
     ],
 )
 async def test_an_error_of_a_dream_reaches_the_caller_and_the_thread_lives(
-    engine: FakeDreamer, executor: LocalExecutor, fault: Exception, kind: type[Exception]
+    engine: FakeDreamer, executor: ThreadWorker, fault: Exception, kind: type[Exception]
 ) -> None:
     engine.faults = [fault]
     with pytest.raises(kind):
@@ -193,7 +191,7 @@ async def test_an_error_of_a_dream_reaches_the_caller_and_the_thread_lives(
     assert executor.deaths == 0
 
 
-async def test_a_thread_that_dies_is_replaced(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_a_thread_that_dies_is_replaced(engine: FakeDreamer, executor: ThreadWorker) -> None:
     engine.faults = [SystemExit()]
     with pytest.raises(WorkerDied):
         await executor.generate(work(), ignore)
@@ -202,9 +200,7 @@ async def test_a_thread_that_dies_is_replaced(engine: FakeDreamer, executor: Loc
     assert executor.deaths == 1
 
 
-async def test_a_failed_gpu_ends_its_thread_and_reloads_the_models(
-    engine: FakeDreamer, executor: LocalExecutor
-) -> None:
+async def test_a_failed_gpu_ends_its_thread_and_reloads_the_models(engine: FakeDreamer, executor: ThreadWorker) -> None:
     engine.faults = [DeviceFailed("The GPU failed.")]
     with pytest.raises(WorkerDied) as caught:
         await executor.generate(work(), ignore)
@@ -215,7 +211,7 @@ async def test_a_failed_gpu_ends_its_thread_and_reloads_the_models(
 
 
 async def test_a_thread_that_stands_still_is_replaced(engine: FakeDreamer) -> None:
-    executor = LocalExecutor(engine, stall_s=0.2)
+    executor = ThreadWorker(engine, stall_s=0.2)
     engine.open.clear()
     with pytest.raises(WorkerDied):
         await executor.generate(work(), ignore)
@@ -227,14 +223,14 @@ async def test_a_thread_that_stands_still_is_replaced(engine: FakeDreamer) -> No
 
 
 async def test_a_slow_dream_that_moves_is_not_taken_for_dead(engine: FakeDreamer) -> None:
-    executor = LocalExecutor(engine, stall_s=2.0)
+    executor = ThreadWorker(engine, stall_s=2.0)
     engine.step_s = 0.3
     await generated(executor, work(steps=8))
     assert executor.deaths == 0
     await executor.close()
 
 
-async def test_closing_ends_the_running_picture(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_closing_ends_the_running_picture(engine: FakeDreamer, executor: ThreadWorker) -> None:
     engine.step_s = 0.01
     task = asyncio.create_task(executor.generate(work(steps=5000), ignore))
     await begun(engine)
@@ -242,7 +238,7 @@ async def test_closing_ends_the_running_picture(engine: FakeDreamer, executor: L
     assert isinstance(await task, Interrupted)
 
 
-async def test_cancelling_the_caller_stops_the_picture(engine: FakeDreamer, executor: LocalExecutor) -> None:
+async def test_cancelling_the_caller_stops_the_picture(engine: FakeDreamer, executor: ThreadWorker) -> None:
     engine.step_s = 0.01
     task = asyncio.create_task(executor.generate(work(steps=5000), ignore))
     await begun(engine)
@@ -251,9 +247,7 @@ async def test_cancelling_the_caller_stops_the_picture(engine: FakeDreamer, exec
     await asyncio.wait_for(generated(executor, work(2)), 120)
 
 
-async def test_a_finished_picture_is_examined_only_where_asked_for(
-    engine: FakeDreamer, executor: LocalExecutor
-) -> None:
+async def test_a_finished_picture_is_examined_only_where_asked_for(engine: FakeDreamer, executor: ThreadWorker) -> None:
     engine.unsafe = True
     assert (await generated(executor, work())).unsafe_share == 0.0
     assert (await generated(executor, work(2, examine=True))).unsafe_share == 1.0
@@ -282,7 +276,7 @@ class Breaks(FakeDreamer):
 @pytest.mark.parametrize("error", [MemoryError(), GeneratorError("no"), ValueError("no")], ids=repr)
 async def test_a_kept_error_does_not_keep_the_dreams_tensors(error: Exception) -> None:
     engine = Breaks(error)
-    executor = LocalExecutor(engine)
+    executor = ThreadWorker(engine)
     with pytest.raises(type(error) if not isinstance(error, MemoryError) else OutOfMemory) as kept:
         await executor.generate(work(), ignore)
     assert kept.value.__traceback__ is not None and len(engine.held) == 1

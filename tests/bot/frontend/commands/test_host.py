@@ -98,3 +98,18 @@ async def test_trouble_with_the_disk_names_no_path_to_people_and_says_all_to_the
     assert told.startswith("The bot cannot read or write its data at the moment.")
     assert str(stage.folder) not in told and "database" not in told
     assert "StoreError" in under(number_in(told), caplog).trace
+
+
+async def test_painters_are_listed_drained_and_taken_back_by_the_host_alone(stage: ClientInSimcord) -> None:
+    await stage.open_command("host", stage.ann)
+    refused = reply_of(await stage.ann.slash(stage.channel, "host painters list")).content
+    assert refused == "Only the host of this bot can do this."
+    stage.client.hosts.add(stage.ann.id)
+    await stage.finished_job()
+    text = reply_of(await stage.ann.slash(stage.channel, "host painters list")).content
+    assert text.startswith("**local**: a fake · models – · idle")
+    await stage.ann.slash(stage.channel, "host painters drain", name="local")
+    assert "(drained)" in reply_of(await stage.ann.slash(stage.channel, "host painters list")).content
+    await stage.ann.slash(stage.channel, "imagine", prompt="a cat")
+    await stage.ann.slash(stage.channel, "host painters add", name="local")
+    await stage.ended(2, JobState.DONE)

@@ -11,12 +11,13 @@ import discord
 import pytest
 from PIL import Image
 
+from bot.config import Config, ModelSets
 from bot.frontend.messages.component_tree import walk
 from bot.frontend.messages.render import shown
 from bot.frontend.messages.updater import QUEUE_S
 from bot.jobs import JobState
 from bot.service import JobSpec, Requester
-from tests.bot.frontend.client_in_simcord import ClientInSimcord, said
+from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of, said
 from tests.discord_fake.markdown import read
 
 
@@ -134,16 +135,16 @@ async def test_four_pictures_come_as_a_gallery_with_buttons_for_each(stage: Clie
 
 async def test_all_options_reach_the_generator(stage: ClientInSimcord) -> None:
     await stage.finished_job(
-        size="64x96", steps=3, seed=7, start="fractal", learning_rate=0.2, cutouts=5, flip=0.1, colour=0.4, noise=0.6,
+        size="64x96", steps=3, seed=7, start="fractal", learning_rate=0.2, cutouts=5, colour=0.4, noise=0.6,
         optimiser="radam", coarse=0.5, negative="fog", init_weight=0.5,
-        prompt="a red apple --affine 0.2 --perspective 0.3 --sharpness 0.5 --scene-steps 1",
+        prompt="a red apple --flip 0.1 --affine 0.2 --perspective 0.3 --sharpness 0.5 --scene-steps 1",
     )  # fmt: skip
     request = stage.engine.begun[0]
     settings = request.settings.as_dict()
     assert settings["size"] == "64x96"
     assert (settings["steps"], settings["seed"], settings["start"], settings["optimiser"]) == (3, 7, "fractal", "radam")
-    assert [settings[name] for name in ("flip", "affine", "perspective", "colour", "sharpness", "noise")] == [
-        0.1, 0.2, 0.3, 0.4, 0.5, 0.6,
+    assert [settings[name] for name in ("flip", "affine", "colour", "sharpness", "noise")] == [
+        0.1, 0.2, 0.4, 0.5, 0.6,
     ]  # fmt: skip
     assert request.prompt == "a red apple | fog:-0.5"
 
@@ -281,3 +282,26 @@ async def test_a_german_person_gets_german_words(stage: ClientInSimcord) -> None
     stage.engine.open.set()
     await stage.ended()
     assert stage.said().startswith("**Fertig**")
+
+
+class TestModels:
+    @pytest.fixture
+    def config(self, config: Config) -> Config:
+        return replace(config, models=ModelSets(offered=["faceshq"]))
+
+    async def test_models_are_offered_narrowed_and_kept(self, stage: ClientInSimcord) -> None:
+        offered = await stage.ann.autocomplete(stage.channel, "imagine", "model", "")
+        assert [choice["value"] for choice in offered] == ["starter", "faceshq"]
+        await stage.finished_job(model="faceshq")
+        assert stage.engine.begun[0].models == "faceshq"
+        refused = reply_of(await stage.ann.slash(stage.channel, "models default", model="faceshq")).content
+        assert "manage" in refused
+        shown = reply_of(await stage.admin.slash(stage.channel, "models default", model="faceshq")).content
+        assert shown == "Models of this server: starter, faceshq. Without a choice, **faceshq** is used."
+        assert [choice["value"] for choice in await stage.ann.autocomplete(stage.channel, "imagine", "model", "")] == [
+            "faceshq",
+            "starter",
+        ]
+        shown = reply_of(await stage.admin.slash(stage.channel, "models deny", model="starter")).content
+        assert "starter" not in shown
+        assert reply_of(await stage.ann.slash(stage.channel, "models list")).content == shown

@@ -1,0 +1,1 @@
+"""Workers as processes of a Ray cluster, on one machine or on many. Only `bot.worker.kinds` imports it, if asked to."""

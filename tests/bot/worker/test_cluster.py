@@ -1,0 +1,182 @@
+"""Workers of a real Ray cluster: two machines that are processes here, which die, hang, leave and come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import ray
+from ray.cluster_utils import Cluster
+
+from bot.config import Config, Painters, Timing
+from bot.files import Kind
+from bot.jobs import JobState
+from bot.worker.cluster.pool import RESOURCE, RayCluster
+from bot.worker.protocol import (
+    Engine,
+    Executor,
+    GeneratedPicture,
+    Interrupted,
+    ProgressUpdate,
+    StopMode,
+    Work,
+    WorkerLost,
+)
+from bot.worker.thread import ThreadWorker
+from generator import GenerationRequest, OutOfMemory, Settings
+from tests.bot.real_service import RealService, until
+from tests.bot.worker.troubled import Troubled, fit, unfit
+
+TIMING = Timing(preview_s=0.05, snapshot_s=0.05)
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Cluster]:
+    """A head without painters, and two machines with one each."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1, num_gpus=0, resources={RESOURCE: 1})
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def pool_of(cluster: Cluster, make: Callable[[bool], Engine] = fit, **values: float) -> RayCluster:
+    painters = Painters(kind="ray", address=cluster.address)
+    return RayCluster(painters, make, preview_s=0.05, snapshot_s=0.05, **{"stall_s": 60.0, **values})
+
+
+async def workers(pool: Executor, count: int) -> None:
+    async def there() -> bool | None:
+        return True if pool.capacity == count else None
+
+    await until(there)
+
+
+@pytest_asyncio.fixture
+async def pool(machines: Cluster) -> AsyncIterator[RayCluster]:
+    pool = pool_of(machines)
+    await pool.start()
+    await workers(pool, 2)
+    yield pool
+    await pool.close()
+
+
+def work(prompt: str = "a red apple", job_id: int = 1, steps: int = 30, **values: object) -> Work:
+    settings = Settings(size="64x64", steps=steps, seed=3)
+    return Work(**{"job_id": job_id, "request": GenerationRequest(prompt=prompt, settings=settings), **values})
+
+
+def ignore(update: ProgressUpdate) -> None:
+    """Ignore all events."""
+
+
+async def test_a_picture_is_the_same_as_that_of_a_thread_and_orders_and_errors_reach_both_ways(
+    pool: RayCluster,
+) -> None:
+    updates: list[ProgressUpdate] = []
+    here = ThreadWorker(Troubled())
+    far, near = await asyncio.gather(pool.generate(work(), updates.append), here.generate(work(), ignore))
+    assert isinstance(far, GeneratedPicture) and isinstance(near, GeneratedPicture)
+    assert far.picture.image.tobytes() == near.picture.image.tobytes()
+    assert replace(far.picture, image=near.picture.image, progress=near.picture.progress) == near.picture
+    assert (far.snapshot, far.device) == (near.snapshot, "a fake")
+    assert far.timelapse.encode("webp") == near.timelapse.encode("webp")
+    steps = [update.progress.step for update in updates]
+    assert steps == sorted(steps)
+    assert any(update.preview is not None for update in updates) and any(update.snapshot for update in updates)
+    with pytest.raises(OutOfMemory, match="It does not fit"):
+        await pool.generate(work("swell"), ignore)
+
+    def pause(update: ProgressUpdate) -> None:
+        if update.progress.step:
+            pool.send(1, StopMode.PAUSE)
+
+    paused = await pool.generate(work(steps=2000), pause)
+    assert isinstance(paused, Interrupted) and paused.snapshot is not None
+    assert len(pool.workers()) == 2 and pool.deaths == 0
+    await here.close()
+
+
+async def test_a_worker_that_dies_or_hangs_is_replaced_and_what_it_does_is_lost(
+    machines: Cluster, tmp_path: Path
+) -> None:
+    pool = pool_of(machines, stall_s=1.0)
+    await pool.start()
+    await workers(pool, 2)
+    for number, what in enumerate(("die", "hang"), 1):
+        with pytest.raises(WorkerLost):
+            await pool.generate(work(f"{what} {tmp_path / what}"), ignore)
+        assert pool.deaths == number
+        await workers(pool, 2)
+        assert isinstance(await pool.generate(work(f"{what} {tmp_path / what}"), ignore), GeneratedPicture)
+    await pool.close()
+
+
+class ClusterService(RealService):
+    """The service with a cluster's workers."""
+
+    cluster: Cluster
+
+    def make_executor(self) -> Executor:
+        return pool_of(self.cluster)
+
+
+async def test_a_job_continues_from_its_snapshot_after_its_worker_or_its_machine_is_gone(
+    machines: Cluster, tmp_path: Path
+) -> None:
+    bench = ClusterService(tmp_path / "data", Config(timing=TIMING))
+    bench.cluster = machines
+    await bench.start()
+    await workers(bench.executor, 2)
+    died = await bench.reaches((await bench.imagine(f"die {tmp_path / 'mark'}", steps=60)).id, JobState.POSTING)
+    whole = await bench.reaches((await bench.imagine(f"die {tmp_path / 'mark'}", steps=60)).id, JobState.POSTING)
+    assert died.attempts <= 1 and whole.state is JobState.POSTING
+
+    leaving = machines.add_node(num_cpus=1, num_gpus=0, resources={RESOURCE: 1})
+    await workers(bench.executor, 3)
+    for worker in bench.executor.workers()[:2]:
+        bench.executor.drain(worker.name)
+    job = await bench.imagine(steps=200)
+
+    async def saved() -> bool | None:
+        return True if bench.files.read(Kind.SNAPSHOT, job.id, 1) else None
+
+    await until(saved)
+    machines.remove_node(leaving, allow_graceful=False)
+    for worker in bench.executor.workers()[:2]:
+        bench.executor.resume(worker.name)
+    await bench.reaches(job.id, JobState.POSTING)
+    again = await bench.imagine(steps=200, seed=job.settings.seed)
+    await bench.reaches(again.id, JobState.POSTING)
+    pictures = [bench.files.read(Kind.LATENT, each.id, 1) for each in (job, again)]
+    assert pictures[0] == pictures[1] is not None
+    await workers(bench.executor, 2)
+    await bench.service.close()
+
+
+async def test_unfit_workers_and_clusters_that_are_not_there_are_sentences(machines: Cluster) -> None:
+    pool = pool_of(machines, unfit)
+    await pool.start()
+
+    async def found() -> bool | None:
+        # Ray may still count the machine of another test, which has a fault of its own.
+        unfit_ones = [fault for fault in pool.faults() if "cannot be used: model.ckpt is missing." in fault.said()]
+        return True if len(unfit_ones) == 2 else None
+
+    await until(found)
+    assert pool.capacity == 0
+    await pool.close()
+    gone = RayCluster(Painters(kind="ray", address="127.0.0.1:1"), fit)
+    await gone.start()
+
+    async def missed() -> bool | None:
+        return True if gone.faults() else None
+
+    await until(missed)
+    assert gone.faults()[0].said().startswith("No Ray cluster answers at 127.0.0.1:1: ")
+    await gone.close()
