@@ -218,7 +218,7 @@ async def measure(
     jobs: int, settings: dict[str, object], device: str, waiting: int, warm_up: int = 0
 ) -> tuple[Served, Times]:
     """Run jobs through the whole service: its database, its files, its thread."""
-    engine, times = WatchedDreamer("starter", device, 1.1), Times()
+    engine, times = WatchedDreamer("starter", device), Times()
     engine.times = times
     base = engine.load()
     config = Config()

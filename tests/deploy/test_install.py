@@ -27,6 +27,7 @@ PINS = {
     "requirements-preview.txt": "page==1.0\nsmall==1.0\n",
     "requirements-dev.txt": "pytest==1.0\nsmall==1.0\n",
     "requirements-train.txt": "drawings==1.0\n",
+    "requirements-ray.txt": "",
 }
 RUNNING = {"small": "1.0", "page": "1.0"}
 CUDA = {"torch": "2.0", "torchvision": "1.0", "nvidia-cublas-cu12": "1.0", "triton": "1.0"}

@@ -187,6 +187,7 @@ def filler(name: str, kind: str) -> object:
         "settings": "{}",
         "warnings": "[]",
         "locale": "en",
+        "layout": "classic",
         "day": "2026-01-01",
     }
     return given.get(name, {"INTEGER": 1, "REAL": 1.0, "TEXT": "a"}[kind])

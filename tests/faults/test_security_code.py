@@ -12,6 +12,8 @@ import generator
 BOT, GENERATOR = Path(bot.__file__).parent, Path(generator.__file__).parent
 CALLS = {"execute", "executemany", "execute_fetchall", "executescript", "rows", "row", "_first", "_find"}
 ARGUED: Mapping[tuple[str, str], str] = {
+    ("batches.py", "insertion('batches', values)"): "made of the fields of a dataclass, with a placeholder for each",
+    ("batches.py", "names"): "made by `assignments` of the fields of a dataclass, with a placeholder for each value",
     ("connection.py", "sql"): "handed on by `rows` and `_first`, whose callers are looked at themselves",
     ("connection.py", "statement"): "a line of our own migrations",
     ("connection.py", "number"): "counts the migrations",
@@ -32,6 +34,9 @@ ARGUED: Mapping[tuple[str, str], str] = {
     ("reports.py", "sql"): "made by `insertion` of the fields of a dataclass, with a placeholder for each value",
     ("reports.py", "sql.replace('INSERT', 'INSERT OR REPLACE', 1)"): "as above",
     ("reports.py", "where"): "handed on by `_find`, whose callers are looked at themselves",
+    ("votes.py", "insertion('votes', values)"): "made of the fields of a dataclass, with a placeholder for each value",
+    ("votes.py", "name"): "one of two constants, checked in the lines above",
+    ("votes.py", "names"): "made by `assignments` of the fields of a dataclass, with a placeholder for each value",
 }
 """Parts of SQL texts other than constants, by file, each with the reason why no person can write it."""
 
