@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.files import DataFolder, Kind
-from bot.jobs import Job, JobState, StoredPicture
+from bot.jobs import Job, JobState, Layout, StoredPicture
 from bot.service.job_runner import GRID
 from bot.service.requests import picture_request
 from bot.store.rows import SELECT_JOB, SELECT_PICTURE, job_of, picture_of
 from generator import read_recipe, request_from_json
 from tests.discord_fake import Message
+from tests.discord_fake.components import V2
 from tests.faults import crowd
 from tests.faults.crowd import ORDERS, Action, Crowd
 from tests.faults.undisturbed import Undisturbed
 
 LOADING = 128
-_PICTURE = re.compile(r"reverie-(\d+)(?:-\d)?\.(?:png|webp|jpg)")
+_PICTURE = re.compile(r"reverie-(\d+)(?:-(\d))?\.(?:png|webp|jpg)")
 _WENT_ON = re.compile(r"job interrupted job=(\d+)")
 
 
@@ -138,7 +139,7 @@ class Ledger:
             return
         if len(shown) != 1 and (acknowledged or job.state is not JobState.CANCELLED):
             yield f"{name} has {len(shown)} messages: {[_said(item) for item in shown]}"
-        posted = [item for item in shown if any(_is_picture(file.filename, job.id) for file in item.attachments)]
+        posted = [item for item in shown if shown_pictures(item, job.id)]
         if len(posted) != (job.state is JobState.DONE):
             yield f"{name} has its pictures in {len(posted)} messages"
         for message in shown:
@@ -146,10 +147,13 @@ class Ledger:
                 yield f"{name} has a message that the database does not know: {_said(message)}"
             if job.reason is not None and job.reason.said(job.locale) not in message.said():
                 yield f"{name} does not say why: {_said(message)}"
+            # The reverse is no fault: a database that was set back to the first version forgets the form.
+            if job.layout is Layout.COMPONENTS and not message.flags & V2:
+                yield f"{name} has a message without components: {_said(message)}"
         if job.state is JobState.DONE and posted:
-            wanted = self._files.read(Kind.PICTURE, job.id, GRID if job.count > 1 else 1)
-            if posted[0].attachments[0].data != wanted:
-                yield f"{name} has another picture posted than stored"
+            numbers = _numbers_wanted(posted[0], job.count, self._pictures[job.id])
+            if shown_pictures(posted[0], job.id) != [(n, self._files.read(Kind.PICTURE, job.id, n)) for n in numbers]:
+                yield f"{name} has other pictures posted than stored: {_said(posted[0])}"
 
     def _compared(self, job: Job, undisturbed: Undisturbed, found: Account) -> Iterator[str]:
         """Yield the faults of a job's stored pictures."""
@@ -184,6 +188,22 @@ def stored(folder: Path) -> tuple[dict[int, Job], dict[int, list[StoredPicture]]
     return jobs, pictures, recipes
 
 
+def shown_pictures(message: Message, job_id: int) -> list[tuple[int, bytes]]:
+    """The pictures of a job that a person sees in a message, by number and in order; GRID is all of them in one.
+
+    With Components V2 only those that a gallery shows are seen.
+    """
+    files = {file.filename: file.data for file in message.attachments}
+    names = [url.rpartition("/")[2] for url in message.media()] if message.flags & V2 else list(files)
+    found = [(match, files.get(name, b"")) for name in names if (match := _PICTURE.fullmatch(name)) is not None]
+    return [(int(match[2] or GRID), data) for match, data in found if int(match[1]) == job_id]
+
+
+def _numbers_wanted(message: Message, count: int, pictures: Iterable[StoredPicture]) -> list[int]:
+    """Numbers of the pictures that a finished job's message shows: with Components V2 each, else one or the grid."""
+    return [GRID] if count > 1 and not message.flags & V2 else sorted(picture.number for picture in pictures)
+
+
 def posted_jobs(people: Crowd) -> set[int]:
     """Jobs with a finished picture in a channel."""
     names = [file.filename for message in people.messages() for file in message.attachments]
@@ -192,11 +212,6 @@ def posted_jobs(people: Crowd) -> set[int]:
 
 def _waits(message: Message) -> bool:
     return any(item.startswith("reverie:cancel:") for item in message.custom_ids())
-
-
-def _is_picture(filename: str, job_id: int) -> bool:
-    found = _PICTURE.fullmatch(filename)
-    return found is not None and int(found[1]) == job_id
 
 
 def _said(message: Message) -> str:

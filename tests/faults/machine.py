@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bot.files import DataFolder, Kind
 from tests.discord_fake import BotProcess, Channel, FakeDiscord, Interaction, Member, Message
+from tests.faults.ledger import shown_pictures
 from tests.faults.small_disk import ME, SmallDisk, ask
 
 QUICK = "tests.discord_fake.launch_quick"
@@ -70,19 +71,17 @@ class Machine:
         row = self.row(job_id)
         return "" if row is None else str(row["state"])
 
-    async def done(self, job_id: int, *, number: int = 1, timeout_s: float = 90) -> Message:
-        """The only message with a job's picture; checks it against the saved file and the row.
-
-        `number` 0 is the grid of several pictures.
-        """
+    async def done(self, job_id: int, *, count: int = 1, timeout_s: float = 90) -> Message:
+        """The only message with a job's `count` pictures; checks all of them against the saved files and the row."""
         await self.fake.until(lambda: self.state(job_id) in ("done", "failed", "cancelled"), timeout_s)
         row = self.row(job_id)
         assert row is not None and row["state"] == "done", (row, self.bot.log[-4_000:])
-        name = f"reverie-{job_id}-{number}.png" if number else f"reverie-{job_id}.png"
-        found = [item for item in self.channel.posts() if name in [file.filename for file in item.attachments]]
-        assert len(found) == 1, f"{len(found)} messages show the picture of job {job_id}"
-        (file,) = found[0].attachments
-        assert file.data == DataFolder(self.data).read(Kind.PICTURE, job_id, number)
+        found = [item for item in self.channel.posts() if shown_pictures(item, job_id)]
+        assert len(found) == 1, f"{len(found)} messages show the pictures of job {job_id}"
+        files, numbers = DataFolder(self.data), range(1, count + 1)
+        wanted = [(number, files.read(Kind.PICTURE, job_id, number)) for number in numbers]
+        assert shown_pictures(found[0], job_id) == wanted
+        assert len(found[0].attachments) == count
         return found[0]
 
     def leftovers(self) -> list[str]:

@@ -72,17 +72,17 @@ class Sweep:
         self.outcomes: Counter[str] = Counter()
         self.hit: set[str] = set()
 
-    async def run(self, rounds: Iterable[int], **options: object) -> None:
-        """One round for each number of free blocks."""
+    async def run(self, rounds: Iterable[int], *, count: int = 1) -> None:
+        """One round for each number of free blocks, with `count` pictures each."""
         for blocks in rounds:
-            self.outcomes[await self._round(blocks, options)] += 1
+            self.outcomes[await self._round(blocks, count)] += 1
 
-    async def _round(self, blocks: int, options: dict[str, object]) -> str:
+    async def _round(self, blocks: int, count: int) -> str:
         machine, job_id = self._machine, self._last() + 1
         machine.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         seen = len(machine.bot.lines)
         self._disk.leave(blocks * BLOCK)
-        answer = await machine.imagine(steps=8, **options)
+        answer = await machine.imagine(steps=8, count=count)
         await machine.fake.until(lambda: answer.ephemeral or self._full(seen) or machine.state(job_id) == "done", 60)
         # Some further attempts find the disk full as well.
         await asyncio.sleep(0.7 / RATE if self._full(seen) and blocks % 3 == 0 else 0.0)
@@ -93,7 +93,7 @@ class Sweep:
             await machine.fake.until(lambda: answer.ephemeral or answer.followups)
             assert "cannot read or write" in shown(answer), shown(answer)
             return "refused"
-        await machine.done(job_id, number=0 if "count" in options else 1)
+        await machine.done(job_id, count=count)
         return "late" if full else "undisturbed"
 
     def _full(self, seen: int) -> set[str]:
