@@ -22,10 +22,11 @@ from tests.faults.reach import forge, outcome
 from tests.faults.steps import in_short_steps
 
 PUBLIC, PRIVATE = 1, 2
-MAKES = {"again", "vary", "continue", "upscale"}
-LOOKS = {"show", "timelapse", "recipe"}
+MAKES = {"again", "vary", "continue", "upscale", "film"}
+LOOKS = {"show", "timelapse", "recipe", "settings", "heart", "more", "fetch"}
 FORMS = {"keep", "remix", "report"}
 STOPS = {"cancel", "finish"}
+DELETES = {"delete", "erase"}
 OUTSIDERS = ("eve", "root", "host", "ann elsewhere")
 
 
@@ -86,11 +87,15 @@ def expected(who: str, action: str, job_id: int) -> str:
         return "unknown"
     if action in STOPS:
         return "not theirs" if who == "bob" else "not now"
-    if action in ("delete", "erase"):
+    if action in DELETES:
         return "not theirs" if who == "bob" else "done"
     if job_id == PRIVATE and who != "ann":
         return "unknown"
     return "form" if action in FORMS else "done"
+
+
+def test_every_button_has_a_rule() -> None:
+    assert set(ACTIONS) == MAKES | LOOKS | FORMS | STOPS | DELETES
 
 
 @pytest.mark.parametrize("who", ["bob", "admin", *OUTSIDERS, "ann"])
