@@ -49,7 +49,7 @@ class Shot(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """What a frame shows: a shot, and the next one as far as it has come.
+    """Content of a frame: a shot, and the next one as far as it has come.
 
     Attributes:
         share: of the next shot, 0..1.
@@ -142,7 +142,7 @@ class FilmPlan:
         return tuple(shots)
 
     def moment(self, shots: tuple[Shot, ...], time_s: float) -> Moment:
-        """What the film shows at a time. A loop dissolves into its own beginning."""
+        """Content of the film at a time. A loop dissolves into its own beginning."""
         number = max(n for n, shot in enumerate(shots) if shot.start <= time_s or n == 0)
         shot, last = shots[number], number == len(shots) - 1
         following = 0 if last else number + 1

@@ -103,7 +103,7 @@ class StoredDrawings:
         return tuple((coloured or there)[:_TURNS])
 
     def has(self, concept: int, style: int) -> bool:
-        """Whether the thing has a drawing in a style."""
+        """True if the thing has a drawing in a style."""
         return bool(self._rows[concept, style] >= 0)
 
     def codes(self, concept: int, style: int) -> Tensor:

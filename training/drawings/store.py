@@ -18,7 +18,7 @@ STYLES = (*TRAINED, "twitter")
 
 
 def is_held_out(name: str) -> bool:
-    """Whether the VQGAN never sees the drawings of this thing, so that they can measure it: every fiftieth."""
+    """True for every fiftieth thing: the VQGAN never sees its drawings, so that they can measure it."""
     return zlib.crc32(name.encode()) % 50 == 0
 
 

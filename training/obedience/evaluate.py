@@ -32,7 +32,7 @@ OPPOSITE = {"on": "under", "under": "on", "in": "beside", "beside": "in"}
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Whether each picture, each real composition and each real composition with a false claim was seen as claimed."""
+    """Answers of a judge: for each picture, real composition and falsely described composition, True if it agreed."""
 
     painted: list[bool]
     real: list[bool]
@@ -48,7 +48,7 @@ class Verdicts:
 
 @torch.no_grad()
 def judge_styles(judge: StyleJudge, made: StyledPictures, painted: Sequence[tuple[Image.Image, str]]) -> Verdicts:
-    """Whether the judge sees the style that was asked for."""
+    """Compare the style that the judge sees with the one asked for."""
     seen = [STYLES[int(judge(as_tensor(image.convert("RGB"))[None]).argmax())] for image, _ in painted]
     real = [(style, STYLES[int(judge(made.picture(style)[None]).argmax())]) for style in made.styles * (REAL // 8)]
     others = [(style, made.styles[made.styles.index(style) - 1]) for style, _ in real]
@@ -63,7 +63,7 @@ def judge_styles(judge: StyleJudge, made: StyledPictures, painted: Sequence[tupl
 def judge_counts(
     judge: ArrangementJudge, arranger: Arranger, painted: Sequence[tuple[Image.Image, int, int]]
 ) -> Verdicts:
-    """Whether the judge counts as many things as were asked for: pictures, their concepts and the numbers."""
+    """Compare the number that the judge counts with the one asked for: pictures, their concepts and the numbers."""
 
     def counted(image: Image.Image) -> int:
         one = torch.zeros(1, dtype=torch.long)
@@ -82,7 +82,7 @@ def judge_counts(
 def judge_relations(
     judge: ArrangementJudge, arranger: Arranger, painted: Sequence[tuple[Image.Image, int, int, str]]
 ) -> Verdicts:
-    """Whether the judge sees the first thing in the relation to the second: pictures, both concepts, the relation."""
+    """Compare the relation that the judge sees with the one asked for: pictures, both concepts, the relation."""
     at = {concept: number for number, concept in enumerate(judge.get_buffer("named").tolist())}
 
     def related(image: Image.Image, first: int, second: int) -> str:

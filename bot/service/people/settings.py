@@ -31,7 +31,7 @@ class Ping(StrEnum):
 
 
 class Privacy(StrEnum):
-    """Who sees the person's pictures, where the request does not say it."""
+    """Default visibility of the person's pictures, where the request does not name one."""
 
     PUBLIC = "public"
     PRIVATE = "private"
