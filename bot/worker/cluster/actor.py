@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 import ray
+import torch
 from PIL import Image
 
 from bot.worker.cluster.wire import SentError, SentNews, SentOutcome, SentPicture, SentWork, decoded
@@ -76,10 +77,16 @@ class _Run:
 class Painter:
     """Generates pictures in a process of its own; values as in `bot.worker.cluster.wire`."""
 
-    def __init__(self, make_engine: Callable[[], Engine], preview_s: float, snapshot_s: float, gpu: bool) -> None:
-        """Start without models. Without a GPU of its own, the process sees none."""
+    def __init__(
+        self, make_engine: Callable[[], Engine], preview_s: float, snapshot_s: float, gpu: bool, threads: int
+    ) -> None:
+        """Start without models. Without a GPU of its own, the process sees none, and computes on `threads` threads.
+
+        Ray limits processes that reserve no processor to one thread, and the bytes of a picture depend on the number.
+        """
         if not gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
+            torch.set_num_threads(min(threads, os.cpu_count() or 1))
         self._make_engine, self._times = make_engine, (preview_s, snapshot_s)
         self._engine: Engine | None = None
         self._generation: Generation | None = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+import torch
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -177,7 +178,8 @@ class RayCluster(WorkerPool):
             scheduling_strategy=NodeAffinitySchedulingStrategy(place.node_id, soft=False),
             **own,
         )
-        return made.remote(functools.partial(self._make_engine, place.gpu), *self._times, place.gpu)
+        make_engine = functools.partial(self._make_engine, place.gpu)
+        return made.remote(make_engine, *self._times, place.gpu, torch.get_num_threads())
 
     def _lose(self, worker: RayWorker) -> None:
         """Forget a worker that was given up; its place gets another one at the next look."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 import ray
+import torch
 from ray.cluster_utils import Cluster
 
 from bot.config import Config, Painters, Timing
 from bot.files import Kind
 from bot.jobs import JobState
+from bot.worker.cluster.actor import Painter
 from bot.worker.cluster.pool import RESOURCE, RayCluster
 from bot.worker.protocol import (
     Engine,
@@ -69,6 +74,19 @@ async def pool(machines: Cluster) -> AsyncIterator[RayCluster]:
 def work(prompt: str = "a red apple", job_id: int = 1, steps: int = 30, **values: object) -> Work:
     settings = Settings(size="64x64", steps=steps, seed=3)
     return Work(**{"job_id": job_id, "request": GenerationRequest(prompt=prompt, settings=settings), **values})
+
+
+def test_the_process_of_a_worker_computes_on_as_many_threads_as_the_bot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)  # as Ray limits the process
+        Painter(partial(fit, False), 1.0, 1.0, False, 2)
+        with ThreadPoolExecutor(1) as painting:
+            assert painting.submit(torch.get_num_threads).result() == min(2, os.cpu_count() or 1)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    finally:
+        torch.set_num_threads(before)
 
 
 def ignore(update: ProgressUpdate) -> None:
