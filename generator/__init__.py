@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         PromptLoss,
         canvas_size,
     )
-    from generator.runtime.device import device_kind, release_unused
+    from generator.runtime.device import device_kind, release_unused, set_thread_count, thread_count
     from generator.runtime.host_memory import HostMemory, look_at_memory
     from generator.runtime.memory import gpu_memory
     from generator.runtime.system import GPU, Machine, look_at_machine
@@ -92,7 +92,7 @@ _MODULES = {
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
     "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
-    "runtime.device": ("device_kind", "release_unused"),
+    "runtime.device": ("device_kind", "release_unused", "set_thread_count", "thread_count"),
     "optimisation.memory_plan": ("fits_whole",),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
     "images.files": ("encode", "normalise", "normalise_mask", "write_file"),
@@ -210,7 +210,9 @@ __all__ = [
     "request_to_json",
     "request_warnings",
     "safety_perceptors",
+    "set_thread_count",
     "suggestions_for",
+    "thread_count",
     "unsafe_share",
     "wanted_words",
     "write_file",

@@ -138,6 +138,16 @@ def release_unused(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
+def thread_count() -> int:
+    """Return the number of threads on which this process computes on the CPU."""
+    return torch.get_num_threads()
+
+
+def set_thread_count(count: int) -> None:
+    """Compute on the CPU with this many threads from now on, at most one for each core."""
+    torch.set_num_threads(min(count, os.cpu_count() or 1))
+
+
 @contextmanager
 def cpu_threads(count: int) -> Iterator[None]:
     """Compute on the CPU with this many threads inside the context; a number outside 1 to MAX_THREADS changes nothing.

@@ -17,14 +17,13 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 import ray
-import torch
 from PIL import Image
 
 from bot.worker.cluster.wire import SentError, SentNews, SentOutcome, SentPicture, SentWork, decoded
 from bot.worker.generation import RANKS, Generation
 from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import Engine, EngineStatus, Interrupted, ProgressUpdate, StopMode
-from generator import Description, GeneratorError, __version__
+from generator import Description, GeneratorError, __version__, set_thread_count
 
 GROUPS = {"news": 1, "control": 1, "looks": 1}
 """Ray's concurrency groups beside the usual one, which has one thread as well."""
@@ -86,7 +85,7 @@ class Painter:
         """
         if not gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-            torch.set_num_threads(min(threads, os.cpu_count() or 1))
+            set_thread_count(threads)
         self._make_engine, self._times = make_engine, (preview_s, snapshot_s)
         self._engine: Engine | None = None
         self._generation: Generation | None = None

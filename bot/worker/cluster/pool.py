@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-import torch
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -29,7 +28,7 @@ from bot.worker.cluster.environment import check_address
 from bot.worker.cluster.worker import RayWorker, kill
 from bot.worker.pool import WorkerPool
 from bot.worker.protocol import Engine
-from generator import __version__
+from generator import __version__, thread_count
 
 RESOURCE = "painter"
 """Ray's name for a painter of a machine without GPUs, as in `ray start --resources '{"painter": 1}'`."""
@@ -179,7 +178,7 @@ class RayCluster(WorkerPool):
             **own,
         )
         make_engine = functools.partial(self._make_engine, place.gpu)
-        return made.remote(make_engine, *self._times, place.gpu, torch.get_num_threads())
+        return made.remote(make_engine, *self._times, place.gpu, thread_count())
 
     def _lose(self, worker: RayWorker) -> None:
         """Forget a worker that was given up; its place gets another one at the next look."""
