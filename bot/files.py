@@ -58,8 +58,11 @@ class DataFolder:
             probe = self.root / f".{secrets.token_hex(8)}.part"
             probe.write_bytes(b"reverie")
             probe.unlink()
-            for part in self.root.rglob(".*.part"):
-                part.unlink(missing_ok=True)
+            for part in list(self.root.rglob(".*.part")):
+                if part.is_dir():
+                    shutil.rmtree(part)
+                else:
+                    part.unlink(missing_ok=True)
             shutil.rmtree(self.root / "exports", ignore_errors=True)
         except OSError as exc:
             raise _error(exc, self.root) from exc
@@ -110,6 +113,23 @@ class DataFolder:
     def frames(self, job_id: int) -> Path:
         """Folder for the frames of a film in the making."""
         return self.root / _FRAMES / _job(job_id)
+
+    def take_frames(self, job_id: int, other_id: int) -> None:
+        """Give the film of a job the frames of another film, which keeps them too, unless it has some already.
+
+        Raises:
+            FilesError: if they cannot be copied.
+        """
+        ours, theirs = self.frames(job_id), self.frames(other_id)
+        beside = ours.with_name(f".{ours.name}.{secrets.token_hex(4)}.part")
+        if ours.exists() or not theirs.exists():
+            return
+        try:
+            shutil.copytree(theirs, beside, copy_function=_linked)
+            beside.rename(ours)
+        except OSError as exc:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise _error(exc, ours) from exc
 
     def remove_frames(self, job_id: int) -> None:
         """Remove the frames of a film.
@@ -184,6 +204,14 @@ class DataFolder:
         if number not in range(10):
             raise ValueError(f"{number} is no number of a picture")
         return self.root / folder / str(int(job_id) // PER_FOLDER) / f"{_job(job_id)}-{number}.{ending}"
+
+
+def _linked(source: str, target: str) -> None:
+    """A second name for a file, which is only ever replaced, never changed; a copy on disks without such names."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _job(job_id: int) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         OutOfMemory,
     )
     from generator.filming.film import Film
+    from generator.filming.folder import FilmFolder
     from generator.filming.morph import film_through
     from generator.films.plan import FilmPlan
     from generator.films.templates import TEMPLATES, plan_film
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "filming.film": ("Film",),
+    "filming.folder": ("FilmFolder",),
     "filming.morph": ("film_through",),
     "films.plan": ("FilmPlan",),
     "films.templates": ("TEMPLATES", "plan_film"),
@@ -152,6 +154,7 @@ __all__ = [
     "DeviceFailed",
     "Dream",
     "Film",
+    "FilmFolder",
     "FilmPlan",
     "GenerationRequest",
     "GeneratorError",

@@ -16,7 +16,7 @@ from generator.cli.config import HostDefaults, read_host_defaults, resolve_setti
 from generator.cli.outputs import check_writable, free, name_for, place_of
 from generator.cli.requests import Load, drawn_seed, loader, own_models, recipe_at, request_of
 from generator.cli.run import Console, Interrupt
-from generator.errors import InvalidRequest
+from generator.errors import GeneratorError, InvalidRequest
 from generator.filming.folder import SOUND, FilmFolder
 from generator.filming.source import MAX_SOURCE_BYTES, extract, look_at
 from generator.films.music import pulse_of, read_music
@@ -94,9 +94,14 @@ def run_film(film: Film, outputs: FilmOutputs, console: Console) -> bool:
     with Interrupt(lambda: console.remark("\nStopping after this frame; Ctrl-C again stops at once.")) as interrupt:
         with tqdm(total=film.progress.steps, unit="frame", disable=not console.shows_bar) as bar:
             bar.update(film.progress.step)
-            while not film.finished and not interrupt.requested:
-                progress = film.step()
-                bar.update(progress.step - bar.n)
+            try:
+                while not film.finished and not interrupt.requested:
+                    progress = film.step()
+                    bar.update(progress.step - bar.n)
+            except GeneratorError:
+                if film.frames:
+                    console.remark(_how_to_go_on(outputs))
+                raise
         finished = film.finished
         picture = film.picture()
         recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
@@ -116,8 +121,12 @@ def run_film(film: Film, outputs: FilmOutputs, console: Console) -> bool:
         return True
     done = f"after {picture.progress.step} of {picture.progress.steps} frames"
     console.result(files[0], f"The film so far, {done}, is in {names} (seed {seed}).")
-    console.remark(f"To go on with it: python -m generator film --resume {outputs.folder}")
+    console.remark(_how_to_go_on(outputs))
     return False
+
+
+def _how_to_go_on(outputs: FilmOutputs) -> str:
+    return f"To go on with the film: python -m generator film --resume {outputs.folder}"
 
 
 def make(options: argparse.Namespace, given_load: Load | None) -> bool:
@@ -190,7 +199,9 @@ def make_again(options: argparse.Namespace, recipe: Recipe, load: Load) -> bool:
 
 def _go_on(options: argparse.Namespace, load: Load, device: str) -> bool:
     """Go on with a stopped film."""
-    request = FilmFolder(options.resume).request()
+    folder = FilmFolder(options.resume)
+    request = folder.request()
+    folder.sound_frames()
     if options.output is None and options.format is None:
         options.output = options.resume.with_suffix(f".{films.default_format()}")
     outputs = plan_film_outputs(options, request.prompt, options.resume)

@@ -97,6 +97,8 @@ class FakeDreamer:
         self.open.set()
         self.faults: list[BaseException] = []
         """Errors raised by the next steps, one each."""
+        self.faults_at: dict[int, BaseException] = {}
+        """Errors raised once, by the number of the step."""
         self.renewed = 0
         """Number of reloads of its models."""
         self.unsafe = False
@@ -183,6 +185,8 @@ class FakeDreamer:
             time.sleep(self.step_s)
         if self.faults:
             raise self.faults.pop(0)
+        if step in self.faults_at:
+            raise self.faults_at.pop(step)
         self.steps_made += 1
 
 

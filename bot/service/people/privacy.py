@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bot.files import DataFolder, Kind
 from bot.jobs import Job
-from bot.service.archive import Archive, film_files
+from bot.service.archive import Archive
+from bot.service.files.films import film_files
 from bot.service.people.settings import PersonalSettings
 from bot.service.values import Requester
 from bot.store import Store

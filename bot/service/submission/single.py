@@ -166,6 +166,7 @@ class Submissions:
             parent_number=parent_number,
             source_id=job_id,
             source_number=number,
+            film_done_s=_done_s(request, picture) if change.kind is Origin.CONTINUE else 0.0,
         )
         return await self._add(await self._prepared(job, request, notes=notes), limits)
 
@@ -384,6 +385,11 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits, l
         layout=layout,
         by_token=requester.by_token,
     )
+
+
+def _done_s(request: GenerationRequest, before: GenerationRequest) -> float:
+    """Seconds of a film that were made before it ended early."""
+    return 0.0 if request.film is None else (before.stopped_at or 0) / request.film.fps
 
 
 async def check_channel(guilds: GuildSettings, requester: Requester) -> None:

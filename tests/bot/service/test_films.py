@@ -11,8 +11,9 @@ from PIL import Image
 from bot.errors import InvalidJobSpec, NotFound, OverLimit, Refused, TooSoon
 from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
-from bot.service import FollowUp, JobSpec
-from generator import read_recipe
+from bot.service import FollowUp, JobSpec, Safety
+from bot.service.job_runner import MAX_CRASHES
+from generator import OutOfMemory, read_recipe
 from tests.bot.real_service import QUICK, RealService, requester, until
 
 
@@ -145,3 +146,62 @@ async def test_a_film_goes_from_finished_picture_to_finished_picture(bench: Real
         await service.submissions.morph(requester(), [(one.id, 1), (two.id, 3)], {})
     with pytest.raises(InvalidJobSpec):
         await service.submissions.morph(requester(), [(one.id, 1)], {})
+
+
+async def film_that_fails(bench: RealService, fault: Exception, after: int = 3, **values: object) -> Job:
+    """A film of 8 frames whose worker raises an error after some of them; return it as it ended."""
+    bench.engine.faults_at[after] = fault
+    job = await film(bench, "a red apple --seed 3", **values)
+    return await bench.reaches(job.id, JobState.POSTING, JobState.FAILED)
+
+
+async def test_a_film_that_fails_keeps_its_frames_and_the_rest_can_be_made(bench: RealService) -> None:
+    service = bench.service
+    whole = await film(bench, "a red apple --seed 3")
+    await bench.reaches(whole.id, JobState.POSTING)
+    await service.post.done(whole.id, 1, 1)
+    job = await film_that_fails(bench, OutOfMemory("full"))
+    assert job.state is JobState.POSTING
+    (picture,) = await service.archive.pictures(job.id)
+    assert (picture.stopped_at, picture.warnings[0].key) == (3, "film_ended")
+    assert "does not fit into the memory" in picture.warnings[0].said()
+    assert read_recipe(bench.files.read(Kind.FILM, job.id, 1) or b"").request.stopped_at == 3
+    await bench.post(job.id)
+    bench.engine.resumed.clear()
+    rest = (await service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.CONTINUE))).job
+    assert (rest.film_s, rest.quota, rest.source_id) == (1.0, 1, job.id)
+    await bench.reaches(rest.id, JobState.POSTING)
+    assert bench.engine.resumed == [3], "it went on instead of beginning again"
+    assert bench.files.read(Kind.FILM, rest.id, 1) == bench.files.read(Kind.FILM, whole.id, 1)
+    assert not bench.files.frames(rest.id).exists()
+    with pytest.raises(InvalidJobSpec):
+        await service.submissions.go_on(requester(), rest.id, 1, FollowUp(kind=Origin.CONTINUE))
+
+
+async def test_a_film_without_two_frames_fails_as_a_picture_does(bench: RealService) -> None:
+    job = await film_that_fails(bench, OutOfMemory("full"), after=1)
+    assert job.state is JobState.FAILED and job.reason is not None and job.reason.key == "out_of_memory"
+    assert not bench.files.frames(job.id).exists()
+
+
+async def test_frames_of_a_film_that_failed_are_looked_at_before_they_are_shown(bench: RealService) -> None:
+    await bench.service.guilds.set_safety(requester(manages=True), mode=Safety.REFUSE)
+    bench.engine.unsafe = True
+    job = await film_that_fails(bench, OutOfMemory("full"))
+    assert job.state is JobState.FAILED and job.reason is not None and job.reason.key == "refused_by_check"
+
+
+async def test_a_film_during_which_the_bot_crashes_again_and_again_ends_with_its_frames(bench: RealService) -> None:
+    bench.engine.open.clear()
+    job = await film(bench)
+    await bench.reaches(job.id, JobState.RUNNING)
+    folder = bench.files.frames(job.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(3):
+        Image.new("RGB", (64, 64)).save(folder / f"frame-{number:05}.png")
+    await bench.service.store.jobs.change(job.id, attempts=MAX_CRASHES)
+    await bench.crash()
+    await bench.reaches(job.id, JobState.POSTING)
+    bench.engine.open.set()
+    (picture,) = await bench.service.archive.pictures(job.id)
+    assert picture.stopped_at == 3 and "crashed several times" in picture.warnings[0].said()
