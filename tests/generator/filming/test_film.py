@@ -81,6 +81,20 @@ def test_a_damaged_frame_and_those_behind_it_are_painted_again(
     assert finish(Film(ask(zoom="2"), models, tmp_path / "film")) == whole
 
 
+@pytest.mark.parametrize(("turn", "seen"), [("360", 1), ("90", 2)])
+def test_a_loop_that_comes_back_to_its_view_does_not_dissolve(
+    ask: Callable[..., GenerationRequest], models: Models, tmp_path: Path, turn: str, seen: int
+) -> None:
+    request = ask(turn=turn, loop=True, dissolve=0.5, carry=0.0)
+    assert request.film is not None
+    last = request.film.moment(request.film.shots(1), 5 / 12)
+    assert last.share > 0
+    film = Film(request, models, tmp_path / "film")
+    finish(film)
+    single = film._layers(0).seen_by(last.cameras[0], request.film.depth, (64, 64)).picture()
+    assert torch.equal(film._view(last), single) == (seen == 1)
+
+
 def test_only_a_films_own_files_are_removed(
     ask: Callable[..., GenerationRequest], models: Models, tmp_path: Path
 ) -> None:
