@@ -143,6 +143,7 @@ class Service:
             self.personal_settings,
             self.presets,
             self.archive,
+            files,
             queue,
             enqueue,
             sets,

@@ -20,7 +20,7 @@ from bot.jobs import Job, JobState, Origin, StoredPicture
 from bot.log import about, new_error_id
 from bot.monitoring.metrics import Metrics
 from bot.retry import retry_io
-from bot.service.files import films
+from bot.service.files import films, sources
 from bot.service.queue import JobQueue, Running
 from bot.service.requests import picture_request, unknown_options
 from bot.service.values import Preview
@@ -191,6 +191,8 @@ class JobRunner:
         folder = self._files.frames(job.id) if job.film_s else None
         if folder is not None and job.origin is Origin.CONTINUE and job.source_id is not None:
             await asyncio.to_thread(self._files.take_frames, job.id, job.source_id)
+        if folder is not None:
+            await asyncio.to_thread(sources.lay_out, self._files, job.id, request)
         return Work(job_id=job.id, request=request, parent=parent, snapshot=snapshot, folder=folder, examine=examine)
 
     async def _is_flagged(self, result: GeneratedPicture, unsafe_from: float | None) -> bool:
@@ -266,6 +268,8 @@ class JobRunner:
         """Write a finished picture and its recipe to disk, then into the database."""
         request, image = result.picture.request, result.picture.image
         saving = partial(retry_io, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
+        if job.film_s:
+            notes += films.notes()
         timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, result))
         progress = result.picture.progress
         picture = StoredPicture(

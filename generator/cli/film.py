@@ -20,7 +20,7 @@ from generator.errors import GeneratorError, InvalidRequest
 from generator.filming.folder import SOUND, FilmFolder
 from generator.filming.source import MAX_SOURCE_BYTES, extract, look_at
 from generator.films.music import pulse_of, read_music
-from generator.films.plan import FilmPlan
+from generator.films.plan import MAX_SECONDS, FilmPlan
 from generator.films.prompts import story_through
 from generator.films.templates import plan_film
 from generator.images import films
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from generator.filming.film import Film
     from generator.models.model_set import Models
 
-RESTYLED_CARRY = 0.3
 _FROM_ELSEWHERE = ("times", "pulse", "source", "picture_steps")
 _VALUES = ("template", *(item.name for item in fields(FilmPlan) if item.name not in _FROM_ELSEWHERE))
 """Flags of a film's plan; the other values come from the prompt, the music and the settings."""
@@ -146,10 +145,9 @@ def make(options: argparse.Namespace, given_load: Load | None) -> bool:
     source = None
     if options.restyle is not None:
         source = look_at(options.restyle)
-        values["template"] = values["template"] or "still"
-        for name, value in (("seconds", source.seconds), ("fps", source.fps), ("carry", RESTYLED_CARRY)):
-            values[name] = value if values[name] is None else values[name]
-        values["source"] = source.digest
+        values |= {name: value for name, value in source.values().items() if values.get(name) is None}
+        if source.longer:
+            remarks.append(f"{options.restyle.name} is longer than {MAX_SECONDS:g} s; the rest is left out.")
     outputs = plan_film_outputs(options, " ".join(options.words))
     request = request_of(options, host, given, own)
     _, plan = plan_film(request.prompt, values, request.settings)  # finds mistakes before models are loaded
@@ -159,6 +157,8 @@ def make(options: argparse.Namespace, given_load: Load | None) -> bool:
             remarks.append("An animated WebP has no sound; choose mp4 or webm to hear the music.")
     models = load(request.models, device)
     settings = resolve_settings(models.defaults, host.settings, given, models.starts)
+    if source is not None and "size" not in given:
+        settings = settings.merged({"size": source.shaped(settings.size)})
     story, plan = plan_film(request.prompt, values, settings)
     if seeds:
         first = replace(request, prompt=story_through([request.scenes[:1]]), settings=settings)
@@ -173,10 +173,7 @@ def make(options: argparse.Namespace, given_load: Load | None) -> bool:
     if options.restyle is not None:
         folder = FilmFolder(outputs.folder)
         folder.begin(request)
-        from generator.optimisation.schedule import Schedule
-
-        size = Schedule(settings, models.vqgan.factor, 1).size
-        extract(options.restyle, folder, size, plan.frames, plan.fps)
+        extract(options.restyle, folder, settings.size, plan.frames, plan.fps)
     return _run(request, models, outputs, options)
 
 

@@ -67,6 +67,11 @@ class FilmFolder:
         """File of a shot's picture."""
         return self.path / f"shot-{number:03}.png"
 
+    @property
+    def sound(self) -> Path:
+        """File of the sound that the film is to have, if any."""
+        return self.path / SOUND
+
     def source(self, number: int) -> Path:
         """File of a picture that a frame restyles."""
         return self.path / f"source-{number:05}.png"

@@ -90,6 +90,8 @@ class FakeDreamer:
         self.step_s = step_s
         self.begun: list[GenerationRequest] = []
         self.resumed: list[int] = []
+        self.found: list[list[str]] = []
+        """Files in the folder of each film when it began."""
         self.threads: list[int] = []
         self.steps_made = 0
         self.open = threading.Event()
@@ -147,6 +149,7 @@ class FakeDreamer:
 
     def film(self, request: GenerationRequest, parent: bytes | None, folder: Path) -> FakeFilm:
         self.begun.append(request)
+        self.found.append(sorted(path.name for path in folder.iterdir()) if folder.exists() else [])
         film = FakeFilm(request, self, parent, folder)
         if film.step_number:
             self.resumed.append(film.step_number)

@@ -9,6 +9,7 @@ from bot.files import DataFolder, Kind
 from bot.jobs import Job
 from bot.service.files.uploads import FILE_BYTES, REQUEST_BYTES
 from bot.service.values import PictureFile
+from bot.texts import Sentence
 from generator import FilmFolder, Recipe, default_format, recipe_to_json, write_film
 
 MAX_PARTS = 9
@@ -45,11 +46,19 @@ def write(files: DataFolder, job_id: int, recipe: Recipe, frames: Sequence[Path]
     # Attached pictures would be most of its bytes.
     lean = recipe_to_json(recipe, pictures=sum(map(len, recipe.request.images)) < MAX_ATTACHED_BYTES)
     path = files.frames(job_id) / f"film.{kind.value[1]}"
-    parts = write_film(frames, path, film.fps if film else 12, lean, most_bytes=FILE_BYTES)
+    sound = FilmFolder(path.parent).sound
+    parts = write_film(
+        frames, path, film.fps if film else 12, lean, most_bytes=FILE_BYTES, sound=sound if sound.exists() else None
+    )
     for number, part in enumerate(parts, 1):
         if number <= MAX_PARTS:
             files.write(kind, job_id, number, part.read_bytes())
         part.unlink()
+
+
+def notes() -> tuple[Sentence, ...]:
+    """A note below a film if this machine cannot make it as others would."""
+    return (Sentence.of("film_as_webp"),) if default_format() == "webp" else ()
 
 
 def film_files(files: DataFolder, job: Job) -> list[PictureFile]:

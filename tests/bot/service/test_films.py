@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
+import av
 import pytest
 from PIL import Image
 
 from bot.errors import InvalidJobSpec, NotFound, OverLimit, Refused, TooSoon
 from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
-from bot.service import FollowUp, JobSpec, Safety
+from bot.service import FileInput, FollowUp, JobSpec, Safety
 from bot.service.job_runner import MAX_CRASHES
-from generator import OutOfMemory, read_recipe
+from generator import FilmPlan, GenerationRequest, OutOfMemory, read_recipe, request_to_json
 from tests.bot.real_service import QUICK, RealService, requester, until
+from tests.videos import music, video
 
 
 async def film(bench: RealService, prompt: str = "a red apple", **values: object) -> Job:
@@ -205,3 +209,84 @@ async def test_a_film_during_which_the_bot_crashes_again_and_again_ends_with_its
     bench.engine.open.set()
     (picture,) = await bench.service.archive.pictures(job.id)
     assert picture.stopped_at == 3 and "crashed several times" in picture.warnings[0].said()
+
+
+def attached(path: Path) -> FileInput:
+    return FileInput(data=path.read_bytes(), name=path.name)
+
+
+def spec_of(**values: object) -> JobSpec:
+    settings = {"steps": 4, "cutouts": 4}
+    return JobSpec(**{"prompt": "a castle", "settings": settings, "film": {}, "origin": Origin.FILM, **values})
+
+
+async def test_a_video_is_restyled_in_its_timing_and_with_its_sound_and_again(
+    bench: RealService, tmp_path: Path
+) -> None:
+    service = bench.service
+    spec = spec_of(video=attached(video(tmp_path / "cat.mp4")))
+    job = (await service.submissions.submit(requester(), spec)).job
+    await bench.post(job.id)
+    request = await service.archive.request(requester(), job.id)
+    plan = request.film
+    assert plan is not None and (plan.seconds, plan.fps, plan.carry, plan.source) == (
+        0.5, 10, 0.3, hashlib.sha256(spec.video.data).hexdigest() if spec.video else "",
+    )  # fmt: skip
+    size = job.settings.size
+    assert size.width / size.height == pytest.approx(1.5, abs=0.1), "it has the video's shape"
+    with av.open(BytesIO(bench.files.read(Kind.FILM, job.id, 1) or b"")) as film:
+        assert film.streams.audio and film.streams.video[0].frames == 5
+    assert set(bench.engine.found[0]) >= {"source-00000.png", "source-00004.png", "sound"}
+    again = (await service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.AGAIN))).job
+    assert bench.files.read(Kind.VIDEO, again.id, 1) == spec.video.data if spec.video else b""
+    await service.archive.delete(requester(), job.id)
+    assert bench.files.read(Kind.VIDEO, job.id, 1) is None
+
+
+async def test_a_film_follows_its_music_and_has_it(bench: RealService, tmp_path: Path) -> None:
+    given = {"seconds": 1.0, "fps": 8, "listen_to": "bass", "pulse_turn": 20.0}
+    spec = spec_of(music=attached(music(tmp_path / "song.wav")), film=given)
+    job = (await bench.service.submissions.submit(requester(), spec)).job
+    await bench.reaches(job.id, JobState.POSTING)
+    request = await bench.service.archive.request(requester(), job.id)
+    assert request.film is not None and request.film.pulse_turn == 20
+    assert len(request.film.pulse) == 8 and request.film.pulse[4] > 0.9
+    with av.open(BytesIO(bench.files.read(Kind.FILM, job.id, 1) or b"")) as film:
+        assert film.streams.audio
+
+
+async def test_a_video_longer_than_the_server_allows_is_cut_unless_its_length_was_chosen(
+    bench: RealService, tmp_path: Path
+) -> None:
+    bench.config = replace(bench.config, limits=replace(bench.config.limits, steps=10))
+    await bench.restart()
+    submit = bench.service.submissions.submit
+    spec = spec_of(video=attached(video(tmp_path / "cat.mp4", pictures=15, sound=False)), film={"frame_steps": 1})
+    submitted = await submit(requester(), spec)
+    assert submitted.job.film_s == 1.0
+    assert "its first 1 s are restyled" in " ".join(note.said() for note in submitted.notes)
+    with pytest.raises(OverLimit):
+        await submit(requester(), replace(spec, film={"frame_steps": 1, "seconds": 1.5}))
+
+
+async def test_what_is_no_video_or_no_music_is_told_by_its_name(bench: RealService, tmp_path: Path) -> None:
+    broken = FileInput(data=b"no film at all", name="cat.mp4")
+    silent = attached(music(tmp_path / "song.wav", loudness=0.0))
+    whole = attached(video(tmp_path / "dog.mp4", sound=False))
+    for values, field, said in (
+        ({"video": broken}, "video", "cat.mp4 cannot be read as a film"),
+        ({"music": silent}, "music", "song.wav is silent"),
+        ({"music": whole}, "music", "dog.mp4 has no sound"),
+        ({"video": whole, "init_image": b"a picture"}, "video", "leave out video or init_image"),
+    ):
+        with pytest.raises(InvalidJobSpec) as refused:
+            await bench.service.submissions.submit(requester(), spec_of(**values))
+        assert refused.value.field == field and said in refused.value.sentence.said()
+    assert not list(bench.files.root.glob(".*.part")) and await bench.service.mine(requester()) == []
+
+
+async def test_a_film_without_its_video_is_refused(bench: RealService) -> None:
+    recipe = GenerationRequest(prompt="a", film=FilmPlan(source="0" * 64), models=bench.config.model_name)
+    with pytest.raises(InvalidJobSpec) as refused:
+        await bench.service.submissions.again_from_file(requester(), request_to_json(recipe).encode())
+    assert refused.value.sentence.key == "film_without_video"
