@@ -34,9 +34,6 @@ def _wave(seconds: float, rest: float, most: float) -> Track:
     return Track(((0.0, rest), (seconds / 2, most), (seconds, rest)))
 
 
-_IN_ONE = {"shot": 0.0, "loop": True, "from_start": True}
-"""Values of a film that leaves its picture and comes back to it."""
-
 TEMPLATES: Mapping[str, Template] = {
     "zoom in": Template(lambda s: {"zoom": _ramp(s, 1, 2 ** (s / 4)), "loop": True}),
     "zoom out": Template(lambda s: {"zoom": _ramp(s, 2 ** (s / 4), 1), "loop": True}),
@@ -44,8 +41,10 @@ TEMPLATES: Mapping[str, Template] = {
         lambda s: {"y": _ramp(s, 0, -0.4 * s), "tilt": Track(((0.0, 30),)), "dissolve": 1.5, "loop": True}
     ),
     "pan": Template(lambda s: {"x": _ramp(s, 0, 0.3 * s), "loop": True}),
-    "spin": Template(lambda s: {"turn": _ramp(s, 0, 360), "zoom": _wave(s, 1, 1.25), **_IN_ONE}),
-    "breathe": Template(lambda s: {"zoom": _wave(s, 1, 1.2), "turn": _wave(s, 0, 4), **_IN_ONE}),
+    "spin": Template(
+        lambda s: {"turn": _ramp(s, 0, 360), "zoom": _wave(s, 1, 1.25), "shot": 0.0, "loop": True, "from_start": True}
+    ),
+    "breathe": Template(lambda s: {"zoom": _wave(s, 1, 1.2), "turn": _wave(s, 0, 4), "shot": 0.0, "loop": True}),
     "seasons": Template(
         lambda s: {"zoom": _ramp(s, 1, 1.5), "shot": 0.0, "loop": True},
         ("in a garden in spring", "on the beach in summer", "in autumn", "in the snow"),
