@@ -1,7 +1,7 @@
 """`python -m benchmarks.cluster`: workers on Ray under load and under faults.
 
 Parts: `scaling` (jobs an hour), `fairness` (between servers), `kills` (of workers), `memory` (of the bot's process),
-`overhead` (against the thread).
+`overhead` (against the thread), `outages` (of the network, of machines and of the head; as root).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.cluster.load import fairness, kills, memory, scaling
+from benchmarks.cluster.outages import FAULTS, outages
 from benchmarks.cluster.overhead import overhead
 from benchmarks.report import conditions, options, write_report
 
@@ -22,6 +23,7 @@ PARTS: Mapping[str, Sequence[Callable[[], Awaitable[dict[str, Any]]]]] = {
     "kills": [kills],
     "memory": [memory],
     "overhead": [overhead],
+    "outages": [partial(outages, name) for name in FAULTS],
 }
 
 

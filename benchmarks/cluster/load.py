@@ -21,6 +21,7 @@ STEP_S, STEPS, JOBS = 0.2, 20, 24
 FAIR_JOBS = 300
 KILLED_JOBS, KILLS = 1_000, 50
 MANY_JOBS, LOOKS = 4_000, 8
+AT_WORK = (b"ray::Painter.paint", b"ray::Painter.news")
 
 
 async def scaling(painters: int) -> dict[str, Any]:
@@ -71,7 +72,7 @@ async def kills() -> dict[str, Any]:
 
         bench.watch(note)
         began, memory = time.perf_counter(), [rss_mb()]
-        jobs = await bench.ask(KILLED_JOBS, 20)
+        jobs = await bench.ask(KILLED_JOBS, 30)
         killed, dice = 0, random.Random(7)  # noqa: S311 - for a repeatable measurement
         finished = asyncio.create_task(bench.done(jobs, 3_000))
         while not finished.done():
@@ -118,11 +119,11 @@ async def memory() -> dict[str, Any]:
 
 
 def at_work() -> list[int]:
-    """Processes of this benchmark's workers that generate now, by the title that Ray gives them."""
+    """Processes of this benchmark's workers that generate now: their title is the last method that was called."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # It ended meanwhile.
-            if (place / "cmdline").read_bytes().startswith(b"ray::Painter.paint") and _is_ours(int(place.name)):
+            if (place / "cmdline").read_bytes().startswith(AT_WORK) and _is_ours(int(place.name)):
                 found.append(int(place.name))
     return found
 
