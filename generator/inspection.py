@@ -28,7 +28,7 @@ from generator.loading import STARTER as STARTER_FOLDER
 from generator.loading import read_yaml
 from generator.messages import Message
 from generator.models.drawers.fourier import FourierPicture
-from generator.models.reading import ReadPrompts
+from generator.models.language.reading import ReadPrompts
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.targets import warnings_of
 from generator.request import GenerationRequest

@@ -9,7 +9,7 @@ The starter is in the folder `starter` beside this module:
 - `prior.safetensors`: the state dict of a PriorNetwork;
 - `drawings.safetensors`: see generator.models.stored; in older sets `grids` in `prior.safetensors`;
 - `lexicon.json`: the arguments of Lexicon.
-- `languages/`: optional dictionaries of generator.models.translation; with `people.txt`, names that are not drawn.
+- `languages/`: optional dictionaries of generator.models.language.translation; with `people.txt`, names not drawn.
 
 Weights are fp16 on disk and fp32 in memory, unless the device computes in half precision
 (`generator.runtime.precision`).
@@ -37,12 +37,12 @@ from generator.checkpoints.sources import PREFIX, OwnModels
 from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
 from generator.messages import Message
 from generator.models.clip import Perceptor, is_one_token
+from generator.models.language.reading import Reader
+from generator.models.language.translation import Translator
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
-from generator.models.reading import Reader
 from generator.models.stored import StoredDrawings
-from generator.models.translation import Translator
 from generator.models.vqgan import VQGAN
 from generator.optimisation.probing import settle_precision
 from generator.runtime.device import cap_memory, choose_device, device_context, unfilled_weights

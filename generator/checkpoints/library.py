@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from generator.checkpoints.catalogue import CLIP_CONFIGS, PERCEPTORS, SourceFile, find_perceptor, find_set
-from generator.checkpoints.clip_config import config_beside, folder_config, read_clip_config, read_folder_config
-from generator.checkpoints.clip_weights import CLIPWeights
+from generator.checkpoints.clip.config import config_beside, folder_config, read_clip_config, read_folder_config
+from generator.checkpoints.clip.weights import CLIPWeights
 from generator.checkpoints.conversion import Converted, Weights, open_converted
 from generator.checkpoints.digests import sha256_of
 from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in

@@ -24,7 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from generator.errors import CheckpointError
 from generator.models.lexicon import singular
-from generator.models.vision import embed
+from generator.models.towers.vision import embed
 from generator.runtime.device import unfilled_weights
 from generator.runtime.precision import Precision, store_in
 

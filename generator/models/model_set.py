@@ -14,8 +14,8 @@ from generator.models.clip import Perceptor
 from generator.models.drawers.fourier import FourierPicture
 from generator.models.drawers.interface import Drawer
 from generator.models.drawers.pixels import PixelGrid
+from generator.models.language.reading import Reader, ReadPrompts
 from generator.models.prior import Prior
-from generator.models.reading import Reader, ReadPrompts
 from generator.models.vqgan import VQGAN
 from generator.notation.palette import rgb_of
 from generator.provenance import Provenance, current_provenance

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
 from generator.messages import Message
+from generator.models.language.suggestions import suggestions
 from generator.models.model_set import Models
 from generator.models.prior import Prior
-from generator.models.suggestions import suggestions
 from generator.models.wording import COLOURS, style_words
 from generator.notation.palette import NONE
 from generator.notation.regions import PICTURE, area_of

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from generator.checkpoints.clip_config import config_beside, read_folder_config
+from generator.checkpoints.clip.config import config_beside, read_folder_config
 from generator.checkpoints.library import _opened_perceptor
 from generator.errors import CheckpointError
 from generator.models.clip import CLIP, MEAN, Perceptor, ResidualAttentionBlock

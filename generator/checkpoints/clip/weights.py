@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from generator.checkpoints.clip_config import check_heads
-from generator.checkpoints.clip_layouts import (
+from generator.checkpoints.clip.config import check_heads
+from generator.checkpoints.clip.layouts import (
     TEXT_LANDMARK,
     from_transformers,
     is_of_transformers,
