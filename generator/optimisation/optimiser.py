@@ -37,7 +37,7 @@ class _Kind:
         return frozenset(self.arguments) - {"", "step"}
 
 
-_ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+_ADAM: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _KINDS: Mapping[str, _Kind] = {
     "adam": _Kind(partial(adam, **_ADAM, weight_decay=0, amsgrad=False, maximize=False), (*_MOMENTS, "", "step")),
