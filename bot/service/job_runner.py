@@ -76,12 +76,16 @@ class JobRunner:
         metrics: Metrics,
         notify: Callable[[int], None],
         external_wait: ExternalWait,
+        upload_bytes: Callable[[int], int],
         check: Check | None = None,
     ) -> None:
-        """`check` looks at finished pictures on a thread; without one the perceptors do, on the worker thread."""
+        """`upload_bytes` returns the size of the largest file that can be posted in a server.
+
+        `check` looks at finished pictures on a thread; without one the perceptors do, on the worker thread.
+        """
         self._store, self._files, self._executor, self._queue = store, files, executor, queue
         self._metrics, self._notify, self._wait = metrics, notify, external_wait
-        self._check = check
+        self._check, self._upload_bytes = check, upload_bytes
         self._deaths: dict[int, int] = {}
 
     async def run(self, running: Running, *, unsafe_from: float | None, refuse: bool) -> Job | None:
@@ -270,7 +274,8 @@ class JobRunner:
         saving = partial(retry_io, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
         if job.film_s:
             notes += films.notes()
-        timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, result))
+        most_bytes = self._upload_bytes(job.guild_id)
+        timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, result, most_bytes))
         progress = result.picture.progress
         picture = StoredPicture(
             job_id=job.id,
@@ -297,13 +302,16 @@ class JobRunner:
         speed = self._queue.speeds.note(job.speed_name, job.settings, result.step_s, result.device)
         await saving(lambda: self._store.figures.put_speed(*speed))
 
-    def _write(self, job_id: int, number: int, result: GeneratedPicture) -> bool:
-        """Write the files of one picture; return True if there is a timelapse. Runs on a thread."""
+    def _write(self, job_id: int, number: int, result: GeneratedPicture, most_bytes: int) -> bool:
+        """Write the files of one picture; return True if there is a timelapse. Runs on a thread.
+
+        Files of a film have at most `most_bytes`; pictures are fitted when they are posted.
+        """
         picture = result.picture
         recipe = Recipe(request=picture.request, made_with=picture.made_with)
         png = encode(picture.image, "png", recipe_to_json(recipe))
         if result.frames:
-            films.write(self._files, job_id, recipe, result.frames)
+            films.write(self._files, job_id, recipe, result.frames, most_bytes)
             self._files.write(Kind.PICTURE, job_id, number, png)
             return False
         self._files.write(Kind.LATENT, job_id, number, result.snapshot)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.files import DataFolder, Kind
 from bot.jobs import Job
-from bot.service.files.uploads import FILE_BYTES, REQUEST_BYTES
+from bot.service.files.uploads import REQUEST_BYTES
 from bot.service.values import PictureFile
 from bot.texts import Sentence
 from generator import FilmFolder, Recipe, default_format, recipe_to_json, write_film
@@ -35,8 +35,8 @@ def frames_so_far(folder: Path | None) -> int:
     return count if count >= LEAST_FRAMES else 0
 
 
-def write(files: DataFolder, job_id: int, recipe: Recipe, frames: Sequence[Path]) -> None:
-    """Write the file of a film, or the files of its parts.
+def write(files: DataFolder, job_id: int, recipe: Recipe, frames: Sequence[Path], most_bytes: int) -> None:
+    """Write the file of a film, or the files of its parts, each of at most `most_bytes`.
 
     Raises:
         GeneratorError, FilesError: if a file cannot be read or written.
@@ -48,7 +48,7 @@ def write(files: DataFolder, job_id: int, recipe: Recipe, frames: Sequence[Path]
     path = files.frames(job_id) / f"film.{kind.value[1]}"
     sound = FilmFolder(path.parent).sound
     parts = write_film(
-        frames, path, film.fps if film else 12, lean, most_bytes=FILE_BYTES, sound=sound if sound.exists() else None
+        frames, path, film.fps if film else 12, lean, most_bytes=most_bytes, sound=sound if sound.exists() else None
     )
     for number, part in enumerate(parts, 1):
         if number <= MAX_PARTS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -290,3 +291,32 @@ async def test_a_film_without_its_video_is_refused(bench: RealService) -> None:
     with pytest.raises(InvalidJobSpec) as refused:
         await bench.service.submissions.again_from_file(requester(), request_to_json(recipe).encode())
     assert refused.value.sentence.key == "film_without_video"
+
+
+async def test_a_film_that_is_too_long_for_the_channel_comes_in_parts(bench: RealService) -> None:
+    bench.service.upload_bytes = lambda guild_id: 4_150
+    job = await film(bench)
+    await bench.reaches(job.id, JobState.POSTING)
+    delivery = await bench.service.post.begin(job.id, limit_bytes=10**7)
+    assert delivery is not None and not delivery.left_out
+    assert [file.name for file in delivery.files] == [f"reverie-{job.id}.mp4", f"reverie-{job.id}-2.mp4"]
+    frames = 0
+    for file in delivery.files:
+        with av.open(BytesIO(file.data)) as part:
+            frames += part.streams.video[0].frames
+    assert frames == 8
+    smaller = await bench.service.post.begin(job.id, limit_bytes=100)
+    assert smaller is not None and smaller.left_out[0].said() == "Of the film, 0 of 2 parts fit into the message."
+
+
+async def test_without_pyav_a_film_is_a_webp_and_its_message_says_so(
+    bench: RealService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    job = await film(bench)
+    await bench.reaches(job.id, JobState.POSTING)
+    delivery = await bench.service.post.begin(job.id, limit_bytes=10**7)
+    assert delivery is not None and delivery.files[0].name == f"reverie-{job.id}.webp"
+    assert "an animated WebP without sound" in delivery.pictures[0].warnings[0].said()
+    with Image.open(BytesIO(delivery.files[0].data)) as shown:
+        assert shown.n_frames == 8
