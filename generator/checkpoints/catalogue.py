@@ -115,13 +115,34 @@ PERCEPTORS: Mapping[str, SourceFile] = {
     "ViT-L-14/datacomp_xl_s13b_b90k": _open_clip(
         "ViT-L-14", "datacomp_xl_s13b_b90k", "CLIP-ViT-L-14-DataComp.XL-s13B-b90K", 1710
     ),
+    "convnext_base_w/laion2b_s13b_b82k_augreg": _open_clip(
+        "convnext_base_w", "laion2b_s13b_b82k_augreg", "CLIP-convnext_base_w-laion2B-s13B-b82K-augreg", 718
+    ),
+    "convnext_base_w_320/laion_aesthetic_s13b_b82k_augreg": _open_clip(
+        "convnext_base_w_320",
+        "laion_aesthetic_s13b_b82k_augreg",
+        "CLIP-convnext_base_w_320-laion_aesthetic-s13B-b82K-augreg",
+        718,
+    ),
+    "convnext_large_d/laion2b_s26b_b102k_augreg": _open_clip(
+        "convnext_large_d", "laion2b_s26b_b102k_augreg", "CLIP-convnext_large_d.laion2B-s26B-b102K-augreg", 1407
+    ),
+    "convnext_large_d_320/laion2b_s29b_b131k_ft_soup": _open_clip(
+        "convnext_large_d_320",
+        "laion2b_s29b_b131k_ft_soup",
+        "CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup",
+        1407,
+    ),
 }
 PERCEPTOR_TERMS = _CLIP_TERMS
 OPEN_CLIP_TERMS = "MIT; trained by LAION on pictures of the web, English only"
+_HALF = {"mean": (0.5, 0.5, 0.5), "deviation": (0.5, 0.5, 0.5)}
 CLIP_CONFIGS: Mapping[str, Mapping[str, Any]] = {
-    name: {"gelu": True, "mean": (0.5, 0.5, 0.5), "deviation": (0.5, 0.5, 0.5)}
-    if "laion2b_s32b" in name
-    else {"gelu": True}
+    name: {
+        "gelu": True,
+        **(_HALF if "laion2b_s32b" in name else {}),
+        **({"size": 320 if "_320/" in name else 256} if name.startswith("convnext") else {}),
+    }
     for name in PERCEPTORS
     if "_" in name
 }
