@@ -119,7 +119,7 @@ class CLIPWeights:
                 raise Fault(f"holds whole numbers in {name[:80]}, where weights belong; get OpenAI's own file.")
         if LANDMARK in tensors and self._config.size is None:
             raise Fault(
-                "has a ConvNeXt as its picture tower, whose weights do not tell the size of its pictures; write size: 256 "
+                "has a ConvNeXt as its picture tower, whose weights do not tell the size of its input; write size: 256 "
                 "(or 320, if its name says so) and activation: gelu into FILE.yaml beside it (docs/checkpoints.md)."
             )
         self._compare_text_side(tensors)
