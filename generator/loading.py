@@ -46,7 +46,7 @@ from generator.models.prior import Prior, PriorNetwork
 from generator.models.stored import StoredDrawings
 from generator.models.vqgan import VQGAN
 from generator.optimisation.probing import settle_precision
-from generator.runtime.device import cap_memory, choose_device, device_context
+from generator.runtime.device import cap_memory, choose_device, device_context, unfilled_weights
 from generator.runtime.graphs import CudaRecorder, Recorder
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import choose_precision
@@ -164,8 +164,8 @@ def load_vqgan(config: Path, weights: Path, device: torch.device) -> VQGAN:
 
 
 def _vqgan(config: DictConfig, tensors: Mapping[str, Tensor], what: str, device: torch.device) -> VQGAN:
-    """Build on the meta device, so that weights are neither initialised randomly nor held twice."""
-    with torch.device("meta"):
+    """Build without random weights, which would be held twice."""
+    with unfilled_weights():
         vqgan = VQGAN(config)
     _fill(vqgan, tensors, what, assign=True)
     return vqgan.eval().requires_grad_(False).to(device)

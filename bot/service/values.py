@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bot.errors import NotOwner
+from bot.errors import InvalidJobSpec, NotOwner
 from bot.jobs import Job, Origin, ReportedPicture, StoredPicture
 from bot.texts import Sentence
 from generator import Progress, Settings
@@ -102,6 +102,19 @@ class ServerModels:
 
     allowed: tuple[str, ...]
     usual: str
+
+    def check(self, name: str) -> None:
+        """Check that a set may be used.
+
+        Raises:
+            InvalidJobSpec: naming those that may.
+        """
+        if name not in self.allowed:
+            raise InvalidJobSpec("models_unknown", field="model", models=name[:80], known=", ".join(self.allowed))
+
+    def without_choice(self, own: str) -> str:
+        """The set of a picture for which none is chosen; `own` is the person's default."""
+        return own if own in self.allowed else self.usual
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from generator.errors import CheckpointError
 from generator.models.lexicon import singular
 from generator.models.towers import convnext
 from generator.models.towers.vision import embed
+from generator.runtime.device import unfilled_weights
 from generator.runtime.precision import Precision, store_in
 
 
@@ -262,7 +263,7 @@ def _build(state: dict[str, Tensor], config: ClipConfig) -> CLIP:
     vision_width, heads = arguments["vision_width"], config.vision_heads
     if config.text_heads is not None:
         arguments["transformer_heads"] = config.text_heads
-    with torch.device("meta"):
+    with unfilled_weights():
         if heads is not None and arguments["vision_patch_size"] is not None:
             # By default, clip makes the heads of the vision tower 64 wide.
             model = CLIP(**{**arguments, "vision_width": 64, "vision_layers": 1})

@@ -106,7 +106,7 @@ class Submissions:
         style = await self._style(requester, spec)
         # Checked before reading the pictures, which takes longer.
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
-        models = await self._models(requester, spec.model)
+        models = await self._models(requester, spec.model, own.model)
         suited = self._sets[models]
         settings = requests.with_size(suited.settings, own.size)
         build = partial(requests.build, settings=settings, models=models, starts=suited.starts)
@@ -247,17 +247,17 @@ class Submissions:
         await check_channel(self._guilds, requester)
         return await self._guilds.limits(requester.guild_id, requester.role_ids)
 
-    async def _models(self, requester: Requester, chosen: str | None) -> str:
-        """The model set of a picture: the chosen one if the server allows it, else the server's usual one.
+    async def _models(self, requester: Requester, chosen: str | None, own: str = "") -> str:
+        """The model set of a picture: the chosen one, else the person's or the server's default.
 
         Raises:
             InvalidJobSpec: naming those that are allowed.
         """
         models = await self._guilds.models(requester.guild_id)
-        if chosen is not None and chosen not in models.allowed:
-            known = ", ".join(models.allowed)
-            raise InvalidJobSpec("models_unknown", field="model", models=chosen[:80], known=known)
-        return models.usual if chosen is None else chosen
+        if chosen is None:
+            return models.without_choice(own)
+        models.check(chosen)
+        return chosen
 
     async def check_words(self, requester: Requester, texts: list[str]) -> None:
         """Check that no text breaks a rule of the blocklist; every kind of submission calls this once.
