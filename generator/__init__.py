@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from generator.models.zero_shot.description import describe_picture
     from generator.models.zero_shot.safety import safety_perceptors, unsafe_share
     from generator.optimisation.dream import Dream
-    from generator.optimisation.memory_plan import fits_whole
+    from generator.optimisation.memory.plan import fits_whole
     from generator.optimisation.moving import moved_snapshot
     from generator.optimisation.request_warnings import check_request, check_upscaler, request_warnings
     from generator.optimisation.snapshot import latent_of
@@ -94,7 +94,7 @@ _MODULES = {
     "optimisation.dream": ("Dream",),
     "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "runtime.device": ("device_kind", "release_unused", "set_thread_count", "thread_count"),
-    "optimisation.memory_plan": ("fits_whole",),
+    "optimisation.memory.plan": ("fits_whole",),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
     "images.files": ("encode", "normalise", "normalise_mask", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),

@@ -33,7 +33,7 @@ from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.losses.goals import goals_of
-from generator.optimisation.memory_plan import MemoryPlan
+from generator.optimisation.memory.plan import MemoryPlan
 from generator.optimisation.progress import ProgressTracker
 from generator.optimisation.request_warnings import check_request, check_upscaler, request_warnings
 from generator.optimisation.schedule import Schedule
