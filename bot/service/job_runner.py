@@ -191,7 +191,11 @@ class JobRunner:
         parent = None
         if job.parent_id is not None and job.parent_number is not None:
             parent = await asyncio.to_thread(self._files.read, Kind.LATENT, job.parent_id, job.parent_number)
-        request = picture_request(request, number)
+        enlarged = job.origin is Origin.ENLARGE
+        if enlarged and snapshot is None and job.source_id is not None and job.source_number is not None:
+            # The end of the picture to be enlarged; without it, it is painted again.
+            snapshot = await asyncio.to_thread(self._files.read, Kind.LATENT, job.source_id, job.source_number)
+        request = picture_request(request, number, request.stopped_at if enlarged else None)
         folder = self._files.frames(job.id) if job.film_s else None
         if folder is not None and job.origin is Origin.CONTINUE and job.source_id is not None:
             await asyncio.to_thread(self._files.take_frames, job.id, job.source_id)
@@ -297,10 +301,9 @@ class JobRunner:
         )
         _log.info("picture saved", extra=facts)
         await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)
-        if not result.step_s:  # all steps were made before
-            return
-        speed = self._queue.speeds.note(job.speed_name, job.settings, result.step_s, result.device)
-        await saving(lambda: self._store.figures.put_speed(*speed))
+        if result.step_s:
+            speed = self._queue.speeds.note(job.speed_name, job.settings, result.step_s, result.device)
+            await saving(lambda: self._store.figures.put_speed(*speed))
 
     def _write(self, job_id: int, number: int, result: GeneratedPicture, most_bytes: int) -> bool:
         """Write the files of one picture; return True if there is a timelapse. Runs on a thread.

@@ -141,7 +141,8 @@ class SetDefaults:
 class FollowUp:
     """Follow-up of a finished picture.
 
-    `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size), film.
+    `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size), enlarge
+    (by the host's upscaler), film.
     """
 
     kind: Origin
@@ -152,7 +153,7 @@ class FollowUp:
     strength: float = 0.4
     """Vary: share of the latent that becomes noise, above 0 to 1."""
     settings: Mapping[str, object] = field(default_factory=dict)
-    """Remix: settings that differ from those of the picture, as typed."""
+    """Remix and enlarge: settings that differ from those of the picture, as typed."""
     film: Mapping[str, object] = field(default_factory=dict)
     """Film: values of its plan."""
     count: int | None = None

@@ -8,6 +8,7 @@ blended into its latent. A few steps of a dream follow, towards the prompts of t
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -146,8 +147,11 @@ class Film:
         """Nothing, since the folder holds all that it needs to go on."""
         return b""
 
-    def picture(self) -> Picture:
-        """The newest frame as a picture, with the request that makes the film (so far) again."""
+    def picture(self, between: Callable[[], None] = lambda: None) -> Picture:
+        """The newest frame as a picture, with the request that makes the film (so far) again.
+
+        `between` is for pictures that an upscaler enlarges, which no frame is.
+        """
         while not self._done:
             self.step()
         request = self.request if self.finished else replace(self.request, stopped_at=self._done)
@@ -218,7 +222,12 @@ class Film:
         if request.pictures:
             return request.pictures[shot.scene]
         settings = settings.merged(
-            {"steps": self._plan.picture_steps, "seed": (settings.seed + shot.variant) % (MAX_SEED + 1), "plateau": 0}
+            {
+                "steps": self._plan.picture_steps,
+                "seed": (settings.seed + shot.variant) % (MAX_SEED + 1),
+                "plateau": 0,
+                "upscaler": "none",
+            }
         )
         scenes = request.scenes
         request = replace(request, film=None, stopped_at=None, settings=settings)
@@ -349,7 +358,7 @@ class Film:
             prompt = blended_prompt(first, second, moment.share)
         height, width = self._size()
         changes = {"steps": self._plan.frame_steps, "start": "parent", "composition": "fixed", "coarse": 0.0}
-        changes |= {"plateau": 0, "variation": 0.0, "size": f"{width}x{height}", **UNMASKED}
+        changes |= {"plateau": 0, "variation": 0.0, "upscaler": "none", "size": f"{width}x{height}", **UNMASKED}
         settings = request.settings.merged(changes)
         before = replace(
             request,

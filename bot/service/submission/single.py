@@ -140,7 +140,7 @@ class Submissions:
         return replace(await self._prepared(job, request, notes=notes), files=sources.files_of(spec))
 
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
-        """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale.
+        """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale, enlarge.
 
         Allowed to anyone in the same server, except for another person's private job.
 
@@ -160,6 +160,10 @@ class Submissions:
                 raise InvalidJobSpec("remix_keeps", field="model", name="model")
             prompt = requests.compose(spec.prompt, await self._style(requester, spec), spec.negative)
             change = replace(change, prompt=prompt, settings=spec.settings, count=change.count or spec.count)
+        elif change.kind is Origin.ENLARGE:
+            if self._config.upscaler_name is None:
+                raise InvalidJobSpec("no_upscaler")
+            change = replace(change, settings={"upscaler": self._config.upscaler_name})
         count = count_of(before, change)
         requests.check_count(count, limits)
         masked = any(name in spec.settings for name in requests.MASKS)
