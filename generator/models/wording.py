@@ -93,7 +93,7 @@ COLOURS = {
 
 _MEDIUM = (
     "painting|watercolou?rs?|gouache|pixel art|pixels|drawing|sketch|photo|photograph|photography|illustration|"
-    "logo|sticker|tattoo|poster|wallpaper|"
+    "logo|sticker|tattoo|poster|wallpaper|portrait|"
     "rendering|render|art|artwork|style|engraving|etching|lithograph|woodcut|anime|manga|cartoon|comic|icon|emoji|"
     "clip ?art|line ?art|mosaic|graffiti|3 ?d|2 ?d|flat|vector|glossy|realistic|photorealistic|detailed|hd|4k|8k|"
     "cinematic|masterpiece|trending|impressionism|cubism|surrealism|minimalist|doodles?|scribbles?|freehand|"
