@@ -7,12 +7,12 @@ import discord
 from bot.errors import WrongChannel
 from bot.frontend.app import Interaction, locale_of
 from bot.frontend.invite import invitation
+from bot.frontend.places import RESTRICTED, public_channel_id
 from bot.jobs import own_place
 from bot.service import Requester
 from bot.texts import say
 
 NEEDED = ("view_channel", "attach_files", "embed_links")
-_RESTRICTED_SERVERS = (discord.NSFWLevel.explicit, discord.NSFWLevel.age_restricted)
 
 
 def requester_of(interaction: Interaction) -> Requester:
@@ -49,6 +49,7 @@ def requester_of(interaction: Interaction) -> Requester:
         manages=interaction.permissions.manage_guild,
         hosts=member.id in interaction.client.hosts,
         age_restricted=_is_age_restricted(channel),
+        public_channel_id=public_channel_id(interaction.client.get_guild(guild_id), channel),
     )
 
 
@@ -96,7 +97,7 @@ def check_place(interaction: Interaction) -> None:
 
 def _is_age_restricted(channel: object) -> bool:
     guild = getattr(channel, "guild", None)
-    if isinstance(guild, discord.Guild) and guild.nsfw_level in _RESTRICTED_SERVERS:
+    if isinstance(guild, discord.Guild) and guild.nsfw_level in RESTRICTED:
         return True
     if isinstance(channel, discord.Thread) and channel.parent is None:
         return False

@@ -25,12 +25,14 @@ from bot.frontend.messages.batches import BatchMessages
 from bot.frontend.messages.updater import MessageUpdater
 from bot.frontend.messages.votes import VoteMessages
 from bot.frontend.names import Names
+from bot.frontend.places import Places
 from bot.log import about
 from bot.monitoring.endpoint import Endpoint
 from bot.monitoring.heartbeat import Heartbeat
 from bot.service import Service
 from bot.texts import say
 from bot.waiting import ExternalWait, identity
+from bot.web.server import GalleryServer
 
 RATELIMIT_S = 30.0
 """Calls that Discord would delay longer are abandoned: by then there is newer progress to show."""
@@ -79,7 +81,8 @@ class Reverie(App):
     ) -> None:
         """Start nothing yet. `shard_count` takes precedence over config.yaml's; None lets Discord decide."""
         super().__init__(
-            intents=discord.Intents(guilds=True),
+            # Only with messages Discord says which were deleted, which no web gallery may show.
+            intents=discord.Intents(guilds=True, guild_messages=bool(config.gallery.port)),
             allowed_mentions=discord.AllowedMentions.none(),
             max_ratelimit_timeout=RATELIMIT_S,
             max_messages=None,
@@ -129,6 +132,20 @@ class Reverie(App):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Delete the data of a server that the bot was removed from."""
         await self.service.guild_gone(guild.id)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Take a picture whose message was deleted off the web."""
+        if payload.guild_id is not None:
+            await self.service.messages_gone(payload.guild_id, {payload.message_id})
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """Take the pictures of deleted messages off the web."""
+        if payload.guild_id is not None:
+            await self.service.messages_gone(payload.guild_id, payload.message_ids)
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        """Take the pictures of a deleted thread off the web."""
+        await self.service.thread_gone(payload.guild_id, payload.thread_id)
 
     async def on_error(self, event_method: str, /, *args: object, **kwargs: object) -> None:
         """Log an error in an event handler; the bot keeps running."""
@@ -197,14 +214,17 @@ class Reverie(App):
 
 
 async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat) -> None:
-    """Stay connected and serve the metrics until `stop` is set; then drain and close.
+    """Stay connected and serve metrics and web galleries until `stop` is set; then drain and close.
 
     Raises:
-        ConfigError: if Discord does not accept the token, or the metrics cannot be served at their address.
+        ConfigError: if Discord does not accept the token, or metrics or galleries cannot be served at their address.
         BotError: if Discord cannot be reached at the start, or the service cannot start.
     """
     service = client.service
-    async with Endpoint(client.config.metrics, service.host.exposition, service.metrics.note_lag):
+    async with (
+        Endpoint(client.config.metrics, service.host.exposition, service.metrics.note_lag),
+        GalleryServer(client.config, service.web_gallery, service.files, Places(client)),
+    ):
         await _connected(client, token, stop, pulse)
 
 

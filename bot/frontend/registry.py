@@ -30,6 +30,7 @@ from bot.frontend.commands import (
     server,
     settings,
     styles,
+    webgallery,
 )
 from bot.frontend.commands.together import batch, vote, wildcards
 from bot.frontend.components.cases import CaseButton
@@ -61,7 +62,7 @@ COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_c
     wildcards.wildcards, vote.vote, presets.preset, presets.keep_settings,
     settings.settings, styles.styles, about.show_help, about.about, about.privacy, admin.limits, admin.channels,
     admin.pause, admin.resume, admin.clear, admin.safety, admin.stats, admin.retention, blocklist.blocklist,
-    admin.models, people.people, reports.reports, server.server, host.host,
+    admin.models, people.people, reports.reports, server.server, webgallery.webgallery, host.host,
 )  # fmt: skip
 PERSONAL = (
     "imagine", "blend", "describe", "preset", "again", "recipe", "gallery", "queue", "cancel", "settings", "privacy",

@@ -148,7 +148,8 @@ class JobRunner:
                 if refuse and await flagged:
                     raise Unsafe("refused_by_check")
                 running.images.append(outcome.picture.image)
-                saving.append(asyncio.create_task(self._save(job, number, outcome, flagged)))
+                checked = unsafe_from is not None
+                saving.append(asyncio.create_task(self._save(job, number, outcome, flagged, checked=checked)))
             self._queue.release(job.id)
         finally:
             running.over = True
@@ -231,7 +232,9 @@ class JobRunner:
             return False
         return True
 
-    async def _save(self, job: Job, number: int, result: GeneratedPicture, flagged: asyncio.Task[bool]) -> None:
+    async def _save(
+        self, job: Job, number: int, result: GeneratedPicture, flagged: asyncio.Task[bool], *, checked: bool
+    ) -> None:
         """Write a finished picture and its recipe to disk, then into the database."""
         request, image = result.picture.request, result.picture.image
         saving = partial(retry_io, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
@@ -247,6 +250,7 @@ class JobRunner:
             steps=progress.step,
             stopped_at=request.stopped_at,
             flagged=await flagged,
+            checked=checked,
             has_timelapse=timelapse,
             warnings=(*unknown_options(job.prompt), *map(Sentence.of_generator, result.picture.warnings)),
         )

@@ -29,6 +29,8 @@ class Requester:
     """True if the person is one of the bot's owners."""
     age_restricted: bool = False
     """True if the channel is age-restricted."""
+    public_channel_id: int | None = None
+    """The channel, or that of its thread, if everybody in the server can see it."""
     by_token: bool = False
     """True if only the interaction's token can write in the channel."""
 

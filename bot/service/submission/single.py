@@ -379,6 +379,7 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits, l
         priority=limits.priority,
         running_limit=limits.running,
         age_restricted=requester.age_restricted,
+        public_channel_id=requester.public_channel_id,
         locale=requester.locale,
         film_s=0.0 if request.film is None else request.film.seconds,
         layout=layout,
