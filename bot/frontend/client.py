@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -18,14 +19,14 @@ from bot.config import Config
 from bot.frontend import attachments, membership
 from bot.frontend import registry as commands
 from bot.frontend.app import App, Interaction
-from bot.frontend.components import batches, buttons, votes
+from bot.frontend.asking import Places
+from bot.frontend.components import batches, buttons, modals, votes
 from bot.frontend.invite import invitation
 from bot.frontend.login import explained
 from bot.frontend.messages.batches import BatchMessages
 from bot.frontend.messages.updater import MessageUpdater
 from bot.frontend.messages.votes import VoteMessages
 from bot.frontend.names import Names
-from bot.frontend.places import Places
 from bot.log import about
 from bot.monitoring.endpoint import Endpoint
 from bot.monitoring.heartbeat import Heartbeat
@@ -96,7 +97,7 @@ class Reverie(App):
         self.updater, self.batches = MessageUpdater(self, external_wait), BatchMessages(self, external_wait)
         self.votes = VoteMessages(self, external_wait)
         self.forgetful_discord, self.fetch, self.slots = False, attachments.fetch, attachments.AttachmentSlots()
-        self.names = Names()
+        self.names, self.mark = Names(), secrets.token_urlsafe(6)
         self._drained = False
         commands.add_all(self.tree, for_everybody=config.for_everybody)
         self.add_dynamic_items(*commands.DYNAMIC_ITEMS)
@@ -116,6 +117,11 @@ class Reverie(App):
         if not self.guilds:
             _log.warning(say("in_no_server", link=invitation(None, self.application_id)))
         await membership.forget_left(self)
+
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Take a modal that was opened before a restart; discord.py takes all other interactions."""
+        if interaction.type is discord.InteractionType.modal_submit:
+            await modals.receive(interaction, commands.PERSISTENT_FORMS)
 
     async def on_shard_connect(self, shard_id: int) -> None:
         """Limit the reconnect pauses of a new session to RECONNECT_S."""

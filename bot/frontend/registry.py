@@ -36,6 +36,8 @@ from bot.frontend.commands.together import batch, vote, wildcards
 from bot.frontend.components.cases import CaseButton
 from bot.frontend.components.confirm import SureButton
 from bot.frontend.components.presets import PresetButton, PresetSelect
+from bot.frontend.components.remix import RemixForm
+from bot.frontend.components.report import ReportForm
 from bot.frontend.errors import explain
 from bot.frontend.messages.batches import BatchButton
 from bot.frontend.messages.job_buttons import JobButton
@@ -56,6 +58,8 @@ DYNAMIC_ITEMS = (
     describe.WordsButton, VoteButton,
 )  # fmt: skip
 """Buttons and menus that work after a restart."""
+PERSISTENT_FORMS = (RemixForm, ReportForm, blend.BlendForm, recipe.LikeForm)
+"""Modals that do."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
     queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
     film.film, film.morph, blend.blend, batch.batch, batch.compare, describe.describe, describe.describe_message,

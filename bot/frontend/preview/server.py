@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import BotError, ConfigError
+from bot.frontend.asking import Places
 from bot.frontend.client import Reverie
-from bot.frontend.places import Places
 from bot.texts import say
 from bot.waiting import ExternalWait
 from bot.web.server import GalleryServer

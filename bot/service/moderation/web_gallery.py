@@ -1,4 +1,4 @@
-"""The web gallery of a server: pictures that whoever has its secret link can see. Event loop.
+"""The web gallery of a server: pictures that everyone who has its secret link can see. Event loop.
 
 Only those who manage a server make a link, see it and revoke it; it is valid until then. A picture is shown if and only
 if all of this holds at the time of the request:

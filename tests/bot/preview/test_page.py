@@ -217,6 +217,11 @@ def test_forms_menus_and_downloads(page: PreviewPage) -> None:
     form.get_by_role("combobox").select_option(index=1)
     form.get_by_role("button", name="Submit").click()
     page.wait("Only you can see this", re.compile("Thank", re.IGNORECASE))
+    page.command("blend", steps="2")
+    form.locator("input[type=file]").set_input_files([FOX, BOAT, FOX])
+    form.get_by_role("textbox").fill("three in a form")
+    form.get_by_role("button", name="Submit").click()
+    page.wait("three in a form", DONE)
 
 
 def test_a_refusal_is_seen_by_nobody_else(page: PreviewPage) -> None:
