@@ -12,6 +12,7 @@ from bot.service.job_runner import GRID
 from bot.service.moderation.web_gallery import WebDetails, WebGallery, WebPage
 from bot.service.operator import HostStatus
 from bot.service.people.settings import CHOICES as PERSONAL_CHOICES
+from bot.service.people.settings import DEFAULT as PERSONAL_DEFAULT
 from bot.service.people.settings import TEXTS as PERSONAL_TEXTS
 from bot.service.people.settings import Ping, Preferences
 from bot.service.submission.batches import BatchView
@@ -47,6 +48,7 @@ from bot.worker.protocol import WorkerStatus
 __all__ = [
     "GRID",
     "PERSONAL_CHOICES",
+    "PERSONAL_DEFAULT",
     "PERSONAL_TEXTS",
     "Ballot",
     "BatchView",
