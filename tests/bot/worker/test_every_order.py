@@ -190,7 +190,7 @@ FOLLOWUPS = st.one_of(
     st.builds(
         remix.change_of,
         PROMPTS,
-        st.lists(st.sampled_from(FILES), max_size=remix.MAX_IMAGE_PROMPTS),
+        st.lists(st.sampled_from(FILES), max_size=1),
         st.sampled_from([None, *FILES]),
         st.sampled_from([None, *FILES]),
     ).map(going_on),
