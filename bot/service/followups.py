@@ -21,6 +21,8 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
     Raises:
         InvalidJobSpec, OverLimit
     """
+    if picture.film is not None and change.kind is Origin.CONTINUE and picture.stopped_at is not None:
+        return replace(picture, stopped_at=None)
     if picture.film is not None and change.kind is not Origin.AGAIN:
         raise InvalidJobSpec("film_only_again")
     try:
@@ -43,9 +45,9 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
 def parent_of(job: Job, number: int, kind: Origin) -> tuple[int | None, int | None]:
     """Job and number of the picture whose saved latent the new job continues.
 
-    For `again` and `enlarge`, which make the same picture, they are the same as before.
+    They are the same as before for `again` and `enlarge`, which make the same picture, and for the rest of a film.
     """
-    if kind not in (Origin.AGAIN, Origin.ENLARGE):
+    if kind not in (Origin.AGAIN, Origin.ENLARGE) and not job.film_s:
         return job.id, number
     return (None, None) if job.parent_id is None else (job.parent_id, job.parent_number or 1)
 

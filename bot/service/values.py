@@ -67,6 +67,14 @@ class ImageInput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileInput:
+    """An attached video or piece of music, unchanged, and its name."""
+
+    data: bytes = field(repr=False)
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobSpec:
     """Unchecked job spec of a person. The server's and the host's defaults fill the gaps.
 
@@ -93,6 +101,10 @@ class JobSpec:
     timelapse: bool = False
     film: Mapping[str, object] | None = None
     """Of a film: values of its plan as typed, by the generator's names; `template` is one of them."""
+    video: FileInput | None = None
+    """Of a film: the video that it restyles."""
+    music: FileInput | None = None
+    """Of a film: the music that it follows and has."""
     origin: Origin = Origin.IMAGINE
     source: tuple[int, int] | None = None
     """Job and number of the picture that it was made from, if it is one of ours."""

@@ -114,7 +114,8 @@ def rows_when_done(job: Job, pictures: Sequence[StoredPicture], layout: Layout) 
     """Rows of buttons for finished pictures; with components two, and the other actions behind the last button."""
     filmed = ("timelapse",) if any(picture.has_timelapse for picture in pictures) else ()
     if job.film_s:
-        return (_row(job, "again", "heart", "recipe", *(("more",) if layout is Layout.COMPONENTS else _LAST)),)
+        more = ("continue",) if any(picture.stopped_at is not None for picture in pictures) else ()
+        return (_row(job, *more, "again", "heart", "recipe", *(("more",) if layout is Layout.COMPONENTS else _LAST)),)
     if layout is Layout.COMPONENTS and job.count == 1:
         first = _row(job, "upscale", "vary", "continue", "remix", "again")
         return first, _row(job, "heart", "film", *filmed, "recipe", "more")

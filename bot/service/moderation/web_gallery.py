@@ -11,7 +11,7 @@ if all of this holds at the time of the request:
 - no picture of its job has an open report, or had one that ended without a decision.
 
 Nothing says who asked for it. Its files carry no recipe. Recipe, timelapse and film are shown only of a picture made of
-words alone, or of other pictures that are shown: they would give away attached pictures and private parents.
+words alone, or of other pictures that are shown: they would give away attached files and private parents.
 """
 
 from __future__ import annotations
@@ -138,9 +138,11 @@ class WebGallery:
         return WebDetails(job=job, picture=picture, recipe=lean)
 
     async def _may_tell(self, guild_id: int, channels: Collection[int], job: Job, request: GenerationRequest) -> bool:
-        """True if a request gives away nothing that is not shown: no attached picture, no hidden parent."""
+        """True if a request gives away nothing that is not shown: no attached file, no hidden parent."""
         if request.images or request.pictures:
             return False
+        if request.film is not None and (request.film.source or request.film.pulse):
+            return False  # It has a person's video or music.
         while request.parent is not None:
             if job.parent_id is None or job.parent_number is None:
                 return False

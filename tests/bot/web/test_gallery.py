@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from bot.store.web import page_query
 from bot.texts import Sentence
 from generator import read_recipe
 from tests.bot.real_service import BEN, CHANNEL, requester
+from tests.bot.service.test_films import attached, video
 from tests.bot.web.conftest import ADMIN, Visitor
 
 PUBLIC = requester(public_channel_id=CHANNEL)
@@ -268,11 +270,14 @@ async def test_a_file_has_another_address_when_its_contents_change(visitor: Visi
         assert after != before and (await visitor.load(after))[1] != data
 
 
-async def test_a_film_is_shown_as_a_film(visitor: Visitor) -> None:
+async def test_a_film_is_shown_as_a_film_unless_it_has_somebodys_video(visitor: Visitor, tmp_path: Path) -> None:
     job = await visitor.paint("a river", film={"seconds": 0.5})
     (film,) = [name for name in await visitor.addresses(job.id) if "-film-" in name]
     status, data, headers = await visitor.load(film)
     assert status == 200 and headers["Content-Type"] in ("video/mp4", "image/webp") and len(data) > 100
+    restyled = await visitor.paint("a river", film={}, video=attached(video(tmp_path / "cat.mp4")))
+    forms = " ".join(await visitor.addresses(restyled.id))
+    assert "full" in forms and "film" not in forms and "recipe" not in forms
 
 
 async def test_a_missing_file_is_told(visitor: Visitor) -> None:
