@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from PIL import Image, ImageSequence
@@ -26,12 +28,14 @@ from generator.settings import Size
 
 MAX_SOURCE_BYTES = 2**29
 RESTYLED_CARRY = 0.3
-_BY_PILLOW = (b"GIF8", b"RIFF", b"\x89PNG")
+_BY_PILLOW = re.compile(rb"GIF8|RIFF....WEBP|\x89PNG", re.DOTALL)
 _BT709 = 1
 _MOST_FPS = 30
 _LONGEST = 3
 """Longer side of a restyled film at most, in shorter sides."""
 _GRAIN_PX = 16
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders that keep transparency, by those that do not."""
 _UNTIMED_S = 0.1
 """Time of a picture whose file gives none, as browsers show it."""
 
@@ -144,7 +148,7 @@ def _pictures(path: Path) -> Iterator[tuple[Picture, float, float]]:
 
 def _is_pillows(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(12).startswith(_BY_PILLOW)
+        return _BY_PILLOW.match(file.read(12)) is not None
 
 
 def _by_pillow(path: Path) -> Iterator[tuple[Picture, float, float]]:
@@ -174,7 +178,7 @@ def _by_av(path: Path) -> Iterator[tuple[Picture, float, float]]:
         stream = file.streams.video[0]
         _check_size((stream.codec_context.width, stream.codec_context.height), path)
         length, first, before = 1 / float(stream.average_rate or 25), None, -math.inf
-        for frame in file.decode(stream):
+        for frame in _decoded(av, file, stream):
             time_s = before + length if frame.time is None else float(frame.time)
             first = time_s if first is None else first
             if time_s <= before:  # out of order
@@ -184,9 +188,22 @@ def _by_av(path: Path) -> Iterator[tuple[Picture, float, float]]:
             yield partial(_in_rgb, frame), time_s - first, length
 
 
+def _decoded(av: ModuleType, file: Any, stream: Any) -> Iterator[Any]:  # noqa: ANN401 - PyAV's own
+    """Frames of a film; the usual decoder of WebM leaves its transparency out."""
+    whole = _WITH_ALPHA.get(stream.codec_context.name)
+    if whole is None or stream.metadata.get("alpha_mode") != "1":
+        yield from file.decode(stream)
+        return
+    decoder = av.CodecContext.create(whole, "r")
+    for packet in file.demux(stream):
+        yield from decoder.decode(packet)
+
+
 def _in_rgb(frame: Any) -> Image.Image:  # noqa: ANN401 - PyAV's own
     space = "ITU709" if frame.colorspace == _BT709 else None
-    picture: Image.Image = frame.reformat(format="rgb24", src_colorspace=space).to_image()
+    clear = any(component.is_alpha for component in frame.format.components)
+    pixels = frame.reformat(format="rgba" if clear else "rgb24", src_colorspace=space).to_ndarray()
+    picture = _on_white(Image.fromarray(pixels)) if clear else Image.fromarray(pixels)
     return picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
 
 
