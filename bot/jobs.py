@@ -83,6 +83,8 @@ class Origin(StrEnum):
     CONTINUE = "continue"
     REMIX = "remix"
     UPSCALE = "upscale"
+    ENLARGE = "enlarge"
+    """By the host's upscaler."""
     FILM = "film"
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
+from generator.models.language.translation import LONGEST_PHRASE, plain, stem_with
 from generator.models.lexicon import Lexicon
-from generator.models.translation import LONGEST_PHRASE, plain, stem_with
 from training.sprites import COMMON
 
 STARTER = Path("generator/starter")
@@ -70,7 +70,7 @@ class Things:
 
 
 def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Things) -> dict[str, Any]:
-    """The arguments of generator.models.translation.Dictionary."""
+    """The arguments of generator.models.language.translation.Dictionary."""
     stem = stem_with(source.get("stemmer", ""))
     words: dict[str, dict[str, str]] = defaultdict(dict)
 

@@ -12,7 +12,7 @@ import torch
 from omegaconf import OmegaConf
 
 from benchmarks.cases import F16, VIT_B_32, tiny_clip, tiny_vqgan_config, vqgan_config
-from generator.checkpoints.clip_config import config_beside
+from generator.checkpoints.clip.config import config_beside
 from generator.models.clip import CLIP
 from generator.models.vqgan import VQGAN
 

@@ -10,6 +10,7 @@ from bot.service.archive import style_picture
 from bot.service.job_runner import GRID
 from bot.service.operator import HostStatus
 from bot.service.people.settings import CHOICES as PERSONAL_CHOICES
+from bot.service.people.settings import DEFAULT as PERSONAL_DEFAULT
 from bot.service.people.settings import TEXTS as PERSONAL_TEXTS
 from bot.service.people.settings import Ping, Preferences
 from bot.service.submission.batches import BatchView
@@ -44,6 +45,7 @@ from bot.worker.protocol import WorkerStatus
 __all__ = [
     "GRID",
     "PERSONAL_CHOICES",
+    "PERSONAL_DEFAULT",
     "PERSONAL_TEXTS",
     "Ballot",
     "BatchView",

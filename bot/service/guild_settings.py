@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from bot.config import Caps, Config, Limits, within_cap
 from bot.errors import InvalidJobSpec, NotFound, OverLimit, WrongState
@@ -67,7 +68,8 @@ class GuildRecords:
                 table.settings, table.role_limits, table.channels, table.styles, table.presets, table.wildcards,
                 table.rules, table.blocked_people,
             )  # fmt: skip
-            record = GuildRecord(*await asyncio.gather(*(read(guild_id) for read in reads)))
+            values: list[Any] = await asyncio.gather(*(read(guild_id) for read in reads))
+            record = GuildRecord(*values)
             if changes != self._changes:
                 return record  # A change was written meanwhile, which this may not hold yet: do not keep it.
             self._cached[guild_id] = record

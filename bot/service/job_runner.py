@@ -16,7 +16,7 @@ from PIL import Image
 from bot import imaging
 from bot.errors import BotError, FilesError, IllegalTransition, NotFound, StoreError
 from bot.files import DataFolder, Kind
-from bot.jobs import Job, JobState, StoredPicture
+from bot.jobs import Job, JobState, Origin, StoredPicture
 from bot.log import about, new_error_id
 from bot.monitoring.metrics import Metrics
 from bot.retry import retry_io
@@ -165,7 +165,11 @@ class JobRunner:
         parent = None
         if job.parent_id is not None and job.parent_number is not None:
             parent = await asyncio.to_thread(self._files.read, Kind.LATENT, job.parent_id, job.parent_number)
-        request = picture_request(request, number)
+        enlarged = job.origin is Origin.ENLARGE
+        if enlarged and snapshot is None and job.source_id is not None and job.source_number is not None:
+            # The end of the picture to be enlarged; without it, it is painted again.
+            snapshot = await asyncio.to_thread(self._files.read, Kind.LATENT, job.source_id, job.source_number)
+        request = picture_request(request, number, request.stopped_at if enlarged else None)
         folder = self._files.frames(job.id) if job.film_s else None
         return Work(job_id=job.id, request=request, parent=parent, snapshot=snapshot, folder=folder, examine=examine)
 
@@ -257,8 +261,9 @@ class JobRunner:
         )
         _log.info("picture saved", extra=facts)
         await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)
-        speed = self._queue.speeds.note(job.speed_name, job.settings, result.step_s, result.device)
-        await saving(lambda: self._store.figures.put_speed(*speed))
+        if result.step_s:
+            speed = self._queue.speeds.note(job.speed_name, job.settings, result.step_s, result.device)
+            await saving(lambda: self._store.figures.put_speed(*speed))
 
     def _write(self, job_id: int, number: int, result: GeneratedPicture) -> bool:
         """Write the files of one picture; return True if there is a timelapse. Runs on a thread."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bot.errors import NotOwner
+from bot.errors import InvalidJobSpec, NotOwner
 from bot.jobs import Job, Origin, ReportedPicture, StoredPicture
 from bot.texts import Sentence
 from generator import Progress, Settings
@@ -103,6 +103,19 @@ class ServerModels:
     allowed: tuple[str, ...]
     usual: str
 
+    def check(self, name: str) -> None:
+        """Check that a set may be used.
+
+        Raises:
+            InvalidJobSpec: naming those that may.
+        """
+        if name not in self.allowed:
+            raise InvalidJobSpec("models_unknown", field="model", models=name[:80], known=", ".join(self.allowed))
+
+    def without_choice(self, own: str) -> str:
+        """The set of a picture for which none is chosen; `own` is the person's default."""
+        return own if own in self.allowed else self.usual
+
 
 @dataclass(frozen=True, kw_only=True)
 class SetDefaults:
@@ -116,7 +129,8 @@ class SetDefaults:
 class FollowUp:
     """Follow-up of a finished picture.
 
-    `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size), film.
+    `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size), enlarge
+    (by the host's upscaler), film.
     """
 
     kind: Origin
@@ -127,7 +141,7 @@ class FollowUp:
     strength: float = 0.4
     """Vary: share of the latent that becomes noise, above 0 to 1."""
     settings: Mapping[str, object] = field(default_factory=dict)
-    """Remix: settings that differ from those of the picture, as typed."""
+    """Remix and enlarge: settings that differ from those of the picture, as typed."""
     film: Mapping[str, object] = field(default_factory=dict)
     """Film: values of its plan."""
     count: int | None = None

@@ -167,7 +167,9 @@ class Database:
         if self._writer is None:
             raise StoreError("store_closed")
         # aiosqlite has no public way to run a function of several statements.
-        outcomes: list[object] = await self._writer._execute(_commit_together, self._writer._conn, works)
+        outcomes: list[object] = await self._writer._execute(  # type: ignore[no-untyped-call]
+            _commit_together, self._writer._conn, works
+        )
         self._interrupted = False
         return outcomes
 

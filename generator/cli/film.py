@@ -25,6 +25,7 @@ from generator.films.prompts import story_through
 from generator.films.templates import plan_film
 from generator.images import films
 from generator.images.files import write_file
+from generator.notation.palette import NONE
 from generator.prompts import MAX_SCENES, parse_story
 from generator.provenance import Provenance, differences
 from generator.recipe import Recipe, recipe_to_json
@@ -125,6 +126,10 @@ def make(options: argparse.Namespace, given_load: Load | None) -> bool:
     host = HostDefaults() if options.config is None else read_host_defaults(options.config)
     given, values = given_settings(options), {name: getattr(options, name) for name in _VALUES}
     own = own_models(options, host)
+    if given.pop("upscaler", NONE) != NONE:
+        raise InvalidRequest(
+            "A film's frames are not enlarged; leave --upscaler out, or choose a larger --size.", "upscaler"
+        )
     load, device = loader(options, host, own, given_load), options.device or host.device or "auto"
     if options.resume is not None:
         if options.words or given or any(value is not None for value in values.values()):

@@ -8,6 +8,7 @@ blended into its latent. A few steps of a dream follow, towards the prompts of t
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -145,8 +146,11 @@ class Film:
         """Nothing, since the folder holds all that it needs to go on."""
         return b""
 
-    def picture(self) -> Picture:
-        """The newest frame as a picture, with the request that makes the film (so far) again."""
+    def picture(self, between: Callable[[], None] = lambda: None) -> Picture:
+        """The newest frame as a picture, with the request that makes the film (so far) again.
+
+        `between` is for pictures that an upscaler enlarges, which no frame is.
+        """
         while not self._done:
             self.step()
         request = self.request if self.finished else replace(self.request, stopped_at=self._done)

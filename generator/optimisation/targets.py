@@ -13,7 +13,7 @@ from torch import Tensor
 from generator.images.tensors import read_image
 from generator.messages import Message
 from generator.models.clip import Perceptor, cut_off
-from generator.models.reading import ReadPrompts
+from generator.models.language.reading import ReadPrompts
 from generator.notation.keyframes import Keyframes
 from generator.optimisation.cutouts import views
 from generator.prompts import Scene, TextPrompt

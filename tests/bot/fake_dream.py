@@ -10,6 +10,7 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,7 +74,7 @@ class FakeDream:
         size = self.request.settings.size
         return Image.new("RGB", tuple(size), tuple(bytes.fromhex(self.state[:6])))
 
-    def picture(self) -> Picture:
+    def picture(self, between: Callable[[], None] = lambda: None) -> Picture:
         request = self.request if self.finished else replace(self.request, stopped_at=self.step_number)
         facts = self.progress, self.warnings, self._engine.made_with
         return Picture(image=self.preview(), request=request, progress=facts[0], warnings=facts[1], made_with=facts[2])

@@ -24,7 +24,7 @@ MEETS = {
     "optimisation/cutouts", "optimisation/starts/canvas", "optimisation/starts/named_regions",
     "notation/palette", "notation/regions", "notation/keyframes",
     "models/clip", "models/vqgan", "models/prior", "models/zero_shot/safety",
-    "models/lexicon", "models/reading", "models/suggestions",
+    "models/lexicon", "models/language/reading", "models/language/suggestions",
     "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
     "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
     "films/keyframes", "films/music", "films/plan", "films/templates", "filming/film", "filming/folder",

@@ -306,10 +306,14 @@ models = app_commands.Group(name="models", description=described("command_models
 
 @models.command(name="list", description=described("command_models_list"))
 async def list_models(interaction: Interaction) -> None:
-    """List the model sets of this server."""
-    requester = requester_of(interaction)
-    found = await interaction.client.service.guilds.models(requester.guild_id)
-    await reply(interaction, _models_text(found, requester.locale))
+    """List the model sets of this server, and the person's own default if it counts here."""
+    requester, service = requester_of(interaction), interaction.client.service
+    found = await service.guilds.models(requester.guild_id)
+    text = _models_text(found, requester.locale)
+    own = (await service.personal_settings.of(requester.user_id)).model
+    if own in found.allowed:
+        text = f"{text} {say('models_yours', requester.locale, own=own)}"
+    await reply(interaction, text)
 
 
 @models.command(name="allow", description=described("command_models_allow"))

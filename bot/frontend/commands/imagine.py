@@ -103,9 +103,11 @@ async def complete_style(interaction: Interaction, typed: str) -> list[app_comma
 
 
 async def complete_model(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-    """Model sets that the server may use, the usual one first."""
-    models = await interaction.client.service.guilds.models(interaction.guild_id or 0)
-    names = dict.fromkeys((models.usual, *models.allowed))
+    """Model sets that the server may use, the person's default or the server's first."""
+    service = interaction.client.service
+    models = await service.guilds.models(interaction.guild_id or 0)
+    own = (await service.personal_settings.of(interaction.user.id)).model
+    names = dict.fromkeys((models.without_choice(own), *models.allowed))
     hits = [name for name in names if typed.strip().lower() in name.lower()]
     return [app_commands.Choice(name=name, value=name) for name in hits[:MAX_CHOICES]]
 

@@ -9,16 +9,16 @@ from discord import app_commands
 
 from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import requester_of
-from bot.frontend.commands.imagine import complete_size, complete_style
+from bot.frontend.commands.imagine import complete_model, complete_size, complete_style
 from bot.frontend.components.modals import Form
 from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.wording import described
 from bot.frontend.words import as_typed
-from bot.service import PERSONAL_CHOICES, PERSONAL_TEXTS, Preferences
+from bot.service import PERSONAL_CHOICES, PERSONAL_DEFAULT, PERSONAL_TEXTS, Preferences
 from bot.texts import say
 
-CHARACTERS = 32
+CHARACTERS = 100
 
 
 class SettingSelect(PersistentMenu, template=r"reverie-setting:(?P<name>[a-z_]{2,20})"):
@@ -79,9 +79,10 @@ def _choices(name: str) -> list[app_commands.Choice[str]]:
     language=described("setting_language"),
     size=described("option_setting_size"),
     style=described("option_setting_style"),
+    model=described("option_setting_model"),
 )
 @app_commands.choices(**{name: _choices(name) for name in PERSONAL_CHOICES})
-@app_commands.autocomplete(size=complete_size, style=complete_style)
+@app_commands.autocomplete(size=complete_size, style=complete_style, model=complete_model)
 async def settings(
     interaction: Interaction,
     ping: str | None = None,
@@ -89,22 +90,36 @@ async def settings(
     language: str | None = None,
     size: app_commands.Range[str, 1, CHARACTERS] | None = None,
     style: app_commands.Range[str, 1, CHARACTERS] | None = None,
+    model: app_commands.Range[str, 1, CHARACTERS] | None = None,
 ) -> None:
     """Show one's own settings, after changing those that are given."""
-    given = {"ping": ping, "private": private, "language": language, "size": size, "style": style}
+    given = {"ping": ping, "private": private, "language": language, "size": size, "style": style, "model": model}
     shown = await _change(interaction, {name: value for name, value in given.items() if value is not None})
     await interaction.response.send_message(ephemeral=True, **_shown(shown, locale_of(interaction)))
 
 
 async def _change(interaction: Interaction, values: dict[str, str]) -> Preferences:
-    """Change some settings; return all of them. A style must be known to the server in which it is chosen."""
-    service = interaction.client.service
-    style = values.get("style", "").strip()
-    if style and style.casefold() != "default" and interaction.guild_id is not None:
-        values["style"] = (await service.words.style(requester_of(interaction).guild_id, style)).name
+    """Change some settings; return all of them. The server must know a style, and allow a model, that is chosen in it.
+
+    Those that stay as they are need not suit this server.
+    """
+    service, guild_id = interaction.client.service, requester_of(interaction).guild_id
+    own = await service.personal_settings.of(interaction.user.id)
+    values = {name: value for name, value in values.items() if value.strip() != getattr(own, name)}
+    style, model = (_chosen(values.get(name, "")) for name in ("style", "model"))
+    if style and interaction.guild_id is not None:
+        values["style"] = (await service.words.style(guild_id, style)).name
+    if model:
+        (await service.guilds.models(guild_id)).check(model)
     for name, value in values.items():
         await service.personal_settings.change(interaction.user.id, name, value)
     return await service.personal_settings.of(interaction.user.id)
+
+
+def _chosen(value: str) -> str:
+    """A text as chosen; empty if it restores the default."""
+    value = value.strip()
+    return "" if value.casefold() == PERSONAL_DEFAULT else value
 
 
 def _shown(preferences: Preferences, locale: str) -> dict[str, Any]:

@@ -57,6 +57,8 @@ class Preferences:
     """Size or ratio of pictures, as typed."""
     style: str = ""
     """Name of a style; it counts in the servers that know it."""
+    model: str = ""
+    """Name of a model set; it counts in the servers that allow it."""
 
 
 CHOICES: Mapping[str, type[StrEnum]] = {

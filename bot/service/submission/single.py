@@ -106,7 +106,7 @@ class Submissions:
         style = await self._style(requester, spec)
         # Checked before reading the pictures, which takes longer.
         await self.check_words(requester, partial(requests.texts_of_spec, spec, style))
-        models = await self._models(requester, spec.model)
+        models = await self._models(requester, spec.model, own.model)
         suited = self._sets[models]
         settings = requests.with_size(suited.settings, own.size)
         build = partial(requests.build, settings=settings, models=models, starts=suited.starts)
@@ -126,7 +126,7 @@ class Submissions:
         return await self._prepared(job, request, notes=notes)
 
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
-        """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale.
+        """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale, enlarge.
 
         Allowed to anyone in the same server, except for another person's private job.
 
@@ -146,6 +146,10 @@ class Submissions:
                 raise InvalidJobSpec("remix_keeps", field="model", name="model")
             prompt = requests.compose(spec.prompt, await self._style(requester, spec), spec.negative)
             change = replace(change, prompt=prompt, settings=spec.settings, count=change.count or spec.count)
+        elif change.kind is Origin.ENLARGE:
+            if self._config.upscaler_name is None:
+                raise InvalidJobSpec("no_upscaler")
+            change = replace(change, settings={"upscaler": self._config.upscaler_name})
         count = count_of(before, change)
         requests.check_count(count, limits)
         masked = any(name in spec.settings for name in requests.MASKS)
@@ -243,17 +247,17 @@ class Submissions:
         await check_channel(self._guilds, requester)
         return await self._guilds.limits(requester.guild_id, requester.role_ids)
 
-    async def _models(self, requester: Requester, chosen: str | None) -> str:
-        """The model set of a picture: the chosen one if the server allows it, else the server's usual one.
+    async def _models(self, requester: Requester, chosen: str | None, own: str = "") -> str:
+        """The model set of a picture: the chosen one, else the person's or the server's default.
 
         Raises:
             InvalidJobSpec: naming those that are allowed.
         """
         models = await self._guilds.models(requester.guild_id)
-        if chosen is not None and chosen not in models.allowed:
-            known = ", ".join(models.allowed)
-            raise InvalidJobSpec("models_unknown", field="model", models=chosen[:80], known=known)
-        return models.usual if chosen is None else chosen
+        if chosen is None:
+            return models.without_choice(own)
+        models.check(chosen)
+        return chosen
 
     async def check_words(self, requester: Requester, texts: Callable[[], Iterable[str]]) -> None:
         """Check that no text breaks a rule of the blocklist; every kind of submission calls this once.

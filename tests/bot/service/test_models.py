@@ -70,3 +70,21 @@ async def test_a_server_narrows_the_models_and_chooses_its_usual_ones(bench: Rea
     with pytest.raises(NotOwner):
         await guilds.set_usual_models(requester(), "faceshq")
     assert (await guilds.models(GUILD + 1)).allowed == ("starter", "faceshq", "wikiart-1024")
+
+
+async def test_a_persons_default_counts_where_it_is_allowed_and_changes_no_recipe(bench: RealService) -> None:
+    service = bench.service
+    before = await bench.post((await bench.imagine()).id)
+    await service.personal_settings.change(requester().user_id, "model", "faceshq")
+    assert (await bench.imagine()).models == "faceshq"
+    typed = JobSpec(prompt="a face --model wikiart-1024", settings=QUICK)
+    assert (await service.submissions.submit(requester(), typed)).job.models == "wikiart-1024"
+    for kind in (Origin.AGAIN, Origin.VARY, Origin.UPSCALE, Origin.FILM):
+        assert (await service.submissions.go_on(requester(), before.id, 1, FollowUp(kind=kind))).job.models == "starter"
+    recipe = (await service.archive.recipe(requester(), before.id)).encode()
+    assert (await service.submissions.again_from_file(requester(), recipe)).job.models == "starter"
+    await service.guilds.set_usual_models(ADMIN, "wikiart-1024")
+    assert (await bench.imagine()).models == "faceshq"
+    await service.guilds.allow_models(ADMIN, "faceshq", allowed=False)
+    assert (await bench.imagine()).models == "wikiart-1024"
+    assert (await bench.imagine(who=requester(3))).models == "wikiart-1024"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,7 +19,7 @@ from ray.cluster_utils import Cluster
 
 from bot.config import Config, Painters, Timing
 from bot.files import Kind
-from bot.jobs import JobState
+from bot.jobs import Event, JobState
 from bot.worker.cluster.actor import Painter
 from bot.worker.cluster.pool import RESOURCE, RayCluster
 from bot.worker.protocol import (
@@ -32,7 +33,8 @@ from bot.worker.protocol import (
     WorkerLost,
 )
 from bot.worker.thread import ThreadWorker
-from generator import GenerationRequest, OutOfMemory, Settings
+from generator import GenerationRequest, OutOfMemory, Settings, request_from_json
+from tests.bot.fake_dream import FakeDream, FakeDreamer
 from tests.bot.real_service import RealService, until
 from tests.bot.worker.troubled import Troubled, fit, unfit
 
@@ -50,8 +52,10 @@ def machines() -> Iterator[Cluster]:
     cluster.shutdown()
 
 
-def pool_of(cluster: Cluster, make: Callable[[bool], Engine] = fit, **values: float) -> RayCluster:
-    painters = Painters(kind="ray", address=cluster.address)
+def pool_of(
+    cluster: Cluster, make: Callable[[bool], Engine] = fit, silence_s: float = 30.0, **values: float
+) -> RayCluster:
+    painters = Painters(kind="ray", address=cluster.address, silence_s=silence_s)
     return RayCluster(painters, make, preview_s=0.05, snapshot_s=0.05, **{"stall_s": 60.0, **values})
 
 
@@ -141,40 +145,69 @@ class ClusterService(RealService):
     cluster: Cluster
 
     def make_executor(self) -> Executor:
-        return pool_of(self.cluster)
+        return pool_of(self.cluster, silence_s=1.0)
 
 
-async def test_a_job_continues_from_its_snapshot_after_its_worker_or_its_machine_is_gone(
+async def test_a_job_continues_from_its_snapshot_after_its_machine_is_silent_or_gone_and_late_results_are_dropped(
     machines: Cluster, tmp_path: Path
 ) -> None:
     bench = ClusterService(tmp_path / "data", Config(timing=TIMING))
     bench.cluster = machines
     await bench.start()
     await workers(bench.executor, 2)
-    died = await bench.reaches((await bench.imagine(f"die {tmp_path / 'mark'}", steps=60)).id, JobState.POSTING)
-    whole = await bench.reaches((await bench.imagine(f"die {tmp_path / 'mark'}", steps=60)).id, JobState.POSTING)
-    assert died.attempts <= 1 and whole.state is JobState.POSTING
+    ended, own = list[int](), bench.service.store.jobs.on_event
 
+    def note(event: Event) -> None:
+        own(event)
+        if event.job.state is JobState.POSTING:
+            ended.append(event.job.id)
+
+    bench.service.store.jobs.on_event = note
+    kept = bench.executor.workers()[0].name
+    bench.executor.drain(kept)
+    cut = await bench.imagine(f"tell {tmp_path / 'mark'}", steps=450)
+    await saved(bench, cut.id)
+    frozen = [int(number) for number in (tmp_path / "mark").read_text().split()]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    bench.executor.resume(kept)
+
+    async def moved() -> bool | None:
+        return True if [worker.name for worker in bench.executor.workers() if worker.job_id] == [kept] else None
+
+    await until(moved)
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
+    await bench.reaches(cut.id, JobState.POSTING)
+
+    await workers(bench.executor, 2)
     leaving = machines.add_node(num_cpus=1, num_gpus=0, resources={RESOURCE: 1})
     await workers(bench.executor, 3)
     for worker in bench.executor.workers()[:2]:
         bench.executor.drain(worker.name)
-    job = await bench.imagine(steps=200)
-
-    async def saved() -> bool | None:
-        return True if bench.files.read(Kind.SNAPSHOT, job.id, 1) else None
-
-    await until(saved)
+    left = await bench.imagine(steps=200)
+    await saved(bench, left.id)
     machines.remove_node(leaving, allow_graceful=False)
     for worker in bench.executor.workers()[:2]:
         bench.executor.resume(worker.name)
-    await bench.reaches(job.id, JobState.POSTING)
-    again = await bench.imagine(steps=200, seed=job.settings.seed)
-    await bench.reaches(again.id, JobState.POSTING)
-    pictures = [bench.files.read(Kind.LATENT, each.id, 1) for each in (job, again)]
-    assert pictures[0] == pictures[1] is not None
+    await bench.reaches(left.id, JobState.POSTING)
+    assert ended == [cut.id, left.id]
+    for job in (cut, left):
+        undisturbed = FakeDream(request_from_json(await bench.service.store.jobs.recipe(job.id) or ""), FakeDreamer())
+        while not undisturbed.finished:
+            undisturbed.step()
+        assert bench.files.read(Kind.LATENT, job.id, 1) == undisturbed.snapshot()
     await workers(bench.executor, 2)
     await bench.service.close()
+
+
+async def saved(bench: RealService, job_id: int) -> None:
+    """Wait for a snapshot."""
+
+    async def there() -> bool | None:
+        return True if bench.files.read(Kind.SNAPSHOT, job_id, 1) else None
+
+    await until(there)
 
 
 async def test_unfit_workers_and_clusters_that_are_not_there_are_sentences(machines: Cluster) -> None:

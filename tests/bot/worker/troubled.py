@@ -1,4 +1,7 @@
-"""Dreams without models that end or hang their process, once, if their prompt says so: `die MARK` or `hang MARK`."""
+"""Dreams without models that end or hang their process, once, if their prompt says so: `die MARK` or `hang MARK`.
+
+With `tell MARK` they write the numbers of their process and of Ray's on its machine.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,8 @@ class Troubled(FakeDreamer):
             if what == "die":
                 os._exit(1)
             time.sleep(3600)
+        if what == "tell":
+            mark.write_text(f"{os.getpid()} {os.getppid()}")
         if what == "swell":
             raise OutOfMemory("It does not fit.")
         super().before_step(request, step)

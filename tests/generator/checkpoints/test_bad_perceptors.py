@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from generator.checkpoints.clip_weights import CLIPWeights
+from generator.checkpoints.clip.weights import CLIPWeights
 from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.models.clip import CLIP, ClipConfig
 from tests.generator.checkpoints.hostile import refused

@@ -12,8 +12,8 @@ import torch.nn.functional as functional
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from generator.checkpoints.clip_config import config_beside, read_clip_config
-from generator.checkpoints.clip_weights import CLIPWeights
+from generator.checkpoints.clip.config import config_beside, read_clip_config
+from generator.checkpoints.clip.weights import CLIPWeights
 from generator.checkpoints.library import open_files, open_perceptor
 from generator.errors import CheckpointError
 from generator.loading import load_opened

@@ -15,7 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from generator.checkpoints.clip_config import config_beside
+from generator.checkpoints.clip.config import config_beside
 from generator.checkpoints.conversion import open_converted
 from generator.checkpoints.digests import pin_of, sha256_of
 from generator.checkpoints.library import open_files, open_perceptor

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import generator
 from generator import Dream, GenerationRequest, Models, Settings, load_models
 from generator.models.clip import is_one_token
+from generator.models.language.reading import Reader
+from generator.models.language.translation import Dictionary, Translator, plural
 from generator.models.lexicon import Lexicon
-from generator.models.reading import Reader
-from generator.models.translation import Dictionary, Translator, plural
 
 STARTER = Path(generator.__file__).parent / "starter"
 TYPED = yaml.load(Path(__file__).with_name("prompts.yaml").read_text("utf-8"), yaml.BaseLoader)  # noqa: S506

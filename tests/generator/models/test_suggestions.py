@@ -8,7 +8,7 @@ import pytest
 
 from generator import GenerationRequest, Models, request_warnings
 from generator.loading import STARTER, read_yaml
-from generator.models.suggestions import nearest, suggestions
+from generator.models.language.suggestions import nearest, suggestions
 
 KNOWN = frozenset(("castle", "space", "ship", "kitten", "water", "fall", "house", "cat"))
 EXAMPLES = ("a red apple", "a castle at night", "a blue cat", "a pink cake")

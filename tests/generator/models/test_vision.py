@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from generator.models.clip import VisionTransformer
-from generator.models.vision import embed
+from generator.models.towers.vision import embed
 
 
 def network(layers: int = 3) -> VisionTransformer:

@@ -10,8 +10,8 @@ import torch
 from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
 from generator.models.clip import CLIP, Perceptor
+from generator.models.language.reading import ReadPrompts
 from generator.models.model_set import Models
-from generator.models.reading import ReadPrompts
 from generator.optimisation.targets import embed_views, targets_of, warnings_of
 from generator.prompts import parse_story
 from generator.request import GenerationRequest, ImagePrompt

@@ -125,6 +125,6 @@ async def test_the_chosen_language_is_that_of_all_answers(stage: ClientInSimcord
     assert "keinen offenen Auftrag" in reply_of(await stage.ann.slash(stage.channel, "cancel")).content
     await stage.ann.select(shown, ["client"], custom_id="reverie-setting:language")
     assert "Your settings" in shown.content
-    modal = await stage.ann.click(shown, label="Size and style")
+    modal = await stage.ann.click(shown, label="Size, style and models")
     await stage.ann.submit_modal(modal, {"size": "64x64", "style": ""})
     assert (await stage.service.personal_settings.of(stage.ann.id)).size == "64x64"

@@ -47,6 +47,22 @@ async def test_settings_and_favourites_are_exported_and_deleted(stage: ClientInS
     assert (facts["settings"], facts["presets"], facts["favourites"]) == ([], [], [])
 
 
+async def test_a_setting_must_suit_the_server_in_which_it_is_chosen_and_may_stay_elsewhere(
+    stage: ClientInSimcord,
+) -> None:
+    refused = reply_of(await stage.ann.slash(stage.channel, "settings", model="unheard"))
+    assert "cannot be used here. Choose one of: starter." in refused.content
+    chosen = reply_of(await stage.ann.slash(stage.channel, "settings", model="starter"))
+    assert "Models of your pictures: **starter**" in chosen.content
+    listed = reply_of(await stage.ann.slash(stage.channel, "models list"))
+    assert listed.content.endswith("Yours, by `/settings`: **starter**.")
+    await stage.service.personal_settings.change(stage.ann.id, "style", "elsewhere")
+    modal = await stage.ann.click(chosen, label="Size, style and models")
+    await stage.ann.submit_modal(modal, {"size": "64x64", "style": "elsewhere", "model": "default"})
+    own = await stage.service.personal_settings.of(stage.ann.id)
+    assert (own.size, own.style, own.model) == ("64x64", "elsewhere", "")
+
+
 async def test_a_value_of_another_version_counts_as_the_default(stage: ClientInSimcord) -> None:
     await stage.service.store.people.put_setting(stage.ann.id, "ping", "sometimes")
     await stage.service.store.people.put_setting(stage.ann.id, "colour", "blue")

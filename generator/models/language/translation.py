@@ -18,7 +18,7 @@ from typing import Any
 
 import snowballstemmer
 
-from generator.models.spelling import Spelling
+from generator.models.language.spelling import Spelling
 
 LONGEST_PHRASE = 5
 LONGEST_UNSPACED = 8

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from generator.messages import Message
+from generator.models.language.spelling import Spelling
+from generator.models.language.translation import Translator
 from generator.models.lexicon import Lexicon, singular
-from generator.models.spelling import Spelling
-from generator.models.translation import Translator
 from generator.models.wording import style_words
 from generator.prompts import Scene
 

@@ -1,0 +1,1 @@
+"""Benchmark of workers on Ray; see `benchmarks.cluster.__main__`."""

@@ -1,0 +1,1 @@
+"""Language of prompts: other languages, typing mistakes, and words to suggest."""

@@ -1,0 +1,1 @@
+"""Picture towers of perceptors, frozen."""
