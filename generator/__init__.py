@@ -29,8 +29,11 @@ if TYPE_CHECKING:
         InvalidRequest,
         OutOfMemory,
     )
+    from generator.filming.apart import UntrustedFilm
     from generator.filming.film import Film
+    from generator.filming.folder import FilmFolder
     from generator.filming.morph import film_through
+    from generator.films.music import LISTENS_TO
     from generator.films.plan import FilmPlan
     from generator.films.templates import TEMPLATES, plan_film
     from generator.images.files import encode, normalise, normalise_mask, write_file
@@ -83,8 +86,11 @@ if TYPE_CHECKING:
     from generator.settings import Settings, Size, read_setting, suggestions_for
 
 _MODULES = {
+    "filming.apart": ("UntrustedFilm",),
     "filming.film": ("Film",),
+    "filming.folder": ("FilmFolder",),
     "filming.morph": ("film_through",),
+    "films.music": ("LISTENS_TO",),
     "films.plan": ("FilmPlan",),
     "films.templates": ("TEMPLATES", "plan_film"),
     "images.films": ("default_format", "write_film"),
@@ -144,6 +150,7 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "GPU",
+    "LISTENS_TO",
     "MAX_PROMPT_CHARACTERS",
     "MAX_WEIGHT",
     "TEMPLATES",
@@ -154,6 +161,7 @@ __all__ = [
     "DeviceFailed",
     "Dream",
     "Film",
+    "FilmFolder",
     "FilmPlan",
     "GenerationRequest",
     "GeneratorError",
@@ -177,6 +185,7 @@ __all__ = [
     "Size",
     "TextPrompt",
     "Timelapse",
+    "UntrustedFilm",
     "UpscalerSource",
     "__version__",
     "canvas_size",

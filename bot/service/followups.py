@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import Job, Origin
-from bot.service.requests import MASKS, check_limits, compose, filmed, new_seed, reseeded, said, typed
+from bot.service.requests import MASKS, check_limits, compose, filmed, image_prompts_of, new_seed, reseeded, said, typed
 from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
@@ -21,6 +21,8 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
     Raises:
         InvalidJobSpec, OverLimit
     """
+    if picture.film is not None and change.kind is Origin.CONTINUE and picture.stopped_at is not None:
+        return replace(picture, stopped_at=None)
     if picture.film is not None and change.kind is not Origin.AGAIN:
         raise InvalidJobSpec("film_only_again")
     try:
@@ -43,9 +45,9 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
 def parent_of(job: Job, number: int, kind: Origin) -> tuple[int | None, int | None]:
     """Job and number of the picture whose saved latent the new job continues.
 
-    For `again` and `enlarge`, which make the same picture, they are the same as before.
+    They are the same as before for `again` and `enlarge`, which make the same picture, and for the rest of a film.
     """
-    if kind not in (Origin.AGAIN, Origin.ENLARGE):
+    if kind not in (Origin.AGAIN, Origin.ENLARGE) and not job.film_s:
         return job.id, number
     return (None, None) if job.parent_id is None else (job.parent_id, job.parent_number or 1)
 
@@ -75,7 +77,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
     posed = base.composition == "posed"
     if posed:  # the prior paints children as well as first pictures, whatever the parent began with
         changes |= {name: getattr(base, name) for name in _OF_THE_PRIOR}
-    prompt = picture.prompt
+    prompt, image_prompts = picture.prompt, picture.image_prompts
     if change.kind is Origin.VARY:
         if not 0 < change.strength <= 1:
             raise InvalidJobSpec("out_of_range", field="strength", name="strength", low=0, high=1)
@@ -87,6 +89,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
         if kept := next((name for name in ("size", "start") if name in change.settings), None):
             raise InvalidJobSpec("remix_keeps", field=kept, name=kept)
         changes |= {name: typed(name, value) for name, value in change.settings.items()}
+        image_prompts = image_prompts_of(change.image_prompts) or image_prompts
     elif change.kind is Origin.UPSCALE:
         size = Size(old.size.width * UPSCALE, old.size.height * UPSCALE)
         if max(size) > limits.size_px:
@@ -99,6 +102,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
     return replace(
         picture,
         prompt=prompt,
+        image_prompts=image_prompts,
         init_image=None,
         mask=None,
         settings=old.merged(changes),
