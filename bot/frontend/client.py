@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-<<<<<<< HEAD
-import sys
-=======
 import secrets
->>>>>>> main
+import sys
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -238,18 +235,14 @@ async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat
         BotError: if Discord cannot be reached at the start, or the service cannot start.
     """
     service = client.service
-<<<<<<< HEAD
     sys.setswitchinterval(SWITCH_S)
     # Models and libraries are some hundred thousand objects, and a full collection of them stops the loop for 0.2 s.
     gc.collect()
     gc.freeze()
-    async with Endpoint(client.config.metrics, service.host.exposition, service.metrics.note_lag):
-=======
     async with (
         Endpoint(client.config.metrics, service.host.exposition, service.metrics.note_lag),
         GalleryServer(client.config, service.web_gallery, service.files, Places(client)),
     ):
->>>>>>> main
         await _connected(client, token, stop, pulse)
 
 

@@ -171,16 +171,10 @@ class JobTable:
 
         def recover(db: sqlite3.Connection) -> list[Event]:
             moved = []
-<<<<<<< HEAD
             for job in map(job_of, db.execute(f"{SELECT_JOB} WHERE state = 'running' ORDER BY id").fetchall()):
-                if job.attempts >= most_attempts:
-                    moved.append(_move(db, job.id, JobState.FAILED, {"reason": reason}))
-=======
-            for job in map(job_of, found):
                 # A film has one more, to end with the frames that it has.
                 if job.attempts >= most_attempts + bool(job.film_s):
-                    moved.append(await _move(db, job.id, JobState.FAILED, {"reason": reason}))
->>>>>>> main
+                    moved.append(_move(db, job.id, JobState.FAILED, {"reason": reason}))
                 else:
                     moved.append(_move(db, job.id, JobState.QUEUED, {}))
             return moved

@@ -171,16 +171,10 @@ class Submissions:
             spec = replace(spec, prompt=change.prompt or "", model=picture.models)
             request = await self._repainted(requester, job_id, number, spec, change, limits)
         else:
-<<<<<<< HEAD
-            request = await asyncio.to_thread(child_of, picture, change, suited.settings, limits)
-        await self.check_words(requester, partial(requests.texts_of, request))
-        parent_id, parent_number = (None, None) if masked else parent_of(before, number, change.kind)
-=======
             async with self._reading if change.image_prompts else nullcontext():
                 request = await asyncio.to_thread(child_of, picture, change, suited.settings, limits)
-        await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        await self.check_words(requester, partial(requests.texts_of, request))
         parent_id, parent_number = (None, None) if anew else parent_of(before, number, change.kind)
->>>>>>> main
         job = replace(
             _new_job(requester, request, limits, self._config.layout),
             origin=change.kind,
