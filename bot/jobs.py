@@ -83,6 +83,8 @@ class Origin(StrEnum):
     CONTINUE = "continue"
     REMIX = "remix"
     UPSCALE = "upscale"
+    ENLARGE = "enlarge"
+    """By the host's upscaler."""
     FILM = "film"
 
 
@@ -114,11 +116,15 @@ class Job:
     count: int = 1
     film_s: float = 0.0
     """Length of a film in seconds; 0 for pictures."""
+    film_done_s: float = 0.0
+    """Seconds of the film that the job which it continues had made."""
     private: bool = False
     timelapse: bool = False
     """Post the timelapse with the picture automatically."""
     age_restricted: bool = False
     """The channel was age-restricted at the time of the request."""
+    public_channel_id: int | None = None
+    """The channel, or that of its thread, if everybody in the server could see it at the time of the request."""
     batch_id: int | None = None
     """The batch that it belongs to, if any; its place there counts from 0."""
     batch_place: int | None = None
@@ -161,8 +167,8 @@ class Job:
 
     @property
     def quota(self) -> int:
-        """Pictures that it counts as in a day's limit: of a film, one for each second."""
-        return math.ceil(self.film_s) if self.film_s else self.count
+        """Pictures that it counts as in a day's limit: of a film, one for each second that it makes."""
+        return max(1, math.ceil(self.film_s - self.film_done_s)) if self.film_s else self.count
 
     @property
     def speed_name(self) -> str:
@@ -275,6 +281,8 @@ class StoredPicture:
     """Step after which it was finished early."""
     flagged: bool = False
     """The safety check found content unsuitable for an ordinary channel."""
+    checked: bool = False
+    """The safety check looked at it."""
     has_timelapse: bool = False
     warnings: tuple[Sentence, ...] = ()
     """The generator's warnings about its request."""

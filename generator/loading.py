@@ -7,7 +7,7 @@ The starter is in the folder `starter` beside this module:
 - `vqgan.yaml`, `vqgan.safetensors`: a VQGAN in taming's form;
 - `clip.safetensors`: a CLIP's state dict with a pruned vocabulary, see `Perceptor.from_state`;
 - `prior.safetensors`: the state dict of a PriorNetwork;
-- `drawings.safetensors`: see generator.models.stored; in older sets `grids` in `prior.safetensors`;
+- `drawings.safetensors`: see generator.models.drawings.stored; in older sets `grids` in `prior.safetensors`;
 - `lexicon.json`: the arguments of Lexicon.
 - `languages/`: optional dictionaries of generator.models.language.translation; with `people.txt`, names not drawn.
 
@@ -34,15 +34,16 @@ from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
 from generator.checkpoints.digests import sha256_of
 from generator.checkpoints.library import OpenedSet, open_set
 from generator.checkpoints.sources import PREFIX, OwnModels
+from generator.checkpoints.upscalers import UpscalerSource
 from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
 from generator.messages import Message
 from generator.models.clip import Perceptor, is_one_token
+from generator.models.drawings.stored import StoredDrawings
 from generator.models.language.reading import Reader
 from generator.models.language.translation import Translator
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
-from generator.models.stored import StoredDrawings
 from generator.models.vqgan import VQGAN
 from generator.optimisation.probing import settle_precision
 from generator.runtime.device import cap_memory, choose_device, device_context, unfilled_weights
@@ -62,11 +63,12 @@ def load_models(
     precision: str = "auto",
     memory_share: float = 1.0,
     graphs: bool = True,
+    upscaler: UpscalerSource | None = None,
 ) -> Models:
     """Load a model set by name (the starter, or one of `generator.checkpoints.catalogue`), or a person's own files.
 
     `precision` is one of `generator.provenance.PRECISIONS`; `memory_share` is how much of a GPU's memory may be used;
-    with `graphs` a GPU runs steps and prior as CUDA graphs.
+    with `graphs` a GPU runs steps and prior as CUDA graphs. The upscaler, if any, is loaded first.
 
     Raises:
         CheckpointError: if a file is missing, broken or does not fit; the message names it.
@@ -80,6 +82,7 @@ def load_models(
         )
         raise InvalidRequest(Message(text, models=name[:64]), "models")
     chosen = choose_device(device)
+    enlarger = None if upscaler is None else upscaler.load(chosen)
     opened = None if own is None and name == "starter" else open_set(name) if own is None else own.open(name)
     try:
         with device_context(chosen, exact=False):
@@ -90,7 +93,7 @@ def load_models(
     except OutOfMemory as exc:
         text = "The models {models} do not fit into the free memory; end other programs that use it, or choose others."
         raise OutOfMemory(Message(text, models=name if opened is None else opened.name)) from exc
-    return replace(models, budget=MemoryBudget.of(chosen, memory_share), graphs=graphs)
+    return replace(models, budget=MemoryBudget.of(chosen, memory_share), graphs=graphs, upscaler=enlarger)
 
 
 def load_opened(opened: OpenedSet, device: torch.device) -> Models:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import Job, Origin
-from bot.service.requests import MASKS, check_limits, compose, filmed, new_seed, reseeded, said, typed
+from bot.service.requests import MASKS, check_limits, compose, filmed, image_prompts_of, new_seed, reseeded, said, typed
 from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
@@ -21,11 +21,19 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
     Raises:
         InvalidJobSpec, OverLimit
     """
+    if picture.film is not None and change.kind is Origin.CONTINUE and picture.stopped_at is not None:
+        return replace(picture, stopped_at=None)
     if picture.film is not None and change.kind is not Origin.AGAIN:
         raise InvalidJobSpec("film_only_again")
     try:
-        again = change.kind is Origin.AGAIN
-        request = reseeded(picture) if again else _continuation(picture, change, base, limits)
+        if change.kind is Origin.AGAIN:
+            request = reseeded(picture)
+        elif change.kind is Origin.ENLARGE:
+            if picture.settings.upscaler != "none":
+                raise InvalidJobSpec("enlarged_already")
+            request = replace(picture, settings=picture.settings.merged(change.settings))
+        else:
+            request = _continuation(picture, change, base, limits)
         if change.kind is Origin.FILM:
             return filmed(request, {"from_start": True, **change.film}, limits)
     except InvalidRequest as exc:
@@ -35,8 +43,11 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
 
 
 def parent_of(job: Job, number: int, kind: Origin) -> tuple[int | None, int | None]:
-    """Job and number of the picture whose saved latent the new job continues; for `again`, the same as before."""
-    if kind is not Origin.AGAIN:
+    """Job and number of the picture whose saved latent the new job continues.
+
+    They are the same as before for `again` and `enlarge`, which make the same picture, and for the rest of a film.
+    """
+    if kind not in (Origin.AGAIN, Origin.ENLARGE) and not job.film_s:
         return job.id, number
     return (None, None) if job.parent_id is None else (job.parent_id, job.parent_number or 1)
 
@@ -58,6 +69,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
         "init_weight": 0.0,
         # It begins with a finished picture: generating it small first would lose it.
         "coarse": 0.0,
+        "upscaler": "none",
         # A child is painted whole.
         **dict.fromkeys(MASKS, "none"),
         "steps": change.steps or min(base.steps, limits.steps),
@@ -65,7 +77,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
     posed = base.composition == "posed"
     if posed:  # the prior paints children as well as first pictures, whatever the parent began with
         changes |= {name: getattr(base, name) for name in _OF_THE_PRIOR}
-    prompt = picture.prompt
+    prompt, image_prompts = picture.prompt, picture.image_prompts
     if change.kind is Origin.VARY:
         if not 0 < change.strength <= 1:
             raise InvalidJobSpec("out_of_range", field="strength", name="strength", low=0, high=1)
@@ -77,6 +89,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
         if kept := next((name for name in ("size", "start") if name in change.settings), None):
             raise InvalidJobSpec("remix_keeps", field=kept, name=kept)
         changes |= {name: typed(name, value) for name, value in change.settings.items()}
+        image_prompts = image_prompts_of(change.image_prompts) or image_prompts
     elif change.kind is Origin.UPSCALE:
         size = Size(old.size.width * UPSCALE, old.size.height * UPSCALE)
         if max(size) > limits.size_px:
@@ -89,6 +102,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
     return replace(
         picture,
         prompt=prompt,
+        image_prompts=image_prompts,
         init_image=None,
         mask=None,
         settings=old.merged(changes),

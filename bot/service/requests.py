@@ -17,7 +17,7 @@ from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import MAX_COUNT
 from bot.options import Typed, ratio_of, shaped, unknown_in
-from bot.service.values import JobSpec
+from bot.service.values import ImageInput, JobSpec
 from bot.texts import Sentence
 from generator import (
     MAX_PROMPT_CHARACTERS,
@@ -78,14 +78,10 @@ def build(
     mask = None if spec.mask is None else _picture(spec.mask, "mask")
     if init_image is not None and settings.masked and "size" not in spec.settings:
         settings = merged(settings, {"size": canvas_size(init_image, settings, limits.size_px)}, limits)
-    prompts = tuple(
-        _checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight)
-        for item in spec.image_prompts
-    )
     request: GenerationRequest = _checked(
         GenerationRequest,
         prompt=prompt,
-        image_prompts=prompts,
+        image_prompts=image_prompts_of(spec.image_prompts),
         init_image=init_image,
         mask=mask,
         settings=settings,
@@ -94,8 +90,21 @@ def build(
     return request
 
 
-def filmed(request: GenerationRequest, values: Mapping[str, object], limits: Limits) -> GenerationRequest:
+def image_prompts_of(given: Sequence[ImageInput]) -> tuple[ImagePrompt, ...]:
+    """Attached files as image prompts.
+
+    Raises:
+        InvalidJobSpec: if one is no picture.
+    """
+    return tuple(_checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight) for item in given)
+
+
+def filmed(
+    request: GenerationRequest, values: Mapping[str, object], limits: Limits, *, shortened: bool = False
+) -> GenerationRequest:
     """The request for a film, from that for its pictures and the values of its plan as typed.
+
+    It is cut to the length that the server allows if it is to be `shortened`.
 
     Raises:
         InvalidJobSpec: with a sentence about the error.
@@ -103,6 +112,9 @@ def filmed(request: GenerationRequest, values: Mapping[str, object], limits: Lim
     """
     try:
         story, plan = plan_film(request.prompt, values, request.settings)
+        most = limits.steps // (plan.fps * plan.frame_steps)
+        if shortened and 1 <= most < plan.seconds:
+            story, plan = plan_film(request.prompt, {**values, "seconds": float(most)}, request.settings)
         request = replace(request, prompt=story, film=plan)
     except InvalidRequest as exc:
         raise said(exc) from exc
@@ -135,7 +147,8 @@ def check_film(request: GenerationRequest, limits: Limits) -> None:
     """
     plan = request.film
     if plan is not None and plan.frames * plan.frame_steps > limits.steps:
-        raise OverLimit("over_film", seconds=limits.steps // (plan.fps * plan.frame_steps))
+        most = limits.steps / (plan.fps * plan.frame_steps)
+        raise OverLimit("over_film", seconds=math.floor(most) if most >= 1 else round(most, 2))
 
 
 def with_typed(spec: JobSpec, found: Typed) -> JobSpec:

@@ -24,7 +24,7 @@ from bot.frontend.uploads import limit_in, limit_of
 from bot.jobs import Job, JobState
 from bot.log import about, new_error_id
 from bot.service import Delivery
-from bot.service.uploads import FILE_BYTES
+from bot.service.files.uploads import FILE_BYTES
 from bot.texts import Sentence
 
 SEARCHED = 50
@@ -142,6 +142,7 @@ class MessageSender:
                     shown = message.finished(smaller)
                 elif fault is Fault.MODERATED and shown.lines:
                     shown = message.wordless(shown, job.locale)
+                    await self._app.service.post.keep_off_the_web(job.id)
                 else:
                     raise
 
