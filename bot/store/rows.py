@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 
 from bot.jobs import Job, JobState, Layout, Origin, StoredPicture
 from bot.store.connection import Row
@@ -17,6 +18,7 @@ SELECT_JOB = f"SELECT {', '.join(f'jobs.{name}' for name in JOB_COLUMNS)} FROM j
 SELECT_PICTURE = f"SELECT {', '.join(f'pictures.{name}' for name in PICTURE_COLUMNS)} FROM pictures"  # noqa: S608
 
 _FLAGS = frozenset({"private", "timelapse", "age_restricted", "told", "ping_due", "by_token"})
+_PICTURE_FLAGS = frozenset({"flagged", "checked", "has_timelapse"})
 
 
 def job_of(row: Row) -> Job:
@@ -26,15 +28,21 @@ def job_of(row: Row) -> Job:
     values["state"] = JobState(values["state"])
     values["origin"] = Origin(values["origin"])
     values["layout"] = Layout(values["layout"])
-    values["settings"] = Settings().merged(json.loads(values["settings"]))
+    values["settings"] = _settings_of(values["settings"])
     values["reason"] = None if values["reason"] is None else Sentence.from_json(values["reason"])
     return Job(**values)
+
+
+@lru_cache(maxsize=2_000)
+def _settings_of(text: str) -> Settings:
+    """Settings of a row; the same job is read again and again, and the check of each setting takes longer than SQL."""
+    return Settings().merged(json.loads(text))
 
 
 def picture_of(row: Row, prefix: str = "") -> StoredPicture:
     """Picture of a row that SELECT_PICTURE found, or of columns with a prefix."""
     values = {name: row[prefix + name] for name in PICTURE_COLUMNS}
-    values["flagged"], values["has_timelapse"] = bool(values["flagged"]), bool(values["has_timelapse"])
+    values |= {name: bool(values[name]) for name in _PICTURE_FLAGS}
     values["warnings"] = tuple(map(Sentence.from_json, json.loads(values["warnings"])))
     return StoredPicture(**values)
 
