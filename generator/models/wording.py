@@ -73,7 +73,7 @@ _WHERE = re.compile(
     r"\b(?:(?:in|on|at|under|among|amid|near|by|over|above|through|across|during) "
     r"(?:(?:the|a|an|front of|middle of|deep|blue|dark|outer|starry|autumn|sunny|rainy|green|open|busy|day|middle) )"
     r"{0,4}"
-    rf"(?:{_OUTDOORS})|(?:in|inside|at|on) (?:(?:the|a|an|my|your) )?(?:room|home|house|floor|kitchen)|"
+    rf"(?:{_OUTDOORS})|(?:in|inside|at) (?:(?:the|a|an|my|your) )?(?:room|home|house|kitchen)|on the floor|"
     r"underwater|under water|downtown|indoors|on a (?:sunny|rainy) day)\b"
 )
 _UNDER_WATER = re.compile(r"\bunder (?:the )?(?:water|sea|ocean|waves)\b|\bdeep sea\b")
