@@ -91,6 +91,7 @@ def picture_named(text: str) -> tuple[int, int]:
     listen_to=described("option_film_listen_to"),
     pulse_zoom=described("option_film_pulse_zoom"),
     pulse_turn=described("option_film_pulse_turn"),
+    pulse_weight=described("option_film_pulse_weight"),
     init_image=described("option_init_image"),
     size=described("option_size"),
     seed=described("option_seed"),
@@ -127,6 +128,7 @@ async def film(
     listen_to: str | None = None,
     pulse_zoom: app_commands.Range[float, -0.9, 5.0] | None = None,
     pulse_turn: app_commands.Range[float, -180.0, 180.0] | None = None,
+    pulse_weight: app_commands.Range[float, -1.0, 20.0] | None = None,
     init_image: discord.Attachment | None = None,
     size: str | None = None,
     seed: app_commands.Range[int, 0, 2**32 - 1] | None = None,
@@ -139,6 +141,7 @@ async def film(
         "template": template, "seconds": seconds, "fps": fps, "zoom": zoom, "x": x, "y": y, "turn": turn, "tilt": tilt,
         "loop": loop, "carry": carry, "frame_steps": frame_steps, "between": between,
         "listen_to": listen_to, "pulse_zoom": pulse_zoom, "pulse_turn": pulse_turn,
+        "pulse_weight": pulse_weight,
     }  # fmt: skip
     settings = {name: value for name, value in (("size", size), ("seed", seed)) if value is not None}
 
