@@ -57,9 +57,10 @@ def test_every_training_step_runs_and_its_models_generate_a_picture(
     command(monkeypatch, "obedience.arrangements", *few)
     for name in ("starter.yaml", "vqgan.yaml"):
         shutil.copy(STARTER / name, tmp_path / name)
-    command(monkeypatch, "export", *where, "--out", str(tmp_path))
+    to = ("--out", str(tmp_path), "--grounds", "1")
+    command(monkeypatch, "export", *where, *to)
     drawn = load_file(tmp_path / "drawings.safetensors")
-    command(monkeypatch, "export", *where, "--out", str(tmp_path), "--drawings")
+    command(monkeypatch, "export", *where, *to, "--drawings")
     again = load_file(tmp_path / "drawings.safetensors")
     assert all(torch.equal(again[name], drawn[name]) for name in ("rows", "ends", "data"))
     torch.set_num_threads(threads)

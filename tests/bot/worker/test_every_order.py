@@ -21,6 +21,7 @@ from bot.errors import InvalidJobSpec, Refused
 from bot.files import DataFolder
 from bot.frontend.commands import blend, imagine, recipe
 from bot.frontend.commands.together import batch
+from bot.frontend.components import remix
 from bot.frontend.components.modals import TEXT
 from bot.jobs import Batch, JobState, Origin
 from bot.service import FollowUp, JobSpec, Requester, Service, SubmittedJob
@@ -186,6 +187,13 @@ BUTTONS = [FollowUp(kind=kind) for kind in (Origin.AGAIN, Origin.VARY, Origin.CO
 FOLLOWUPS = st.one_of(
     st.sampled_from([*BUTTONS, *OF_VOTES]).map(going_on),
     st.builds(FollowUp, kind=st.just(Origin.REMIX), prompt=st.one_of(PROMPTS, st.just("x" * TEXT))).map(going_on),
+    st.builds(
+        remix.change_of,
+        PROMPTS,
+        st.lists(st.sampled_from(FILES), max_size=1),
+        st.sampled_from([None, *FILES]),
+        st.sampled_from([None, *FILES]),
+    ).map(going_on),
     st.booleans().map(from_the_recipe),
 )
 ORDERS = st.one_of(
