@@ -60,7 +60,7 @@ PREVIEW_FRAMES = 12
 GRID = 0
 """Number of the file that shows all pictures of a job."""
 MAX_LOSSES = 5
-"""Maximum number of workers whose process or machine went away during a job."""
+"""Maximum number of workers whose process or machine went away during a job, without a snapshot in between."""
 RETRY_S = 5.0
 """Pause of the queue when the database cannot be written to."""
 SAVING_S = 900.0
@@ -86,7 +86,7 @@ class JobRunner:
         self._store, self._files, self._executor, self._queue = store, files, executor, queue
         self._metrics, self._notify, self._wait = metrics, notify, external_wait
         self._check = check
-        self._deaths: dict[int, int] = {}
+        self._deaths, self._losses = dict[int, int](), dict[int, int]()
 
     async def run(self, running: Running, *, unsafe_from: float | None, refuse: bool) -> Job | None:
         """Run a job from its turn to `posting`, or to another end.
@@ -206,8 +206,11 @@ class JobRunner:
 
     async def _apply(self, running: Running, number: int, update: ProgressUpdate) -> None:
         job = running.job
-        if update.snapshot is not None and await self._keep_snapshot(job, number, update.snapshot) and job.attempts:
-            running.job = await self._store.jobs.change(job.id, attempts=0) or job
+        if update.snapshot is not None and await self._keep_snapshot(job, number, update.snapshot):
+            if update.snapshot:  # A film has an empty one, whether it came on or not.
+                self._losses.pop(job.id, None)
+            if job.attempts:
+                running.job = await self._store.jobs.change(job.id, attempts=0) or job
         if update.preview is not None and not running.over:
             images = [*running.images[: number - 1], update.preview]
             step = update.progress.step
@@ -305,7 +308,7 @@ class JobRunner:
             await saving(lambda: asyncio.to_thread(self._files.write, Kind.PICTURE, job.id, GRID, sheet))
         # The follower may have written one after its picture was saved.
         await asyncio.to_thread(self._remove_snapshots, job)
-        self._deaths.pop(job.id, None)
+        self._forget_deaths(job.id)
         await saving(lambda: self._store.jobs.move(job.id, JobState.POSTING))
         self._notify(job.id)
 
@@ -320,12 +323,16 @@ class JobRunner:
     async def _died(self, running: Running, exc: WorkerDied) -> Job | None:
         """Retry the job after the worker died under it: once, or more often if only the worker can be at fault."""
         job = running.job
-        self._deaths[job.id] = self._deaths.get(job.id, 0) + 1
-        if self._deaths[job.id] > (MAX_LOSSES if isinstance(exc, WorkerLost) else 1):
-            del self._deaths[job.id]
+        counts, most = (self._losses, MAX_LOSSES) if isinstance(exc, WorkerLost) else (self._deaths, 1)
+        counts[job.id] = counts.get(job.id, 0) + 1
+        if counts[job.id] > most:
             raise exc
         _log.warning("worker died; trying again", extra=about(job=job.id, guild=job.guild_id))
         return await self._requeue(job, attempts=job.attempts)
+
+    def _forget_deaths(self, job_id: int) -> None:
+        self._deaths.pop(job_id, None)
+        self._losses.pop(job_id, None)
 
     async def _requeue(self, job: Job, *, attempts: int) -> Job:
         move = partial(self._store.jobs.move, job.id, JobState.QUEUED, attempts=attempts)
@@ -341,7 +348,7 @@ class JobRunner:
         numbered = "error_id" in dict(reason.values)
         facts = about(job=job.id, guild=job.guild_id, error_id=error_id if numbered else None)
         _log.error("the job failed: %s", exc, exc_info=exc if numbered else None, extra=facts)
-        self._deaths.pop(job.id, None)
+        self._forget_deaths(job.id)
         self._queue.release(job.id)
         failed = await self._note_failure(job, reason)
         self._notify(job.id)
