@@ -12,7 +12,8 @@ RUN apt-get update \
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent reverie \
     && install -d -o reverie -g reverie -m 700 /data
 WORKDIR /app
-COPY requirements.txt requirements-film.txt requirements-safety.txt requirements-setup.txt ./
+COPY requirements.txt requirements-film.txt requirements-safety.txt requirements-upscale.txt \
+    requirements-setup.txt ./
 COPY deploy/install.py ./deploy/
 # The address of an index with a torch without CUDA, for a machine without a GPU: see docs/hosting.md.
 ARG REVERIE_TORCH_INDEX
@@ -20,7 +21,7 @@ ARG REVERIE_TORCH_INDEX
 # Left out: Lightning, which taming asks for and nothing imports; the installer; archives for linking.
 RUN python -m venv /opt/venv \
     && UV_COMPILE_BYTECODE=1 /opt/venv/bin/python deploy/install.py \
-        requirements.txt requirements-film.txt requirements-safety.txt \
+        requirements.txt requirements-film.txt requirements-safety.txt requirements-upscale.txt \
     && /opt/venv/bin/pip uninstall --yes --quiet pytorch-lightning torchmetrics lightning-utilities uv \
     && find /opt/venv -name '*.a' -delete
 COPY bot ./bot

@@ -1,7 +1,7 @@
 """Cost of each optional part of a step beside none of them: `python -m benchmarks.extras`.
 
-Dreams of the starter take turns, step by step, so that a busy machine disturbs all alike; the difference to the step
-without extras is taken within each round.
+Dreams of the starter take turns, step by step, so that a busy machine disturbs all alike, and each is held against the
+step without extras of the same round: by the clock, and by the CPU time, which other programs disturb less.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmarks.cases import CASES, Case, models_of, request_of
 from benchmarks.report import conditions, options, spread, wait_for, write_report
-from generator import Dream, GenerationRequest, encode, normalise
+from generator import Dream, GenerationRequest, ImagePrompt, encode, normalise
 
 EXTRAS: Mapping[str, Mapping[str, object]] = {
     "none": {},
@@ -29,6 +29,9 @@ EXTRAS: Mapping[str, Mapping[str, object]] = {
     "border": {"border": "black"},
     "saturation": {"saturation": 1.0},
     "contrast": {"contrast": 1.0},
+    "likeness": {"likeness": 10.0},
+    "keyframes": {"learning_rate": "0: 0.1, 100%: 0.02", "contrast": "0: 1, 100%: 0"},
+    "keyframes of cutouts": {"cutouts": "0: 6, 100%: 12"},
     "tile": {"tile": "both"},
     "pixel grid": {"drawer": "pixel"},
     "Fourier picture": {"drawer": "fourier"},
@@ -39,13 +42,14 @@ EXTRAS: Mapping[str, Mapping[str, object]] = {
 _WARM_UP = 2
 
 
-def rows_of(seconds: Mapping[str, list[float]]) -> list[list[str]]:
-    """One row for each extra: milliseconds of a step, and those more than without it."""
-    plain = seconds["none"]
+def rows_of(seconds: Mapping[str, list[float]], cpu: Mapping[str, list[float]]) -> list[list[str]]:
+    """One row for each extra: milliseconds of a step, those more than without it, and the share of its CPU time."""
     rows = []
     for name, each in seconds.items():
-        more = [1000 * (ours - other) for ours, other in zip(each, plain, strict=True)]
-        rows.append([name, spread([1000 * value for value in each]), f"{statistics.median(more):+.2f}"])
+        more = [1000 * (ours - other) for ours, other in zip(each, seconds["none"], strict=True)]
+        shares = [ours / other for ours, other in zip(cpu[name], cpu["none"], strict=True)]
+        whole = spread([1000 * value for value in each])
+        rows.append([name, whole, f"{statistics.median(more):+.2f}", f"{statistics.median(shares):.0%}"])
     return rows
 
 
@@ -66,23 +70,28 @@ def main(arguments: list[str]) -> int:
     models = models_of(case, args.device)
     dreams = {}
     for name, settings in EXTRAS.items():
-        masked = "repaint" in settings
-        request = request_of(
-            Case(name, case.models, case.settings if masked else {**case.settings, **settings}, 1, 1), models
-        )
+        masked, pictured = "repaint" in settings, "likeness" in settings
+        plain = case.settings if masked or pictured else {**case.settings, **settings}
+        request = request_of(Case(name, case.models, plain, 1, 1), models)
         if masked:
             request = replace(request, init_image=_picture(request), settings=request.settings.merged(settings))
+        if pictured:
+            prompts = (ImagePrompt(image=_picture(request)),)
+            request = replace(request, image_prompts=prompts, settings=request.settings.merged(settings))
         dreams[name] = Dream(request, models)
     seconds: dict[str, list[float]] = {name: [] for name in EXTRAS}
+    cpu: dict[str, list[float]] = {name: [] for name in EXTRAS}
     for number in range(_WARM_UP + args.rounds):
         for name, dream in dreams.items():
             wait_for(args.device)
-            started = time.perf_counter()
+            started, started_cpu = time.perf_counter(), time.process_time()
             dream.step()
             wait_for(args.device)
             if number >= _WARM_UP:
                 seconds[name].append(time.perf_counter() - started)
-    write_report(args.json, about, ["extra", "ms a step", "more than none"], rows_of(seconds), seconds)
+                cpu[name].append(time.process_time() - started_cpu)
+    columns = ["extra", "ms a step", "more than none", "CPU time, of none"]
+    write_report(args.json, about, columns, rows_of(seconds, cpu), {"seconds": seconds, "cpu": cpu})
     return 0
 
 

@@ -106,9 +106,8 @@ def sharpness(picture: Tensor) -> float:
 
 
 @torch.no_grad()
-def compare_warps(models: Models, sheet: Path) -> None:
-    """Print and show the four ways."""
-    first = painted(models, "a castle at night")
+def compare_warps(models: Models, first: Tensor, sheet: Path) -> None:
+    """Print and show the four ways for a picture."""
     size = (first.shape[2], first.shape[3])
     true = warped(first, camera_at(FRAMES - 1).matrix(), size)
     rows = []
@@ -180,7 +179,7 @@ def main() -> None:
     parts = options.parts or ("warp", "film", "memory")
     models = load_models("starter", "cpu")
     if "warp" in parts:
-        compare_warps(models, options.sheet)
+        compare_warps(models, painted(models, "a castle at night"), options.sheet)
     if "film" in parts:
         time_film(models)
     if "memory" in parts:

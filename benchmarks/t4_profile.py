@@ -26,7 +26,7 @@ from benchmarks.cases import CASES, PROMPT, models_of, tiny_models
 from benchmarks.report import conditions, write_report
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
-from generator.optimisation.footprint import memory_model_of
+from generator.optimisation.memory.footprint import memory_model_of
 from generator.request import GenerationRequest
 from generator.runtime.device import cap_memory, choose_device, release_unused
 from generator.runtime.memory import MemoryBudget

@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.errors import ConfigError
 from bot.jobs import Layout
-from generator import InvalidRequest, OwnModels, Settings, model_names
+from generator import InvalidRequest, OwnModels, Settings, UpscalerSource, model_names
 
 STYLE_NAME = re.compile(r"[\w][\w .'-]{0,31}")
 MAX_STYLE_CHARACTERS = 300
@@ -190,6 +190,7 @@ class Config:
     perceptors: list[str] = field(
         default_factory=list, metadata={"help": "CLIP models, by name or file, instead of those of the model set"}
     )
+    upscaler: str = _text("", "network that can enlarge finished pictures, by name or file")
     digests: dict[str, str] = field(
         default_factory=dict, metadata={"help": "required SHA-256 of model files, by file name"}
     )
@@ -257,6 +258,20 @@ class Config:
         """
         vqgan, its_yaml = (Path(text).expanduser() if text else None for text in (self.vqgan, self.vqgan_config))
         return OwnModels.of(self.models.default, vqgan, its_yaml, self.perceptors, self.digests)
+
+    @property
+    def upscaler_source(self) -> UpscalerSource | None:
+        """The upscaler named here; None if there is none.
+
+        Raises:
+            InvalidRequest: if it does not exist, or its package is not installed.
+        """
+        return UpscalerSource.of(self.upscaler, self.digests) if self.upscaler else None
+
+    @property
+    def upscaler_name(self) -> str | None:
+        """Name of the upscaler in recipes; None if there is none."""
+        return UpscalerSource.name_of(self.upscaler) if self.upscaler else None
 
     @property
     def for_everybody(self) -> bool:

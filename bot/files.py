@@ -31,6 +31,10 @@ class Kind(Enum):
     FILM = ("films", "mp4")
     FILM_WEBP = ("films", "webp")
     """A film of a machine without PyAV."""
+    VIDEO = ("videos", "bin")
+    """A person's video that a film restyles, as it was attached."""
+    MUSIC = ("music", "bin")
+    """A person's music that a film follows."""
 
 
 _FRAMES = "film-frames"
@@ -79,8 +83,11 @@ class DataFolder:
             probe = self.root / f".{secrets.token_hex(8)}.part"
             probe.write_bytes(b"reverie")
             probe.unlink()
-            for part in self.root.rglob(".*.part"):
-                part.unlink(missing_ok=True)
+            for part in list(self.root.rglob(".*.part")):
+                if part.is_dir():
+                    shutil.rmtree(part)
+                else:
+                    part.unlink(missing_ok=True)
             shutil.rmtree(self.root / "exports", ignore_errors=True)
         except OSError as exc:
             raise _error(exc, self.root) from exc
@@ -91,7 +98,7 @@ class DataFolder:
         Raises:
             FilesError: if the disk is full or the folder is not writable; no partial file remains.
         """
-        write_whole(self._path(kind, job_id, number), data)
+        write_whole(self.path(kind, job_id, number), data)
 
     def read(self, kind: Kind, job_id: int, number: int) -> bytes | None:
         """The bytes of a file; None if it does not exist.
@@ -99,7 +106,7 @@ class DataFolder:
         Raises:
             FilesError: if it exists and cannot be read.
         """
-        path = self._path(kind, job_id, number)
+        path = self.path(kind, job_id, number)
         try:
             return path.read_bytes()
         except FileNotFoundError:
@@ -109,15 +116,62 @@ class DataFolder:
 
     def remove(self, kind: Kind, job_id: int, number: int) -> None:
         """Remove a file if it exists."""
-        path = self._path(kind, job_id, number)
+        path = self.path(kind, job_id, number)
         try:
             path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise _error(exc, path) from exc
+
+    def stage(self, content: bytes | Path) -> Path:
+        """Write bytes, or a file of ours again, under a temporary name; `adopt` gives it its place.
+
+        Raises:
+            FilesError: if they cannot be written.
+        """
+        beside = self.root / f".{secrets.token_hex(8)}.part"
+        try:
+            if isinstance(content, Path):
+                _linked(str(content), str(beside))
+            else:
+                beside.write_bytes(content)
+        except OSError as exc:
+            beside.unlink(missing_ok=True)
+            raise _error(exc, beside) from exc
+        return beside
+
+    def adopt(self, staged: Path, kind: Kind, job_id: int, number: int) -> None:
+        """Give a file that `stage` wrote its place.
+
+        Raises:
+            FilesError: if its folder cannot be used.
+        """
+        path = self.path(kind, job_id, number)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            staged.replace(path)
         except OSError as exc:
             raise _error(exc, path) from exc
 
     def frames(self, job_id: int) -> Path:
         """Folder for the frames of a film in the making."""
         return self.root / _FRAMES / _job(job_id)
+
+    def take_frames(self, job_id: int, other_id: int) -> None:
+        """Give the film of a job the frames of another film, which keeps them too, unless it has some already.
+
+        Raises:
+            FilesError: if they cannot be copied.
+        """
+        ours, theirs = self.frames(job_id), self.frames(other_id)
+        beside = ours.with_name(f".{ours.name}.{secrets.token_hex(4)}.part")
+        if ours.exists() or not theirs.exists():
+            return
+        try:
+            shutil.copytree(theirs, beside, copy_function=_linked)
+            beside.rename(ours)
+        except OSError as exc:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise _error(exc, ours) from exc
 
     def remove_frames(self, job_id: int) -> None:
         """Remove the frames of a film.
@@ -140,7 +194,7 @@ class DataFolder:
         """
         self.remove_frames(job_id)
         for kind in Kind:
-            folder = self._path(kind, job_id, 0).parent
+            folder = self.path(kind, job_id, 0).parent
             for path in folder.glob(f"{_job(job_id)}-*"):
                 try:
                     path.unlink(missing_ok=True)
@@ -187,11 +241,20 @@ class DataFolder:
         folder, ending = kind.value
         return (path for path in (self.root / folder).glob(f"*/*-?.{ending}") if path.name[0] != ".")
 
-    def _path(self, kind: Kind, job_id: int, number: int) -> Path:
+    def path(self, kind: Kind, job_id: int, number: int) -> Path:
+        """Path of a file, which need not exist."""
         folder, ending = kind.value
         if number not in range(10):
             raise ValueError(f"{number} is no number of a picture")
         return self.root / folder / str(int(job_id) // PER_FOLDER) / f"{_job(job_id)}-{number}.{ending}"
+
+
+def _linked(source: str, target: str) -> None:
+    """A second name for a file, which is only ever replaced, never changed; a copy on disks without such names."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _job(job_id: int) -> str:

@@ -83,6 +83,8 @@ class Origin(StrEnum):
     CONTINUE = "continue"
     REMIX = "remix"
     UPSCALE = "upscale"
+    ENLARGE = "enlarge"
+    """By the host's upscaler."""
     FILM = "film"
 
 
@@ -114,6 +116,8 @@ class Job:
     count: int = 1
     film_s: float = 0.0
     """Length of a film in seconds; 0 for pictures."""
+    film_done_s: float = 0.0
+    """Seconds of the film that the job which it continues had made."""
     private: bool = False
     timelapse: bool = False
     """Post the timelapse with the picture automatically."""
@@ -161,8 +165,8 @@ class Job:
 
     @property
     def quota(self) -> int:
-        """Pictures that it counts as in a day's limit: of a film, one for each second."""
-        return math.ceil(self.film_s) if self.film_s else self.count
+        """Pictures that it counts as in a day's limit: of a film, one for each second that it makes."""
+        return max(1, math.ceil(self.film_s - self.film_done_s)) if self.film_s else self.count
 
     @property
     def speed_name(self) -> str:

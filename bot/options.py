@@ -76,7 +76,7 @@ OPTIONS = (
     *(Option(name=name, only_typed=True) for name in ("symmetry", "border", "flatness", "laplacian")),
     *(
         Option(name=name, only_typed=True)
-        for name in ("saturation", "contrast", "likeness", "tile", "drawer", "pixel_size")
+        for name in ("saturation", "contrast", "likeness", "tile", "drawer", "pixel_size", "upscaler")
     ),
     *(Option(name=name, only_typed=True) for name in ("palette_weight", "symmetry_weight")),
     *(Option(name=name, only_typed=True) for name in ("border_weight", "border_width", "total_variation")),

@@ -20,6 +20,7 @@ from docs.strips import CELL_PX, EXAMPLES, PICTURES, SHEETS, STRIPS, TIMELAPSE, 
 from generator import (
     Dream,
     GenerationRequest,
+    ImagePrompt,
     Models,
     Recipe,
     Settings,
@@ -81,8 +82,14 @@ def request_of(cell: Cell, models: Models) -> GenerationRequest:
     )
     init_image = None
     if cell.init is not None:
-        init_image = normalise(encode(_generate(Dream(request_of(cell.init, models), models)), "png"))
-    return GenerationRequest(prompt=cell.prompt, init_image=init_image, settings=settings)
+        init_image = _file(cell.init, models)
+    image_prompts = () if cell.like is None else (ImagePrompt(image=_file(cell.like, models)),)
+    return GenerationRequest(prompt=cell.prompt, init_image=init_image, image_prompts=image_prompts, settings=settings)
+
+
+def _file(cell: Cell, models: Models) -> bytes:
+    """The picture of a cell as a file for other requests."""
+    return normalise(encode(_generate(Dream(request_of(cell, models), models)), "png"))
 
 
 def _still(name: str, models: Models, done: Done) -> Image.Image:

@@ -40,6 +40,7 @@ def main() -> int:
         _look_around(page)
         _manage(page)
         _telephone(browser, url)
+        _film(page)
     return 0
 
 
@@ -70,6 +71,22 @@ def _paint(page: PreviewPage) -> None:
     page.command("imagine", prompt="a castle | ")
     page.wait("Only you can see this", "There is an empty prompt")
     _take(page, "refused")
+
+
+def _film(page: PreviewPage) -> None:
+    """A film of two scenes."""
+    page.view_as("you")
+    page.command(
+        "film",
+        prompt="0s: a fox in the forest ^ 1s: a fox in the snow",
+        seconds="2",
+        fps="8",
+        seed="3",
+        template="breathe",
+    )
+    page.wait("a fox in the forest", DONE)
+    page.page.wait_for_timeout(MENU_MS)
+    _take(page, "film", "a fox in the forest")
 
 
 def _look_around(page: PreviewPage) -> None:

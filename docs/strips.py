@@ -30,12 +30,13 @@ SHEETS = ("tile",)
 
 
 class Cell(NamedTuple):
-    """One picture: its label, its prompt, and its settings that differ from the defaults; and its init image."""
+    """One picture: its label, its prompt, its settings that differ from the defaults, init image and image prompt."""
 
     label: str
     prompt: str
     settings: Mapping[str, object]
     init: Cell | None = None
+    like: Cell | None = None
 
 
 PICTURES: Mapping[str, Cell] = {
@@ -67,6 +68,7 @@ def _masked(base: Cell, prompt: str, name: str, value: str) -> Cell:
     )
 
 
+_FROM_NOISE = {"seed": 1, "start": "random", "steps": NOISE_STEPS}
 _FIVE = "#0a0a2a, #3a3a8a, #8888aa, #ffcc66, #ffffff"
 _DOG = Cell("a dog in the snow", "a dog in the snow", {**SMALL, "seed": 1})
 
@@ -92,6 +94,14 @@ STRIPS: Mapping[str, list[Cell]] = {
         ),
         *(Cell(f"{name} {value}", "a castle", {**SMALL, "seed": 1, name: value}) for name, value in LOSSES.items()),
     ],
+    "likeness": [
+        _DOG,
+        *(
+            Cell(f"a cat, likeness {value}", "a cat", {**SMALL, **_FROM_NOISE, "likeness": value}, like=_DOG)
+            for value in (0, 3, 30)
+        ),
+    ],
+    "keyframes": _varied("a castle", "saturation", -2, "0: -2, 100%: 2", "0: 2, 100%: -2", 2),
     "tile": [
         *_varied("pink flowers", "tile", "none", "x", "both", start="random", steps=NOISE_STEPS),
     ],

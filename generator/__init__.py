@@ -21,6 +21,7 @@ if not multiplies_bfloat16():
 if TYPE_CHECKING:
     from generator.checkpoints.catalogue import model_names
     from generator.checkpoints.sources import OwnModels
+    from generator.checkpoints.upscalers import UpscalerSource
     from generator.errors import (
         CheckpointError,
         DeviceFailed,
@@ -28,24 +29,27 @@ if TYPE_CHECKING:
         InvalidRequest,
         OutOfMemory,
     )
+    from generator.filming.apart import UntrustedFilm
     from generator.filming.film import Film
+    from generator.filming.folder import FilmFolder
     from generator.filming.morph import film_through
+    from generator.films.music import LISTENS_TO
     from generator.films.plan import FilmPlan
     from generator.films.templates import TEMPLATES, plan_film
     from generator.images.files import encode, normalise, normalise_mask, write_file
     from generator.images.films import default_format, write_film
     from generator.images.sandbox import normalise_apart
     from generator.images.timelapse import Timelapse
-    from generator.inspection import Condition, ModelFile, ModelOutline, look_at_set, outline_of
+    from generator.inspection import Condition, ModelFile, ModelOutline, look_at_set, look_at_upscaler, outline_of
     from generator.loading import load_models
     from generator.messages import Message
     from generator.models.model_set import Models
     from generator.models.zero_shot.description import describe_picture
     from generator.models.zero_shot.safety import safety_perceptors, unsafe_share
     from generator.optimisation.dream import Dream
-    from generator.optimisation.memory_plan import fits_whole
+    from generator.optimisation.memory.plan import fits_whole
     from generator.optimisation.moving import moved_snapshot
-    from generator.optimisation.request_warnings import check_request, request_warnings
+    from generator.optimisation.request_warnings import check_request, check_upscaler, request_warnings
     from generator.optimisation.snapshot import latent_of
     from generator.prompts import (
         MAX_PROMPT_CHARACTERS,
@@ -82,18 +86,21 @@ if TYPE_CHECKING:
     from generator.settings import Settings, Size, read_setting, suggestions_for
 
 _MODULES = {
+    "filming.apart": ("UntrustedFilm",),
     "filming.film": ("Film",),
+    "filming.folder": ("FilmFolder",),
     "filming.morph": ("film_through",),
+    "films.music": ("LISTENS_TO",),
     "films.plan": ("FilmPlan",),
     "films.templates": ("TEMPLATES", "plan_film"),
     "images.films": ("default_format", "write_film"),
     "images.sandbox": ("normalise_apart",),
-    "inspection": ("Condition", "ModelFile", "ModelOutline", "look_at_set", "outline_of"),
+    "inspection": ("Condition", "ModelFile", "ModelOutline", "look_at_set", "look_at_upscaler", "outline_of"),
     "checkpoints.catalogue": ("model_names",),
     "optimisation.dream": ("Dream",),
     "errors": ("CheckpointError", "DeviceFailed", "GeneratorError", "InvalidRequest", "OutOfMemory"),
     "runtime.device": ("device_kind", "release_unused", "set_thread_count", "thread_count"),
-    "optimisation.memory_plan": ("fits_whole",),
+    "optimisation.memory.plan": ("fits_whole",),
     "runtime.host_memory": ("HostMemory", "look_at_memory"),
     "images.files": ("encode", "normalise", "normalise_mask", "write_file"),
     "runtime.system": ("GPU", "Machine", "look_at_machine"),
@@ -102,7 +109,7 @@ _MODULES = {
     "loading": ("load_models",),
     "models.zero_shot.description": ("describe_picture",),
     "models.model_set": ("Models",),
-    "optimisation.request_warnings": ("check_request", "request_warnings"),
+    "optimisation.request_warnings": ("check_request", "check_upscaler", "request_warnings"),
     "prompts": (
         "MAX_PROMPT_CHARACTERS",
         "MAX_WEIGHT",
@@ -113,6 +120,7 @@ _MODULES = {
         "wanted_words",
     ),
     "checkpoints.sources": ("OwnModels",),
+    "checkpoints.upscalers": ("UpscalerSource",),
     "provenance": ("Provenance", "differences", "current_provenance"),
     "recipe": (
         "Recipe",
@@ -142,6 +150,7 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "GPU",
+    "LISTENS_TO",
     "MAX_PROMPT_CHARACTERS",
     "MAX_WEIGHT",
     "TEMPLATES",
@@ -152,6 +161,7 @@ __all__ = [
     "DeviceFailed",
     "Dream",
     "Film",
+    "FilmFolder",
     "FilmPlan",
     "GenerationRequest",
     "GeneratorError",
@@ -175,9 +185,12 @@ __all__ = [
     "Size",
     "TextPrompt",
     "Timelapse",
+    "UntrustedFilm",
+    "UpscalerSource",
     "__version__",
     "canvas_size",
     "check_request",
+    "check_upscaler",
     "current_provenance",
     "default_format",
     "describe_picture",
@@ -193,6 +206,7 @@ __all__ = [
     "look_at_machine",
     "look_at_memory",
     "look_at_set",
+    "look_at_upscaler",
     "model_names",
     "moved_snapshot",
     "normalise",

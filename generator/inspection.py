@@ -22,6 +22,7 @@ from generator.checkpoints.digests import compare, sha256_of
 from generator.checkpoints.faults import Fault, naming_file
 from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
 from generator.checkpoints.sources import DEFAULT_PERCEPTOR, OwnModels
+from generator.checkpoints.upscalers import UpscalerSource
 from generator.checkpoints.vqgan_config import read_config
 from generator.errors import CheckpointError, InvalidRequest
 from generator.loading import STARTER as STARTER_FOLDER
@@ -83,6 +84,11 @@ def look_at_set(
     vqgan_file, usual = (vqgan, (DEFAULT_PERCEPTOR,)) if vqgan is not None else _parts(name)
     clips = [PERCEPTORS[each] if each in PERCEPTORS else Path(each) for each in perceptors or usual]
     return [look_at(file, folder, digests) for file in (vqgan_file, *clips)]
+
+
+def look_at_upscaler(source: UpscalerSource, folder: Path | None = None) -> ModelFile:
+    """Inspect the file of an upscaler."""
+    return look_at(source.file, folder, source.digests)
 
 
 def look_at(file: SourceFile | Path, folder: Path | None = None, digests: Mapping[str, str] | None = None) -> ModelFile:

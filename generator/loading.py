@@ -34,6 +34,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]  # ships no types
 from generator.checkpoints.digests import sha256_of
 from generator.checkpoints.library import OpenedSet, open_set
 from generator.checkpoints.sources import PREFIX, OwnModels
+from generator.checkpoints.upscalers import UpscalerSource
 from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
 from generator.messages import Message
 from generator.models.clip import Perceptor, is_one_token
@@ -45,7 +46,7 @@ from generator.models.prior import Prior, PriorNetwork
 from generator.models.stored import StoredDrawings
 from generator.models.vqgan import VQGAN
 from generator.optimisation.probing import settle_precision
-from generator.runtime.device import cap_memory, choose_device, device_context
+from generator.runtime.device import cap_memory, choose_device, device_context, unfilled_weights
 from generator.runtime.graphs import CudaRecorder, Recorder
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import choose_precision
@@ -62,11 +63,12 @@ def load_models(
     precision: str = "auto",
     memory_share: float = 1.0,
     graphs: bool = True,
+    upscaler: UpscalerSource | None = None,
 ) -> Models:
     """Load a model set by name (the starter, or one of `generator.checkpoints.catalogue`), or a person's own files.
 
     `precision` is one of `generator.provenance.PRECISIONS`; `memory_share` is how much of a GPU's memory may be used;
-    with `graphs` a GPU runs steps and prior as CUDA graphs.
+    with `graphs` a GPU runs steps and prior as CUDA graphs. The upscaler, if any, is loaded first.
 
     Raises:
         CheckpointError: if a file is missing, broken or does not fit; the message names it.
@@ -80,6 +82,7 @@ def load_models(
         )
         raise InvalidRequest(Message(text, models=name[:64]), "models")
     chosen = choose_device(device)
+    enlarger = None if upscaler is None else upscaler.load(chosen)
     opened = None if own is None and name == "starter" else open_set(name) if own is None else own.open(name)
     try:
         with device_context(chosen, exact=False):
@@ -90,7 +93,7 @@ def load_models(
     except OutOfMemory as exc:
         text = "The models {models} do not fit into the free memory; end other programs that use it, or choose others."
         raise OutOfMemory(Message(text, models=name if opened is None else opened.name)) from exc
-    return replace(models, budget=MemoryBudget.of(chosen, memory_share), graphs=graphs)
+    return replace(models, budget=MemoryBudget.of(chosen, memory_share), graphs=graphs, upscaler=enlarger)
 
 
 def load_opened(opened: OpenedSet, device: torch.device) -> Models:
@@ -161,8 +164,8 @@ def load_vqgan(config: Path, weights: Path, device: torch.device) -> VQGAN:
 
 
 def _vqgan(config: DictConfig, tensors: Mapping[str, Tensor], what: str, device: torch.device) -> VQGAN:
-    """Build on the meta device, so that weights are neither initialised randomly nor held twice."""
-    with torch.device("meta"):
+    """Build without random weights, which would be held twice."""
+    with unfilled_weights():
         vqgan = VQGAN(config)
     _fill(vqgan, tensors, what, assign=True)
     return vqgan.eval().requires_grad_(False).to(device)

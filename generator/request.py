@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from generator.errors import InvalidRequest
 from generator.films.plan import FilmPlan
 from generator.messages import Message
+from generator.notation.palette import NONE
 from generator.notation.regions import PICTURE, margins_of
 from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, check_pull, parse_story
 from generator.provenance import Provenance
@@ -212,7 +213,11 @@ class GenerationRequest:
             if picture.film is not None or picture.models != self.models:
                 said = "A film goes through pictures of its own models, and through no films."
                 raise InvalidRequest(Message(said), "pictures")
-        object.__setattr__(self, "settings", self.settings.merged({"steps": self.film.frames}))
+        without = {"upscaler": NONE}
+        pictures = (replace(picture, settings=picture.settings.merged(without)) for picture in self.pictures)
+        object.__setattr__(self, "pictures", tuple(pictures))
+        # Its frames stay as they are: an upscaler takes longer for each than the rest of its making.
+        object.__setattr__(self, "settings", self.settings.merged({"steps": self.film.frames, "upscaler": NONE}))
         self.film.shots(max(1, len(self.scenes)))
 
     def _check_start(self) -> None:

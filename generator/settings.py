@@ -38,6 +38,7 @@ WEIGHED = {"palette": "palette_weight", "symmetry": "symmetry_weight", "border":
 """Losses that are turned on by a value of their own, with the names of their weights."""
 LOSSES = (*WEIGHED, "flatness", "laplacian", "saturation", "contrast", "likeness")
 """Settings that turn on losses of the picture itself, beside `total_variation`."""
+_UPSCALER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 MASKS = ("keep", "repaint", "outpaint")
 """Settings that change a part of an init image; only one at a time."""
 SCHEDULED = (
@@ -91,6 +92,14 @@ def _colours(most: int, help_text: str) -> Any:  # noqa: ANN401
 
 def _text(read: Callable[[str, str], str], help_text: str) -> Any:  # noqa: ANN401
     return field(default=NONE, metadata={"read": read, "help": help_text})
+
+
+def _upscaler_name(text: str, field_name: str) -> str:
+    name = text.strip()
+    if not _UPSCALER.fullmatch(name):
+        said = "{given} cannot name an upscaler; RealESRGAN_x4plus is one."
+        raise InvalidRequest(Message(said, given=repr(text[:40])), field_name)
+    return NONE if name.casefold() == NONE else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +179,7 @@ class Settings:
     variation: float = _number(0.0, 0.0, 1.0, "share of noise in the first latent when starting from a picture")
     scene_steps: int = _number(0, 0, 5000, "steps for each scene of a story; 0 divides them evenly")
     plateau: int = _number(0, 0, 5000, "stop after this many steps without improvement; 0 turns it off")
+    upscaler: str = _text(_upscaler_name, "network that enlarges the finished picture, such as RealESRGAN_x4plus")
     schedules: str = _text(
         canonical_schedules, "all numbers that change during the dream; give each to its own setting: 0: 1.0, 50%: 0.2"
     )

@@ -55,9 +55,10 @@ def starter(here: Here) -> list[Figure]:
     hold(done.returncode == 0, f"python -m generator ended with {done.returncode}: {done.stderr.strip()[-300:]}")
     plain, exact = generate(here, "plain", *small), generate(here, "exact", *small, "--exact")
     hold(same(exact, again(here, exact)), "with --exact, `again` gives other bytes")
-    generate(here, "wide", *small, "--size", "96x64" if here.tiny else "384x256")
-    for precision in () if here.tiny else ("fp16", "bf16", "fp32"):
-        generate(here, precision, *small, "--precision", precision)
+    if not here.tiny:
+        generate(here, "wide", "--size", "384x256")
+        for precision in ("fp16", "bf16", "fp32"):
+            generate(here, precision, "--precision", precision)
     return [
         Figure(name="without exact, `again` gives the same bytes", value=same(plain, again(here, plain))),
         Figure(name="without exact, another process gives the same bytes", value=same(plain, process)),

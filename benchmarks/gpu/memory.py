@@ -15,8 +15,8 @@ import torch
 from benchmarks.cases import CASES, PROMPT, models_of, tiny_models
 from benchmarks.gpu.figures import Figure, Here, hold
 from generator import Dream, GenerationRequest, GeneratorError, Models, OutOfMemory, Settings, load_models
-from generator.optimisation.footprint import memory_model_of
-from generator.optimisation.memory import MARGIN
+from generator.optimisation.memory.footprint import memory_model_of
+from generator.optimisation.memory.model import MARGIN
 from generator.runtime.device import cap_memory, release_unused
 from generator.runtime.memory import MemoryBudget
 from generator.settings import Size

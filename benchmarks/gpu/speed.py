@@ -88,7 +88,7 @@ def picture(here: Here) -> list[Figure]:
     settings = Settings().merged(models.defaults).merged(changes)
     figures = []
     for words, chosen in (("", models), (", without graphs", load_models("starter", here.device, graphs=False))):
-        times = [_generate(chosen, settings, seed, here) for seed in range(2 if here.tiny else 4)]
+        times = [_generate(chosen, settings, seed, here) for seed in range(1 if here.tiny else 4)]
         start_s, whole_s = times[-1] if times else (None, None)
         bar = None if words else 0.4
         figures += [
@@ -114,7 +114,9 @@ def _generate(models: Models, settings: Settings, seed: int, here: Here) -> tupl
 def film(here: Here) -> list[Figure]:
     """Make a short film of the starter."""
     models = tiny_models() if here.tiny else load_models("starter", here.device)
-    settings = Settings().merged({**models.defaults, "seed": 1, **({"size": 32, "cutouts": 4} if here.tiny else {})})
+    settings = Settings().merged(
+        {**models.defaults, "seed": 1, **({"size": 32, "cutouts": 4, "steps": 2} if here.tiny else {})}
+    )
     values = {"seconds": 0.5 if here.tiny else 2.0, "fps": 4 if here.tiny else 12, "frame_steps": 1}
     story, plan = plan_film(PROMPT, values, settings)
     request = GenerationRequest(prompt=story, models=models.name, settings=settings, film=plan)

@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bot.config import Config
@@ -20,7 +20,7 @@ from bot.store import Store
 from bot.texts import say
 from bot.worker.cluster.environment import check_address
 from bot.worker.kinds import RAY, check_ray
-from generator import Condition, InvalidRequest, look_at_set
+from generator import Condition, InvalidRequest, ModelFile, UpscalerSource, look_at_set, look_at_upscaler
 
 LEAST_DISK_GB = 2.0
 FULL_DISK_GB = 0.2
@@ -36,8 +36,17 @@ def check_config(path: Path) -> tuple[Finding, Config]:
 
 
 def check_models(config: Config) -> list[Finding]:
-    """Check that the files of all model sets are there and whole."""
-    return [_check_set(config, name) for name in config.model_names]
+    """Check that the files of all model sets, and of the upscaler, are there and whole."""
+    found = [_check_set(config, name) for name in config.model_names]
+    return found if config.upscaler_name is None else [*found, _check_upscaler(config)]
+
+
+def _check_upscaler(config: Config) -> Finding:
+    try:
+        source = UpscalerSource.of(config.upscaler, config.digests)
+    except InvalidRequest as exc:
+        return Finding("models", State.FAIL, str(exc))
+    return _finding(source.name, source.name, [look_at_upscaler(source)])
 
 
 def _check_set(config: Config, name: str) -> Finding:
@@ -48,6 +57,11 @@ def _check_set(config: Config, name: str) -> Finding:
         files = look_at_set(own_name, perceptors, own.vqgan if own is not None else None, digests=config.digests)
     except InvalidRequest as exc:
         return Finding("models", State.FAIL, str(exc))
+    return _finding(name, own_name, files)
+
+
+def _finding(name: str, own_name: str, files: Sequence[ModelFile]) -> Finding:
+    """The finding about the files of a model set or upscaler, which is fetched by its own name."""
     by_condition = {each: [file for file in files if file.condition is each] for each in Condition}
     if broken := by_condition[Condition.BROKEN]:
         faults = " ".join(file.fault for file in broken)

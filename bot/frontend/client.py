@@ -7,6 +7,7 @@ import logging
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,7 @@ from bot.frontend.messages.batches import BatchMessages
 from bot.frontend.messages.updater import MessageUpdater
 from bot.frontend.messages.votes import VoteMessages
 from bot.frontend.names import Names
+from bot.frontend.uploads import limit_in
 from bot.log import about
 from bot.monitoring.endpoint import Endpoint
 from bot.monitoring.heartbeat import Heartbeat
@@ -95,6 +97,7 @@ class Reverie(App):
         self.forgetful_discord, self.fetch, self.slots = False, attachments.fetch, attachments.AttachmentSlots()
         self.names = Names()
         self._drained = False
+        service.upload_bytes = partial(limit_in, self)
         commands.add_all(self.tree, for_everybody=config.for_everybody)
         self.add_dynamic_items(*commands.DYNAMIC_ITEMS)
 

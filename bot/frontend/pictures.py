@@ -20,7 +20,7 @@ from bot.frontend.uploads import limit_of
 from bot.frontend.words import as_typed
 from bot.jobs import Job, JobState, Layout, StoredPicture
 from bot.service import PictureFile
-from bot.service.uploads import REQUEST_BYTES
+from bot.service.files.uploads import REQUEST_BYTES
 from bot.texts import say
 
 FIRST_SETTINGS = ("seed", "size", "steps", "start")
@@ -75,7 +75,10 @@ async def fetch(interaction: Interaction, job_id: int, number: int) -> None:
     content = message.shown(view)
     if job.state is JobState.DONE:
         pictures, limit_bytes = await service.archive.pictures(job_id), limit_of(interaction)
-        files = await service.archive.shown(requester, job, pictures, job.layout, limit_bytes=limit_bytes)
+        if job.film_s:
+            files = await service.archive.film(requester, job, limit_bytes=limit_bytes)
+        else:
+            files = await service.archive.shown(requester, job, pictures, job.layout, limit_bytes=limit_bytes)
         flagged = any(picture.flagged for picture in pictures) and not requester.age_restricted
         content = message.final(job, pictures, files, job.layout, spoiler=flagged)
         if job.private:

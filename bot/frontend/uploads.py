@@ -8,7 +8,7 @@ import discord
 
 from bot.errors import Refused
 from bot.frontend.app import App, Interaction
-from bot.service.uploads import FILE_BYTES, REQUEST_BYTES
+from bot.service.files.uploads import FILE_BYTES, REQUEST_BYTES
 
 
 class TooLarge(Refused):

@@ -96,7 +96,8 @@ class Metrics:
         """Count a saved picture."""
         self._pictures.inc()
         self._picture_times.observe(paint_s)
-        self._steps.observe(step_s)
+        if step_s:
+            self._steps.observe(step_s)
 
     def note_lag(self, lag_s: float) -> None:
         """Record by how many seconds the event loop ran a task late."""

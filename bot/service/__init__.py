@@ -17,6 +17,7 @@ from bot.service.submission.batches import BatchView
 from bot.service.submission.votes import Ballot, Result
 from bot.service.values import (
     Delivery,
+    FileInput,
     FollowUp,
     GalleryEntry,
     GalleryPage,
@@ -50,6 +51,7 @@ __all__ = [
     "Ballot",
     "BatchView",
     "Delivery",
+    "FileInput",
     "FollowUp",
     "GalleryEntry",
     "GalleryPage",

@@ -21,6 +21,7 @@ from bot.service.archive import Archive
 from bot.service.delivery import DeliveryService
 from bot.service.dispatcher import Dispatcher
 from bot.service.estimates import Estimates
+from bot.service.files.uploads import FILE_BYTES
 from bot.service.guild_settings import GuildRecords, GuildSettings
 from bot.service.job_log import JobLog
 from bot.service.job_runner import JobRunner
@@ -82,6 +83,7 @@ class Service:
         post: delivery from saved pictures to a confirmed message; only the frontend's sender uses it.
         store: the database; the frontend uses only its notes (`store.figures.note`).
         metrics: counters and times since the start.
+        upload_bytes: returns the size of the largest file that can be posted in a server; the frontend knows it.
     """
 
     def __init__(
@@ -127,7 +129,18 @@ class Service:
         self.personal_settings = PersonalSettings(store)
         self.personal_data = PersonalData(store, files, self.archive, self.personal_settings)
         self.post = DeliveryService(store, files, guilds, self.personal_settings, self._notify)
-        worker = JobRunner(store, files, executor, queue, metrics, self._notify, external_wait, check)
+        self.upload_bytes: Callable[[int], int] = lambda guild_id: FILE_BYTES
+        worker = JobRunner(
+            store,
+            files,
+            executor,
+            queue,
+            metrics,
+            self._notify,
+            external_wait,
+            lambda guild_id: self.upload_bytes(guild_id),
+            check,
+        )
         self._dispatcher = Dispatcher(store, queue, worker, executor, guilds, external_wait)
         usual = SetDefaults(
             settings=config.settings_over(settings or Settings()), starts=config.starts_over(starts or {})
@@ -143,6 +156,7 @@ class Service:
             self.personal_settings,
             self.presets,
             self.archive,
+            files,
             queue,
             enqueue,
             sets,

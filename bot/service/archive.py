@@ -13,9 +13,10 @@ from bot import imaging
 from bot.errors import NotFound, NotOwner
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, Layout, StoredPicture
-from bot.service.job_runner import GRID, MAX_PARTS
+from bot.service.files.films import film_files, films_that_fit
+from bot.service.files.uploads import REQUEST_BYTES, fitted
+from bot.service.job_runner import GRID
 from bot.service.requests import picture_request
-from bot.service.uploads import REQUEST_BYTES, fitted
 from bot.service.values import GalleryEntry, GalleryPage, PictureFile, Requester, Sheet, Style, Whose
 from bot.store import Store
 from generator import GenerationRequest, request_from_json, request_to_json
@@ -316,34 +317,6 @@ def _sheet(data: Sequence[bytes | None], blurred: Sequence[bool]) -> Sheet:
     made = imaging.sheet(data, blurred)
     file = PictureFile(name="sheet.jpg", data=made.data, width=made.width, height=made.height)
     return Sheet(file=file, lost=tuple(number for number, item in enumerate(data, 1) if item is None))
-
-
-def films_that_fit(files: Sequence[PictureFile], limit_bytes: int) -> tuple[PictureFile, ...]:
-    """The first parts of a film, as many as fit into one message."""
-    kept, room = list[PictureFile](), REQUEST_BYTES
-    for file in files:
-        if len(file.data) > min(limit_bytes, room):
-            break
-        kept.append(file)
-        room -= len(file.data)
-    return tuple(kept)
-
-
-def film_files(files: DataFolder, job: Job) -> list[PictureFile]:
-    """The file of a film, or those of its parts. Runs on a thread."""
-    found: list[PictureFile] = []
-    for kind in (Kind.FILM, Kind.FILM_WEBP):
-        while (data := files.read(kind, job.id, len(found) + 1)) is not None:
-            part = f"-{len(found) + 1}" if found else ""
-            name = f"reverie-{job.id}{part}.{kind.value[1]}"
-            found.append(
-                PictureFile(
-                    name=name, data=data, width=job.settings.size.width, height=job.settings.size.height, moves=True
-                )
-            )
-            if len(found) == MAX_PARTS:
-                return found
-    return found
 
 
 def numbers_shown(job: Job, pictures: Sequence[StoredPicture], layout: Layout) -> tuple[int, ...]:

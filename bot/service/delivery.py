@@ -12,10 +12,11 @@ from bot.errors import FilesError, IllegalTransition, NotFound
 from bot.files import DataFolder, Kind
 from bot.jobs import Job, JobState, StoredPicture
 from bot.log import about, new_error_id
-from bot.service.archive import film_files, films_that_fit, numbers_shown, picture_file, timelapse_file
+from bot.service.archive import numbers_shown, picture_file, timelapse_file
+from bot.service.files.films import film_files, films_that_fit
+from bot.service.files.uploads import REQUEST_BYTES, fitted
 from bot.service.guild_settings import GuildSettings
 from bot.service.people.settings import PersonalSettings
-from bot.service.uploads import REQUEST_BYTES, fitted
 from bot.service.values import Delivery, PictureFile, Safety
 from bot.store import Store
 from bot.texts import Sentence

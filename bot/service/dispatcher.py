@@ -11,7 +11,7 @@ import logging
 from bot.jobs import Job, JobState
 from bot.retry import retry_io
 from bot.service.guild_settings import GuildSettings
-from bot.service.job_runner import JobRunner
+from bot.service.job_runner import MAX_CRASHES, JobRunner
 from bot.service.queue import JobQueue, Running
 from bot.service.values import Safety
 from bot.store import Store
@@ -19,8 +19,6 @@ from bot.texts import Sentence
 from bot.waiting import FOR_A_JOB, ExternalWait
 from bot.worker.protocol import Executor, StopMode
 
-MAX_CRASHES = 5
-"""Maximum number of crashes of the process during a job, without one snapshot in between."""
 DRAIN_S = 45.0
 """Maximum time that a drain waits for the current step."""
 _log = logging.getLogger(__name__)

@@ -21,11 +21,19 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
     Raises:
         InvalidJobSpec, OverLimit
     """
+    if picture.film is not None and change.kind is Origin.CONTINUE and picture.stopped_at is not None:
+        return replace(picture, stopped_at=None)
     if picture.film is not None and change.kind is not Origin.AGAIN:
         raise InvalidJobSpec("film_only_again")
     try:
-        again = change.kind is Origin.AGAIN
-        request = reseeded(picture) if again else _continuation(picture, change, base, limits)
+        if change.kind is Origin.AGAIN:
+            request = reseeded(picture)
+        elif change.kind is Origin.ENLARGE:
+            if picture.settings.upscaler != "none":
+                raise InvalidJobSpec("enlarged_already")
+            request = replace(picture, settings=picture.settings.merged(change.settings))
+        else:
+            request = _continuation(picture, change, base, limits)
         if change.kind is Origin.FILM:
             return filmed(request, {"from_start": True, **change.film}, limits)
     except InvalidRequest as exc:
@@ -35,8 +43,11 @@ def child_of(picture: GenerationRequest, change: FollowUp, base: Settings, limit
 
 
 def parent_of(job: Job, number: int, kind: Origin) -> tuple[int | None, int | None]:
-    """Job and number of the picture whose saved latent the new job continues; for `again`, the same as before."""
-    if kind is not Origin.AGAIN:
+    """Job and number of the picture whose saved latent the new job continues.
+
+    They are the same as before for `again` and `enlarge`, which make the same picture, and for the rest of a film.
+    """
+    if kind not in (Origin.AGAIN, Origin.ENLARGE) and not job.film_s:
         return job.id, number
     return (None, None) if job.parent_id is None else (job.parent_id, job.parent_number or 1)
 
@@ -58,6 +69,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
         "init_weight": 0.0,
         # It begins with a finished picture: generating it small first would lose it.
         "coarse": 0.0,
+        "upscaler": "none",
         # A child is painted whole.
         **dict.fromkeys(MASKS, "none"),
         "steps": change.steps or min(base.steps, limits.steps),

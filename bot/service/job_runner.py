@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from PIL import Image
 
 from bot import imaging
 from bot.errors import BotError, FilesError, IllegalTransition, NotFound, StoreError
 from bot.files import DataFolder, Kind
-from bot.jobs import Job, JobState, StoredPicture
+from bot.jobs import Job, JobState, Origin, StoredPicture
 from bot.log import about, new_error_id
 from bot.monitoring.metrics import Metrics
 from bot.retry import retry_io
+from bot.service.files import films, sources
 from bot.service.queue import JobQueue, Running
 from bot.service.requests import picture_request, unknown_options
-from bot.service.uploads import FILE_BYTES
 from bot.service.values import Preview
 from bot.store import Store
 from bot.texts import Sentence
@@ -32,6 +32,7 @@ from bot.worker.protocol import (
     Executor,
     GeneratedPicture,
     Interrupted,
+    Outcome,
     ProgressUpdate,
     StopMode,
     Work,
@@ -45,20 +46,15 @@ from generator import (
     GeneratorError,
     OutOfMemory,
     Recipe,
-    default_format,
     encode,
     recipe_to_json,
     request_from_json,
-    write_film,
 )
 
-MAX_PARTS = 9
-"""Files of a film; their numbers are those of pictures."""
-MAX_ATTACHED_BYTES = 2**20
-"""Size up to which a film's file carries the pictures of its recipe."""
-PREVIEW_FRAMES = 12
 GRID = 0
 """Number of the file that shows all pictures of a job."""
+MAX_CRASHES = 5
+"""Maximum number of crashes of the process during a job, without one snapshot in between."""
 MAX_LOSSES = 5
 """Maximum number of workers whose process or machine went away during a job, without a snapshot in between."""
 RETRY_S = 5.0
@@ -80,12 +76,16 @@ class JobRunner:
         metrics: Metrics,
         notify: Callable[[int], None],
         external_wait: ExternalWait,
+        upload_bytes: Callable[[int], int],
         check: Check | None = None,
     ) -> None:
-        """`check` looks at finished pictures on a thread; without one the perceptors do, on the worker thread."""
+        """`upload_bytes` returns the size of the largest file that can be posted in a server.
+
+        `check` looks at finished pictures on a thread; without one the perceptors do, on the worker thread.
+        """
         self._store, self._files, self._executor, self._queue = store, files, executor, queue
         self._metrics, self._notify, self._wait = metrics, notify, external_wait
-        self._check = check
+        self._check, self._upload_bytes = check, upload_bytes
         self._deaths, self._losses = dict[int, int](), dict[int, int]()
 
     async def run(self, running: Running, *, unsafe_from: float | None, refuse: bool) -> Job | None:
@@ -141,14 +141,14 @@ class JobRunner:
                 if running.enough:
                     break
                 work = await self._work(job, request, number, examine)
-                outcome = await self._executor.generate(work, partial(self._on_progress, running))
+                outcome, ended = await self._outcome(running, work)
                 if isinstance(outcome, Interrupted):
                     return await self._interrupted(running, outcome)
                 flagged = asyncio.create_task(self._is_flagged(outcome, unsafe_from))
                 if refuse and await flagged:
                     raise Unsafe("refused_by_check")
                 running.images.append(outcome.picture.image)
-                saving.append(asyncio.create_task(self._save(job, number, outcome, flagged)))
+                saving.append(asyncio.create_task(self._save(job, number, outcome, flagged, ended)))
             self._queue.release(job.id)
         finally:
             running.over = True
@@ -160,13 +160,47 @@ class JobRunner:
         await self._finish(running)
         return None
 
+    async def _outcome(self, running: Running, work: Work) -> tuple[Outcome, tuple[Sentence, ...]]:
+        """The worker's result; of a film that ends with an error, the frames so far and a note about it.
+
+        Raises:
+            GeneratorError, WorkerDied: as the worker, for a picture, or if the frames make no film.
+        """
+        job = running.job
+        try:
+            if job.film_s and job.attempts > MAX_CRASHES:
+                raise BotError("crashed_often")
+            return await self._executor.generate(work, partial(self._on_progress, running)), ()
+        except Exception as exc:
+            if isinstance(exc, WorkerDied) and not self._gives_up(job, exc):
+                raise
+            count = await asyncio.to_thread(films.frames_so_far, work.folder)
+            if not count:
+                raise
+            reason = self._logged(job, exc)
+            rest = replace(work, request=replace(work.request, stopped_at=count))
+            try:
+                # Its frames are there: the worker only looks at them.
+                outcome = await self._executor.generate(rest, lambda update: None)
+            except Exception:
+                raise exc from None
+            return outcome, (Sentence.of("film_ended", frames=count, of=job.settings.steps, reason=reason),)
+
     async def _work(self, job: Job, request: GenerationRequest, number: int, examine: bool) -> Work:
         snapshot = await asyncio.to_thread(self._files.read, Kind.SNAPSHOT, job.id, number)
         parent = None
         if job.parent_id is not None and job.parent_number is not None:
             parent = await asyncio.to_thread(self._files.read, Kind.LATENT, job.parent_id, job.parent_number)
-        request = picture_request(request, number)
+        enlarged = job.origin is Origin.ENLARGE
+        if enlarged and snapshot is None and job.source_id is not None and job.source_number is not None:
+            # The end of the picture to be enlarged; without it, it is painted again.
+            snapshot = await asyncio.to_thread(self._files.read, Kind.LATENT, job.source_id, job.source_number)
+        request = picture_request(request, number, request.stopped_at if enlarged else None)
         folder = self._files.frames(job.id) if job.film_s else None
+        if folder is not None and job.origin is Origin.CONTINUE and job.source_id is not None:
+            await asyncio.to_thread(self._files.take_frames, job.id, job.source_id)
+        if folder is not None:
+            await asyncio.to_thread(sources.lay_out, self._files, job.id, request)
         return Work(job_id=job.id, request=request, parent=parent, snapshot=snapshot, folder=folder, examine=examine)
 
     async def _is_flagged(self, result: GeneratedPicture, unsafe_from: float | None) -> bool:
@@ -217,7 +251,7 @@ class JobRunner:
             if job.film_s and step > 1:
                 first = self._files.frames(job.id)
                 shown = await asyncio.to_thread(
-                    imaging.loop, newest_frames(first, step), job.settings.steps / job.film_s
+                    imaging.loop, films.newest_frames(first, step), job.settings.steps / job.film_s
                 )
             else:
                 shown = await asyncio.to_thread(imaging.preview, images, job.count)
@@ -234,11 +268,21 @@ class JobRunner:
             return False
         return True
 
-    async def _save(self, job: Job, number: int, result: GeneratedPicture, flagged: asyncio.Task[bool]) -> None:
+    async def _save(
+        self,
+        job: Job,
+        number: int,
+        result: GeneratedPicture,
+        flagged: asyncio.Task[bool],
+        notes: tuple[Sentence, ...] = (),
+    ) -> None:
         """Write a finished picture and its recipe to disk, then into the database."""
         request, image = result.picture.request, result.picture.image
         saving = partial(retry_io, wait=self._wait, within_s=SAVING_S, job=job.id, guild=job.guild_id)
-        timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, result))
+        if job.film_s:
+            notes += films.notes()
+        most_bytes = self._upload_bytes(job.guild_id)
+        timelapse = await saving(lambda: asyncio.to_thread(self._write, job.id, number, result, most_bytes))
         progress = result.picture.progress
         picture = StoredPicture(
             job_id=job.id,
@@ -251,7 +295,7 @@ class JobRunner:
             stopped_at=request.stopped_at,
             flagged=await flagged,
             has_timelapse=timelapse,
-            warnings=(*unknown_options(job.prompt), *map(Sentence.of_generator, result.picture.warnings)),
+            warnings=(*notes, *unknown_options(job.prompt), *map(Sentence.of_generator, result.picture.warnings)),
         )
         await saving(lambda: self._store.jobs.save_picture(picture, result.paint_s))
         self._metrics.picture_saved(result.paint_s, result.step_s)
@@ -260,16 +304,20 @@ class JobRunner:
         )
         _log.info("picture saved", extra=facts)
         await asyncio.to_thread(self._files.remove, Kind.SNAPSHOT, job.id, number)
-        speed = self._queue.speeds.note(job.speed_name, job.settings, result.step_s, result.device)
-        await saving(lambda: self._store.figures.put_speed(*speed))
+        if result.step_s:
+            speed = self._queue.speeds.note(job.speed_name, job.settings, result.step_s, result.device)
+            await saving(lambda: self._store.figures.put_speed(*speed))
 
-    def _write(self, job_id: int, number: int, result: GeneratedPicture) -> bool:
-        """Write the files of one picture; return True if there is a timelapse. Runs on a thread."""
+    def _write(self, job_id: int, number: int, result: GeneratedPicture, most_bytes: int) -> bool:
+        """Write the files of one picture; return True if there is a timelapse. Runs on a thread.
+
+        Files of a film have at most `most_bytes`; pictures are fitted when they are posted.
+        """
         picture = result.picture
         recipe = Recipe(request=picture.request, made_with=picture.made_with)
         png = encode(picture.image, "png", recipe_to_json(recipe))
         if result.frames:
-            self._write_film(job_id, recipe, result.frames)
+            films.write(self._files, job_id, recipe, result.frames, most_bytes)
             self._files.write(Kind.PICTURE, job_id, number, png)
             return False
         self._files.write(Kind.LATENT, job_id, number, result.snapshot)
@@ -280,18 +328,6 @@ class JobRunner:
             self._files.write(Kind.TIMELAPSE, job_id, number, result.timelapse.encode("webp", lean))
         self._files.write(Kind.PICTURE, job_id, number, png)
         return moving
-
-    def _write_film(self, job_id: int, recipe: Recipe, frames: Sequence[Path]) -> None:
-        """Write the file of a film, or the files of its parts. Runs on a thread."""
-        film = recipe.request.film
-        kind = Kind.FILM if default_format() == "mp4" else Kind.FILM_WEBP
-        folder = self._files.frames(job_id)
-        # Attached pictures would be most of its bytes.
-        lean = recipe_to_json(recipe, pictures=sum(map(len, recipe.request.images)) < MAX_ATTACHED_BYTES)
-        path = folder / f"film.{kind.value[1]}"
-        parts = write_film(frames, path, film.fps if film else 12, lean, most_bytes=FILE_BYTES)
-        for number, part in enumerate(parts[:MAX_PARTS], 1):
-            self._files.write(kind, job_id, number, part.read_bytes())
 
     def _saved_image(self, job_id: int, number: int) -> Image.Image:
         data = self._files.read(Kind.PICTURE, job_id, number)
@@ -306,8 +342,9 @@ class JobRunner:
         if job.count > 1:
             sheet = await asyncio.to_thread(lambda: imaging.png(imaging.grid(running.images, job.count)))
             await saving(lambda: asyncio.to_thread(self._files.write, Kind.PICTURE, job.id, GRID, sheet))
-        # The follower may have written one after its picture was saved.
-        await asyncio.to_thread(self._remove_snapshots, job)
+        # The follower may have written one after its picture was saved. A film that ended early can be continued.
+        ended_early = any(picture.stopped_at is not None for picture in await self._store.jobs.pictures(job.id))
+        await asyncio.to_thread(self._remove_snapshots, job, frames=not ended_early)
         self._forget_deaths(job.id)
         await saving(lambda: self._store.jobs.move(job.id, JobState.POSTING))
         self._notify(job.id)
@@ -323,12 +360,21 @@ class JobRunner:
     async def _died(self, running: Running, exc: WorkerDied) -> Job | None:
         """Retry the job after the worker died under it: once, or more often if only the worker can be at fault."""
         job = running.job
-        counts, most = (self._losses, MAX_LOSSES) if isinstance(exc, WorkerLost) else (self._deaths, 1)
-        counts[job.id] = counts.get(job.id, 0) + 1
-        if counts[job.id] > most:
+        if self._gives_up(job, exc):
             raise exc
+        counts, _ = self._counts(exc)
+        counts[job.id] = counts.get(job.id, 0) + 1
         _log.warning("worker died; trying again", extra=about(job=job.id, guild=job.guild_id))
         return await self._requeue(job, attempts=job.attempts)
+
+    def _gives_up(self, job: Job, exc: WorkerDied) -> bool:
+        """True if the worker died under a job too often to try it again."""
+        counts, most = self._counts(exc)
+        return counts.get(job.id, 0) >= most
+
+    def _counts(self, exc: WorkerDied) -> tuple[dict[int, int], int]:
+        """Deaths of this kind by job, and how many a job survives."""
+        return (self._losses, MAX_LOSSES) if isinstance(exc, WorkerLost) else (self._deaths, 1)
 
     def _forget_deaths(self, job_id: int) -> None:
         self._deaths.pop(job_id, None)
@@ -341,13 +387,8 @@ class JobRunner:
         return back
 
     async def _fail(self, job: Job, exc: Exception) -> None:
-        """End a job with a reason for the requester, and log the details for the host."""
-        error_id = new_error_id()
-        reason = reason_for(exc, error_id)
-        # A reason that the requester gets in full needs no trace; an error id must lead to one.
-        numbered = "error_id" in dict(reason.values)
-        facts = about(job=job.id, guild=job.guild_id, error_id=error_id if numbered else None)
-        _log.error("the job failed: %s", exc, exc_info=exc if numbered else None, extra=facts)
+        """End a job with a reason for the requester."""
+        reason = self._logged(job, exc)
         self._forget_deaths(job.id)
         self._queue.release(job.id)
         failed = await self._note_failure(job, reason)
@@ -357,9 +398,20 @@ class JobRunner:
         else:
             await asyncio.to_thread(self._remove_snapshots, job)
 
-    def _remove_snapshots(self, job: Job) -> None:
+    def _logged(self, job: Job, exc: Exception) -> Sentence:
+        """The reason for the requester why a job ended with an error; the log has the details for the host."""
+        error_id = new_error_id()
+        reason = reason_for(exc, error_id)
+        # A reason that the requester gets in full needs no trace; an error id must lead to one.
+        numbered = "error_id" in dict(reason.values)
+        facts = about(job=job.id, guild=job.guild_id, error_id=error_id if numbered else None)
+        _log.error("the job failed: %s", exc, exc_info=exc if numbered else None, extra=facts)
+        return reason
+
+    def _remove_snapshots(self, job: Job, *, frames: bool = True) -> None:
         """Remove what only an unfinished picture or film needs."""
-        self._files.remove_frames(job.id)
+        if frames:
+            self._files.remove_frames(job.id)
         for number in range(1, job.count + 1):
             self._files.remove(Kind.SNAPSHOT, job.id, number)
 
@@ -370,11 +422,6 @@ class JobRunner:
             return await retry_io(move, self._wait, job=job.id, guild=job.guild_id)
         except (NotFound, IllegalTransition):
             return None
-
-
-def newest_frames(folder: Path, count: int) -> list[Path]:
-    """Files of the newest frames of a film that has so many."""
-    return [folder / f"frame-{number:05}.png" for number in range(max(0, count - PREVIEW_FRAMES), count)]
 
 
 class Unsafe(BotError):

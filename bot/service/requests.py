@@ -94,8 +94,12 @@ def build(
     return request
 
 
-def filmed(request: GenerationRequest, values: Mapping[str, object], limits: Limits) -> GenerationRequest:
+def filmed(
+    request: GenerationRequest, values: Mapping[str, object], limits: Limits, *, shortened: bool = False
+) -> GenerationRequest:
     """The request for a film, from that for its pictures and the values of its plan as typed.
+
+    It is cut to the length that the server allows if it is to be `shortened`.
 
     Raises:
         InvalidJobSpec: with a sentence about the error.
@@ -103,6 +107,9 @@ def filmed(request: GenerationRequest, values: Mapping[str, object], limits: Lim
     """
     try:
         story, plan = plan_film(request.prompt, values, request.settings)
+        most = limits.steps // (plan.fps * plan.frame_steps)
+        if shortened and 1 <= most < plan.seconds:
+            story, plan = plan_film(request.prompt, {**values, "seconds": float(most)}, request.settings)
         request = replace(request, prompt=story, film=plan)
     except InvalidRequest as exc:
         raise said(exc) from exc
@@ -135,7 +142,8 @@ def check_film(request: GenerationRequest, limits: Limits) -> None:
     """
     plan = request.film
     if plan is not None and plan.frames * plan.frame_steps > limits.steps:
-        raise OverLimit("over_film", seconds=limits.steps // (plan.fps * plan.frame_steps))
+        most = limits.steps / (plan.fps * plan.frame_steps)
+        raise OverLimit("over_film", seconds=math.floor(most) if most >= 1 else round(most, 2))
 
 
 def with_typed(spec: JobSpec, found: Typed) -> JobSpec:

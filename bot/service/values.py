@@ -65,6 +65,14 @@ class ImageInput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileInput:
+    """An attached video or piece of music, unchanged, and its name."""
+
+    data: bytes = field(repr=False)
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobSpec:
     """Unchecked job spec of a person. The server's and the host's defaults fill the gaps.
 
@@ -91,6 +99,10 @@ class JobSpec:
     timelapse: bool = False
     film: Mapping[str, object] | None = None
     """Of a film: values of its plan as typed, by the generator's names; `template` is one of them."""
+    video: FileInput | None = None
+    """Of a film: the video that it restyles."""
+    music: FileInput | None = None
+    """Of a film: the music that it follows and has."""
     origin: Origin = Origin.IMAGINE
     source: tuple[int, int] | None = None
     """Job and number of the picture that it was made from, if it is one of ours."""
@@ -129,7 +141,8 @@ class SetDefaults:
 class FollowUp:
     """Follow-up of a finished picture.
 
-    `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size), film.
+    `kind` is one of again (new seed), vary, continue (more steps), remix (other prompt), upscale (double size), enlarge
+    (by the host's upscaler), film.
     """
 
     kind: Origin
@@ -140,7 +153,7 @@ class FollowUp:
     strength: float = 0.4
     """Vary: share of the latent that becomes noise, above 0 to 1."""
     settings: Mapping[str, object] = field(default_factory=dict)
-    """Remix: settings that differ from those of the picture, as typed."""
+    """Remix and enlarge: settings that differ from those of the picture, as typed."""
     film: Mapping[str, object] = field(default_factory=dict)
     """Film: values of its plan."""
     count: int | None = None

@@ -164,7 +164,8 @@ class JobTable:
             found = list(await db.execute_fetchall(f"{SELECT_JOB} WHERE state = 'running' ORDER BY id"))
             moved = []
             for job in map(job_of, found):
-                if job.attempts >= most_attempts:
+                # A film has one more, to end with the frames that it has.
+                if job.attempts >= most_attempts + bool(job.film_s):
                     moved.append(await _move(db, job.id, JobState.FAILED, {"reason": reason}))
                 else:
                     moved.append(await _move(db, job.id, JobState.QUEUED, {}))

@@ -31,7 +31,9 @@ from generator import (
     OwnModels,
     Provenance,
     Settings,
+    UpscalerSource,
     check_request,
+    check_upscaler,
     describe_picture,
     device_kind,
     differences,
@@ -39,6 +41,7 @@ from generator import (
     latent_of,
     load_models,
     look_at_set,
+    look_at_upscaler,
     moved_snapshot,
     outline_of,
     request_warnings,
@@ -64,11 +67,13 @@ class GeneratorEngine:
         precision: str = "auto",
         memory_share: float = 1.0,
         fall_back_to_cpu: bool = False,
+        upscaler: UpscalerSource | None = None,
     ) -> None:
         """Take the keys of config.yaml: `models`, `device`, those of own files, and so on.
 
         `own` are the files of the default set `name`; `offered` are further sets by name.
         """
+        self._upscaler = upscaler
         self._name, self._device = name, device
         self._own, self._precision, self._memory_share = own, precision, memory_share
         self._digests, self._fall_back_to_cpu = digests or {}, fall_back_to_cpu
@@ -102,6 +107,11 @@ class GeneratorEngine:
                 if file.condition in (Condition.MISSING, Condition.BROKEN):
                     text = "{file} is missing or broken; fetch it with: python -m generator models fetch {name}"
                     raise CheckpointError(Message(text, file=str(file.path), name=named))
+        if self._upscaler is not None:
+            found = look_at_upscaler(self._upscaler)
+            if found.condition in (Condition.MISSING, Condition.BROKEN):
+                text = "{file} is missing or broken; fetch it with: python -m generator models fetch {name}"
+                raise CheckpointError(Message(text, file=str(found.path), name=self._upscaler.name))
         self.load()
 
     def suggested(self, models: str) -> Suggestions:
@@ -126,12 +136,15 @@ class GeneratorEngine:
             InvalidRequest: if these models cannot generate it.
         """
         self._check_offered(request.models)
+        check_upscaler(request, None if self._upscaler is None else self._upscaler.name)
         models = self._sets.get(request.models)
         if models is not None:
             check_request(request, models)
-            return (*differences(made_with, models.made_with()), *request_warnings(request, models))
+            now = models.made_with(upscaled=request.settings.upscaler != "none")
+            return (*differences(made_with, now), *request_warnings(request, models))
         if request.models == STARTER and self._files_of(STARTER) is None:
-            check_request(request, self._small_models)
+            plain = request.settings.merged({"upscaler": "none"})  # these models are for advice alone
+            check_request(replace(request, settings=plain), self._small_models)
             return request_warnings(request, self._small_models)
         return self._outline(request.models).request_warnings(request)
 
@@ -179,12 +192,8 @@ class GeneratorEngine:
             CheckpointError: if the snapshot cannot be used.
         """
         models = self._models_for(request)
-        dream = Dream.resume(moved_snapshot(models, snapshot) if self._fall_back_to_cpu else snapshot, models)
-        # With too little memory, the picture is smaller than requested.
-        painted = dream.request.settings.merged({"size": request.settings.size})
-        if replace(dream.request, settings=painted) != request:
-            raise CheckpointError("This snapshot is of another picture.")
-        return dream
+        snapshot = moved_snapshot(models, snapshot) if self._fall_back_to_cpu else snapshot
+        return Dream.resume(snapshot, models, request=request)
 
     def film(self, request: GenerationRequest, parent: bytes | None, folder: Path) -> Film:
         """Begin a film, or go on with it from its last frame; `parent` as for `begin`.
@@ -259,6 +268,7 @@ class GeneratorEngine:
             own=self._files_of(name),
             precision=precision,
             memory_share=self._memory_share,
+            upscaler=self._upscaler,
         )
 
     def _files_of(self, name: str) -> OwnModels | None:

@@ -55,6 +55,10 @@ class Control(Protocol):
         """Does what waits for the end of a step."""
 
 
+class _Stopped(Exception):
+    """The picture was stopped while it was enlarged."""
+
+
 class Generation:
     """Generates pictures with one engine.
 
@@ -113,7 +117,14 @@ class Generation:
                 control.report(update)
         steps = max(1, progress.step - first - 1)
         step_s = (time.monotonic() - first_at) / steps if progress.step > first + 1 else progress.seconds_per_step
-        return self._finished(work, dream, timelapse, began, step_s)
+        if progress.step == first:
+            step_s = 0.0
+        try:
+            return self._finished(work, dream, timelapse, began, step_s, control)
+        except _Stopped:
+            if control.has_order(StopMode.CANCEL):
+                return Interrupted(order=StopMode.CANCEL)
+            return Interrupted(order=StopMode.PAUSE, snapshot=dream.snapshot())
 
     def _begin(self, work: Work) -> Dream | FilmInProgress:
         if work.request.film is not None and work.folder is not None:
@@ -126,9 +137,21 @@ class Generation:
         return self._engine.begin(work.request, work.parent)
 
     def _finished(
-        self, work: Work, dream: Dream | FilmInProgress, timelapse: Timelapse, began: float, step_s: float
+        self,
+        work: Work,
+        dream: Dream | FilmInProgress,
+        timelapse: Timelapse,
+        began: float,
+        step_s: float,
+        control: Control,
     ) -> GeneratedPicture:
-        picture = dream.picture()
+        def between() -> None:
+            control.alive_at = time.monotonic()
+            if control.has_order(StopMode.CANCEL) or control.has_order(StopMode.PAUSE):
+                raise _Stopped
+            control.between_steps()
+
+        picture = dream.picture(between)
         timelapse.add(picture.image)
         frames = tuple(cast("FilmInProgress", dream).frames) if work.request.film is not None else ()
         return GeneratedPicture(

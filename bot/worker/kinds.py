@@ -106,6 +106,7 @@ def _engine(config: Config, device: str) -> GeneratorEngine:
         precision=config.precision,
         memory_share=config.gpu_memory_share,
         fall_back_to_cpu=config.gpu_fall_back_to_cpu,
+        upscaler=config.upscaler_source,
     )
 
 

@@ -62,8 +62,8 @@ class Dream(Protocol):
     def snapshot(self) -> bytes:
         """Snapshot to continue from; other dreams can continue from that of a finished dream."""
 
-    def picture(self) -> Picture:
-        """The finished picture, or the one so far."""
+    def picture(self, between: Callable[[], None]) -> Picture:
+        """The finished picture, or the one so far; `between` is called whenever a part of it was enlarged."""
 
 
 class FilmInProgress(Dream, Protocol):
@@ -209,7 +209,7 @@ class GeneratedPicture:
     """Timelapse; of a resumed picture, from the resumption on."""
     paint_s: float
     step_s: float
-    """Seconds per step, without the beginning and the end."""
+    """Seconds per step, without the beginning and the end; 0 if none was made."""
     unsafe_share: float = 0.0
     """Certainty of the perceptors, 0..1, that it should not be shown openly; 0 if they did not look."""
     device: str = ""

@@ -88,6 +88,10 @@ def _open_clip(model: str, tag: str, repository: str, size_mb: int) -> SourceFil
     )
 
 
+def _real_esrgan(file: str, release: str, size_mb: int, sha256: str) -> SourceFile:
+    return SourceFile(file, (f"{_GITHUB}/xinntao/Real-ESRGAN/releases/download/{release}/{file}",), size_mb, sha256)
+
+
 def _vqgan(file: str, size_mb: int, *urls: str, others: tuple[str, ...] = ()) -> SourceFile:
     return SourceFile(file, urls, size_mb, None, others)
 
@@ -111,17 +115,89 @@ PERCEPTORS: Mapping[str, SourceFile] = {
     "ViT-L-14/datacomp_xl_s13b_b90k": _open_clip(
         "ViT-L-14", "datacomp_xl_s13b_b90k", "CLIP-ViT-L-14-DataComp.XL-s13B-b90K", 1710
     ),
+    "convnext_base_w/laion2b_s13b_b82k_augreg": _open_clip(
+        "convnext_base_w", "laion2b_s13b_b82k_augreg", "CLIP-convnext_base_w-laion2B-s13B-b82K-augreg", 718
+    ),
+    "convnext_base_w_320/laion_aesthetic_s13b_b82k_augreg": _open_clip(
+        "convnext_base_w_320",
+        "laion_aesthetic_s13b_b82k_augreg",
+        "CLIP-convnext_base_w_320-laion_aesthetic-s13B-b82K-augreg",
+        718,
+    ),
+    "convnext_large_d/laion2b_s26b_b102k_augreg": _open_clip(
+        "convnext_large_d", "laion2b_s26b_b102k_augreg", "CLIP-convnext_large_d.laion2B-s26B-b102K-augreg", 1407
+    ),
+    "convnext_large_d_320/laion2b_s29b_b131k_ft_soup": _open_clip(
+        "convnext_large_d_320",
+        "laion2b_s29b_b131k_ft_soup",
+        "CLIP-convnext_large_d_320.laion2B-s29B-b131K-ft-soup",
+        1407,
+    ),
 }
 PERCEPTOR_TERMS = _CLIP_TERMS
 OPEN_CLIP_TERMS = "MIT; trained by LAION on pictures of the web, English only"
+_HALF = {"mean": (0.5, 0.5, 0.5), "deviation": (0.5, 0.5, 0.5)}
 CLIP_CONFIGS: Mapping[str, Mapping[str, Any]] = {
-    name: {"gelu": True, "mean": (0.5, 0.5, 0.5), "deviation": (0.5, 0.5, 0.5)}
-    if "laion2b_s32b" in name
-    else {"gelu": True}
+    name: {
+        "gelu": True,
+        **(_HALF if "laion2b_s32b" in name else {}),
+        **({"size": 320 if "_320/" in name else 256} if name.startswith("convnext") else {}),
+    }
     for name in PERCEPTORS
     if "_" in name
 }
 """Configuration of the perceptors that differ from OpenAI's, as open_clip's table of tags has it."""
+
+
+@dataclass(frozen=True)
+class KnownUpscaler:
+    """A published upscaler: its file, the factor by which it enlarges, and a note for whom it is.
+
+    The SHA-256 of the files are those that many users of the releases publish; GitHub shows none for them.
+    """
+
+    file: SourceFile
+    scale: int
+    summary: str
+
+
+UPSCALERS: Mapping[str, KnownUpscaler] = {
+    "RealESRGAN_x4plus": KnownUpscaler(
+        _real_esrgan(
+            "RealESRGAN_x4plus.pth", "v0.1.0", 67, "4fa0d38905f75ac06eb49a7951b426670021be3018265fd191d2125df9d682f1"
+        ),
+        4,
+        "photos and paintings; needs a GPU",
+    ),
+    "RealESRGAN_x2plus": KnownUpscaler(
+        _real_esrgan(
+            "RealESRGAN_x2plus.pth", "v0.2.1", 67, "49fafd45f8fd7aa8d31ab2a22d14d91b536c34494a5cfe31eb5d89c2fa266abb"
+        ),
+        2,
+        "the same at double size",
+    ),
+    "RealESRGAN_x4plus_anime_6B": KnownUpscaler(
+        _real_esrgan(
+            "RealESRGAN_x4plus_anime_6B.pth",
+            "v0.2.2.4",
+            18,
+            "f872d837d3c90ed2e05227bed711af5671a6fd1c9f7d7e91c911a61f155e99da",
+        ),
+        4,
+        "drawings",
+    ),
+    "realesr-general-x4v3": KnownUpscaler(
+        _real_esrgan(
+            "realesr-general-x4v3.pth",
+            "v0.2.5.0",
+            5,
+            "8dc7edb9ac80ccdc30c3a5dca6616509367f05fbc184ad95b731f05bece96292",
+        ),
+        4,
+        "anything; small enough for a CPU",
+    ),
+}
+UPSCALER_TERMS = "BSD-3-Clause"
 
 _F16_16384 = CONFIGS / "vqgan_f16_16384.yaml"
 _F16_1024 = CONFIGS / "vqgan_f16_1024.yaml"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from generator.checkpoints.catalogue import PERCEPTORS, SourceFile, find_perceptor, find_set
+from generator.checkpoints.catalogue import PERCEPTORS, UPSCALERS, SourceFile, find_perceptor, find_set
 from generator.checkpoints.digests import compare, sha256_of
 from generator.checkpoints.faults import Fault, naming_file
 from generator.checkpoints.places import place_of
@@ -28,13 +28,15 @@ FetchProgress = Callable[[str, int, int | None], None]
 
 
 def files_of(name: str, perceptors: Sequence[str] | None = None) -> tuple[SourceFile, ...]:
-    """List the files of a model set, with its own perceptors or others; or the one file of a perceptor.
+    """List the files of a model set, with its own perceptors or others; or the one file of a perceptor or upscaler.
 
     Raises:
         InvalidRequest: for a name that is not in the catalogue.
     """
     if name in PERCEPTORS:
         return (PERCEPTORS[name],)
+    if name in UPSCALERS:
+        return (UPSCALERS[name].file,)
     entry = find_set(name)
     clips = entry.perceptors if perceptors is None else perceptors
     return (entry.vqgan, *(find_perceptor(clip) for clip in clips))

@@ -15,16 +15,14 @@ from generator.checkpoints.clip.config import config_beside, folder_config, read
 from generator.checkpoints.clip.weights import CLIPWeights
 from generator.checkpoints.conversion import Converted, Weights, open_converted
 from generator.checkpoints.digests import sha256_of
-from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
+from generator.checkpoints.places import SUFFIXES, default_folder, is_present, own_name, place_of, target_in
+from generator.checkpoints.upscaler_weights import UpscalerWeights
 from generator.checkpoints.vqgan_config import read_config
 from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.errors import CheckpointError
 from generator.models.clip import DEFAULT_CONFIG, ClipConfig
 
 _LOG = logging.getLogger(__name__)
-
-# A perceptor with one of these endings is a file, even if the file is missing.
-SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
 
 
 class OpenedSet(NamedTuple):
@@ -93,6 +91,21 @@ def open_perceptor(
     """
     label, clip, _ = _opened_perceptor(given, folder, digests)
     return label, clip.tensors
+
+
+def open_upscaler(
+    name: str,
+    file: SourceFile | Path,
+    scale: int | None,
+    folder: Path | None = None,
+    digests: Mapping[str, str] | None = None,
+) -> Converted:
+    """Open an upscaler of the catalogue or a custom file, which must enlarge by `scale` unless that is None.
+
+    Raises:
+        CheckpointError: as `open_set`.
+    """
+    return _opened(name, file, UpscalerWeights(scale), folder, digests)
 
 
 def _open(

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from generator.checkpoints.catalogue import SourceFile
 
+SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".safetensors")
+"""Endings of model files: a name that ends so is a file, even if the file is missing."""
+
 
 def default_folder() -> Path:
     """Return `models` in the data folder: that of REVERIE_DATA, else `data` in the current folder."""

@@ -83,9 +83,9 @@ class OwnModels:
         return None if self.vqgan is None else self.name_for(self.vqgan)
 
     @staticmethod
-    def name_for(vqgan: Path) -> str:
-        """Return the name of a custom VQGAN in recipes, from the name of its file."""
-        return f"{PREFIX}{re.sub(r'[^A-Za-z0-9._+-]', '-', vqgan.stem)}"[:64]
+    def name_for(file: Path) -> str:
+        """Return the name of a custom VQGAN or upscaler in recipes, from the name of its file."""
+        return f"{PREFIX}{re.sub(r'[^A-Za-z0-9._+-]', '-', file.stem)}"[:64]
 
     def open(self, models: str) -> OpenedSet:
         """Open the files; `models` is the set to take the VQGAN from if there is no custom one. Blocking.

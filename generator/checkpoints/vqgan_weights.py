@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
 from generator.checkpoints.trees import find_tensors, split_prefixes, with_prefix, without_average
 from generator.models.vqgan import VQGAN
+from generator.runtime.device import unfilled_weights
 
 _LANDMARK = "decoder.conv_in.weight"
 _PREFIXES = ("", "module.", "model.", "vqgan.", "first_stage_model.", "module.first_stage_model.")
@@ -32,7 +32,7 @@ class VQGANWeights:
     """
 
     def __init__(self, config: DictConfig) -> None:
-        with torch.device("meta"):
+        with unfilled_weights():
             self._expected = {name: tuple(tensor.shape) for name, tensor in VQGAN(config).state_dict().items()}
         self.fingerprint = hashlib.sha256(OmegaConf.to_yaml(config, sort_keys=True).encode()).hexdigest()
 

@@ -156,6 +156,9 @@ def again_parser() -> SentenceParser:
         "file", type=Path, metavar="FILE", help="a picture saved by Reverie, or the JSON file of a recipe"
     )
     add_flags(parser)
+    parser.add_argument(
+        "--upscaler", metavar="NAME|FILE", help="also enlarge it with this upscaler, or none (default: as before)"
+    )
     _add_output(parser)
     return parser
 
@@ -259,6 +262,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
             metavar = {"int": "N", "float": "X", "Size": "WxH"}.get(str(item.type), "NAME")
+            metavar = "NAME|FILE" if item.name == "upscaler" else metavar
             group.add_argument(flag, dest=item.name, metavar=metavar, help=text)
 
 

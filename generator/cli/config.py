@@ -28,6 +28,7 @@ class HostDefaults(NamedTuple):
     memory_share: float | None = None
     own: OwnModels | None = None
     digests: Mapping[str, str] = {}
+    upscaler: str | None = None
 
 
 def resolve_settings(
@@ -98,7 +99,8 @@ def read_host_defaults(path: Path) -> HostDefaults:
     if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0.1 <= share <= 1):
         raise InvalidRequest(f"In {path} the key gpu_memory_share must be a number from 0.1 to 1.", "config")
     digests = _digests(content, path)
-    return HostDefaults(named, models, device, precision, share, _own_models(content, path, models, digests), digests)
+    own, upscaler = _own_models(content, path, models, digests), _text(content, "upscaler", path)
+    return HostDefaults(named, models, device, precision, share, own, digests, upscaler or None)
 
 
 def _own_models(

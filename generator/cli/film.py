@@ -16,15 +16,16 @@ from generator.cli.config import HostDefaults, read_host_defaults, resolve_setti
 from generator.cli.outputs import check_writable, free, name_for, place_of
 from generator.cli.requests import Load, drawn_seed, loader, own_models, recipe_at, request_of
 from generator.cli.run import Console, Interrupt
-from generator.errors import InvalidRequest
+from generator.errors import GeneratorError, InvalidRequest
 from generator.filming.folder import SOUND, FilmFolder
 from generator.filming.source import MAX_SOURCE_BYTES, extract, look_at
 from generator.films.music import pulse_of, read_music
-from generator.films.plan import FilmPlan
+from generator.films.plan import MAX_SECONDS, FilmPlan
 from generator.films.prompts import story_through
 from generator.films.templates import plan_film
 from generator.images import films
 from generator.images.files import write_file
+from generator.notation.palette import NONE
 from generator.prompts import MAX_SCENES, parse_story
 from generator.provenance import Provenance, differences
 from generator.recipe import Recipe, recipe_to_json
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from generator.filming.film import Film
     from generator.models.model_set import Models
 
-RESTYLED_CARRY = 0.3
 _FROM_ELSEWHERE = ("times", "pulse", "source", "picture_steps")
 _VALUES = ("template", *(item.name for item in fields(FilmPlan) if item.name not in _FROM_ELSEWHERE))
 """Flags of a film's plan; the other values come from the prompt, the music and the settings."""
@@ -94,9 +94,14 @@ def run_film(film: Film, outputs: FilmOutputs, console: Console) -> bool:
     with Interrupt(lambda: console.remark("\nStopping after this frame; Ctrl-C again stops at once.")) as interrupt:
         with tqdm(total=film.progress.steps, unit="frame", disable=not console.shows_bar) as bar:
             bar.update(film.progress.step)
-            while not film.finished and not interrupt.requested:
-                progress = film.step()
-                bar.update(progress.step - bar.n)
+            try:
+                while not film.finished and not interrupt.requested:
+                    progress = film.step()
+                    bar.update(progress.step - bar.n)
+            except GeneratorError:
+                if film.frames:
+                    console.remark(_how_to_go_on(outputs))
+                raise
         finished = film.finished
         picture = film.picture()
         recipe = recipe_to_json(Recipe(request=picture.request, made_with=picture.made_with))
@@ -116,8 +121,12 @@ def run_film(film: Film, outputs: FilmOutputs, console: Console) -> bool:
         return True
     done = f"after {picture.progress.step} of {picture.progress.steps} frames"
     console.result(files[0], f"The film so far, {done}, is in {names} (seed {seed}).")
-    console.remark(f"To go on with it: python -m generator film --resume {outputs.folder}")
+    console.remark(_how_to_go_on(outputs))
     return False
+
+
+def _how_to_go_on(outputs: FilmOutputs) -> str:
+    return f"To go on with the film: python -m generator film --resume {outputs.folder}"
 
 
 def make(options: argparse.Namespace, given_load: Load | None) -> bool:
@@ -125,6 +134,10 @@ def make(options: argparse.Namespace, given_load: Load | None) -> bool:
     host = HostDefaults() if options.config is None else read_host_defaults(options.config)
     given, values = given_settings(options), {name: getattr(options, name) for name in _VALUES}
     own = own_models(options, host)
+    if given.pop("upscaler", NONE) != NONE:
+        raise InvalidRequest(
+            "A film's frames are not enlarged; leave --upscaler out, or choose a larger --size.", "upscaler"
+        )
     load, device = loader(options, host, own, given_load), options.device or host.device or "auto"
     if options.resume is not None:
         if options.words or given or any(value is not None for value in values.values()):
@@ -137,10 +150,9 @@ def make(options: argparse.Namespace, given_load: Load | None) -> bool:
     source = None
     if options.restyle is not None:
         source = look_at(options.restyle)
-        values["template"] = values["template"] or "still"
-        for name, value in (("seconds", source.seconds), ("fps", source.fps), ("carry", RESTYLED_CARRY)):
-            values[name] = value if values[name] is None else values[name]
-        values["source"] = source.digest
+        values |= {name: value for name, value in source.values().items() if values.get(name) is None}
+        if source.longer:
+            remarks.append(f"{options.restyle.name} is longer than {MAX_SECONDS:g} s; the rest is left out.")
     outputs = plan_film_outputs(options, " ".join(options.words))
     request = request_of(options, host, given, own)
     _, plan = plan_film(request.prompt, values, request.settings)  # finds mistakes before models are loaded
@@ -150,6 +162,8 @@ def make(options: argparse.Namespace, given_load: Load | None) -> bool:
             remarks.append("An animated WebP has no sound; choose mp4 or webm to hear the music.")
     models = load(request.models, device)
     settings = resolve_settings(models.defaults, host.settings, given, models.starts)
+    if source is not None and "size" not in given:
+        settings = settings.merged({"size": source.shaped(settings.size)})
     story, plan = plan_film(request.prompt, values, settings)
     if seeds:
         first = replace(request, prompt=story_through([request.scenes[:1]]), settings=settings)
@@ -164,10 +178,7 @@ def make(options: argparse.Namespace, given_load: Load | None) -> bool:
     if options.restyle is not None:
         folder = FilmFolder(outputs.folder)
         folder.begin(request)
-        from generator.optimisation.schedule import Schedule
-
-        size = Schedule(settings, models.vqgan.factor, 1).size
-        extract(options.restyle, folder, size, plan.frames, plan.fps)
+        extract(options.restyle, folder, settings.size, plan.frames, plan.fps)
     return _run(request, models, outputs, options)
 
 
@@ -190,7 +201,9 @@ def make_again(options: argparse.Namespace, recipe: Recipe, load: Load) -> bool:
 
 def _go_on(options: argparse.Namespace, load: Load, device: str) -> bool:
     """Go on with a stopped film."""
-    request = FilmFolder(options.resume).request()
+    folder = FilmFolder(options.resume)
+    request = folder.request()
+    folder.sound_frames()
     if options.output is None and options.format is None:
         options.output = options.resume.with_suffix(f".{films.default_format()}")
     outputs = plan_film_outputs(options, request.prompt, options.resume)

@@ -14,15 +14,16 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from generator.checkpoints.sources import read_flags
+from generator.checkpoints.sources import OwnModels, read_flags
 from generator.cli import film
 from generator.cli.arguments import again_parser, film_parser, given_settings, imagine_parser, read_bytes
 from generator.cli.config import HostDefaults, read_host_defaults, resolve_settings
 from generator.cli.outputs import Outputs, free, picture_beside, plan_outputs
-from generator.cli.requests import Load, drawn_seed, load_named, loader, own_models, recipe_at, request_of
+from generator.cli.requests import Load, drawn_seed, load_named, loader, own_models, recipe_at, request_of, upscaler_of
 from generator.cli.run import Console, run
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.files import format_of
+from generator.notation.palette import NONE
 from generator.prompts import explain_story, is_plain, wanted_words
 from generator.provenance import Provenance, differences
 from generator.recipe import request_from_json
@@ -72,10 +73,13 @@ def _imagine(options: argparse.Namespace, given_load: Load | None) -> int:
     """Generate from a prompt."""
     host = HostDefaults() if options.config is None else read_host_defaults(options.config)
     own = own_models(options, host)
-    load = loader(options, host, own, given_load)
     if options.resume is not None:
-        return _resume(options, load)
+        return _resume(options, host, own, given_load)
     given = given_settings(options)
+    upscaler = upscaler_of(given.get("upscaler", host.settings.get("upscaler")), host)
+    if upscaler is not None:
+        given["upscaler"] = upscaler.name
+    load = loader(options, host, own, given_load, upscaler)
     remarks = drawn_seed(given, host, "picture")
     outputs = _outputs(options, " ".join(options.words))
     request = request_of(options, host, given, own)
@@ -97,29 +101,36 @@ def _again(options: argparse.Namespace, given_load: Load | None) -> int:
     then = recipe.made_with or Provenance()
     # The recipe's half precision would be very slow if this device does not support it.
     precision = options.precision or ("fp32" if then.precision == "fp32" else "auto")
-    load = given_load or partial(load_named, console=Console.of(options), own=own, precision=precision)
+    request = recipe.request
+    upscaler = upscaler_of(options.upscaler or request.settings.upscaler, HostDefaults())
+    if options.upscaler is not None:
+        name = NONE if upscaler is None else upscaler.name
+        request = replace(request, settings=request.settings.merged({"upscaler": name}))
+    console = Console.of(options)
+    load = given_load or partial(load_named, console=console, own=own, precision=precision, upscaler=upscaler)
     if recipe.request.film is not None:
         return DONE if film.make_again(options, recipe, load) else STOPPED
     if options.output is None:
         suffix = f".{options.format}" if options.format else options.file.suffix
         beside = options.file.with_name(f"{options.file.stem}-again{suffix}")
         options.output = free(beside if format_of(beside) else beside.with_suffix(".png"))
-    outputs = _outputs(options, recipe.request.prompt)
-    models = load(recipe.request.models, options.device or "auto")
+    outputs = _outputs(options, request.prompt)
+    models = load(request.models, options.device or "auto")
     from generator.optimisation.dream import Dream
     from generator.runtime.device import cpu_threads
 
     with cpu_threads(then.threads if models.device.type == "cpu" else 0):
-        dream = Dream(recipe.request, models, cutouts_at_once=then.cutouts_at_once or None)
-        console = Console.of(options)
+        dream = Dream(request, models, cutouts_at_once=then.cutouts_at_once or None)
         for text in differences(recipe.made_with, dream.made_with):
             console.warn(text)
         return _run(dream, outputs, console)
 
 
-def _resume(options: argparse.Namespace, load: Load) -> int:
+def _resume(options: argparse.Namespace, host: HostDefaults, own: OwnModels | None, given_load: Load | None) -> int:
     """Resume a stopped dream."""
-    if options.words or given_settings(options) or options.models or options.image_prompt:
+    given = given_settings(options)
+    named = given.pop("upscaler", None)
+    if options.words or given or options.models or options.image_prompt:
         raise InvalidRequest("--resume goes on with the dream as it was; leave out prompt and settings.", "resume")
     data = read_bytes(options.resume, MAX_SNAPSHOT_BYTES)
     from generator.optimisation.dream import Dream
@@ -129,6 +140,7 @@ def _resume(options: argparse.Namespace, load: Load) -> int:
     if options.output is None:
         options.output = picture_beside(options.resume, options.format)
     outputs = _outputs(options, request.prompt)
+    load = loader(options, host, own, given_load, upscaler_of(named or request.settings.upscaler, host))
     models = load(request.models, options.device or "auto")
     return _run(Dream.resume(data, models), outputs, Console.of(options))
 

@@ -1,4 +1,4 @@
-"""`python -m generator models`: list model sets and perceptors, or fetch one."""
+"""`python -m generator models`: list model sets, perceptors and upscalers, or fetch one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from generator.checkpoints.catalogue import (
     PERCEPTORS,
     SETS,
     STARTER,
+    UPSCALER_TERMS,
+    UPSCALERS,
     SourceFile,
 )
 from generator.checkpoints.fetch import FetchProgress, fetch, files_of
 from generator.checkpoints.places import default_folder, is_present
+from generator.checkpoints.upscalers import UpscalerSource
 from generator.cli.arguments import SentenceParser
 from generator.cli.config import read_host_defaults
 from generator.errors import CheckpointError, InvalidRequest
@@ -63,8 +66,8 @@ def _parser() -> SentenceParser:
     parser.add_argument("--folder", type=Path, help="folder of the model files (default: models in the data folder)")
     actions = parser.add_subparsers(dest="action")
     actions.add_parser("list", help="list them (the default action)")
-    get = actions.add_parser("fetch", help="download a model set, or one perceptor, and check it")
-    get.add_argument("name", help="name of the model set or perceptor")
+    get = actions.add_parser("fetch", help="download a model set, a perceptor or an upscaler, and check it")
+    get.add_argument("name", help="name of the model set, perceptor or upscaler")
     get.add_argument(
         "--perceptor",
         action="append",
@@ -89,6 +92,10 @@ def _list(folder: Path) -> None:
             if (name in CLIP_CONFIGS) == open_clip:
                 _entry(name, file.size_mb, _presence(file, folder))
         _say(textwrap.fill(f"Licence: {terms}.", 100, initial_indent="  ", subsequent_indent="  "))
+    _say("\nUpscalers (Real-ESRGAN; they need: make setup EXTRAS=upscale)")
+    for name, known in UPSCALERS.items():
+        _entry(name, known.file.size_mb, _presence(known.file, folder), f"x{known.scale}: {known.summary}")
+    _say(textwrap.fill(f"Licence: {UPSCALER_TERMS}.", 100, initial_indent="  ", subsequent_indent="  "))
     _say("\nGet one with: python -m generator models fetch NAME")
 
 
@@ -104,11 +111,13 @@ def _entry(name: str, size_mb: float, presence: str, summary: str = "", terms: s
 
 def _fetch(name: str, perceptors: Sequence[str] | None, folder: Path, digests: Mapping[str, str]) -> None:
     """Fetch missing files, then open them all, which checks and converts them."""
-    from generator.checkpoints.library import open_perceptor, open_set
+    from generator.checkpoints.library import open_perceptor, open_set, open_upscaler
 
     if name == STARTER:
         _say("The starter ships with Reverie; there is nothing to fetch.")
         return
+    if name in UPSCALERS:
+        UpscalerSource.of(name)  # says if the package is missing, before anything is downloaded
     for file in files_of(name, perceptors):
         if is_present(file, folder):
             _say(f"{file.name} is here already.")
@@ -118,6 +127,8 @@ def _fetch(name: str, perceptors: Sequence[str] | None, folder: Path, digests: M
         _say(f"{place} is here.")
     if name in PERCEPTORS:
         open_perceptor(name, folder, digests)
+    elif name in UPSCALERS:
+        open_upscaler(name, UPSCALERS[name].file, UPSCALERS[name].scale, folder, digests)
     else:
         open_set(name, folder, perceptors, digests)
     _say(f"{name} is ready.")

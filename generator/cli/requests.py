@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.checkpoints.sources import OwnModels, read_flags
+from generator.checkpoints.upscalers import UpscalerSource, find_upscaler
 from generator.cli.arguments import read_bytes, read_image_prompt, read_mask, read_picture
 from generator.cli.config import HostDefaults, resolve_settings
 from generator.cli.run import Console
 from generator.errors import InvalidRequest
+from generator.notation.palette import NONE
 from generator.notation.regions import PICTURE
 from generator.recipe import MAX_FILE_BYTES, Recipe, read_recipe
 from generator.request import MAX_PAINTED_PX, GenerationRequest, canvas_size
@@ -74,7 +76,25 @@ def drawn_seed(given: dict[str, object], host: HostDefaults, thing: str) -> list
     return [f"Seed {seed}, drawn by lot; --seed {seed} paints the same {thing}."]
 
 
-def loader(options: argparse.Namespace, host: HostDefaults, own: OwnModels | None, given_load: Load | None) -> Load:
+def upscaler_of(name: object, host: HostDefaults) -> UpscalerSource | None:
+    """The upscaler of a name or file, that of config.yaml among them; None for `none`.
+
+    Raises:
+        InvalidRequest: if there is none, or the package that runs it is missing.
+    """
+    if not isinstance(name, str) or name.strip().casefold() == NONE:
+        return None
+    ours = None if host.upscaler is None else UpscalerSource.of(host.upscaler, host.digests)
+    return find_upscaler(name.strip(), ours, host.digests)
+
+
+def loader(
+    options: argparse.Namespace,
+    host: HostDefaults,
+    own: OwnModels | None,
+    given_load: Load | None,
+    upscaler: UpscalerSource | None = None,
+) -> Load:
     """The function that loads models: `given_load`, or one that follows flags and config.yaml."""
     return given_load or partial(
         load_named,
@@ -82,6 +102,7 @@ def loader(options: argparse.Namespace, host: HostDefaults, own: OwnModels | Non
         own=own,
         precision=options.precision or host.precision,
         memory_share=host.memory_share,
+        upscaler=upscaler,
     )
 
 
@@ -98,9 +119,12 @@ def load_named(
     own: OwnModels | None,
     precision: str | None,
     memory_share: float | None = None,
+    upscaler: UpscalerSource | None = None,
 ) -> Models:
     """Load models by name and device."""
     console.remark(f"Loading the models {name}.")  # before torch, which alone takes seconds to import
     from generator.loading import load_models
 
-    return load_models(name, device, own=own, precision=precision or "auto", memory_share=memory_share or 1.0)
+    return load_models(
+        name, device, own=own, precision=precision or "auto", memory_share=memory_share or 1.0, upscaler=upscaler
+    )

@@ -8,6 +8,7 @@ blended into its latent. A few steps of a dream follow, towards the prompts of t
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +26,7 @@ from generator.filming.warp import warped
 from generator.films.camera import Matrix
 from generator.films.plan import Moment
 from generator.films.prompts import blended_prompt
-from generator.images.files import to_array
+from generator.images.files import fit, to_array
 from generator.images.tensors import to_image
 from generator.messages import Message
 from generator.models.looks import looking
@@ -33,10 +34,11 @@ from generator.models.model_set import Models
 from generator.models.wording import look_of_style
 from generator.optimisation.dream import Dream
 from generator.optimisation.graph import GraphCache, graphs_of
+from generator.optimisation.schedule import Schedule
 from generator.provenance import Provenance
 from generator.request import GenerationRequest, Picture, Progress
 from generator.runtime.device import device_context
-from generator.settings import MAX_SEED, UNMASKED
+from generator.settings import MAX_SEED, UNMASKED, Size
 
 _KEPT_SHOTS = 3
 _WEIGHT = 0.3
@@ -145,8 +147,11 @@ class Film:
         """Nothing, since the folder holds all that it needs to go on."""
         return b""
 
-    def picture(self) -> Picture:
-        """The newest frame as a picture, with the request that makes the film (so far) again."""
+    def picture(self, between: Callable[[], None] = lambda: None) -> Picture:
+        """The newest frame as a picture, with the request that makes the film (so far) again.
+
+        `between` is for pictures that an upscaler enlarges, which no frame is.
+        """
         while not self._done:
             self.step()
         request = self.request if self.finished else replace(self.request, stopped_at=self._done)
@@ -217,7 +222,12 @@ class Film:
         if request.pictures:
             return request.pictures[shot.scene]
         settings = settings.merged(
-            {"steps": self._plan.picture_steps, "seed": (settings.seed + shot.variant) % (MAX_SEED + 1), "plateau": 0}
+            {
+                "steps": self._plan.picture_steps,
+                "seed": (settings.seed + shot.variant) % (MAX_SEED + 1),
+                "plateau": 0,
+                "upscaler": "none",
+            }
         )
         scenes = request.scenes
         request = replace(request, film=None, stopped_at=None, settings=settings)
@@ -256,7 +266,7 @@ class Film:
     def _size(self) -> tuple[int, int]:
         """Height and width of the frames: those of the first shot, which may be smaller if memory was short."""
         if self._plan.source:
-            width, height = self._folder.read(self._folder.source(0)).size
+            width, height = Schedule(self.request.settings, self._models.vqgan.factor, 1).size
             return height, width
         height, width = self._layers(0).ground.shape[2:]
         return height, width
@@ -284,13 +294,17 @@ class Film:
 
     def _restyled(self, number: int) -> Tensor:
         """The source's picture `[1, 3, H, W]` for a frame, in the look that the prompt asks for."""
-        picture, scenes = _tensor(self._folder.read(self._folder.source(number))), self.request.scenes
+        height, width = self._size()
+        source = fit(self._folder.read(self._folder.source(number)), Size(width, height))
+        picture, scenes = _tensor(source), self.request.scenes
         words = " ".join(prompt.text for prompt in scenes[0].prompts if prompt.weight > 0) if scenes else ""
         return looking(picture, look_of_style(words), self.request.settings.seed)
 
     def _view(self, moment: Moment) -> Tensor:
         """The picture `[1, 3, H, W]` that the camera sees, on the CPU."""
-        shots = (moment.shot,) if moment.share == 0 else (moment.shot, moment.following)
+        mine, theirs = (camera.matrix() for camera in moment.cameras)
+        back = moment.shot == moment.following and np.allclose(mine, theirs)  # the end of a loop is its beginning
+        shots = (moment.shot,) if moment.share == 0 or back else (moment.shot, moment.following)
         views = [
             self._layers(shot).seen_by(camera, self._plan.depth, self._size())
             for shot, camera in zip(shots, moment.cameras, strict=False)
@@ -344,7 +358,7 @@ class Film:
             prompt = blended_prompt(first, second, moment.share)
         height, width = self._size()
         changes = {"steps": self._plan.frame_steps, "start": "parent", "composition": "fixed", "coarse": 0.0}
-        changes |= {"plateau": 0, "variation": 0.0, "size": f"{width}x{height}", **UNMASKED}
+        changes |= {"plateau": 0, "variation": 0.0, "upscaler": "none", "size": f"{width}x{height}", **UNMASKED}
         settings = request.settings.merged(changes)
         before = replace(
             request,

@@ -6,6 +6,8 @@ frame whenever its process ended, byte for byte.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -26,19 +28,18 @@ class FilmFolder:
         self.path = path
 
     def begin(self, request: GenerationRequest) -> None:
-        """Begin the film of a request, or go on with it if the folder holds the same.
+        """Begin the film of a request, or go on with it if the folder holds the same, even if it ends elsewhere.
 
         Raises:
             InvalidRequest: if the folder holds another film.
             GeneratorError: if it cannot be written to.
         """
-        ours = request_to_json(request)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             recipe = self.path / RECIPE
             if not recipe.exists():
-                write_file(recipe, ours.encode())
-            elif recipe.read_bytes() != ours.encode():
+                write_file(recipe, request_to_json(request).encode())
+            elif replace(self.request(), stopped_at=None) != replace(request, stopped_at=None):
                 said = "The folder {folder} holds another film; name another one."
                 raise InvalidRequest(Message(said, folder=self.path.name[-60:]), "film")
         except OSError as exc:
@@ -66,6 +67,11 @@ class FilmFolder:
         """File of a shot's picture."""
         return self.path / f"shot-{number:03}.png"
 
+    @property
+    def sound(self) -> Path:
+        """File of the sound that the film is to have, if any."""
+        return self.path / SOUND
+
     def source(self, number: int) -> Path:
         """File of a picture that a frame restyles."""
         return self.path / f"source-{number:05}.png"
@@ -76,6 +82,21 @@ class FilmFolder:
         while (path := self.frame(len(found))).exists():
             found.append(path)
         return found
+
+    def sound_frames(self) -> int:
+        """Number of frames that can be read; a damaged one is removed with all behind it, to be painted again.
+
+        Raises:
+            GeneratorError: if it cannot be removed.
+        """
+        frames = self.frames()
+        for number, path in enumerate(frames):
+            try:
+                self.read(path)
+            except GeneratorError:
+                self._remove(frames[number:])
+                return number
+        return len(frames)
 
     def write(self, path: Path, image: Image.Image) -> None:
         """Write a picture of the film.
@@ -113,6 +134,13 @@ class FilmFolder:
             self.path.rmdir()
         except OSError:
             return  # somebody keeps other files there
+
+    def _remove(self, paths: Sequence[Path]) -> None:
+        try:
+            for path in reversed(paths):
+                path.unlink()
+        except OSError as exc:
+            raise self._unusable(exc) from exc
 
     def _unusable(self, exc: OSError) -> GeneratorError:
         said = "The folder {folder} of the film cannot be used: {reason}."

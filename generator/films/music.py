@@ -6,8 +6,9 @@ flux, Bello et al., "A Tutorial on Onset Detection in Music Signals", IEEE Trans
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ BANDS: Mapping[str, tuple[float, float]] = {"bass": (30, 150), "middle": (150, 2
 """Hertz, from and to."""
 LISTENS_TO = ("beats", *BANDS)
 RATE = 22_050
+SOUND_RATE = 48_000
 SILENT = 1e-3
 """Root mean square below which music counts as silent, of 1 at most."""
 _WINDOW = 2048
@@ -34,32 +36,49 @@ def read_music(path: Path, seconds: float) -> NDArray[np.float32]:
     Raises:
         InvalidRequest: if it has no sound, is silent or cannot be read, and without PyAV.
     """
+    parts = [np.frombuffer(piece, np.float32) for piece in _pieces(path, seconds, "flt", "mono", RATE)]
+    wanted = int(seconds * RATE)
+    samples = np.concatenate(parts)[:wanted] if parts else np.zeros(0, np.float32)
+    if not len(samples) or float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) < SILENT:
+        raise InvalidRequest(Message("{file} is silent; choose other music.", file=path.name[-60:]), "music")
+    return np.pad(samples, (0, wanted - len(samples)))
+
+
+def read_sound(path: Path, seconds: float) -> Iterator[bytes]:
+    """The first seconds of a file's sound, piece by piece: 16 bits, stereo, at SOUND_RATE.
+
+    Raises:
+        InvalidRequest: if it has no sound or cannot be read, and without PyAV.
+    """
+    return _pieces(path, seconds, "s16", "stereo", SOUND_RATE)
+
+
+def _pieces(path: Path, seconds: float, kind: str, layout: str, rate: int) -> Iterator[bytes]:
+    """Samples of a file's sound; all channels of each together. Samples are counted: times in some files are wrong."""
     try:
         av = import_module("av")  # imported by name, since it is optional
     except ImportError as exc:
         said = "Music needs the package 'av': pip install -r requirements-film.txt."
         raise InvalidRequest(Message(said), "music") from exc
-    wanted, parts, count = int(seconds * RATE), list[NDArray[np.float32]](), 0
+    left = int(seconds * rate)
     try:
         with av.open(str(path)) as file:
             if not file.streams.audio:
                 raise InvalidRequest(Message("{file} has no sound.", file=path.name[-60:]), "music")
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
-            for frame in file.decode(audio=0):
+            resampler = av.AudioResampler(format=kind, layout=layout, rate=rate)
+            for frame in chain(file.decode(audio=0), [None]):
                 for piece in resampler.resample(frame):
-                    parts.append(piece.to_ndarray()[0])
-                    count += len(parts[-1])
-                if count >= wanted:
-                    break
-            else:
-                parts += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
-    except (OSError, ValueError) as exc:
+                    if not piece.samples:
+                        continue
+                    samples = piece.to_ndarray()
+                    width = samples.shape[1] // piece.samples
+                    yield np.ascontiguousarray(samples[:, : max(0, left) * width]).tobytes()
+                    left -= piece.samples
+                if left <= 0:
+                    return
+    except (OSError, ValueError, av.error.FFmpegError) as exc:
         said = "{file} cannot be read as music; save it as MP3, WAV, FLAC or Ogg."
         raise InvalidRequest(Message(said, file=path.name[-60:]), "music") from exc
-    samples = np.concatenate(parts)[:wanted] if parts else np.zeros(0, np.float32)
-    if not len(samples) or float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) < SILENT:
-        raise InvalidRequest(Message("{file} is silent; choose other music.", file=path.name[-60:]), "music")
-    return np.pad(samples, (0, wanted - len(samples)))
 
 
 def pulse_of(samples: NDArray[np.float32], frames: int, fps: int, listen_to: str = "beats") -> tuple[float, ...]:

@@ -41,7 +41,9 @@ TEMPLATES: Mapping[str, Template] = {
         lambda s: {"y": _ramp(s, 0, -0.4 * s), "tilt": Track(((0.0, 30),)), "dissolve": 1.5, "loop": True}
     ),
     "pan": Template(lambda s: {"x": _ramp(s, 0, 0.3 * s), "loop": True}),
-    "spin": Template(lambda s: {"turn": _ramp(s, 0, 360), "zoom": _wave(s, 1, 1.25), "shot": 0.0, "loop": True}),
+    "spin": Template(
+        lambda s: {"turn": _ramp(s, 0, 360), "zoom": _wave(s, 1, 1.25), "shot": 0.0, "loop": True, "from_start": True}
+    ),
     "breathe": Template(lambda s: {"zoom": _wave(s, 1, 1.2), "turn": _wave(s, 0, 4), "shot": 0.0, "loop": True}),
     "seasons": Template(
         lambda s: {"zoom": _ramp(s, 1, 1.5), "shot": 0.0, "loop": True},

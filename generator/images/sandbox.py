@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from generator.errors import InvalidRequest
@@ -24,7 +25,8 @@ MEMORY_BYTES = 4 * 2**30
 """Limit of the address space; a valid picture of 50 megapixels uses one GiB."""
 MASK = "mask"
 """Argument of the process for a mask."""
-_REFUSED = 3
+REFUSED = 3
+"""Exit status of a process that writes an error message."""
 _NEEDED = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR", "LANG")
 """Environment variables that Python may need to start; none holds a secret."""
 
@@ -37,19 +39,40 @@ def normalise_apart(data: bytes, *, mask: bool = False) -> bytes:
     """
     if len(data) > MAX_FILE_BYTES:
         return normalise(data)
-    command = [sys.executable, "-m", "generator.images.sandbox", *([MASK] if mask else [])]
+    return run_apart("generator.images.sandbox", [MASK] if mask else [], "image", data=data)
+
+
+def run_apart(
+    module: str,
+    arguments: Sequence[str],
+    field: str,
+    *,
+    data: bytes = b"",
+    seconds: float = TIMEOUT_S,
+    known_as: str | None = None,
+) -> bytes:
+    """Run one of our modules in a process for hostile files; return its output.
+
+    `known_as` is the name of the file in its messages.
+
+    Raises:
+        InvalidRequest: with the message of the module; also if the process dies, takes too much memory or too long.
+    """
+    command = [sys.executable, "-m", module, *arguments]
     root = Path(__file__).parents[2]
     try:
         done = subprocess.run(  # noqa: S603 - our own program, and nothing of a person's on its command line
-            command, input=data, capture_output=True, timeout=TIMEOUT_S, cwd=root, env=environment(), check=False
+            command, input=data, capture_output=True, timeout=seconds, cwd=root, env=environment(), check=False
         )
     except (subprocess.TimeoutExpired, OSError) as exc:
-        raise _unreadable() from exc
-    if done.returncode == _REFUSED:
+        raise _unreadable(field) from exc
+    if done.returncode == REFUSED:
         template, values = json.loads(done.stdout)
-        raise InvalidRequest(Message(template, **values), "image")
+        if known_as is not None and "file" in values:
+            values["file"] = known_as[-60:]
+        raise InvalidRequest(Message(template, **values), field)
     if done.returncode != 0:
-        raise _unreadable()
+        raise _unreadable(field)
     return done.stdout
 
 
@@ -60,34 +83,39 @@ def environment() -> dict[str, str]:
 
 def main() -> int:
     """Read a picture from standard input; write the normalised picture, or the error message."""
-    _limit()
+    bounded(CPU_S)
     try:
         read = normalise_mask if MASK in sys.argv[1:] else normalise
         sys.stdout.buffer.write(read(sys.stdin.buffer.read()))
     except InvalidRequest as exc:
-        message = exc.message
-        found = (
-            (message.template, dict(message.values)) if isinstance(message, Message) else ("{said}", {"said": message})
-        )
-        sys.stdout.buffer.write(json.dumps(found).encode())
-        return _REFUSED
+        sys.stdout.buffer.write(refused(exc.message))
+        return REFUSED
     return 0
 
 
-def _limit() -> None:
-    """Limit memory to the needs of a picture, if the operating system can."""
+def refused(message: str) -> bytes:
+    """The message of an error, as the process writes it."""
+    plain = (message.template, dict(message.values)) if isinstance(message, Message) else ("{said}", {"said": message})
+    return json.dumps(plain).encode()
+
+
+def bounded(cpu_s: int) -> None:
+    """Limit memory to the needs of a picture, and the CPU's time, if the operating system can."""
     try:
         import resource
     except ImportError:  # Windows has no such limits.
         return
-    for what, most in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, CPU_S), (resource.RLIMIT_CORE, 0)):
+    for what, most in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, cpu_s), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(what)
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-def _unreadable() -> InvalidRequest:
-    text = "This picture takes too much memory or time to read; save it anew, or smaller, and try again."
-    return InvalidRequest(Message(text), "image")
+def _unreadable(field: str) -> InvalidRequest:
+    if field == "image":
+        text = "This picture takes too much memory or time to read; save it anew, or smaller, and try again."
+    else:
+        text = "This file takes too much memory or time to read; save it anew, smaller or shorter, and try again."
+    return InvalidRequest(Message(text), field)
 
 
 if __name__ == "__main__":

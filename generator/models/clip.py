@@ -24,7 +24,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from generator.errors import CheckpointError
 from generator.models.lexicon import singular
+from generator.models.towers import convnext
 from generator.models.towers.vision import embed
+from generator.runtime.device import unfilled_weights
 from generator.runtime.precision import Precision, store_in
 
 
@@ -65,6 +67,7 @@ class ClipConfig:
         gelu: True for GELU, as in most CLIPs of others; False for OpenAI's QuickGELU.
         mean: red, green and blue that are subtracted from a picture in 0..1.
         deviation: by which the difference is divided.
+        size: side of the square input, in pixels, of a tower that takes any: ConvNeXt. Others have it in their weights.
     """
 
     vision_heads: int | None = None
@@ -72,6 +75,7 @@ class ClipConfig:
     gelu: bool = False
     mean: tuple[float, float, float] = MEAN
     deviation: tuple[float, float, float] = DEVIATION
+    size: int | None = None
 
 
 DEFAULT_CONFIG = ClipConfig()
@@ -150,7 +154,7 @@ class Perceptor:
 
     def _see(self, images: Tensor) -> Tensor:
         network = self.model.visual
-        return cast(Tensor, network(images)) if isinstance(network, ModifiedResNet) else embed(network, images)
+        return embed(network, images) if isinstance(network, VisionTransformer) else cast(Tensor, network(images))
 
     def embed_images(self, images: Tensor) -> Tensor:
         """Embed pictures `[N, 3, resolution, resolution] float32 in 0..1` as unit vectors `[N, D]`; differentiable."""
@@ -253,11 +257,13 @@ def _build(state: dict[str, Tensor], config: ClipConfig) -> CLIP:
 
     `clip.model.build_model` would first fill the network with random numbers and round its weights to fp16.
     """
+    if convnext.LANDMARK in state:
+        return _build_convnext(state, config)
     arguments = _architecture(state)
     vision_width, heads = arguments["vision_width"], config.vision_heads
     if config.text_heads is not None:
         arguments["transformer_heads"] = config.text_heads
-    with torch.device("meta"):
+    with unfilled_weights():
         if heads is not None and arguments["vision_patch_size"] is not None:
             # By default, clip makes the heads of the vision tower 64 wide.
             model = CLIP(**{**arguments, "vision_width": 64, "vision_layers": 1})
@@ -275,6 +281,28 @@ def _build(state: dict[str, Tensor], config: ClipConfig) -> CLIP:
                 if vision_width * 32 % heads:
                     raise ValueError(f"{heads} heads do not divide {vision_width * 32} channels")
                 model.visual.attnpool.num_heads = heads
+    _finish(model, state, config)
+    return model
+
+
+def _build_convnext(state: Mapping[str, Tensor], config: ClipConfig) -> CLIP:
+    """Build a model whose picture tower is a ConvNeXt."""
+    if config.size is None:
+        raise ValueError("the side of its pictures is not known")
+    arguments = _text_architecture(state)
+    if config.text_heads is not None:
+        arguments["transformer_heads"] = config.text_heads
+    with torch.device("meta"):
+        model = CLIP(
+            **arguments, vision_layers=1, vision_width=64, vision_patch_size=config.size, image_resolution=config.size
+        )
+        model.visual = convnext.build(state, config.size)
+    _finish(model, state, config)
+    return model
+
+
+def _finish(model: CLIP, state: Mapping[str, Tensor], config: ClipConfig) -> None:
+    """Give a model, built on the meta device, its mask, activation and weights."""
     mask = model.build_attention_mask()
     for block in model.transformer.resblocks:
         block.attn_mask = mask
@@ -283,7 +311,6 @@ def _build(state: dict[str, Tensor], config: ClipConfig) -> CLIP:
             if isinstance(module, ResidualAttentionBlock):
                 module.mlp.gelu = nn.GELU()
     model.load_state_dict(state, assign=True)
-    return model
 
 
 def _architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -305,9 +332,12 @@ def _architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
             "vision_patch_size": None,
             "image_resolution": grid * 32,
         }
+    return {**vision, **_text_architecture(state)}
+
+
+def _text_architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
     width = len(state["ln_final.weight"])
     return {
-        **vision,
         "embed_dim": state["text_projection"].shape[1],
         "context_length": len(state["positional_embedding"]),
         "vocab_size": len(state["token_embedding.weight"]),

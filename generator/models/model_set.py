@@ -16,6 +16,7 @@ from generator.models.drawers.interface import Drawer
 from generator.models.drawers.pixels import PixelGrid
 from generator.models.language.reading import Reader, ReadPrompts
 from generator.models.prior import Prior
+from generator.models.upscaler import Upscaler
 from generator.models.vqgan import VQGAN
 from generator.notation.palette import rgb_of
 from generator.provenance import Provenance, current_provenance
@@ -43,6 +44,7 @@ class Models:
         graphs: capture steps as CUDA graphs if the device is a GPU.
         things: words for things that they know, to suggest in place of unknown ones; empty where they know most words.
         examples: prompts that they paint well.
+        upscaler: enlarges finished pictures that ask for it; optional.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Models:
     reader: Reader | None = None
     things: Set[str] = frozenset()
     examples: tuple[str, ...] = ()
+    upscaler: Upscaler | None = None
 
     @property
     def precision(self) -> Precision:
@@ -72,6 +75,11 @@ class Models:
         tensors = (tensor for module in modules for tensor in (*module.parameters(), *module.buffers()))
         return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
 
+    @property
+    def upscaler_name(self) -> str | None:
+        """Name of the upscaler, if there is one."""
+        return None if self.upscaler is None else self.upscaler.name
+
     def drawer(self, settings: Settings) -> Drawer:
         """The drawer that the settings ask for."""
         if settings.drawer == "pixel":
@@ -80,11 +88,11 @@ class Models:
             return FourierPicture(self.device)
         return self.vqgan
 
-    def made_with(self, cutouts_at_once: int = 0) -> Provenance:
-        """Provenance of pictures made with these models now; for the number, see Provenance."""
+    def made_with(self, cutouts_at_once: int = 0, upscaled: bool = False) -> Provenance:
+        """Provenance of pictures made with these models now, and enlarged or not; for the number, see Provenance."""
         return current_provenance(
             self.device.type,
-            self.files,
+            {**self.files, **(self.upscaler.files if upscaled and self.upscaler is not None else {})},
             precision=self.precision.value,
             threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
             cutouts_at_once=cutouts_at_once,

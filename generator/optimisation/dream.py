@@ -16,6 +16,7 @@ previewing the average would cost a second decode each time.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -26,14 +27,15 @@ from generator.errors import CheckpointError, GeneratorError, InvalidRequest
 from generator.images.tensors import to_image
 from generator.messages import Message
 from generator.models.model_set import Models
+from generator.notation.palette import NONE
 from generator.optimisation.graph import CapturedStep, GraphCache, graphs_of
 from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
 from generator.optimisation.loss_scale import LossScale
 from generator.optimisation.losses.goals import goals_of
-from generator.optimisation.memory_plan import MemoryPlan
+from generator.optimisation.memory.plan import MemoryPlan
 from generator.optimisation.progress import ProgressTracker
-from generator.optimisation.request_warnings import check_request, request_warnings
+from generator.optimisation.request_warnings import check_request, check_upscaler, request_warnings
 from generator.optimisation.schedule import Schedule
 from generator.optimisation.snapshot import Snapshot, damaged, pack, unpack
 from generator.optimisation.starts.canvas import canvas_of
@@ -305,22 +307,27 @@ class Dream:
         return image if image.size == self._schedule.size else image.resize(self._schedule.size, _RESAMPLING)
 
     @on_its_device
-    def picture(self) -> Picture:
+    def picture(self, between: Callable[[], None] = lambda: None) -> Picture:
         """The picture, with a request that reproduces it; before the end, the current picture.
 
-        Before the first step there is no picture, so one step is made.
+        Before the first step there is no picture, so one step is made. Only here an upscaler enlarges the picture, part
+        by part; `between` is called after each.
         """
         if self._tracker.step == 0:
             self.step()
         request = self.request if self.finished else replace(self.request, stopped_at=self._tracker.step)
         facts = self.progress, self.warnings, self.made_with
-        return Picture(image=self._decoded(), request=request, progress=facts[0], warnings=facts[1], made_with=facts[2])
+        image, upscaler = self._decoded(), self._models.upscaler
+        if self._settings.upscaler != NONE and upscaler is not None:
+            image = upscaler.enlarge(image, self._settings.tiled, self._exact, between)
+        return Picture(image=image, request=request, progress=facts[0], warnings=facts[1], made_with=facts[2])
 
     @property
     def made_with(self) -> Provenance:
         """Provenance of this picture."""
         group = self._plan.group
-        return self._models.made_with(0 if group >= self._settings.cutouts else group)
+        at_once = 0 if group >= self._settings.cutouts else group
+        return self._models.made_with(at_once, upscaled=self._settings.upscaler != NONE)
 
     @torch.no_grad()
     def _decoded(self) -> Image.Image:
@@ -349,11 +356,22 @@ class Dream:
         return pack(Snapshot(request_to_json(self.request), facts, tensors))
 
     @classmethod
-    def resume(cls, snapshot: bytes, models: Models, graphs: GraphCache | None = None) -> Dream:
+    def resume(
+        cls,
+        snapshot: bytes,
+        models: Models,
+        graphs: GraphCache | None = None,
+        request: GenerationRequest | None = None,
+    ) -> Dream:
         """Restore the dream that produced the snapshot; `graphs` as for a new one.
 
+        `request` has the same steps; it may differ in its upscaler, in its early end, and, if memory was short, in its
+        size.
+
         Raises:
-            CheckpointError: if it is damaged, or was made by other models or on another kind of device.
+            CheckpointError: if it is damaged, or was made by other models, on another kind of device, or is not of
+                `request`.
+            InvalidRequest: if its upscaler is not here.
         """
         data = unpack(snapshot)
         if data.facts.get("models") != models.fingerprint:
@@ -365,11 +383,14 @@ class Dream:
             if data.facts.get("fitting", {}).get("widened"):
                 models = models.in_precision(Precision.FP32)
             dream.request, dream._models, dream._parent_latent = request_from_json(data.recipe), models, None
+            if request is not None:
+                dream.request = _taken_over(dream.request, request, int(data.facts["step"]))
             dream._graphs = graphs_of(models) if graphs is None else graphs
             dream._prepare(dream.request)
             dream._restore(data)
         except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError, InvalidRequest) as exc:
             raise damaged(exc) from exc
+        check_upscaler(dream.request, models.upscaler_name)
         return dream
 
     def _restore(self, data: Snapshot) -> None:
@@ -386,6 +407,19 @@ class Dream:
         generator.set_state(data.tensors["random"])
         self._begin(blank, blank, generator, scale)
         self._latent.restore(data.tensors)
+
+
+def _taken_over(before: GenerationRequest, now: GenerationRequest, step: int) -> GenerationRequest:
+    """The request `now`, at the size of a dream of the request `before` that has made so many steps.
+
+    Raises:
+        CheckpointError: if that dream is another picture's.
+    """
+    ending = {"size": now.settings.size, "upscaler": now.settings.upscaler}
+    alike = replace(before, settings=before.settings.merged(ending), stopped_at=now.stopped_at) == now
+    if not alike or step > (now.stopped_at or step):
+        raise CheckpointError("This snapshot is of another picture.")
+    return replace(now, settings=now.settings.merged({"size": before.settings.size}))
 
 
 def _generated(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:

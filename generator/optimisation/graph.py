@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from generator.models.model_set import Models
-from generator.optimisation.latent import CAPTURABLE
+from generator.optimisation.optimiser import CAPTURABLE
 from generator.optimisation.step import Step, StepResult, StepState, StepValues
 from generator.runtime.device import reports_no_memory
 from generator.runtime.graphs import CudaRecorder, Recorder, first_line
@@ -47,7 +47,6 @@ class CapturedStep:
         self.state = replace(state.copy(), targets=state.targets.copy(), canvas=canvas, goals=state.goals.copy())
         self._values = torch.ones(len(StepValues._fields), device=state.latent.value.device)
         values = StepValues(*self._values.unbind())
-        self.state.latent.prepare_capture()
         self._replay = recorder.record(lambda: step(self.state, values), self.state.generator)
 
     def __call__(self, values: StepValues) -> StepResult:

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from generator.optimisation.loss_scale import LossScale
+from generator.optimisation.optimiser import Optimiser
 from generator.runtime.device import check_products
 from generator.settings import Settings
 
-# Each optimiser, with the state it keeps in the latent's shape between steps.
-_OPTIMISERS: Mapping[str, tuple[Any, frozenset[str]]] = {
-    "adam": (torch.optim.Adam, frozenset({"exp_avg", "exp_avg_sq"})),
-    "adamw": (torch.optim.AdamW, frozenset({"exp_avg", "exp_avg_sq"})),
-    "radam": (torch.optim.RAdam, frozenset({"exp_avg", "exp_avg_sq"})),
-    "adagrad": (torch.optim.Adagrad, frozenset({"sum"})),
-    "rmsprop": (torch.optim.RMSprop, frozenset({"square_avg"})),
-}
-_FUSED = frozenset({"adam", "adamw"})
-"""Optimisers that torch can run on a GPU as one operation."""
-CAPTURABLE = _FUSED
-"""Optimisers whose update can be part of a CUDA graph, with a learning rate that is a tensor."""
 _OPTIMISER_PREFIX = "optimiser."
 
 
@@ -46,13 +34,7 @@ class Latent:
         self.anchor = anchor.detach()
         self._low = codebook.amin(dim=0)[:, None, None]
         self._high = codebook.amax(dim=0)[:, None, None]
-        make, self._moments = _OPTIMISERS[settings.optimiser]
-        self._fused = settings.optimiser in _FUSED and (start.is_cuda if fused is None else fused)
-        options = {"fused": True} if self._fused else {}
-        self._optimiser = make([self.value], lr=settings.learning_rate, **options)
-        if not start.is_cuda:
-            # Before each step torch asks the GPU if it captures, even for a step on the CPU; a failed GPU fails then.
-            self._optimiser._cuda_graph_capture_health_check = lambda: None
+        self._optimiser = Optimiser(settings.optimiser, self.value, fused)
         self._codebook, self._settings, self._decay = codebook, settings, settings.ema
         self._sum = torch.zeros_like(self.value)
         self._missing = 1.0
@@ -84,15 +66,14 @@ class Latent:
         Raises:
             OutOfMemory: if the gradient was not computed as it would be with more memory; nothing has changed.
         """
-        self._optimiser.zero_grad()
+        self.value.grad = None
         (loss if scale is None or scale.value == 1 else loss * scale.value).backward()  # type: ignore[no-untyped-call]
         check_products()
         gradient: Tensor | None = self.value.grad
         if scale is not None and gradient is not None:
             scale.unscale(gradient)
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate
-        self._optimiser.step()
+        if gradient is not None:
+            self._optimiser.step(self.value, gradient, learning_rate)
         with torch.no_grad():
             self.value.clamp_(self._low, self._high)
             if free is not None:
@@ -105,16 +86,9 @@ class Latent:
         if self._decay:
             self._missing *= self._decay
 
-    def prepare_capture(self) -> None:
-        """Make the optimiser keep all its state on the GPU, so that its updates can be captured."""
-        if self.value.is_cuda:
-            for group in self._optimiser.param_groups:
-                group["capturable"] = True
-            self._optimiser._warned_capturable_if_run_uncaptured = True  # it warms up before capture
-
     def copy(self) -> Latent:
         """Return an independent copy."""
-        twin = Latent(self.value, self.anchor.clone(), self._codebook, self._settings, self._fused)
+        twin = Latent(self.value, self.anchor.clone(), self._codebook, self._settings, self._optimiser.fused)
         twin.load(self)
         return twin
 
@@ -125,21 +99,14 @@ class Latent:
         self.anchor.copy_(other.anchor)
         self._sum.copy_(other._sum)
         self._missing = other._missing
-        ours, theirs = self._optimiser.state[self.value], other._optimiser.state[other.value]
-        for name, tensor in theirs.items():
-            if name in ours:
-                ours[name].copy_(tensor)
-            else:
-                ours[name] = tensor.clone()
-        for name in ours.keys() - theirs.keys():  # the other has made no step yet
-            ours[name].zero_()
+        for name, tensor in other._optimiser.state.items():
+            self._optimiser.state[name].copy_(tensor)
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors that a copy needs to continue identically, by name."""
         tensors = {"latent": self.value.detach(), "anchor": self.anchor, "average": self.average}
         tensors |= {"average.sum": self._sum, "average.missing": torch.tensor(self._missing, dtype=torch.float64)}
-        state = self._optimiser.state[self.value]
-        return tensors | {_OPTIMISER_PREFIX + key: value for key, value in state.items()}
+        return tensors | {_OPTIMISER_PREFIX + key: value for key, value in self._optimiser.state.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the tensors returned by `tensors`.
@@ -156,11 +123,9 @@ class Latent:
             self.value.copy_(value)
             self._sum.copy_(total)
         if any(name.startswith(_OPTIMISER_PREFIX) for name in tensors):
-            state = {key: _tensor_like(tensors, _OPTIMISER_PREFIX + key, self.value) for key in self._moments}
-            step = tensors[_OPTIMISER_PREFIX + "step"].reshape(()).float()
-            # Torch keeps the step count on the CPU, except for fused optimisers.
-            state["step"] = step.to(self.value.device if self._fused else "cpu")
-            self._optimiser.state[self.value] = state
+            moments = self._optimiser.state.keys() - {"step"}
+            state = {key: _tensor_like(tensors, _OPTIMISER_PREFIX + key, self.value) for key in moments}
+            self._optimiser.restore(state | {"step": tensors[_OPTIMISER_PREFIX + "step"].reshape(())})
 
 
 def _tensor_like(tensors: Mapping[str, Tensor], name: str, like: Tensor) -> Tensor:

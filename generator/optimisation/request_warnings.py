@@ -6,6 +6,7 @@ Any thread: it reads the models and the request's pictures.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
@@ -34,11 +35,29 @@ def check_request(request: GenerationRequest, models: Models, *, with_parents: b
     if request.settings.start == "prior" and not (models.prior is not None and request.shows_ground):
         prior_for(models, models.read(request).scenes)
     _check_region(request)
+    check_upscaler(request, models.upscaler_name)
     if request.parent is not None and with_parents:
         if request.parent.models != models.name:
             text = "The parent was painted by the models {models}; load those."
             raise InvalidRequest(Message(text, models=repr(request.parent.models)), "models")
-        check_request(request.parent, models)
+        # A parent's final latent is needed, not its enlarged picture.
+        bare = request.parent.settings.merged({"upscaler": NONE})
+        check_request(replace(request.parent, settings=bare), models)
+
+
+def check_upscaler(request: GenerationRequest, ours: str | None) -> None:
+    """Check that the upscaler of a request is the one that is here, if any is.
+
+    Raises:
+        InvalidRequest: if not.
+    """
+    wanted = request.settings.upscaler
+    if wanted != NONE and ours is None:
+        text = "This picture needs the upscaler {wanted}, and there is none here; leave it out."
+        raise InvalidRequest(Message(text, wanted=repr(wanted)), "upscaler")
+    if wanted not in (NONE, ours):
+        text = "This picture needs the upscaler {wanted}, and here is only {ours}; choose that, or leave it out."
+        raise InvalidRequest(Message(text, wanted=repr(wanted), ours=repr(ours)), "upscaler")
 
 
 def _check_region(request: GenerationRequest) -> None:

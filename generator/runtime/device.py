@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from generator.errors import DeviceFailed, GeneratorError, InvalidRequest, OutOfMemory
 from generator.messages import Message
@@ -146,6 +147,31 @@ def thread_count() -> int:
 def set_thread_count(count: int) -> None:
     """Compute on the CPU with this many threads from now on, at most one for each core."""
     torch.set_num_threads(min(count, os.cpu_count() or 1))
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leave new weights as they were allocated instead of filling them with random numbers."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:  # noqa: ANN401 - torch's own signature
+        given = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return given["tensor"]
+        if func in (torch.Tensor.normal_, torch.Tensor.uniform_):
+            return args[0]
+        return (torch.empty if func is torch.randn else func)(*args, **given)
+
+
+@contextmanager
+def unfilled_weights() -> Iterator[None]:
+    """Build modules whose weights are loaded afterwards: without random numbers, and without memory for them.
+
+    Memory that was never written to is not occupied. On torch's meta device, which is meant for this, random numbers
+    and arithmetic import `torch._dynamo` and sympy, which takes longer than loading the starter's models.
+    """
+    with _Unfilled():
+        yield
 
 
 @contextmanager

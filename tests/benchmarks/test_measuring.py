@@ -97,8 +97,9 @@ def test_every_change_of_the_ablation_changes_a_default_of_the_starter() -> None
 
 
 def test_extras_are_held_against_a_step_without_them() -> None:
-    rows = rows_of_extras({"none": [0.1, 0.3], "contrast": [0.11, 0.31]})
-    assert [row[2] for row in rows] == ["+0.00", "+10.00"]
+    seconds = {"none": [0.1, 0.3], "contrast": [0.11, 0.31]}
+    rows = rows_of_extras(seconds, {"none": [0.1, 0.2], "contrast": [0.15, 0.3]})
+    assert [row[2:] for row in rows] == [["+0.00", "100%"], ["+10.00", "150%"]]
     assert {name: Settings().merged(settings) == Settings() for name, settings in EXTRAS.items()} == {
         name: name == "none" for name in EXTRAS
     }

@@ -10,6 +10,7 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,7 +74,7 @@ class FakeDream:
         size = self.request.settings.size
         return Image.new("RGB", tuple(size), tuple(bytes.fromhex(self.state[:6])))
 
-    def picture(self) -> Picture:
+    def picture(self, between: Callable[[], None] = lambda: None) -> Picture:
         request = self.request if self.finished else replace(self.request, stopped_at=self.step_number)
         facts = self.progress, self.warnings, self._engine.made_with
         return Picture(image=self.preview(), request=request, progress=facts[0], warnings=facts[1], made_with=facts[2])
@@ -90,6 +91,8 @@ class FakeDreamer:
         self.step_s = step_s
         self.begun: list[GenerationRequest] = []
         self.resumed: list[int] = []
+        self.found: list[list[str]] = []
+        """Files in the folder of each film when it began."""
         self.threads: list[int] = []
         self.steps_made = 0
         self.open = threading.Event()
@@ -97,6 +100,8 @@ class FakeDreamer:
         self.open.set()
         self.faults: list[BaseException] = []
         """Errors raised by the next steps, one each."""
+        self.faults_at: dict[int, BaseException] = {}
+        """Errors raised once, by the number of the step."""
         self.renewed = 0
         """Number of reloads of its models."""
         self.unsafe = False
@@ -145,6 +150,7 @@ class FakeDreamer:
 
     def film(self, request: GenerationRequest, parent: bytes | None, folder: Path) -> FakeFilm:
         self.begun.append(request)
+        self.found.append(sorted(path.name for path in folder.iterdir()) if folder.exists() else [])
         film = FakeFilm(request, self, parent, folder)
         if film.step_number:
             self.resumed.append(film.step_number)
@@ -183,6 +189,8 @@ class FakeDreamer:
             time.sleep(self.step_s)
         if self.faults:
             raise self.faults.pop(0)
+        if step in self.faults_at:
+            raise self.faults_at.pop(step)
         self.steps_made += 1
 
 

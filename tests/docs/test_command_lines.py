@@ -132,7 +132,9 @@ def test_command_lines_that_make_no_sense_would_be_found(capsys: pytest.CaptureF
 
 def test_every_other_module_that_is_shown_is_there() -> None:
     modules = {module for _, module, _ in command_lines() if "." in module}
-    assert [name for name in modules if not (ROOT / f"{name.replace('.', '/')}.py").is_file()] == []
+    places = {name: ROOT / name.replace(".", "/") for name in modules}
+    programs = {name: (place.with_suffix(".py"), place / "__main__.py") for name, place in places.items()}
+    assert [name for name, files in programs.items() if not any(file.is_file() for file in files)] == []
 
 
 def test_every_make_target_that_is_shown_is_there() -> None:

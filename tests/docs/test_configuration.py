@@ -36,7 +36,8 @@ def allowed_in_settings(item: Field[Any]) -> str:
         most = item.metadata["colours"]
         return "one colour, or none" if most == 1 else f"up to {most} colours, or none"
     if "read" in item.metadata:
-        return {"outpaint": "sides, or none", "schedules": "text"}.get(item.name, "a region, or none")
+        named = {"outpaint": "sides, or none", "schedules": "text", "upscaler": "an upscaler's name, or none"}
+        return named.get(item.name, "a region, or none")
     kind = "a whole number" if item.type == "int" else "a number"
     return f"{kind} from {plain(item.metadata['low'])} to {plain(item.metadata['high'])}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ from tests.faults.reach import forge, outcome
 from tests.faults.steps import in_short_steps
 
 PUBLIC, PRIVATE = 1, 2
-MAKES = {"again", "vary", "continue", "upscale", "film"}
-LOOKS = {"show", "timelapse", "recipe", "settings", "heart", "more", "fetch"}
+MAKES = {"again", "vary", "continue", "creative", "subtle", "film"}
+LOOKS = {"upscale", "show", "timelapse", "recipe", "settings", "heart", "more", "fetch"}
 FORMS = {"keep", "remix", "report"}
 STOPS = {"cancel", "finish"}
 DELETES = {"delete", "erase"}
@@ -72,6 +73,7 @@ class Cast:
 
 @pytest_asyncio.fixture
 async def cast(tmp_path: Path, config: Config) -> AsyncIterator[Cast]:
+    config = replace(config, upscaler="net.pth")
     async with on_a_fake(ClientOnLoopback, tmp_path, config, started=False) as live:
         cast = Cast(live)
         await live.start()

@@ -51,7 +51,7 @@ def test_it_runs_from_top_to_bottom_and_saves_a_picture(tmp_path: Path) -> None:
     for path in NOTEBOOK.parent.glob("*.py"):
         (copy.parent / path.name).symlink_to(path)
     shown = execute(copy, {"REVERIE_QUICK": "1", "OMP_NUM_THREADS": "1"})
-    assert pictures(shown) == {"paint", "timelapse", "compare", "starts"}
+    assert pictures(shown) == {"paint", "timelapse", "compare", "starts", "film"}
     assert [cell for cell, output in outputs(shown) if WIDGET in output.get("data", {})] == ["studio"]
     assert "Everything is here." in str(shown.cells[1].outputs)
     (saved,) = (tmp_path / "out").glob("*.png")
@@ -62,7 +62,7 @@ def test_it_runs_from_top_to_bottom_and_saves_a_picture(tmp_path: Path) -> None:
 
 
 def test_the_committed_notebook_shows_pictures_and_is_small(committed: NotebookNode) -> None:
-    assert pictures(committed) == {"paint", "timelapse", "compare", "starts"}
+    assert pictures(committed) == {"paint", "timelapse", "compare", "starts", "film"}
     assert NOTEBOOK.stat().st_size < MOST_BYTES
 
 

@@ -14,8 +14,8 @@ from bot.frontend.attachments import read
 from bot.frontend.commands.imagine import PROMPT_CHARACTERS, complete_size, complete_style
 from bot.frontend.wording import described
 from bot.jobs import Origin
-from bot.service import JobSpec, Requester, SubmittedJob
-from generator import TEMPLATES
+from bot.service import FileInput, JobSpec, Requester, SubmittedJob
+from generator import LISTENS_TO, TEMPLATES
 
 KEYS_CHARACTERS = 500
 SECONDS = app_commands.Range[float, 0.5, 120.0]
@@ -86,6 +86,11 @@ def picture_named(text: str) -> tuple[int, int]:
     carry=described("option_film_carry"),
     frame_steps=described("option_film_frame_steps"),
     between=described("option_film_between"),
+    video=described("option_film_video"),
+    music=described("option_film_music"),
+    listen_to=described("option_film_listen_to"),
+    pulse_zoom=described("option_film_pulse_zoom"),
+    pulse_turn=described("option_film_pulse_turn"),
     init_image=described("option_init_image"),
     size=described("option_size"),
     seed=described("option_seed"),
@@ -93,7 +98,13 @@ def picture_named(text: str) -> tuple[int, int]:
     negative=described("option_negative"),
     private=described("option_private"),
 )
-@app_commands.choices(template=[_choice(name) for name in TEMPLATES])
+@app_commands.choices(
+    template=[_choice(name) for name in TEMPLATES],
+    listen_to=[
+        app_commands.Choice(name=app_commands.locale_str(name, key=f"listen_to_{name}"), value=name)
+        for name in LISTENS_TO
+    ],
+)
 @app_commands.autocomplete(size=complete_size, style=complete_style)
 @app_commands.guild_only()
 async def film(
@@ -111,6 +122,11 @@ async def film(
     carry: app_commands.Range[float, 0.0, 1.0] | None = None,
     frame_steps: app_commands.Range[int, 1, 500] | None = None,
     between: app_commands.Range[int, 0, 7] | None = None,
+    video: discord.Attachment | None = None,
+    music: discord.Attachment | None = None,
+    listen_to: str | None = None,
+    pulse_zoom: app_commands.Range[float, -0.9, 5.0] | None = None,
+    pulse_turn: app_commands.Range[float, -180.0, 180.0] | None = None,
     init_image: discord.Attachment | None = None,
     size: str | None = None,
     seed: app_commands.Range[int, 0, 2**32 - 1] | None = None,
@@ -122,18 +138,26 @@ async def film(
     values = {
         "template": template, "seconds": seconds, "fps": fps, "zoom": zoom, "x": x, "y": y, "turn": turn, "tilt": tilt,
         "loop": loop, "carry": carry, "frame_steps": frame_steps, "between": between,
+        "listen_to": listen_to, "pulse_zoom": pulse_zoom, "pulse_turn": pulse_turn,
     }  # fmt: skip
     settings = {name: value for name, value in (("size", size), ("seed", seed)) if value is not None}
 
     async def order(requester: Requester) -> SubmittedJob:
-        async with interaction.client.slots.hold(0 if init_image is None else 1):
-            data = None if init_image is None else await read(interaction, init_image, "init_image")
+        files = {"init_image": init_image, "video": video, "music": music}
+        given = {name: file for name, file in files.items() if file is not None}
+        async with interaction.client.slots.hold(len(given)):
+            found = {
+                name: FileInput(data=await read(interaction, file, name), name=file.filename)
+                for name, file in given.items()
+            }
             spec = JobSpec(
                 prompt=prompt,
                 settings=settings,
                 negative=negative,
                 style=style,
-                init_image=data,
+                init_image=found["init_image"].data if "init_image" in found else None,
+                video=found.get("video"),
+                music=found.get("music"),
                 private=private,
                 film={name: value for name, value in values.items() if value is not None},
                 origin=Origin.FILM,

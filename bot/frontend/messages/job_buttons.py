@@ -25,6 +25,8 @@ STYLES = {
     "continue": (SECONDARY, "⏩"),
     "remix": (SECONDARY, "✏️"),
     "upscale": (PRIMARY, "🔎"),
+    "creative": (PRIMARY, "🔎"),
+    "subtle": (PRIMARY, "🔎"),
     "timelapse": (SECONDARY, "🎞️"),
     "film": (SECONDARY, "🎬"),
     "heart": (SECONDARY, "❤️"),

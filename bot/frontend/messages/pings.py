@@ -87,7 +87,8 @@ async def _earlier(app: App, job: Job) -> int | None:
 
 
 def _text(job: Job) -> str:
-    return say("ping_done", job.locale, user=f"<@{job.user_id}>", count=job.count, link=link_to(job) or f"#{job.id}")
+    key = "ping_done_film" if job.film_s else "ping_done"
+    return say(key, job.locale, user=f"<@{job.user_id}>", count=job.count, link=link_to(job) or f"#{job.id}")
 
 
 def _only(job: Job) -> discord.AllowedMentions:

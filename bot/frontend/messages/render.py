@@ -114,7 +114,8 @@ def rows_when_done(job: Job, pictures: Sequence[StoredPicture], layout: Layout) 
     """Rows of buttons for finished pictures; with components two, and the other actions behind the last button."""
     filmed = ("timelapse",) if any(picture.has_timelapse for picture in pictures) else ()
     if job.film_s:
-        return (_row(job, "again", "heart", "recipe", *(("more",) if layout is Layout.COMPONENTS else _LAST)),)
+        more = ("continue",) if any(picture.stopped_at is not None for picture in pictures) else ()
+        return (_row(job, *more, "again", "heart", "recipe", *(("more",) if layout is Layout.COMPONENTS else _LAST)),)
     if layout is Layout.COMPONENTS and job.count == 1:
         first = _row(job, "upscale", "vary", "continue", "remix", "again")
         return first, _row(job, "heart", "film", *filmed, "recipe", "more")
@@ -233,15 +234,16 @@ def _running(view: JobView, user: str) -> str:
         return say("state_interrupted", locale, user=user)
     # Two lines of constant width from the beginning, so that nothing below them jumps.
     if progress is None:
-        return f"{say('state_begun', locale, user=user)}\n{_measured(locale, 0, view.job.settings.steps, '–')}"
+        return f"{say('state_begun', locale, user=user)}\n{_measured(view.job, 0, view.job.settings.steps, '–')}"
     head = "state_finishing" if view.finishing else "state_painting" if view.job.count == 1 else "state_painting_one_of"
     first = say(head, locale, user=user, number=view.number, of=view.job.count, due=when(view.due_at) or "")
-    return f"{first}\n{_measured(locale, progress.step, progress.steps, f'{progress.similarity:.2f}')}"
+    return f"{first}\n{_measured(view.job, progress.step, progress.steps, f'{progress.similarity:.2f}')}"
 
 
-def _measured(locale: str, step: int, steps: int, similarity: str) -> str:
+def _measured(job: Job, step: int, steps: int, similarity: str) -> str:
     padded = str(step).rjust(len(str(steps)), FIGURE_SPACE)
-    return say("state_progress", locale, bar=bar(step, steps), step=padded, steps=steps, similarity=similarity)
+    key = "state_progress_film" if job.film_s else "state_progress"
+    return say(key, job.locale, bar=bar(step, steps), step=padded, steps=steps, similarity=similarity)
 
 
 def _lines(job: Job, notes: Sequence[Sentence], pictures: Sequence[StoredPicture] = ()) -> tuple[str, ...]:

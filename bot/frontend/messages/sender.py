@@ -24,7 +24,7 @@ from bot.frontend.uploads import limit_in, limit_of
 from bot.jobs import Job, JobState
 from bot.log import about, new_error_id
 from bot.service import Delivery
-from bot.service.uploads import FILE_BYTES
+from bot.service.files.uploads import FILE_BYTES
 from bot.texts import Sentence
 
 SEARCHED = 50

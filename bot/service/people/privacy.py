@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bot.files import DataFolder, Kind
 from bot.jobs import Job
-from bot.service.archive import Archive, film_files
+from bot.service.archive import Archive
+from bot.service.files.films import film_files
 from bot.service.people.settings import PersonalSettings
 from bot.service.values import Requester
 from bot.store import Store
@@ -79,6 +80,11 @@ class PersonalData:
                     data = self._files.read(Kind.PICTURE, job.id, number)
                     if data is not None:
                         _add(archive, f"pictures/{job.id}-{number}.png", data, limit_bytes * 9 // 10, left_out)
+                for kind in (Kind.VIDEO, Kind.MUSIC) if job.film_s else ():
+                    data = self._files.read(kind, job.id, 1)
+                    if data is not None:
+                        name = f"films/{kind.name.lower()}-{job.id}"
+                        _add(archive, name, data, limit_bytes * 9 // 10, left_out)
                 for film in film_files(self._files, job) if job.film_s else ():
                     _add(archive, f"films/{film.name}", film.data, limit_bytes * 9 // 10, left_out)
             facts["left_out"] = left_out

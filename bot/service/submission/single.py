@@ -7,15 +7,18 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from bot.config import Caps, Config, Limits
 from bot.errors import Blocked, InvalidJobSpec, NotFound, QueueFull, ShuttingDown, TooSoon, WrongChannel
+from bot.files import DataFolder, Kind
 from bot.jobs import Job, Layout, Origin
 from bot.options import read as read_options
 from bot.service import requests as requests
 from bot.service.archive import Archive
+from bot.service.files import sources
 from bot.service.followups import child_of, count_of, parent_of
 from bot.service.guild_settings import GuildSettings
 from bot.service.people.presets import Presets
@@ -50,6 +53,10 @@ class Prepared:
     job: Job
     recipe: str
     notes: tuple[Sentence, ...] = ()
+    files: Mapping[Kind, bytes] = field(default_factory=dict, repr=False)
+    """Of a film: its video and music."""
+    files_of: int | None = None
+    """Job with the files that it has too."""
 
 
 class Submissions:
@@ -64,6 +71,7 @@ class Submissions:
         people: PersonalSettings,
         presets: Presets,
         archive: Archive,
+        files: DataFolder,
         queue: JobQueue,
         enqueue: Callable[[Job], None],
         sets: Mapping[str, SetDefaults],
@@ -75,7 +83,7 @@ class Submissions:
         """
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
         self._people, self._presets = people, presets
-        self._archive, self._queue, self._enqueue = archive, queue, enqueue
+        self._archive, self._files, self._queue, self._enqueue = archive, files, queue, enqueue
         self._sets, self._request_warnings = sets, request_warnings
         self.closed = False
         self._reading = asyncio.Semaphore(AT_ONCE)
@@ -108,12 +116,18 @@ class Submissions:
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
         models = await self._models(requester, spec.model, own.model)
         suited = self._sets[models]
+        given, cut = spec.film or {}, tuple[Sentence, ...]()
+        if spec.video is not None:
+            async with self._reading:
+                spec, cut = await asyncio.to_thread(sources.with_video, spec)
         settings = requests.with_size(suited.settings, own.size)
         build = partial(requests.build, settings=settings, models=models, starts=suited.starts)
         async with self._reading if spec.init_image or spec.mask or spec.image_prompts else nullcontext():
             request = await asyncio.to_thread(build, spec, limits, style=style)
         if spec.film is not None:
-            request = requests.filmed(request, spec.film, limits)
+            async with self._reading if spec.music else nullcontext():
+                request, more = await asyncio.to_thread(sources.with_film, request, spec, given, limits)
+            notes = (*notes, *(more or cut))
         job = replace(
             _new_job(requester, request, limits, self._config.layout),
             origin=spec.origin,
@@ -123,10 +137,10 @@ class Submissions:
             source_id=None if spec.source is None else spec.source[0],
             source_number=None if spec.source is None else spec.source[1],
         )
-        return await self._prepared(job, request, notes=notes)
+        return replace(await self._prepared(job, request, notes=notes), files=sources.files_of(spec))
 
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
-        """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale.
+        """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale, enlarge.
 
         Allowed to anyone in the same server, except for another person's private job.
 
@@ -146,6 +160,10 @@ class Submissions:
                 raise InvalidJobSpec("remix_keeps", field="model", name="model")
             prompt = requests.compose(spec.prompt, await self._style(requester, spec), spec.negative)
             change = replace(change, prompt=prompt, settings=spec.settings, count=change.count or spec.count)
+        elif change.kind is Origin.ENLARGE:
+            if self._config.upscaler_name is None:
+                raise InvalidJobSpec("no_upscaler")
+            change = replace(change, settings={"upscaler": self._config.upscaler_name})
         count = count_of(before, change)
         requests.check_count(count, limits)
         masked = any(name in spec.settings for name in requests.MASKS)
@@ -166,8 +184,10 @@ class Submissions:
             parent_number=parent_number,
             source_id=job_id,
             source_number=number,
+            film_done_s=_done_s(request, picture) if change.kind is Origin.CONTINUE else 0.0,
         )
-        return await self._add(await self._prepared(job, request, notes=notes), limits)
+        prepared = await self._prepared(job, request, notes=notes)
+        return await self._add(replace(prepared, files_of=job_id if before.film_s else None), limits)
 
     async def morph(
         self, requester: Requester, pictures: Sequence[tuple[int, int]], film: Mapping[str, object]
@@ -221,6 +241,8 @@ class Submissions:
         await self._models(requester, request.models)
         if new_seed:
             request = requests.reseeded(request)
+        if request.film is not None and request.film.source:
+            raise InvalidJobSpec("film_without_video", field="file")
         # The parents are generated again from their start: all of them must be within the limits.
         for part in requests.parts_of(request):
             requests.check_limits(part.settings, limits)
@@ -340,12 +362,23 @@ class Submissions:
 
         Raises:
             QueueFull, TooSoon, ShuttingDown
+            FilesError: if the disk does not take the files of a film.
         """
         if self.closed:
             raise ShuttingDown("shutting_down")
         count, alone = sum(item.job.quota for item in prepared), any(item.job.guild_id < 0 for item in prepared)
         admission = gate(limits, self._config.caps, count, jobs=len(prepared), alone=alone)
-        jobs = await self._store.jobs.add_all([(item.job, item.recipe) for item in prepared], admission)
+        staged = list[Mapping[Kind, Path]]()
+        try:
+            for item in prepared:
+                staged.append(await asyncio.to_thread(sources.stage, self._files, item.files, item.files_of))
+            jobs = await self._store.jobs.add_all([(item.job, item.recipe) for item in prepared], admission)
+            for job, parts in zip(jobs, staged, strict=True):
+                for kind, path in parts.items():
+                    await asyncio.to_thread(self._files.adopt, path, kind, job.id, 1)
+        finally:
+            for path in (path for parts in staged for path in parts.values()):
+                path.unlink(missing_ok=True)
         for job in jobs:
             self._enqueue(job)
         return jobs
@@ -384,6 +417,11 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits, l
         layout=layout,
         by_token=requester.by_token,
     )
+
+
+def _done_s(request: GenerationRequest, before: GenerationRequest) -> float:
+    """Seconds of a film that were made before it ended early."""
+    return 0.0 if request.film is None else (before.stopped_at or 0) / request.film.fps
 
 
 async def check_channel(guilds: GuildSettings, requester: Requester) -> None:

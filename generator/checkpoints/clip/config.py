@@ -18,9 +18,11 @@ from generator.models.clip import DEVIATION, MEAN, ClipConfig
 
 _ACTIVATIONS = ("quick_gelu", "gelu")
 _MAX_HEADS = 128
-_KEYS = ("vision_heads", "text_heads", "activation", "mean", "deviation")
+_KEYS = ("vision_heads", "text_heads", "activation", "mean", "deviation", "size")
 _LEAST_DEVIATION = 0.01
 _MAX_JSON_BYTES = 2**20
+_GRAIN_PX, _MAX_SIZE_PX = 32, 1024
+"""Pixels of a code of ConvNeXt's last stage, and the largest input."""
 
 _VISION_WIDTHS = {"visual.class_embedding": (768, 1024), "visual.layer1.0.conv1.weight": (64, 80, 96, 128)}
 """Width of a head in all of OpenAI's ViTs and ResNets."""
@@ -33,7 +35,7 @@ def config_beside(file: Path) -> Path:
 
 
 def read_clip_config(path: Path) -> ClipConfig:
-    """Read the yaml of a CLIP: `vision_heads`, `text_heads`, `activation`, `mean` and `deviation`, all optional.
+    """Read the yaml of a CLIP: heads, activation, mean, deviation and size, all optional (see ClipConfig).
 
     Raises:
         CheckpointError: if it is invalid, or has other keys.
@@ -54,7 +56,17 @@ def read_clip_config(path: Path) -> ClipConfig:
             gelu=activation == "gelu",
             mean=_colour(content.get("mean", MEAN), "mean"),
             deviation=_colour(content.get("deviation", DEVIATION), "deviation", least=_LEAST_DEVIATION),
+            size=_size(content),
         )
+
+
+def _size(content: Mapping[str, object]) -> int | None:
+    size = content.get("size")
+    if size is None or (type(size) is int and size % _GRAIN_PX == 0 and _GRAIN_PX <= size <= _MAX_SIZE_PX):
+        return size
+    raise Fault(
+        f"has size: {str(size)[:40]!r}, which has to be a multiple of {_GRAIN_PX} up to {_MAX_SIZE_PX}; correct it."
+    )
 
 
 def folder_config(file: Path) -> Path | None:

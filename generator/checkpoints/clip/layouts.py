@@ -1,7 +1,7 @@
 """Layouts of CLIP's tensors: those of transformers (`CLIPModel`), by the names of clip.model.CLIP.
 
-OpenCLIP's vision transformers have clip's own names. Towers of timm (ConvNeXt, SigLIP) and text towers with other
-tokenizers are recognised, and refused with a sentence.
+OpenCLIP's vision transformers have clip's own names, its ConvNeXts those of timm (generator.models.towers.convnext).
+Other towers of timm and text towers with other tokenizers are recognised, and refused with a sentence.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _PARTS = {
 }
 _JOINED = ("q", "k", "v")
 _STRANGERS = {
-    "visual.trunk.": "has a picture tower of timm (a ConvNeXt or SigLIP), which Reverie cannot run; give a ViT.",
     "logit_bias": "is a SigLIP, whose tokenizer Reverie does not have; give a CLIP.",
+    "visual.trunk.blocks.": "has a picture tower of timm that Reverie cannot run; give a ViT or a ConvNeXt.",
     "text.transformer.embeddings.": "reads text by a tokenizer that Reverie does not have; give a CLIP for English.",
     "roberta.": "reads text by a tokenizer that Reverie does not have; give a CLIP for English.",
 }

@@ -24,6 +24,7 @@ from generator.checkpoints.faults import Fault
 from generator.checkpoints.trees import find_tensors, split_prefixes, with_prefix
 from generator.errors import CheckpointError
 from generator.models.clip import CONTEXT_TOKENS, DEFAULT_CONFIG, VOCABULARY_SIZE, ClipConfig, Perceptor
+from generator.models.towers.convnext import LANDMARK
 
 _LANDMARK = "text_projection"
 _ROOTS = (
@@ -50,6 +51,7 @@ _LEAVES = (
     "text_projection",
     "logit_scale",
     "vocabulary",
+    "gamma",
 )
 _TEXT_SIDE = ("positional_embedding", "token_embedding.weight")
 _WHOLE_NUMBERS = ("num_batches_tracked", "vocabulary")
@@ -115,6 +117,11 @@ class CLIPWeights:
         for name, tensor in tensors.items():
             if not tensor.is_floating_point() and name.rpartition(".")[2] not in _WHOLE_NUMBERS:
                 raise Fault(f"holds whole numbers in {name[:80]}, where weights belong; get OpenAI's own file.")
+        if LANDMARK in tensors and self._config.size is None:
+            raise Fault(
+                "has a ConvNeXt as its picture tower, whose weights do not tell the size of its input; write size: 256 "
+                "(or 320, if its name says so) and activation: gelu into FILE.yaml beside it (docs/checkpoints.md)."
+            )
         self._compare_text_side(tensors)
         check_heads(tensors, self._config)
         shapes = {

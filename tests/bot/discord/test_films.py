@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from bot.files import DataFolder, Kind
+from generator import OutOfMemory
 from tests.bot.discord.client_on_loopback import ClientOnLoopback
-from tests.discord_fake import Interaction
+from tests.discord_fake import Interaction, Upload
+from tests.videos import video
 
 QUICK = {"size": "64x64", "seconds": 1.0, "fps": 8}
 
@@ -42,6 +45,33 @@ async def test_the_button_below_a_picture_makes_a_film_that_begins_with_it(live:
     await live.ended(2)
     assert made.message is not None
     assert made.message.attachments[0].filename == "reverie-2.mp4"
+
+
+async def test_a_film_that_fails_is_shown_so_far_with_a_button_for_the_rest(live: ClientOnLoopback) -> None:
+    live.engine.faults_at[3] = OutOfMemory("full")
+    answer = await typed(live, "film", prompt="a red apple", **QUICK)
+    await live.ended()
+    message = answer.message
+    assert message is not None and message.attachments[0].filename == "reverie-1.mp4"
+    shown = f"{message.embeds} {message.components}"
+    assert "The film ended after 3 of 8 frames. The picture does not fit into the memory" in shown
+    await (await live.fake.press(message, "reverie:continue:1", live.ann)).answered()
+    job = await live.ended(2)
+    assert (job.film_s, job.film_done_s, live.engine.resumed[-1]) == (1.0, 3 / 8, 3)
+
+
+async def test_a_video_is_attached_and_one_that_is_broken_is_told_privately(
+    live: ClientOnLoopback, tmp_path: Path
+) -> None:
+    whole = video(tmp_path / "cat.mp4").read_bytes()
+    answer = await typed(live, "film", prompt="a castle", video=Upload("cat.mp4", whole))
+    await live.ended()
+    assert answer.message is not None and answer.message.attachments[0].filename == "reverie-1.mp4"
+    assert "0.5 s, 5 frames" in f"{answer.message.embeds} {answer.message.components}"
+    answer = await typed(live, "film", prompt="a castle", video=Upload("cat.mp4", whole[:500]))
+    await live.fake.until(lambda: answer.ephemeral or answer.followups)
+    assert "cat.mp4 cannot be read as a film" in answer.text + "".join(item.said() for item in answer.followups)
+    await live.fake.until(lambda: len(live.channel.visible()) == 1)  # nobody else sees it
 
 
 async def test_a_mistake_in_a_film_is_told_privately(live: ClientOnLoopback) -> None:

@@ -136,6 +136,15 @@ def test_each_command_is_answered(shared: PreviewPage, name: str, mouse: bool) -
     expect(answer).to_be_in_viewport()
 
 
+def test_a_film_plays_in_its_message(page: PreviewPage) -> None:
+    page.command("film", prompt="a lake", seconds="1", fps="8", video=BOAT)
+    film = page.wait("a lake", DONE).locator(".container .gallery video")
+    expect(film).to_be_visible()
+    if film.evaluate("film => film.canPlayType('video/mp4; codecs=\"avc1.42E01E\"')"):
+        page.page.wait_for_function("film => film.currentTime > 0", arg=film.element_handle())
+        assert film.evaluate("film => film.videoWidth") == 64
+
+
 def test_words_and_enter_paint_and_the_picture_grows(page: PreviewPage) -> None:
     expect(page.page.locator("#words")).to_be_focused()
     page.page.keyboard.type("a red apple")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
+import av
 import pytest
 from PIL import Image
 
 from bot.errors import InvalidJobSpec, NotFound, OverLimit, Refused, TooSoon
 from bot.files import Kind
 from bot.jobs import Job, JobState, Origin
-from bot.service import FollowUp, JobSpec
-from generator import read_recipe
+from bot.service import FileInput, FollowUp, JobSpec, Safety
+from bot.service.job_runner import MAX_CRASHES
+from generator import FilmPlan, GenerationRequest, OutOfMemory, read_recipe, request_to_json
 from tests.bot.real_service import QUICK, RealService, requester, until
+from tests.videos import music, video
 
 
 async def film(bench: RealService, prompt: str = "a red apple", **values: object) -> Job:
@@ -145,3 +151,172 @@ async def test_a_film_goes_from_finished_picture_to_finished_picture(bench: Real
         await service.submissions.morph(requester(), [(one.id, 1), (two.id, 3)], {})
     with pytest.raises(InvalidJobSpec):
         await service.submissions.morph(requester(), [(one.id, 1)], {})
+
+
+async def film_that_fails(bench: RealService, fault: Exception, after: int = 3, **values: object) -> Job:
+    """A film of 8 frames whose worker raises an error after some of them; return it as it ended."""
+    bench.engine.faults_at[after] = fault
+    job = await film(bench, "a red apple --seed 3", **values)
+    return await bench.reaches(job.id, JobState.POSTING, JobState.FAILED)
+
+
+async def test_a_film_that_fails_keeps_its_frames_and_the_rest_can_be_made(bench: RealService) -> None:
+    service = bench.service
+    whole = await film(bench, "a red apple --seed 3")
+    await bench.reaches(whole.id, JobState.POSTING)
+    await service.post.done(whole.id, 1, 1)
+    job = await film_that_fails(bench, OutOfMemory("full"))
+    assert job.state is JobState.POSTING
+    (picture,) = await service.archive.pictures(job.id)
+    assert (picture.stopped_at, picture.warnings[0].key) == (3, "film_ended")
+    assert "does not fit into the memory" in picture.warnings[0].said()
+    assert read_recipe(bench.files.read(Kind.FILM, job.id, 1) or b"").request.stopped_at == 3
+    await bench.post(job.id)
+    bench.engine.resumed.clear()
+    rest = (await service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.CONTINUE))).job
+    assert (rest.film_s, rest.quota, rest.source_id) == (1.0, 1, job.id)
+    await bench.reaches(rest.id, JobState.POSTING)
+    assert bench.engine.resumed == [3], "it went on instead of beginning again"
+    assert bench.files.read(Kind.FILM, rest.id, 1) == bench.files.read(Kind.FILM, whole.id, 1)
+    assert not bench.files.frames(rest.id).exists()
+    with pytest.raises(InvalidJobSpec):
+        await service.submissions.go_on(requester(), rest.id, 1, FollowUp(kind=Origin.CONTINUE))
+
+
+async def test_a_film_without_two_frames_fails_as_a_picture_does(bench: RealService) -> None:
+    job = await film_that_fails(bench, OutOfMemory("full"), after=1)
+    assert job.state is JobState.FAILED and job.reason is not None and job.reason.key == "out_of_memory"
+    assert not bench.files.frames(job.id).exists()
+
+
+async def test_frames_of_a_film_that_failed_are_looked_at_before_they_are_shown(bench: RealService) -> None:
+    await bench.service.guilds.set_safety(requester(manages=True), mode=Safety.REFUSE)
+    bench.engine.unsafe = True
+    job = await film_that_fails(bench, OutOfMemory("full"))
+    assert job.state is JobState.FAILED and job.reason is not None and job.reason.key == "refused_by_check"
+
+
+async def test_a_film_during_which_the_bot_crashes_again_and_again_ends_with_its_frames(bench: RealService) -> None:
+    bench.engine.open.clear()
+    job = await film(bench)
+    await bench.reaches(job.id, JobState.RUNNING)
+    folder = bench.files.frames(job.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(3):
+        Image.new("RGB", (64, 64)).save(folder / f"frame-{number:05}.png")
+    await bench.service.store.jobs.change(job.id, attempts=MAX_CRASHES)
+    await bench.crash()
+    await bench.reaches(job.id, JobState.POSTING)
+    bench.engine.open.set()
+    (picture,) = await bench.service.archive.pictures(job.id)
+    assert picture.stopped_at == 3 and "crashed several times" in picture.warnings[0].said()
+
+
+def attached(path: Path) -> FileInput:
+    return FileInput(data=path.read_bytes(), name=path.name)
+
+
+def spec_of(**values: object) -> JobSpec:
+    settings = {"steps": 4, "cutouts": 4}
+    return JobSpec(**{"prompt": "a castle", "settings": settings, "film": {}, "origin": Origin.FILM, **values})
+
+
+async def test_a_video_is_restyled_in_its_timing_and_with_its_sound_and_again(
+    bench: RealService, tmp_path: Path
+) -> None:
+    service = bench.service
+    spec = spec_of(video=attached(video(tmp_path / "cat.mp4")))
+    job = (await service.submissions.submit(requester(), spec)).job
+    await bench.post(job.id)
+    request = await service.archive.request(requester(), job.id)
+    plan = request.film
+    assert plan is not None and (plan.seconds, plan.fps, plan.carry, plan.source) == (
+        0.5, 10, 0.3, hashlib.sha256(spec.video.data).hexdigest() if spec.video else "",
+    )  # fmt: skip
+    size = job.settings.size
+    assert size.width / size.height == pytest.approx(1.5, abs=0.1), "it has the video's shape"
+    with av.open(BytesIO(bench.files.read(Kind.FILM, job.id, 1) or b"")) as film:
+        assert film.streams.audio and film.streams.video[0].frames == 5
+    assert set(bench.engine.found[0]) >= {"source-00000.png", "source-00004.png", "sound"}
+    again = (await service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.AGAIN))).job
+    assert bench.files.read(Kind.VIDEO, again.id, 1) == spec.video.data if spec.video else b""
+    await service.archive.delete(requester(), job.id)
+    assert bench.files.read(Kind.VIDEO, job.id, 1) is None
+
+
+async def test_a_film_follows_its_music_and_has_it(bench: RealService, tmp_path: Path) -> None:
+    given = {"seconds": 1.0, "fps": 8, "listen_to": "bass", "pulse_turn": 20.0}
+    spec = spec_of(music=attached(music(tmp_path / "song.wav")), film=given)
+    job = (await bench.service.submissions.submit(requester(), spec)).job
+    await bench.reaches(job.id, JobState.POSTING)
+    request = await bench.service.archive.request(requester(), job.id)
+    assert request.film is not None and request.film.pulse_turn == 20
+    assert len(request.film.pulse) == 8 and request.film.pulse[4] > 0.9
+    with av.open(BytesIO(bench.files.read(Kind.FILM, job.id, 1) or b"")) as film:
+        assert film.streams.audio
+
+
+async def test_a_video_longer_than_the_server_allows_is_cut_unless_its_length_was_chosen(
+    bench: RealService, tmp_path: Path
+) -> None:
+    bench.config = replace(bench.config, limits=replace(bench.config.limits, steps=10))
+    await bench.restart()
+    submit = bench.service.submissions.submit
+    spec = spec_of(video=attached(video(tmp_path / "cat.mp4", pictures=15, sound=False)), film={"frame_steps": 1})
+    submitted = await submit(requester(), spec)
+    assert submitted.job.film_s == 1.0
+    assert "its first 1 s are restyled" in " ".join(note.said() for note in submitted.notes)
+    with pytest.raises(OverLimit):
+        await submit(requester(), replace(spec, film={"frame_steps": 1, "seconds": 1.5}))
+
+
+async def test_what_is_no_video_or_no_music_is_told_by_its_name(bench: RealService, tmp_path: Path) -> None:
+    broken = FileInput(data=b"no film at all", name="cat.mp4")
+    silent = attached(music(tmp_path / "song.wav", loudness=0.0))
+    whole = attached(video(tmp_path / "dog.mp4", sound=False))
+    for values, field, said in (
+        ({"video": broken}, "video", "cat.mp4 cannot be read as a film"),
+        ({"music": silent}, "music", "song.wav is silent"),
+        ({"music": whole}, "music", "dog.mp4 has no sound"),
+        ({"video": whole, "init_image": b"a picture"}, "video", "leave out video or init_image"),
+    ):
+        with pytest.raises(InvalidJobSpec) as refused:
+            await bench.service.submissions.submit(requester(), spec_of(**values))
+        assert refused.value.field == field and said in refused.value.sentence.said()
+    assert not list(bench.files.root.glob(".*.part")) and await bench.service.mine(requester()) == []
+
+
+async def test_a_film_without_its_video_is_refused(bench: RealService) -> None:
+    recipe = GenerationRequest(prompt="a", film=FilmPlan(source="0" * 64), models=bench.config.model_name)
+    with pytest.raises(InvalidJobSpec) as refused:
+        await bench.service.submissions.again_from_file(requester(), request_to_json(recipe).encode())
+    assert refused.value.sentence.key == "film_without_video"
+
+
+async def test_a_film_that_is_too_long_for_the_channel_comes_in_parts(bench: RealService) -> None:
+    bench.service.upload_bytes = lambda guild_id: 4_150
+    job = await film(bench)
+    await bench.reaches(job.id, JobState.POSTING)
+    delivery = await bench.service.post.begin(job.id, limit_bytes=10**7)
+    assert delivery is not None and not delivery.left_out
+    assert [file.name for file in delivery.files] == [f"reverie-{job.id}.mp4", f"reverie-{job.id}-2.mp4"]
+    frames = 0
+    for file in delivery.files:
+        with av.open(BytesIO(file.data)) as part:
+            frames += part.streams.video[0].frames
+    assert frames == 8
+    smaller = await bench.service.post.begin(job.id, limit_bytes=100)
+    assert smaller is not None and smaller.left_out[0].said() == "Of the film, 0 of 2 parts fit into the message."
+
+
+async def test_without_pyav_a_film_is_a_webp_and_its_message_says_so(
+    bench: RealService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    job = await film(bench)
+    await bench.reaches(job.id, JobState.POSTING)
+    delivery = await bench.service.post.begin(job.id, limit_bytes=10**7)
+    assert delivery is not None and delivery.files[0].name == f"reverie-{job.id}.webp"
+    assert "an animated WebP without sound" in delivery.pictures[0].warnings[0].said()
+    with Image.open(BytesIO(delivery.files[0].data)) as shown:
+        assert shown.n_frames == 8

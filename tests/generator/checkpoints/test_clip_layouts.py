@@ -133,7 +133,7 @@ def test_a_folder_that_contradicts_itself_is_refused(config: dict[str, object], 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("visual.trunk.stem.0.weight", "has a picture tower of timm"),
+        ("visual.trunk.blocks.0.norm1.weight", "has a picture tower of timm"),
         ("logit_bias", "is a SigLIP"),
         ("text.transformer.embeddings.word_embeddings.weight", "reads text by a tokenizer that Reverie does not have"),
     ],

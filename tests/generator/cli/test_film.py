@@ -60,6 +60,27 @@ def test_a_film_stopped_by_ctrl_c_keeps_its_frames_and_goes_on(run: Run, capsys:
     assert Path("part.webp").read_bytes() == Path("whole.webp").read_bytes()
 
 
+def test_a_film_that_fails_keeps_its_frames_and_goes_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = ("film", "a red apple", "--seed", "7", "--frame-steps", "1", *QUICK)
+    assert run(*wanted, "-o", "whole.webp") == 0
+    plain = Film.step
+
+    def step(film: Film) -> object:
+        progress = plain(film)
+        if progress.step == 2:
+            newest = film.frames[-1]
+            newest.write_bytes(newest.read_bytes()[:50])
+        return progress
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Film, "step", step)
+        assert run(*wanted, "-o", "part.webp") == 1
+    err = capsys.readouterr().err
+    assert "a file is damaged" in err and "python -m generator film --resume part.film" in err
+    assert run("film", "--resume", "part.film", "-o", "part.webp") == 0
+    assert Path("part.webp").read_bytes() == Path("whole.webp").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from generator.checkpoints.catalogue import CONFIGS, PERCEPTORS, SETS
+from generator.checkpoints.catalogue import CONFIGS, PERCEPTORS, SETS, UPSCALERS
 from generator.checkpoints.vqgan_config import read_config
 from generator.cli.models import main
 
@@ -24,9 +24,9 @@ def test_the_list_names_everything_with_size_terms_and_presence(
     assert main(["--folder", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     presence = {line.split()[0]: " not here" not in line for line in lines if " MB  " in line}
-    assert presence.keys() == {"starter", *SETS, *PERCEPTORS}
+    assert presence.keys() == {"starter", *SETS, *PERCEPTORS, *UPSCALERS}
     assert {name for name, here in presence.items() if here} - {"starter"} == {"ViT-B/16", "faceshq"}
-    assert sum("Licence: " in line for line in lines) == 3 + len(SETS)
+    assert sum("Licence: " in line for line in lines) == 4 + len(SETS)
     assert any("deployed use is out of scope" in line for line in lines)
 
 
@@ -103,6 +103,10 @@ def test_the_document_holds_the_catalogue() -> None:
         digest = "pinned at first use" if file.sha256 is None else f"`{file.sha256}`"
         assert f"`{file.name}` | {file.size_mb} MB | {digest}" in rows[name]
         assert (file.sha256 or "huggingface.co/laion") in file.urls[0]
+    for name, known in UPSCALERS.items():
+        assert f"{known.scale} times: {known.summary} | `{known.file.name}` | {known.file.size_mb} MB" in rows[name]
+        assert f"`{known.file.sha256}`" in rows[name]
+        assert f"`{known.file.urls[0].split('/')[-2]}`" in DOCUMENT
 
 
 @pytest.mark.parametrize("arguments", [["bogus"], ["fetch"], ["--folder"], ["list", "more"]])

@@ -69,6 +69,32 @@ def test_a_folder_with_another_film_is_refused_and_kept(
     assert sorted(path.name for path in (tmp_path / "film").iterdir()) == before
 
 
+def test_a_damaged_frame_and_those_behind_it_are_painted_again(
+    ask: Callable[..., GenerationRequest], models: Models, tmp_path: Path
+) -> None:
+    film = Film(ask(zoom="2"), models, tmp_path / "film")
+    whole = finish(film)
+    film.frames[3].write_bytes(whole[3][:50])
+    assert FilmFolder(tmp_path / "film").sound_frames() == 3
+    ended = Film(replace(ask(zoom="2"), stopped_at=3), models, tmp_path / "film")
+    assert ended.finished and ended.picture().request.stopped_at == 3, "of the same film, as far as it is there"
+    assert finish(Film(ask(zoom="2"), models, tmp_path / "film")) == whole
+
+
+@pytest.mark.parametrize(("turn", "seen"), [("360", 1), ("90", 2)])
+def test_a_loop_that_comes_back_to_its_view_does_not_dissolve(
+    ask: Callable[..., GenerationRequest], models: Models, tmp_path: Path, turn: str, seen: int
+) -> None:
+    request = ask(turn=turn, loop=True, dissolve=0.5, carry=0.0)
+    assert request.film is not None
+    last = request.film.moment(request.film.shots(1), 5 / 12)
+    assert last.share > 0
+    film = Film(request, models, tmp_path / "film")
+    finish(film)
+    single = film._layers(0).seen_by(last.cameras[0], request.film.depth, (64, 64)).picture()
+    assert torch.equal(film._view(last), single) == (seen == 1)
+
+
 def test_only_a_films_own_files_are_removed(
     ask: Callable[..., GenerationRequest], models: Models, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Films to be restyled: timing, turned pictures, odd sizes, alpha and 10 bits, and a sentence for what is no film."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from generator.filming.source import extract, look_at
 from generator.models.model_set import Models
 from generator.recipe import read_recipe
 from generator.settings import Size
+from tests.videos import music, video
 
 RED, GREEN, BLUE = (200, 20, 20), (20, 160, 40), (20, 40, 200)
 
@@ -76,7 +78,35 @@ def test_an_mp4_is_read_in_its_timing(tmp_path: Path, pixels: str) -> None:
     assert shown(path, tmp_path / "film", 6, 10) == ["red"] * 3 + ["green", "blue", "blue"]
 
 
+def test_an_mp4_is_turned_as_its_file_says(tmp_path: Path) -> None:
+    path = video(tmp_path / "source.mp4", sound=False)
+    data, upright = path.read_bytes(), struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    at = data.index(upright, data.index(b"tkhd"))
+    turned = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 32 << 16, 0, 1 << 30)
+    path.write_bytes(data[:at] + turned + data[at + len(turned) :])
+    source = look_at(path)
+    assert (source.width, source.height) == (32, 48)
+    assert source.shaped(Size(256, 256)) == (208, 320)
+
+
+def test_a_transparent_webm_stands_on_white(tmp_path: Path) -> None:
+    path, clear = tmp_path / "source.webm", np.zeros((20, 32, 4), np.uint8)
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libvpx-vp9", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 20, "yuva420p"
+        film.mux(stream.encode(av.VideoFrame.from_ndarray(clear, format="rgba").reformat(format="yuva420p")))
+        film.mux(stream.encode())
+    assert shown(path, tmp_path / "film", 2, 10) == ["white", "white"]
+
+
+def test_a_source_longer_than_a_film_may_be_is_cut_and_said_to_be_longer(tmp_path: Path) -> None:
+    source = look_at(animated(tmp_path / "source.webp", [RED, GREEN, BLUE], [60_000, 59_000, 2_000]))
+    assert (source.seconds, source.longer) == (120.0, True)
+
+
 def test_what_is_no_film_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"song\.wav has no frames"):
+        look_at(music(tmp_path / "song.wav"))
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no film at all")
     with pytest.raises(InvalidRequest, match=r"broken\.mp4 cannot be read as a film"):

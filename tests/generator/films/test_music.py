@@ -1,6 +1,5 @@
 """Music: beats and bands for each frame, and a sentence for files without any."""
 
-import wave
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -13,26 +12,13 @@ from generator.errors import InvalidRequest
 from generator.films.music import RATE, pulse_of, read_music
 from generator.films.plan import FilmPlan
 from generator.images.films import write_film
+from tests.videos import music
 
 
 @pytest.fixture
 def make_music(tmp_path: Path) -> Callable[..., Path]:
-    """A WAV file: a low drum twice a second from half a second on, above a soft tone; or something else."""
-
-    def make(seconds: float = 4.0, loudness: float = 0.8, rate: int = 44_100) -> Path:
-        times = np.arange(int(seconds * rate)) / rate
-        since = (times - 0.5) % 0.5
-        drum = np.sin(2 * np.pi * 60 * since) * np.exp(-since / 0.04) * (times >= 0.5)
-        samples = loudness * (drum + 0.02 * np.sin(2 * np.pi * 440 * times))
-        path = tmp_path / "music.wav"
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            file.writeframes((samples * 32_000).astype("<i2").tobytes())
-        return path
-
-    return make
+    """A WAV file with a drum."""
+    return lambda **values: music(tmp_path / "music.wav", **values)
 
 
 def test_beats_and_bands_fall_on_their_frames(make_music: Callable[..., Path]) -> None:

@@ -44,7 +44,7 @@ def test_it_knows_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows bounds no memory in this way")
 def test_a_decoder_cannot_fill_the_memory() -> None:
-    show = "from generator.images import sandbox; sandbox._limit(); print(len(bytearray(5 * 2**30)))"
+    show = "from generator.images import sandbox; sandbox.bounded(20); print(len(bytearray(5 * 2**30)))"
     done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.endswith("MemoryError\n")

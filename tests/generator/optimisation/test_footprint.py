@@ -9,8 +9,8 @@ import torch
 
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
-from generator.optimisation.footprint import measure, saved_by
 from generator.optimisation.guidance import ClipGuidance
+from generator.optimisation.memory.footprint import measure, saved_by
 from generator.optimisation.targets import targets_of
 from generator.runtime.precision import Precision
 from generator.settings import Settings, Size

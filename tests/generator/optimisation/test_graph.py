@@ -14,9 +14,9 @@ import torch
 
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
-from generator.optimisation.footprint import memory_model_of
 from generator.optimisation.graph import GraphCache, graphs_of
-from generator.optimisation.memory import MARGIN
+from generator.optimisation.memory.footprint import memory_model_of
+from generator.optimisation.memory.model import MARGIN
 from generator.request import GenerationRequest
 from generator.runtime.memory import MemoryBudget
 from generator.settings import Size

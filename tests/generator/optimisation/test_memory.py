@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.optimisation.memory import LargestFit, MemoryModel, even_group, plan, smaller
+from generator.optimisation.memory.model import LargestFit, MemoryModel, even_group, plan, smaller
 from generator.runtime.host_memory import look_at_memory
 from generator.runtime.memory import MemoryBudget, gpu_memory
 from generator.settings import Size

@@ -13,7 +13,7 @@ from generator.errors import OutOfMemory
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
-from generator.optimisation.footprint import memory_model_of
+from generator.optimisation.memory.footprint import memory_model_of
 from generator.request import GenerationRequest
 from generator.runtime.memory import MemoryBudget
 from generator.runtime.precision import Precision

@@ -16,7 +16,7 @@ from generator.loading import load_models, load_opened
 from generator.models.clip import CLIP, DEFAULT_CONFIG
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
-from generator.optimisation.footprint import memory_model_of
+from generator.optimisation.memory.footprint import memory_model_of
 from generator.optimisation.probing import settle_precision
 from generator.runtime.precision import Precision
 

@@ -13,9 +13,9 @@ from typing import Any, Self
 from generator.errors import OutOfMemory
 from generator.messages import Message
 from generator.models.model_set import Models
-from generator.optimisation.footprint import memory_model_of
 from generator.optimisation.graph import GraphCache, graphs_of
-from generator.optimisation.memory import MemoryModel, even_group, plan, smaller
+from generator.optimisation.memory.footprint import memory_model_of
+from generator.optimisation.memory.model import MemoryModel, even_group, plan, smaller
 from generator.optimisation.schedule import Schedule
 from generator.request import GenerationRequest
 from generator.runtime.device import device_context, release_unused

@@ -18,7 +18,7 @@ from generator.models.kernels import norm_kernels
 from generator.models.model_set import Models
 from generator.models.vqgan import VQGAN
 from generator.optimisation.guidance import ClipGuidance
-from generator.optimisation.memory import MemoryModel
+from generator.optimisation.memory.model import MemoryModel
 from generator.optimisation.targets import Targets
 from generator.settings import Settings
 

@@ -1,0 +1,1 @@
+"""Files of jobs: films and their parts, and what fits into an upload."""

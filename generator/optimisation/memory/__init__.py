@@ -1,0 +1,1 @@
+"""Memory: what a step needs, and what fits."""
