@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from bot import log
-from bot.backup import back_up
 from bot.config import Config
 from bot.environment import data_folder, load_config, read_token
 from bot.errors import BotError
 from bot.files import DataFolder
 from bot.monitoring.heartbeat import Heartbeat
 from bot.store import Store
+from bot.store.backup import back_up
 from bot.texts import say
 from bot.waiting import ExternalWait
 from bot.worker.protocol import Check, Engine

@@ -16,6 +16,7 @@ from bot.jobs import Layout
 from generator import InvalidRequest, OwnModels, Settings, UpscalerSource, model_names
 
 STYLE_NAME = re.compile(r"[\w][\w .'-]{0,31}")
+WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 MAX_STYLE_CHARACTERS = 300
 MAX_RULE_CHARACTERS = 100
 
@@ -138,6 +139,21 @@ class Metrics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Web galleries of the servers whose admins make a link."""
+
+    host: str = _text("127.0.0.1", "address to serve them at")
+    port: int = _number(0, 0, 65_535, "port; 0 turns web galleries off")
+    address: str = _text("", "public address in the links, such as https://pictures.example.org; empty is HOST:PORT")
+
+    @property
+    def public_address(self) -> str:
+        """The address before the secret of a link, without a slash at its end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.address.rstrip("/") or f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSets:
     """Model sets for pictures; a single name in place of this section is `default`."""
 
@@ -228,13 +244,18 @@ class Config:
     )
     log: Log = field(default_factory=Log, metadata={"help": "logging to standard error"})
     metrics: Metrics = field(default_factory=Metrics, metadata={"help": "metrics for Prometheus"})
+    gallery: Gallery = field(default_factory=Gallery, metadata={"help": "web galleries of the servers"})
 
     def __post_init__(self) -> None:
         for key, item, value in values_of(self):
             _check(key, item, value)
-        if not self.metrics.host.strip():
-            # The network libraries would read it as every address of the machine.
-            raise ConfigError("config_out_of_range", key="metrics.host", allowed="an address, such as 127.0.0.1")
+        for key, host in (("metrics.host", self.metrics.host), ("gallery.host", self.gallery.host)):
+            if not host.strip():
+                # The network libraries would read it as every address of the machine.
+                raise ConfigError("config_out_of_range", key=key, allowed="an address, such as 127.0.0.1")
+        if self.gallery.address and not WEB_ADDRESS.fullmatch(self.gallery.address):
+            allowed_here = "an address, such as https://pictures.example.org"
+            raise ConfigError("config_out_of_range", key="gallery.address", allowed=allowed_here)
         self.settings_over(Settings())
         if not set(self.models.offered) <= set(model_names()):
             raise ConfigError("config_out_of_range", key="models.offered", allowed=", ".join(model_names()))

@@ -114,6 +114,21 @@ class DataFolder:
         except OSError as exc:
             raise _error(exc, path) from exc
 
+    def mark(self, kind: Kind, job_id: int, number: int) -> tuple[int, int, int] | None:
+        """Numbers that change whenever a file is written; None if it does not exist.
+
+        Raises:
+            FilesError: if it cannot be looked at.
+        """
+        path = self.path(kind, job_id, number)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise _error(exc, path) from exc
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
     def remove(self, kind: Kind, job_id: int, number: int) -> None:
         """Remove a file if it exists."""
         path = self.path(kind, job_id, number)

@@ -19,6 +19,7 @@ EXAMINED = 8
 """Frames of a film that a safety check sees."""
 GAP_PX = 4
 SHEET_COLUMNS, SHEET_CELL_PX, BADGE_PX = 3, 256, 36
+WEB_QUALITY = 88
 LABEL_PX = 40
 """Height of the labels above a chart's columns; those beside its rows are four times as wide."""
 _BACKGROUND = (49, 51, 56)
@@ -153,6 +154,15 @@ def _number(image: Image.Image, corner: tuple[int, int], number: int) -> None:
 def thumbnail(data: bytes, side_px: int) -> ImageFile:
     """A small JPEG of one of our picture files."""
     return _jpeg(open_ours(data), side_px, quality=80)
+
+
+def for_web(data: bytes, side_px: int) -> ImageFile:
+    """One of our picture files as WebP with sides of at most `side_px`, without recipe and other metadata."""
+    image = open_ours(data)
+    image.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+    out = BytesIO()
+    image.save(out, "WEBP", quality=WEB_QUALITY)
+    return ImageFile(out.getvalue(), "webp", *image.size)
 
 
 def open_ours(data: bytes) -> Image.Image:

@@ -123,6 +123,8 @@ class Job:
     """Post the timelapse with the picture automatically."""
     age_restricted: bool = False
     """The channel was age-restricted at the time of the request."""
+    public_channel_id: int | None = None
+    """The channel, or that of its thread, if everybody in the server could see it at the time of the request."""
     batch_id: int | None = None
     """The batch that it belongs to, if any; its place there counts from 0."""
     batch_place: int | None = None
@@ -279,6 +281,8 @@ class StoredPicture:
     """Step after which it was finished early."""
     flagged: bool = False
     """The safety check found content unsuitable for an ordinary channel."""
+    checked: bool = False
+    """The safety check looked at it."""
     has_timelapse: bool = False
     warnings: tuple[Sentence, ...] = ()
     """The generator's warnings about its request."""

@@ -6,10 +6,12 @@ It needs a Chromium; the environment variable CHROME names one that is not found
 from __future__ import annotations
 
 import re
+import socket
 import sys
 import tempfile
 from pathlib import Path
 
+import yaml
 from PIL import Image
 from playwright.sync_api import Browser
 
@@ -18,6 +20,11 @@ from tests.bot.preview.preview_in_browser import PreviewPage, browsing, find_bro
 FOLDER = Path(__file__).parent / "images"
 CONFIG = Path(__file__).parents[1] / "config.yaml"
 DONE = re.compile("Done in")
+PROMPTS = (
+    "a lighthouse at sunset --seed 3", "a red fox in the snow --seed 4", "a sailing boat --seed 5",
+    "an owl at night --seed 6", "a green car in autumn --seed 7", "a yellow flower --seed 8",
+)  # fmt: skip
+"""Of the pictures in the web gallery."""
 QUALITY = 80
 HALF_DONE = re.compile(r"step \u2007*([2-9]|\d\d) of")
 MENU_MS = 500
@@ -32,7 +39,7 @@ def main() -> int:
         return 1
     with (
         tempfile.TemporaryDirectory() as folder,
-        preview(Path(folder) / "data", CONFIG) as url,
+        preview(Path(folder) / "data", with_gallery(Path(folder) / "config.yaml")) as url,
         browsing(executable) as browser,
     ):
         page = PreviewPage(browser, url, 1000, 760)
@@ -41,7 +48,34 @@ def main() -> int:
         _manage(page)
         _telephone(browser, url)
         _film(page)
+        web_gallery(page, browser)
     return 0
+
+
+def with_gallery(path: Path) -> Path:
+    """Write the config of the repository with web galleries switched on."""
+    values = yaml.safe_load(CONFIG.read_text("utf-8"))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        values["gallery"]["port"] = probe.getsockname()[1]
+    path.write_text(yaml.safe_dump(values), "utf-8")
+    return path
+
+
+def web_gallery(page: PreviewPage, browser: Browser) -> None:
+    """Six more pictures, and the web gallery that shows them."""
+    page.view_as("you")
+    for prompt in PROMPTS:
+        page.words(prompt)
+        page.wait(prompt.partition(" --")[0], DONE)
+    page.view_as("admin")
+    page.command("webgallery make")
+    link = page.wait("Everyone who has this link").get_by_role("link").get_attribute("href") or ""
+    web = browser.new_page(viewport={"width": 1000, "height": 560})
+    web.goto(link, wait_until="networkidle")
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        web.screenshot(path=file.name)
+        _reduce(Path(file.name), "web-gallery")
+    web.close()
 
 
 def _paint(page: PreviewPage) -> None:
@@ -133,19 +167,19 @@ def _take(page: PreviewPage, name: str, *texts: str) -> None:
     """Save a screenshot of the channel's end, or of the message with these texts."""
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         page.take(Path(file.name), page.message(*texts) if texts else None)
-        _reduce(Path(file.name), name)
+        _reduce(Path(file.name), f"preview-{name}")
 
 
 def _save(page: PreviewPage, name: str) -> None:
     """Save a screenshot of the page as it is."""
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         page.page.screenshot(path=file.name)
-        _reduce(Path(file.name), name)
+        _reduce(Path(file.name), f"preview-{name}")
 
 
 def _reduce(path: Path, name: str) -> None:
     with Image.open(path) as image:
-        image.convert("RGB").save(FOLDER / f"preview-{name}.webp", quality=QUALITY, method=6)
+        image.convert("RGB").save(FOLDER / f"{name}.webp", quality=QUALITY, method=6)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ The starter is in the folder `starter` beside this module:
 - `vqgan.yaml`, `vqgan.safetensors`: a VQGAN in taming's form;
 - `clip.safetensors`: a CLIP's state dict with a pruned vocabulary, see `Perceptor.from_state`;
 - `prior.safetensors`: the state dict of a PriorNetwork;
-- `drawings.safetensors`: see generator.models.stored; in older sets `grids` in `prior.safetensors`;
+- `drawings.safetensors`: see generator.models.drawings.stored; in older sets `grids` in `prior.safetensors`;
 - `lexicon.json`: the arguments of Lexicon.
 - `languages/`: optional dictionaries of generator.models.language.translation; with `people.txt`, names not drawn.
 
@@ -38,12 +38,12 @@ from generator.checkpoints.upscalers import UpscalerSource
 from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
 from generator.messages import Message
 from generator.models.clip import Perceptor, is_one_token
+from generator.models.drawings.stored import StoredDrawings
 from generator.models.language.reading import Reader
 from generator.models.language.translation import Translator
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
-from generator.models.stored import StoredDrawings
 from generator.models.vqgan import VQGAN
 from generator.optimisation.probing import settle_precision
 from generator.runtime.device import cap_memory, choose_device, device_context, unfilled_weights

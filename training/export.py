@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import random
 import time
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
@@ -20,33 +19,21 @@ from torch import Tensor
 from tqdm import trange
 
 from generator.loading import load_vqgan
+from generator.models.drawings.stored import Frame, write
 from generator.models.prior import Place
-from generator.models.stored import Frame, write
 from generator.models.vqgan import VQGAN
-from training.compositor import COLOUR_WORDS, COLOURS, Compositor
+from training.compositor import Compositor
 from training.data import as_tensor
+from training.drawings.nouns import Nouns
 from training.drawings.store import TRAINED
+from training.lexicon import lexicon
 from training.refine import latest
-from training.scenes import SCENES
-from training.sprites import meanings
+from training.scenes import SCENES, paint
 from training.vqgan import CONFIG
 
 FRAME, ENCODED_AT_ONCE = Frame(0.5, 0.5, 0.92), 16
 """Where a stored drawing stands: as large as it can be, with white around it."""
 STARTER = Path(__file__).parent.parent / "generator" / "starter"
-# Words that never name a drawing by themselves
-IGNORED = (
-    "a an the in on at of and with to by under over behind next into from for near its his her their my your is are "
-    "very big small little large tiny huge cute happy beautiful pretty nice old new young dark light bright colour "
-    "color picture drawing photo image painting two three four pair"
-)
-# Words that name no drawing after a preposition: "in the snow"
-PLACES = (
-    "night dark sky space sea ocean water underwater beach sand island desert dune snow ice winter forest woods jungle "
-    "grass meadow field park hill garden flowers spring summer autumn fall mountain mountains city town street road "
-    "buildings room kitchen floor home house fire flames hell lava rain storm day evening morning dusk dawn sunset "
-    "sunrise midnight moonlight moon stars galaxy clouds trees leaves waves lake"
-)
 
 
 def half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -115,6 +102,22 @@ def encode_drawings(
     return rows, [cache.codes[key] for key in keys]
 
 
+@torch.no_grad()
+def encode_grounds(vqgan: VQGAN, side_px: int, count: int, cache: CodeCache) -> dict[str, list[Tensor]]:
+    """Codes of `count` pictures of each scene."""
+    grounds: dict[str, list[Tensor]] = {}
+    for scene in (name for name in SCENES if name != "plain"):
+        for number in range(count):
+            image = paint(scene, side_px, random.Random(f"{scene} {number}"))
+            key = hashlib.sha256(image.tobytes()).hexdigest()[:24] + str(side_px)
+            if key not in cache.codes:
+                picture = as_tensor(image)[None].to(vqgan.codebook.device)
+                cache.add({key: vqgan.nearest(vqgan.encode(picture))[0].cpu().to(torch.int16)})
+            grounds.setdefault(scene, []).append(cache.codes[key])
+    cache.save()
+    return grounds
+
+
 def trained(work: Path, *names: str) -> dict[str, Tensor] | None:
     """The averaged weights of the first of these trainings that has run, as fp16; None if none has."""
     for name in names:
@@ -124,41 +127,15 @@ def trained(work: Path, *names: str) -> dict[str, Tensor] | None:
     return None
 
 
-def lexicon(table: list[dict[str, Any]]) -> dict[str, object]:
-    """Names of every concept, its own first, without words that many concepts share.
-
-    A thing that is no emoji is found by its whole name, and by the last word of that if nothing else is.
-    """
-    shared = Counter(alias for row in table for alias in row["aliases"])
-    everyday = meanings()
-    taken = {*everyday, *shared, *(word for row in table if row["emoji"] for word in row["name"].split())}
-    names = []
-    for row in table:
-        others = [alias for alias in row["aliases"] if alias != row["name"] and shared[alias] <= 8]
-        last = row["name"].split()[-1]
-        if not row["emoji"] and last not in taken:
-            others.append(last)
-        names.append([row["name"], *others])
-    colours = [*COLOURS, *(word for words in COLOUR_WORDS.values() for word in words)]
-    numbers = {row["name"]: number for number, row in enumerate(table)}
-    words = {word for _, phrases in SCENES.values() for phrase in phrases for word in phrase.split()}
-    return {
-        "names": names,
-        "common": {word: [numbers[name]] for word, name in everyday.items() if name in numbers},
-        "words": sorted(words.union(SCENES)),
-        "ignored": sorted({*IGNORED.split(), *colours}),
-        "places": sorted(PLACES.split()),
-        "whole": [number for number, row in enumerate(table) if not row["emoji"] and " " in row["name"]],
-    }
-
-
-def export_drawings(work: Path, out: Path, side_px: int) -> None:
-    """Write all drawings, encoded by the VQGAN in `out`, and the lexicon."""
+def export_drawings(work: Path, out: Path, side_px: int, grounds: int) -> None:
+    """Write all drawings and grounds, encoded by the VQGAN in `out`, and the lexicon."""
     vqgan = load_vqgan(CONFIG, out / "vqgan.safetensors", torch.device("cpu"))
     compositor = Compositor(work, side_px)
-    rows, grids = encode_drawings(vqgan, compositor, side_px, CodeCache(work, vqgan))
-    write(out / "drawings.safetensors", rows, grids, FRAME)
-    (out / "lexicon.json").write_text(json.dumps(lexicon(compositor.table), ensure_ascii=False, indent=0), "utf-8")
+    cache = CodeCache(work, vqgan)
+    rows, grids = encode_drawings(vqgan, compositor, side_px, cache)
+    write(out / "drawings.safetensors", rows, grids, FRAME, encode_grounds(vqgan, side_px, grounds, cache))
+    words = lexicon(compositor.table, Nouns(work / "packages/nouns/package"))
+    (out / "lexicon.json").write_text(json.dumps(words, ensure_ascii=False, indent=0), "utf-8")
     prior = safetensors.torch.load_file(out / "prior.safetensors")
     if prior.pop("grids", None) is not None:  # of an older set
         safetensors.torch.save_file(prior, out / "prior.safetensors")
@@ -180,13 +157,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
     parser.add_argument("--out", type=Path, default=STARTER, help="folder for the models")
     parser.add_argument("--side", type=int, default=256, help="side of a stored drawing in pixels (default 256)")
+    parser.add_argument("--grounds", type=int, default=8, help="pictures of each scene (default 8)")
     parser.add_argument(
         "--drawings", action="store_true", help="write drawings and lexicon only, for the models in --out"
     )
     options = parser.parse_args()
     if not options.drawings:
         export_weights(options.work, options.out)
-    export_drawings(options.work, options.out, options.side)
+    export_drawings(options.work, options.out, options.side, options.grounds)
     for path in sorted(options.out.iterdir()):
         print(f"{path.stat().st_size / 1e6:6.2f} MB  {path.name}")
 

@@ -26,7 +26,7 @@ PROMPTS = [["a cat", ["cat"], "", ""], ["a dog", ["dog"], "", ""], ["a car", ["c
 
 
 def drawings(folder: Path) -> None:
-    """Write the output of training.sprites: round drawings of one colour each, in three styles."""
+    """Write the output of training.sprites: round drawings of one colour each, in three styles; and their nouns."""
     y, x = np.mgrid[-1:1:256j, -1:1:256j]
     styles = ("fluent", "noto", "twitter")
     for style in styles:
@@ -46,6 +46,14 @@ def drawings(folder: Path) -> None:
         for number, name in enumerate(CONCEPTS)
     ]
     (folder / "concepts.json").write_text(json.dumps(table), "utf-8")
+    nouns = folder / "packages/nouns/package/dict"  # WordNet's form
+    nouns.mkdir(parents=True)
+    names = [name.replace(" ", "_") for name in CONCEPTS]
+    rows = [f"{number:08} 05 n 01 {name} 0 000 | a gloss" for number, name in enumerate(names)]
+    (nouns / "data.noun").write_text("\n".join(rows), "utf-8")
+    rows = [f"{name} n 1 0 1 1 {number:08}" for number, name in enumerate(names)]
+    (nouns / "index.noun").write_text("\n".join(rows), "utf-8")
+    (nouns / "index.adj").write_text("big a 1 0 1 0 00000001", "utf-8")
 
 
 def commands(here: Here) -> list[Figure]:

@@ -70,6 +70,7 @@ class App(discord.AutoShardedClient):
         fetch: fetches a file by its address; in the preview, from the simulated Discord.
         slots: limits the files in memory.
         names: names of a server's members, for lists.
+        mark: a word that no other client has, in the ids of the modals that it opens.
         forgetful_discord: Discord does not remember commands and messages of an earlier start, as in the preview.
     """
 
@@ -83,6 +84,7 @@ class App(discord.AutoShardedClient):
     fetch: Callable[[str], Awaitable[bytes]]
     slots: FileSlots
     names: MemberNames
+    mark: str
     forgetful_discord: bool
 
     async def press(self, interaction: Interaction, action: str, job_id: int, number: int) -> None:

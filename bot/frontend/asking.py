@@ -1,4 +1,7 @@
-"""The requester of an interaction, and a check that the bot can answer in its channel. Event loop."""
+"""Person and place of an interaction: the requester, whether the bot can answer there, and who sees the channel.
+
+Event loop.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from bot.jobs import own_place
 from bot.service import Requester
 from bot.texts import say
 
+RESTRICTED_SERVERS = (discord.NSFWLevel.explicit, discord.NSFWLevel.age_restricted)
+"""Levels of servers in which every channel counts as age-restricted."""
 NEEDED = ("view_channel", "attach_files", "embed_links")
-_RESTRICTED_SERVERS = (discord.NSFWLevel.explicit, discord.NSFWLevel.age_restricted)
 
 
 def requester_of(interaction: Interaction) -> Requester:
@@ -49,6 +53,7 @@ def requester_of(interaction: Interaction) -> Requester:
         manages=interaction.permissions.manage_guild,
         hosts=member.id in interaction.client.hosts,
         age_restricted=_is_age_restricted(channel),
+        public_channel_id=public_channel_id(interaction.client.get_guild(guild_id), channel),
     )
 
 
@@ -96,9 +101,48 @@ def check_place(interaction: Interaction) -> None:
 
 def _is_age_restricted(channel: object) -> bool:
     guild = getattr(channel, "guild", None)
-    if isinstance(guild, discord.Guild) and guild.nsfw_level in _RESTRICTED_SERVERS:
+    if isinstance(guild, discord.Guild) and guild.nsfw_level in RESTRICTED_SERVERS:
         return True
     if isinstance(channel, discord.Thread) and channel.parent is None:
         return False
     is_nsfw = getattr(channel, "is_nsfw", None)
     return bool(is_nsfw()) if is_nsfw is not None else False
+
+
+class Places:
+    """Servers and channels for the web gallery, as a client knows them now; those hidden by an outage are unknown."""
+
+    def __init__(self, client: discord.Client) -> None:
+        self._client = client
+
+    def name(self, guild_id: int) -> str | None:
+        """Name of a server; None if it is not known."""
+        guild = self._client.get_guild(guild_id)
+        return None if guild is None else guild.name
+
+    def open_channels(self, guild_id: int) -> frozenset[int]:
+        """Channels of a server that everybody in it can see and that are not age-restricted."""
+        guild = self._client.get_guild(guild_id)
+        if guild is None or guild.unavailable or guild.nsfw_level in RESTRICTED_SERVERS:
+            return frozenset()
+        return frozenset(
+            channel.id for channel in guild.channels if seen_by_all(channel) and not getattr(channel, "nsfw", False)
+        )
+
+
+def public_channel_id(guild: discord.Guild | None, channel: object) -> int | None:
+    """The channel, or that of a public thread, if everybody in the server can see it; None also if we cannot tell."""
+    if guild is None:
+        return None
+    channel_id = getattr(channel, "id", 0)
+    if isinstance(channel, discord.Thread):
+        if channel.is_private():
+            return None
+        channel_id = channel.parent_id
+    known = guild.get_channel(channel_id)
+    return channel_id if known is not None and seen_by_all(known) else None
+
+
+def seen_by_all(channel: discord.abc.GuildChannel) -> bool:
+    """True if the server's role for everybody may see a channel."""
+    return channel.permissions_for(channel.guild.default_role).view_channel

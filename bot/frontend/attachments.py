@@ -25,8 +25,8 @@ FETCH_S, STILL_S = 30.0, 10.0
 MEDIA = "https://media.discordapp.net"
 """Discord's second host for files; the first is the one that discord.py uses for avatars."""
 PATHS = ("/attachments/", "/ephemeral-attachments/")
-AT_ONCE = 8
-"""Maximum files in memory at any time, for all people: 160 MiB at most."""
+AT_ONCE = 10
+"""Maximum files in memory at any time, for all people: 200 MiB at most; no command takes more."""
 _PART_BYTES = 2**16
 
 

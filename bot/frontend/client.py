@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -19,7 +20,8 @@ from bot.config import Config
 from bot.frontend import attachments, membership
 from bot.frontend import registry as commands
 from bot.frontend.app import App, Interaction
-from bot.frontend.components import batches, buttons, votes
+from bot.frontend.asking import Places
+from bot.frontend.components import batches, buttons, modals, votes
 from bot.frontend.invite import invitation
 from bot.frontend.login import explained
 from bot.frontend.messages.batches import BatchMessages
@@ -33,6 +35,7 @@ from bot.monitoring.heartbeat import Heartbeat
 from bot.service import Service
 from bot.texts import say
 from bot.waiting import ExternalWait, identity
+from bot.web.server import GalleryServer
 
 RATELIMIT_S = 30.0
 """Calls that Discord would delay longer are abandoned: by then there is newer progress to show."""
@@ -81,7 +84,8 @@ class Reverie(App):
     ) -> None:
         """Start nothing yet. `shard_count` takes precedence over config.yaml's; None lets Discord decide."""
         super().__init__(
-            intents=discord.Intents(guilds=True),
+            # Only with messages Discord says which were deleted, which no web gallery may show.
+            intents=discord.Intents(guilds=True, guild_messages=bool(config.gallery.port)),
             allowed_mentions=discord.AllowedMentions.none(),
             max_ratelimit_timeout=RATELIMIT_S,
             max_messages=None,
@@ -95,7 +99,7 @@ class Reverie(App):
         self.updater, self.batches = MessageUpdater(self, external_wait), BatchMessages(self, external_wait)
         self.votes = VoteMessages(self, external_wait)
         self.forgetful_discord, self.fetch, self.slots = False, attachments.fetch, attachments.AttachmentSlots()
-        self.names = Names()
+        self.names, self.mark = Names(), secrets.token_urlsafe(6)
         self._drained = False
         service.upload_bytes = partial(limit_in, self)
         commands.add_all(self.tree, for_everybody=config.for_everybody)
@@ -117,6 +121,11 @@ class Reverie(App):
             _log.warning(say("in_no_server", link=invitation(None, self.application_id)))
         await membership.forget_left(self)
 
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Take a modal that was opened before a restart; discord.py takes all other interactions."""
+        if interaction.type is discord.InteractionType.modal_submit:
+            await modals.receive(interaction, commands.PERSISTENT_FORMS)
+
     async def on_shard_connect(self, shard_id: int) -> None:
         """Limit the reconnect pauses of a new session to RECONNECT_S."""
         shard = self.get_shard(shard_id)
@@ -132,6 +141,20 @@ class Reverie(App):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Delete the data of a server that the bot was removed from."""
         await self.service.guild_gone(guild.id)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Take a picture whose message was deleted off the web."""
+        if payload.guild_id is not None:
+            await self.service.messages_gone(payload.guild_id, {payload.message_id})
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """Take the pictures of deleted messages off the web."""
+        if payload.guild_id is not None:
+            await self.service.messages_gone(payload.guild_id, payload.message_ids)
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        """Take the pictures of a deleted thread off the web."""
+        await self.service.thread_gone(payload.guild_id, payload.thread_id)
 
     async def on_error(self, event_method: str, /, *args: object, **kwargs: object) -> None:
         """Log an error in an event handler; the bot keeps running."""
@@ -200,14 +223,17 @@ class Reverie(App):
 
 
 async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat) -> None:
-    """Stay connected and serve the metrics until `stop` is set; then drain and close.
+    """Stay connected and serve metrics and web galleries until `stop` is set; then drain and close.
 
     Raises:
-        ConfigError: if Discord does not accept the token, or the metrics cannot be served at their address.
+        ConfigError: if Discord does not accept the token, or metrics or galleries cannot be served at their address.
         BotError: if Discord cannot be reached at the start, or the service cannot start.
     """
     service = client.service
-    async with Endpoint(client.config.metrics, service.host.exposition, service.metrics.note_lag):
+    async with (
+        Endpoint(client.config.metrics, service.host.exposition, service.metrics.note_lag),
+        GalleryServer(client.config, service.web_gallery, service.files, Places(client)),
+    ):
         await _connected(client, token, stop, pulse)
 
 

@@ -30,11 +30,14 @@ from bot.frontend.commands import (
     server,
     settings,
     styles,
+    webgallery,
 )
 from bot.frontend.commands.together import batch, vote, wildcards
 from bot.frontend.components.cases import CaseButton
 from bot.frontend.components.confirm import SureButton
 from bot.frontend.components.presets import PresetButton, PresetSelect
+from bot.frontend.components.remix import RemixForm
+from bot.frontend.components.report import ReportForm
 from bot.frontend.errors import explain
 from bot.frontend.messages.batches import BatchButton
 from bot.frontend.messages.job_buttons import JobButton
@@ -55,13 +58,15 @@ DYNAMIC_ITEMS = (
     describe.WordsButton, VoteButton,
 )  # fmt: skip
 """Buttons and menus that work after a restart."""
+PERSISTENT_FORMS = (RemixForm, ReportForm, blend.BlendForm, recipe.LikeForm)
+"""Modals that do."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
     queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,
     film.film, film.morph, blend.blend, batch.batch, batch.compare, describe.describe, describe.describe_message,
     wildcards.wildcards, vote.vote, presets.preset, presets.keep_settings,
     settings.settings, styles.styles, about.show_help, about.about, about.privacy, admin.limits, admin.channels,
     admin.pause, admin.resume, admin.clear, admin.safety, admin.stats, admin.retention, blocklist.blocklist,
-    admin.models, people.people, reports.reports, server.server, host.host,
+    admin.models, people.people, reports.reports, server.server, webgallery.webgallery, host.host,
 )  # fmt: skip
 PERSONAL = (
     "imagine", "blend", "describe", "preset", "again", "recipe", "gallery", "queue", "cancel", "settings", "privacy",

@@ -1,13 +1,15 @@
 """The application without Discord: submit jobs, queue them fairly, generate them, deliver them. Event loop.
 
 The frontend uses `Service`, its parts `submissions`, `batches`, `votes`, `wildcards`, `archive`, `personal_settings`,
-`presets`, `personal_data`, `guilds`, `words`, `reports`, `waiting`, `host` and `post`, and the values named here.
+`presets`, `personal_data`, `guilds`, `words`, `reports`, `waiting`, `web_gallery`,
+`host` and `post`, and the values named here.
 """
 
 from bot.jobs import Report, ReportedPicture, ReportReason
 from bot.service.application import Service
 from bot.service.archive import style_picture
 from bot.service.job_runner import GRID
+from bot.service.moderation.web_gallery import WebDetails, WebGallery, WebPage
 from bot.service.operator import HostStatus
 from bot.service.people.settings import CHOICES as PERSONAL_CHOICES
 from bot.service.people.settings import DEFAULT as PERSONAL_DEFAULT
@@ -41,6 +43,7 @@ from bot.service.values import (
     SubmittedJob,
     Whose,
 )
+from bot.store import WebPicture
 from bot.worker.protocol import WorkerStatus
 
 __all__ = [
@@ -81,6 +84,10 @@ __all__ = [
     "Statistics",
     "Style",
     "SubmittedJob",
+    "WebDetails",
+    "WebGallery",
+    "WebPage",
+    "WebPicture",
     "Whose",
     "WorkerStatus",
     "style_picture",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -28,6 +28,7 @@ from bot.service.job_runner import JobRunner
 from bot.service.maintenance import Maintenance
 from bot.service.moderation.reports import Reports
 from bot.service.moderation.waiting_jobs import WaitingJobs, reason_of
+from bot.service.moderation.web_gallery import WebGallery
 from bot.service.operator import Operator
 from bot.service.people.presets import Presets
 from bot.service.people.privacy import PersonalData
@@ -70,6 +71,7 @@ class Service:
         archive: finished pictures: galleries, recipes, files, deletion.
         reports: reports of pictures.
         waiting: waiting jobs, counted and cancelled by a server's admins.
+        web_gallery: links to the web galleries of servers, and the pictures behind them.
         checked_by: returns the perceptors that know the words of the safety check, by name; without one it finds
             nothing. Any thread but the event loop's.
         has_trained_check: true if a model that was trained for it checks pictures, instead of the perceptors.
@@ -84,6 +86,7 @@ class Service:
         store: the database; the frontend uses only its notes (`store.figures.note`).
         metrics: counters and times since the start.
         upload_bytes: returns the size of the largest file that can be posted in a server; the frontend knows it.
+        files: the data folder; besides the service only the web gallery reads in it.
     """
 
     def __init__(
@@ -110,7 +113,7 @@ class Service:
         `check` is a trained safety check; without one the perceptors guess.
         `external_wait` is explained in bot.waiting.
         """
-        self._files, self._executor, self._wait = files, executor, external_wait
+        self.files, self._executor, self._wait = files, executor, external_wait
         self._listeners: list[Listener] = []
         self._started = self._draining = False
         self._looking = asyncio.Semaphore(LOOKS_AT_ONCE)
@@ -125,6 +128,7 @@ class Service:
         self.archive = Archive(store, files, self._stop, self._notify)
         self.reports = Reports(store, files, guilds, self.archive)
         self.waiting = WaitingJobs(store, self._stop, self._notify)
+        self.web_gallery = WebGallery(store, records)
         self.checked_by, self.has_trained_check = checked_by, check is not None
         self.personal_settings = PersonalSettings(store)
         self.personal_data = PersonalData(store, files, self.archive, self.personal_settings)
@@ -190,7 +194,7 @@ class Service:
             StoreError: if the database is damaged, from a newer version or in use; the sentence says what to do.
             FilesError: if the data folder cannot be written to.
         """
-        await asyncio.to_thread(self._files.prepare)
+        await asyncio.to_thread(self.files.prepare)
         await self.store.open()
         self._started = True
         self._queue.speeds = Estimates(await self.store.figures.speeds())
@@ -306,7 +310,7 @@ class Service:
             raise WrongState("too_late_to_cancel")
         await self._stop(job)
         if job.state is JobState.POSTING:
-            await asyncio.to_thread(self._files.remove_job, job_id)
+            await asyncio.to_thread(self.files.remove_job, job_id)
         self._notify(job_id)
         return moved[0]
 
@@ -326,6 +330,15 @@ class Service:
         self._executor.send(job_id, StopMode.FINISH)
         self._notify(job_id)
         return job
+
+    async def messages_gone(self, guild_id: int, message_ids: Collection[int]) -> None:
+        """Handle messages that people deleted in Discord: no web gallery shows their pictures any more."""
+        forget = partial(self.store.web.forget_messages, guild_id, message_ids)
+        await retry_io(forget, self._wait, guild=guild_id)
+
+    async def thread_gone(self, guild_id: int, thread_id: int) -> None:
+        """Handle the deletion of a thread: no web gallery shows the pictures in it any more."""
+        await retry_io(partial(self.store.web.forget_thread, guild_id, thread_id), self._wait, guild=guild_id)
 
     async def guild_gone(self, guild_id: int) -> None:
         """Handle removal of the bot from a server: end its jobs and delete all its data."""

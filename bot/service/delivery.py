@@ -122,6 +122,10 @@ class DeliveryService:
             return
         self._notify(job_id)
 
+    async def keep_off_the_web(self, job_id: int) -> None:
+        """Record that Discord's moderation refused the prompt of a job, so that no web gallery shows it."""
+        await self._store.jobs.change(job_id, public_channel_id=None)
+
     async def mark_told(self, job_id: int) -> None:
         """Record that the message of a cancelled or failed job says so, or can never be reached."""
         await self._store.jobs.change(job_id, told=True)

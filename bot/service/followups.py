@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import Job, Origin
-from bot.service.requests import MASKS, check_limits, compose, filmed, new_seed, reseeded, said, typed
+from bot.service.requests import MASKS, check_limits, compose, filmed, image_prompts_of, new_seed, reseeded, said, typed
 from bot.service.values import FollowUp
 from generator import GenerationRequest, InvalidRequest, Settings, Size
 
@@ -77,7 +77,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
     posed = base.composition == "posed"
     if posed:  # the prior paints children as well as first pictures, whatever the parent began with
         changes |= {name: getattr(base, name) for name in _OF_THE_PRIOR}
-    prompt = picture.prompt
+    prompt, image_prompts = picture.prompt, picture.image_prompts
     if change.kind is Origin.VARY:
         if not 0 < change.strength <= 1:
             raise InvalidJobSpec("out_of_range", field="strength", name="strength", low=0, high=1)
@@ -89,6 +89,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
         if kept := next((name for name in ("size", "start") if name in change.settings), None):
             raise InvalidJobSpec("remix_keeps", field=kept, name=kept)
         changes |= {name: typed(name, value) for name, value in change.settings.items()}
+        image_prompts = image_prompts_of(change.image_prompts) or image_prompts
     elif change.kind is Origin.UPSCALE:
         size = Size(old.size.width * UPSCALE, old.size.height * UPSCALE)
         if max(size) > limits.size_px:
@@ -101,6 +102,7 @@ def _continuation(picture: GenerationRequest, change: FollowUp, base: Settings, 
     return replace(
         picture,
         prompt=prompt,
+        image_prompts=image_prompts,
         init_image=None,
         mask=None,
         settings=old.merged(changes),

@@ -148,7 +148,8 @@ class JobRunner:
                 if refuse and await flagged:
                     raise Unsafe("refused_by_check")
                 running.images.append(outcome.picture.image)
-                saving.append(asyncio.create_task(self._save(job, number, outcome, flagged, ended)))
+                checked = unsafe_from is not None
+                saving.append(asyncio.create_task(self._save(job, number, outcome, flagged, ended, checked=checked)))
             self._queue.release(job.id)
         finally:
             running.over = True
@@ -275,6 +276,8 @@ class JobRunner:
         result: GeneratedPicture,
         flagged: asyncio.Task[bool],
         notes: tuple[Sentence, ...] = (),
+        *,
+        checked: bool,
     ) -> None:
         """Write a finished picture and its recipe to disk, then into the database."""
         request, image = result.picture.request, result.picture.image
@@ -294,6 +297,7 @@ class JobRunner:
             steps=progress.step,
             stopped_at=request.stopped_at,
             flagged=await flagged,
+            checked=checked,
             has_timelapse=timelapse,
             warnings=(*notes, *unknown_options(job.prompt), *map(Sentence.of_generator, result.picture.warnings)),
         )

@@ -17,7 +17,7 @@ from bot.config import Limits
 from bot.errors import InvalidJobSpec, OverLimit
 from bot.jobs import MAX_COUNT
 from bot.options import Typed, ratio_of, shaped, unknown_in
-from bot.service.values import JobSpec
+from bot.service.values import ImageInput, JobSpec
 from bot.texts import Sentence
 from generator import (
     MAX_PROMPT_CHARACTERS,
@@ -78,20 +78,25 @@ def build(
     mask = None if spec.mask is None else _picture(spec.mask, "mask")
     if init_image is not None and settings.masked and "size" not in spec.settings:
         settings = merged(settings, {"size": canvas_size(init_image, settings, limits.size_px)}, limits)
-    prompts = tuple(
-        _checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight)
-        for item in spec.image_prompts
-    )
     request: GenerationRequest = _checked(
         GenerationRequest,
         prompt=prompt,
-        image_prompts=prompts,
+        image_prompts=image_prompts_of(spec.image_prompts),
         init_image=init_image,
         mask=mask,
         settings=settings,
         models=models,
     )
     return request
+
+
+def image_prompts_of(given: Sequence[ImageInput]) -> tuple[ImagePrompt, ...]:
+    """Attached files as image prompts.
+
+    Raises:
+        InvalidJobSpec: if one is no picture.
+    """
+    return tuple(_checked(ImagePrompt, image=_picture(item.data, "image_prompt"), weight=item.weight) for item in given)
 
 
 def filmed(

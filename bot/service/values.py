@@ -29,6 +29,8 @@ class Requester:
     """True if the person is one of the bot's owners."""
     age_restricted: bool = False
     """True if the channel is age-restricted."""
+    public_channel_id: int | None = None
+    """The channel, or that of its thread, if everybody in the server can see it."""
     by_token: bool = False
     """True if only the interaction's token can write in the channel."""
 
@@ -154,6 +156,12 @@ class FollowUp:
     """Vary: share of the latent that becomes noise, above 0 to 1."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Remix and enlarge: settings that differ from those of the picture, as typed."""
+    image_prompts: tuple[ImageInput, ...] = ()
+    """Remix: pictures to approach, in place of those of the picture's own request."""
+    mask: bytes | None = field(default=None, repr=False)
+    """Remix: what is white or transparent in this file is repainted, and the rest of the picture stays."""
+    init_image: bytes | None = field(default=None, repr=False)
+    """Remix: a file to begin with, in place of the picture."""
     film: Mapping[str, object] = field(default_factory=dict)
     """Film: values of its plan."""
     count: int | None = None

@@ -16,8 +16,9 @@ from bot.store.people import PeopleTable
 from bot.store.pictures import PictureTable
 from bot.store.reports import ReportTable
 from bot.store.votes import VoteTable
+from bot.store.web import WebPicture, WebTable
 
-__all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums"]
+__all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums", "WebPicture"]
 
 
 class Store:
@@ -32,6 +33,7 @@ class Store:
         reports: reports, with copies of the reported pictures.
         people: settings and favourites of people.
         figures: sums, speeds, notes.
+        web: pictures that may be shown on the web.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +46,7 @@ class Store:
         self.people = PeopleTable(self._database)
         self.reports = ReportTable(self._database)
         self.figures = FigureTable(self._database)
+        self.web = WebTable(self._database)
 
     async def open(self, *, sole: bool = True) -> None:
         """Open, check and migrate the database; with `sole` for this process alone.

@@ -1,6 +1,7 @@
 """The SQLite file: open, check, migrate, back up; transactions. Event loop (aiosqlite brings its own threads).
 
-Two connections: writes run one after the other through `transaction()`, reads see the last commit.
+Two connections: writes run one after the other through `transaction()`, reads see the last commit. A third one is
+opened for the searches of web galleries.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Database:
         self._sole: aiosqlite.Connection | None = None
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
+        self._apart: aiosqlite.Connection | None = None
+        self._opening = asyncio.Lock()
         self._interrupted = False
 
     async def open(self, *, sole: bool = True) -> None:
@@ -91,11 +94,11 @@ class Database:
 
     async def close(self) -> None:
         """Close the file; committed changes stay."""
-        async with self._lock:
-            for connection in (self._reader, self._writer, self._sole):
+        async with self._lock, self._opening:
+            for connection in (self._apart, self._reader, self._writer, self._sole):
                 if connection is not None:
                     await connection.close()
-            self._reader = self._writer = self._sole = None
+            self._apart = self._reader = self._writer = self._sole = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -136,6 +139,22 @@ class Database:
     async def row(self, sql: str, values: Values = ()) -> Row | None:
         """First row of a query."""
         return next(iter(await self.rows(sql, values)), None)
+
+    async def rows_apart(self, sql: str, values: Values = ()) -> list[Row]:
+        """As `rows`, by a connection of its own, so that a query that takes long delays no other.
+
+        Raises:
+            StoreError: if SQLite fails.
+        """
+        if self._reader is None:
+            raise StoreError("store_closed")
+        with _as_store_error(self.path):
+            async with self._opening:
+                if self._apart is None:
+                    self._apart = await _connect(self.path)
+                    await self._apart.execute("PRAGMA query_only = ON")
+                apart = self._apart
+            return list(await apart.execute_fetchall(sql, values))
 
     async def backup(self, target: Path) -> None:
         """Copy the current database to a file, while it is in use; the file appears when it is complete.

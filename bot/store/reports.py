@@ -12,6 +12,13 @@ from bot.store.rows import insertion
 _COLUMNS = tuple(item.name for item in fields(ReportedPicture) if item.name != "reports")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM reported_pictures"  # noqa: S608 - our own names
 _REPORT = tuple(item.name for item in fields(Report))
+_OLD = (
+    " WHERE guild_id = ? AND NOT EXISTS"
+    " (SELECT 1 FROM reports WHERE picture_id = reported_pictures.id AND reports.created_at >= ?)"
+)
+_WITHDRAWN = " WHERE id NOT IN (SELECT picture_id FROM reports)"
+_KEEP_OFF_THE_WEB = "UPDATE jobs SET public_channel_id = NULL WHERE id IN (SELECT job_id FROM reported_pictures"
+"""Begins the statement for reports that go without a decision."""
 _SELECT_REPORTS = f"SELECT picture_id, {', '.join(_REPORT)} FROM reports"  # noqa: S608 - our own names
 
 
@@ -91,11 +98,8 @@ class ReportTable:
     async def drop_old(self, guild_id: int, before: float) -> int:
         """Delete a server's reported pictures whose newest report is older than a time; return their number."""
         async with self._database.transaction() as db:
-            cursor = await db.execute(
-                "DELETE FROM reported_pictures WHERE guild_id = ? AND NOT EXISTS"
-                " (SELECT 1 FROM reports WHERE picture_id = reported_pictures.id AND reports.created_at >= ?)",
-                (guild_id, before),
-            )
+            await db.execute(f"{_KEEP_OFF_THE_WEB}{_OLD})", (guild_id, before))
+            cursor = await db.execute(f"DELETE FROM reported_pictures{_OLD}", (guild_id, before))  # noqa: S608
             return cursor.rowcount
 
     async def about(self, user_id: int) -> list[ReportedPicture]:
@@ -106,7 +110,8 @@ class ReportTable:
         """Delete a person's reports, and the copies of pictures that nobody else reported."""
         async with self._database.transaction() as db:
             await db.execute("DELETE FROM reports WHERE user_id = ?", (user_id,))
-            await db.execute("DELETE FROM reported_pictures WHERE id NOT IN (SELECT picture_id FROM reports)")
+            await db.execute(f"{_KEEP_OFF_THE_WEB}{_WITHDRAWN})")
+            await db.execute(f"DELETE FROM reported_pictures{_WITHDRAWN}")  # noqa: S608
 
     async def _find(self, where: str, values: Sequence[object]) -> list[ReportedPicture]:
         found = await self._database.rows(f"{_SELECT} WHERE {where}", values)

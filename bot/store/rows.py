@@ -17,6 +17,7 @@ SELECT_JOB = f"SELECT {', '.join(f'jobs.{name}' for name in JOB_COLUMNS)} FROM j
 SELECT_PICTURE = f"SELECT {', '.join(f'pictures.{name}' for name in PICTURE_COLUMNS)} FROM pictures"  # noqa: S608
 
 _FLAGS = frozenset({"private", "timelapse", "age_restricted", "told", "ping_due", "by_token"})
+_PICTURE_FLAGS = frozenset({"flagged", "checked", "has_timelapse"})
 
 
 def job_of(row: Row) -> Job:
@@ -34,7 +35,7 @@ def job_of(row: Row) -> Job:
 def picture_of(row: Row, prefix: str = "") -> StoredPicture:
     """Picture of a row that SELECT_PICTURE found, or of columns with a prefix."""
     values = {name: row[prefix + name] for name in PICTURE_COLUMNS}
-    values["flagged"], values["has_timelapse"] = bool(values["flagged"]), bool(values["has_timelapse"])
+    values |= {name: bool(values[name]) for name in _PICTURE_FLAGS}
     values["warnings"] = tuple(map(Sentence.from_json, json.loads(values["warnings"])))
     return StoredPicture(**values)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from generator.filming.warp import seen_by
 from generator.films.camera import Camera
-from generator.models.drawings import filled, foreground
+from generator.models.drawings.pixels import filled, foreground
 from generator.models.model_set import Models
 from generator.optimisation.starts.composition import composition_of, is_posed
 from generator.request import GenerationRequest

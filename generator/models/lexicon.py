@@ -32,12 +32,17 @@ class Lexicon:
         places: words that name nothing after a preposition, such as "snow" in "in the snow".
         words: other words that the models have learnt.
         whole: concepts of which a single word of the name names nothing: "time bomb" is not found by "time".
+        loose: words among the names that count only where a prompt names nothing else, such as "above" and "love".
+        kinds: for some names, words for kinds of it that have no drawing of their own, joined by "|".
+        tints: the colour of concepts that have drawings in black ink only, by their number.
 
     Attributes:
         names: as given.
         words: all words of all the above.
         things: single words that are a concept's own name, an everyday meaning or a place.
         everyday: single words that are a concept's own name or an everyday meaning, and words of places and colours.
+        kinds: the name that is drawn for each word of `kinds`.
+        tints: the colour of a concept that has drawings in black ink only.
     """
 
     def __init__(
@@ -48,6 +53,9 @@ class Lexicon:
         places: Iterable[str] = (),
         words: Iterable[str] = (),
         whole: Iterable[int] = (),
+        loose: Iterable[str] = (),
+        kinds: Mapping[str, str] | None = None,
+        tints: Mapping[str, str] | None = None,
     ) -> None:
         self.names, self._common = names, dict(common or {})
         phrases = [*(name for aliases in names for name in aliases), *self._common, *ignored, *places, *words]
@@ -59,6 +67,9 @@ class Lexicon:
         self._shared: dict[str, list[int]] = {}
         self._part: dict[str, list[int]] = {}
         self._ignored, self._places = frozenset(ignored), frozenset(places)
+        self._loose = frozenset(loose)
+        self.kinds = {word: kind for kind, words in (kinds or {}).items() for word in words.split("|")}
+        self.tints = {int(concept): colour for concept, colour in (tints or {}).items()}
         entire = frozenset(whole)
         for concept, aliases in enumerate(names):
             self._own.setdefault(aliases[0], []).append(concept)
@@ -67,18 +78,45 @@ class Lexicon:
             for word in () if concept in entire else aliases[0].split():
                 self._part.setdefault(word, []).append(concept)
 
-    def find(self, text: str) -> list[Mention]:
-        """Find the concepts that a prompt names, from left to right."""
-        words = re.findall(r"[a-z0-9ñãéô]+", text.lower().replace("'s ", " ").replace("’s ", " "))
+    def find(self, text: str, *, with_places: bool = False) -> list[Mention]:
+        """Find the concepts that a prompt names, from left to right.
+
+        Args:
+            text: the prompt.
+            with_places: words of places name things after prepositions too.
+        """
+        words = tokens(text)
         mentions, at, in_place = [], 0, False
         while at < len(words):
             length, concepts = self._longest(words[at:], in_place)
             if concepts:
                 count = COUNTS.get(words[at - 1], 1) if at else 1
                 mentions.append(Mention(" ".join(words[at : at + length]), concepts, count))
-            in_place = words[at] in PREPOSITIONS or (in_place and words[at] in self._ignored)
+            in_place = not with_places and (words[at] in PREPOSITIONS or (in_place and words[at] in self._ignored))
             at += length
         return mentions or self._left(words)
+
+    def guess(self, text: str) -> list[Mention]:
+        """The one concept that a prompt may mean in which `find` finds none: by its first loose word."""
+        for word in tokens(text):
+            if word in self._loose and word not in PREPOSITIONS and (concepts := self._named(word)):
+                return [Mention(word, concepts, 1)]
+        return []
+
+    def length_of_name(self, text: str) -> int:
+        """How many words of a text belong to the name at its beginning; 0 if none is there."""
+        length, concepts = self._longest(tokens(text), in_place=False)
+        return length if concepts else 0
+
+    def is_passed_over(self, word: str) -> bool:
+        """True for a word that never names a drawing by itself."""
+        return word in self._ignored
+
+    def kind_of(self, words: str) -> str:
+        """The name that is drawn in place of words that have no drawing of their own; "" for others."""
+        if self._named(words) and not self._loose.intersection((words, *singular(words))):
+            return ""
+        return next((self.kinds[form] for form in (words, *singular(words)) if form in self.kinds), "")
 
     def _left(self, words: list[str]) -> list[Mention]:
         """If nothing else is named, let a word that is otherwise ignored name a thing, as in "an orange"."""
@@ -96,14 +134,37 @@ class Lexicon:
         return 1, ()
 
     def _look_up(self, phrase: str) -> tuple[int, ...]:
-        for form in (phrase, *singular(phrase)):
-            # a concept's own name beats shared names, and those beat one word of a longer name
-            for names in (self._common, self._own, self._shared):
+        forms = (phrase, *singular(phrase))
+        # "lights" is loose if "light" is
+        named = self._named(phrase) if self._loose.isdisjoint(forms) else self._own_name(forms)
+        if named:
+            return named
+        kind = next((self.kinds[form] for form in forms if form in self.kinds), "")
+        return self._named(kind) if kind else ()
+
+    def _own_name(self, forms: Sequence[str]) -> tuple[int, ...]:
+        for form in forms:
+            for names in (self._common, self._own):
                 if form in names:
                     return tuple(dict.fromkeys(names[form]))
-            if len(form) > 2 and form in self._part:
+        return ()
+
+    def _named(self, phrase: str) -> tuple[int, ...]:
+        forms = (phrase, *singular(phrase))
+        # a concept's own name, also in the plural, beats shared names, and those beat one word of a longer name
+        if own := self._own_name(forms):
+            return own
+        for form in forms:
+            if form in self._shared:
+                return tuple(dict.fromkeys(self._shared[form]))
+            if len(form) > 2 and form in self._part and form not in self._ignored:
                 return tuple(dict.fromkeys(self._part[form]))
         return ()
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a prompt as they are looked up."""
+    return re.findall(r"[a-z0-9ñãéô]+", text.lower().replace("'s ", " ").replace("’s ", " "))
 
 
 def singular(phrase: str) -> tuple[str, ...]:

@@ -17,6 +17,10 @@ _PIXELS, _LEVELS = 24, 6
 """Squares along the shorter side of pixel art, and levels of each colour."""
 _FLAT_LEVELS = 4
 _HATCH_PX, _BLUE = 7, (0.18, 0.42, 0.95)
+_LIGHT = {"night": ((0.26, 0.3, 0.5), (0.0, 0.01, 0.06)), "sunset": ((0.92, 0.66, 0.56), (0.07, 0.02, 0.03))}
+"""Share of each colour that is left at that time of day, and what comes to it."""
+_SKY = 0.45
+"""Share of a scene's height that its sky is seen in."""
 
 
 def looking(image: Tensor, look: str, seed: int) -> Tensor:
@@ -26,6 +30,21 @@ def looking(image: Tensor, look: str, seed: int) -> Tensor:
     if look == "doodle":
         return _doodle(image, seed)
     return _PLAIN[look](image) if look in _PLAIN else image
+
+
+def lit(image: Tensor, light: str, sky: Tensor | None) -> Tensor:
+    """An image `[1, 3, H, W]` of a scene at "night" or "sunset"; as it is for "".
+
+    The upper part of `sky`, a picture of the same size of that time of day, lightens the image.
+    """
+    if light not in _LIGHT:
+        return image
+    share, glow = (image.new_tensor(values)[None, :, None, None] for values in _LIGHT[light])
+    dimmed = (image * share + glow).clamp(0, 1)
+    if sky is None:
+        return dimmed
+    fading = (1 - torch.linspace(0, 1, image.shape[2], device=image.device) / _SKY).clamp(0, 1)[None, None, :, None]
+    return torch.maximum(dimmed, sky * (fading * 2).clamp(max=1))
 
 
 def _pixels(image: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generator.models.drawings.stored import Frame, StoredDrawings
 from generator.models.lexicon import Lexicon, Mention
 from generator.models.sketch import Sketcher
-from generator.models.stored import Frame, StoredDrawings
 from generator.models.vqgan import VQGAN, import_gpt
 from generator.runtime.device import cpu_threads, reports_no_memory
 from generator.runtime.graphs import Recorder, first_line

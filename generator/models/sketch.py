@@ -8,7 +8,6 @@ without one goes through the style's filter.
 from __future__ import annotations
 
 import random
-import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +16,13 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.models.drawings import Box, Cut, cut_out, inked, paste, recoloured
-from generator.models.lexicon import Lexicon
+from generator.models.drawings.arrangement import OWN, arranged, covering, fills_square
+from generator.models.drawings.pixels import Box, Cut, cut_out, inked, paste, recoloured, tinted
+from generator.models.drawings.stored import STYLES, StoredDrawings
+from generator.models.lexicon import Lexicon, tokens
 from generator.models.looks import DRAWN, looking
-from generator.models.stored import STYLES, StoredDrawings
 from generator.models.vqgan import VQGAN
-from generator.models.wording import COLOURS, without_scene
+from generator.models.wording import COLOURS, Scenery, landscape, scene_spans, scenery_of, style_words
 
 MAX_THINGS = 5
 MAX_CUTS = 32
@@ -68,6 +68,50 @@ _JOINING = frozenset(
         "your",
     ]
 )
+_SILENT = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "be",
+        "at",
+        "for",
+        "as",
+        "like",
+        "one",
+        "very",
+        "so",
+        "some",
+        "it",
+        "this",
+        "that",
+        "these",
+        "those",
+        "there",
+        "i",
+        "me",
+        "we",
+        "you",
+        "please",
+        "make",
+        "draw",
+        "paint",
+        "show",
+        "scene",
+        "view",
+        "background",
+        "cute",
+        "lovely",
+        "full",
+        "top",
+        "front",
+        "left",
+        "right",
+        "side",
+        "s",
+    ]
+)
+"""Words that nobody expects to see."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +125,7 @@ class Thing:
         colour: as asked for, in the words of `wording.COLOURS`; "" keeps the drawing's own.
         relation: of this thing to the one before it, which is "on", "above", "under", "in", "behind", "before", "left"
             or "right" of it; "" if they are only named together.
+        kind: name of the thing that is drawn in its place, if it has no drawing of its own.
     """
 
     words: str
@@ -88,6 +133,22 @@ class Thing:
     count: int = 1
     colour: str = ""
     relation: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A prompt taken apart.
+
+    Attributes:
+        things: that it names.
+        scenery: the ground that it names.
+        unused: words without an influence on the picture that somebody may have wanted.
+    """
+
+    things: tuple[Thing, ...]
+    scenery: Scenery
+    unused: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -159,21 +220,6 @@ class Layer:
     inked: bool = False
 
 
-OWN = Box(0.5, 0.52, 0.74, 0.74)
-"""Where a stored drawing stands, as shares of its picture's side."""
-
-
-_STACKED = {
-    "on": (Box(0.5, 0.29, 0.52, 0.44, 1.0), Box(0.5, 0.715, 0.72, 0.45, 0.0)),
-    "above": (Box(0.5, 0.25, 0.5, 0.4, 0.2), Box(0.5, 0.74, 0.56, 0.4, 0.8)),
-    "under": (Box(0.5, 0.76, 0.46, 0.38), Box(0.5, 0.3, 0.7, 0.5)),
-    "in": (Box(0.5, 0.58, 0.36, 0.36), Box(0.5, 0.53, 0.9, 0.86)),
-    "before": (Box(0.5, 0.74, 0.46, 0.44, 1.0), Box(0.5, 0.4, 0.72, 0.7)),
-    "behind": (Box(0.5, 0.4, 0.72, 0.7), Box(0.5, 0.74, 0.46, 0.44, 1.0)),
-}
-"""Places of the first and the second of two things, by their relation, as shares of the picture's shorter side."""
-
-
 class Sketcher:
     """Compose the stored drawings."""
 
@@ -183,43 +229,102 @@ class Sketcher:
 
     def read(self, text: str) -> tuple[Thing, ...]:
         """Things that the text names, at most MAX_THINGS in all; of a compound such as "cat face" only the last."""
-        tokens = _tokens(text)
-        found: list[Thing] = []
-        at = 0
-        for mention in self._lexicon.find(text):
+        return self.parse(text).things
+
+    def scenery(self, text: str) -> Scenery:
+        """The ground that the text names."""
+        return self.parse(text).scenery
+
+    def ground(self, scene: str, number: int) -> Tensor | None:
+        """A stored picture `[1, 3, h, w]` of a scene, for any number; None if there is none."""
+        return self._stored.ground(scene, number, self._vqgan)
+
+    def parse(self, text: str) -> Parsed:
+        """Things, scenery and what is left of a text."""
+        text, scenes = self._without_scenes(text.lower())
+        words, found, at = tokens(text), list[Thing](), 0
+        left: list[str] = []
+        mentions = self._lexicon.find(text, with_places=True)  # scenes are cut out
+        if not scenes and not mentions and not any(map(landscape, words)):
+            mentions = self._lexicon.guess(" ".join(word for word in words if word not in style_words(text)))
+        for mention in mentions:
             if mention.words in _NUMBERS:  # part of a name, such as "five o'clock"
                 continue
-            words = mention.words.split()
-            first = next((n for n in range(at, len(tokens)) if tokens[n : n + len(words)] == words), None)
+            named = mention.words.split()
+            first = next((n for n in range(at, len(words)) if words[n : n + len(named)] == named), None)
             if first is None:
                 continue
-            between, at = without_scene(" ".join(tokens[at:first])).split(), first + len(words)
+            between, at = words[at:first], first + len(named)
+            left += between
+            if scene := landscape(mention.words):
+                scenes.append(scene)
+                words[first] = "and"
+                at = first
+                continue
             relation = _relation(between) if found else ""
-            thing = Thing(mention.words, mention.concepts, _count(between), _colour(between), relation)
+            kind = self._lexicon.kind_of(mention.words)
+            thing = Thing(mention.words, mention.concepts, _count(between), _colour(between), relation, kind)
             if found and (not between or between == ["of"]):
                 whole = found.pop()
-                thing = replace(whole, words=thing.words, concepts=thing.concepts)
+                thing = replace(whole, words=thing.words, concepts=thing.concepts, kind=kind)
             found.append(thing)
-        return _limited(found)
+        left += words[at:]
+        scenes += filter(None, map(landscape, left))
+        unused = dict.fromkeys(word for word in left if not self._is_understood(word))
+        return Parsed(_limited(found), scenery_of(scenes), tuple(unused))
+
+    def _without_scenes(self, text: str) -> tuple[str, list[str]]:
+        """The text without the scenes that it names after prepositions, and their names."""
+        scenes, kept, at = list[str](), "", 0
+        for begin, end, scene in scene_spans(text):
+            last = text.rindex(" ", 0, end) + 1 if " " in text[begin:end] else begin
+            if self._lexicon.length_of_name(text[last:]) > 1:  # "on a beach ball"
+                continue
+            kept, at = f"{kept}{text[at:begin]} and ", end
+            scenes.append(scene)
+        return kept + text[at:], scenes
+
+    def _is_understood(self, word: str) -> bool:
+        """True for a word that changes the picture, or that says nothing."""
+        known = word in COLOURS or word in _NUMBERS or word in _RELATIONS or word in _JOINING or bool(landscape(word))
+        return known or word in _SILENT or self._lexicon.is_passed_over(word)
 
     @torch.no_grad()
     def layer(self, things: Sequence[Thing], pose: Pose, height: int, width: int, look: str = "") -> Layer:
-        """Lay the things out on `height` x `width` pixels; those that lack a wanted style go through its filter."""
+        """Lay the things out on `height` x `width` pixels; those that lack a wanted style go through its filter.
+
+        A drawing that fills its square, such as a city at night, alone fills the picture.
+        """
         image, mask = torch.ones(3, height, width), torch.zeros(1, height, width)
         styled = look in DRAWN
-        for thing, box in _arranged(things, height, width):
-            concept = thing.concepts[0]
-            style = self._stored.style(concept, pose.drawing)
-            cut = self._cut(concept, style)
-            if styled and style != pose.drawing:
-                cut = _filtered(cut, look)
-            if thing.colour:
-                inks = style in _INK or (styled and pose.drawing in _INK)
-                cut = inked(cut, thing.colour) if inks else recoloured(cut, thing.colour)
-            # a thing with one drawing only is turned about where others show their second
-            alone = pose.drawing == 1 and len(self._stored.usual(concept)) == 1
-            paste(image, mask, cut, _posed(box, pose, height, width), pose.mirrored != alone)
+        drawn = [(thing, self._drawn(thing, pose, look)) for thing in things for _ in range(thing.count)]
+        if len(drawn) == 1 and not things[0].colour and fills_square(drawn[0][1]):
+            paste(image, mask, drawn[0][1], covering(height, width), self._turned(things[0], pose))
+            return Layer(image, torch.ones_like(mask), styled)
+        first = next((number for number, (thing, _) in enumerate(drawn) if thing.relation), 0)
+        relation = drawn[first][0].relation
+        for number, box in arranged([cut for _, cut in drawn], first, relation, height, width):
+            thing, cut = drawn[number]
+            paste(image, mask, cut, _posed(box, pose, height, width), self._turned(thing, pose))
         return Layer(image, mask, styled, styled and pose.drawing in _INK)
+
+    def _turned(self, thing: Thing, pose: Pose) -> bool:
+        """True if the drawing is mirrored; one without a second is turned about where others show that."""
+        alone = pose.drawing == 1 and len(self._stored.usual(thing.concepts[0])) == 1
+        return pose.mirrored != alone
+
+    def _drawn(self, thing: Thing, pose: Pose, look: str) -> Cut:
+        """The drawing of a thing in its style and colour."""
+        concept, styled = thing.concepts[0], look in DRAWN
+        style = self._stored.style(concept, pose.drawing)
+        cut = self._cut(concept, style)
+        inks = style in _INK or (styled and pose.drawing in _INK)
+        if styled and style != pose.drawing:
+            cut = _filtered(cut, look)
+        colour = thing.colour or ("" if styled else self._lexicon.tints.get(concept, ""))
+        if colour and inks:
+            return inked(cut, colour) if styled else tinted(cut, colour)
+        return recoloured(cut, colour) if thing.colour else cut
 
     def _cut(self, concept: int, style: int) -> Cut:
         key = (concept, style)
@@ -247,11 +352,6 @@ def _filtered(cut: Cut, look: str) -> Cut:
 
 def _within(wanted: float, other: float, bound: float = 0.14) -> float:
     return wanted if abs(wanted) <= bound else other
-
-
-def _tokens(text: str) -> list[str]:
-    """Words as the lexicon splits them."""
-    return re.findall(r"[a-z0-9ñãéô]+", text.lower().replace("'s ", " ").replace("’s ", " "))
 
 
 def _count(between: Sequence[str]) -> int:
@@ -293,60 +393,6 @@ def _limited(things: Sequence[Thing]) -> tuple[Thing, ...]:
         if room > 0:
             kept.append(replace(thing, count=min(thing.count, room)))
     return tuple(kept)
-
-
-def _arranged(things: Sequence[Thing], height: int, width: int) -> list[tuple[Thing, Box]]:
-    """A box for each drawing, from back to front."""
-    at = next((number for number, thing in enumerate(things) if thing.relation), 0)
-    if at and things[at].relation in _STACKED:
-        return _related(_each(things[:at]), _each(things[at:]), things[at].relation, height, width)
-    if at and things[at].relation == "right":
-        things = [*things[at:], *things[:at]]
-    single = _each(things)
-    return list(zip(single, side_by_side(len(single), height, width), strict=True))
-
-
-def _each(things: Sequence[Thing]) -> list[Thing]:
-    return [thing for thing in things for _ in range(thing.count)]
-
-
-def side_by_side(count: int, height: int, width: int) -> list[Box]:
-    """Boxes in rows that make them as large as they can be; a short last row is centred."""
-    if count == 1:
-        side = OWN.width * min(width, height)
-        return [Box(OWN.x * width, OWN.y * height, side, side)]
-    columns = max(range(1, count + 1), key=lambda n: (min(width / n, height / -(-count // n)), n))
-    rows = -(-count // columns)
-    side = 0.88 * min(width / columns, height / rows)
-    step_x, step_y = min(width / columns, side * 1.25), min(height / rows, side * 1.25)
-    boxes = []
-    for number in range(count):
-        row, column = divmod(number, columns)
-        here = min(columns, count - row * columns)
-        x, y = (column - (here - 1) / 2) * step_x, (row - (rows - 1) / 2) * step_y
-        boxes.append(Box(width / 2 + x, height / 2 + y, side, side))
-    return boxes
-
-
-def _related(
-    first: Sequence[Thing], second: Sequence[Thing], relation: str, height: int, width: int
-) -> list[tuple[Thing, Box]]:
-    """Boxes of two groups of things, of which the first is on (above, under, ...) the second; from back to front."""
-    over, under = _STACKED[relation]
-    side = min(height, width)
-    groups = [(second, under), (first, over)]
-    if relation == "behind":
-        groups.reverse()
-    placed = []
-    for group, place in groups:
-        step = min(place.width * 1.4, 0.96) / len(group)
-        share = 1.0 if len(group) == 1 else min(1.0, step / place.width)
-        for number, thing in enumerate(group):
-            x = width / 2 + (place.x - 0.5 + (number - (len(group) - 1) / 2) * step) * side
-            y = height / 2 + (place.y - 0.5) * side
-            wide, high = place.width * share * side, place.height * side
-            placed.append((thing, Box(x, y, wide, high, place.rise)))
-    return placed
 
 
 def _posed(box: Box, pose: Pose, height: int, width: int) -> Box:

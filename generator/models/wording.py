@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 _SCENE_WORDS = {
     "sky": "sky clouds cloud",
     "night": "night stars moonlight dark midnight moon",
     "space": "space galaxy",
     "sunset": "sunset dusk evening sunrise dawn",
-    "sea": "sea ocean water lake waves",
+    "sea": "sea ocean water lake waves river",
     "beach": "beach sand island",
     "desert": "desert dune",
     "snow": "snow winter ice snowstorm",
@@ -22,18 +23,58 @@ _SCENE_WORDS = {
     "fire": "fire flames hell lava",
     "rain": "rain storm",
     "road": "road street",
-    "room": "room home house floor kitchen",
     "autumn": "autumn fall leaves",
 }
 _SCENES = {word: scene for scene, words in _SCENE_WORDS.items() for word in words.split()}
+_OUTDOORS = "|".join(_SCENES)
 _SCENES |= {"underwater": "underwater", "downtown": "city", "indoors": "room"}
+_SCENES |= dict.fromkeys(("room", "home", "house", "floor", "kitchen"), "room")
 SCENE_WORDS = frozenset(_SCENES)
 """Single words that name a scene."""
+_NO_LANDSCAPES = (
+    "clouds cloud stars moon ice leaves water trees room fire flames fall house home floor kitchen grass flowers hell"
+)
+_LANDSCAPES = {word: scene for word, scene in _SCENES.items() if word not in _NO_LANDSCAPES.split()}
+_LANDSCAPES |= {
+    "cityscape": "city", "skyline": "city", "seascape": "sea", "landscape": "mountains", "aurora": "night",
+    "summer": "meadow", "spring": "garden", "universe": "space", "cosmos": "space",
+}  # fmt: skip
+"""Nouns that name a scene without a preposition too, and never a thing on it: "a city and a dog"."""
+_NAMED = {
+    "northern lights": "night", "night sky": "night", "starry sky": "night", "starry night": "night",
+    "milky way": "space", "outer space": "space",
+}  # fmt: skip
+"""Scenes of two words, named with and without a preposition."""
+_FIRST = [
+    "underwater",
+    "space",
+    "fire",
+    "rain",
+    "autumn",
+    "snow",
+    "beach",
+    "desert",
+    "city",
+    "mountains",
+    "forest",
+    "garden",
+    "meadow",
+    "road",
+    "room",
+    "sea",
+    "sky",
+    "sunset",
+    "night",
+]
+"""Scenes of which a picture shows only the first that is named."""
+_LIGHTS = {"night": ("sky", "space"), "sunset": ("sky", "sea")}
+"""Times of day that fall on another scene, and the scenes on which they change nothing."""
 _WHERE = re.compile(
     r"\b(?:(?:in|on|at|under|among|amid|near|by|over|above|through|across|during) "
     r"(?:(?:the|a|an|front of|middle of|deep|blue|dark|outer|starry|autumn|sunny|rainy|green|open|busy|day|middle) )"
     r"{0,4}"
-    rf"(?:{'|'.join(_SCENES)})|underwater|under water|downtown|indoors|on a (?:sunny|rainy) day)\b"
+    rf"(?:{_OUTDOORS})|(?:in|inside|at|on) (?:(?:the|a|an|my|your) )?(?:room|home|house|floor|kitchen)|"
+    r"underwater|under water|downtown|indoors|on a (?:sunny|rainy) day)\b"
 )
 _UNDER_WATER = re.compile(r"\bunder (?:the )?(?:water|sea|ocean|waves)\b|\bdeep sea\b")
 
@@ -52,6 +93,7 @@ COLOURS = {
 
 _MEDIUM = (
     "painting|watercolou?rs?|gouache|pixel art|pixels|drawing|sketch|photo|photograph|photography|illustration|"
+    "logo|sticker|tattoo|poster|wallpaper|"
     "rendering|render|art|artwork|style|engraving|etching|lithograph|woodcut|anime|manga|cartoon|comic|icon|emoji|"
     "clip ?art|line ?art|mosaic|graffiti|3 ?d|2 ?d|flat|vector|glossy|realistic|photorealistic|detailed|hd|4k|8k|"
     "cinematic|masterpiece|trending|impressionism|cubism|surrealism|minimalist|doodles?|scribbles?|freehand|"
@@ -91,7 +133,7 @@ _STYLES = {
 _DRAWINGS = {
     style: number for number, style in enumerate(("3d", "noto", "flat", "line", "stencil", "clipart", "doodle"))
 }
-"""Numbers of the stored drawings of a style, as `models.stored.STYLES` has them."""
+"""Numbers of the stored drawings of a style, as `models.drawings.stored.STYLES` has them."""
 _LOOKS = {
     "line": "lines",
     **{style: style for style in ("pixels", "watercolour", "doodle", "stencil", "clipart", "flat")},
@@ -159,6 +201,43 @@ def scene_of(text: str) -> tuple[str, str]:
     if words.startswith("on a rainy"):
         return "rain", words
     return _SCENES[words.rsplit(" ", 1)[-1]], words
+
+
+@dataclass(frozen=True)
+class Scenery:
+    """The ground of a picture.
+
+    Attributes:
+        scene: a scene's name; "" for plain paper.
+        light: "night" or "sunset" where that falls on another scene, else "".
+    """
+
+    scene: str = ""
+    light: str = ""
+
+
+def scene_spans(text: str) -> list[tuple[int, int, str]]:
+    """Begin, end and name of each scene that a text in lower case names, from left to right."""
+    spans = [(*hit.span(), scene_of(hit[0])[0]) for hit in _WHERE.finditer(text)]
+    for hit in re.finditer(rf"\b(?:{'|'.join(_NAMED)})\b", text):
+        if not any(begin < hit.end() and hit.start() < end for begin, end, _ in spans):
+            spans.append((*hit.span(), _NAMED[hit[0]]))
+    return sorted(spans)
+
+
+def landscape(words: str) -> str:
+    """The scene that a noun names by itself; "" for others."""
+    return _LANDSCAPES.get(words, "")
+
+
+def scenery_of(scenes: Sequence[str]) -> Scenery:
+    """The ground of a picture whose words name these scenes."""
+    places = [scene for scene in scenes if scene not in _LIGHTS]
+    light = next((light for light in _LIGHTS if light in scenes), "")
+    scene = min(places, key=_FIRST.index, default="")
+    if not scene or scene in _LIGHTS.get(light, ()):
+        return Scenery(scene if scene == "space" else light or scene)
+    return Scenery(scene, light)
 
 
 def without_scene(text: str) -> str:

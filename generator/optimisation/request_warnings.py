@@ -5,7 +5,7 @@ Any thread: it reads the models and the request's pictures.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from generator.errors import InvalidRequest
@@ -14,7 +14,8 @@ from generator.messages import Message
 from generator.models.language.suggestions import suggestions
 from generator.models.model_set import Models
 from generator.models.prior import Prior
-from generator.models.wording import COLOURS, style_words
+from generator.models.sketch import Parsed, Sketcher
+from generator.models.wording import COLOURS, style_words, without_style
 from generator.notation.palette import NONE
 from generator.notation.regions import PICTURE, area_of
 from generator.optimisation.schedule import Schedule
@@ -22,6 +23,8 @@ from generator.optimisation.targets import unknown_words, warnings_of
 from generator.prompts import Scene, wanted_words
 from generator.request import GenerationRequest
 
+_SHOWN = 5
+"""Words that a sentence lists."""
 _FLAT = 0.01
 """Deviation of the colours below which a picture shows nothing."""
 
@@ -99,7 +102,28 @@ def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, .
     posed = request.settings.composition == "posed" and request.settings.start in ("prior", "init", "parent")
     styled = models.prior is not None and posed
     styles = frozenset().union(*map(style_words, texts)) if styled else frozenset()
-    unknown = [word for text in texts for word in unknown_words(text, models.perceptors, styles)]
+    parsed = [] if models.prior is None or not posed else _parsed(models.prior.sketcher, read.scenes)
+    kinds = {thing.words: thing.kind for each in parsed for thing in each.things if thing.kind}
+    understood = styles.union(*map(str.split, kinds))
+    unknown = [word for text in texts for word in unknown_words(text, models.perceptors, understood)]
+    unused = dict.fromkeys(word for each in parsed for word in each.unused if word not in {*unknown, *styles})
     known = models.things | COLOURS.keys() if models.things else models.things
-    suggested = suggestions([*unknown, *read.unknown], known, models.examples)
-    return (*read.notes, *warnings_of(read, models.perceptors, styles), *suggested, *schedule.warnings())
+    lost = [] if any(each.things or each.scenery.scene for each in parsed) else unused
+    suggested = suggestions([*unknown, *read.unknown, *lost], known, models.examples)
+    warnings = warnings_of(read, models.perceptors, understood)
+    return (*read.notes, *warnings, *_left_out(kinds, tuple(unused)), *suggested, *schedule.warnings())
+
+
+def _parsed(sketcher: Sketcher, scenes: Sequence[Scene]) -> list[Parsed]:
+    wanted = [[prompt.text for prompt in scene.prompts if prompt.weight > 0] for scene in scenes]
+    return [sketcher.parse(without_style(pieces)) for pieces in wanted if pieces]
+
+
+def _left_out(kinds: Mapping[str, str], unused: Sequence[str]) -> list[Message]:
+    """Sentences about things that are drawn as others, and about words that change nothing."""
+    text = "“{typed}” is drawn as “{kind}”: these models have no drawing of it."
+    found = [Message(text, typed=typed[:40], kind=kind) for typed, kind in list(kinds.items())[:_SHOWN]]
+    if unused:
+        words = ", ".join(f"“{word[:40]}”" for word in unused[:_SHOWN])
+        found.append(Message("The picture does not show {words}: these models have no drawing of that.", words=words))
+    return found

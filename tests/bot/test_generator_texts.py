@@ -25,7 +25,7 @@ MEETS = {
     "notation/palette", "notation/regions", "notation/keyframes",
     "models/clip", "models/vqgan", "models/prior", "models/zero_shot/safety",
     "models/lexicon", "models/language/reading", "models/language/suggestions",
-    "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory_plan",
+    "optimisation/request_warnings", "optimisation/autograd", "optimisation/memory/plan",
     "runtime/device", "loading", "checkpoints/sources", "runtime/precision", "images/sandbox", "provenance",
     "films/keyframes", "films/music", "films/plan", "films/templates", "filming/film", "filming/folder",
     "filming/morph", "filming/source", "images/films",

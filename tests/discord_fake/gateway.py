@@ -68,6 +68,7 @@ class Gateway:
 
     Attributes:
         identifies, resumes: number of requests of each kind.
+        intents: the kinds of events that the bot asked for last.
         ready: set as soon as a session was told READY and of all its servers; cleared by `forget`.
         heartbeats: the times (`time.monotonic`) of the heartbeats.
         pings_s: seconds until the bot answered each `ping`.
@@ -78,7 +79,7 @@ class Gateway:
     def __init__(self, world: World, token: str, url: Callable[[], str], heartbeat_s: float = 40.0) -> None:
         self._world, self._token, self._url, self._heartbeat_s = world, token, url, heartbeat_s
         self.sessions: dict[str, Session] = {}
-        self.identifies = self.resumes = 0
+        self.identifies = self.resumes = self.intents = 0
         self.ready = asyncio.Event()
         self.heartbeats: list[float] = []
         self.pings_s: list[float] = []
@@ -123,6 +124,7 @@ class Gateway:
 
     async def _identify(self, link: Link, data: dict[str, Any]) -> None:
         self.identifies += 1
+        self.intents = int(data["intents"])
         shard, shards = data.get("shard", (0, 1))
         session = Session(shard, shards, link=link)
         self.sessions[session.id] = session

@@ -29,6 +29,10 @@ class Kind(IntEnum):
     MODAL = 5
 
 
+TEXT, CHECKBOX = 4, 23
+"""Types of fields in a form."""
+
+
 class Option(IntEnum):
     """Types of options that need conversion."""
 
@@ -213,6 +217,24 @@ class Interactions:
             value = str(value.id)
         values: Payload = {"name": name, "type": option["type"], "value": value}
         return values | ({"focused": True} if name == focus else {})
+
+    def filled(self, field: Payload, value: str | list[str] | list[Upload], resolved: Payload, base: str) -> Payload:
+        """Build the part of a form that a person filled in; `resolved` collects its files.
+
+        Raises:
+            AssertionError: if Discord would not send the form so.
+        """
+        part: Payload = {"type": field["type"], "custom_id": field["custom_id"]}
+        if field["type"] == TEXT:
+            typed = value if isinstance(value, str) else field.get("value") or ""
+            return {"type": 1, "components": [part | {"value": typed}]}
+        if field["type"] == CHECKBOX:
+            return {"type": 18, "component": part | {"value": bool(value)}}
+        assert isinstance(value, list)
+        least = field.get("min_values", 1) if field.get("required", True) else 0
+        assert least <= len(value) <= field.get("max_values", 1), f"{len(value)} values for {field}"
+        values = [self._upload(item, resolved, base) if isinstance(item, Upload) else item for item in value]
+        return {"type": 18, "component": part | {"values": values}}
 
     def _upload(self, upload: Upload, resolved: Payload, base: str) -> str:
         file = Attachment(new_id(), upload.filename, upload.data, upload.content_type)

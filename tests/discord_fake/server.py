@@ -13,7 +13,7 @@ from tests.discord_fake.calls import PREFIX, Call, begin_call, json_answer, read
 from tests.discord_fake.description import description
 from tests.discord_fake.faults import Cut, Fault, Faults, sever
 from tests.discord_fake.gateway import Gateway
-from tests.discord_fake.interactions import Interaction, Interactions, Kind
+from tests.discord_fake.interactions import Interaction, Interactions, Kind, Upload
 from tests.discord_fake.limits import Buckets
 from tests.discord_fake.rest import Handler, Rest, refuse, respond
 from tests.discord_fake.world import Channel, Member, Message, Payload, World
@@ -153,19 +153,23 @@ class FakeDiscord:
         interaction.message = message
         return await self._begin(interaction, {"component_type": 2, "custom_id": found})
 
-    async def fill_in(self, form: Interaction, **texts: str | list[str]) -> Interaction:
-        """Send the form of the bot's answer, and wait for the answer; a list is a selection in a menu."""
+    async def fill_in(
+        self, form: Interaction, *, answer_s: float = TIMEOUT_S, **given: str | list[str] | list[Upload]
+    ) -> Interaction:
+        """Send the form of the bot's answer, and wait for the answer; a list is a selection in a menu, or files.
+
+        Values fill the fields in their order, by whatever names; fields without one stay empty.
+        """
         data = (form.callback or {})["data"]
         inputs = [item for row in data["components"] for item in row.get("components") or [row["component"]]]
-        rows = [
-            {"type": 1, "components": [{"type": 4, "custom_id": item["custom_id"], "value": text}]}
-            if isinstance(text, str)
-            else {"type": 18, "component": {"type": 3, "custom_id": item["custom_id"], "values": text}}
-            for item, text in zip(inputs, texts.values(), strict=False)
-        ]
+        values = [*given.values(), *[[]] * len(inputs)]
+        rows, resolved = list[Payload](), Payload()
+        for item, value in zip(inputs, values, strict=False):
+            rows.append(self.interactions.filled(item, value, resolved, self.url))
         sent = self.interactions.begin(Kind.MODAL, form.member, form.channel)
         sent.message = form.message
-        return await (await self._begin(sent, {"custom_id": data["custom_id"], "components": rows})).answered()
+        filled = {"custom_id": data["custom_id"], "components": rows} | ({"resolved": resolved} if resolved else {})
+        return await (await self._begin(sent, filled)).answered(answer_s)
 
     def expire_tokens(self) -> None:
         """Make all interactions so far older than 15 minutes."""

@@ -48,7 +48,8 @@ class Member:
 class Channel:
     """A text channel, a thread in one, its `parent`, or the direct messages of its `recipient`.
 
-    `closed`: the bot may not write there; `gone`: it was deleted; `archived`: a thread closed to new messages.
+    `closed`: the bot may not write there; `gone`: it was deleted; `archived`: a thread closed to new messages;
+    `hidden`: only some members see it, or are in the thread.
     """
 
     guild: Guild = field(repr=False)
@@ -59,6 +60,7 @@ class Channel:
     closed: bool = False
     gone: bool = False
     archived: bool = False
+    hidden: bool = False
     parent: Channel | None = None
     recipient: Member | None = None
     messages: dict[int, Message] = field(default_factory=dict, repr=False)
@@ -70,17 +72,20 @@ class Channel:
             return {"id": str(self.id), "type": 1, "recipients": people, "last_message_id": None, "flags": 0}
         if self.parent is not None:
             since = "2026-01-01T00:00:00+00:00"
+            kind = 12 if self.hidden else 11
             times = {"archived": self.archived, "auto_archive_duration": 60, "archive_timestamp": since}
             return {
-                "id": str(self.id), "type": 11, "guild_id": str(self.guild.id), "name": self.name, "message_count": 0,
+                "id": str(self.id), "type": kind, "guild_id": str(self.guild.id), "name": self.name, "message_count": 0,
                 "parent_id": str(self.parent.id), "owner_id": str(self.guild.owner_id), "member_count": 1,
                 "thread_metadata": times | {"locked": False}, "rate_limit_per_user": 0, "flags": 0,
                 "last_message_id": None,
             }  # fmt: skip
+        view = str(discord.Permissions(view_channel=True).value)
+        closed_to_all = [{"id": str(self.guild.id), "type": 0, "allow": "0", "deny": view}] if self.hidden else []
         return {
             "id": str(self.id), "type": 0, "guild_id": str(self.guild.id), "name": self.name, "position": 0,
-            "permission_overwrites": [], "nsfw": self.nsfw, "topic": None, "parent_id": None, "last_message_id": None,
-            "rate_limit_per_user": 0, "flags": 0,
+            "permission_overwrites": closed_to_all, "nsfw": self.nsfw, "topic": None, "parent_id": None,
+            "last_message_id": None, "rate_limit_per_user": 0, "flags": 0,
         }  # fmt: skip
 
     def write(self, member: Member, content: str = "", **parts: Any) -> Message:  # noqa: ANN401 - of a message

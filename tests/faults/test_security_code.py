@@ -10,7 +10,7 @@ import bot
 import generator
 
 BOT, GENERATOR = Path(bot.__file__).parent, Path(generator.__file__).parent
-CALLS = {"execute", "executemany", "execute_fetchall", "executescript", "rows", "row", "_first", "_find"}
+CALLS = {"execute", "executemany", "execute_fetchall", "executescript", "rows", "rows_apart", "row", "_first", "_find"}
 ARGUED: Mapping[tuple[str, str], str] = {
     ("batches.py", "insertion('batches', values)"): "made of the fields of a dataclass, with a placeholder for each",
     ("batches.py", "names"): "made by `assignments` of the fields of a dataclass, with a placeholder for each value",
@@ -34,6 +34,7 @@ ARGUED: Mapping[tuple[str, str], str] = {
     ("reports.py", "sql"): "made by `insertion` of the fields of a dataclass, with a placeholder for each value",
     ("reports.py", "sql.replace('INSERT', 'INSERT OR REPLACE', 1)"): "as above",
     ("reports.py", "where"): "handed on by `_find`, whose callers are looked at themselves",
+    ("web.py", "page_query(len(words))"): "made of constants, with a numbered placeholder for each word",
     ("votes.py", "insertion('votes', values)"): "made of the fields of a dataclass, with a placeholder for each value",
     ("votes.py", "name"): "one of two constants, checked in the lines above",
     ("votes.py", "names"): "made by `assignments` of the fields of a dataclass, with a placeholder for each value",

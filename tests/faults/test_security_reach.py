@@ -140,7 +140,7 @@ async def test_only_admins_can_use_admin_commands(cast: Cast, who: str) -> None:
         "limits reset": {"name": "steps"}, "reports": {}, "server": {}, "people list": {},
         "blocklist list": {}, "blocklist add": {"rule": "a"}, "blocklist remove": {"rule": "a"},
         "safety set": {"mode": "off"}, "retention": {"days": 1}, "styles add": {"name": "x", "text": "y"},
-        "styles remove": {"name": "x"},
+        "styles remove": {"name": "x"}, "webgallery show": {}, "webgallery make": {}, "webgallery revoke": {},
     }  # fmt: skip
     for name, options in commands.items():
         sent = await cast.live.fake.type_command(cast.channel(who), cast.people[who], name, **options)

@@ -191,7 +191,7 @@ async def nothing_is_wrong(world: World) -> None:
     await world.ask(world.elsewhere, "a green tree")
     await world.ended(JOB + 1)
     assert len(world.shows(JOB + 1)) == 1
-    files = world.client.service._files
+    files = world.client.service.files
     assert not list((files.root / "snapshots").rglob("*.safetensors"))
 
 

@@ -12,10 +12,10 @@ from PIL import Image
 
 from generator.loading import load_models
 from generator.models.clip import CLIP, Perceptor
+from generator.models.drawings.stored import StoredDrawings
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
-from generator.models.stored import StoredDrawings
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
 from generator.request import GenerationRequest

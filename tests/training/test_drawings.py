@@ -13,6 +13,7 @@ from training.drawings.icons import IconSet
 from training.drawings.nouns import Nouns, lines, plain
 from training.drawings.raster import fit, render, with_filled_outlines, without_paper
 from training.drawings.store import is_held_out
+from training.lexicon import PLAIN_TINT, lexicon
 from training.sprites import Source, draw
 
 
@@ -46,6 +47,30 @@ def nouns(tmp_path_factory: pytest.TempPathFactory) -> Nouns:
 )
 def test_a_title_gives_a_plain_noun_or_none(nouns: Nouns, title: str, thing: str) -> None:
     assert nouns.described(plain(title)) == thing
+
+
+def test_a_lexicon_tells_firm_words_from_loose_ones_and_knows_kinds_and_tints(tmp_path: Path) -> None:
+    (tmp_path / "dict").mkdir()
+    rows = [
+        "00000001 05 n 02 dog 0 hound 0 001 @ 00000004 n 0000 | a gloss",
+        "00000002 05 n 01 beagle 0 001 @ 00000001 n 0000 | a gloss",
+        "00000003 12 n 01 love 0 000 | a gloss",
+        "00000004 05 n 01 mammal 0 000 | a gloss",
+        "00000005 05 n 02 puppy 0 seal 0 000 | a gloss",
+    ]
+    (tmp_path / "dict/data.noun").write_text("\n".join(rows), "utf-8")
+    index = [f"{row.split()[at]} n 1 0 1 1 {row[:8]}" for row in rows for at in range(4, 3 + 2 * int(row[14:16]), 2)]
+    (tmp_path / "dict/index.noun").write_text("\n".join(index), "utf-8")
+    (tmp_path / "dict/index.adj").write_text("above a 1 0 1 0 00000001", "utf-8")
+    table = [
+        {"name": "dog", "emoji": "🐕", "aliases": ["dog", "puppy", "love", "above"], "rows": {"noto": 0}},
+        {"name": "seal", "emoji": "", "aliases": ["seal"], "rows": {"line": 0}},
+        {"name": "old hound", "emoji": "", "aliases": ["old hound"], "rows": {"stencil": 0}},
+    ]
+    found = lexicon(table, Nouns(tmp_path))
+    assert found["loose"] == ["above", "love", "old"]
+    assert found["kinds"] == {"dog": "beagle"}
+    assert found["tints"] == {"1": PLAIN_TINT, "2": "brown"}
 
 
 def test_an_icon_set_finds_things_and_keeps_the_shortest_name(nouns: Nouns, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 # Numbers of WordNet's lexicographer files: animal, artifact, body, food, object, person, phenomenon, plant, substance
@@ -31,12 +32,34 @@ class Nouns:
     """
 
     def __init__(self, folder: Path) -> None:
-        files = {row.split(" ", 2)[0]: int(row.split(" ", 2)[1]) for row in _rows(folder / "dict/data.noun")}
+        rows = {row.split(" ", 1)[0]: row.split(" | ")[0].split() for row in _rows(folder / "dict/data.noun")}
+        files = {number: int(parts[1]) for number, parts in rows.items()}
+        self._synsets = {number: _lemmas(parts) for number, parts in rows.items()}
+        self._above = {number: _hypernyms(parts) for number, parts in rows.items()}
         self._kinds: dict[str, list[int]] = {}
+        self._first: dict[str, str] = {}
         for row in _rows(folder / "dict/index.noun"):
             parts = row.split()
-            self._kinds[parts[0].replace("_", " ")] = [files[at] for at in parts[-int(parts[2]) :]]
+            numbers, word = parts[-int(parts[2]) :], parts[0].replace("_", " ")
+            self._kinds[word], self._first[word] = [files[at] for at in numbers], numbers[0]
         self._adjectives = {row.split()[0].replace("_", " ") for row in _rows(folder / "dict/index.adj")}
+
+    def words(self) -> Iterable[str]:
+        """All nouns, in lower case."""
+        return self._first.keys()
+
+    def is_adjective(self, word: str) -> bool:
+        """True for a word that is an adjective too."""
+        return word in self._adjectives
+
+    def kinds_of(self, words: str) -> Iterator[tuple[str, ...]]:
+        """The more general nouns of a noun's most frequent sense, nearest first: synonyms, then each kind above."""
+        numbers, seen = [self._first[words]] if words in self._first else [], set[str]()
+        while numbers:
+            for number in numbers:
+                yield self._synsets[number]
+            seen.update(numbers)
+            numbers = [above for number in numbers for above in self._above[number] if above not in seen]
 
     def thing(self, words: str) -> str:
         """The singular of the words if they name a thing in their most frequent sense, else ""."""
@@ -66,6 +89,16 @@ def _singulars(words: str) -> tuple[str, ...]:
     if words.endswith("es"):
         return (words[:-1], words[:-2])
     return (words[:-1],) if words.endswith("s") and not words.endswith("ss") else ()
+
+
+def _lemmas(parts: Sequence[str]) -> tuple[str, ...]:
+    """Words of a row of data.noun; their count is in hexadecimal."""
+    return tuple(word.replace("_", " ").lower() for word in parts[4 : 4 + 2 * int(parts[3], 16) : 2])
+
+
+def _hypernyms(parts: Sequence[str]) -> tuple[str, ...]:
+    """Rows above a row of data.noun."""
+    return tuple(parts[at + 1] for at, part in enumerate(parts) if part in ("@", "@i"))
 
 
 def _rows(path: Path) -> list[str]:

@@ -47,10 +47,16 @@ async def privacy(interaction: Interaction) -> None:
     requester = requester_of(interaction)
     days = await interaction.client.service.guilds.retention_days(requester.guild_id)
     kept = say("privacy_days" if days else "privacy_ever", requester.locale, count=days)
+    config, gallery = interaction.client.config, interaction.client.service.web_gallery
+    others = "privacy_web" if config.gallery.port and await gallery.exists(requester.guild_id) else "privacy_others"
     buttons = discord.ui.View(timeout=None)
     buttons.add_item(own_button("export", requester.locale, discord.ButtonStyle.secondary))
     buttons.add_item(own_button("forget", requester.locale, discord.ButtonStyle.danger))
-    await reply(interaction, say("privacy_text", requester.locale, kept=kept), buttons=buttons)
+    await reply(
+        interaction,
+        say("privacy_text", requester.locale, kept=kept, others=say(others, requester.locale)),
+        buttons=buttons,
+    )
 
 
 class OwnButton(PersistentButton, template=r"reverie-own:(?P<action>export|forget|sure)"):

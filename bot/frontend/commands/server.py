@@ -96,6 +96,7 @@ async def _page(interaction: Interaction, requester: Requester) -> dict[str, Any
     }
     lines = [limit_value(limits, config, item.name, locale) for item in fields(Limits)] + role_lines(roles)
     name = as_typed(interaction.guild.name if interaction.guild else "", 100)
+    shown_on_web = config.gallery.port and await service.web_gallery.exists(guild_id)
     embed = discord.Embed(title=say("server_title", locale, name=name), description=say("server_text", locale))
     parts = {
         "limits": within(lines, FIELD),
@@ -104,7 +105,7 @@ async def _page(interaction: Interaction, requester: Requester) -> dict[str, Any
         "retention": await _retention_text(interaction, requester),
         "queue": say("server_paused" if paused else "server_runs", locale, count=counts["waiting"]),
         "words": say("server_counts", locale, **counts),
-    }
+    } | ({"web": say("server_web_on", locale)} if shown_on_web else {})
     for part, text in parts.items():
         embed.add_field(name=say(f"server_{part}", locale), value=text, inline=False)
     return {"embed": embed, "view": await _controls(interaction, requester, limits, rules, paused=paused)}

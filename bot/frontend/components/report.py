@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import discord
 
@@ -10,7 +11,7 @@ from bot.frontend.answering import in_time, reply
 from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import requester_of
 from bot.frontend.components import cases
-from bot.frontend.components.modals import Form
+from bot.frontend.components.modals import PersistentForm
 from bot.service import ReportReason
 from bot.texts import say
 
@@ -20,14 +21,16 @@ DETAILS = 1_000
 async def ask(interaction: Interaction, job_id: int, number: int) -> None:
     """Show the modal."""
     await interaction.client.service.archive.job(requester_of(interaction), job_id)
-    await interaction.response.send_modal(ReportForm(job_id, number, locale_of(interaction)))
+    await ReportForm(job_id, number, locale_of(interaction)).open(interaction)
 
 
-class ReportForm(Form):
+class ReportForm(PersistentForm):
     """Modal for the reason, optional details, and the choice to learn the result."""
 
+    kind = "report"
+
     def __init__(self, job_id: int, number: int, locale: str) -> None:
-        super().__init__(say("report_title", locale, job=job_id))
+        super().__init__(say("report_title", locale, job=job_id), job_id, number)
         self.job_id, self.number = job_id, number
         options = [
             discord.SelectOption(label=say(f"report_{item.value}", locale), value=item.value) for item in ReportReason
@@ -46,6 +49,11 @@ class ReportForm(Form):
                 component=self.tell_me,
             )
         )
+
+    @classmethod
+    async def restored(cls, interaction: Interaction, state: Sequence[str]) -> Self:
+        """The modal for a picture, by its job and number."""
+        return cls(int(state[0]), int(state[1]), locale_of(interaction))
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Store the report and send it to the server's report channel."""

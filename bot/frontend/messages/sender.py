@@ -142,6 +142,7 @@ class MessageSender:
                     shown = message.finished(smaller)
                 elif fault is Fault.MODERATED and shown.lines:
                     shown = message.wordless(shown, job.locale)
+                    await self._app.service.post.keep_off_the_web(job.id)
                 else:
                     raise
 

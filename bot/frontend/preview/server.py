@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import BotError, ConfigError
+from bot.frontend.asking import Places
 from bot.frontend.client import Reverie
 from bot.texts import say
 from bot.waiting import ExternalWait
+from bot.web.server import GalleryServer
 
 if TYPE_CHECKING:
     from bot.frontend.preview.web import Page
@@ -85,7 +87,9 @@ async def staged(build: Callable[[ExternalWait], Reverie], listener: socket.sock
             with env.time_context():
                 await welcome.fill(client, scene)
             page.begin()
-            yield page
+            service = client.service
+            async with GalleryServer(client.config, service.web_gallery, service.files, Places(client)):
+                yield page
         finally:
             timers.cancel()
             await asyncio.gather(timers, return_exceptions=True)

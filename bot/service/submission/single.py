@@ -166,14 +166,15 @@ class Submissions:
             change = replace(change, settings={"upscaler": self._config.upscaler_name})
         count = count_of(before, change)
         requests.check_count(count, limits)
-        masked = any(name in spec.settings for name in requests.MASKS)
-        if masked:
+        anew = bool(change.mask or change.init_image or any(name in spec.settings for name in requests.MASKS))
+        if anew:
             spec = replace(spec, prompt=change.prompt or "", model=picture.models)
-            request = await self._repainted(requester, job_id, number, spec, limits)
+            request = await self._repainted(requester, job_id, number, spec, change, limits)
         else:
-            request = await asyncio.to_thread(child_of, picture, change, suited.settings, limits)
+            async with self._reading if change.image_prompts else nullcontext():
+                request = await asyncio.to_thread(child_of, picture, change, suited.settings, limits)
         await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
-        parent_id, parent_number = (None, None) if masked else parent_of(before, number, change.kind)
+        parent_id, parent_number = (None, None) if anew else parent_of(before, number, change.kind)
         job = replace(
             _new_job(requester, request, limits, self._config.layout),
             origin=change.kind,
@@ -212,11 +213,11 @@ class Submissions:
         return await self._add(await self._prepared(job, request), limits)
 
     async def _repainted(
-        self, requester: Requester, job_id: int, number: int, spec: JobSpec, limits: Limits
+        self, requester: Requester, job_id: int, number: int, spec: JobSpec, change: FollowUp, limits: Limits
     ) -> GenerationRequest:
-        """The request that repaints a part of a finished picture, which stays as it is elsewhere."""
-        picture = await self._archive.picture(requester, job_id, number)
-        spec = replace(spec, negative="", init_image=picture)
+        """The request that begins with a finished picture, or an attached one: a mask repaints a part of it."""
+        begun_with = change.init_image or await self._archive.picture(requester, job_id, number)
+        spec = replace(spec, negative="", init_image=begun_with, mask=change.mask, image_prompts=change.image_prompts)
         models = await self._models(requester, spec.model)
         suited = self._sets[models]
         build = partial(requests.build, settings=suited.settings, models=models, starts=suited.starts)
@@ -412,6 +413,7 @@ def _new_job(requester: Requester, request: GenerationRequest, limits: Limits, l
         priority=limits.priority,
         running_limit=limits.running,
         age_restricted=requester.age_restricted,
+        public_channel_id=requester.public_channel_id,
         locale=requester.locale,
         film_s=0.0 if request.film is None else request.film.seconds,
         layout=layout,

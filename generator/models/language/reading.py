@@ -88,6 +88,8 @@ class Reader:
         """Read one prompt without weights."""
         notes: list[Message] = []
         text = self._without_names(typed, notes)
+        if notes and text == typed:  # a name alone
+            return Reading(typed, tuple(notes))
         text = self._translator.name_emoji(text)
         translation = self._translator.translate(text, self._known_share(text))
         if translation is not None:

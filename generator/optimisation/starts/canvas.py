@@ -14,7 +14,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.images.tensors import read_image
-from generator.models.drawings import filled, foreground
+from generator.models.drawings.pixels import filled, foreground
 from generator.models.model_set import Models
 from generator.notation.palette import NONE
 from generator.notation.regions import PICTURE, Area, area_of, margins_of

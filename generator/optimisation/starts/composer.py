@@ -1,7 +1,8 @@
 """Composed starts, for `composition: posed`.
 
-The prior generates the scene on its own grid, which is stretched to the picture; the drawings are pasted on it at the
-picture's size. The ground of a parent, an init image or the scene before is kept where the words leave it open.
+The drawings are pasted at the picture's size on a stored picture of the scene, or on plain paper. The ground of a
+parent, an init image or the scene before is kept where the words leave it open. The prior paints what words without
+things and scenes may mean, and scenes of sets that store none.
 """
 
 from __future__ import annotations
@@ -13,20 +14,27 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.images.tensors import read_image
-from generator.models.drawings import filled, foreground, paste, trimmed, with_rim
-from generator.models.looks import looking
+from generator.models.drawings.arrangement import side_by_side
+from generator.models.drawings.pixels import filled, foreground, paste, trimmed, with_rim
+from generator.models.looks import lit, looking
 from generator.models.model_set import Models
 from generator.models.prior import Prior
-from generator.models.sketch import side_by_side
 from generator.models.vqgan import VQGAN
 from generator.models.wording import scene_of
 from generator.optimisation.starts.canvas import Canvas
-from generator.optimisation.starts.composition import Composition, composition_of, ground_picture, is_posed
+from generator.optimisation.starts.composition import (
+    Composition,
+    composition_of,
+    ground_picture,
+    is_anew,
+    is_posed,
+    is_same_ground,
+)
 from generator.optimisation.targets import Targets
 from generator.request import GenerationRequest
 from generator.settings import Size
 
-_SEEN = 0.1
+_SEEN, _SOFT_PX = 0.1, 9
 _FILLING = 1.2
 """Scale of things that are painted into a region: most of its shorter side."""
 _PAPERS = ((255, 255, 255), (250, 244, 232), (226, 240, 252), (252, 232, 238), (230, 246, 228), (240, 236, 250))
@@ -77,11 +85,10 @@ class StartComposer:
         picture = read_image(given, size)
         mask = foreground(picture[0])
         things = self._prior.sketcher.read(composition.words)
-        _, where = scene_of(composition.words)
-        if where and mask is not None:
+        if self._prior.sketcher.scenery(composition.words).scene and mask is not None:
             if things:
                 return self._compose(composition, size, targets)
-            kept = picture.lerp(self._scene(where, True, size, targets, None).cpu(), 1 - mask)
+            kept = picture.lerp(self._scene(composition, True, size, targets, None).cpu(), 1 - mask)
             kept = looking(kept, composition.look, self._request.settings.seed)
             return self._vqgan.encode(kept.to(self._models.device))
         covered = torch.zeros(1, size.height, size.width) if mask is None or not things else mask
@@ -108,8 +115,7 @@ class StartComposer:
         new, old = composition_of(self._request, self._models, 0), composition_of(parent, self._models)
         if new == old and self._request.prompt == parent.prompt:
             return self._redrawn(old, latent, size) if is_posed(parent) else latent
-        anew = self._request.settings.variation >= 0.67
-        return self._on_ground(new, old, latent, size, targets, anew)
+        return self._on_ground(new, old, latent, size, targets, is_anew(self._request))
 
     def _redrawn(self, composition: Composition, latent: Tensor, size: Size) -> Tensor:
         """The same picture with its drawings anew, at the size of the picture: they are crisper than resized ones."""
@@ -134,7 +140,8 @@ class StartComposer:
         self, new: Composition, old: Composition, latent: Tensor, size: Size, targets: Targets, anew: bool
     ) -> Tensor:
         """Compose a picture on the ground of a picture, or on a new one if the words name another scene."""
-        another = scene_of(new.words)[0] != scene_of(old.words)[0] or (old.look and new.look != old.look)
+        same = is_same_ground(self._prior.sketcher, new.words, old.words)
+        another = not same or (old.look and new.look != old.look)
         if anew or another or not self._prior.sketcher.read(new.words):
             return self._compose(new, size, targets)
         things = self._prior.sketcher.read(old.words)
@@ -171,13 +178,10 @@ class StartComposer:
         """The same as a picture `[1, 3, H, W]`, with the things within a part of it."""
         sketcher, device = self._prior.sketcher, self._models.device
         things = sketcher.read(composition.words)
-        _, where = scene_of(composition.words)
-        if things and not where:
+        if things and not sketcher.scenery(composition.words).scene:
             picture = self._plain(size) if ground is None else self._smooth(ground)
         else:
-            picture = self._scene(where if things else composition.words, bool(things), size, targets, ground)
-        if ground is None and composition.pose.mirrored:
-            picture = picture.flip(-1)
+            picture = self._scene(composition, bool(things), size, targets, ground)
         look, seed = composition.look, self._request.settings.seed
         kept = ground is not None and ground.look == look
         if not things:
@@ -213,16 +217,42 @@ class StartComposer:
             return ground.picture
         return filled(ground.picture[0].cpu(), hidden)[None].to(self._models.device)
 
-    def _scene(self, words: str, bare: bool, size: Size, targets: Targets, ground: Ground | None) -> Tensor:
-        """The prior's picture `[1, 3, H, W]` of a scene.
+    def _scene(
+        self, composition: Composition, bare: bool, size: Size, targets: Targets, ground: Ground | None
+    ) -> Tensor:
+        """The picture `[1, 3, H, W]` of a scene.
 
         Args:
-            words: for the prior.
+            composition: names it.
             bare: things come upon it, so it shows none itself.
             size: of the picture.
-            targets: choose among several candidates.
+            targets: choose among several candidates of the prior.
             ground: a picture whose covered part is painted; None paints all of it.
         """
+        picture = self._stored(composition, size)
+        if picture is None:
+            _, where = scene_of(composition.words)
+            return self._proposed(where if bare else composition.words, bare, size, targets, ground)
+        if ground is None:
+            return picture
+        hidden = functional.avg_pool2d(_widened(ground.covered)[None], _SOFT_PX, 1, _SOFT_PX // 2)
+        return ground.picture.lerp(picture, hidden.to(picture.device))
+
+    def _stored(self, composition: Composition, size: Size) -> Tensor | None:
+        """A stored picture of the scene, in the light of its time of day; None if there is none."""
+        scenery = self._prior.sketcher.scenery(composition.words)
+        picture, sky = (
+            self._prior.sketcher.ground(name, composition.ground) for name in (scenery.scene, scenery.light)
+        )
+        if picture is None:
+            return None
+        if composition.ground % 4 > 1:
+            picture = picture.flip(-1)
+        picture, sky = _covering(picture, size), None if sky is None else _covering(sky, size)
+        return lit(picture, scenery.light, sky)
+
+    def _proposed(self, words: str, bare: bool, size: Size, targets: Targets, ground: Ground | None) -> Tensor:
+        """The prior's picture of words, see `_scene`."""
         vqgan, grid, device = self._vqgan, self._prior.network.grid, self._models.device
         edge, sides = grid * vqgan.factor, (size.height, size.width)
         sketch = torch.full((grid, grid), self._prior.network.n_codes)
@@ -249,6 +279,15 @@ def _widened(covered: Tensor) -> Tensor:
     """A mask `[1, H, W]` with a margin of a sixteenth of its shorter side, as wide as a code's cell."""
     margin = max(1, min(covered.shape[1:]) // 32)
     return functional.max_pool2d(covered, 2 * margin + 1, 1, margin)
+
+
+def _covering(picture: Tensor, size: Size) -> Tensor:
+    """The middle of a picture, scaled so that it covers `size`."""
+    scale = max(size.height / picture.shape[2], size.width / picture.shape[3])
+    sides = max(size.height, round(picture.shape[2] * scale)), max(size.width, round(picture.shape[3] * scale))
+    picture = _resized(picture, sides)
+    top, left = (sides[0] - size.height) // 2, (sides[1] - size.width) // 2
+    return picture[:, :, top : top + size.height, left : left + size.width]
 
 
 def _resized(picture: Tensor, sides: tuple[int, int]) -> Tensor:

@@ -6,22 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from generator.images.tensors import read_image
-from generator.models.drawings import foreground, mean_colour
+from generator.models.drawings.pixels import foreground, mean_colour
 from generator.models.model_set import Models
-from generator.models.sketch import Pose
+from generator.models.sketch import Pose, Sketcher
 from generator.models.wording import carried, drawing_of_style, look_of_style, nearest_colour, without_style
 from generator.optimisation.schedule import Schedule
 from generator.prompts import Scene
 from generator.request import GenerationRequest
 
+_ANEW = 0.67
+"""Strength of a variation from which the ground is another one too."""
+
 
 @dataclass(frozen=True)
 class Composition:
-    """The words that the prior paints, the pose of their drawings, and the look that the prompt asks for."""
+    """What a picture shows.
+
+    Attributes:
+        words: for things and ground.
+        pose: of the things' drawings.
+        look: that the prompt asks for.
+        ground: chooses among the pictures of a scene.
+    """
 
     words: str
     pose: Pose
     look: str = ""
+    ground: int = 0
 
 
 def composition_of(request: GenerationRequest, models: Models, scene: int | None = None) -> Composition:
@@ -44,7 +55,8 @@ def composition_of(request: GenerationRequest, models: Models, scene: int | None
         if request.settings.variation:
             pose = pose.varied(request.settings.variation, request.settings.seed)
         if request.prompt == request.parent.prompt:
-            return Composition(before.words, pose, before.look)
+            ground = request.settings.seed if is_anew(request) else before.ground
+            return Composition(before.words, pose, before.look, ground)
     else:
         before = _beginning(request)
         pose = before.pose
@@ -57,7 +69,20 @@ def composition_of(request: GenerationRequest, models: Models, scene: int | None
     things = () if models.prior is None else models.prior.sketcher.read(own)
     # In a story each scene's things have their own colours.
     thing = things[0].words if len(things) == 1 and scene == 0 else ""
-    return Composition(carried(own, before.words, thing), pose, look)
+    words = carried(own, before.words, thing)
+    same = models.prior is not None and is_same_ground(models.prior.sketcher, words, before.words)
+    ground = before.ground if same and not is_anew(request) else request.settings.seed + scene
+    return Composition(words, pose, look, ground)
+
+
+def is_anew(request: GenerationRequest) -> bool:
+    """True for a variation that gets another ground."""
+    return request.settings.variation >= _ANEW
+
+
+def is_same_ground(sketcher: Sketcher, new: str, old: str) -> bool:
+    """True if the new words leave the ground of the old ones."""
+    return sketcher.scenery(new) == sketcher.scenery(old)
 
 
 def _pieces(scenes: Sequence[Scene], scene: int) -> list[str]:
@@ -86,12 +111,13 @@ def _beginning(request: GenerationRequest) -> Composition:
     """The pose that a first picture begins with; on a picture that shows a thing, the place and colour of that."""
     if request.settings.composition != "posed":
         return Composition("", Pose())
-    pose = Pose.of_seed(request.settings.seed)
+    seed = request.settings.seed
+    pose = Pose.of_seed(seed)
     ground = ground_picture(request)
     if ground is None or request.settings.masked:
-        return Composition("", pose)
+        return Composition("", pose, ground=seed)
     picture = read_image(ground, request.settings.size)[0]
     mask = foreground(picture)
     if mask is None:
-        return Composition("", pose)
-    return Composition(nearest_colour(mean_colour(picture, mask)), Pose.over(mask, pose.drawing))
+        return Composition("", pose, ground=seed)
+    return Composition(nearest_colour(mean_colour(picture, mask)), Pose.over(mask, pose.drawing), ground=seed)

@@ -16,7 +16,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.models.clip import Perceptor
-from generator.models.drawings import filled, foreground
+from generator.models.drawings.pixels import filled, foreground
 from generator.models.model_set import Models
 from generator.models.wording import scene_of
 

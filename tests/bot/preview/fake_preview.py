@@ -6,11 +6,12 @@ Everything else is real: client, commands, queue, database, simulated Discord an
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from pathlib import Path
 
 from bot.__main__ import stop_on_signals
-from bot.config import Config, Discord, Timing
+from bot.config import Config, Discord, Gallery, Timing
 from bot.frontend.client import Reverie
 from bot.frontend.preview import server
 from bot.waiting import ExternalWait
@@ -18,15 +19,17 @@ from bot.wiring import build
 from generator import Settings, Size
 from tests.bot.fake_dream import FakeDreamer
 
-CONFIG = Config(timing=Timing(preview_s=0.2, snapshot_s=1.0), discord=Discord(edit_interval_s=1.0))
 SETTINGS = Settings(size=Size(64, 64), steps=20, cutouts=4)
 
 
 async def main(folder: Path) -> None:
-    """Show the preview until a signal."""
+    """Show the preview, with web galleries, until a signal."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        gallery = Gallery(port=probe.getsockname()[1])
+    config = Config(timing=Timing(preview_s=0.2, snapshot_s=1.0), discord=Discord(edit_interval_s=1.0), gallery=gallery)
 
     def built(wait: ExternalWait) -> Reverie:
-        return build(CONFIG, folder, FakeDreamer(step_s=0.02), SETTINGS, external_wait=wait, shard_count=1)
+        return build(config, folder, FakeDreamer(step_s=0.02), SETTINGS, external_wait=wait, shard_count=1)
 
     await server.show(built, server.listen(0), stop_on_signals(), folder)
 

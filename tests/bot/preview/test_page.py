@@ -81,6 +81,9 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "people unblock": ("admin", {"person": "friend"}),
     "reports": ("admin", {}),
     "server": ("admin", {}),
+    "webgallery show": ("admin", {}),
+    "webgallery make": ("admin", {}),
+    "webgallery revoke": ("admin", {}),
     "host status": ("host", {}),
     "host drain": ("host", {"on": "False"}),
     "host reload-styles": ("host", {}),
@@ -223,6 +226,11 @@ def test_forms_menus_and_downloads(page: PreviewPage) -> None:
     form.get_by_role("combobox").select_option(index=1)
     form.get_by_role("button", name="Submit").click()
     page.wait("Only you can see this", re.compile("Thank", re.IGNORECASE))
+    page.command("blend", steps="2")
+    form.locator("input[type=file]").set_input_files([FOX, BOAT, FOX])
+    form.get_by_role("textbox").fill("three in a form")
+    form.get_by_role("button", name="Submit").click()
+    page.wait("three in a form", DONE)
 
 
 def test_a_refusal_is_seen_by_nobody_else(page: PreviewPage) -> None:
@@ -407,3 +415,43 @@ def test_it_ends_by_ctrl_c_in_the_middle_of_a_picture(browser: Browser, tmp_path
         assert str(data) in process.stdout.read().decode()
         expect(page.page.locator("#connection")).to_contain_text("make run")
         page.page.close()
+
+
+def test_the_web_gallery_is_read_and_searched_by_keyboard_on_a_telephone(page: PreviewPage, browser: Browser) -> None:
+    painted(page, "a lonely lighthouse", steps="3", start="random")
+    page.view_as("admin")
+    answers = page.page.locator("#messages > li", has_text="Everyone who has this link")
+    before = answers.count()
+    page.command("webgallery make")
+    link = answers.nth(before).get_by_role("link").get_attribute("href")
+    assert link is not None
+    web, faults = browser.new_page(viewport={"width": 390, "height": 760}), list[str]()
+    web.on("console", lambda said: faults.append(said.text))
+    web.on("requestfailed", lambda failed: faults.append(failed.url))
+    web.goto(link)
+    assert web.evaluate("document.scripts.length") == 0
+    for key in ("Tab", "l", "o", "n", "e", "l", "y", "Tab", "Enter"):
+        web.keyboard.press(key)
+    tiles = web.get_by_role("listitem")
+    expect(tiles).to_have_count(1)
+    picture = tiles.get_by_role("img", name="a lonely lighthouse")
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("image => image.naturalWidth") == 64
+    assert web.evaluate("document.documentElement.scrollWidth") <= 390
+    for _ in range(3):
+        web.keyboard.press("Tab")
+    expect(tiles.get_by_role("link", name="a lonely lighthouse")).to_be_focused()
+    web.keyboard.press("Enter")
+    expect(web.get_by_role("heading", name="a lonely lighthouse")).to_be_visible()
+    assert web.evaluate("document.documentElement.scrollWidth") <= 390
+    with web.expect_download() as download:
+        web.get_by_role("link", name="Download the recipe").press("Enter")
+    assert json.loads(Path(download.value.path()).read_text("utf-8"))
+    web.get_by_text("Timelapse", exact=True).press("Enter")
+    expect(web.get_by_role("img", name="Timelapse: a lonely lighthouse")).to_be_visible()
+    page.command("webgallery revoke")
+    page.wait("The link no longer works")
+    assert faults == []
+    answer = web.goto(link)
+    assert answer is not None and answer.status == 404
+    web.close()

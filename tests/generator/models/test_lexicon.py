@@ -61,3 +61,30 @@ def test_a_word_of_a_whole_name_names_nothing() -> None:
         ("explosive", (0,), 1),
     ]
     assert found(Lexicon(names, whole=[0]), "a potion") == [("potion", (1,), 1)]
+
+
+def test_a_loose_word_names_a_thing_only_where_nothing_else_does() -> None:
+    lexicon = Lexicon([["red heart", "love", "above"], ["cat"], ["wing", "cats"]], loose=["love", "above"])
+    assert found(lexicon, "a cat above, with love") == [("cat", (1,), 1)]
+    assert found(lexicon, "love") == []
+    assert [mention.words for mention in lexicon.guess("above all love")] == ["love"]
+    assert lexicon.guess("a cat") == []
+
+
+def test_the_plural_of_an_own_name_beats_a_shared_name() -> None:
+    assert found(Lexicon([["wing", "birds"], ["bird"]]), "two birds") == [("birds", (1,), 2)]
+
+
+def test_a_noun_without_a_drawing_is_drawn_as_its_kind() -> None:
+    lexicon = Lexicon([["dog"], ["cat", "siamese"]], kinds={"dog": "retriever|golden retriever|siamese"})
+    assert found(lexicon, "a golden retriever and two retrievers") == [
+        ("golden retriever", (0,), 1),
+        ("retrievers", (0,), 2),
+    ]
+    assert [lexicon.kind_of(words) for words in ("retrievers", "dog", "siamese", "car")] == ["dog", "", "", ""]
+
+
+def test_words_of_places_name_things_where_places_are_cut_out() -> None:
+    lexicon = Lexicon([["house"], ["star"]], ignored=["a"], places=["house"])
+    assert found(lexicon, "a star above a house") == [("star", (1,), 1)]
+    assert [mention.words for mention in lexicon.find("a star above a house", with_places=True)] == ["star", "house"]

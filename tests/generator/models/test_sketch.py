@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from generator.models.drawings.stored import STYLES, Frame, StoredDrawings, packed
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.sketch import Pose, Sketcher
-from generator.models.stored import STYLES, Frame, StoredDrawings, packed
 from generator.models.vqgan import VQGAN
 
 LINE = STYLES.index("line")
@@ -80,35 +80,75 @@ def test_a_wide_picture_shows_each_thing_once(sketcher: Sketcher, size: tuple[in
     assert len(boxes(sketcher, "an apple and a pear", *size)) == 2
 
 
-def test_things_stand_as_the_words_say(sketcher: Sketcher) -> None:
-    first, second = middles(sketcher, "an apple on a car")
-    assert first[1] < second[1]
-    first, second = middles(sketcher, "an apple under a car")
-    assert first[1] > second[1]
-    first, second = middles(sketcher, "an apple inside a car")
-    assert abs(first[0] - second[0]) < 12
-    assert abs(first[1] - second[1]) < 12
-    left, right = middles(sketcher, "an apple next to a car")
-    assert left[0] < 64 < right[0]
+@pytest.mark.parametrize("second", ["a blue car", "a blue chair", "a blue dog"])
+def test_things_stand_as_the_words_say(sketcher: Sketcher, second: str) -> None:
+    def apart(relation: str) -> tuple[float, float]:
+        first, other = middles(sketcher, f"a red apple {relation} {second}")
+        return other[0] - first[0], other[1] - first[1]
+
+    assert apart("on")[1] > 20
+    assert apart("above")[1] > 30
+    assert apart("under")[1] < -12
+    assert all(abs(way) < 20 for way in apart("inside"))
+    assert apart("next to")[0] > 30
+    assert apart("right of")[0] < -30
 
 
-def middles(sketcher: Sketcher, text: str) -> list[tuple[float, float]]:
-    """Middle of each thing's drawings, in the order of the words."""
-    things = sketcher.read(text)
-    whole = sketcher.layer(things, Pose(), 128, 128).image
-    places = []
-    for number in range(len(things)):
-        others = tuple(
-            thing
-            if at == number
-            else thing.__class__(thing.words, sketcher.read("a ghost")[0].concepts, 1, "", thing.relation)
-            for at, thing in enumerate(things)
-        )
-        # The pixels that change if all other things become ghosts are theirs; those of this one stay.
-        same = (sketcher.layer(others, Pose(), 128, 128).image - whole).abs().amax(dim=0) < 1e-6
-        seen = torch.nonzero(same & (whole.amin(dim=0) < 0.9)).float()
-        places.append((float(seen[:, 1].mean()), float(seen[:, 0].mean())))
-    return places
+def middles(sketcher: Sketcher, text: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Middle of what is red, and of what is blue."""
+    layer = sketcher.layer(sketcher.read(text), Pose(), 128, 128)
+    red, blue = (
+        torch.nonzero((layer.mask[0] > 0.5) & (layer.image[one] - layer.image[other] > 0.15)).float().mean(dim=0)
+        for one, other in ((0, 2), (2, 0))
+    )
+    return (float(red[1]), float(red[0])), (float(blue[1]), float(blue[0]))
+
+
+@pytest.mark.parametrize(
+    ("text", "things", "ground", "unused"),
+    [
+        ("an octopus underwater", ["octopus"], ("underwater", ""), ()),
+        ("an airplane above the clouds", ["airplane"], ("sky", ""), ()),
+        ("a forest in autumn", [], ("autumn", ""), ()),
+        ("a cyberpunk city at night", [], ("city", "night"), ("cyberpunk",)),
+        ("northern lights over the mountains", [], ("mountains", "night"), ()),
+        ("a beach ball", ["beach ball"], ("", ""), ()),
+        ("a dog and a beach", ["dog"], ("beach", ""), ()),
+        ("a star above a house", ["star", "house"], ("", ""), ()),
+        ("a cat wearing sunglasses", ["cat", "sunglasses"], ("", ""), ("wearing",)),
+        ("an astronaut riding a horse", ["astronaut", "horse"], ("", ""), ()),
+        ("a ball between two trees", ["ball", "trees"], ("", ""), ("between",)),
+        ("five candles", ["candles"], ("", ""), ()),
+        ("a golden retriever", ["retriever"], ("", ""), ()),
+        ("love", ["love"], ("", ""), ()),
+        ("abstract art", [], ("", ""), ("abstract", "art")),
+    ],
+)
+def test_a_prompt_is_taken_apart(
+    sketcher: Sketcher, text: str, things: list[str], ground: tuple[str, str], unused: tuple[str, ...]
+) -> None:
+    parsed = sketcher.parse(text)
+    assert [thing.words for thing in parsed.things] == things
+    assert (parsed.scenery.scene, parsed.scenery.light) == ground
+    assert parsed.unused == unused
+
+
+def test_a_thing_on_another_touches_it(sketcher: Sketcher) -> None:
+    assert len(boxes(sketcher, "a dog on a skateboard")) == 1
+    assert len(boxes(sketcher, "a dog above a skateboard")) == 2
+
+
+def test_a_scenic_drawing_alone_fills_the_picture(sketcher: Sketcher) -> None:
+    assert sketcher.layer(sketcher.read("a bridge at night"), Pose(), 64, 96).mask.all()
+    assert not sketcher.layer(sketcher.read("two cityscapes"), Pose(), 64, 96).mask.all()
+
+
+def test_a_drawing_in_ink_gets_the_colour_of_its_kind(sketcher: Sketcher) -> None:
+    layer = sketcher.layer(sketcher.read("a waterfall"), Pose(), 128, 128)
+    seen = layer.image[:, (layer.mask[0] > 0.9) & (layer.image.amin(dim=0) < 0.7)]
+    assert seen.mean(dim=1).argmax() == 2
+    inked = sketcher.layer(sketcher.read("a waterfall"), Pose(STYLES.index("stencil")), 128, 128, "stencil")
+    assert (inked.image.amax(dim=0) - inked.image.amin(dim=0)).max() < 0.3
 
 
 def test_a_colour_is_that_of_its_thing(sketcher: Sketcher) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from generator.errors import CheckpointError
-from generator.models.stored import STYLES, Frame, StoredDrawings, write
+from generator.models.drawings.stored import STYLES, Frame, StoredDrawings, write
 from generator.models.vqgan import VQGAN
 
 CAT, SHIP = 0, 1

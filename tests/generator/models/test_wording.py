@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from generator.models.wording import (
+    Scenery,
     carried,
     colours_of,
     drawing_of_style,
     look_of_style,
     scene_of,
+    scenery_of,
     style_words,
     without_style,
 )
@@ -117,3 +119,20 @@ def test_colours_are_known_by_their_other_names() -> None:
 )
 def test_a_remix_takes_over_what_its_words_leave_open(new: str, old: str, words: str) -> None:
     assert carried(new, old, "dog") == words
+
+
+@pytest.mark.parametrize(
+    ("scenes", "ground"),
+    [
+        ([], ("", "")),
+        (["night"], ("night", "")),
+        (["city", "night"], ("city", "night")),
+        (["sunset", "sea"], ("sunset", "")),
+        (["forest", "autumn"], ("autumn", "")),
+        (["space", "night"], ("space", "")),
+        (["beach", "sunset"], ("beach", "sunset")),
+        (["sky", "night"], ("night", "")),
+    ],
+)
+def test_several_scenes_make_one_ground(scenes: list[str], ground: tuple[str, str]) -> None:
+    assert scenery_of(scenes) == Scenery(*ground)

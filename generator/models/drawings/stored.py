@@ -1,4 +1,4 @@
-"""Stored drawings: codes of things in several styles, each alone on white. Worker thread.
+"""Stored drawings: codes of things in several styles, each alone on white, and of scenes. Worker thread.
 
 `drawings.safetensors` holds them compressed, one stream of zlib a drawing, so that only those that are painted are
 unpacked. Older sets hold two styles of every thing as the tensor `grids` in `prior.safetensors`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +47,19 @@ class StoredDrawings:
         streams: the compressed codes of each drawing.
         grid: codes along a side of a drawing.
         frame: where the drawings stand.
+        grounds: for each scene, the numbers of the pictures of it.
     """
 
-    def __init__(self, rows: Tensor, streams: Sequence[bytes], grid: int, frame: Frame) -> None:
+    def __init__(
+        self,
+        rows: Tensor,
+        streams: Sequence[bytes],
+        grid: int,
+        frame: Frame,
+        grounds: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
         self._rows, self._streams, self.grid, self.frame = rows, streams, grid, frame
+        self._grounds = dict(grounds or {})
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -77,6 +86,8 @@ class StoredDrawings:
                 rows, ends, data = (file.get_tensor(name).clone() for name in ("rows", "ends", "data"))
             grid, styles = int(about["grid"]), about["styles"].split(",")
             frame = Frame(*(float(part) for part in about["frame"].split(",")))
+            scenes = [part.split(":") for part in about.get("grounds", "").split(",") if part]
+            grounds = {name: range(int(first), int(first) + int(count)) for name, first, count in scenes}
             columns = torch.full((len(rows), len(STYLES)), -1)
             for at, style in enumerate(styles):
                 if style in STYLES:  # those of later versions are passed over
@@ -87,7 +98,7 @@ class StoredDrawings:
             raise CheckpointError(f"{path} is missing; get it again from where Reverie came from.") from exc
         except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError) as exc:
             raise CheckpointError(f"{path} is damaged ({exc}); get it again from where Reverie came from.") from exc
-        return cls(columns, streams, grid, frame)
+        return cls(columns, streams, grid, frame, grounds)
 
     def style(self, concept: int, wanted: int) -> int:
         """The wanted style if the thing has a drawing in it, else the nearest that it has."""
@@ -112,10 +123,26 @@ class StoredDrawings:
         Raises:
             CheckpointError: if they are damaged.
         """
+        return self._unpacked(int(self._rows[concept, style]))
+
+    @torch.no_grad()
+    def ground(self, scene: str, number: int, vqgan: VQGAN) -> Tensor | None:
+        """A picture `[1, 3, h, w]` of a scene, for any number; None for a scene without one.
+
+        Raises:
+            CheckpointError: if its codes are damaged.
+        """
+        there = self._grounds.get(scene)
+        if not there:
+            return None
+        codes = self._unpacked(there[number % len(there)])[None].to(vqgan.codebook.device)
+        return vqgan.decode(vqgan.lookup(codes.clamp(max=len(vqgan.codebook) - 1))).clamp(0, 1).float()
+
+    def _unpacked(self, number: int) -> Tensor:
         try:
-            planes = np.frombuffer(zlib.decompress(self._streams[int(self._rows[concept, style])]), np.uint8)
+            planes = np.frombuffer(zlib.decompress(self._streams[number]), np.uint8)
             high, low = planes.reshape(2, self.grid, self.grid).astype(np.int64)
-        except (zlib.error, ValueError) as exc:
+        except (zlib.error, ValueError, IndexError) as exc:
             raise CheckpointError(f"The models' drawings are damaged ({exc}): install Reverie again.") from exc
         return torch.from_numpy(high * 256 + low)
 
@@ -142,9 +169,21 @@ def packed(codes: Tensor, level: int = 9) -> bytes:
     return zlib.compress(np.stack([numbers // 256, numbers % 256]).astype(np.uint8).tobytes(), level)
 
 
-def write(path: Path, rows: Tensor, grids: Sequence[Tensor], frame: Frame) -> None:
-    """Write drawings: for each thing and each of STYLES the number of its grid in `rows`, negative for none."""
-    streams = [packed(codes) for codes in grids]
+def write(
+    path: Path,
+    rows: Tensor,
+    grids: Sequence[Tensor],
+    frame: Frame,
+    grounds: Mapping[str, Sequence[Tensor]] | None = None,
+) -> None:
+    """Write drawings: for each thing and each of STYLES the number of its grid in `rows`, negative for none.
+
+    `grounds` are the pictures of each scene.
+    """
+    streams, places = [packed(codes) for codes in grids], []
+    for scene, pictures in (grounds or {}).items():
+        places.append(f"{scene}:{len(streams)}:{len(pictures)}")
+        streams += [packed(codes) for codes in pictures]
     tensors = {
         "rows": rows.to(torch.int32).contiguous(),
         "ends": torch.tensor(np.cumsum([len(stream) for stream in streams])),
@@ -155,5 +194,6 @@ def write(path: Path, rows: Tensor, grids: Sequence[Tensor], frame: Frame) -> No
         "grid": str(grids[0].shape[-1]),
         "styles": ",".join(STYLES),
         "frame": f"{frame.x},{frame.y},{frame.side}",
+        "grounds": ",".join(places),
     }
     safetensors.torch.save_file(tensors, path, about)

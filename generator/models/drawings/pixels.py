@@ -15,6 +15,8 @@ _PAPER = 0.9
 _EVEN, _UNLIKE = 0.2, 0.2
 """Largest difference between the ends of a row of an even ground, and least difference of a thing from its ground."""
 _BLEED_PX = 6
+_OUTLINED = 0.55
+"""Share of white from which a drawing in ink counts as an outline."""
 _LIGHTNESS = (0.299, 0.587, 0.114)
 
 
@@ -142,6 +144,21 @@ def inked(cut: Cut, colour: str) -> Cut:
         return Cut(1 - cut.image, cut.mask)
     dark = 1 - (cut.image * torch.tensor(_LIGHTNESS)[:, None, None]).sum(dim=0, keepdim=True)
     return Cut((1 - dark * (1 - target)).clamp(0, 1), cut.mask)
+
+
+def tinted(cut: Cut, colour: str) -> Cut:
+    """A drawing in black ink as if it was painted: an outline filled with a colour, or a silhouette in it.
+
+    Mostly white drawings are outlines; their ink stays dark.
+    """
+    target = torch.tensor(PALETTE["grey" if colour == "white" else colour])[:, None, None] / 255
+    light = (cut.image * torch.tensor(_LIGHTNESS)[:, None, None]).sum(dim=0, keepdim=True)
+    down = torch.linspace(1, 0, light.shape[1])[None, :, None]  # lighter above, as under a lamp
+    shade = target * (0.82 + 0.18 * down) + (1 - target) * 0.22 * down
+    inside = light[cut.mask > 0.5]
+    if len(inside) and float((inside > 0.5).float().mean()) > _OUTLINED:
+        return Cut((cut.image.amin(dim=0, keepdim=True) * shade + (1 - light) * 0.14).clamp(0, 1), cut.mask)
+    return Cut((light + (1 - light) * shade).clamp(0, 1), cut.mask)
 
 
 def with_rim(image: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,134 @@
+"""Places of drawings in a picture: side by side, or as a relation such as "on" says. No model; any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from generator.models.drawings.pixels import Box, Cut
+
+OWN = Box(0.5, 0.52, 0.74, 0.74)
+"""Where one drawing stands, as shares of its picture's side."""
+_FULL, _CORNER = 0.95, 1.14
+"""Share of its square that a scenic drawing covers at least, and how much its round corners are enlarged away."""
+_SIZES = {
+    "on": ((0.5, 0.44), (0.82, 0.5)),
+    "above": ((0.48, 0.38), (0.62, 0.42)),
+    "under": ((0.46, 0.4), (0.88, 0.66)),
+    "in": ((0.4, 0.38), (0.9, 0.86)),
+    "before": ((0.46, 0.44), (0.74, 0.7)),
+    "behind": ((0.74, 0.7), (0.46, 0.44)),
+}
+"""Largest width and height of the first and of the second of two things, as shares of the picture's shorter side."""
+_MIDDLE, _MOST = 0.52, 0.92
+"""Height of the middle of two related things, and their largest height together."""
+
+
+def arranged(cuts: Sequence[Cut], first: int, relation: str, height: int, width: int) -> list[tuple[int, Box]]:
+    """A box for each drawing with its number, from back to front.
+
+    Args:
+        cuts: the drawings.
+        first: number of the first drawing that stands in a relation to those before it; 0 for none.
+        relation: that of those before it to it, see `sketch.Thing`.
+        height: of the picture, in pixels.
+        width: likewise.
+    """
+    numbers = list(range(len(cuts)))
+    if first and relation in _SIZES:
+        return _related(cuts, first, relation, height, width)
+    if first and relation == "right":
+        numbers = [*numbers[first:], *numbers[:first]]
+    return list(zip(numbers, side_by_side(len(numbers), height, width), strict=True))
+
+
+def fills_square(cut: Cut) -> bool:
+    """True for a drawing that is a picture by itself, up to its edges."""
+    high, wide = cut.image.shape[1:]
+    return 0.95 < high / wide < 1.05 and float(cut.mask.mean()) > _FULL
+
+
+def covering(height: int, width: int) -> Box:
+    """A box in which a scenic drawing covers the picture."""
+    side = _CORNER * max(height, width)
+    return Box(width / 2, height / 2, side, side)
+
+
+def side_by_side(count: int, height: int, width: int) -> list[Box]:
+    """Boxes in rows that make them as large as they can be; a short last row is centred."""
+    if count == 1:
+        side = OWN.width * min(width, height)
+        return [Box(OWN.x * width, OWN.y * height, side, side)]
+    columns = max(range(1, count + 1), key=lambda n: (min(width / n, height / -(-count // n)), n))
+    rows = -(-count // columns)
+    side = 0.88 * min(width / columns, height / rows)
+    step_x, step_y = min(width / columns, side * 1.25), min(height / rows, side * 1.25)
+    boxes = []
+    for number in range(count):
+        row, column = divmod(number, columns)
+        here = min(columns, count - row * columns)
+        x, y = (column - (here - 1) / 2) * step_x, (row - (rows - 1) / 2) * step_y
+        boxes.append(Box(width / 2 + x, height / 2 + y, side, side))
+    return boxes
+
+
+def _related(cuts: Sequence[Cut], first: int, relation: str, height: int, width: int) -> list[tuple[int, Box]]:
+    """Boxes of two groups of drawings, of which the one is on (above, under, ...) the other; from back to front."""
+    side = min(height, width)
+    upper, lower = list(range(first)), list(range(first, len(cuts)))
+    sizes = [
+        _group_size([cuts[number] for number in group], *most)
+        for group, most in zip((upper, lower), _SIZES[relation], strict=True)
+    ]
+    if relation == "under":
+        sizes[0] = _fitted(sizes[0], min(0.4, max(0.26, 0.45 * sizes[1][1])))
+    (_, high), (_, low) = sizes
+    tops = _tops(relation, high, low, min(map(_ledge, (cuts[number] for number in lower))))
+    begin, end = min(tops), max(tops[0] + high, tops[1] + low)
+    shrink = min(1.0, _MOST / (end - begin))
+    boxes: dict[int, Box] = {}
+    for group, (wide, tall), top in zip((upper, lower), sizes, tops, strict=True):
+        step = wide / len(group)
+        for place, number in enumerate(group):
+            x = width / 2 + (place - (len(group) - 1) / 2) * step * shrink * side
+            y = height / 2 + ((top + tall / 2 - (begin + end) / 2) * shrink + _MIDDLE - 0.5) * side
+            boxes[number] = Box(x, y, step * shrink * side, tall * shrink * side, 1.0)
+    back = [*upper, *lower] if relation == "behind" else [*lower, *upper]
+    return [(number, boxes[number]) for number in back]
+
+
+def _tops(relation: str, high: float, low: float, ledge: float) -> tuple[float, float]:
+    """Upper edges of the first and the second of two related things of these heights."""
+    if relation == "on":
+        return ledge * low - high, 0.0
+    if relation == "above":
+        return -high - 0.06, 0.0
+    if relation == "under":
+        return 0.6 * low, 0.0
+    if relation == "in":
+        return 0.56 * low - high / 2, 0.0
+    return (low - high * 0.9, 0.0) if relation == "before" else (0.0, high - low * 0.9)
+
+
+def _group_size(cuts: Sequence[Cut], wide: float, high: float) -> tuple[float, float]:
+    """Width and height of drawings in a row, as large as they fit."""
+    wide = wide if len(cuts) == 1 else min(0.96, wide * 1.4)
+    step = wide / len(cuts)
+    sizes = [cut.image.shape[1:] for cut in cuts]
+    shares = [min(high / tall, step / across) for tall, across in sizes]
+    tallest = max(tall * share for (tall, _), share in zip(sizes, shares, strict=True))
+    return (sizes[0][1] * shares[0] if len(cuts) == 1 else wide), tallest
+
+
+def _fitted(size: tuple[float, float], high: float) -> tuple[float, float]:
+    """A size that is no higher than `high`."""
+    scale = min(1.0, high / size[1])
+    return size[0] * scale, size[1] * scale
+
+
+def _ledge(cut: Cut) -> float:
+    """Height at which things stand on a drawing, as share of its own from the top."""
+    mask = cut.mask[0] > 0.5
+    middle = mask[:, mask.shape[1] // 4 : max(1, mask.shape[1] * 3 // 4)]
+    seen = middle.any(dim=0)
+    edge = float(middle[:, seen].float().argmax(dim=0).float().median()) / len(mask) if bool(seen.any()) else 0.0
+    return min(0.6, edge + 0.08)

@@ -1,0 +1,149 @@
+"""Files in forms, and forms that were opened before a restart."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from generator import GenerationRequest
+from tests.bot.discord.client_on_loopback import ClientOnLoopback
+from tests.bot.discord.test_answers import png
+from tests.discord_fake import Attachment, Interaction, Message, Upload
+from tests.discord_fake.ids import new_id
+
+FORM = 9
+
+
+def file_of(colour: str, size: tuple[int, int] = (64, 64)) -> Upload:
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, "PNG")
+    return Upload(f"{colour}.png", out.getvalue())
+
+
+def half_white() -> Upload:
+    image = Image.new("RGB", (64, 64), "black")
+    image.paste("white", (0, 0, 32, 64))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return Upload("mask.png", out.getvalue())
+
+
+def colour_of(picture: bytes | None) -> tuple[int, ...]:
+    assert picture is not None
+    with Image.open(io.BytesIO(picture)) as image:
+        found = image.convert("RGB").getpixel((1, 1))
+    assert isinstance(found, tuple)
+    return found
+
+
+def said(answer: Interaction) -> str:
+    return "\n".join([answer.text, *(item.said() for item in answer.followups)]).strip()
+
+
+def opened(form: Interaction) -> Interaction:
+    assert form.callback is not None and form.callback["type"] == FORM, form.text
+    return form
+
+
+async def picture_of_ann(live: ClientOnLoopback) -> Message:
+    answer = await live.imagine("a red apple")
+    await live.ended()
+    assert answer.message is not None
+    return answer.message
+
+
+async def made(live: ClientOnLoopback, answer: Interaction, job_id: int) -> GenerationRequest:
+    """The request of the job that an answer shows, once it has ended."""
+    assert not answer.ephemeral and not answer.followups, answer.text + "".join(
+        item.said() for item in answer.followups
+    )
+    await live.ended(job_id)
+    return live.engine.begun[-1]
+
+
+async def test_blend_without_pictures_asks_for_up_to_ten(live: ClientOnLoopback) -> None:
+    begun = await live.fake.type_command(live.channel, live.ann, "blend", size="16:9", steps=3)
+    form = opened(await begun.answered())
+    colours = ("red", "lime", "blue", "white", "black", "cyan", "magenta", "yellow", "gray", "pink")
+    answer = await live.fake.fill_in(form, pictures=[file_of(colour) for colour in colours], prompt="a boat")
+    request = await made(live, answer, 1)
+    assert len(request.image_prompts) == 10 and request.prompt == "a boat"
+    assert colour_of(request.image_prompts[1].image) == (0, 255, 0)
+    assert request.settings.steps == 3 and request.settings.size.width > request.settings.size.height
+    alone = await live.fake.type_command(live.channel, live.ann, "blend", first=file_of("red"))
+    assert "needs 2 to 10 pictures" in (await alone.answered()).text
+
+
+async def test_remix_takes_image_prompts_a_mask_and_another_start(live: ClientOnLoopback) -> None:
+    message = await picture_of_ann(live)
+    fill, remix = live.fake.fill_in, "reverie:remix"
+    form = opened(await live.fake.click(message, remix, live.ann))
+    request = await made(live, await fill(form, prompt="a pear"), 2)
+    assert request.parent is not None and not request.images
+    form = opened(await live.fake.click(message, remix, live.ann))
+    request = await made(live, await fill(form, prompt="a pear", image_prompts=[file_of("blue"), file_of("red")]), 3)
+    assert request.parent is not None
+    assert [colour_of(item.image) for item in request.image_prompts] == [(0, 0, 255), (255, 0, 0)]
+    form = opened(await live.fake.click(message, remix, live.ann))
+    answer = await fill(form, prompt="a worm", image_prompts=[], mask=[half_white()])
+    request = await made(live, answer, 4)
+    assert request.settings.repaint == "picture" and request.mask is not None
+    with Image.open(io.BytesIO(message.attachments[0].data)) as image:
+        assert colour_of(request.init_image) == image.convert("RGB").getpixel((1, 1))
+    form = opened(await live.fake.click(message, remix, live.ann))
+    answer = await fill(form, prompt="a plum", image_prompts=[], mask=[], init_image=[file_of("lime")])
+    request = await made(live, answer, 5)
+    assert request.parent is None and request.mask is None and colour_of(request.init_image) == (0, 255, 0)
+    assert (await live.job(5)).source_id == 1
+
+
+async def test_a_file_that_is_no_picture_is_refused_privately(live: ClientOnLoopback) -> None:
+    message = await picture_of_ann(live)
+    form = opened(await live.fake.click(message, "reverie:remix", live.ann))
+    answer = await live.fake.fill_in(form, prompt="a pear", image_prompts=[Upload("a.png", b"no picture")])
+    await live.fake.until(lambda: said(answer))
+    assert "attached picture cannot be used" in said(answer)
+    assert await live.client.service.store.jobs.get(2) is None
+
+
+async def test_forms_work_after_a_restart(live: ClientOnLoopback) -> None:
+    message = await picture_of_ann(live)
+    photo = live.channel.write(live.ann, attachments=[Attachment(new_id(), "a.png", png(), "image/png")])
+    blend = opened(await (await live.fake.type_command(live.channel, live.ann, "blend", steps=2)).answered())
+    remix = opened(await live.fake.click(message, "reverie:remix", live.ann))
+    report = opened(await live.fake.click_more(message, "reverie:report", live.ann))
+    like = opened(await live.fake.choose_menu(photo, live.ann, "Imagine like this"))
+    await live.stop()
+    await live.start()
+    fill = live.fake.fill_in
+    request = await made(live, await fill(blend, pictures=[file_of("red"), file_of("blue")]), 2)
+    assert len(request.image_prompts) == 2 and request.settings.steps == 2
+    request = await made(live, await fill(remix, prompt="a pear", image_prompts=[file_of("blue")]), 3)
+    assert request.prompt == "a pear" and len(request.image_prompts) == 1 and request.parent is not None
+    thanks = await fill(report, reason=["other"], details="")
+    assert "Your report was saved" in thanks.text
+    request = await made(live, await fill(like, prompt="a fox", use=["init"], further=[], mask=[half_white()]), 4)
+    assert request.prompt == "a fox" and request.settings.repaint == "picture"
+
+
+async def test_a_form_is_taken_once(live: ClientOnLoopback) -> None:
+    message = await picture_of_ann(live)
+    forms = [opened(await live.fake.click(message, "reverie:remix", live.ann)) for _ in range(2)]
+    for number, form in enumerate(forms, 2):
+        await made(live, await live.fake.fill_in(form, prompt=f"pear {number}"), number)
+    assert await live.client.service.store.jobs.get(4) is None
+
+
+async def test_forged_forms_end_in_a_sentence_or_in_nothing(live: ClientOnLoopback) -> None:
+    message = await picture_of_ann(live)
+    form = opened(await live.fake.click(message, "reverie:remix", live.ann))
+    assert form.callback is not None
+    form.callback["data"]["custom_id"] = "reverie-form:remix:999,1:other:x"
+    assert "There is no job 999 here" in (await live.fake.fill_in(form, prompt="a pear")).text
+    for custom_id in ("nothing:1:other:x", "remix:a,b:other:x", "remix:1:other:x", ":::", "blend:,x:other:x"):
+        form.callback["data"]["custom_id"] = f"reverie-form:{custom_id}"
+        with pytest.raises(AssertionError, match="did not answer"):
+            await live.fake.fill_in(form, prompt="a pear", answer_s=0.1)
+    assert await live.client.service.store.jobs.get(2) is None
