@@ -4,6 +4,10 @@ The bot is a separate process with the starter models; Discord, with its rate li
 this one. Measured are each user's wait for the first answer, the fairness of the worker's time between the servers, the
 lag of the bot's event loop while it generated, and its response time to the gateway's heartbeat requests. A table goes
 to standard output, all figures to a JSON file. The exit status is 1 if a limit is missed.
+
+`--beside COMMIT` runs an earlier version too, in turns with this one, so that other load on the machine meets both.
+`--painters N` replaces the models by N workers that only wait, which shows the rest of the bot at the size of a
+cluster. `--growing N` shows N pictures at once whose messages the bot edits by its own token, as after a restart.
 """
 
 from __future__ import annotations
@@ -15,27 +19,63 @@ import os
 import platform
 import random
 import sqlite3
+import statistics
+import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks._watched_bot import LAGS
+from benchmarks._watched_bot import LAGS, STORE, watch
 from tests.discord_fake import BotProcess, Channel, FakeDiscord, Interaction, Member
+from tests.discord_fake.limits import EVERYWHERE
 
 GUILDS, REQUESTS, SPAN_S = 200, 1_000, 10.0
 BUSY_GUILDS, BUSY_REQUESTS = 20, 29
 """This many servers request this many pictures each; the others share the rest, all in one random order."""
 PER_PERSON = 5
-ACKNOWLEDGED_S, LAG_S = 1.0, 0.1
+ACKNOWLEDGED_S, LAG_S, HEARTBEAT_S = 0.6, 0.1, 0.5
 """Limits at the 99th percentile."""
 TIMEOUT_S = 90.0
 PICTURE = {"size": "64x64", "steps": 2, "cutouts": 4, "start": "random"}
 CONFIG = "log: {level: warning}\n"
+EXPIRED_S = 15 * 60.0
+"""Age of an interaction whose token Discord takes no more."""
+OPEN = ("/interactions/", "/webhooks/")
+"""Paths of calls with an interaction's token, which Discord does not count."""
+STEP_S = 0.2
+"""Time of a step of a worker that only waits."""
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One kind of run: the code of the bot, the number of its workers that only wait (0: the models), and the requests.
+
+    With `growing`, each request comes from another server, and its token is expired from the beginning.
+    """
+
+    name: str = "today"
+    code: Path = ROOT
+    painters: int = 0
+    picture_s: float = 10.0
+    growing: bool = False
+
+    @property
+    def picture(self) -> dict[str, object]:
+        """Options of each request."""
+        return PICTURE | ({"steps": max(1, round(self.picture_s / STEP_S))} if self.painters else {})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the bot's process reads."""
+        return {"WAITING_PAINTERS": str(self.painters), "WAITING_STEP_S": str(STEP_S)} if self.painters else {}
 
 
 @dataclass(frozen=True)
@@ -70,6 +110,17 @@ class Figures:
     lag_painting_s: Spread
     heartbeat_s: Spread
     late_heartbeats: int
+    loop_cpu_s: float
+    """Processor time of the event loop's thread while the requests were answered."""
+    all_cpu_s: float
+    """The same of the whole process."""
+    lag_of_discord_s: Spread
+    """Lag of the loop that simulates Discord and the people; every wait above contains it."""
+    transactions_per_s: float
+    store_s: Spread
+    """Time of one more transaction, tried every tenth of a second."""
+    calls_per_s: int
+    """Most calls within one second that count for Discord's global limit."""
     refused_by_rate_limits: int
     problems: int
     exit_status: int
@@ -78,26 +129,27 @@ class Figures:
 class Load:
     """One run: the servers, the users, the bot."""
 
-    def __init__(self, fake: FakeDiscord, bot: BotProcess, seed: int = 1) -> None:
-        self.fake, self.bot = fake, bot
+    def __init__(self, fake: FakeDiscord, bot: BotProcess, case: Case, seed: int = 1) -> None:
+        self.fake, self.bot, self.case = fake, bot, case
         rng = random.Random(seed)  # noqa: S311 - an order, no secret
         self.asks: list[tuple[Channel, Member]] = []
-        for number in range(GUILDS):
+        for number in range(case.painters if case.growing else GUILDS):
             guild = fake.world.add_guild(f"server {number}")
             channel = guild.add_channel()
-            count = BUSY_REQUESTS if number < BUSY_GUILDS else _rest(number)
+            count = 1 if case.growing else BUSY_REQUESTS if number < BUSY_GUILDS else _rest(number)
             people = [guild.add_member(f"person {number}-{each}") for each in range(-(-count // PER_PERSON))]
             self.asks += [(channel, people[each % len(people)]) for each in range(count)]
         rng.shuffle(self.asks)
         self.typed: list[Interaction] = []
-        self.first_done_at = 0.0
 
     async def ask(self) -> float:
         """Send all commands, evenly over the ten seconds; returns the time taken."""
-        began = time.monotonic()
+        began, age_s = time.monotonic(), EXPIRED_S if self.case.growing else 0.0
         for number, (channel, member) in enumerate(self.asks):
             await asyncio.sleep(max(0.0, began + number * SPAN_S / len(self.asks) - time.monotonic()))
-            typed = await self.fake.type_command(channel, member, "imagine", prompt="a red apple", **PICTURE)
+            typed = await self.fake.type_command(
+                channel, member, "imagine", age_s=age_s, prompt="a red apple", **self.case.picture
+            )
             self.typed.append(typed)
         return time.monotonic() - began
 
@@ -116,28 +168,31 @@ class Load:
         return [guild_id for (guild_id,) in rows]
 
 
-async def measure(folder: Path, pictures: int, most_s: float) -> Figures:
+async def measure(folder: Path, case: Case, pictures: int, most_s: float) -> Figures:
     """Run once: send the requests, generate up to a number of pictures or a time limit, stop."""
     async with FakeDiscord(heartbeat_s=2.0, rate_limits=True) as fake:
-        bot = BotProcess(fake, folder, CONFIG, "benchmarks._watched_bot")
-        load = Load(fake, bot)
-        await bot.start()
-        began = time.monotonic()
-        pings = asyncio.create_task(_ping(fake))
+        bot = BotProcess(fake, folder, CONFIG, "benchmarks._watched_bot", code=case.code)
+        load = Load(fake, bot, case)
+        await bot.start(**case.environment)
+        own_lags: list[tuple[float, float]] = []
+        helpers = [asyncio.create_task(_ping(fake)), asyncio.create_task(watch(own_lags))]
+        began, cpu = time.monotonic(), _cpu_s(bot.pid)
         try:
             asking_s = await load.ask()
             await load.answered()
-            asked_at = time.monotonic()
+            asked_at, cpu_after = time.monotonic(), _cpu_s(bot.pid)
             while len(load.finished()) < pictures and time.monotonic() < asked_at + most_s:
                 await asyncio.sleep(1.0)
             ended = time.monotonic()
-            pings.cancel()
+            for helper in helpers:
+                helper.cancel()
             status = await bot.stop()
         finally:
-            pings.cancel()
+            for helper in helpers:
+                helper.cancel()
             await bot.close()
-        lags = json.loads((bot.folder / LAGS).read_text("utf-8"))
-        return _figures(load, asking_s, [(began, asked_at), (asked_at, ended)], lags, status)
+        spans = [(began, asked_at), (asked_at, ended)]
+        return _figures(load, asking_s, spans, own_lags, status, [b - a for a, b in zip(cpu, cpu_after, strict=True)])
 
 
 def fairness(counts: Sequence[int]) -> float:
@@ -170,9 +225,36 @@ def _shares(order: Sequence[int], guilds: Sequence[int]) -> list[int]:
     return [counts[guild] for guild in guilds]
 
 
+def _cpu_s(pid: int) -> tuple[float, float]:
+    """Processor seconds of a process's first thread, and of all its threads."""
+    found = []
+    for place in (f"/proc/{pid}/task/{pid}/stat", f"/proc/{pid}/stat"):
+        values = Path(place).read_text("utf-8").rpartition(")")[2].split()
+        found.append((int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK"))
+    return found[0], found[1]
+
+
+def _most_calls(load: Load) -> int:
+    """The most calls within one second that count for the global limit: those without an interaction's token."""
+    times, most, first = [call.at for call in load.fake.calls if not call.path.startswith(OPEN)], 0, 0
+    for number, at in enumerate(times):
+        while times[first] <= at - EVERYWHERE[1]:
+            first += 1
+        most = max(most, number - first + 1)
+    return most
+
+
 def _figures(
-    load: Load, asking_s: float, spans: list[tuple[float, float]], lags: list[tuple[float, float]], status: int
+    load: Load,
+    asking_s: float,
+    spans: list[tuple[float, float]],
+    own_lags: list[tuple[float, float]],
+    status: int,
+    cpu_s: Sequence[float],
 ) -> Figures:
+    lags = json.loads((load.bot.folder / LAGS).read_text("utf-8"))
+    place = load.bot.folder / STORE
+    store = json.loads(place.read_text("utf-8")) if place.exists() else {"transactions": 0, "probes": []}
     fake, (asking, running) = load.fake, spans
     answered = [item for item in load.typed if item.answered_at is not None]
     guilds = list(fake.world.guilds)
@@ -199,6 +281,12 @@ def _figures(
         lag_painting_s=spread([lag for at, lag in lags if running[0] <= at < running[1]]),
         heartbeat_s=spread(fake.gateway.pings_s),
         late_heartbeats=sum(later - earlier > 4.0 for earlier, later in pairwise(beats)),
+        loop_cpu_s=cpu_s[0],
+        all_cpu_s=cpu_s[1],
+        lag_of_discord_s=spread([lag for _, lag in own_lags]),
+        transactions_per_s=store["transactions"] / (running[1] - asking[0]),
+        store_s=spread([took for at, took in store["probes"] if asking[0] <= at < running[1]]),
+        calls_per_s=_most_calls(load),
         refused_by_rate_limits=0 if fake.buckets is None else fake.buckets.refused,
         problems=len(fake.problems()),
         exit_status=status,
@@ -212,6 +300,8 @@ def _table(figures: Figures) -> str:
         "lag of the loop while asked, ms": figures.lag_asking_s,
         "lag of the loop while painting, ms": figures.lag_painting_s,
         "heartbeat asked for, ms": figures.heartbeat_s,
+        "one more transaction, ms": figures.store_s,
+        "lag of the simulated Discord, ms": figures.lag_of_discord_s,
     }
     for name, item in spreads.items():
         cells = "".join(f"{1_000 * value:>10.1f}" for value in (item.p50, item.p99, item.most))
@@ -219,13 +309,32 @@ def _table(figures: Figures) -> str:
     lines += [
         f"answered {figures.acknowledged} of {figures.asked} ({figures.deferred} first with a sign of thinking, "
         f"{figures.refused} refused), asked within {figures.asking_s:.1f} s",
+        f"processor time while answering: {figures.loop_cpu_s:.1f} s of the loop, {figures.all_cpu_s:.1f} s in all; "
+        f"{figures.transactions_per_s:.0f} transactions a second",
         f"{figures.pictures} pictures in {figures.painting_s:.0f} s; Jain's index over the first "
         f"{figures.fairness_after}: {figures.fairness:.4f} "
         f"(first come, first served: {figures.fairness_first_come:.4f})",
-        f"late heartbeats: {figures.late_heartbeats}; refused by rate limits: {figures.refused_by_rate_limits}; "
-        f"bodies that Discord would not take: {figures.problems}; exit status {figures.exit_status}",
+        f"late heartbeats: {figures.late_heartbeats}; most calls a second: {figures.calls_per_s}; refused by rate "
+        f"limits: {figures.refused_by_rate_limits}; bodies that Discord would not take: {figures.problems}; "
+        f"exit status {figures.exit_status}",
     ]
     return "\n".join(lines)
+
+
+def _comparison(runs: dict[str, list[Figures]]) -> str:
+    """Medians over the rounds, and their range, of each version's figures."""
+    rows = [f"{'p99, ms, median (range)':34}" + "".join(f"{name:>24}" for name in runs)]
+    for item in fields(Figures):
+        first = getattr(next(iter(runs.values()))[0], item.name)
+        if not isinstance(first, Spread | float):
+            continue
+        cells = ""
+        for figures in runs.values():
+            values = [getattr(each, item.name) for each in figures]
+            shown = [1_000 * value.p99 if isinstance(value, Spread) else value for value in values]
+            cells += f"{f'{statistics.median(shown):.1f} ({min(shown):.1f} to {max(shown):.1f})':>24}"
+        rows.append(f"{item.name:34}{cells}")
+    return "\n".join(rows)
 
 
 def missed(figures: Figures) -> list[str]:
@@ -234,10 +343,24 @@ def missed(figures: Figures) -> list[str]:
         "every /imagine is answered": figures.acknowledged == figures.asked and not figures.refused,
         f"the first answer comes within {ACKNOWLEDGED_S} s": figures.acknowledgement_s.p99 < ACKNOWLEDGED_S,
         f"the loop is less than {LAG_S} s late while it paints": figures.lag_painting_s.p99 < LAG_S,
+        f"a heartbeat comes within {HEARTBEAT_S} s": figures.heartbeat_s.p99 < HEARTBEAT_S,
         "no heartbeat is missed": figures.late_heartbeats == 0,
+        "no call is refused by a rate limit": figures.refused_by_rate_limits == 0,
         "every body is as Discord describes it": figures.problems == 0,
     }
     return [name for name, kept in checks.items() if not kept]
+
+
+def unpacked(commit: str, folder: Path) -> Path:
+    """The source tree of a commit, in a folder.
+
+    Raises:
+        CalledProcessError: if git knows no such commit.
+    """
+    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S603, S607
+    with tarfile.open(fileobj=BytesIO(packed)) as tree:
+        tree.extractall(folder, filter="data")
+    return folder
 
 
 def main() -> int:
@@ -245,19 +368,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bot_load", description=__doc__)
     parser.add_argument("--pictures", type=int, default=2 * GUILDS, help="how many pictures are painted before it ends")
     parser.add_argument("--seconds", type=float, default=300.0, help="or after how many seconds")
+    parser.add_argument("--beside", metavar="COMMIT", help="an earlier version, run in turns with this one")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each version is run")
+    parser.add_argument("--painters", type=int, default=0, metavar="N", help="N workers that only wait, and no models")
+    parser.add_argument("--picture-s", type=float, default=10.0, help="how long such a worker waits for a picture")
+    parser.add_argument("--growing", type=int, default=0, metavar="N", help="N pictures at once, without valid tokens")
     parser.add_argument("--output", type=Path, default=Path("out/bot_load.json"), help="where the figures go")
     given = parser.parse_args()
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg(),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        figures = asyncio.run(measure(Path(folder), given.pictures, given.seconds))
+    painters = given.growing or given.painters
+    cases = [Case(painters=painters, picture_s=given.picture_s, growing=bool(given.growing))]
+    runs: dict[str, list[Figures]] = {}
+    loads = []
+    with tempfile.TemporaryDirectory() as base:
+        if given.beside:
+            cases.insert(0, Case(name=given.beside, code=unpacked(given.beside, Path(base) / "code")))
+        for number in range(given.rounds * len(cases)):
+            case, folder = cases[number % len(cases)], Path(base) / str(number)
+            folder.mkdir()
+            loads.append(os.getloadavg()[0])
+            figures = asyncio.run(measure(folder, case, given.pictures, given.seconds))
+            runs.setdefault(case.name, []).append(figures)
+            print(f"{case.name}, load {loads[-1]:.1f}\n{_table(figures)}\n", flush=True)
+    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "loads": loads}
+    found = {name: [asdict(figures) for figures in rounds] for name, rounds in runs.items()}
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps({"machine": machine} | asdict(figures), indent=2), "utf-8")
-    print(_table(figures))
-    bad = missed(figures)
+    given.output.write_text(json.dumps({"machine": machine, "runs": found}, indent=2), "utf-8")
+    if len(loads) > 1:
+        print(_comparison(runs))
+    bad = dict.fromkeys(name for figures in runs["today"] for name in missed(figures))
     print("\n".join(f"Missed: {name}" for name in bad) or "All bars are met.")
     return 1 if bad else 0
 

@@ -5,6 +5,7 @@ Recipes contain it but do not require it: generating again follows it where poss
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -46,18 +47,23 @@ def current_provenance(
     device: str, files: Mapping[str, str], *, precision: str = "", threads: int = 0, cutouts_at_once: int = 0
 ) -> Provenance:
     """Provenance of pictures made by this program now, on a device of the kind `device`, with these model files."""
-    try:
-        torch_version = version("torch")
-    except PackageNotFoundError:
-        torch_version = ""
     return Provenance(
-        torch=torch_version,
+        torch=_torch_version(),
         device=device,
         precision=precision,
         threads=threads,
         cutouts_at_once=cutouts_at_once,
         files=dict(sorted(files.items())),
     )
+
+
+@functools.cache
+def _torch_version() -> str:
+    """The version of torch; it takes a millisecond to find."""
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return ""
 
 
 def differences(then: Provenance | None, now: Provenance) -> list[Message]:

@@ -354,9 +354,9 @@ def _checked_colours(item: Field[Any], value: object) -> str:
 def _checked_number(item: Field[Any], value: object) -> int | float:
     low, high = item.metadata["low"], item.metadata["high"]
     whole = item.type == "int"
-    kind = Message("a whole number") if whole else Message("a number")
     right_type = isinstance(value, int) or (not whole and isinstance(value, float))
     if isinstance(value, bool) or not isinstance(value, int | float) or not right_type or not low <= value <= high:
+        kind = Message("a whole number") if whole else Message("a number")
         text = "{name} must be {kind} from {low} to {high}, not {given}."
         message = Message(text, name=item.name, kind=kind, low=low, high=high, given=_shown(value))
         raise InvalidRequest(message, item.name)

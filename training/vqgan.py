@@ -22,6 +22,8 @@ from training.data import crops
 CONFIG = Path(__file__).parent.parent / "generator" / "starter" / "vqgan.yaml"
 FREE_SHARE, FROZEN_SHARE = 0.15, 0.5
 CROP_PX, WHOLE_PX = 64, 128
+POINTS_PER_CODE, K_MEANS_ROUNDS = 20, 12
+"""Latent vectors from which the codebook starts, and rounds of k-means over them."""
 
 
 @torch.no_grad()
@@ -67,10 +69,10 @@ def greenness(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def k_means(points: Tensor, n_codes: int, rounds: int = 12) -> Tensor:
+def k_means(points: Tensor, n_codes: int) -> Tensor:
     """Centres `[n_codes, C]` of points `[N, C]`, by k-means."""
     centres = points[torch.randperm(len(points))[:n_codes]].clone()
-    for _ in range(rounds):
+    for _ in range(K_MEANS_ROUNDS):
         nearest = torch.cat([torch.cdist(part, centres).argmin(dim=1) for part in points.split(4096)])
         sums = torch.zeros_like(centres).index_add_(0, nearest, points)
         counts = torch.bincount(nearest, minlength=n_codes)
@@ -117,7 +119,7 @@ class Codes:
 def start_codebook(model: VQGAN, codes: Codes, batches: object, device: str) -> None:
     """Initialise the codebook from the encoder's latents."""
     points = []
-    while sum(map(len, points)) < 20 * len(model.codebook):
+    while sum(map(len, points)) < POINTS_PER_CODE * len(model.codebook):
         images, _ = next(batches)  # type: ignore[call-overload]  # an endless iterator of batches
         points.append(model.encode(images.to(device)).permute(0, 2, 3, 1).reshape(-1, model.latent_channels))
     model.codebook.copy_(k_means(torch.cat(points), len(model.codebook)))

@@ -20,8 +20,8 @@ from bot.log import about
 from bot.service import JobView, Requester, SubmittedJob
 from bot.texts import say
 
-DEFER_AFTER_S = 0.6
-"""Delay before an interaction is deferred, to show a sign within a second; Discord expires it after three."""
+DEFER_AFTER_S = 0.3
+"""Delay before an interaction is deferred, to show a sign within half a second; Discord expires it after three."""
 TAKE_BACK_S = (0.0, 1.0, 4.0, 15.0, 60.0)
 """Pauses before each attempt to remove the answer of a deleted job."""
 PRIVATE = "private"

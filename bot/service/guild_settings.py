@@ -5,11 +5,13 @@ Every method that changes something checks that the requester manages the server
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from bot.config import Caps, Config, Limits, within_cap
 from bot.errors import InvalidJobSpec, NotFound, OverLimit, WrongState
@@ -60,16 +62,14 @@ class GuildRecords:
             return _NO_RECORD
         record, changes = self._cached.get(guild_id), self._changes
         if record is None:
-            record = GuildRecord(
-                settings=await self._table.settings(guild_id),
-                roles=await self._table.role_limits(guild_id),
-                channels=await self._table.channels(guild_id),
-                styles=await self._table.styles(guild_id),
-                presets=await self._table.presets(guild_id),
-                wildcards=await self._table.wildcards(guild_id),
-                rules=await self._table.rules(guild_id),
-                people=await self._table.blocked_people(guild_id),
-            )
+            table = self._table
+            # All at once: the loop waits for the database's thread once instead of eight times.
+            reads = (
+                table.settings, table.role_limits, table.channels, table.styles, table.presets, table.wildcards,
+                table.rules, table.blocked_people,
+            )  # fmt: skip
+            values: list[Any] = await asyncio.gather(*(read(guild_id) for read in reads))
+            record = GuildRecord(*values)
             if changes != self._changes:
                 return record  # A change was written meanwhile, which this may not hold yet: do not keep it.
             self._cached[guild_id] = record

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -142,9 +142,13 @@ class PromptRules:
 
     async def find_block(self, guild_id: int, text: str) -> str | None:
         """The rule, of the server or the host, that forbids a text; None if it is allowed."""
+        return await self.find_block_in(guild_id, lambda: (text,))
+
+    async def find_block_in(self, guild_id: int, texts: Callable[[], Iterable[str]]) -> str | None:
+        """The rule that forbids one of several texts; `texts` is called on a thread, and not without rules."""
         rules = (*self.host_rules, *(await self._records.of(guild_id)).rules)
         # Hundreds of rules on thousands of characters take a while.
-        return await asyncio.to_thread(first_hit, rules, text)
+        return await asyncio.to_thread(_first_hit_of_any, rules, texts) if rules else None
 
 
 def _unknown_style(name: str, known: Sequence[Style]) -> NotFound:
@@ -168,6 +172,10 @@ def first_hit(rules: Iterable[str], text: str) -> str | None:
     # A filler shows a gap in some fonts and nothing in others: the text is read both ways.
     readings = {_plain(text), _plain(_FILLERS.sub(" ", text))}
     return next((rule for rule in rules if any(map(_pattern(rule).search, readings))), None)
+
+
+def _first_hit_of_any(rules: Sequence[str], texts: Callable[[], Iterable[str]]) -> str | None:
+    return next((hit for text in texts() if (hit := first_hit(rules, text)) is not None), None)
 
 
 def tidy(rule: str) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -25,6 +26,8 @@ _DAMAGED_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 Row = sqlite3.Row
 Values = Sequence[object] | dict[str, object]
+Work = Callable[[sqlite3.Connection], object]
+T = TypeVar("T")
 
 
 class Database:
@@ -39,6 +42,8 @@ class Database:
         self._apart: aiosqlite.Connection | None = None
         self._opening = asyncio.Lock()
         self._interrupted = False
+        self._queued: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._committer: asyncio.Task[None] | None = None
 
     async def open(self, *, sole: bool = True) -> None:
         """Open or create the file, check it and migrate it.
@@ -124,6 +129,52 @@ class Database:
                     self._interrupted = False
                     raise
                 self._interrupted = False
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Commit everything that a function does, or nothing; the function runs on the thread of the connection.
+
+        Functions that come while the disk is busy are committed together: a crowd shares the wait for it. A function
+        that was begun is committed even if its caller is cancelled.
+
+        Raises:
+            StoreError: if SQLite fails. Other errors of the function pass through after the rollback.
+        """
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queued.append((work, done))
+        if self._committer is None:
+            self._committer = asyncio.create_task(self._commit_queued(), name="commit")
+        with _as_store_error(self.path):
+            return await done
+
+    async def _commit_queued(self) -> None:
+        """Commit what is queued, and what comes meanwhile."""
+        try:
+            while self._queued:
+                async with self._lock:
+                    queued, self._queued = self._queued, []
+                    try:
+                        outcomes = await self._committed([work for work, _ in queued])
+                    except Exception as exc:  # Each caller gets it.
+                        outcomes = [exc] * len(queued)
+                for (_, done), outcome in zip(queued, outcomes, strict=True):
+                    if done.cancelled():
+                        continue
+                    if isinstance(outcome, Exception):
+                        done.set_exception(outcome)
+                    else:
+                        done.set_result(outcome)
+        finally:
+            self._committer = None
+
+    async def _committed(self, works: Sequence[Work]) -> list[object]:
+        if self._writer is None:
+            raise StoreError("store_closed")
+        # aiosqlite has no public way to run a function of several statements.
+        outcomes: list[object] = await self._writer._execute(  # type: ignore[no-untyped-call]
+            _commit_together, self._writer._conn, works
+        )
+        self._interrupted = False
+        return outcomes
 
     async def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """Committed rows of a query.
@@ -227,6 +278,33 @@ class Database:
             raise StoreError("store_closed")
         found = list(await self._writer.execute_fetchall(sql))
         return found[0][0]
+
+
+def _commit_together(connection: sqlite3.Connection, works: Sequence[Work]) -> list[object]:
+    """Run functions in one transaction; one that raises is undone alone, and its exception is its outcome.
+
+    A transaction that was interrupted is rolled back before. The connection's thread.
+    """
+    if connection.in_transaction:
+        connection.rollback()
+    outcomes = list[object]()
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for work in works:
+            connection.execute("SAVEPOINT work")
+            try:
+                outcomes.append(work(connection))
+            except Exception as exc:
+                if not connection.in_transaction:  # SQLite undid all of it, as on a full disk.
+                    raise
+                connection.execute("ROLLBACK TO work")
+                outcomes.append(exc)
+            connection.execute("RELEASE work")
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    return outcomes
 
 
 def migrations() -> list[str]:

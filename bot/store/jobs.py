@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-
-import aiosqlite
 
 from bot.errors import NotFound
 from bot.jobs import TRANSITIONS, Event, Job, JobState, StoredPicture, check_transition
@@ -57,18 +56,18 @@ class JobTable:
         All is one transaction. Returns them with their ids and creation time.
         """
         now = time.time()
-        added = []
-        async with self._database.transaction() as db:
-            admit(await _load(db, jobs[0][0].guild_id, jobs[0][0].user_id, now))
-            for job, recipe in jobs:
-                added.append(await _insert(db, replace(job, created_at=now), recipe))
+
+        def add(db: sqlite3.Connection) -> list[Job]:
+            admit(_load(db, jobs[0][0].guild_id, jobs[0][0].user_id, now))
+            return [_insert(db, replace(job, created_at=now), recipe) for job, recipe in jobs]
+
+        added = await self._database.write(add)
         self._publish(Event(job, None) for job in added)
         return added
 
     async def load(self, guild_id: int, user_id: int) -> Load:
         """Current and recent jobs of a person, the server and the bot."""
-        async with self._database.transaction() as db:
-            return await _load(db, guild_id, user_id, time.time())
+        return await self._database.write(lambda db: _load(db, guild_id, user_id, time.time()))
 
     async def get(self, job_id: int) -> Job | None:
         """A job by its id; None if it does not exist (any more)."""
@@ -108,19 +107,25 @@ class JobTable:
             NotFound: if the job was deleted meanwhile.
         """
         sql, values = insertion("pictures", {item.name: getattr(picture, item.name) for item in fields(picture)})
-        async with self._database.transaction() as db:
-            if await _one(db, picture.job_id) is None:
+
+        def save(db: sqlite3.Connection) -> None:
+            if _one(db, picture.job_id) is None:
                 raise NotFound("job_gone")
-            await db.execute(sql.replace("INSERT", "INSERT OR REPLACE", 1), values)
-            await db.execute("UPDATE jobs SET paint_s = paint_s + ? WHERE id = ?", (paint_s, picture.job_id))
+            db.execute(sql.replace("INSERT", "INSERT OR REPLACE", 1), values)
+            db.execute("UPDATE jobs SET paint_s = paint_s + ? WHERE id = ?", (paint_s, picture.job_id))
+
+        await self._database.write(save)
 
     async def change(self, job_id: int, **changes: object) -> Job | None:
         """Change fields of a job other than its state; None if it does not exist (any more)."""
         if "state" in changes:
             raise ValueError("a state is changed by move()")
-        async with self._database.transaction() as db:
-            before = await _one(db, job_id) if "waiting_since" in changes else None
-            after = await _update(db, job_id, changes)
+
+        def update(db: sqlite3.Connection) -> tuple[Job | None, Job | None]:
+            before = _one(db, job_id) if "waiting_since" in changes else None
+            return before, _update(db, job_id, changes)
+
+        before, after = await self._database.write(update)
         if before is not None and after is not None and before.standing != after.standing:
             self.on_event(Event(after, before))
         return after
@@ -132,8 +137,7 @@ class JobTable:
             NotFound: if the job does not exist (any more).
             IllegalTransition: if the state cannot follow the current one.
         """
-        async with self._database.transaction() as db:
-            event = await _move(db, job_id, state, {"reason": reason, **changes})
+        event = await self._database.write(lambda db: _move(db, job_id, state, {"reason": reason, **changes}))
         self.on_event(event)
         return event.job
 
@@ -144,14 +148,18 @@ class JobTable:
 
         A job that is cancelled before its turn does not count for the day's quota.
         """
-        moved = []
-        async with self._database.transaction() as db:
+
+        def move(db: sqlite3.Connection) -> list[Event]:
+            moved = []
             for job_id in job_ids:
-                row = await _one(db, job_id)
+                row = _one(db, job_id)
                 if row is not None and state in TRANSITIONS[row.state] and row.state is (only or row.state):
-                    moved.append(await _move(db, job_id, state, {"reason": reason}))
+                    moved.append(_move(db, job_id, state, {"reason": reason}))
                     if state is JobState.CANCELLED and row.started_at is None:
-                        await _give_back(db, row)
+                        _give_back(db, row)
+            return moved
+
+        moved = await self._database.write(move)
         self._publish(moved)
         return [event.job for event in moved]
 
@@ -160,15 +168,18 @@ class JobTable:
 
         Returns the ids of all of them.
         """
-        async with self._database.transaction() as db:
-            found = list(await db.execute_fetchall(f"{SELECT_JOB} WHERE state = 'running' ORDER BY id"))
+
+        def recover(db: sqlite3.Connection) -> list[Event]:
             moved = []
-            for job in map(job_of, found):
+            for job in map(job_of, db.execute(f"{SELECT_JOB} WHERE state = 'running' ORDER BY id").fetchall()):
                 # A film has one more, to end with the frames that it has.
                 if job.attempts >= most_attempts + bool(job.film_s):
-                    moved.append(await _move(db, job.id, JobState.FAILED, {"reason": reason}))
+                    moved.append(_move(db, job.id, JobState.FAILED, {"reason": reason}))
                 else:
-                    moved.append(await _move(db, job.id, JobState.QUEUED, {}))
+                    moved.append(_move(db, job.id, JobState.QUEUED, {}))
+            return moved
+
+        moved = await self._database.write(recover)
         self._publish(moved)
         return [event.job.id for event in moved]
 
@@ -217,18 +228,18 @@ def day_of(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
-async def _insert(db: aiosqlite.Connection, job: Job, recipe: str) -> Job:
+def _insert(db: sqlite3.Connection, job: Job, recipe: str) -> Job:
     """Write a new job and count its pictures for the day; return it with its id."""
-    if job.parent_id is not None and await _one(db, job.parent_id) is None:
+    if job.parent_id is not None and _one(db, job.parent_id) is None:
         # It was deleted meanwhile; the recipe is enough to generate it again.
         job = replace(job, parent_id=None, parent_number=None)
-    if job.source_id is not None and await _one(db, job.source_id) is None:
+    if job.source_id is not None and _one(db, job.source_id) is None:
         job = replace(job, source_id=None, source_number=None)
     values = {name: getattr(job, name) for name in JOB_COLUMNS if name != "id"}
-    cursor = await db.execute(*insertion("jobs", values))
+    cursor = db.execute(*insertion("jobs", values))
     job = replace(job, id=cursor.lastrowid or 0)
-    await db.execute("INSERT INTO recipes VALUES (?, ?)", (job.id, recipe))
-    await db.execute(
+    db.execute("INSERT INTO recipes VALUES (?, ?)", (job.id, recipe))
+    db.execute(
         "INSERT INTO usage VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
         " pictures = pictures + excluded.pictures, last_at = excluded.last_at",
         (job.guild_id, job.user_id, day_of(job.created_at), job.quota, job.created_at),
@@ -236,28 +247,28 @@ async def _insert(db: aiosqlite.Connection, job: Job, recipe: str) -> Job:
     return job
 
 
-async def _give_back(db: aiosqlite.Connection, job: Job) -> None:
+def _give_back(db: sqlite3.Connection, job: Job) -> None:
     """Remove the pictures of a job from the count of the day on which they were requested."""
-    await db.execute(
+    db.execute(
         "UPDATE usage SET pictures = max(0, pictures - ?) WHERE guild_id = ? AND user_id = ? AND day = ?",
         (job.quota, job.guild_id, job.user_id, day_of(job.created_at)),
     )
 
 
-async def _one(db: aiosqlite.Connection, job_id: int) -> Job | None:
-    found = list(await db.execute_fetchall(f"{SELECT_JOB} WHERE id = ?", (job_id,)))
-    return job_of(found[0]) if found else None
+def _one(db: sqlite3.Connection, job_id: int) -> Job | None:
+    row = db.execute(f"{SELECT_JOB} WHERE id = ?", (job_id,)).fetchone()
+    return None if row is None else job_of(row)
 
 
-async def _update(db: aiosqlite.Connection, job_id: int, changes: dict[str, object]) -> Job | None:
+def _update(db: sqlite3.Connection, job_id: int, changes: dict[str, object]) -> Job | None:
     names, values = assignments(changes)
-    await db.execute(f"UPDATE jobs SET {names} WHERE id = :job_id", values | {"job_id": job_id})  # noqa: S608
-    return await _one(db, job_id)
+    db.execute(f"UPDATE jobs SET {names} WHERE id = :job_id", values | {"job_id": job_id})  # noqa: S608
+    return _one(db, job_id)
 
 
-async def _move(db: aiosqlite.Connection, job_id: int, state: JobState, changes: dict[str, object]) -> Event:
+def _move(db: sqlite3.Connection, job_id: int, state: JobState, changes: dict[str, object]) -> Event:
     now = time.time()
-    job = await _one(db, job_id)
+    job = _one(db, job_id)
     if job is None:
         raise NotFound("job_gone")
     check_transition(job.state, state)
@@ -268,12 +279,12 @@ async def _move(db: aiosqlite.Connection, job_id: int, state: JobState, changes:
         changes["painted_at"] = now
     if state.ended:
         changes |= {"ended_at": now, "waiting_since": None}
-    moved = await _update(db, job_id, changes)
-    await _count(db, job, state, now)
+    moved = _update(db, job_id, changes)
+    _count(db, job, state, now)
     return Event(moved or job, job)
 
 
-async def _count(db: aiosqlite.Connection, job: Job, state: JobState, now: float) -> None:
+def _count(db: sqlite3.Connection, job: Job, state: JobState, now: float) -> None:
     """Add to the sums of the day."""
     sums: dict[str, float] = {}
     if state is JobState.RUNNING and job.started_at is None:
@@ -284,18 +295,18 @@ async def _count(db: aiosqlite.Connection, job: Job, state: JobState, now: float
     elif state in (JobState.CANCELLED, JobState.FAILED):
         sums = {state.value: 1}
     if sums:
-        await db.execute("INSERT OR IGNORE INTO daily (guild_id, day) VALUES (?, ?)", (job.guild_id, day_of(now)))
+        db.execute("INSERT OR IGNORE INTO daily (guild_id, day) VALUES (?, ?)", (job.guild_id, day_of(now)))
         change = ", ".join(
             f"{name} = max({name}, :{name})" if name == "waited_most_s" else f"{name} = {name} + :{name}"
             for name in sums
         )
-        await db.execute(
+        db.execute(
             f"UPDATE daily SET {change} WHERE guild_id = :guild AND day = :day",  # noqa: S608 - our own names
             sums | {"guild": job.guild_id, "day": day_of(now)},
         )
 
 
-async def _load(db: aiosqlite.Connection, guild_id: int, user_id: int, now: float) -> Load:
+def _load(db: sqlite3.Connection, guild_id: int, user_id: int, now: float) -> Load:
     queries = {
         "queued_bot": "SELECT count(*) FROM jobs WHERE state = 'queued'",
         "queued_guild": "SELECT count(*) FROM jobs WHERE state = 'queued'"
@@ -308,7 +319,7 @@ async def _load(db: aiosqlite.Connection, guild_id: int, user_id: int, now: floa
     }
     columns = ", ".join(f"({query}) AS {name}" for name, query in queries.items())
     values = {"guild": guild_id, "user": user_id, "day": day_of(now)}
-    row = next(iter(await db.execute_fetchall(f"SELECT {columns}", values)))
+    row = db.execute(f"SELECT {columns}", values).fetchone()
     return Load(**{name: row[name] for name in queries})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 
 from bot.jobs import Job, JobState, Layout, Origin, StoredPicture
 from bot.store.connection import Row
@@ -27,9 +28,15 @@ def job_of(row: Row) -> Job:
     values["state"] = JobState(values["state"])
     values["origin"] = Origin(values["origin"])
     values["layout"] = Layout(values["layout"])
-    values["settings"] = Settings().merged(json.loads(values["settings"]))
+    values["settings"] = _settings_of(values["settings"])
     values["reason"] = None if values["reason"] is None else Sentence.from_json(values["reason"])
     return Job(**values)
+
+
+@lru_cache(maxsize=2_000)
+def _settings_of(text: str) -> Settings:
+    """Settings of a row; the same job is read again and again, and the check of each setting takes longer than SQL."""
+    return Settings().merged(json.loads(text))
 
 
 def picture_of(row: Row, prefix: str = "") -> StoredPicture:

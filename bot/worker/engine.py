@@ -90,7 +90,10 @@ class GeneratorEngine:
             CheckpointError: if a model file is missing or broken.
             InvalidRequest: for unknown models or a missing device.
         """
-        return Settings().merged(self._sets.use(self.default).defaults)
+        models = self._sets.use(self.default)
+        # Reads what is read once, such as the vocabulary of the prompts, before the first person waits for it.
+        request_warnings(GenerationRequest(prompt="a picture"), models)
+        return Settings().merged(models.defaults)
 
     def prepare(self) -> None:
         """Check the files of all model sets and load the usual one. Blocking.

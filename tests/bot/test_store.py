@@ -239,6 +239,46 @@ async def test_a_task_that_is_cancelled_in_a_transaction_leaves_the_database_usa
     await database.close()
 
 
+def note(name: str, *, then: Callable[[], object] = bool) -> Callable[[sqlite3.Connection], None]:
+    def work(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO notes VALUES (?, '')", (name,))
+        then()
+
+    return work
+
+
+def stumble() -> None:
+    raise ZeroDivisionError
+
+
+async def test_writes_at_the_same_time_share_a_commit_and_one_that_fails_is_undone_alone(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.db")
+    await database.open()
+    commits = list[str]()
+    async with database.transaction() as db:
+        await db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    commits.clear()
+    works = [note("a"), note("b", then=stumble), note("a"), note("c")]
+    outcomes = await asyncio.gather(*map(database.write, works), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), ZeroDivisionError, StoreError, type(None)]
+    assert [row["name"] for row in await database.rows("SELECT name FROM notes")] == ["a", "c"]
+    assert len(commits) == 1
+    await database.close()
+    with pytest.raises(StoreError, match="closed"):
+        await database.write(note("d"))
+
+
+async def test_a_cancelled_write_holds_up_no_other(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.db")
+    await database.open()
+    tasks = [asyncio.create_task(database.write(note(name))) for name in "abc"]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+    assert {"b", "c"} <= {row["name"] for row in await database.rows("SELECT name FROM notes")}
+    await database.close()
+
+
 async def test_a_second_bot_cannot_open_the_same_data(store: Store, tmp_path: Path) -> None:
     second = Store(tmp_path / "reverie.db")
     with pytest.raises(StoreError) as caught:

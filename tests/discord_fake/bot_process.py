@@ -25,10 +25,16 @@ class BotProcess:
     """
 
     def __init__(
-        self, fake: FakeDiscord, folder: Path, config: str = "", module: str = "tests.discord_fake.launch"
+        self,
+        fake: FakeDiscord,
+        folder: Path,
+        config: str = "",
+        module: str = "tests.discord_fake.launch",
+        *,
+        code: Path = ROOT,
     ) -> None:
-        """`config` is the text of its config.yaml; `module` is run instead of `bot`."""
-        self.fake, self.folder, self._module = fake, folder / "data", module
+        """`config` is the text of its config.yaml; `module` is run instead of `bot`, from the source tree `code`."""
+        self.fake, self.folder, self._module, self._code = fake, folder / "data", module, code
         self.lines: list[str] = []
         self._config = folder / "config.yaml"
         self._config.write_text(config, "utf-8")
@@ -50,7 +56,7 @@ class BotProcess:
         self.fake.gateway.forget()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", self._module, "--config", str(self._config),
-            cwd=ROOT, env=os.environ | given | environment, stderr=asyncio.subprocess.PIPE,
+            cwd=self._code, env=os.environ | given | environment, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self._reader = asyncio.create_task(self._read(self._process))
 

@@ -31,6 +31,13 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def small_codebook_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the codebook from few latents."""
+    monkeypatch.setattr("training.vqgan.POINTS_PER_CODE", 2)
+    monkeypatch.setattr("training.vqgan.K_MEANS_ROUNDS", 1)
+
+
 def command(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", [name, *arguments])
     importlib.import_module(f"training.{name}").main()
@@ -43,7 +50,7 @@ def test_every_training_step_runs_and_its_models_generate_a_picture(
 ) -> None:
     threads = torch.get_num_threads()
     where = ("--work", str(work))
-    few = (*where, "--steps", "2", "--batch", "4", "--threads", "1")
+    few = (*where, "--steps", "2", "--batch", "2", "--threads", "1")
     command(monkeypatch, "compose", *where, "--count", "24", "--workers", "1")
     command(monkeypatch, "compose", *where, "--count", "24", "--workers", "1", "--name", "judge")
     command(monkeypatch, "vqgan", *few)
@@ -99,9 +106,9 @@ def test_the_shipped_decoder_reconstructs_drawings_and_one_without_its_weights_d
 def test_a_killed_training_resumes(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in (*work.glob("sprites_*.npy"), work / "concepts.json"):
         shutil.copy(file, tmp_path / file.name)
-    command(monkeypatch, "vqgan", "--work", str(tmp_path), "--steps", "2", "--batch", "8", "--threads", "1")
-    command(monkeypatch, "vqgan", "--work", str(tmp_path), "--steps", "3", "--batch", "8", "--threads", "1")
-    assert torch.load(tmp_path / "vqgan.pt", weights_only=True)["step"] == 3
+    command(monkeypatch, "vqgan", "--work", str(tmp_path), "--steps", "1", "--batch", "2", "--threads", "1")
+    command(monkeypatch, "vqgan", "--work", str(tmp_path), "--steps", "2", "--batch", "2", "--threads", "1")
+    assert torch.load(tmp_path / "vqgan.pt", weights_only=True)["step"] == 2
 
 
 @pytest.mark.parametrize("name", list(SCENES))

@@ -85,6 +85,8 @@ class MessageUpdater:
         self._app, self._wait = app, external_wait
         self._sender = MessageSender(app)
         self._tracks: dict[int, TrackedMessage] = {}
+        self._channels: dict[int, dict[int, TrackedMessage]] = {}
+        """The same messages by channel."""
         self._editors: dict[int, asyncio.Task[None]] = {}
         self._stirred: dict[int, asyncio.Event] = {}
         self._finders: set[asyncio.Task[None]] = set()
@@ -99,7 +101,10 @@ class MessageUpdater:
 
     def follow(self, job: Job, interaction: Interaction | None = None, notes: tuple[Sentence, ...] = ()) -> None:
         """Keep a job's message up to date from now on; its message answers `interaction`."""
-        track = self._tracks.setdefault(job.id, TrackedMessage(job.id, job.channel_id))
+        track = self._tracks.get(job.id)
+        if track is None:
+            track = self._tracks[job.id] = TrackedMessage(job.id, job.channel_id)
+            self._channels.setdefault(job.channel_id, {})[job.id] = track
         if interaction is not None:
             track.interaction, track.notes, track.edited_at = interaction, notes or track.notes, time.monotonic()
             track.marks = None
@@ -157,8 +162,10 @@ class MessageUpdater:
     async def _edit(self, channel_id: int) -> None:
         """Edit one channel's messages in turn until nothing is left to show."""
         try:
-            while due := [t for t in self._tracks.values() if t.channel_id == channel_id and t.due_at < _NEVER]:
-                track = min(due, key=lambda item: item.due_at)
+            while tracks := self._channels.get(channel_id):
+                track = min(tracks.values(), key=lambda item: item.due_at)
+                if track.due_at == _NEVER:
+                    break
                 pause_s = track.due_at - time.monotonic()
                 if pause_s > 0:
                     await self._pause(channel_id, max(pause_s, LEAST_PAUSE_S))
@@ -224,16 +231,19 @@ class MessageUpdater:
         if track.silent or (job.batch_id is not None and job.message_id is None and job.state is JobState.QUEUED):
             # The message of the batch stands for those of its jobs that wait.
             return False
-        waits = job.state is JobState.QUEUED and not track.wrong
-        interval_s = QUEUE_S if waits else self._app.config.discord.edit_interval_s
-        same_channel = (t.edited_at for t in self._tracks.values() if t.channel_id == track.channel_id)
-        at = max(track.edited_at + interval_s, max(same_channel) + PACE_S)
+        waits = job.state is JobState.QUEUED
+        same_channel = [other.edited_at for other in self._channels.get(track.channel_id, {}).values()]
+        at = max(track.edited_at + self._interval_s(track, waits=waits), max(same_channel, default=-_NEVER) + PACE_S)
         if job.message_id is None:
             # A clock that was set back does not prolong the wait.
             at = max(at, min(track.since + GRACE_S, now + job.created_at + GRACE_S - time.time()))
         if at > now:
             track.again_at = at
         return at <= now
+
+    def _interval_s(self, track: TrackedMessage, *, waits: bool) -> float:
+        """Least time between two edits of a message, whose job waits or runs."""
+        return QUEUE_S if waits and not track.wrong else self._app.config.discord.edit_interval_s
 
     async def _deliver(self, track: TrackedMessage, job: Job) -> None:
         """Post the finished pictures, retrying until Discord has them or the channel is gone."""
@@ -278,9 +288,12 @@ class MessageUpdater:
 
     def _touch_waiting(self, *, wrong: bool = False) -> None:
         """Mark waiting jobs for an update: their places or times changed as a job left the queue or its end moved."""
+        now = time.monotonic()
         for track in self._tracks.values():
             if track.waits:
-                track.touched, track.wrong = True, track.wrong or wrong
+                track.wrong = track.wrong or wrong
+                # Not looked at before it may be edited: thousands may wait, and a job begins every few seconds.
+                track.again_at = min(track.again_at, max(now, track.edited_at + self._interval_s(track, waits=True)))
                 self._wake_editor(track.channel_id)
 
     def _later(self, track: TrackedMessage, error: BaseException) -> None:
@@ -290,6 +303,10 @@ class MessageUpdater:
 
     def _forget(self, track: TrackedMessage) -> None:
         self._tracks.pop(track.job_id, None)
+        tracks = self._channels.get(track.channel_id, {})
+        tracks.pop(track.job_id, None)
+        if not tracks:
+            self._channels.pop(track.channel_id, None)
         if track.waits:
             self._touch_waiting()
 

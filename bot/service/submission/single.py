@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -113,7 +113,7 @@ class Submissions:
         spec = await self._with_defaults(requester, spec, own)
         style = await self._style(requester, spec)
         # Checked before reading the pictures, which takes longer.
-        await self.check_words(requester, await asyncio.to_thread(requests.texts_of_spec, spec, style))
+        await self.check_words(requester, partial(requests.texts_of_spec, spec, style))
         models = await self._models(requester, spec.model, own.model)
         suited = self._sets[models]
         given, cut = spec.film or {}, tuple[Sentence, ...]()
@@ -173,7 +173,7 @@ class Submissions:
         else:
             async with self._reading if change.image_prompts else nullcontext():
                 request = await asyncio.to_thread(child_of, picture, change, suited.settings, limits)
-        await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        await self.check_words(requester, partial(requests.texts_of, request))
         parent_id, parent_number = (None, None) if anew else parent_of(before, number, change.kind)
         job = replace(
             _new_job(requester, request, limits, self._config.layout),
@@ -207,7 +207,7 @@ class Submissions:
             found.append(await self._archive.request(requester, job_id, number))
             private = private or before.private
         request = await asyncio.to_thread(requests.morphed, found, film, self.settings, limits)
-        await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        await self.check_words(requester, partial(requests.texts_of, request))
         private = private or await self._hides(requester)
         job = replace(_new_job(requester, request, limits, self._config.layout), origin=Origin.FILM, private=private)
         return await self._add(await self._prepared(job, request), limits)
@@ -248,7 +248,7 @@ class Submissions:
         for part in requests.parts_of(request):
             requests.check_limits(part.settings, limits)
         requests.check_film(request, limits)
-        await self.check_words(requester, await asyncio.to_thread(requests.texts_of, request))
+        await self.check_words(requester, partial(requests.texts_of, request))
         private = await self._hides(requester)
         job = replace(_new_job(requester, request, limits, self._config.layout), origin=Origin.FILE, private=private)
         return await self._add(await self._prepared(job, request, made_with), limits)
@@ -278,16 +278,17 @@ class Submissions:
         models.check(chosen)
         return chosen
 
-    async def check_words(self, requester: Requester, texts: list[str]) -> None:
+    async def check_words(self, requester: Requester, texts: Callable[[], Iterable[str]]) -> None:
         """Check that no text breaks a rule of the blocklist; every kind of submission calls this once.
+
+        `texts` is called on a thread, and not without rules.
 
         Raises:
             Blocked: naming the rule.
         """
-        for text in texts:
-            rule = await self._words.find_block(requester.guild_id, text)
-            if rule is not None:
-                raise Blocked("blocked", rule=rule)
+        rule = await self._words.find_block_in(requester.guild_id, texts)
+        if rule is not None:
+            raise Blocked("blocked", rule=rule)
 
     async def _read(
         self, requester: Requester, spec: JobSpec, *, keeps: Sequence[str] = ()
@@ -335,19 +336,17 @@ class Submissions:
                 raise
             return ""
 
-    async def _check(self, request: GenerationRequest, made_with: Provenance | None) -> tuple[Sentence, ...]:
-        """Check that the models can generate the request; return their warnings.
+    def _examined(self, request: GenerationRequest, made_with: Provenance | None) -> tuple[str, tuple[Sentence, ...]]:
+        """The recipe of a request, and all notes on it. Runs on a thread.
 
         Raises:
-            InvalidJobSpec: if they cannot.
+            InvalidJobSpec: if the models cannot generate it.
         """
-        if self._request_warnings is None:
-            return ()
         try:
-            found = await asyncio.to_thread(self._request_warnings, request, made_with)
+            found = () if self._request_warnings is None else self._request_warnings(request, made_with)
         except InvalidRequest as exc:
             raise requests.said(exc) from exc
-        return tuple(map(Sentence.of_generator, found))
+        return request_to_json(request), (*requests.notes(request), *map(Sentence.of_generator, found))
 
     async def check_room(self, requester: Requester, jobs: Sequence[Job], limits: Limits) -> None:
         """Check that jobs could be queued now.
@@ -392,9 +391,8 @@ class Submissions:
         notes: tuple[Sentence, ...] = (),
     ) -> Prepared:
         """A job with its recipe and notes; `made_with` is the provenance of the picture that it repeats."""
-        recipe = await asyncio.to_thread(request_to_json, request)
-        notes += requests.notes(request) + await self._check(request, made_with)
-        return Prepared(job=job, recipe=recipe, notes=notes)
+        recipe, found = await asyncio.to_thread(self._examined, request, made_with)
+        return Prepared(job=job, recipe=recipe, notes=(*notes, *found))
 
     async def _add(self, prepared: Prepared, limits: Limits) -> SubmittedJob:
         (job,) = await self.add_all([prepared], limits)

@@ -89,7 +89,7 @@ class Votes:
         limits = await self._submissions.admit(requester)
         if limits.count < 2:
             raise OverLimit("over_count", count=limits.count)
-        await self._submissions.check_words(requester, [f"{spec.prompt} {each}" for each in found])
+        await self._submissions.check_words(requester, lambda: [f"{spec.prompt} {each}" for each in found])
         spec = replace(spec, count=min(VARIANTS, limits.count), private=False)
         submitted = await self._submissions.submit(requester, spec)
         steps = spec.settings.get("steps")

@@ -263,6 +263,8 @@ class Translator:
 
     def translate(self, text: str, english: float) -> Translation | None:
         """Put `text` into English; None if it may be English, of which the share `english` (0..1) is known."""
+        if english + MARGIN >= 1.0:
+            return None
         best = max((each.translate(text) for each in self._dictionaries), key=_fit, default=None)
         return best if best is not None and best.text and best.understood > english + MARGIN else None
 

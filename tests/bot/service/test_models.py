@@ -20,7 +20,8 @@ ADMIN = requester(manages=True)
 
 @pytest_asyncio.fixture
 async def bench(tmp_path: Path, config: Config) -> AsyncIterator[RealService]:
-    config = replace(config, models=ModelSets(offered=["faceshq", "wikiart-1024"]))
+    models, limits = ModelSets(offered=["faceshq", "wikiart-1024"]), replace(config.limits, queue_user=20)
+    config = replace(config, models=models, limits=limits)
     bench = RealService(tmp_path / "data", config)
     await bench.start()
     yield bench

@@ -99,6 +99,8 @@ async def test_the_link_is_shown_replaced_and_revoked(live: ClientOnLoopback) ->
     assert first is not None and first[0] in await told(live, "webgallery show")
     privacy = await (await live.fake.type_command(live.channel, live.ann, "privacy")).answered()
     assert "link to a web gallery" in privacy.text
+    server = await (await live.fake.type_command(live.channel, live.admin, "server")).answered()
+    assert server.callback is not None and "Web gallery" in str(server.callback["data"]["embeds"])
     await live.stop()
     await live.start()
     assert (await seen(first[1]))[0] == 200

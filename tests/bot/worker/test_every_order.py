@@ -35,7 +35,7 @@ LIMITS = Limits(steps=4, size_px=128, cutouts=5, queue_user=100, daily=0)
 DEFAULTS: dict[str, Any] = {"start": "prior", "size": "64x64", "steps": 3, "cutouts": 4, "coarse": 0.5}
 STARTS: dict[str, dict[str, object]] = {"random": {"steps": 4}, "init": {"steps": 2}}
 STYLES = {"oil": "oil on canvas", "clear": "fog:-1 | haze:-0.5", "nothing": "paint:0", "two": "ink | dots:0.3"}
-EXAMPLES = 40
+EXAMPLES = {"models": 40, "ensemble": 15}
 
 NextOrder = Callable[[Service, Requester, int], Coroutine[Any, Any, SubmittedJob]]
 """An order that follows up the first picture of a job."""
@@ -266,7 +266,7 @@ def service_with(models: Models, folder: Path) -> Service:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["models", "ensemble"])
+@pytest.mark.parametrize("kind", EXAMPLES)
 def test_every_request_works_or_is_refused_before_it_is_queued(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -274,7 +274,7 @@ def test_every_request_works_or_is_refused_before_it_is_queued(
     with asyncio.Runner() as runner:
         runner.run(service.start())
 
-        @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=EXAMPLES[kind], suppress_health_check=list(HealthCheck))
         @example(PRIOR)
         @example(PRIOR_WITHOUT_WORDS)
         @example(BLENDED_WITHOUT_WORDS)
