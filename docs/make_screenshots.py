@@ -20,6 +20,7 @@ from tests.bot.preview.preview_in_browser import PreviewPage, browsing, find_bro
 FOLDER = Path(__file__).parent / "images"
 CONFIG = Path(__file__).parents[1] / "config.yaml"
 DONE = re.compile("Done in")
+FINISHED = re.compile("finished|done", re.IGNORECASE)
 PROMPTS = (
     "a lighthouse at sunset --seed 3", "a red fox in the snow --seed 4", "a sailing boat --seed 5",
     "an owl at night --seed 6", "a green car in autumn --seed 7", "a yellow flower --seed 8",
@@ -48,6 +49,7 @@ def main() -> int:
         _manage(page)
         _telephone(browser, url)
         _film(page)
+        together(page, browser, url)
         web_gallery(page, browser)
     return 0
 
@@ -105,6 +107,33 @@ def _paint(page: PreviewPage) -> None:
     page.command("imagine", prompt="a castle | ")
     page.wait("Only you can see this", "There is an empty prompt")
     _take(page, "refused")
+
+
+def together(page: PreviewPage, browser: Browser, url: str) -> None:
+    """Four pictures, a comparison, a batch, a description and a vote, as a member."""
+    page.view_as("you")
+    page.command("imagine", prompt="an owl in autumn --seed 9", count="4")
+    page.wait("an owl in autumn", DONE)
+    _take(page, "grid", "an owl in autumn")
+    page.command(
+        "compare", prompt="a sailing boat", x="style", x_values="watercolour, pixel art", y="steps", y_values="4, 16"
+    )
+    page.press(page.wait("a sailing boat", "Queue"), "Queue 4 pictures")
+    page.wait("Batch of 4 pictures", "style watercolour", FINISHED)
+    _take(page, "compare", "Batch of 4 pictures", "a sailing boat")
+    page.words("a {red, blue} {fox, car} in the snow --seed 3")
+    page.press(page.wait("{fox, car}", "Queue"), "Queue 4 pictures")
+    page.wait("Batch of 4 pictures", "a blue car", FINISHED)
+    _take(page, "batch", "Batch of 4 pictures", "a blue car")
+    page.menu(page.message("an owl in autumn", DONE), "Describe")
+    page.wait("Only you can see this", "Things")
+    _take(page, "describe", "Only you can see this", "Things")
+    page.command("vote", prompt="a castle", words="in the snow, at night", minutes="1", rounds="1")
+    page.wait("which picture goes on")
+    _take(page, "vote", "which picture goes on")
+    narrow = PreviewPage(browser, url, 390, 760)
+    narrow.wait("an owl in autumn", DONE)
+    _take(narrow, "grid-telephone", "an owl in autumn")
 
 
 def _film(page: PreviewPage) -> None:
