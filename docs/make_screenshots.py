@@ -20,7 +20,6 @@ from tests.bot.preview.preview_in_browser import PreviewPage, browsing, find_bro
 FOLDER = Path(__file__).parent / "images"
 CONFIG = Path(__file__).parents[1] / "config.yaml"
 DONE = re.compile("Done in")
-FINISHED = re.compile("finished|done", re.IGNORECASE)
 PROMPTS = (
     "a lighthouse at sunset --seed 3", "a red fox in the snow --seed 4", "a sailing boat --seed 5",
     "an owl at night --seed 6", "a green car in autumn --seed 7", "a yellow flower --seed 8",
@@ -115,16 +114,15 @@ def together(page: PreviewPage, browser: Browser, url: str) -> None:
     page.command("imagine", prompt="an owl in autumn --seed 9", count="4")
     page.wait("an owl in autumn", DONE)
     _take(page, "grid", "an owl in autumn")
-    page.command(
-        "compare", prompt="a sailing boat", x="style", x_values="watercolour, pixel art", y="steps", y_values="4, 16"
-    )
-    page.press(page.wait("a sailing boat", "Queue"), "Queue 4 pictures")
-    page.wait("Batch of 4 pictures", "style watercolour", FINISHED)
-    _take(page, "compare", "Batch of 4 pictures", "a sailing boat")
+    axes = {"x": "style", "x_values": "night, snow", "y": "seed", "y_values": "1, 2"}
+    page.command("compare", prompt="a sailing boat", **axes)
+    page.press(page.wait("This makes 4 pictures"), "Queue 4 pictures")
+    page.wait("Done: 4 pictures", "a sailing boat")
+    _take(page, "compare", "Done: 4 pictures", "a sailing boat")
     page.words("a {red, blue} {fox, car} in the snow --seed 3")
-    page.press(page.wait("{fox, car}", "Queue"), "Queue 4 pictures")
-    page.wait("Batch of 4 pictures", "a blue car", FINISHED)
-    _take(page, "batch", "Batch of 4 pictures", "a blue car")
+    page.press(page.wait("This makes 4 pictures"), "Queue 4 pictures")
+    page.wait("Done: 4 pictures", "a blue car")
+    _take(page, "batch", "Done: 4 pictures", "a blue car")
     page.menu(page.message("an owl in autumn", DONE), "Describe")
     page.wait("Only you can see this", "Things")
     _take(page, "describe", "Only you can see this", "Things")

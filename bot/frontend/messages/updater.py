@@ -141,7 +141,7 @@ class MessageUpdater:
     async def flush(self, timeout_s: float) -> None:
         """Show the current state of interrupted jobs before a stop."""
         tracks = [track for track in self._tracks.values() if not track.waits]
-        shows = [asyncio.create_task(self._show(track, hurry=True)) for track in tracks]
+        shows = [asyncio.create_task(self._show_soon(track)) for track in tracks]
         if shows:
             await asyncio.wait(shows, timeout=timeout_s)
 
@@ -186,6 +186,13 @@ class MessageUpdater:
         stirred = self._stirred[channel_id]
         stirred.clear()
         await self._wait(_wait_for(stirred, pause_s), FOR_A_TIME)
+
+    async def _show_soon(self, track: TrackedMessage) -> None:
+        """Update a message at the next turn, without regard to its last edit."""
+        if self._token(track) is None:
+            now = time.monotonic()
+            await asyncio.sleep(self._pace.turn(now) - now)
+        await self._show(track, hurry=True)
 
     async def _show(self, track: TrackedMessage, *, hurry: bool = False) -> None:
         """Check a job and update its message if it is due; an error does not affect other messages."""
