@@ -40,6 +40,27 @@ class Kind(Enum):
 _FRAMES = "film-frames"
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write or replace a file, safe against power loss.
+
+    Raises:
+        FilesError: if the disk is full or the folder is not writable; no partial file remains.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with beside.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as exc:
+        raise _error(exc, path) from exc
+
+
 class DataFolder:
     """Files by job id and picture number, below one root."""
 
@@ -77,20 +98,7 @@ class DataFolder:
         Raises:
             FilesError: if the disk is full or the folder is not writable; no partial file remains.
         """
-        path = self.path(kind, job_id, number)
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                with beside.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(beside, path)
-            finally:
-                beside.unlink(missing_ok=True)
-        except OSError as exc:
-            raise _error(exc, path) from exc
+        write_whole(self.path(kind, job_id, number), data)
 
     def read(self, kind: Kind, job_id: int, number: int) -> bytes | None:
         """The bytes of a file; None if it does not exist.

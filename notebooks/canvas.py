@@ -23,6 +23,7 @@ from generator import (
     Progress,
     Recipe,
     Timelapse,
+    UpscalerSource,
     encode,
     recipe_to_json,
     write_file,
@@ -51,6 +52,17 @@ class Canvas:
         self.dream: Dream | None = None
         self._timelapse = Timelapse(max_side_px=TIMELAPSE_SIDE_PX)
         self._stopping = False
+
+    def take(self, upscaler: str) -> None:
+        """Load an upscaler by name or file, unless it is loaded already; `none` is none.
+
+        Raises:
+            InvalidRequest: if there is none.
+            CheckpointError: if its file is missing or holds another network.
+        """
+        if upscaler != "none" and UpscalerSource.name_of(upscaler) != self.models.upscaler_name:
+            loaded = UpscalerSource.of(upscaler).load(self.models.device)
+            self.models = replace(self.models, upscaler=loaded)
 
     def begin(self, request: GenerationRequest) -> None:
         """Begin a new dream; `go_on` runs it.

@@ -11,7 +11,15 @@ from typing import Any
 
 import ipywidgets as widgets  # type: ignore[import-untyped]  # ships no types
 
-from generator import GenerationRequest, ImagePrompt, Settings, model_names, normalise, normalise_mask
+from generator import (
+    GenerationRequest,
+    ImagePrompt,
+    Settings,
+    UpscalerSource,
+    model_names,
+    normalise,
+    normalise_mask,
+)
 
 FIRST = ("size", "steps", "learning_rate", "start", "cutouts", "seed")
 AUGMENTATIONS = ("flip", "affine", "perspective", "colour", "sharpness", "noise")
@@ -73,7 +81,13 @@ class Form:
         Raises:
             InvalidRequest: for an invalid size.
         """
-        return Settings().merged({name: control.value for name, control in self.controls.items()})
+        values = {name: control.value for name, control in self.controls.items()}
+        return Settings().merged({**values, "upscaler": UpscalerSource.name_of(self.upscaler)})
+
+    @property
+    def upscaler(self) -> str:
+        """The upscaler, by name or file, or `none`."""
+        return str(self.controls["upscaler"].value).strip() or "none"
 
     def request(self) -> GenerationRequest:
         """Build the request from the controls.

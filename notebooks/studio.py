@@ -59,7 +59,9 @@ class Studio:
             GeneratorError: if it cannot be generated; a sentence says why.
         """
         self.timelapse.value = ""
-        self.canvas.begin(self.form.request())
+        request = self.form.request()
+        self.canvas.take(self.form.upscaler)
+        self.canvas.begin(request)
         await self.go_on()
 
     async def go_on(self) -> None:
@@ -88,6 +90,7 @@ class Studio:
             GeneratorError: for an unknown setting or value, or if it cannot be generated.
         """
         lower = None if down is None else (down, more)
+        self.canvas.take(self.form.upscaler)
         sheet = await self.canvas.compare(self.form.request(), (across, values), lower, self._watch, self._show_sheet)
         self._say("The contact sheet is ready.")
         return sheet

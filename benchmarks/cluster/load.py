@@ -19,7 +19,7 @@ from bot.jobs import Event
 
 STEP_S, STEPS, JOBS = 0.2, 20, 24
 FAIR_JOBS = 300
-KILLED_JOBS, KILLS = 1_000, 50
+KILLED_JOBS, KILLS, JOBS_A_KILL = 1_000, 50, 15
 MANY_JOBS, LOOKS = 4_000, 8
 AT_WORK = (b"ray::Painter.paint", b"ray::Painter.news")
 
@@ -73,14 +73,14 @@ async def kills() -> dict[str, Any]:
         bench.watch(note)
         began, memory = time.perf_counter(), [rss_mb()]
         jobs = await bench.ask(KILLED_JOBS, 30)
-        killed, dice = 0, random.Random(7)  # noqa: S311 - for a repeatable measurement
+        killed, kill_at, dice = 0, 0, random.Random(7)  # noqa: S311 - for a repeatable measurement
         finished = asyncio.create_task(bench.done(jobs, 3_000))
         while not finished.done():
             await asyncio.sleep(dice.uniform(0.1, 0.8))
             # Spread over the whole run, however long workers take to start.
-            if killed < KILLS and ends.total() >= killed * KILLED_JOBS // KILLS and (working := at_work()):
+            if killed < KILLS and ends.total() >= kill_at and (working := at_work()):
                 os.kill(dice.choice(working), signal.SIGKILL)
-                killed += 1
+                killed, kill_at = killed + 1, ends.total() + JOBS_A_KILL
                 if killed % 10 == 0:
                     memory.append(rss_mb())
         await finished

@@ -65,11 +65,11 @@ class OnRay(RealService):
         return made
 
     async def done(self, jobs: Sequence[int], timeout_s: float) -> None:
-        """Wait until all jobs have their pictures."""
+        """Wait until all jobs have their pictures, or failed."""
 
         async def finished() -> bool | None:
             states = await self.service.store.figures.states()
-            return True if states.get("posting", 0) >= len(jobs) else None
+            return True if states.get("posting", 0) + states.get("failed", 0) >= len(jobs) else None
 
         await until(finished, timeout_s)
 

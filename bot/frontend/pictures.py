@@ -171,7 +171,9 @@ async def _painted(interaction: Interaction, job: Job, number: int) -> dict[str,
     found = {item.number: item for item in await interaction.client.service.archive.pictures(job.id)}.get(number)
     values = job.settings.as_dict()
     if found is not None:
-        values |= {"seed": found.seed, "size": f"{found.width}x{found.height}", "steps": found.steps}
+        values |= {"seed": found.seed, "steps": found.steps}
+        if job.settings.upscaler == "none":  # else the size is that of the picture before
+            values["size"] = f"{found.width}x{found.height}"
     return values
 
 

@@ -33,9 +33,9 @@ from bot.frontend.commands import (
     webgallery,
 )
 from bot.frontend.commands.together import batch, vote, wildcards
-from bot.frontend.components.cases import CaseButton
+from bot.frontend.components.cases import CaseButton, WordForm
 from bot.frontend.components.confirm import SureButton
-from bot.frontend.components.presets import PresetButton, PresetSelect
+from bot.frontend.components.presets import KeepForm, PresetButton, PresetSelect
 from bot.frontend.components.remix import RemixForm
 from bot.frontend.components.report import ReportForm
 from bot.frontend.errors import explain
@@ -58,7 +58,9 @@ DYNAMIC_ITEMS = (
     describe.WordsButton, VoteButton,
 )  # fmt: skip
 """Buttons and menus that work after a restart."""
-PERSISTENT_FORMS = (RemixForm, ReportForm, blend.BlendForm, recipe.LikeForm)
+PERSISTENT_FORMS = (
+    RemixForm, ReportForm, blend.BlendForm, recipe.LikeForm, KeepForm, WordForm, styles.StyleForm, settings.TextsForm,
+)  # fmt: skip
 """Modals that do."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (
     queue.queue, queue.cancel, gallery.gallery, recipe.recipe, recipe.again, recipe.show_recipe, recipe.imagine_like,

@@ -56,7 +56,7 @@ GRID = 0
 MAX_CRASHES = 5
 """Maximum number of crashes of the process during a job, without one snapshot in between."""
 MAX_LOSSES = 5
-"""Maximum number of workers whose process or machine went away during a job."""
+"""Maximum number of workers whose process or machine went away during a job, without a snapshot in between."""
 RETRY_S = 5.0
 """Pause of the queue when the database cannot be written to."""
 SAVING_S = 900.0
@@ -86,7 +86,7 @@ class JobRunner:
         self._store, self._files, self._executor, self._queue = store, files, executor, queue
         self._metrics, self._notify, self._wait = metrics, notify, external_wait
         self._check, self._upload_bytes = check, upload_bytes
-        self._deaths: dict[int, int] = {}
+        self._deaths, self._losses = dict[int, int](), dict[int, int]()
 
     async def run(self, running: Running, *, unsafe_from: float | None, refuse: bool) -> Job | None:
         """Run a job from its turn to `posting`, or to another end.
@@ -241,8 +241,11 @@ class JobRunner:
 
     async def _apply(self, running: Running, number: int, update: ProgressUpdate) -> None:
         job = running.job
-        if update.snapshot is not None and await self._keep_snapshot(job, number, update.snapshot) and job.attempts:
-            running.job = await self._store.jobs.change(job.id, attempts=0) or job
+        if update.snapshot is not None and await self._keep_snapshot(job, number, update.snapshot):
+            if update.snapshot:  # A film has an empty one, whether it came on or not.
+                self._losses.pop(job.id, None)
+            if job.attempts:
+                running.job = await self._store.jobs.change(job.id, attempts=0) or job
         if update.preview is not None and not running.over:
             images = [*running.images[: number - 1], update.preview]
             step = update.progress.step
@@ -346,7 +349,7 @@ class JobRunner:
         # The follower may have written one after its picture was saved. A film that ended early can be continued.
         ended_early = any(picture.stopped_at is not None for picture in await self._store.jobs.pictures(job.id))
         await asyncio.to_thread(self._remove_snapshots, job, frames=not ended_early)
-        self._deaths.pop(job.id, None)
+        self._forget_deaths(job.id)
         await saving(lambda: self._store.jobs.move(job.id, JobState.POSTING))
         self._notify(job.id)
 
@@ -363,13 +366,23 @@ class JobRunner:
         job = running.job
         if self._gives_up(job, exc):
             raise exc
-        self._deaths[job.id] = self._deaths.get(job.id, 0) + 1
+        counts, _ = self._counts(exc)
+        counts[job.id] = counts.get(job.id, 0) + 1
         _log.warning("worker died; trying again", extra=about(job=job.id, guild=job.guild_id))
         return await self._requeue(job, attempts=job.attempts)
 
     def _gives_up(self, job: Job, exc: WorkerDied) -> bool:
         """True if the worker died under a job too often to try it again."""
-        return self._deaths.get(job.id, 0) >= (MAX_LOSSES if isinstance(exc, WorkerLost) else 1)
+        counts, most = self._counts(exc)
+        return counts.get(job.id, 0) >= most
+
+    def _counts(self, exc: WorkerDied) -> tuple[dict[int, int], int]:
+        """Deaths of this kind by job, and how many a job survives."""
+        return (self._losses, MAX_LOSSES) if isinstance(exc, WorkerLost) else (self._deaths, 1)
+
+    def _forget_deaths(self, job_id: int) -> None:
+        self._deaths.pop(job_id, None)
+        self._losses.pop(job_id, None)
 
     async def _requeue(self, job: Job, *, attempts: int) -> Job:
         move = partial(self._store.jobs.move, job.id, JobState.QUEUED, attempts=attempts)
@@ -380,7 +393,7 @@ class JobRunner:
     async def _fail(self, job: Job, exc: Exception) -> None:
         """End a job with a reason for the requester."""
         reason = self._logged(job, exc)
-        self._deaths.pop(job.id, None)
+        self._forget_deaths(job.id)
         self._queue.release(job.id)
         failed = await self._note_failure(job, reason)
         self._notify(job.id)

@@ -117,8 +117,9 @@ def _open(
     digests: Mapping[str, str] | None,
 ) -> OpenedSet:
     config = read_config(config_file)
-    vqgan_file = _opened(name, vqgan, VQGANWeights(config), folder, digests)
+    # The smaller files first: a VQGAN's conversion takes a minute, and a perceptor that cannot be run ends all.
     clips = [_opened_perceptor(given, folder, digests) for given in perceptors]
+    vqgan_file = _opened(name, vqgan, VQGANWeights(config), folder, digests)
     files: dict[str, str] = {}
     for opened in (vqgan_file, *(clip for _, clip, _ in clips)):
         taken = files.get(opened.source, opened.sha256) != opened.sha256  # files of one name in two folders

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from generator.checkpoints.catalogue import UPSCALERS, SourceFile
 from generator.checkpoints.places import SUFFIXES
-from generator.checkpoints.sources import OwnModels
+from generator.checkpoints.sources import PREFIX, OwnModels
 from generator.errors import CheckpointError, InvalidRequest
 from generator.messages import Message
+from generator.notation.palette import NONE
 
 if TYPE_CHECKING:
     import torch
@@ -61,8 +62,9 @@ class UpscalerSource:
 
     @staticmethod
     def name_of(given: str) -> str:
-        """Return the name in recipes of an upscaler that is given by its name or by the path of its file."""
-        return given if given in UPSCALERS else OwnModels.name_for(Path(given))
+        """Return the name in recipes of an upscaler, given by name, as `none`, or by the path of its file."""
+        named = given.startswith(PREFIX) and Path(given).suffix.lower() not in SUFFIXES
+        return given if given in UPSCALERS or given == NONE or named else OwnModels.name_for(Path(given))
 
     def load(self, device: torch.device, folder: Path | None = None) -> Upscaler:
         """Load it. Blocking.

@@ -211,7 +211,9 @@ class FakeFilm(FakeDream):
 
     def step(self) -> Progress:
         progress = super().step()
-        self.preview().save(self.folder / f"frame-{self.step_number - 1:05}.png")
+        part = self.folder / ".frame.part"
+        self.preview().save(part, "PNG")
+        part.replace(self.folder / f"frame-{self.step_number - 1:05}.png")
         return progress
 
     def snapshot(self) -> bytes:

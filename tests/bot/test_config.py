@@ -87,6 +87,9 @@ def test_every_key_is_explained() -> None:
         ({"models": {"default": {"a": 1}}}, "models.default", "text"),
         ({"models": {"offered": ["faceshq", "nonsense"]}}, "models.offered", "imagenet-16384"),
         ({"painters": "elsewhere"}, "painters.kind", "local"),
+        ({"gallery": {"address": "pictures.example.org"}}, "gallery.address", "https://"),
+        ({"gallery": {"address": "https://example.org/?a"}}, "gallery.address", "https://"),
+        ({"gallery": {"host": " "}}, "gallery.host", "127.0.0.1"),
         ({"painters": {"count": 65}}, "painters.count", "from 0 to 64"),
     ],
 )

@@ -15,6 +15,7 @@ from generator import Dream, GenerationRequest, InvalidRequest, Models, Progress
 from notebooks.canvas import Canvas
 from notebooks.form import Form, uploaded
 from notebooks.studio import Studio
+from tests.generator.models.test_upscaler import network, saved
 
 QUICK = {"size": "64x64", "coarse": 0, "steps": 3, "candidates": 1, "cutouts": 2}
 Make = Callable[..., GenerationRequest]
@@ -35,6 +36,16 @@ def studio() -> Studio:
 @pytest.fixture
 def canvas(models: Models) -> Canvas:
     return Canvas(models)
+
+
+async def test_the_studio_enlarges_with_a_file(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVERIE_DATA", str(tmp_path))
+    file = saved(tmp_path / "net.pth", network("Compact"))
+    for upscaler, side in ((str(file), 128), ("none", 64)):
+        studio.form.controls["upscaler"].value = upscaler
+        await studio.paint()
+        dream = studio.canvas.dream
+        assert dream is not None and dream.picture().image.size == (side, side)
 
 
 async def test_a_stopped_and_resumed_picture_equals_an_uninterrupted_one(

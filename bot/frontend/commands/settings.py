@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import discord
 from discord import app_commands
@@ -10,7 +11,7 @@ from discord import app_commands
 from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import requester_of
 from bot.frontend.commands.imagine import complete_model, complete_size, complete_style
-from bot.frontend.components.modals import Form
+from bot.frontend.components.modals import PersistentForm
 from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.wording import described
@@ -43,11 +44,13 @@ class TextsButton(PersistentButton, template=r"reverie-setting-texts"):
         """Show the modal."""
         async with errors_shown(interaction):
             own = await interaction.client.service.personal_settings.of(interaction.user.id)
-            await interaction.response.send_modal(TextsForm(own, locale_of(interaction)))
+            await TextsForm(own, locale_of(interaction)).open(interaction)
 
 
-class TextsForm(Form):
+class TextsForm(PersistentForm):
     """Modal for the settings that are texts; empty ones have their default."""
+
+    kind = "settings"
 
     def __init__(self, own: Preferences, locale: str) -> None:
         super().__init__(say("setting_texts", locale))
@@ -58,6 +61,12 @@ class TextsForm(Form):
             )
             label = discord.ui.Label(text=say(f"setting_{name}", locale), component=self.inputs[name])
             self.add_item(label)
+
+    @classmethod
+    async def restored(cls, interaction: Interaction, state: Sequence[str]) -> Self:
+        """The modal of this person."""
+        own = await interaction.client.service.personal_settings.of(interaction.user.id)
+        return cls(own, locale_of(interaction))
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Change the settings and show the result in the same answer."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 
 import discord
 from discord import app_commands
 
 from bot.config import MAX_STYLE_CHARACTERS
 from bot.frontend.answering import in_time, reply, take_on
-from bot.frontend.app import App, Interaction
+from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import check_place, requester_of
 from bot.frontend.commands.imagine import complete_style
 from bot.frontend.components.modals import TEXT as MODAL_TEXT
-from bot.frontend.components.modals import Form
+from bot.frontend.components.modals import PersistentForm
 from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.messages.content import DESCRIPTION
@@ -54,19 +54,26 @@ class StyleSelect(PersistentMenu, template=r"reverie-style"):
             check_place(interaction)
             name = next(iter(self.item.values), "")
             style = await interaction.client.service.words.style(requester.guild_id, name)
-            await interaction.response.send_modal(StyleForm(style.name, requester.locale))
+            await StyleForm(style.name, requester.locale).open(interaction)
 
 
-class StyleForm(Form):
+class StyleForm(PersistentForm):
     """Modal for the prompt."""
 
+    kind = "style"
+
     def __init__(self, style: str, locale: str) -> None:
-        super().__init__(say("style_form", locale, name=style))
+        super().__init__(say("style_form", locale, name=style), style)
         self.style = style
         self.prompt: discord.ui.TextInput[Any] = discord.ui.TextInput(
             style=discord.TextStyle.paragraph, max_length=MODAL_TEXT, custom_id="prompt"
         )
         self.add_item(discord.ui.Label(text=say("like_words", locale), component=self.prompt))
+
+    @classmethod
+    async def restored(cls, interaction: Interaction, state: Sequence[str]) -> Self:
+        """The modal for a style, by its name."""
+        return cls(state[0], locale_of(interaction))
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Submit the job."""

@@ -7,9 +7,9 @@ only state is its custom id, `reverie-case:ACTION:REPORT`; the service checks pe
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 
 import discord
 
@@ -19,7 +19,7 @@ from bot.frontend.answering import in_time, reply
 from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import requester_of
 from bot.frontend.components.confirm import block_and_cancel, digest_of, sure_button, whose
-from bot.frontend.components.modals import LABEL, Form
+from bot.frontend.components.modals import LABEL, PersistentForm
 from bot.frontend.components.persistent import PersistentButton
 from bot.frontend.errors import errors_shown
 from bot.frontend.messages import render as message
@@ -191,14 +191,16 @@ async def _block(interaction: Interaction, reported: ReportedPicture) -> None:
 
 
 async def _ask_for_word(interaction: Interaction, reported: ReportedPicture) -> None:
-    await interaction.response.send_modal(WordForm(reported, locale_of(interaction)))
+    await WordForm(reported, locale_of(interaction)).open(interaction)
 
 
-class WordForm(Form):
+class WordForm(PersistentForm):
     """Modal for the word to forbid; submitting it forbids the word and deletes the picture."""
 
+    kind = "word"
+
     def __init__(self, reported: ReportedPicture, locale: str) -> None:
-        super().__init__(say("case_word", locale))
+        super().__init__(say("case_word", locale), reported.id)
         self.picture_id = reported.id
         self.word: discord.ui.TextInput[Any] = discord.ui.TextInput(
             max_length=MAX_RULE_CHARACTERS,
@@ -209,6 +211,12 @@ class WordForm(Form):
             text=say("case_word_which", locale)[:LABEL], description=say("case_word_also", locale), component=self.word
         )
         self.add_item(label)
+
+    @classmethod
+    async def restored(cls, interaction: Interaction, state: Sequence[str]) -> Self:
+        """The modal for a reported picture."""
+        reported = await interaction.client.service.reports.get(requester_of(interaction), int(state[0]))
+        return cls(reported, locale_of(interaction))
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Forbid the word, delete the picture, and ask about waiting jobs that hold the word."""

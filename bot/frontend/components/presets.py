@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import discord
 
 from bot.frontend.answering import reply, take_on
 from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import check_place, requester_of
-from bot.frontend.components.modals import TEXT, Form
+from bot.frontend.components.modals import TEXT, Form, PersistentForm
 from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.words import as_typed
@@ -73,8 +73,10 @@ class UseForm(Form):
         await take_on(interaction, lambda requester: interaction.client.service.submissions.submit(requester, spec))
 
 
-class KeepForm(Form):
+class KeepForm(PersistentForm):
     """Modal for the name under which options are kept, and for changes to them."""
+
+    kind = "keep"
 
     def __init__(self, options: str, locale: str) -> None:
         super().__init__(say("preset_keep", locale))
@@ -84,6 +86,11 @@ class KeepForm(Form):
         )
         self.add_item(discord.ui.Label(text=say("preset_keep_name", locale), component=self.name))
         self.add_item(discord.ui.Label(text=say("preset_keep_options", locale), component=self.options))
+
+    @classmethod
+    async def restored(cls, interaction: Interaction, state: Sequence[str]) -> Self:
+        """The modal, which says all by itself."""
+        return cls("", locale_of(interaction))
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Save the preset."""
@@ -97,7 +104,7 @@ async def keep(interaction: Interaction, job_id: int, number: int) -> None:
     service = interaction.client.service
     job = await service.archive.job(requester_of(interaction), job_id)
     options = await service.presets.options_of(job)
-    await interaction.response.send_modal(KeepForm(options, locale_of(interaction)))
+    await KeepForm(options, locale_of(interaction)).open(interaction)
 
 
 def saved_text(preset: Preset, locale: str) -> str:

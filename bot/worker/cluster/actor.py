@@ -19,6 +19,7 @@ from queue import Empty, SimpleQueue
 import ray
 from PIL import Image
 
+from bot.worker.cluster.films import FilmCopy, SentFile, remove_abandoned
 from bot.worker.cluster.wire import SentError, SentNews, SentOutcome, SentPicture, SentWork, decoded
 from bot.worker.generation import RANKS, Generation
 from bot.worker.mailbox import Mailbox
@@ -62,6 +63,13 @@ class _Run:
     updates: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
     fresh: threading.Event = field(default_factory=threading.Event)
     between_steps: Callable[[], None] = lambda: None
+    over: bool = False
+    held: ProgressUpdate | None = None
+    """An update that waits until the files of its film are sent."""
+    film: FilmCopy = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.film = FilmCopy(self.attempt)
 
     def has_order(self, order: StopMode) -> bool:
         """Return True if it has this stop mode by now."""
@@ -71,6 +79,17 @@ class _Run:
         """Leave an update for the bot's next question."""
         self.updates.put(update)
         self.fresh.set()
+
+    def take(self, have: int) -> tuple[ProgressUpdate | None, tuple[SentFile, ...]]:
+        """The newest update, and the files of a film after the first `have` ones; without all of these no update."""
+        update, held = self.updates.take(), self.held
+        self.held = update.over(held) if update is not None and held is not None else update or held
+        files, complete = self.film.since(have)
+        if not complete:
+            self.fresh.set()
+            return None, files
+        update, self.held = self.held, None
+        return update, files
 
 
 class Painter:
@@ -89,7 +108,7 @@ class Painter:
         self._make_engine, self._times = make_engine, (preview_s, snapshot_s)
         self._engine: Engine | None = None
         self._generation: Generation | None = None
-        self._run = _Run(attempt=0)
+        self._run, self._beginning = _Run(attempt=0), threading.Lock()
         self._looks: SimpleQueue[_Look] = SimpleQueue()
         self._device = threading.Lock()
         """Held by whatever uses the device; a dream describes pictures itself between its steps."""
@@ -97,6 +116,7 @@ class Painter:
     def ready(self) -> Ready:
         """Check the machine and its model files, and load the usual models."""
         fault = ""
+        remove_abandoned()
         try:
             if self._engine is None:
                 engine = self._make_engine()
@@ -112,18 +132,20 @@ class Painter:
         """Generate one picture. Errors are returned."""
         if self._generation is None:
             return SentError(kind="RuntimeError", text="the worker is not ready", lost=True)
-        run = self._run
-        if run.attempt < sent.attempt:  # Else an order came first.
-            run = self._run = _Run(attempt=sent.attempt)
+        run = self._run_of(sent.attempt)
         run.between_steps = self._look_at_all
+        folder = run.film.folder if sent.film else None
         try:
             with self._device:
-                outcome = self._generation.attempt(sent.work(), run)
+                outcome = self._generation.attempt(sent.work(folder), run)
             if isinstance(outcome, Interrupted):
                 return outcome
             return SentError.of(outcome) if isinstance(outcome, Exception) else SentPicture.of(outcome)
         except Exception as exc:  # The bot decides what becomes of the job.
             return SentError.of(exc)
+        finally:
+            run.over = True
+            run.fresh.set()  # A question that waits would hold up those of the next generation.
 
     @ray.method(concurrency_group="looks")
     def look(self, image: bytes) -> Description | SentError:
@@ -139,31 +161,56 @@ class Painter:
         return look.result or SentError(kind="RuntimeError", text="the worker is not ready", lost=True)
 
     @ray.method(concurrency_group="news")
-    def news(self, attempt: int, wait_s: float) -> SentNews:
-        """The newest progress of a generation since the last call; waits for some, at most `wait_s`."""
+    def news(self, attempt: int, wait_s: float, have: int = 0) -> SentNews:
+        """The newest progress of a generation since the last call; waits for some, at most `wait_s`.
+
+        `have` is the number of files of a film that the bot has; it gets those after them.
+        """
         run = self._run
-        if run.attempt == attempt:
+        update, files = None, tuple[SentFile, ...]()
+        if run.attempt == attempt and not run.over:
             run.fresh.wait(wait_s)
             run.fresh.clear()
         else:  # It has not begun, or is over.
             time.sleep(min(wait_s, 0.05))
-        update = run.updates.take() if run.attempt == attempt else None
+        if run.attempt == attempt:
+            update, files = run.take(have)
         news = SentNews(
             attempt=attempt,
             engine=EngineStatus() if self._engine is None else self._engine.status(),
             description="" if self._generation is None else self._generation.description,
             idle_s=time.monotonic() - run.alive_at if run.attempt == attempt else 0.0,
+            have=have,
+            files=files,
         )
         return news if update is None else news.with_update(update)
 
     @ray.method(concurrency_group="control")
     def stop(self, attempt: int, order: StopMode) -> None:
         """Stop a generation after its current step; one that has not begun stops at once."""
-        if self._run.attempt < attempt:
-            self._run = _Run(attempt=attempt)
-        run = self._run
+        run = self._run_of(attempt)
         if run.attempt == attempt and (run.order is None or RANKS[order] > RANKS[run.order]):
             run.order = order
+
+    @ray.method(concurrency_group="control")
+    def take_file(self, attempt: int, name: str, data: bytes) -> None:
+        """Take a file of a film that a generation is to go on with."""
+        run = self._run_of(attempt)
+        if run.attempt == attempt:
+            run.film.put(name, data)
+
+    @ray.method(concurrency_group="control")
+    def remove_film(self, attempt: int) -> None:
+        """Remove the files of a film; the bot has them."""
+        FilmCopy(attempt).remove()
+
+    def _run_of(self, attempt: int) -> _Run:
+        """The run of a generation, or a later one."""
+        with self._beginning:
+            if self._run.attempt < attempt:
+                self._run.film.remove()
+                self._run = _Run(attempt=attempt)
+            return self._run
 
     def _look_at_all(self) -> None:
         """Describe the pictures that wait for it; the device is ours."""

@@ -5,11 +5,14 @@ Pictures cross as lossless PNG, requests as recipes, snapshots as they are. Both
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image
 
+from bot.worker.cluster.films import SentFile
 from bot.worker.generation import FRAME_SIDE_PX, FRAMES
 from bot.worker.protocol import EngineStatus, GeneratedPicture, Interrupted, Outcome, ProgressUpdate, Work, WorkerLost
 from generator import (
@@ -37,6 +40,7 @@ class SentWork:
     parent: bytes | None = field(repr=False)
     snapshot: bytes | None = field(repr=False)
     examine: bool
+    film: bool
 
     @classmethod
     def of(cls, work: Work) -> SentWork:
@@ -48,10 +52,11 @@ class SentWork:
             parent=work.parent,
             snapshot=work.snapshot,
             examine=work.examine,
+            film=work.folder is not None,
         )
 
-    def work(self) -> Work:
-        """Decode it."""
+    def work(self, folder: Path | None) -> Work:
+        """Decode it; `folder` is that of a film on this machine."""
         return Work(
             job_id=self.job_id,
             attempt=self.attempt,
@@ -59,6 +64,7 @@ class SentWork:
             parent=self.parent,
             snapshot=self.snapshot,
             examine=self.examine,
+            folder=folder,
         )
 
 
@@ -71,6 +77,7 @@ class SentNews:
         engine: its device and models.
         idle_s: seconds since its last step.
         progress, warnings, preview, snapshot: as in ProgressUpdate; no progress means no news.
+        have, files: new files of a film after the first `have` ones; those of its progress come before or with it.
     """
 
     attempt: int
@@ -81,6 +88,8 @@ class SentNews:
     warnings: tuple[str, ...] = ()
     preview: bytes | None = field(default=None, repr=False)
     snapshot: bytes | None = field(default=None, repr=False)
+    have: int = 0
+    files: tuple[SentFile, ...] = field(default=(), repr=False)
 
     def with_update(self, update: ProgressUpdate) -> SentNews:
         """The same sign of life with an update."""
@@ -118,6 +127,8 @@ class SentPicture:
     step_s: float
     unsafe_share: float
     device: str
+    film_frames: tuple[str, ...]
+    """Names of the frames of a film, whose files come with the news."""
 
     @classmethod
     def of(cls, generated: GeneratedPicture) -> SentPicture:
@@ -135,10 +146,11 @@ class SentPicture:
             step_s=generated.step_s,
             unsafe_share=generated.unsafe_share,
             device=generated.device,
+            film_frames=tuple(path.name for path in generated.frames),
         )
 
-    def generated(self) -> GeneratedPicture:
-        """Decode it."""
+    def generated(self, folder: Path | None) -> GeneratedPicture:
+        """Decode it; `folder` is that of a film on this machine."""
         timelapse = Timelapse(FRAMES + 2, FRAME_SIDE_PX)  # room for all of its frames, which are thinned out already
         for frame in self.frames:
             timelapse.add(decoded(frame))
@@ -157,6 +169,7 @@ class SentPicture:
             step_s=self.step_s,
             unsafe_share=self.unsafe_share,
             device=self.device,
+            frames=() if folder is None else tuple(folder / name for name in self.film_frames),
         )
 
 
@@ -175,7 +188,9 @@ class SentError:
     @classmethod
     def of(cls, error: BaseException) -> SentError:
         """Encode an error."""
-        lost = isinstance(error, DeviceFailed | OSError)
+        cause = error.__cause__
+        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        lost = full or isinstance(error, DeviceFailed | OSError)
         if isinstance(error, GeneratorError):
             return cls(generators=error, lost=lost)
         return cls(kind=type(error).__name__, text=str(error)[:500], lost=lost)
@@ -192,15 +207,15 @@ class SentError:
 SentOutcome = SentPicture | SentError | Interrupted
 
 
-def outcome_of(sent: SentOutcome) -> Outcome:
-    """Decode an outcome.
+def outcome_of(sent: SentOutcome, folder: Path | None = None) -> Outcome:
+    """Decode an outcome; `folder` is that of a film on this machine.
 
     Raises:
         Exception: the error that was sent.
     """
     if isinstance(sent, SentError):
         raise sent.error()
-    return sent.generated() if isinstance(sent, SentPicture) else sent
+    return sent.generated(folder) if isinstance(sent, SentPicture) else sent
 
 
 def encoded(image: Image.Image) -> bytes:

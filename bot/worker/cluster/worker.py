@@ -17,10 +17,11 @@ import ray
 from PIL import Image
 from ray.exceptions import RayError
 
-from bot.errors import ClusterError
+from bot.errors import FilesError
 from bot.log import about
 from bot.waiting import FOR_PROGRESS, FOR_THE_WORKER, ExternalWait, identity
 from bot.worker.cluster.actor import Ready
+from bot.worker.cluster.films import FilmHere, film_files
 from bot.worker.cluster.wire import SentError, SentNews, SentWork, encoded, outcome_of
 from bot.worker.protocol import Outcome, ProgressUpdate, StopMode, Work, WorkerLost, WorkerStatus
 from generator import Description
@@ -66,28 +67,41 @@ class RayWorker:
         """Generate one picture; `on_progress` is called on the event loop.
 
         Raises:
+            FilesError: this machine cannot keep the files of a film.
             GeneratorError: raised by the dream.
-            ClusterError: for a film.
             WorkerLost: the worker is gone or unusable; the same work can be tried again.
         """
-        if work.request.film is not None:  # Its frames are files of the bot's machine.
-            raise ClusterError("films_elsewhere")
-        sent = await asyncio.to_thread(SentWork.of, work)
         self._attempts[work.job_id] = work.attempt
+        film = None if work.folder is None else FilmHere(work.folder)
+        try:
+            if film is not None:
+                await self._send(film, work.attempt)
+            return await self._paint(work, film, on_progress)
+        except (RayError, TimeoutError, WorkerLost) as exc:  # Ray's own: it died, or nobody knows if it lives.
+            self.give_up(f"it failed: {type(exc).__name__}")
+            raise WorkerLost("painter_lost") from (exc.__cause__ or exc)
+        finally:
+            self._attempts.pop(work.job_id, None)
+            if film is not None:
+                with suppress(RayError):
+                    self._actor.remove_film.remote(work.attempt)
+
+    async def _paint(self, work: Work, film: FilmHere | None, on_progress: Callable[[ProgressUpdate], None]) -> Outcome:
+        sent = await asyncio.to_thread(SentWork.of, work)
         painting = asyncio.wrap_future(self._actor.paint.remote(sent).future())
-        following = asyncio.create_task(self._follow(work.attempt, on_progress), name=f"news {work.job_id}")
+        following = asyncio.create_task(self._follow(work.attempt, film, on_progress), name=f"news {work.job_id}")
         try:
             await self._external_wait(_first(painting, self._lost), FOR_THE_WORKER)
             if not painting.done():
                 raise WorkerLost("painter_lost")
-            try:
-                return await asyncio.to_thread(outcome_of, painting.result())
-            except (RayError, WorkerLost) as exc:  # Ray's own: it died, or nobody knows if it lives.
-                self.give_up(f"it failed: {type(exc).__name__}")
-                raise WorkerLost("painter_lost") from (exc.__cause__ or exc)
+            outcome = await asyncio.to_thread(outcome_of, painting.result(), work.folder)
+            if film is not None:
+                following.cancel()
+                while await self._fetch(film, work.attempt):
+                    pass
+            return outcome
         finally:
             following.cancel()
-            self._attempts.pop(work.job_id, None)
             if not painting.done():
                 painting.cancel()
                 self._stop(work.attempt, StopMode.CANCEL)
@@ -146,17 +160,37 @@ class RayWorker:
         """End the actor at once."""
         kill(self._actor)
 
-    async def _follow(self, attempt: int, on_progress: Callable[[ProgressUpdate], None]) -> None:
+    async def _send(self, film: FilmHere, attempt: int) -> None:
+        """Send the worker the files of a film that it goes on with, one by one: all of them may be large."""
+        for path in await asyncio.to_thread(film_files, film.folder):
+            data = await asyncio.to_thread(path.read_bytes)
+            await self._answer(self._actor.take_file.remote(attempt, path.name, data))
+            film.have += 1
+
+    async def _fetch(self, film: FilmHere, attempt: int) -> bool:
+        """Get some files that are left when a generation is over; return False if there were none."""
+        news: SentNews = await self._answer(self._actor.news.remote(attempt, 0.0, film.have))
+        await asyncio.to_thread(film.keep, news.have, news.files)
+        return bool(news.files)
+
+    async def _follow(self, attempt: int, film: FilmHere | None, on_progress: Callable[[ProgressUpdate], None]) -> None:
         """Pass the newest progress on, and watch over signs of life and steps."""
         try:
             while True:
-                question = self._actor.news.remote(attempt, NEWS_S)
+                question = self._actor.news.remote(attempt, NEWS_S, 0 if film is None else film.have)
                 news: SentNews = await self._external_wait(self._answer(question), FOR_PROGRESS)
                 self._seen_at = time.monotonic()
                 self._engine, self._description = news.engine, news.description
                 if news.idle_s > self._stall_s:
                     self.give_up("it stalled")
                     return
+                if film is not None:
+                    try:
+                        await asyncio.to_thread(film.keep, news.have, news.files)
+                    except FilesError as exc:  # They are asked for again.
+                        _log.warning("frames of a film cannot be kept yet: %s", exc, extra=about(worker=self.name))
+                        await asyncio.sleep(NEWS_S)
+                        continue
                 update = await asyncio.to_thread(news.update)
                 if update is not None:
                     on_progress(update)

@@ -1,7 +1,8 @@
 """Configuration that a CLIP's weights do not contain: heads, activation and the scale of colours.
 
-It comes from `FILE.yaml` beside a custom file, or from the `config.json` and `preprocessor_config.json` of a folder of
-transformers. A file's activation cannot be seen in it, and is never guessed from names or shapes.
+It comes from `FILE.yaml` beside a custom file, from the `config.json` and `preprocessor_config.json` of a folder of
+transformers, or from the `open_clip_config.json` of a folder of OpenCLIP. A file's activation cannot be seen in it, and
+is never guessed from names or shapes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _MAX_HEADS = 128
 _KEYS = ("vision_heads", "text_heads", "activation", "mean", "deviation", "size")
 _LEAST_DEVIATION = 0.01
 _MAX_JSON_BYTES = 2**20
+_OPEN_CLIP = "open_clip_config.json"
 _GRAIN_PX, _MAX_SIZE_PX = 32, 1024
 """Pixels of a code of ConvNeXt's last stage, and the largest input."""
 
@@ -70,20 +72,24 @@ def _size(content: Mapping[str, object]) -> int | None:
 
 
 def folder_config(file: Path) -> Path | None:
-    """The `config.json` of transformers in the folder of a CLIP's file; None if it is of no CLIP."""
+    """The `config.json` of transformers, if it is of a CLIP, or `open_clip_config.json` in the folder of a file."""
     path = file.with_name("config.json")
-    if not path.is_file():
-        return None
-    with naming_file(path):
-        return path if _json(path).get("model_type") == "clip" else None
+    if path.is_file():
+        with naming_file(path):
+            if _json(path).get("model_type") == "clip":
+                return path
+    path = file.with_name(_OPEN_CLIP)
+    return path if path.is_file() else None
 
 
 def read_folder_config(path: Path) -> ClipConfig:
-    """Read the `config.json` of a CLIP and, if it is there, the `preprocessor_config.json` beside it.
+    """Read a `folder_config` and, if it is there, the `preprocessor_config.json` beside that of transformers.
 
     Raises:
         CheckpointError: if one is invalid, or the two towers have different activations.
     """
+    if path.name == _OPEN_CLIP:
+        return _open_clip_config(path)
     with naming_file(path):
         content = _json(path)
         towers = [_table(content.get(name, {}), name) for name in ("vision_config", "text_config")]
@@ -103,6 +109,24 @@ def read_folder_config(path: Path) -> ClipConfig:
             gelu=acts == {"gelu"},
             mean=_colour(colours.get("image_mean", MEAN), "image_mean"),
             deviation=_colour(colours.get("image_std", DEVIATION), "image_std", least=_LEAST_DEVIATION),
+        )
+
+
+def _open_clip_config(path: Path) -> ClipConfig:
+    with naming_file(path):
+        content = _json(path)
+        model, colours = (_table(content.get(name, {}), name) for name in ("model_cfg", "preprocess_cfg"))
+        vision, text = (_table(model.get(name, {}), name) for name in ("vision_cfg", "text_cfg"))
+        width, of_head = vision.get("width"), vision.get("head_width", 64)
+        known = type(width) is int and type(of_head) is int and of_head > 0
+        heads: Mapping[str, object] = {"heads": int(str(width)) // int(str(of_head))} if known else {}
+        return ClipConfig(
+            vision_heads=_heads(heads, "heads"),
+            text_heads=_heads(text, "heads"),
+            gelu=model.get("quick_gelu", False) is False,
+            mean=_colour(colours.get("mean", MEAN), "mean"),
+            deviation=_colour(colours.get("std", DEVIATION), "std", least=_LEAST_DEVIATION),
+            size=_size({"size": vision.get("image_size")}) if "timm_model_name" in vision else None,
         )
 
 

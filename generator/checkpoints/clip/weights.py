@@ -120,7 +120,8 @@ class CLIPWeights:
         if LANDMARK in tensors and self._config.size is None:
             raise Fault(
                 "has a ConvNeXt as its picture tower, whose weights do not tell the size of its input; write size: 256 "
-                "(or 320, if its name says so) and activation: gelu into FILE.yaml beside it (docs/checkpoints.md)."
+                "(or 320, if its name says so) and activation: gelu into FILE.yaml beside it, or put its "
+                "open_clip_config.json there (docs/checkpoints.md)."
             )
         self._compare_text_side(tensors)
         check_heads(tensors, self._config)

@@ -7,11 +7,13 @@ import io
 import pytest
 from PIL import Image
 
+from bot.service import ReportReason, Requester
 from generator import GenerationRequest
 from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.bot.discord.test_answers import png
 from tests.discord_fake import Attachment, Interaction, Message, Upload
 from tests.discord_fake.ids import new_id
+from tests.faults.reach import forge
 
 FORM = 9
 
@@ -126,6 +128,30 @@ async def test_forms_work_after_a_restart(live: ClientOnLoopback) -> None:
     assert "Your report was saved" in thanks.text
     request = await made(live, await fill(like, prompt="a fox", use=["init"], further=[], mask=[half_white()]), 4)
     assert request.prompt == "a fox" and request.settings.repaint == "picture"
+
+
+async def test_forms_of_words_work_after_a_restart_too(live: ClientOnLoopback) -> None:
+    message, fake = await picture_of_ann(live), live.fake
+    service = live.client.service
+    admin = Requester(guild_id=live.guild.id, channel_id=live.channel.id, user_id=live.admin.id, manages=True)
+    await service.words.add_style(admin, "ink", "an ink drawing")
+    reported = await service.reports.add(admin, 1, 1, ReportReason.OTHER)
+    keep = opened(await fake.click_more(message, "reverie:keep", live.ann))
+    chosen = await (await fake.type_command(live.channel, live.ann, "settings")).answered()
+    assert chosen.message is not None
+    texts = opened(await fake.click(chosen.message, "reverie-setting-texts", live.ann))
+    style = opened(await forge(live, live.ann, live.channel, "reverie-style", values=["ink"]))
+    word = opened(await forge(live, live.admin, live.channel, f"reverie-case:word:{reported.id}"))
+    await live.stop()
+    await live.start()
+    service = live.client.service
+    assert "quick" in said(await fake.fill_in(keep, name="quick", options="--steps 2"))
+    await fake.fill_in(texts, size="96x64")
+    assert (await service.personal_settings.of(live.ann.id)).size == "96x64"
+    request = await made(live, await fake.fill_in(style, prompt="a boat"), 2)
+    assert "an ink drawing" in request.prompt
+    await fake.fill_in(word, word="apple")
+    assert await service.words.blocklist(admin) == ("apple",)
 
 
 async def test_a_form_is_taken_once(live: ClientOnLoopback) -> None:

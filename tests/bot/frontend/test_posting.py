@@ -88,6 +88,7 @@ async def test_a_file_that_is_too_large_comes_smaller(stage: ClientInSimcord) ->
     stage.engine.open.set()
     await stage.ended()
     assert stage.message().attachments
+    assert (await stage.job()).public_channel_id == stage.channel.id
 
 
 async def test_words_that_discord_moderates_are_left_out(stage: ClientInSimcord) -> None:
@@ -97,6 +98,7 @@ async def test_words_that_discord_moderates_are_left_out(stage: ClientInSimcord)
     await stage.ended()
     posted = stage.message()
     assert posted.attachments and "apple" not in said(posted)
+    assert (await stage.job()).public_channel_id is None, "what Discord does not take is not for the web either"
 
 
 async def test_a_lost_answer_becomes_a_separate_message(stage: ClientInSimcord) -> None:

@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from bot.config import Gallery
+from bot.errors import ConfigError
 from bot.files import Kind
 from bot.jobs import Job, JobState, Origin, ReportReason
 from bot.service import FollowUp, ImageInput, Safety
 from bot.store import Store
 from bot.store.web import page_query
 from bot.texts import Sentence
+from bot.web.server import GalleryServer
 from generator import read_recipe
 from tests.bot.real_service import BEN, CHANNEL, requester
 from tests.bot.service.test_films import attached, video
@@ -325,3 +328,16 @@ async def test_without_the_database_it_says_so(visitor: Visitor) -> None:
     await visitor.bench.service.store.close()
     status, text, headers = await visitor.get()
     assert status == 503 and "at the moment" in text and "noindex" in headers["X-Robots-Tag"]
+
+
+async def test_a_taken_port_is_told(visitor: Visitor) -> None:
+    service, config = visitor.bench.service, visitor.bench.config
+    with pytest.raises(ConfigError, match=rf"Web galleries cannot be served at 127.0.0.1:{config.gallery.port} \("):
+        async with GalleryServer(config, service.web_gallery, service.files, visitor.places):
+            pass
+
+
+def test_the_link_begins_with_the_public_address() -> None:
+    assert Gallery(port=9465).public_address == "http://127.0.0.1:9465"
+    assert Gallery(port=9465, host="::1").public_address == "http://[::1]:9465"
+    assert Gallery(address="https://example.org/pictures/").public_address == "https://example.org/pictures"

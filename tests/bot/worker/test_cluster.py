@@ -33,10 +33,10 @@ from bot.worker.protocol import (
     WorkerLost,
 )
 from bot.worker.thread import ThreadWorker
-from generator import GenerationRequest, OutOfMemory, Settings, request_from_json
+from generator import FilmPlan, GenerationRequest, OutOfMemory, Settings, request_from_json
 from tests.bot.fake_dream import FakeDream, FakeDreamer
 from tests.bot.real_service import RealService, until
-from tests.bot.worker.troubled import Troubled, fit, unfit
+from tests.bot.worker.troubled import FATAL_STEP, Troubled, fit, unfit
 
 TIMING = Timing(preview_s=0.05, snapshot_s=0.05)
 
@@ -121,6 +121,35 @@ async def test_a_picture_is_the_same_as_that_of_a_thread_and_orders_and_errors_r
     paused = await pool.generate(work(steps=2000), pause)
     assert isinstance(paused, Interrupted) and paused.snapshot is not None
     assert len(pool.workers()) == 2 and pool.deaths == 0
+    await here.close()
+
+
+async def test_each_of_two_pictures_in_a_row_is_followed(pool: RayCluster) -> None:
+    pool.drain(pool.workers()[0].name)
+    for _ in range(2):
+        updates = list[ProgressUpdate]()
+        await pool.generate(work(), updates.append)
+        assert any(0 < update.progress.step < 30 for update in updates)
+
+
+async def test_a_film_goes_on_from_its_last_frame_on_another_worker(machines: Cluster, tmp_path: Path) -> None:
+    pool, here = pool_of(machines), ThreadWorker(Troubled())
+    await pool.start()
+    await workers(pool, 2)
+    film = replace(work(f"die {tmp_path / 'mark'}").request, film=FilmPlan(seconds=2.0, fps=12))
+    sent = Work(job_id=1, request=film, folder=tmp_path / "far")
+    with pytest.raises(WorkerLost):
+        await pool.generate(sent, ignore)
+    kept = len(list((tmp_path / "far").iterdir()))
+    assert 0 < kept <= FATAL_STEP
+    updates = list[ProgressUpdate]()
+    far = await pool.generate(sent, updates.append)
+    near = await here.generate(replace(sent, folder=tmp_path / "near"), ignore)
+    assert isinstance(far, GeneratedPicture) and isinstance(near, GeneratedPicture)
+    assert min(update.progress.step for update in updates) > kept
+    assert [path.read_bytes() for path in far.frames] == [path.read_bytes() for path in near.frames]
+    assert all(path.parent == tmp_path / "far" for path in far.frames)
+    await pool.close()
     await here.close()
 
 

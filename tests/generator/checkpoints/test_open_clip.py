@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import torch
 from torch import nn
 
 from generator.checkpoints.catalogue import CLIP_CONFIGS, PERCEPTORS
-from generator.checkpoints.clip.config import config_beside
+from generator.checkpoints.clip.config import config_beside, folder_config, read_folder_config
 from generator.checkpoints.library import _opened_perceptor
 from generator.errors import CheckpointError
-from generator.models.clip import Perceptor
+from generator.models.clip import ClipConfig, Perceptor
 from generator.runtime.precision import Precision
 
 SIZE = 64
@@ -63,7 +64,12 @@ def test_a_convnext_embeds_as_open_clip_does(
     torch.save(model.state_dict(), path)
     with pytest.raises(CheckpointError, match=r"write size: 256 \(or 320, if its name says so\) and activation: gelu"):
         opened(path, tmp_path)
-    config_beside(path).write_text(f"size: {SIZE}\nactivation: gelu\ntext_heads: 1\n")
+    if projection == "linear":
+        config_beside(path).write_text(f"size: {SIZE}\nactivation: gelu\ntext_heads: 1\n")
+    else:
+        vision = {"timm_model_name": "tiny_convnext", "image_size": SIZE}
+        shape = {"model_cfg": {"vision_cfg": vision, "text_cfg": {"heads": 1}}}
+        (tmp_path / "open_clip_config.json").write_text(json.dumps(shape))
     perceptor = opened(path, tmp_path)
     assert perceptor.resolution == SIZE
     images = torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(8), requires_grad=True)
@@ -78,6 +84,18 @@ def test_a_convnext_embeds_as_open_clip_does(
     assert (perceptor.embed_texts(texts) - words).abs().max() < 1e-6
     perceptor.compute_in(Precision.BF16)
     assert torch.nn.functional.cosine_similarity(perceptor.embed_images(images), theirs).min() > 0.99
+
+
+def test_a_folder_of_open_clip_says_activation_heads_and_colours(tmp_path: Path) -> None:
+    path, half = tmp_path / "open_clip_config.json", [0.5] * 3
+    model = {"quick_gelu": True, "vision_cfg": {"width": 1024, "image_size": 224}, "text_cfg": {"heads": 12}}
+    path.write_text(json.dumps({"model_cfg": model, "preprocess_cfg": {"mean": half, "std": half}}))
+    found = read_folder_config(folder_config(tmp_path / "open_clip_pytorch_model.bin") or path)
+    wanted = {"vision_heads": 16, "text_heads": 12, "gelu": False, "mean": tuple(half), "deviation": tuple(half)}
+    assert found == ClipConfig(**wanted)
+    path.write_text('{"model_cfg": {"vision_cfg": {"timm_model_name": "x", "image_size": 250}}}')
+    with pytest.raises(CheckpointError, match="has size: '250', which has to be a multiple of 32"):
+        read_folder_config(path)
 
 
 def test_the_catalogue_has_the_sizes_and_colours_of_open_clips_own_table() -> None:

@@ -213,6 +213,35 @@ async def test_impossible_values_are_refused_with_a_message(
     assert sentence in await refusal(stage, **options)
 
 
+async def test_each_way_to_paint_refuses_bad_input_with_a_sentence(stage: ClientInSimcord) -> None:
+    red, masks = ("start.png", png()), {}
+    shapes = {"wide": ((64, 32), (0, 0, 32, 32)), "black": ((32, 32), None), "white": ((32, 32), (0, 0, 32, 32))}
+    for name, (size, shade) in shapes.items():
+        mask, out = Image.new("L", size), BytesIO()
+        if shade is not None:
+            mask.paste(255, shade)
+        mask.save(out, "PNG")
+        masks[name] = (f"{name}.png", out.getvalue())
+    cases = [
+        ({"init_image": red, "mask": masks["wide"]}, "The mask has another shape (64x32) than the init image (32x32)"),
+        ({"init_image": red, "mask": masks["black"]}, "The mask is all black"),
+        ({"init_image": red, "mask": masks["white"]}, "The mask is all white"),
+        ({"mask": masks["wide"]}, "keep, repaint and outpaint change a part of a picture; give an init image."),
+        ({"init_image": red, "keep": "left 50%", "repaint": "top 20%"}, "keep and repaint cannot be combined"),
+        ({"prompt": "a cat --palette mud"}, "palette has the colour 'mud', which is unknown"),
+        ({"prompt": "a cat --palette navy --palette-weight 0"}, "palette has no effect with palette_weight 0"),
+        ({"prompt": "a cat --tile both --ar 48x48"}, "A tile must be at least 64 pixels long along its axis"),
+        ({"prompt": "a cat:0 | a dog:0"}, "Every weight is 0, so nothing would be painted"),
+        ({"prompt": "a cat --learning-rate 50%: 0.1, 10%: 0.2"}, "The keyframes of learning_rate run backwards"),
+        ({"prompt": "a cat --likeness 3"}, "likeness holds the picture to an image prompt; give one"),
+        ({"prompt": "a cat --drawer crayon"}, "drawer"),
+        ({"prompt": "a cat --upscaler ../net.pth"}, "'../net.pth' cannot name an upscaler"),
+    ]  # fmt: skip
+    for options, sentence in cases:
+        assert sentence in (await refusal(stage, **options)).replace("\\_", "_")
+    assert stage.engine.begun == []
+
+
 @pytest.mark.parametrize(
     "prompt", ["@everyone look", "**bold** _it_ `code`", "```py\na cat```", "قطة حمراء", "🦊👩‍🚀🏳️‍🌈"]
 )
