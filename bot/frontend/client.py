@@ -125,6 +125,7 @@ class Reverie(App):
         if not self.guilds:
             _log.warning(say("in_no_server", link=invitation(None, self.application_id)))
         await membership.forget_left(self)
+        await membership.forget_deleted(self)
 
     async def on_interaction(self, interaction: Interaction) -> None:
         """Take a modal that was opened before a restart; discord.py takes all other interactions."""

@@ -1,7 +1,8 @@
-"""Deletes the data of servers that the bot was removed from while it was off. Runs after each connection.
+"""Changes in servers while the bot was off: it was removed, or messages were deleted. Runs after each connection.
 
 At the start of a connection, Discord lists the bot's servers, including those hidden by an outage. A missing server is
-looked up separately and forgotten only if Discord answers that the bot is not in it. Event loop.
+looked up separately and forgotten only if Discord answers that the bot is not in it. The newest messages behind a web
+gallery are looked for in the history of their channels. Event loop.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from bot.log import about
 APPLICATION_NOTE = "application"
 UNKNOWN_GUILD, MISSING_ACCESS = 10_004, 50_001
 """Discord's error codes for a server that was deleted or that the bot is not in."""
+UNKNOWN_CHANNEL = 10_003
+HISTORY = 500
+"""Messages of a channel that are read, by at most 100 in a call, to look for those of pictures."""
 _log = logging.getLogger(__name__)
 
 
@@ -54,3 +58,46 @@ async def _has_left(app: App, guild_id: int) -> bool:
     except TROUBLE as exc:
         _log.info("it is not known whether the bot is in a server: %r", exc, extra=about(guild=guild_id))
     return False
+
+
+async def forget_deleted(app: App) -> None:
+    """Take pictures off the web whose messages were deleted while the bot was off, as far back as HISTORY reaches."""
+    if not app.config.gallery.port:
+        return
+    try:
+        for guild_id in await app.service.web_gallery.linked():
+            await _forget_deleted(app, guild_id)
+    except StoreError as exc:
+        _log.warning("not looked for deleted messages: %s", exc)
+
+
+async def _forget_deleted(app: App, guild_id: int) -> None:
+    guild, places = app.get_guild(guild_id), dict[int, set[int]]()
+    for place in await app.service.web_gallery.messages(guild_id):
+        # Without the permission Discord's answer is an empty history.
+        if guild is not None and _may_read(guild, place.public_channel_id):
+            places.setdefault(place.channel_id, set()).add(place.message_id)
+    for channel_id, ids in places.items():
+        channel = app.get_partial_messageable(channel_id, guild_id=guild_id)
+        try:
+            newest = discord.Object(max(ids) + 1)
+            seen = {message.id async for message in channel.history(limit=HISTORY, before=newest)}
+        except discord.NotFound as exc:
+            if exc.code == UNKNOWN_CHANNEL:
+                await app.service.thread_gone(guild_id, channel_id)
+            continue
+        except TROUBLE as exc:
+            _log.info("a history could not be read: %r", exc, extra=about(guild=guild_id))
+            continue
+        oldest = min(seen) if len(seen) == HISTORY else 0
+        if gone := {message_id for message_id in ids - seen if message_id > oldest}:
+            _log.info("messages were deleted while the bot was off", extra=about(guild=guild_id, messages=len(gone)))
+            await app.service.messages_gone(guild_id, gone)
+
+
+def _may_read(guild: discord.Guild, channel_id: int) -> bool:
+    channel = guild.get_channel(channel_id)
+    if channel is None:
+        return False
+    granted = channel.permissions_for(guild.me)
+    return granted.view_channel and granted.read_message_history

@@ -104,13 +104,21 @@ def filmed(
 ) -> GenerationRequest:
     """The request for a film, from that for its pictures and the values of its plan as typed.
 
-    It is cut to the length that the server allows if it is to be `shortened`.
+    It is cut to the length that the server allows if it is to be `shortened`. With `seeds` among the values, whole
+    numbers, it goes through the pictures of the prompt with these seeds.
 
     Raises:
         InvalidJobSpec: with a sentence about the error.
         OverLimit: if it has more steps of frames than the server allows for a picture.
     """
     try:
+        if isinstance(seeds := values.get("seeds"), list):
+            first = replace(request, prompt=" ^ ".join(_SCENE_MARK.split(request.prompt)[:1]))
+            pictures = [replace(first, settings=first.settings.merged({"seed": seed})) for seed in seeds]
+            plain = {name: value for name, value in values.items() if name != "seeds"}
+            request = film_through(pictures, plain, request.settings)
+            check_film(request, limits)
+            return request
         story, plan = plan_film(request.prompt, values, request.settings)
         most = limits.steps // (plan.fps * plan.frame_steps)
         if shortened and 1 <= most < plan.seconds:

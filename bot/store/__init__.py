@@ -16,9 +16,9 @@ from bot.store.people import PeopleTable
 from bot.store.pictures import PictureTable
 from bot.store.reports import ReportTable
 from bot.store.votes import VoteTable
-from bot.store.web import WebPicture, WebTable
+from bot.store.web import WebMessage, WebPicture, WebTable
 
-__all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums", "WebPicture"]
+__all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums", "WebMessage", "WebPicture"]
 
 
 class Store:

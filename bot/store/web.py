@@ -24,6 +24,7 @@ _SHOWN = (
     " AND NOT EXISTS (SELECT 1 FROM reported_pictures WHERE reported_pictures.job_id = jobs.id)"
 )
 _NEWEST = 2**62
+NEWEST_MESSAGES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,15 @@ class WebPicture:
     ended_at: float
     has_timelapse: bool
     film_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebMessage:
+    """The message of pictures that may be shown, in a channel or a thread of it."""
+
+    channel_id: int
+    public_channel_id: int
+    message_id: int
 
 
 class WebTable:
@@ -73,6 +83,15 @@ class WebTable:
             _values(guild_id, channels) | {"job": job_id, "number": number},
         )
         return None if row is None else _picture(row)
+
+    async def messages(self, guild_id: int) -> list[WebMessage]:
+        """Messages of the newest pictures of a server, apart from the state of their channels."""
+        found = await self._database.rows(
+            f"SELECT channel_id, public_channel_id, message_id FROM jobs INDEXED BY jobs_on_web WHERE {_INDEXED}"  # noqa: S608
+            " ORDER BY id DESC LIMIT :length",
+            {"guild": guild_id, "length": NEWEST_MESSAGES},
+        )
+        return [WebMessage(**dict(row)) for row in found]
 
     async def forget_messages(self, guild_id: int, message_ids: Collection[int]) -> None:
         """Record that Discord deleted messages of finished jobs; they lie in the database without a message."""

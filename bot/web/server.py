@@ -144,12 +144,11 @@ class GalleryServer:
             last = page.pictures[-1]
             older = ({"q": search} if search else {}) | {"after": f"{last.job_id}-{last.number}"}
         locale = self._language(request)
+        title = self._title(guild_id, locale)
 
         def compose() -> str:
             tiles = [self._tile(picture) for picture in page.pictures]
-            return list_page(
-                locale, self._title(guild_id, locale), tiles, search=search, older=older, first=after is None
-            )
+            return list_page(locale, title, tiles, search=search, older=older, first=after is None)
 
         return _page(await asyncio.to_thread(compose))
 
@@ -160,10 +159,10 @@ class GalleryServer:
         if details is None:
             raise web.HTTPNotFound
         locale = self._language(request)
+        title = self._title(guild_id, locale)
 
         def compose() -> str:
-            files = self._files_of(shown, details.recipe)
-            return picture_page(locale, self._title(guild_id, locale), details, files)
+            return picture_page(locale, title, details, self._files_of(shown, details.recipe))
 
         return _page(await asyncio.to_thread(compose))
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from generator.errors import InvalidRequest
 from generator.filming.folder import FilmFolder
 from generator.filming.layers import Layers, layers_of
-from generator.filming.warp import warped
+from generator.filming.warp import shown_of, warped
 from generator.films.camera import Matrix
 from generator.films.plan import Moment
 from generator.films.prompts import blended_prompt
@@ -284,7 +284,7 @@ class Film:
         elif not (self._wanders() and number):
             view = self._view(moment)
         start, lost = self._start(number, moment, view)
-        dream = Dream(self._frame_request(moment), self._models, start, graphs=self._graphs)
+        dream = Dream(self._frame_request(number, moment), self._models, start, graphs=self._graphs)
         while not dream.finished:
             self._progress = dream.step()
         image, (height, width) = dream.picture().image, self._size()
@@ -328,7 +328,12 @@ class Film:
                 before = (number - 1) // self._every * self._every
                 last = _tensor(self._folder.read(self._folder.frame(before)))
                 moved = vqgan.encode(warped(last, self._way(before, number), self._size()).to(device))
-                start = self._closed(moved, moment) if seen is None else seen.lerp(moved, self._plan.carry)
+                if seen is None:
+                    start = self._closed(moved, moment)
+                else:
+                    # What the last frame does not show would be its mirror image there.
+                    shown = shown_of(self._way(before, number), self._size(), (seen.shape[2], seen.shape[3]))
+                    start = seen.lerp(moved, self._plan.carry * shown.to(seen))
             return cast("Tensor", start), lost
 
     def _closed(self, carried: Tensor, moment: Moment) -> Tensor:
@@ -350,12 +355,13 @@ class Film:
                 return way
         return np.eye(3)
 
-    def _frame_request(self, moment: Moment) -> GenerationRequest:
+    def _frame_request(self, number: int, moment: Moment) -> GenerationRequest:
         request, scenes = self.request, self.request.scenes
         prompt = ""
         if scenes:
             first, second = (scenes[self._shots[shot].scene] for shot in (moment.shot, moment.following))
-            prompt = blended_prompt(first, second, moment.share)
+            others = 1 + self._plan.pulse_weight * self._plan.beat(number)
+            prompt = blended_prompt(first, second, moment.share, others)
         height, width = self._size()
         changes = {"steps": self._plan.frame_steps, "start": "parent", "composition": "fixed", "coarse": 0.0}
         changes |= {"plateau": 0, "variation": 0.0, "upscaler": "none", "size": f"{width}x{height}", **UNMASKED}

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from generator.films.camera import Camera, Matrix
 
+_FILLED = 0.9
+"""Share of a cell that must be filled; the outermost pixels are blended with what is beyond."""
 _FINER = 2
 """Each pixel is the mean of this many samples in each direction, so that a smaller picture does not flicker."""
 
@@ -25,6 +27,12 @@ def warped(picture: Tensor, matrix: Matrix, size: tuple[int, int], padding: str 
     grid = grid_of(matrix, picture.shape[2], picture.shape[3], size, _FINER).to(picture)
     fine = functional.grid_sample(picture, grid, mode="bicubic", padding_mode=padding, align_corners=False)
     return functional.avg_pool2d(fine, _FINER).clamp(0, 1)
+
+
+def shown_of(matrix: Matrix, size: tuple[int, int], cells: tuple[int, int]) -> Tensor:
+    """Cells `[1, 1, h, w]` of a result, as of `warped`, that a picture of the same size fills: 1, and 0 elsewhere."""
+    whole = warped(torch.ones(1, 1, *size), matrix, size, "zeros")
+    return (functional.adaptive_avg_pool2d(whole, cells) > _FILLED).float()
 
 
 def grid_of(matrix: Matrix, height: int, width: int, size: tuple[int, int], finer: int) -> Tensor:

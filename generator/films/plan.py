@@ -96,6 +96,9 @@ class FilmPlan:
     from_start: bool = field(default=False, metadata={"help": "show the first picture as it is in the first frame"})
     pulse_zoom: float = _number(0.12, -0.9, 5.0, "enlargement at a full beat of the music, as a share")
     pulse_turn: float = _number(0.0, -180.0, 180.0, "degrees by which a full beat of the music turns the picture")
+    pulse_weight: float = _number(
+        0.0, -1.0, 20.0, "share by which a full beat of the music changes the weights of all prompts but the first"
+    )
     source: str = ""
     times: tuple[float, ...] = ()
     pulse: tuple[float, ...] = ()
@@ -163,8 +166,12 @@ class FilmPlan:
         zoom = math.log(self.zoom.at(time_s)) if self.zoom.keys else 0.0
         return Camera(zoom, *(getattr(self, name).at(time_s) for name in MOVES[1:]))
 
+    def beat(self, frame: int) -> float:
+        """Strength of the music in a frame, 0..1."""
+        return self.pulse[frame] if frame < len(self.pulse) else 0.0
+
     def _beat(self, frame: int) -> Camera:
-        strength = self.pulse[frame] if frame < len(self.pulse) else 0.0
+        strength = self.beat(frame)
         return Camera(math.log1p(self.pulse_zoom * strength), turn=self.pulse_turn * strength)
 
     def as_dict(self) -> dict[str, object]:

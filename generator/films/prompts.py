@@ -14,13 +14,16 @@ NAMELESS = "a picture"
 """Prompt of a picture without words."""
 
 
-def blended_prompt(first: Scene, second: Scene, share: float) -> str:
-    """The prompt of a moment: each weight on its way from one scene to the next, `share` of it gone."""
+def blended_prompt(first: Scene, second: Scene, share: float, others: float = 1.0) -> str:
+    """The prompt of a moment: each weight on its way from one scene to the next, `share` of it gone.
+
+    Weights of all prompts but the first one of a scene are multiplied by `others`.
+    """
     weights: dict[tuple[str, float], float] = {}
     for scene, part in ((first, 1 - share), (second, share)):
-        for prompt in scene.prompts:
+        for number, prompt in enumerate(scene.prompts):
             key = (prompt.text, prompt.stop)
-            weights[key] = weights.get(key, 0.0) + part * prompt.weight
+            weights[key] = weights.get(key, 0.0) + part * prompt.weight * (others if number else 1.0)
     blended = [TextPrompt(text, weight, stop) for (text, stop), weight in weights.items() if abs(weight) >= _LEAST]
     text = " | ".join(map(_written, blended))
     if len(blended) <= MAX_PROMPTS and len(text) <= MAX_PROMPT_CHARACTERS and any(item.weight > 0 for item in blended):

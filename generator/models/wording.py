@@ -73,7 +73,7 @@ _WHERE = re.compile(
     r"\b(?:(?:in|on|at|under|among|amid|near|by|over|above|through|across|during) "
     r"(?:(?:the|a|an|front of|middle of|deep|blue|dark|outer|starry|autumn|sunny|rainy|green|open|busy|day|middle) )"
     r"{0,4}"
-    rf"(?:{_OUTDOORS})|(?:in|inside|at|on) (?:(?:the|a|an|my|your) )?(?:room|home|house|floor|kitchen)|"
+    rf"(?:{_OUTDOORS})|(?:in|inside|at) (?:(?:the|a|an|my|your) )?(?:room|home|house|kitchen)|on the floor|"
     r"underwater|under water|downtown|indoors|on a (?:sunny|rainy) day)\b"
 )
 _UNDER_WATER = re.compile(r"\bunder (?:the )?(?:water|sea|ocean|waves)\b|\bdeep sea\b")
@@ -93,7 +93,7 @@ COLOURS = {
 
 _MEDIUM = (
     "painting|watercolou?rs?|gouache|pixel art|pixels|drawing|sketch|photo|photograph|photography|illustration|"
-    "logo|sticker|tattoo|poster|wallpaper|"
+    "logo|sticker|tattoo|poster|wallpaper|portrait|"
     "rendering|render|art|artwork|style|engraving|etching|lithograph|woodcut|anime|manga|cartoon|comic|icon|emoji|"
     "clip ?art|line ?art|mosaic|graffiti|3 ?d|2 ?d|flat|vector|glossy|realistic|photorealistic|detailed|hd|4k|8k|"
     "cinematic|masterpiece|trending|impressionism|cubism|surrealism|minimalist|doodles?|scribbles?|freehand|"

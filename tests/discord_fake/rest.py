@@ -208,7 +208,8 @@ class Rest:
 
     async def _history(self, call: Call, at: dict[str, str]) -> Answer:
         after = int(call.query.get("after", 0))
-        found = [item for item in self._open(at).visible() if item.id > after]
+        before = int(call.query.get("before", 2**63))
+        found = [item for item in self._open(at).visible() if after < item.id < before]
         limit = int(call.query.get("limit", 50))
         found = found[:limit] if after else found[-limit:]
         return [self._shown(message) for message in reversed(found)]

@@ -33,6 +33,8 @@ def _choice(template: str) -> app_commands.Choice[str]:
 @app_commands.describe(
     first=described("option_morph_picture"),
     second=described("option_morph_picture"),
+    prompt=described("option_morph_prompt"),
+    seeds=described("option_morph_seeds"),
     third=described("option_morph_picture"),
     fourth=described("option_morph_picture"),
     template=described("option_film_template"),
@@ -43,20 +45,39 @@ def _choice(template: str) -> app_commands.Choice[str]:
 @app_commands.guild_only()
 async def morph(
     interaction: Interaction,
-    first: NUMBER,
-    second: NUMBER,
+    first: NUMBER | None = None,
+    second: NUMBER | None = None,
+    prompt: app_commands.Range[str, 1, PROMPT_CHARACTERS] | None = None,
+    seeds: app_commands.Range[str, 1, 200] | None = None,
     third: NUMBER | None = None,
     fourth: NUMBER | None = None,
     template: str | None = None,
     seconds: SECONDS | None = None,
     loop: bool | None = None,
 ) -> None:
-    """Submit a job for a film from finished picture to finished picture."""
+    """Submit a job for a film from finished picture to finished picture, or through the seeds of a prompt."""
     pictures = [picture_named(text) for text in (first, second, third, fourth) if text is not None]
     given = {"template": template, "seconds": seconds, "loop": loop}
     values = {name: value for name, value in given.items() if value is not None}
     submissions = interaction.client.service.submissions
+    if prompt is not None and seeds is not None and not pictures:
+        spec = JobSpec(prompt=prompt, film={**values, "seeds": seeds_named(seeds)}, origin=Origin.FILM)
+        await take_on(interaction, lambda requester: submissions.submit(requester, spec))
+        return
+    if prompt is not None or seeds is not None or len(pictures) < 2:
+        raise InvalidJobSpec("morph_through", field="first")
     await take_on(interaction, lambda requester: submissions.morph(requester, pictures, values))
+
+
+def seeds_named(text: str) -> list[int]:
+    """Seeds typed as `1, 5, 9`.
+
+    Raises:
+        InvalidJobSpec: for anything else.
+    """
+    if re.fullmatch(r"\s*\d{1,10}(?:\s*,\s*\d{1,10})+\s*", text) is None:
+        raise InvalidJobSpec("morph_through", field="seeds")
+    return [int(part) % 2**32 for part in text.split(",")]
 
 
 def picture_named(text: str) -> tuple[int, int]:
@@ -91,6 +112,7 @@ def picture_named(text: str) -> tuple[int, int]:
     listen_to=described("option_film_listen_to"),
     pulse_zoom=described("option_film_pulse_zoom"),
     pulse_turn=described("option_film_pulse_turn"),
+    pulse_weight=described("option_film_pulse_weight"),
     init_image=described("option_init_image"),
     size=described("option_size"),
     seed=described("option_seed"),
@@ -127,6 +149,7 @@ async def film(
     listen_to: str | None = None,
     pulse_zoom: app_commands.Range[float, -0.9, 5.0] | None = None,
     pulse_turn: app_commands.Range[float, -180.0, 180.0] | None = None,
+    pulse_weight: app_commands.Range[float, -1.0, 20.0] | None = None,
     init_image: discord.Attachment | None = None,
     size: str | None = None,
     seed: app_commands.Range[int, 0, 2**32 - 1] | None = None,
@@ -139,6 +162,7 @@ async def film(
         "template": template, "seconds": seconds, "fps": fps, "zoom": zoom, "x": x, "y": y, "turn": turn, "tilt": tilt,
         "loop": loop, "carry": carry, "frame_steps": frame_steps, "between": between,
         "listen_to": listen_to, "pulse_zoom": pulse_zoom, "pulse_turn": pulse_turn,
+        "pulse_weight": pulse_weight,
     }  # fmt: skip
     settings = {name: value for name, value in (("size", size), ("seed", seed)) if value is not None}
 

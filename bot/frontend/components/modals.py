@@ -60,7 +60,7 @@ class PersistentForm(Form):
         """Show it as the answer to an interaction."""
         values = ",".join(quote(value, safe="") for value in self.state)
         unique = secrets.token_urlsafe(6)
-        self.custom_id = f"{_PREFIX}:{self.kind}:{values}:{interaction.client.mark}:{unique}"[:CUSTOM_ID]
+        self.custom_id = f"{_PREFIX}:{self.kind}:{interaction.client.mark}:{unique}:{values}"[:CUSTOM_ID]
         await interaction.response.send_modal(self)
 
 
@@ -68,14 +68,14 @@ async def receive(interaction: Interaction, forms: Sequence[type[PersistentForm]
     """Take a modal that an earlier client opened; others are left to discord.py."""
     data = cast("dict[str, Any]", interaction.data or {})
     prefix, *parts = str(data.get("custom_id", "")).split(":")
-    if prefix != _PREFIX or len(parts) != 4 or parts[2] == interaction.client.mark:
+    if prefix != _PREFIX or len(parts) != 4 or parts[1] == interaction.client.mark:
         return
     known = next((form for form in forms if form.kind == parts[0]), None)
     if known is None:
         return
     async with errors_shown(interaction):
         try:
-            form = await known.restored(interaction, [unquote(value) for value in parts[1].split(",")])
+            form = await known.restored(interaction, [unquote(value) for value in parts[3].split(",")])
         except (ValueError, IndexError):
             return  # Nobody but a forger sends it.
         # discord.py has no public way to hand a modal what was typed into it.

@@ -97,7 +97,11 @@ def final(
         files=files,
         rows=rows_when_done(job, pictures, layout),
         spoiler=spoiler,
-        alt_texts=alt_texts_of(job, sum(not file.moves for file in files), filmed=any(file.moves for file in files)),
+        alt_texts=alt_texts_of(
+            job,
+            len(files) if job.film_s else sum(not file.moves for file in files),
+            filmed=any(file.moves for file in files),
+        ),
     )
 
 
@@ -268,13 +272,13 @@ def _rows_under_way(view: JobView) -> Rows:
 
 
 def alt_texts_of(job: Job, count: int, *, filmed: bool = False) -> tuple[str, ...]:
-    """Descriptions of `count` pictures of a job, and of its timelapse behind them; none of a private job."""
+    """Descriptions of `count` pictures or parts of a film, and of a timelapse behind them; none of a private job."""
     if job.private:
         return ()
     locale, prompt = job.locale, " ".join(job.prompt.split())
     text = say("alt_text", locale, prompt=prompt) if prompt else say("alt_text_pictures", locale)
     if job.film_s:
-        return (say("alt_text_film", locale, prompt=prompt)[:ALT_TEXT],)
+        text, filmed = say("alt_text_film", locale, prompt=prompt), False
     texts = [text if count == 1 else f"{number}/{count}: {text}" for number in range(1, count + 1)]
     if filmed:
         texts.append(say("alt_text_timelapse", locale, prompt=prompt))

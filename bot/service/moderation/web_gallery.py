@@ -27,7 +27,7 @@ from bot.jobs import Job, StoredPicture
 from bot.service.guild_settings import GuildRecords
 from bot.service.requests import picture_request
 from bot.service.values import Requester
-from bot.store import Store, WebPicture
+from bot.store import Store, WebMessage, WebPicture
 from generator import GenerationRequest, request_from_json, request_to_json
 
 SECRET_BYTES = 24
@@ -96,6 +96,14 @@ class WebGallery:
         async with self._records.changing(requester) as table:
             await table.put_setting(requester.guild_id, _SETTING, None)
         return known is not None
+
+    async def linked(self) -> list[int]:
+        """Every server with a link."""
+        return sorted(await self._store.guilds.guilds_with(_SETTING))
+
+    async def messages(self, guild_id: int) -> list[WebMessage]:
+        """Messages of the newest pictures that may be shown, apart from the state of their channels."""
+        return await self._store.web.messages(guild_id)
 
     async def guild_of(self, secret: str) -> int | None:
         """The server of a link; None if there is no such link (any more)."""

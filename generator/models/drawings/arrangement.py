@@ -82,7 +82,8 @@ def _related(cuts: Sequence[Cut], first: int, relation: str, height: int, width:
     if relation == "under":
         sizes[0] = _fitted(sizes[0], min(0.4, max(0.26, 0.45 * sizes[1][1])))
     (_, high), (_, low) = sizes
-    tops = _tops(relation, high, low, min(map(_ledge, (cuts[number] for number in lower))))
+    below = [cuts[number] for number in lower]
+    tops = _tops(relation, high, low, min(map(_ledge, below)), all(map(_is_open, below)))
     begin, end = min(tops), max(tops[0] + high, tops[1] + low)
     shrink = min(1.0, _MOST / (end - begin))
     boxes: dict[int, Box] = {}
@@ -96,14 +97,14 @@ def _related(cuts: Sequence[Cut], first: int, relation: str, height: int, width:
     return [(number, boxes[number]) for number in back]
 
 
-def _tops(relation: str, high: float, low: float, ledge: float) -> tuple[float, float]:
+def _tops(relation: str, high: float, low: float, ledge: float, is_open: bool) -> tuple[float, float]:
     """Upper edges of the first and the second of two related things of these heights."""
     if relation == "on":
         return ledge * low - high, 0.0
     if relation == "above":
         return -high - 0.06, 0.0
     if relation == "under":
-        return 0.6 * low, 0.0
+        return (0.6 if is_open else 0.96) * low, 0.0
     if relation == "in":
         return 0.56 * low - high / 2, 0.0
     return (low - high * 0.9, 0.0) if relation == "before" else (0.0, high - low * 0.9)
@@ -123,6 +124,12 @@ def _fitted(size: tuple[float, float], high: float) -> tuple[float, float]:
     """A size that is no higher than `high`."""
     scale = min(1.0, high / size[1])
     return size[0] * scale, size[1] * scale
+
+
+def _is_open(cut: Cut) -> bool:
+    """True for a drawing with room below it, such as a table or a tree."""
+    high, wide = cut.mask.shape[1:]
+    return float(cut.mask[0, high * 6 // 10 :, wide // 4 : max(1, wide * 3 // 4)].mean()) < 0.6
 
 
 def _ledge(cut: Cut) -> float:

@@ -78,6 +78,18 @@ async def test_a_mistake_in_a_film_is_told_privately(live: ClientOnLoopback) -> 
     for values, said in (({"zoom": "0s: 1 ^ 9s: 2"}, "the film ends after 1 s"), ({"turn": "fast"}, "write keyframes")):
         answer = await typed(live, "film", prompt="a", **{**QUICK, **values})
         assert answer.ephemeral and said in answer.text
+    answer = await typed(live, "morph", prompt="a red apple", seeds="1")
+    assert answer.ephemeral and "at least two seeds" in answer.text
     answer = await typed(live, "morph", first="one", second="2")
     assert answer.ephemeral and "is no picture's number" in answer.text
     assert live.channel.visible() == []
+
+
+async def test_a_film_goes_through_the_seeds_of_a_prompt(live: ClientOnLoopback) -> None:
+    await typed(live, "morph", prompt="a red apple --size 64x64", seeds="1, 5,9", seconds=1.5)
+    job = await live.ended()
+    request = live.engine.begun[-1]
+    assert (job.film_s, request.prompt) == (1.5, "a red apple ^ a red apple ^ a red apple")
+    assert [(picture.settings.seed, picture.prompt) for picture in request.pictures] == [
+        (1, "a red apple"), (5, "a red apple"), (9, "a red apple"),
+    ]  # fmt: skip

@@ -166,9 +166,9 @@ async def test_forged_forms_end_in_a_sentence_or_in_nothing(live: ClientOnLoopba
     message = await picture_of_ann(live)
     form = opened(await live.fake.click(message, "reverie:remix", live.ann))
     assert form.callback is not None
-    form.callback["data"]["custom_id"] = "reverie-form:remix:999,1:other:x"
+    form.callback["data"]["custom_id"] = "reverie-form:remix:other:x:999,1"
     assert "There is no job 999 here" in (await live.fake.fill_in(form, prompt="a pear")).text
-    for custom_id in ("nothing:1:other:x", "remix:a,b:other:x", "remix:1:other:x", ":::", "blend:,x:other:x"):
+    for custom_id in ("nothing:other:x:1", "remix:other:x:a,b", "remix:other:x:1", ":::", "blend:other:x:,x"):
         form.callback["data"]["custom_id"] = f"reverie-form:{custom_id}"
         with pytest.raises(AssertionError, match="did not answer"):
             await live.fake.fill_in(form, prompt="a pear", answer_s=0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import zipfile
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -240,6 +241,9 @@ async def test_a_video_is_restyled_in_its_timing_and_with_its_sound_and_again(
     assert set(bench.engine.found[0]) >= {"source-00000.png", "source-00004.png", "sound"}
     again = (await service.submissions.go_on(requester(), job.id, 1, FollowUp(kind=Origin.AGAIN))).job
     assert bench.files.read(Kind.VIDEO, again.id, 1) == spec.video.data if spec.video else b""
+    exported = await service.personal_data.export_mine(requester(), limit_bytes=10**7)
+    with zipfile.ZipFile(exported) as archive:
+        assert archive.read(f"films/video-{job.id}") == bench.files.read(Kind.VIDEO, job.id, 1)
     await service.archive.delete(requester(), job.id)
     assert bench.files.read(Kind.VIDEO, job.id, 1) is None
 

@@ -93,6 +93,21 @@ async def test_a_message_deleted_in_discord_takes_its_picture_off_the_web(live: 
     await live.until(lambda: _is(found[1], {3}))
 
 
+async def test_messages_deleted_while_the_bot_is_off_take_their_pictures_off_the_web(live: ClientOnLoopback) -> None:
+    threads = [live.guild.add_thread(live.channel) for _ in range(2)]
+    await live.start()
+    for number, channel in enumerate((live.channel, live.channel, *threads), 1):
+        await live.fake.type_imagine(channel, live.ann, f"picture {number}")
+        await live.ended(number)
+    found = LINK.search(await told(live, "webgallery make"))
+    assert found is not None and await seen(found[1]) == (200, {1, 2, 3, 4})
+    deleted = (await live.job(1)).message_id
+    await live.stop()
+    live.channel.messages[deleted or 0].deleted = threads[0].gone = True
+    await live.start()
+    await live.until(lambda: _is(found[1], {2, 4}))
+
+
 async def test_the_link_is_shown_replaced_and_revoked(live: ClientOnLoopback) -> None:
     await live.start()
     first = LINK.search(await told(live, "webgallery make"))

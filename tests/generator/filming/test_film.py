@@ -1,5 +1,6 @@
 """Films in the making, with tiny models: frames on disk, resumption, loops, layers, and what each frame shows."""
 
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from generator.errors import InvalidRequest
 from generator.filming.film import Film
 from generator.filming.folder import FilmFolder
 from generator.filming.layers import layers_of
-from generator.filming.warp import seen_by
+from generator.filming.warp import seen_by, shown_of
 from generator.films.camera import Camera
 from generator.films.plan import FilmPlan
 from generator.films.templates import plan_film
@@ -79,6 +80,25 @@ def test_a_damaged_frame_and_those_behind_it_are_painted_again(
     ended = Film(replace(ask(zoom="2"), stopped_at=3), models, tmp_path / "film")
     assert ended.finished and ended.picture().request.stopped_at == 3, "of the same film, as far as it is there"
     assert finish(Film(ask(zoom="2"), models, tmp_path / "film")) == whole
+
+
+def test_a_frame_carries_only_what_the_last_one_shows() -> None:
+    assert bool(shown_of(Camera().matrix(), (64, 64), (4, 4)).all())
+    assert bool(shown_of(Camera(zoom=0.2, turn=5).matrix(), (64, 64), (4, 4)).all())
+    away = shown_of(Camera(zoom=-math.log(2)).matrix(), (64, 64), (4, 4))[0, 0]
+    assert away[1:3, 1:3].all() and away.sum() == 4, "only the middle of a frame that is twice as far"
+
+
+def test_the_music_changes_the_weights_of_all_prompts_but_the_first(
+    ask: Callable[..., GenerationRequest], models: Models, tmp_path: Path
+) -> None:
+    request = ask("a forest | fire:0.2", pulse_weight=5.0, pulse=(0.0, 1.0))
+    film = Film(request, models, tmp_path / "film")
+    finish(film)
+    assert request.film is not None
+    moment = request.film.moment(request.film.shots(1), 0.0)
+    assert film._frame_request(0, moment).prompt == "a forest | fire:0.2"
+    assert film._frame_request(1, moment).prompt == "a forest | fire:1.2"
 
 
 @pytest.mark.parametrize(("turn", "seen"), [("360", 1), ("90", 2)])

@@ -115,6 +115,7 @@ def middles(sketcher: Sketcher, text: str) -> tuple[tuple[float, float], tuple[f
         ("a beach ball", ["beach ball"], ("", ""), ()),
         ("a dog and a beach", ["dog"], ("beach", ""), ()),
         ("a star above a house", ["star", "house"], ("", ""), ()),
+        ("a duck on a house", ["duck", "house"], ("", ""), ()),
         ("a cat wearing sunglasses", ["cat", "sunglasses"], ("", ""), ("wearing",)),
         ("an astronaut riding a horse", ["astronaut", "horse"], ("", ""), ()),
         ("a ball between two trees", ["ball", "trees"], ("", ""), ("between",)),

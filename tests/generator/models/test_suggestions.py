@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from generator import GenerationRequest, Models, request_warnings
+from generator import GenerationRequest, Models, Settings, request_warnings
 from generator.loading import STARTER, read_yaml
 from generator.models.language.suggestions import nearest, suggestions
 
@@ -81,3 +81,16 @@ def test_a_colour_is_a_near_word_too() -> None:
 
     near = request_warnings(GenerationRequest(prompt="a bleu cat"), load_models("starter", "cpu"))[1]
     assert "“bleu”: blue" in near
+
+
+def test_a_note_names_what_is_drawn_otherwise_and_what_is_not_shown(starter: Models) -> None:
+    settings = Settings().merged(starter.defaults)
+
+    def warnings(prompt: str) -> tuple[str, ...]:
+        return request_warnings(GenerationRequest(prompt=prompt, settings=settings), starter)
+
+    assert warnings("a portrait of a retriever sleeping on a sofa") == (
+        "“retriever” is drawn as “dog”: these models have no drawing of it.",
+        "The picture does not show “sleeping”: these models have no drawing of that.",
+    )
+    assert warnings("a big red apple at night, watercolour") == ()
