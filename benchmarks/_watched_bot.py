@@ -89,6 +89,7 @@ async def serve(config_path: Path) -> None:
     lags: list[tuple[float, float]] = []
     store = StoreWatch()
     watchers = [asyncio.create_task(watch(lags)), asyncio.create_task(store.watch(bot))]
+    client.favour_loop()
     await client.run(bot, token, stop, Heartbeat(folder))
     for watcher in watchers:
         watcher.cancel()

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             asyncio.run(back_up(_backed_up(folder, given.preview), given.file, pictures=given.pictures))
             print(say("backup_with_pictures" if given.pictures else "backup_done", file=str(given.file)))
         elif given.command == "invite":
-            print(_invitation(token, given.application))
+            print(_invitation(token, given.application, for_everybody=config.for_everybody))
         elif given.command == "health":
             Heartbeat(folder).check()
             print(say("health_good"))
@@ -107,6 +107,7 @@ async def _serve(config: Config, folder: Path, token: str, config_path: Path) ->
     bot = building.build(
         config, folder, _first(engines), settings, engines=engines, config_path=config_path, check=check
     )
+    client.favour_loop()
     await client.run(bot, token, stop, Heartbeat(folder))
 
 
@@ -185,10 +186,14 @@ def _doctor(config: Path, online: bool) -> int:
     return int(any(item.state is State.FAIL for item in findings))
 
 
-def _invitation(token: str | None, application_id: int | None) -> str:
-    from bot.frontend.invite import invitation
+def _invitation(token: str | None, application_id: int | None, *, for_everybody: bool) -> str:
+    """The link for servers, and below it the one for people, if the host allows that."""
+    from bot.frontend.invite import invitation, personal_invitation
 
-    return invitation(token, application_id)
+    lines = [invitation(token, application_id)]
+    if for_everybody:
+        lines.append(say("invite_personal", link=personal_invitation(token, application_id)))
+    return "\n".join(lines)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -48,6 +48,7 @@ def main() -> int:
         _manage(page)
         _telephone(browser, url)
         _film(page)
+        together(page, browser, url)
         web_gallery(page, browser)
     return 0
 
@@ -105,6 +106,32 @@ def _paint(page: PreviewPage) -> None:
     page.command("imagine", prompt="a castle | ")
     page.wait("Only you can see this", "There is an empty prompt")
     _take(page, "refused")
+
+
+def together(page: PreviewPage, browser: Browser, url: str) -> None:
+    """Four pictures, a comparison, a batch, a description and a vote, as a member."""
+    page.view_as("you")
+    page.command("imagine", prompt="an owl in autumn --seed 9", count="4")
+    page.wait("an owl in autumn", DONE)
+    _take(page, "grid", "an owl in autumn")
+    axes = {"x": "style", "x_values": "night, snow", "y": "seed", "y_values": "1, 2"}
+    page.command("compare", prompt="a sailing boat", **axes)
+    page.press(page.wait("This makes 4 pictures"), "Queue 4 pictures")
+    page.wait("Done: 4 pictures", "a sailing boat")
+    _take(page, "compare", "Done: 4 pictures", "a sailing boat")
+    page.words("a {red, blue} {fox, car} in the snow --seed 3")
+    page.press(page.wait("This makes 4 pictures"), "Queue 4 pictures")
+    page.wait("Done: 4 pictures", "{fox, car}")
+    _take(page, "batch", "Done: 4 pictures", "{fox, car}")
+    page.menu(page.message("an owl in autumn", DONE), "Describe")
+    page.wait("Only you can see this", "Things")
+    _take(page, "describe", "Only you can see this", "Things")
+    page.command("vote", prompt="a castle", words="in the snow, at night", minutes="1", rounds="1")
+    page.wait("which picture goes on")
+    _take(page, "vote", "which picture goes on")
+    narrow = PreviewPage(browser, url, 390, 760)
+    narrow.wait("an owl in autumn", DONE)
+    _take(narrow, "grid-telephone", "an owl in autumn")
 
 
 def _film(page: PreviewPage) -> None:

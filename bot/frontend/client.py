@@ -228,6 +228,14 @@ class Reverie(App):
             self.hosts |= {member.id for member in info.team.members} if info.team is not None else {info.owner.id}
 
 
+def favour_loop() -> None:
+    """Have this process stop its event loop as little as possible. Once, when models and libraries are loaded."""
+    sys.setswitchinterval(SWITCH_S)
+    # They are some hundred thousand objects, and a full garbage collection of them stops the loop for 0.2 s.
+    gc.collect()
+    gc.freeze()
+
+
 async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat) -> None:
     """Stay connected and serve metrics and web galleries until `stop` is set; then drain and close.
 
@@ -236,10 +244,6 @@ async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat
         BotError: if Discord cannot be reached at the start, or the service cannot start.
     """
     service = client.service
-    sys.setswitchinterval(SWITCH_S)
-    # Models and libraries are some hundred thousand objects, and a full collection of them stops the loop for 0.2 s.
-    gc.collect()
-    gc.freeze()
     async with (
         Endpoint(client.config.metrics, service.host.exposition, service.metrics.note_lag),
         GalleryServer(client.config, service.web_gallery, service.files, Places(client)),

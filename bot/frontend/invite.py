@@ -1,4 +1,4 @@
-"""Invitation link that adds the bot to a server. No network; any thread."""
+"""Links that add the bot to a server, or to one's own account. No network; any thread."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def invitation(token: str | None, application_id: int | None) -> str:
         application_id = _id_in(token)
     scopes = ("bot", "applications.commands")
     return discord.utils.oauth_url(application_id, permissions=PERMISSIONS, scopes=scopes)
+
+
+def personal_invitation(token: str | None, application_id: int | None) -> str:
+    """The link by which people add the bot to their own account; arguments and errors as in `invitation`."""
+    if application_id is None:
+        application_id = _id_in(token)
+    return f"{discord.utils.oauth_url(application_id, scopes=('applications.commands',))}&integration_type=1"
 
 
 def _id_in(token: str | None) -> int:

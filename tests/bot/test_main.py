@@ -140,6 +140,12 @@ def test_invite_prints_the_address_by_id_or_by_token(
     assert main(["invite", "--application", "77"]) == 0
     out = capsys.readouterr().out
     assert "client_id=77" in out and "applications.commands" in out
+    assert "integration_type" not in out
+    (folder.parent / "everybody.yaml").write_text("install: everybody\n", "utf-8")
+    assert main(["--config", str(folder.parent / "everybody.yaml"), "invite", "--application", "77"]) == 0
+    servers, people = capsys.readouterr().out.splitlines()
+    assert servers == out.strip()
+    assert people.endswith("client_id=77&scope=applications.commands&integration_type=1")
     monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
     assert main(["invite"]) == 0
     assert "client_id=123456789012345678" in capsys.readouterr().out

@@ -19,6 +19,7 @@ from bot.errors import BotError, FilesError
 from bot.frontend.app import App, Interaction
 from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE, Fault, fault_of, wait_s
+from bot.frontend.messages.pace import Pace
 from bot.frontend.messages.pings import ping
 from bot.frontend.messages.sender import MessageSender
 from bot.jobs import Job, JobState
@@ -32,6 +33,9 @@ LOOK_S = 0.5
 LEAST_PAUSE_S = 0.05
 QUEUE_S = 15.0
 """Minimum time between two edits for a waiting job."""
+PROGRESS_PER_S = 40.0
+"""Progress edits a second without an interaction's token, of all messages together; the rest of Discord's 50 calls is
+for finished pictures."""
 PACE_S = 1.0
 """Minimum time between two edits in a channel, except for ended jobs."""
 SHIFT_S, SHIFT = 10.0, 0.25
@@ -59,6 +63,8 @@ class TrackedMessage:
     edited_at: float = -_NEVER
     touched: bool = False
     """The job may have changed since the last check."""
+    turn_at: float | None = None
+    """Its turn for an edit without a token, once it has one."""
     again_at: float = _NEVER
     """Due time of a postponed update."""
     tries: int = 0
@@ -83,7 +89,7 @@ class MessageUpdater:
 
     def __init__(self, app: App, external_wait: ExternalWait) -> None:
         self._app, self._wait = app, external_wait
-        self._sender = MessageSender(app)
+        self._sender, self._pace = MessageSender(app), Pace(PROGRESS_PER_S)
         self._tracks: dict[int, TrackedMessage] = {}
         self._channels: dict[int, dict[int, TrackedMessage]] = {}
         """The same messages by channel."""
@@ -135,7 +141,7 @@ class MessageUpdater:
     async def flush(self, timeout_s: float) -> None:
         """Show the current state of interrupted jobs before a stop."""
         tracks = [track for track in self._tracks.values() if not track.waits]
-        shows = [asyncio.create_task(self._show(track, hurry=True)) for track in tracks]
+        shows = [asyncio.create_task(self._show_soon(track)) for track in tracks]
         if shows:
             await asyncio.wait(shows, timeout=timeout_s)
 
@@ -181,6 +187,13 @@ class MessageUpdater:
         stirred.clear()
         await self._wait(_wait_for(stirred, pause_s), FOR_A_TIME)
 
+    async def _show_soon(self, track: TrackedMessage) -> None:
+        """Update a message at the next turn, without regard to its last edit."""
+        if self._token(track) is None:
+            now = time.monotonic()
+            await asyncio.sleep(self._pace.turn(now) - now)
+        await self._show(track, hurry=True)
+
     async def _show(self, track: TrackedMessage, *, hurry: bool = False) -> None:
         """Check a job and update its message if it is due; an error does not affect other messages."""
         track.touched, track.again_at, track.looked_at = False, _NEVER, time.monotonic()
@@ -209,6 +222,7 @@ class MessageUpdater:
             self._touch_waiting(wrong=not begun)
         if not hurry and not self._is_time(track, view):
             return
+        track.turn_at = None
         shown = message.shown(view, track.notes)
         if shown.marks == track.marks:
             return
@@ -237,6 +251,9 @@ class MessageUpdater:
         if job.message_id is None:
             # A clock that was set back does not prolong the wait.
             at = max(at, min(track.since + GRACE_S, now + job.created_at + GRACE_S - time.time()))
+        if at <= now and self._token(track) is None:
+            # With many messages each is edited less often.
+            at = track.turn_at = self._pace.turn(now) if track.turn_at is None else track.turn_at
         if at > now:
             track.again_at = at
         return at <= now
