@@ -1,8 +1,8 @@
 """`python -m benchmarks.cluster`: workers on Ray under load and under faults.
 
 Parts: `scaling` (jobs an hour), `fairness` (between servers), `kills` (of workers), `memory` (of the bot's process),
-`overhead` (against the thread), `film` (the same, and a kill),
-`outages` (of the network, of machines and of the head; as root).
+`overhead` (against the thread), `film` (the same, and a kill), `threads`
+(against processes), `outages` (of the network, of machines and of the head; as root).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.cluster.load import fairness, kills, memory, scaling
 from benchmarks.cluster.outages import FAULTS, outages
 from benchmarks.cluster.overhead import film, overhead
+from benchmarks.cluster.threads import threads, waiting_threads
 from benchmarks.report import conditions, options, write_report
 
 PARTS: Mapping[str, Sequence[Callable[[], Awaitable[dict[str, Any]]]]] = {
@@ -25,6 +26,7 @@ PARTS: Mapping[str, Sequence[Callable[[], Awaitable[dict[str, Any]]]]] = {
     "memory": [memory],
     "overhead": [overhead],
     "film": [film],
+    "threads": [waiting_threads, threads],
     "outages": [partial(outages, name) for name in FAULTS],
 }
 
