@@ -42,7 +42,7 @@ class Database:
         self._apart: aiosqlite.Connection | None = None
         self._opening = asyncio.Lock()
         self._interrupted = False
-        self._queued: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._queued: list[tuple[Work, Callable[[Any], None], asyncio.Future[Any]]] = []
         self._committer: asyncio.Task[None] | None = None
 
     async def open(self, *, sole: bool = True) -> None:
@@ -130,17 +130,17 @@ class Database:
                     raise
                 self._interrupted = False
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def write(self, work: Callable[[sqlite3.Connection], T], committed: Callable[[T], None] | None = None) -> T:
         """Commit everything that a function does, or nothing; the function runs on the thread of the connection.
 
         Functions that come while the disk is busy are committed together: a crowd shares the wait for it. A function
-        that was begun is committed even if its caller is cancelled.
+        that was begun is committed even if its caller is cancelled; `committed` gets its result in any case.
 
         Raises:
             StoreError: if SQLite fails. Other errors of the function pass through after the rollback.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queued.append((work, done))
+        self._queued.append((work, committed or (lambda outcome: None), done))
         if self._committer is None:
             self._committer = asyncio.create_task(self._commit_queued(), name="commit")
         with _as_store_error(self.path):
@@ -151,17 +151,18 @@ class Database:
         try:
             while self._queued:
                 async with self._lock:
-                    queued, self._queued = self._queued, []
+                    queued, self._queued = [item for item in self._queued if not item[2].cancelled()], []
                     try:
-                        outcomes = await self._committed([work for work, _ in queued])
+                        outcomes = await self._committed([work for work, _, _ in queued])
                     except Exception as exc:  # Each caller gets it.
                         outcomes = [exc] * len(queued)
-                for (_, done), outcome in zip(queued, outcomes, strict=True):
-                    if done.cancelled():
-                        continue
+                for (_, committed, done), outcome in zip(queued, outcomes, strict=True):
                     if isinstance(outcome, Exception):
-                        done.set_exception(outcome)
-                    else:
+                        if not done.cancelled():
+                            done.set_exception(outcome)
+                        continue
+                    committed(outcome)
+                    if not done.cancelled():
                         done.set_result(outcome)
         finally:
             self._committer = None

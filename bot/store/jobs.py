@@ -61,9 +61,7 @@ class JobTable:
             admit(_load(db, jobs[0][0].guild_id, jobs[0][0].user_id, now))
             return [_insert(db, replace(job, created_at=now), recipe) for job, recipe in jobs]
 
-        added = await self._database.write(add)
-        self._publish(Event(job, None) for job in added)
-        return added
+        return await self._database.write(add, lambda added: self._publish(Event(job, None) for job in added))
 
     async def load(self, guild_id: int, user_id: int) -> Load:
         """Current and recent jobs of a person, the server and the bot."""
@@ -125,9 +123,12 @@ class JobTable:
             before = _one(db, job_id) if "waiting_since" in changes else None
             return before, _update(db, job_id, changes)
 
-        before, after = await self._database.write(update)
-        if before is not None and after is not None and before.standing != after.standing:
-            self.on_event(Event(after, before))
+        def publish(changed: tuple[Job | None, Job | None]) -> None:
+            before, after = changed
+            if before is not None and after is not None and before.standing != after.standing:
+                self.on_event(Event(after, before))
+
+        _, after = await self._database.write(update, publish)
         return after
 
     async def move(self, job_id: int, state: JobState, *, reason: Sentence | None = None, **changes: object) -> Job:
@@ -137,8 +138,10 @@ class JobTable:
             NotFound: if the job does not exist (any more).
             IllegalTransition: if the state cannot follow the current one.
         """
-        event = await self._database.write(lambda db: _move(db, job_id, state, {"reason": reason, **changes}))
-        self.on_event(event)
+        changes = {"reason": reason, **changes}
+        event = await self._database.write(
+            lambda db: _move(db, job_id, state, changes), lambda event: self.on_event(event)
+        )
         return event.job
 
     async def move_all(
@@ -159,8 +162,7 @@ class JobTable:
                         _give_back(db, row)
             return moved
 
-        moved = await self._database.write(move)
-        self._publish(moved)
+        moved = await self._database.write(move, self._publish)
         return [event.job for event in moved]
 
     async def recover(self, most_attempts: int, reason: Sentence) -> list[int]:
@@ -179,8 +181,7 @@ class JobTable:
                     moved.append(_move(db, job.id, JobState.QUEUED, {}))
             return moved
 
-        moved = await self._database.write(recover)
-        self._publish(moved)
+        moved = await self._database.write(recover, self._publish)
         return [event.job.id for event in moved]
 
     async def delete(self, job_ids: Iterable[int]) -> dict[int, tuple[int, int | None, int | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -276,6 +277,27 @@ async def test_a_cancelled_write_holds_up_no_other(tmp_path: Path) -> None:
     tasks[0].cancel()
     await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
     assert {"b", "c"} <= {row["name"] for row in await database.rows("SELECT name FROM notes")}
+    await database.close()
+
+
+async def test_a_write_whose_caller_is_cancelled_is_told_of_if_it_was_committed(tmp_path: Path) -> None:
+    database, begun, go_on, told = Database(tmp_path / "a.db"), threading.Event(), threading.Event(), list[object]()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(10)
+
+    await database.open()
+    writing = asyncio.create_task(database.write(note("begun", then=wait), lambda outcome: told.append("begun")))
+    assert await asyncio.to_thread(begun.wait, 10)
+    waiting = asyncio.create_task(database.write(note("not begun"), lambda outcome: told.append("not begun")))
+    await asyncio.sleep(0)
+    for task in (writing, waiting):
+        task.cancel()
+    await asyncio.wait([writing, waiting])
+    go_on.set()
+    await database.write(note("last"), lambda outcome: told.append("last"))
+    assert [row["name"] for row in await database.rows("SELECT name FROM notes")] == ["begun", "last"] == told
     await database.close()
 
 
