@@ -106,10 +106,10 @@ class WatchedDream:
         self._times.note("snapshots", began)
         return data
 
-    def picture(self) -> Picture:
+    def picture(self, between: Callable[[], None] = lambda: None) -> Picture:
         """As in the dream."""
         began = time.monotonic()
-        picture = self._dream.picture()
+        picture = self._dream.picture(between)
         self._times.note("last decode", began)
         return picture
 

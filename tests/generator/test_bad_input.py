@@ -85,7 +85,7 @@ SETTINGS: dict[str, tuple[dict[str, object], str]] = {
         "init_weight, keep, laplacian, learning_rate, learning_rate_end, likeness, noise, optimiser, outpaint, "
         "overview, overview_end, palette, palette_weight, perspective, pixel_size, plateau, pull, pull_decay, "
         "repaint, saturation, scene_steps, schedules, seed, sharpness, size, start, steps, symmetry, "
-        "symmetry_weight, tile, total_variation, translate, variation.",
+        "symmetry_weight, tile, total_variation, translate, upscaler, variation.",
     ),
     "no steps": ({"steps": 0}, "steps must be a whole number from 1 to 5000, not 0."),
     "too many steps": ({"steps": 5001}, "steps must be a whole number from 1 to 5000, not 5001."),

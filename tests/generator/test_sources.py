@@ -137,4 +137,4 @@ def test_a_set_with_other_perceptors_is_opened_from_the_models_folder(
 ) -> None:
     monkeypatch.setenv("REVERIE_DATA", str(tmp_path))
     assert main(["a red apple", "--models", "faceshq", "--perceptor", "RN50", "--device", "cpu"]) == 2
-    assert "is missing; fetch it with: python -m generator models fetch faceshq" in capsys.readouterr().err
+    assert "is missing; fetch it with: python -m generator models fetch RN50" in capsys.readouterr().err
