@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect, sync_playwright
 
 ROOT = Path(__file__).parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -26,8 +26,6 @@ TIMEOUT_S = 180.0
 PICTURE = ".body .picture img"
 SENT_S = 20.0
 """Time limit for a filled-in command to leave the prompt field."""
-OFFER_S = 5.0
-"""Time limit for the choices of an option to appear."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*")
 
 
@@ -154,8 +152,9 @@ class PreviewPage:
         field.locator("input").fill(value)
         if field.locator('input[role="combobox"]').count():
             offer = page.locator("#popup .title").get_by_text(re.compile(rf"^[@#]?{re.escape(value)}$", re.IGNORECASE))
-            with suppress(TimeoutError):  # A value that is not offered may still be typed.
-                offer.first.click(timeout=OFFER_S * 1000)
+            expect(field.locator("input")).not_to_have_attribute("aria-busy", "true")
+            if offer.count():  # A value that is not offered may still be typed.
+                offer.first.click()
 
     def message(self, *texts: str | re.Pattern[str]) -> Locator:
         """The newest message that shows all of these texts, in any case, and matches all patterns."""

@@ -69,16 +69,21 @@ function textField(option, on) {
     } else if (option.autocomplete) {
       clearTimeout(timer);
       const mine = ++turn;
+      input.ariaBusy = "true";
       timer = setTimeout(async () => {
-        if (document.activeElement !== input) return;
-        const found = await on.complete(input.value);
-        if (mine === turn && document.activeElement === input) offer(found, false);
+        const wanted = () => mine === turn && document.activeElement === input;
+        try {
+          const found = wanted() ? await on.complete(input.value) : [];
+          if (wanted()) offer(found, false);
+        } finally {
+          if (mine === turn) input.ariaBusy = null;
+        }
       }, WAIT_MS);
     } else popup.close();
   };
   input.addEventListener("focus", () => { on.tell(); suggest(); });
   input.addEventListener("input", () => { chosen = null; suggest(); });
-  input.addEventListener("blur", () => { turn++; popup.closeSoon(); });
+  input.addEventListener("blur", () => { turn++; input.ariaBusy = null; popup.closeSoon(); });
   input.addEventListener("keydown", (event) => {
     if (event.isComposing || popup.key(event)) return;
     if (event.key === "Enter") { event.preventDefault(); on.send(); }
