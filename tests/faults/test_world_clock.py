@@ -78,7 +78,9 @@ async def test_a_clock_that_jumps_and_comes_back_loses_nothing(machine: Shifted,
     await machine.imagine("a blue bird")
     await machine.done(4)
     assert [machine.keeps(job_id) for job_id in (1, 2, 3, 4)] == [True] * 4
-    assert len(machine.channel.posts()) == 4
+    # On a busy machine an answer may come so late that another message takes its place.
+    shown = [file.filename for post in machine.channel.posts() for file in post.attachments]
+    assert sorted(shown) == [f"reverie-{job_id}-1.png" for job_id in (1, 2, 3, 4)]
     assert await machine.bot.stop() == 0
 
 
