@@ -427,7 +427,7 @@ def test_the_web_gallery_is_read_and_searched_by_keyboard_on_a_telephone(page: P
     assert link is not None
     web, faults = browser.new_page(viewport={"width": 390, "height": 760}), list[str]()
     web.on("console", lambda said: faults.append(said.text))
-    web.on("requestfailed", lambda failed: faults.append(failed.url))
+    web.on("requestfailed", lambda failed: faults.append(f"{failed.failure} {failed.url}"))
     web.goto(link)
     assert web.evaluate("document.scripts.length") == 0
     for key in ("Tab", "l", "o", "n", "e", "l", "y", "Tab", "Enter"):
@@ -453,7 +453,8 @@ def test_the_web_gallery_is_read_and_searched_by_keyboard_on_a_telephone(page: P
     before = revoked.count()
     page.command("webgallery revoke")
     revoked.nth(before).wait_for()
-    assert faults == []
+    # Pictures of a page that is left before they are there are given up.
+    assert [fault for fault in faults if not fault.startswith("net::ERR_ABORTED ")] == []
     answer = web.goto(link)
     assert answer is not None and answer.status == 404
     web.close()
