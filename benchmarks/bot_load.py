@@ -76,7 +76,7 @@ class Case:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the bot's process reads."""
+        """Environment variables for the bot's process."""
         return {"WAITING_PAINTERS": str(self.painters), "WAITING_STEP_S": str(STEP_S)} if self.painters else {}
 
 

@@ -14,7 +14,7 @@ from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import check_place, requester_of
 from bot.frontend.attachments import read
 from bot.frontend.commands.imagine import PROMPT_CHARACTERS, complete_size
-from bot.frontend.components.modals import TEXT, PersistentForm, labelled, upload
+from bot.frontend.components.modals import PersistentForm, labelled, prompt_field, upload
 from bot.frontend.wording import described
 from bot.jobs import Origin
 from bot.service import ImageInput, JobSpec, Requester, SubmittedJob
@@ -66,13 +66,7 @@ class BlendForm(PersistentForm):
         super().__init__(say("blend_title", locale), size or "", steps or "")
         self.size, self.steps = size, steps
         self.pictures = upload("pictures", least=LEAST, most=MOST)
-        self.prompt: discord.ui.TextInput[Any] = discord.ui.TextInput(
-            style=discord.TextStyle.paragraph,
-            default=prompt[:TEXT] or None,
-            required=False,
-            max_length=TEXT,
-            custom_id="prompt",
-        )
+        self.prompt = prompt_field(prompt)
         hint = say("blend_pictures_how", locale, least=LEAST, most=MOST)
         self.add_item(labelled(say("blend_pictures", locale), self.pictures, hint))
         self.add_item(labelled(say("blend_prompt", locale), self.prompt))

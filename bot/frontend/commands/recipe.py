@@ -15,7 +15,7 @@ from bot.frontend.answering import take_on
 from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import check_place, requester_of
 from bot.frontend.attachments import read
-from bot.frontend.components.modals import TEXT, PersistentForm, labelled, upload
+from bot.frontend.components.modals import PersistentForm, labelled, prompt_field, upload
 from bot.frontend.message_pictures import Held, job_of, look
 from bot.frontend.messages.discord_errors import TROUBLE
 from bot.frontend.wording import described
@@ -78,13 +78,7 @@ class LikeForm(PersistentForm):
     def __init__(self, message_id: int, held: Held, locale: str) -> None:
         super().__init__(say("like_title", locale), message_id)
         self.held, prompt = held, "" if held.job is None else held.job.prompt
-        self.prompt: discord.ui.TextInput[Any] = discord.ui.TextInput(
-            style=discord.TextStyle.paragraph,
-            default=prompt[:TEXT] or None,
-            required=False,
-            max_length=TEXT,
-            custom_id="prompt",
-        )
+        self.prompt = prompt_field(prompt)
         options = [
             discord.SelectOption(label=say("like_init", locale), value="init", default=True),
             discord.SelectOption(label=say("like_prompt", locale), value="prompt"),

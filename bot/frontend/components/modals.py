@@ -87,6 +87,17 @@ def upload(custom_id: str, *, least: int = 0, most: int = 1) -> discord.ui.FileU
     return discord.ui.FileUpload(custom_id=custom_id, required=least > 0, min_values=least, max_values=most)
 
 
+def prompt_field(prompt: str) -> discord.ui.TextInput[Any]:
+    """A field for a prompt, which may be left empty."""
+    return discord.ui.TextInput(
+        style=discord.TextStyle.paragraph,
+        default=prompt[:TEXT] or None,
+        required=False,
+        max_length=TEXT,
+        custom_id="prompt",
+    )
+
+
 def labelled(text: str, component: discord.ui.Item[Any], description: str | None = None) -> discord.ui.Label[Any]:
     """A field of a modal with its label."""
     return discord.ui.Label(text=text[:LABEL], component=component, description=description and description[:100])

@@ -20,7 +20,7 @@ _ANEW = 0.67
 
 @dataclass(frozen=True)
 class Composition:
-    """What a picture shows.
+    """Content of a picture.
 
     Attributes:
         words: for things and ground.

@@ -23,7 +23,7 @@ ADMIN = requester(BEN, manages=True)
 
 @dataclass
 class Channels:
-    """What Discord says of servers and channels."""
+    """Servers and channels as Discord describes them."""
 
     open_ones: set[int] = field(default_factory=lambda: {CHANNEL})
     known_as: str | None = "Test"
