@@ -30,6 +30,15 @@ async def film(bench: RealService, prompt: str = "a red apple", **values: object
     return (await bench.service.submissions.submit(requester(), spec)).job
 
 
+async def frames_are_gone(bench: RealService, job_id: int) -> None:
+    """Wait until the frames are removed, which follows the end of a job."""
+
+    async def gone() -> bool | None:
+        return not bench.files.frames(job_id).exists() or None
+
+    await until(gone)
+
+
 async def test_a_film_is_made_and_its_file_carries_the_recipe(bench: RealService) -> None:
     service = bench.service
     job = await film(bench, "0s: a red apple ^ 0.5s: a castle", template="pan", zoom="2")
@@ -133,10 +142,7 @@ async def test_frames_of_a_deleted_film_are_removed(bench: RealService) -> None:
     await service.cancel(requester(), job.id)
     await bench.reaches(job.id, JobState.CANCELLED)
 
-    async def gone() -> bool | None:
-        return not bench.files.frames(job.id).exists() or None
-
-    await until(gone)
+    await frames_are_gone(bench, job.id)
 
 
 async def test_a_film_goes_from_finished_picture_to_finished_picture(bench: RealService) -> None:
@@ -187,7 +193,7 @@ async def test_a_film_that_fails_keeps_its_frames_and_the_rest_can_be_made(bench
 async def test_a_film_without_two_frames_fails_as_a_picture_does(bench: RealService) -> None:
     job = await film_that_fails(bench, OutOfMemory("full"), after=1)
     assert job.state is JobState.FAILED and job.reason is not None and job.reason.key == "out_of_memory"
-    assert not bench.files.frames(job.id).exists()
+    await frames_are_gone(bench, job.id)
 
 
 async def test_frames_of_a_film_that_failed_are_looked_at_before_they_are_shown(bench: RealService) -> None:
