@@ -38,21 +38,30 @@ def test_a_prompt_becomes_a_film_and_again_gives_the_same_bytes(run: Run, capsys
     assert Path("film-again.webp").read_bytes() == Path("film.webp").read_bytes()
 
 
-def test_a_film_stopped_by_ctrl_c_keeps_its_frames_and_goes_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def parted(run: Run, at_two: Callable[[Film], None]) -> int:
+    """Write whole.webp, then part.webp of the same film, to which `at_two` happens after two frames; its status."""
     wanted = ("film", "a red apple", "--seed", "7", "--frame-steps", "1", *QUICK)
     assert run(*wanted, "-o", "whole.webp") == 0
-
     plain = Film.step
 
     def step(film: Film) -> object:
         progress = plain(film)
         if progress.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            at_two(film)
         return progress
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Film, "step", step)
-        assert run(*wanted, "-o", "part.webp") == 130
+        return run(*wanted, "-o", "part.webp")
+
+
+def spoil_newest(film: Film) -> None:
+    newest = film.frames[-1]
+    newest.write_bytes(newest.read_bytes()[:50])
+
+
+def test_a_film_stopped_by_ctrl_c_keeps_its_frames_and_goes_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parted(run, lambda film: os.kill(os.getpid(), signal.SIGINT)) == 130
     out, err = capsys.readouterr()
     assert "The film so far, after 2 of 4 frames, is in part.webp" in out
     assert "python -m generator film --resume part.film" in err
@@ -61,20 +70,7 @@ def test_a_film_stopped_by_ctrl_c_keeps_its_frames_and_goes_on(run: Run, capsys:
 
 
 def test_a_film_that_fails_keeps_its_frames_and_goes_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    wanted = ("film", "a red apple", "--seed", "7", "--frame-steps", "1", *QUICK)
-    assert run(*wanted, "-o", "whole.webp") == 0
-    plain = Film.step
-
-    def step(film: Film) -> object:
-        progress = plain(film)
-        if progress.step == 2:
-            newest = film.frames[-1]
-            newest.write_bytes(newest.read_bytes()[:50])
-        return progress
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Film, "step", step)
-        assert run(*wanted, "-o", "part.webp") == 1
+    assert parted(run, spoil_newest) == 1
     err = capsys.readouterr().err
     assert "a file is damaged" in err and "python -m generator film --resume part.film" in err
     assert run("film", "--resume", "part.film", "-o", "part.webp") == 0
