@@ -28,8 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(HANGS_S))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1:
-        items[:] = dealt(items, workers, _slow, lambda item: item.path)
+        items[:] = dealt(items, workers, _waits, _slow, lambda item: item.path)
 
 
 def _slow(item: pytest.Item) -> bool:
     return item.get_closest_marker("slow") is not None
+
+
+def _waits(item: pytest.Item) -> bool:
+    return item.get_closest_marker("waits") is not None

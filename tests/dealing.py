@@ -1,25 +1,36 @@
 """Order of the tests for several processes: each begins with slow ones, so that none is left to one process at the end.
 
 xdist gives every process an equal part of the list, which it runs from front to back; a process that has finished takes
-over tests from the end of another's part.
+over tests from the end of another's part. Some processes begin with tests that wait and others with tests that compute,
+so that the processors are busy from the start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby, islice
+from itertools import groupby, islice, zip_longest
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def dealt(tests: Sequence[T], workers: int, slow: Callable[[T], bool], module: Callable[[T], object]) -> list[T]:
-    """Return the tests with the slow ones, module by module, dealt to the fronts of the workers' parts in turn.
+def dealt(
+    tests: Sequence[T],
+    workers: int,
+    waits: Callable[[T], bool],
+    slow: Callable[[T], bool],
+    module: Callable[[T], object],
+) -> list[T]:
+    """Return the tests, with modules of waiting and of slow ones by turns dealt to the fronts of the workers' parts.
 
     Tests of a module stay together, for they share fixtures.
     """
-    first = [list(group) for _, group in groupby(filter(slow, tests), module)]
-    rest = iter([test for test in tests if not slow(test)])
+    waiting = [list(group) for _, group in groupby(filter(waits, tests), module)]
+    computing = [
+        list(group) for _, group in groupby([test for test in tests if slow(test) and not waits(test)], module)
+    ]
+    first = [group for pair in zip_longest(waiting, computing, fillvalue=[]) for group in pair]
+    rest = iter([test for test in tests if not slow(test) and not waits(test)])
     found: list[T] = []
     for number in range(workers):
         share = [test for group in first[number::workers] for test in group]

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import clip
 import torch
 import torch.nn.functional as F
-from clip.model import CLIP
 from torch import Tensor, nn
 
+from generator.models.clip import CLIP, tokenize
 from training import run
 from training.compositor import COLOUR_WORDS, COLOURS, NUMBERS
 from training.dataset import COLOUR_NAMES, SCENE_NAMES, Batch, Composed
@@ -39,7 +38,7 @@ def vocabulary(data: Composed) -> Tensor:
     words += [phrase for _, phrases in SCENES.values() for phrase in phrases] + list(SCENES)
     for row in data.compositor.table:
         words += [f"{alias} {alias}s" for alias in (row["name"], *row["aliases"])]
-    tokens = clip.tokenize(words, truncate=True)
+    tokens = tokenize(words)
     return torch.unique(torch.cat([tokens.flatten(), torch.tensor([0])])).long()
 
 
@@ -49,7 +48,7 @@ class Text:
     def __init__(self, ids: Tensor) -> None:
         self._row = torch.zeros(49408, dtype=torch.long)
         self._row[ids] = torch.arange(len(ids))
-        self._tokens = lru_cache(maxsize=200_000)(lambda text: clip.tokenize(text, truncate=True)[0])
+        self._tokens = lru_cache(maxsize=200_000)(lambda text: tokenize([text])[0])
 
     def __call__(self, captions: list[str]) -> Tensor:
         tokens = torch.stack([self._tokens(caption) for caption in captions])

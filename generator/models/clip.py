@@ -171,10 +171,7 @@ class Perceptor:
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Embed texts as unit vectors `[N, D]`; tokens beyond 77 are ignored (see `cut_off`)."""
-        tokens = torch.zeros(len(texts), self.model.context_length, dtype=torch.long)
-        for row, text in zip(tokens, texts, strict=True):
-            ids = [_START, *_token_ids(text)[: len(row) - 2], _END]
-            row[: len(ids)] = torch.tensor(ids)
+        tokens = tokenize(texts, self.model.context_length)
         with self.precision.on(self.device):
             vectors = self.model.encode_text(tokens.to(self.device))
         return functional.normalize(vectors.float(), dim=-1)
@@ -192,6 +189,15 @@ class Perceptor:
         if known is None:
             return ()
         return tuple(word for word in _words(text) if not known.issuperset(_token_ids(word)))
+
+
+def tokenize(texts: Sequence[str], length: int = CONTEXT_TOKENS) -> Tensor:
+    """Tokens of texts `[N, length] int64` between start and end, filled up with 0, as `clip.tokenize` with truncate."""
+    tokens = torch.zeros(len(texts), length, dtype=torch.long)
+    for row, text in zip(tokens, texts, strict=True):
+        ids = [_START, *_token_ids(text)[: length - 2], _END]
+        row[: len(ids)] = torch.tensor(ids)
+    return tokens
 
 
 def cut_off(text: str) -> str:

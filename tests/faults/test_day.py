@@ -29,6 +29,8 @@ from generator import GenerationRequest
 from tests.bot.fake_dream import FakeDreamer
 from tests.bot.real_service import QUICK, RealService, requester
 
+pytestmark = pytest.mark.waits
+
 BEGIN = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
 HOURS, STEP_S = 27, 90.0
 DAILY, WAITING = 7, 3

@@ -13,6 +13,8 @@ from tests.faults.campaign import Plan, Scene, scene
 from tests.faults.crowd import Kind
 from tests.faults.kills import run
 
+pytestmark = pytest.mark.waits
+
 
 @pytest_asyncio.fixture
 async def here(tmp_path: Path) -> AsyncIterator[Scene]:

@@ -17,6 +17,8 @@ import pytest_asyncio
 from tests.discord_fake import BotProcess, FakeDiscord, Interaction, Upload
 from tests.faults.machine import CONFIG, QUICK, REAL, Machine, shown
 
+pytestmark = pytest.mark.waits
+
 HINDERED = "tests.faults.launch_hindered"
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108020000009077"

@@ -23,6 +23,8 @@ from tests.discord_fake import FakeDiscord
 from tests.faults.machine import CONFIG, Machine, shown
 from tests.faults.small_disk import BLOCK, ME, ROOT, SmallDisk
 
+pytestmark = pytest.mark.waits
+
 RATE = 5.0
 DISK_BYTES = 16 * 2**20
 STEP_S = "0.03"

@@ -10,6 +10,8 @@ import pytest
 from tests.faults.campaign import Plan
 from tests.faults.network import Ordeal, run
 
+pytestmark = pytest.mark.waits
+
 QUIETER = (Ordeal.DROPPED, Ordeal.LIMITED, Ordeal.SLOW)
 """Each is had by the tests of tests/bot/discord too, one by one; here is time for ten."""
 

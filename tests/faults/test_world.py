@@ -14,6 +14,8 @@ from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.discord_fake import Channel, FakeDiscord, Message
 from tests.faults.world_changes import CHANGES, Change, Outcome
 
+pytestmark = pytest.mark.waits
+
 JOB = 2
 """The job that it happens to; another one goes before it."""
 

@@ -13,6 +13,8 @@ from bot.files import DataFolder, Kind
 from tests.discord_fake import FakeDiscord
 from tests.faults.machine import Machine
 
+pytestmark = pytest.mark.waits
+
 DAY_S = 86_400
 CONFIG = """
 timing: {preview_s: 0.2, snapshot_s: 0.1, access_s: 1.0, access_give_up_s: 3600, retention_s: 1.0}

@@ -13,6 +13,8 @@ from bot.config import Config, Discord
 from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.faults.world_changes import invite_bot, remove_bot
 
+pytestmark = pytest.mark.waits
+
 
 @pytest_asyncio.fixture
 async def live(tmp_path: Path) -> AsyncIterator[ClientOnLoopback]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from bot.config import Config
@@ -12,6 +13,8 @@ from bot.files import DataFolder, Kind
 from bot.frontend.membership import APPLICATION_NOTE
 from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.discord_fake.world import Guild
+
+pytestmark = pytest.mark.waits
 
 
 @pytest_asyncio.fixture

@@ -9,6 +9,8 @@ from bot.jobs import Job, JobState
 from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.discord_fake import Cut, Message
 
+pytestmark = pytest.mark.waits
+
 BY_TOKEN, AS_BOT, NEW = "/webhooks/*", "/channels/*/messages/*", "/channels/*/messages"
 PICTURE = "reverie-1-1.png"
 

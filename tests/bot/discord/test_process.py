@@ -14,6 +14,8 @@ import pytest_asyncio
 from bot.files import DataFolder, Kind
 from tests.discord_fake import TOKEN, BotProcess, Channel, Cut, FakeDiscord, Interaction, Member, Message
 
+pytestmark = pytest.mark.waits
+
 QUICK = "tests.discord_fake.launch_quick"
 CONFIG = """
 timing: {preview_s: 0.2, snapshot_s: 0.1, access_s: 1.0}

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.bot.preview.preview_in_browser import PreviewPage
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.waits, pytest.mark.timeout(600)]
 MARKDOWN = {
     "**b** *i* _j_ __u__ ~~s~~ `c`": "<strong>b</strong> <em>i</em> <em>j</em> <u>u</u> <s>s</s> <code>c</code>",
     "a_b_c 2*3*4": "a_b_c 2<em>3</em>4",

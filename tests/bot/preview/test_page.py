@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, expect
 from bot.frontend.preview.welcome import EXAMPLES
 from tests.bot.preview.preview_in_browser import PICTURE, TIMEOUT_S, PreviewPage, running
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.waits, pytest.mark.timeout(600)]
 STEP = re.compile(r"step \u2007*(\d+) of \d+")
 LEFT = re.compile(r"in (\d+ \w+|a \w+)")
 DONE = re.compile("Done in")

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from tests.bot.preview.preview_in_browser import PreviewPage, preview
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.waits, pytest.mark.slow, pytest.mark.timeout(1500)]
 CONFIG = """
 timing: {preview_s: 0.5}
 generator: {size: 64x64, cutouts: 2, coarse: 0, start: random, steps: 4}

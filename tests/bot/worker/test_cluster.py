@@ -38,6 +38,8 @@ from tests.bot.fake_dream import FakeDream, FakeDreamer
 from tests.bot.real_service import RealService, until
 from tests.bot.worker.troubled import FATAL_STEP, Troubled, fit, unfit
 
+pytestmark = pytest.mark.waits
+
 TIMING = Timing(preview_s=0.05, snapshot_s=0.05)
 
 

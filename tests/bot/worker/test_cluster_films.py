@@ -14,6 +14,8 @@ from bot.worker.cluster.films import MOST_BYTES, FilmCopy, FilmHere, remove_aban
 from bot.worker.cluster.wire import SentError
 from generator import GeneratorError, InvalidRequest
 
+pytestmark = pytest.mark.waits
+
 
 @pytest.fixture(autouse=True)
 def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
