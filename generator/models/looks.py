@@ -21,6 +21,8 @@ _LIGHT = {"night": ((0.26, 0.3, 0.5), (0.0, 0.01, 0.06)), "sunset": ((0.92, 0.66
 """Share of each colour that is left at that time of day, and what comes to it."""
 _SKY = 0.45
 """Share of a scene's height that its sky is seen in."""
+_WINDOW, _LIGHTER, _LAMP = 18, 0.06, (1.0, 0.84, 0.46)
+"""Windows are smaller than this share of the picture, and lighter than their wall by so much; their colour at night."""
 
 
 def looking(image: Tensor, look: str, seed: int) -> Tensor:
@@ -32,15 +34,25 @@ def looking(image: Tensor, look: str, seed: int) -> Tensor:
     return _PLAIN[look](image) if look in _PLAIN else image
 
 
-def lit(image: Tensor, light: str, sky: Tensor | None) -> Tensor:
+def lit(image: Tensor, light: str, sky: Tensor | None, *, windows: bool = False) -> Tensor:
     """An image `[1, 3, H, W]` of a scene at "night" or "sunset"; as it is for "".
 
-    The upper part of `sky`, a picture of the same size of that time of day, lightens the image.
+    Args:
+        image: the scene by day.
+        light: the time of day.
+        sky: a picture of the same size of that time of day, whose upper part lightens the image.
+        windows: lamps are on at night in small places that are lighter than what is around them.
     """
     if light not in _LIGHT:
         return image
     share, glow = (image.new_tensor(values)[None, :, None, None] for values in _LIGHT[light])
     dimmed = (image * share + glow).clamp(0, 1)
+    if windows and light == "night":
+        level, reach = image.mean(dim=1, keepdim=True), min(image.shape[2:]) // _WINDOW // 2
+        side = 2 * reach + 1
+        wall = functional.max_pool2d(-functional.max_pool2d(-level, side, 1, reach), side, 1, reach)
+        lamps = ((level - wall) / _LIGHTER - 0.4).clamp(0, 1)
+        dimmed = dimmed.lerp(image.new_tensor(_LAMP)[None, :, None, None].expand_as(dimmed), lamps)
     if sky is None:
         return dimmed
     fading = (1 - torch.linspace(0, 1, image.shape[2], device=image.device) / _SKY).clamp(0, 1)[None, None, :, None]

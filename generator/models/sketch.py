@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.models.drawings.arrangement import OWN, arranged, covering, fills_square
+from generator.models.drawings.arrangement import OWN, arranged, covering, fills_square, front_of
 from generator.models.drawings.pixels import Box, Cut, cut_out, inked, paste, recoloured, tinted
 from generator.models.drawings.stored import STYLES, StoredDrawings
 from generator.models.lexicon import Lexicon, tokens
@@ -43,6 +43,14 @@ _RELATIONS = {
     "below": "under", "beneath": "under", "underneath": "under", "inside": "in", "in": "in", "within": "in",
     "into": "in", "behind": "behind", "before": "before",
 }  # fmt: skip
+_OPEN_ABOVE = frozenset((
+    "box", "pot", "vase", "bowl", "cup", "mug", "teacup", "basket", "bucket", "bag", "backpack", "handbag", "pouch",
+    "bathtub", "bath", "tub", "pan", "cauldron", "barrel", "crate", "carton", "nest", "hat", "jar", "wok",
+    "saucepan", "bin", "trashcan", "wastebasket", "cradle", "stroller", "cart", "wheelbarrow",
+))  # fmt: skip
+"""Things in which another stands, with its upper part above them."""
+_HEADGEAR = frozenset(("hat", "crown", "cap", "helmet", "beret", "sombrero", "tiara"))
+_WEARING = frozenset(("with", "wearing", "wears", "has"))
 _PHRASES = {"on top of": "on", "in front of": "before", "left of": "left", "right of": "right"}
 _JOINING = frozenset(
     [
@@ -124,7 +132,7 @@ class Thing:
         count: how many are wanted.
         colour: as asked for, in the words of `wording.COLOURS`; "" keeps the drawing's own.
         relation: of this thing to the one before it, which is "on", "above", "under", "in", "behind", "before", "left"
-            or "right" of it; "" if they are only named together.
+            or "right" of it, or "worn" by it; "" if they are only named together.
         kind: name of the thing that is drawn in its place, if it has no drawing of its own.
     """
 
@@ -262,6 +270,9 @@ class Sketcher:
                 at = first
                 continue
             relation = _relation(between) if found else ""
+            if found and not relation and named[-1] in _HEADGEAR and not _WEARING.isdisjoint(between):
+                relation = "worn"
+                left = [word for word in left if word not in _WEARING]
             kind = self._lexicon.kind_of(mention.words)
             thing = Thing(mention.words, mention.concepts, _count(between), _colour(between), relation, kind)
             if found and (not between or between == ["of"]):
@@ -303,7 +314,14 @@ class Sketcher:
             return Layer(image, torch.ones_like(mask), styled)
         first = next((number for number, (thing, _) in enumerate(drawn) if thing.relation), 0)
         relation = drawn[first][0].relation
-        for number, box in arranged([cut for _, cut in drawn], first, relation, height, width):
+        if relation == "in" and drawn[first][0].words.split()[-1] in _OPEN_ABOVE:
+            relation = "into"
+        cuts = [_turned_cut(cut) if self._turned(thing, pose) != pose.mirrored else cut for thing, cut in drawn]
+        boxes = arranged(cuts, first, relation, height, width)
+        if relation == "into":
+            drawn += [(thing, front_of(cut)) for thing, cut in drawn[first:]]
+            boxes += [(number + len(boxes) - first, box) for number, box in boxes if number >= first]
+        for number, box in boxes:
             thing, cut = drawn[number]
             paste(image, mask, cut, _posed(box, pose, height, width), self._turned(thing, pose))
         return Layer(image, mask, styled, styled and pose.drawing in _INK)
@@ -348,6 +366,10 @@ def _filtered(cut: Cut, look: str) -> Cut:
         inner = -functional.max_pool2d(-mask[None], reach, 1, reach // 2)[0]
         image = image * (1 - 0.85 * (outer - inner))
     return Cut(image, outer)
+
+
+def _turned_cut(cut: Cut) -> Cut:
+    return Cut(cut.image.flip(-1), cut.mask.flip(-1))
 
 
 def _within(wanted: float, other: float, bound: float = 0.14) -> float:

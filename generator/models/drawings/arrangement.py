@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from generator.models.drawings.pixels import Box, Cut
 
 OWN = Box(0.5, 0.52, 0.74, 0.74)
@@ -15,10 +17,15 @@ _SIZES = {
     "above": ((0.48, 0.38), (0.62, 0.42)),
     "under": ((0.46, 0.4), (0.88, 0.66)),
     "in": ((0.4, 0.38), (0.9, 0.86)),
+    "into": ((0.5, 0.5), (0.7, 0.56)),
     "before": ((0.46, 0.44), (0.74, 0.7)),
     "behind": ((0.74, 0.7), (0.46, 0.44)),
 }
 """Largest width and height of the first and of the second of two things, as shares of the picture's shorter side."""
+_RIM = 0.1
+"""Height of the opening of a box or a bowl, as share of its own."""
+_SUNK = 0.12
+"""Share of a wearer's height by which a hat comes down over the head."""
 _MIDDLE, _MOST = 0.52, 0.92
 """Height of the middle of two related things, and their largest height together."""
 
@@ -34,6 +41,8 @@ def arranged(cuts: Sequence[Cut], first: int, relation: str, height: int, width:
         width: likewise.
     """
     numbers = list(range(len(cuts)))
+    if relation == "worn" and len(cuts) == 2:
+        return _worn(cuts[0], cuts[1], height, width)
     if first and relation in _SIZES:
         return _related(cuts, first, relation, height, width)
     if first and relation == "right":
@@ -45,6 +54,13 @@ def fills_square(cut: Cut) -> bool:
     """True for a drawing that is a picture by itself, up to its edges."""
     high, wide = cut.image.shape[1:]
     return 0.95 < high / wide < 1.05 and float(cut.mask.mean()) > _FULL
+
+
+def front_of(cut: Cut) -> Cut:
+    """What of a box, a pot or a bowl stands before a thing that is in it: all below its rim."""
+    rim = round((_ledge(cut) + _RIM) * cut.mask.shape[1])
+    below = torch.arange(cut.mask.shape[1])[None, :, None] >= rim
+    return Cut(cut.image, cut.mask * below)
 
 
 def covering(height: int, width: int) -> Box:
@@ -97,6 +113,22 @@ def _related(cuts: Sequence[Cut], first: int, relation: str, height: int, width:
     return [(number, boxes[number]) for number in back]
 
 
+def _worn(wearer: Cut, hat: Cut, height: int, width: int) -> list[tuple[int, Box]]:
+    """Boxes of one drawing and of a hat on its head: the middle of its uppermost part."""
+    high, wide = wearer.mask.shape[1:]
+    columns = (wearer.mask[0, : max(1, high // 6)] > 0.5).any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
+    head, middle = columns[-1] - columns[0] + 1, (columns[0] + columns[-1] + 1) / 2
+    across = min(max(1.1 * head, 0.35 * wide), 0.85 * wide)
+    tall, broad = hat.mask.shape[1:]
+    share = min(across / broad, 0.5 * high / tall)
+    lifted = tall * share - _SUNK * high  # of the hat above the head
+    scale = min(_MOST * min(height, width) / (high + lifted), 0.74 * min(height, width) / wide)
+    top = height / 2 - (high + lifted) / 2 * scale
+    body = Box(width / 2, top + (lifted + high / 2) * scale, wide * scale, high * scale)
+    x = width / 2 + (middle - wide / 2) * scale
+    return [(0, body), (1, Box(x, top + tall * share / 2 * scale, broad * share * scale, tall * share * scale))]
+
+
 def _tops(relation: str, high: float, low: float, ledge: float, is_open: bool) -> tuple[float, float]:
     """Upper edges of the first and the second of two related things of these heights."""
     if relation == "on":
@@ -107,6 +139,8 @@ def _tops(relation: str, high: float, low: float, ledge: float, is_open: bool) -
         return (0.6 if is_open else 0.96) * low, 0.0
     if relation == "in":
         return 0.56 * low - high / 2, 0.0
+    if relation == "into":
+        return ledge * low - 0.6 * high, 0.0
     return (low - high * 0.9, 0.0) if relation == "before" else (0.0, high - low * 0.9)
 
 

@@ -249,7 +249,7 @@ class StartComposer:
         if composition.ground % 4 > 1:
             picture = picture.flip(-1)
         picture, sky = _covering(picture, size), None if sky is None else _covering(sky, size)
-        return lit(picture, scenery.light, sky)
+        return lit(picture, scenery.light, sky, windows=scenery.scene == "city")
 
     def _proposed(self, words: str, bare: bool, size: Size, targets: Targets, ground: Ground | None) -> Tensor:
         """The prior's picture of words, see `_scene`."""

@@ -94,13 +94,18 @@ def test_things_stand_as_the_words_say(sketcher: Sketcher, second: str) -> None:
     assert apart("right of")[0] < -30
 
 
+def coloured(sketcher: Sketcher, text: str, *, mirrored: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """Masks `[128, 128]` of what is red, and of what is blue."""
+    layer = sketcher.layer(sketcher.read(text), Pose(mirrored=mirrored), 128, 128)
+    red, blue = (
+        (layer.mask[0] > 0.5) & (layer.image[one] - layer.image[other] > 0.15) for one, other in ((0, 2), (2, 0))
+    )
+    return red, blue
+
+
 def middles(sketcher: Sketcher, text: str) -> tuple[tuple[float, float], tuple[float, float]]:
     """Middle of what is red, and of what is blue."""
-    layer = sketcher.layer(sketcher.read(text), Pose(), 128, 128)
-    red, blue = (
-        torch.nonzero((layer.mask[0] > 0.5) & (layer.image[one] - layer.image[other] > 0.15)).float().mean(dim=0)
-        for one, other in ((0, 2), (2, 0))
-    )
+    red, blue = (torch.nonzero(seen).float().mean(dim=0) for seen in coloured(sketcher, text))
     return (float(red[1]), float(red[0])), (float(blue[1]), float(blue[0]))
 
 
@@ -117,6 +122,8 @@ def middles(sketcher: Sketcher, text: str) -> tuple[tuple[float, float], tuple[f
         ("a star above a house", ["star", "house"], ("", ""), ()),
         ("a duck on a house", ["duck", "house"], ("", ""), ()),
         ("a cat wearing sunglasses", ["cat", "sunglasses"], ("", ""), ("wearing",)),
+        ("a cat wearing a red hat", ["cat", "hat"], ("", ""), ()),
+        ("a woman with red hair", ["woman with red hair"], ("", ""), ()),
         ("an astronaut riding a horse", ["astronaut", "horse"], ("", ""), ()),
         ("a ball between two trees", ["ball", "trees"], ("", ""), ("between",)),
         ("five candles", ["candles"], ("", ""), ()),
@@ -137,6 +144,29 @@ def test_a_prompt_is_taken_apart(
 def test_a_thing_on_another_touches_it(sketcher: Sketcher) -> None:
     assert len(boxes(sketcher, "a dog on a skateboard")) == 1
     assert len(boxes(sketcher, "a dog above a skateboard")) == 2
+
+
+@pytest.mark.parametrize("container", ["bucket", "box", "bowl"])
+def test_a_thing_in_a_box_stands_out_of_it_behind_its_front(sketcher: Sketcher, container: str) -> None:
+    inside, box = coloured(sketcher, f"a red apple in a blue {container}")
+    rows, front = (torch.nonzero(seen.any(dim=1))[:, 0] for seen in (inside, box))
+    assert rows[0] < front[0] and rows[-1] < front[-1] - 20
+    assert box[rows[-1] + 1 : rows[-1] + 4].any()
+    assert read(sketcher, f"an apple in a {container}")[1][3] == "in"
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("wearer", ["dog", "horse", "lion", "duck"])
+def test_a_hat_sits_on_the_head_of_its_wearer(sketcher: Sketcher, wearer: str, mirrored: bool) -> None:
+    hat, body = coloured(sketcher, f"a blue {wearer} with a red top hat", mirrored=mirrored)
+    above, below = torch.nonzero(hat), torch.nonzero(body)
+    assert above[:, 0].min() < below[:, 0].min() and above[:, 0].max() < below[:, 0].float().mean()
+    head = below[below[:, 0] < above[:, 0].max() + 8][:, 1].float()
+    assert head.min() - 4 <= above[:, 1].float().mean() <= head.max() + 4
+
+
+def test_two_wearers_and_a_hat_stand_side_by_side(sketcher: Sketcher) -> None:
+    assert len(boxes(sketcher, "two apples with a top hat")) == 3
 
 
 def test_a_scenic_drawing_alone_fills_the_picture(sketcher: Sketcher) -> None:
