@@ -115,7 +115,7 @@ faults: $(TESTS) ## kill and cut off the real process again and again, soak it, 
 
 pins: $(TESTS) ## compile requirements*.in to requirements*.txt (needs the network)
 	@set -e; for name in requirements requirements-preview requirements-film requirements-safety requirements-upscale \
-		requirements-dev requirements-train requirements-ray requirements-notebook; do \
+		requirements-tokenizer requirements-dev requirements-train requirements-ray requirements-notebook; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make pins' \
 			--output-file "$$name.txt" "$$name.in"; \
 	done

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 REQUIREMENTS = (
     "requirements", "requirements-preview", "requirements-film", "requirements-safety",
-    "requirements-upscale", "requirements-dev", "requirements-train", "requirements-ray", "requirements-notebook",
+    "requirements-upscale", "requirements-tokenizer", "requirements-dev", "requirements-train", "requirements-ray",
+    "requirements-notebook",
 )  # fmt: skip
 DIRECT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[0-9][A-Za-z0-9.]*)(; [^#]+)?  # (?P<reason>.{10,})")
 MACHINE_MARKS = (
