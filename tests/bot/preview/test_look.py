@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FloatRect, Locator, expect
 
 from tests.bot.preview.preview_in_browser import PreviewPage
 
@@ -125,6 +126,43 @@ def test_components_v2(browser: Browser, address: str) -> None:
         {"kind": "click", "custom_id": "a"},
         {"kind": "select", "custom_id": "m", "values": ["2"]},
     ]
+    page.close()
+
+
+FORM = """() => import("/static/forms.js").then(({ openForm }) => openForm({ form: "1", modal: { title: "A form",
+    components: [
+        { type: 18, label: "Tell me", description: "Or not", component: { type: 23, custom_id: "tell" } },
+        { type: 18, label: "Several", component: { type: 3, custom_id: "s", max_values: 2,
+            options: [{ label: "One", value: "1" }, { label: "Two", value: "2" }] } },
+    ] } }, () => {}))"""
+BUTTONS = [
+    {"type": 1, "components": [{"type": 2, "style": 1, "label": f"Upscale {n}", "custom_id": str(n)} for n in range(4)]}
+]
+
+
+def box_of(found: Locator) -> FloatRect:
+    box = found.bounding_box()
+    assert box is not None
+    return box
+
+
+def test_a_box_to_tick_is_beside_its_words_and_a_title_within_its_boxes(shared: PreviewPage) -> None:
+    page = shared.page
+    page.evaluate(FORM)
+    tick, words = box_of(page.get_by_role("checkbox", name="Tell me")), box_of(page.get_by_text("Or not"))
+    assert tick["y"] < words["y"] + words["height"] / 2 < tick["y"] + 2 * tick["height"]
+    assert tick["x"] > words["x"]
+    title, boxes = box_of(page.locator(".boxes legend")), box_of(page.locator(".boxes"))
+    assert title["y"] > boxes["y"] + 2
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("width_px", [360, 390, 1280])
+def test_four_buttons_stand_in_even_rows(browser: Browser, address: str, width_px: int) -> None:
+    page = PreviewPage(browser, address, width_px, 844).page
+    page.evaluate(DRAW, [BUTTONS])
+    rows = Counter(box_of(button)["y"] for button in page.locator("#messages .button").all())
+    assert set(rows.values()) in ({2}, {4})
     page.close()
 
 
