@@ -99,6 +99,11 @@ def test_imports_along_the_design_are_allowed(tmp_path: Path, module: str, sourc
             "import taming.modules",
             "taming only in generator.models.vqgan and generator.models.prior",
         ),
+        (
+            "generator/models/prior.py",
+            "def read():\n    import tokenizers",
+            "tokenizers only in generator.models.language.pieces",
+        ),
         ("bot/store/jobs.py", "import bot.service", "never back"),
         ("bot/jobs.py", "from bot import frontend", "never back"),
         ("bot/frontend/app.py", "from bot.frontend import commands", "answers -> messages -> app"),

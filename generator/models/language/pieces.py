@@ -78,7 +78,7 @@ class Pieces:
             CheckpointError: if the file is missing, damaged, or does not belong to the tower.
         """
         require(file)
-        self.context, self._rows = context, rows
+        self.context, self._rows, self._file = context, rows, file
         self._tokenizer = _read(file)
         size: int = self._tokenizer.get_vocab_size(with_added_tokens=False)
         if abs(size - rows) > _ROOM:
@@ -109,8 +109,16 @@ class Pieces:
         return marks.padding_id is None or find(marks.padding) == marks.padding_id
 
     def ids(self, text: str) -> list[int]:
-        """Encode a text without its marks; typed marks are left out."""
-        found: list[int] = self._tokenizer.encode(self._clean(text), add_special_tokens=False).ids
+        """Encode a text without its marks; typed marks are left out.
+
+        Raises:
+            CheckpointError: if the tokenizer cannot, as one without a piece for what it does not know.
+        """
+        try:
+            found: list[int] = self._tokenizer.encode(self._clean(text), add_special_tokens=False).ids
+        except Exception as exc:  # the package raises plain ones
+            reason = " ".join(str(exc).split())[:120]
+            raise CheckpointError(f"{self._file} cannot read a text ({reason}); get it again.") from exc
         return [number for number in found if number < self._rows and number not in self._special]
 
     def batch(self, texts: Sequence[str]) -> Tensor:

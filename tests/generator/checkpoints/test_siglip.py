@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from omegaconf import DictConfig
 from torch import nn
 
 from generator.checkpoints.clip.config import config_beside
+from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.errors import CheckpointError
 from generator.runtime.precision import Precision
 from tests.generator.checkpoints.foreign_towers import (
@@ -27,6 +29,7 @@ from tests.generator.checkpoints.foreign_towers import (
     siglips,
     size_of,
 )
+from tests.generator.checkpoints.hostile import refused
 
 
 def pictures() -> torch.Tensor:
@@ -176,6 +179,23 @@ def test_a_folder_that_cannot_be_used_is_refused_with_a_sentence(name: str, tmp_
     change(path.parent)
     with pytest.raises(CheckpointError, match=sentence):
         opened(path, tmp_path)
+
+
+def test_a_tokenizer_without_a_piece_for_the_unknown_is_told(tmp_path: Path) -> None:
+    tokenizer = siglips()
+    path = siglip_folder(tmp_path / "siglip", tokenizer, siglip(size_of(tokenizer)))
+    content = json.loads((tmp_path / "siglip" / "tokenizer.json").read_text())
+    content["model"]["unk_id"] = None
+    (tmp_path / "siglip" / "tokenizer.json").write_text(json.dumps(content))
+    perceptor = opened(path, tmp_path)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json cannot read a text \(Encountered an unknown token"):
+        perceptor.embed_texts(["🦄"])
+
+
+def test_a_siglip_given_as_vqgan_is_recognised(tmp_path: Path, vqgan_config: DictConfig) -> None:
+    tokenizer = siglips()
+    path = siglip_folder(tmp_path / "siglip", tokenizer, siglip(size_of(tokenizer)))
+    refused(path, "is a CLIP model, not a VQGAN; give it as a perceptor", VQGANWeights(vqgan_config))
 
 
 def test_a_tokenizer_of_another_size_is_refused(tmp_path: Path) -> None:
