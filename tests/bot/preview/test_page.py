@@ -363,6 +363,9 @@ def test_what_is_missing_or_wrong_is_said_before_sending(page: PreviewPage) -> N
     page.page.keyboard.press("Escape")
     page.page.keyboard.press("Enter")
     expect(hint).to_have_text("start is one of the list.")
+    page.page.locator('#fields .option:has(.name:text-is("steps")) input').focus()
+    page.page.keyboard.press("Enter")
+    expect(hint).to_have_text("start is one of the list.")
 
 
 def test_an_answer_that_does_not_come_looks_as_in_discord(page: PreviewPage) -> None:

@@ -190,8 +190,8 @@ form.addEventListener("submit", (event) => {
   if (command) {
     const { values, files, fault } = typed();
     if (fault) {
+      fault[0].focus(true);  // This tells what the option is for.
       tell(fault[1], true);
-      fault[0].focus(true);
       return;
     }
     send(command.name, values, files);
