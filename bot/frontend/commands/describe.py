@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -76,13 +77,15 @@ async def _seen(interaction: Interaction, data: bytes) -> tuple[Description, str
 async def _answer(interaction: Interaction, seen: Description, painted_from: str) -> None:
     """Tell the prompt of the picture's recipe and the words with their shares, and offer prompts made of them."""
     locale = locale_of(interaction)
+    if painted_from and not _is_sure(seen):
+        seen = replace(seen, things=())  # The recipe knows better than a guess.
     lines = [f"**{say('seen_recipe', locale)}**: {as_typed(painted_from, RECIPE)}"] if painted_from else []
     for kind in _KINDS:
         told = [item for item in getattr(seen, kind) if item.share >= LEAST]
         if not told or not told[0].words:  # nothing, or rather no scene than any
             continue
         text = ", ".join(_share(item) for item in told if item.words)
-        if kind == "things" and told[0].share < SURE:
+        if kind == "things" and not _is_sure(seen):
             text = say("seen_unsure", locale, things=text)
         lines.append(f"**{say(f'seen_{kind}', locale)}**: {text}")
     if not lines:
@@ -111,6 +114,10 @@ def prompts_of(seen: Description, painted_from: str = "") -> list[str]:
         found.append(f"{style} of {_with_article(f'{colour} {thing}'.strip())}" if style else plain)
         found.append(plain)
     return [text for text in dict.fromkeys(found) if len(text) <= PROMPT][:PROMPTS]
+
+
+def _is_sure(seen: Description) -> bool:
+    return bool(seen.things) and seen.things[0].share >= SURE
 
 
 def _first(answers: Sequence[Answer]) -> str:

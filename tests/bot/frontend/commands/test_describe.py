@@ -42,6 +42,9 @@ async def test_the_prompt_in_a_picture_of_reverie_comes_first(stage: ClientInSim
     assert lines[0] == "**Painted from**: a green boat" and "**1.** a green boat" in lines
     await stage.bob.click(seen, label="1. a green boat")
     assert (await stage.ended(2)).prompt == "a green boat"
+    stage.engine.sees = (Answer("cat", 0.3),)
+    seen = await told(stage, await stage.bob.slash(stage.channel, "describe", picture=("a.png", data)))
+    assert "cat" not in (seen.embeds[0].description or "") and "a green boat" in (seen.embeds[0].description or "")
 
 
 async def test_what_the_models_are_unsure_of_is_told_as_a_guess(stage: ClientInSimcord) -> None:
