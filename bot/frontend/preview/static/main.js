@@ -46,6 +46,7 @@ function furnish(server, channel) {
   const here = [...server.channels, ...(server.elsewhere?.channels ?? [])].find((one) => one.id === channel);
   const title = here ? `#${here.name}` : server.direct.name;
   byId("channel").textContent = title.replace("#", "# ");
+  byId("empty").textContent = `Nothing has been said in ${title} yet. Describe a picture below, or type / to see all commands.`;
   document.title = `${title} · Reverie`;
   viewer.replaceChildren(...server.people.map((one) =>
     el("option", { value: one.id, selected: one.id === server.me }, `${one.name} – ${ROLES[one.role]}`)));
@@ -77,6 +78,7 @@ function list(server) {
 
 function go(to) {
   api.move(to);
+  byId("empty").textContent = "";
   clear();
   shut();
   start();
