@@ -189,3 +189,16 @@ def test_setup_makes_an_environment_of_another_python_anew(clone: Path) -> None:
     )
     result = make(clone, "setup", f"PYTHON={sys.executable}")
     assert result.stdout.startswith("Making .venv with Python 3."), result.stderr
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "a-red-apple.png", "a-red-apple.dream", "out/apple.webp", "data/preview/reverie.db", "notebooks/out/apple.png",
+        "notebooks/.ipynb_checkpoints/imagine-checkpoint.ipynb",
+    ],
+)  # fmt: skip
+def test_git_ignores_what_a_person_makes_in_a_clone(made: str) -> None:
+    git = shutil.which("git")
+    assert git is not None
+    assert subprocess.run([git, "check-ignore", "--quiet", "--no-index", made], cwd=ROOT, check=False).returncode == 0

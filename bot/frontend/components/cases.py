@@ -95,7 +95,7 @@ async def content(app: App, reported: ReportedPicture, locale: str) -> dict[str,
             locale,
             reporter=f"<@{report.user_id}>",
             reason=say(f"report_{report.reason.value}", locale),
-            details=as_typed(report.details, SHOWN_DETAILS) or "–",
+            details=f" · {as_typed(report.details, SHOWN_DETAILS)}" if report.details.strip() else "",
         )
         for report in reported.reports
     )
