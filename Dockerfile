@@ -13,16 +13,19 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonex
     && install -d -o reverie -g reverie -m 700 /data
 WORKDIR /app
 COPY requirements.txt requirements-film.txt requirements-safety.txt requirements-upscale.txt \
-    requirements-setup.txt ./
+    requirements-tokenizer.txt requirements-setup.txt ./
 COPY deploy/install.py ./deploy/
 # The address of an index with a torch without CUDA, for a machine without a GPU: see docs/hosting.md.
 ARG REVERIE_TORCH_INDEX
 # In one step, and in the stage that is kept: the packages lie on the disk once, and no download beside them.
-# Left out: Lightning, which taming asks for and nothing imports; the installer; archives for linking.
+# Left out: Lightning, which taming asks for, and the client of Hugging Face, which tokenizers asks for, neither of
+# which anything imports; the installer; archives for linking.
 RUN python -m venv /opt/venv \
     && UV_COMPILE_BYTECODE=1 /opt/venv/bin/python deploy/install.py \
         requirements.txt requirements-film.txt requirements-safety.txt requirements-upscale.txt \
+        requirements-tokenizer.txt \
     && /opt/venv/bin/pip uninstall --yes --quiet pytorch-lightning torchmetrics lightning-utilities uv \
+        huggingface-hub hf-xet \
     && find /opt/venv -name '*.a' -delete
 COPY bot ./bot
 COPY generator ./generator

@@ -37,12 +37,13 @@ setup: $(RUNS) $(EXTRAS:%=$(VENV)/.installed-extra-%) ## make .venv with what ru
 
 $(RUNS): $(RUN_PINS) requirements-setup.txt
 	@found=; \
-	if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
-		for candidate in $(PYTHON) python3.11 python3.12 python3; do \
-			if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; \
-			then found="$$candidate"; break; fi; \
+	fits='import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; \
+	if ! $(BIN)/python -c "import pip; $$fits" 2>/dev/null; then \
+		for candidate in $(or $(PYTHON),python3.11 python3.12 python3); do \
+			if "$$candidate" -c "$$fits" 2>/dev/null; then found="$$candidate"; break; fi; \
 		done; \
 		if [ -z "$$found" ]; then \
+			test -z '$(PYTHON)' || echo '$(PYTHON) is no Python 3.11 or 3.12.' >&2; \
 			echo 'Reverie needs Python 3.11 or 3.12: install it, or name it with: make setup PYTHON=/path/to/python3.11' >&2; \
 			exit 1; \
 		fi; \
@@ -114,7 +115,7 @@ faults: $(TESTS) ## kill and cut off the real process again and again, soak it, 
 
 pins: $(TESTS) ## compile requirements*.in to requirements*.txt (needs the network)
 	@set -e; for name in requirements requirements-preview requirements-film requirements-safety requirements-upscale \
-		requirements-dev requirements-train requirements-ray requirements-notebook; do \
+		requirements-tokenizer requirements-dev requirements-train requirements-ray requirements-notebook; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make pins' \
 			--output-file "$$name.txt" "$$name.in"; \
 	done

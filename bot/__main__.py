@@ -174,7 +174,7 @@ def _first(engines: Mapping[str, T]) -> T:
 def _backed_up(folder: Path, preview: bool) -> DataFolder:
     """The data to back up: those of the bot, or of the preview if it is asked for or has run alone."""
     files, tried = DataFolder(folder), DataFolder(folder / PREVIEW)
-    return tried if preview or (tried.database.is_file() and not files.database.is_file()) else files
+    return tried if preview or (not files.has_database() and tried.has_database()) else files
 
 
 def _doctor(config: Path, online: bool) -> int:

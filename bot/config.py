@@ -204,7 +204,8 @@ class Config:
     vqgan: str = _text("", "checkpoint of your own VQGAN, instead of a model set; requires vqgan_config")
     vqgan_config: str = _text("", "the yaml file of that VQGAN, in the format of taming-transformers")
     perceptors: list[str] = field(
-        default_factory=list, metadata={"help": "CLIP models, by name or file, instead of those of the model set"}
+        default_factory=list,
+        metadata={"help": "CLIP or SigLIP models, by name or file, instead of those of the model set"},
     )
     upscaler: str = _text("", "network that can enlarge finished pictures, by name or file")
     digests: dict[str, str] = field(

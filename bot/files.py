@@ -72,6 +72,15 @@ class DataFolder:
         """Path of the database."""
         return self.root / "reverie.db"
 
+    def has_database(self) -> bool:
+        """Return true if there is a database.
+
+        Raises:
+            FilesError: if the folder cannot be searched.
+        """
+        with as_files_error(self.database):
+            return self.database.is_file()
+
     def prepare(self) -> None:
         """Create the folder, check that it is writable, and remove unfinished files of earlier runs.
 

@@ -50,12 +50,27 @@ def main() -> int:
         _film(page)
         together(page, browser, url)
         web_gallery(page, browser)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        preview(Path(folder) / "data", with_gallery(Path(folder) / "config.yaml", install="everybody")) as url,
+        browsing(executable) as browser,
+    ):
+        alone(PreviewPage(browser, url, 1000, 560))
     return 0
 
 
-def with_gallery(path: Path) -> Path:
-    """Write the config of the repository with web galleries switched on."""
-    values = yaml.safe_load(CONFIG.read_text("utf-8"))
+def alone(page: PreviewPage) -> None:
+    """A picture in a server that did not install the bot, for a person who did."""
+    page.page.locator("#channels").get_by_role("button", name="# tea-room", exact=True).click()
+    page.page.wait_for_timeout(MENU_MS)
+    page.words("a cup of tea in a garden --seed 1")
+    page.wait("a cup of tea", DONE)
+    _take(page, "alone", "a cup of tea")
+
+
+def with_gallery(path: Path, **changes: object) -> Path:
+    """Write the config of the repository with web galleries switched on, and other changes."""
+    values = yaml.safe_load(CONFIG.read_text("utf-8")) | changes
     with socket.create_server(("127.0.0.1", 0)) as probe:
         values["gallery"]["port"] = probe.getsockname()[1]
     path.write_text(yaml.safe_dump(values), "utf-8")
@@ -124,8 +139,8 @@ def together(page: PreviewPage, browser: Browser, url: str) -> None:
     page.wait("Done: 4 pictures", "{fox, car}")
     _take(page, "batch", "Done: 4 pictures", "{fox, car}")
     page.menu(page.wait("a blue car in the snow", DONE), "Describe")
-    page.wait("Only you can see this", "Things")
-    _take(page, "describe", "Only you can see this", "Things")
+    page.wait("Only you can see this", "Painted from")
+    _take(page, "describe", "Only you can see this", "Painted from")
     page.command("vote", prompt="a castle", words="in the snow; at night", minutes="1", rounds="1")
     page.wait("which picture goes on")
     _take(page, "vote", "which picture goes on")
@@ -175,6 +190,8 @@ def _manage(page: PreviewPage) -> None:
     page.command("limits show")
     page.wait("Limits of")
     _take(page, "admin")
+    page.command("limits reset", name="daily")
+    page.wait("is now 200")
     page.command("server")
     page.wait("Settings of")
     _take(page, "server")

@@ -7,7 +7,7 @@ converted or changed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import cast
@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError, safe_open
 
 from generator.checkpoints.catalogue import PERCEPTORS, STARTER, SourceFile, find_set
+from generator.checkpoints.clip.source import PerceptorSource
 from generator.checkpoints.conversion import CONVERTER_VERSION, read_manifest
 from generator.checkpoints.digests import compare, sha256_of
 from generator.checkpoints.faults import Fault, naming_file
@@ -82,8 +83,26 @@ def look_at_set(
             raise InvalidRequest(Message(text), "models")
         return [_look_at_starter()]
     vqgan_file, usual = (vqgan, (DEFAULT_PERCEPTOR,)) if vqgan is not None else _parts(name)
-    clips = [PERCEPTORS[each] if each in PERCEPTORS else Path(each) for each in perceptors or usual]
-    return [look_at(file, folder, digests) for file in (vqgan_file, *clips)]
+    clips = [file for each in perceptors or usual for file in look_at_perceptor(each, folder, digests)]
+    return [look_at(vqgan_file, folder, digests), *clips]
+
+
+def look_at_perceptor(
+    given: str, folder: Path | None = None, digests: Mapping[str, str] | None = None
+) -> list[ModelFile]:
+    """Inspect the files of a perceptor, by name or file: its weights and, where it has them, what belongs to them."""
+    file = PERCEPTORS[given] if given in PERCEPTORS else Path(given)
+    found = look_at(file, folder, digests)
+    if found.condition is Condition.MISSING or isinstance(file, SourceFile):
+        return [found]
+    try:
+        source = PerceptorSource.of(given)
+    except CheckpointError as exc:
+        return [replace(found, condition=Condition.BROKEN, fault=str(exc))]
+    others = [] if source.dense is None else [source.dense]
+    if source.pictures is not None:
+        return [found, *(look_at(each, folder, digests) for each in (*others, source.pictures.file))]
+    return [found]
 
 
 def look_at_upscaler(source: UpscalerSource, folder: Path | None = None) -> ModelFile:
@@ -163,6 +182,7 @@ class ModelOutline:
         perceptors: names of its perceptors, which know all words.
         factor: pixels of one code's side; drawers beside the VQGAN have their own.
         has_prior: True if it can propose a start.
+        has_clips_tokenizer: True unless all its perceptors read text by tokenizers of their own.
         defaults: settings that suit it.
         starts: deviating settings by start.
     """
@@ -171,6 +191,7 @@ class ModelOutline:
     perceptors: tuple[str, ...]
     factor: int = 16
     has_prior: bool = False
+    has_clips_tokenizer: bool = True
     defaults: Mapping[str, object]
     starts: Mapping[str, Mapping[str, object]]
 
@@ -192,7 +213,8 @@ class ModelOutline:
         settings = request.settings
         factor = {"pixel": settings.pixel_size, "fourier": FourierPicture.factor}.get(settings.drawer, self.factor)
         schedule = Schedule(settings, factor, max(1, len(request.scenes)))
-        return (*warnings_of(ReadPrompts(request.scenes), ()), *schedule.warnings())
+        cut_off = warnings_of(ReadPrompts(request.scenes), ()) if self.has_clips_tokenizer else ()
+        return (*cut_off, *schedule.warnings())
 
 
 def outline_of(name: str, own: OwnModels | None = None) -> ModelOutline:
@@ -213,7 +235,14 @@ def outline_of(name: str, own: OwnModels | None = None) -> ModelOutline:
     factor = 2 ** (len(read_config(config).model.params.ddconfig.ch_mult) - 1)
     perceptors = (own.perceptors if own is not None else ()) or usual
     own_name = None if own is None else own.name
-    return ModelOutline(name=own_name or name, perceptors=perceptors, factor=factor, defaults={}, starts={})
+    return ModelOutline(
+        name=own_name or name,
+        perceptors=perceptors,
+        factor=factor,
+        has_clips_tokenizer=any(PerceptorSource.of(each).config.tokenizer is None for each in perceptors),
+        defaults={},
+        starts={},
+    )
 
 
 def _starter() -> ModelOutline:

@@ -38,6 +38,7 @@ from generator.checkpoints.upscalers import UpscalerSource
 from generator.errors import CheckpointError, InvalidRequest, OutOfMemory
 from generator.messages import Message
 from generator.models.clip import Perceptor, is_one_token
+from generator.models.drawings.prototypes import Prototypes
 from generator.models.drawings.stored import StoredDrawings
 from generator.models.language.reading import Reader
 from generator.models.language.translation import Translator
@@ -135,7 +136,9 @@ def load_starter(folder: Path, device: torch.device, graphs: bool = True) -> Mod
     reader = _load_reader(folder, lexicon)
     defaults = cast("dict[str, object]", defaults)
     models = Models("starter", vqgan, (perceptor,), prior, device, defaults, files, starts, reader=reader)
-    return replace(models, things=lexicon.things, examples=examples)
+    path = folder / "prototypes.npz"
+    prototypes = Prototypes.read(path) if path.exists() else None
+    return replace(models, things=lexicon.things, examples=examples, prototypes=prototypes)
 
 
 def _load_reader(folder: Path, lexicon: Lexicon) -> Reader | None:

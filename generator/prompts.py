@@ -108,8 +108,8 @@ def wanted_words(scenes: Sequence[Scene]) -> str:
 
 
 def is_plain(scenes: Sequence[Scene]) -> bool:
-    """True if there is nothing to explain: one prompt without an explicit weight or stop."""
-    return [prompt[1:] for scene in scenes for prompt in scene.prompts] == [TextPrompt("")[1:]]
+    """True if there is nothing to explain: in each scene one prompt without an explicit weight or stop."""
+    return all([prompt[1:] for prompt in scene.prompts] == [TextPrompt("")[1:]] for scene in scenes)
 
 
 def check_pull(weight: object, stop: object, what: str, field: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from generator.errors import InvalidRequest
 from generator.films.plan import FilmPlan
 from generator.messages import Message
-from generator.notation.palette import NONE
+from generator.notation.palette import NONE, OF_PICTURE
 from generator.notation.regions import PICTURE, margins_of
 from generator.prompts import MAX_PROMPT_CHARACTERS, Scene, check_pull, parse_story
 from generator.provenance import Provenance
@@ -106,6 +106,9 @@ class GenerationRequest:
         self._check_start()
         self._check_mask()
         self._check_likeness()
+        if self.settings.palette == OF_PICTURE and self.coloured_by is None:
+            text = "palette 'picture' takes the colours of an image prompt or of the init image; give one."
+            raise InvalidRequest(Message(text), "palette")
         if not _MODELS_NAME.fullmatch(self.models):
             raise InvalidRequest(
                 Message("{name} cannot name a model set; 'starter' is one.", name=repr(self.models[:40])), "models"
@@ -195,6 +198,14 @@ class GenerationRequest:
         if abs(ours.width * theirs.height - ours.height * theirs.width) > _ROUNDING * ours.width * theirs.height:
             text = "The mask has another shape ({mask}) than the init image ({picture}); make them alike."
             raise InvalidRequest(Message(text, mask=str(ours), picture=str(theirs)), "mask")
+
+    @property
+    def coloured_by(self) -> bytes | None:
+        """The picture whose colours `palette: picture` takes: the first image prompt that attracts, or the init image.
+
+        One with the weight 0 gives its colours alone.
+        """
+        return next((item.image for item in self.image_prompts if item.weight >= 0), self.init_image)
 
     def _check_likeness(self) -> None:
         if self.settings.likeness and not any(item.weight > 0 for item in self.image_prompts):

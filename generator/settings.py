@@ -150,7 +150,9 @@ class Settings:
     total_variation: float = _number(0.0, 0.0, 10.0, "total variation loss, which smooths the picture; 0 turns it off")
     flatness: float = _number(0.0, 0.0, 10.0, "loss for even areas with sharp edges; 0 turns it off")
     laplacian: float = _number(0.0, 0.0, 10.0, "loss against ripples and grain, which keeps gradients; 0 turns it off")
-    palette: str = _colours(MAX_COLOURS, "colours to paint with, such as navy, #ffcc00")
+    palette: str = _colours(
+        MAX_COLOURS, "colours to paint with, such as navy, #ffcc00, or picture: those of the image prompt"
+    )
     palette_weight: float = _number(10.0, 0.0, 100.0, "how strongly the picture is held to `palette`")
     symmetry: str = _choice("none", SYMMETRIES, "mirror symmetry")
     symmetry_weight: float = _number(20.0, 0.0, 100.0, "how strongly the picture is held to `symmetry`")

@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 REQUIREMENTS = (
     "requirements", "requirements-preview", "requirements-film", "requirements-safety",
-    "requirements-upscale", "requirements-dev", "requirements-train", "requirements-ray", "requirements-notebook",
+    "requirements-upscale", "requirements-tokenizer", "requirements-dev", "requirements-train", "requirements-ray",
+    "requirements-notebook",
 )  # fmt: skip
 DIRECT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[0-9][A-Za-z0-9.]*)(; [^#]+)?  # (?P<reason>.{10,})")
 MACHINE_MARKS = (
@@ -97,6 +98,11 @@ def test_imports_along_the_design_are_allowed(tmp_path: Path, module: str, sourc
             "generator/loading.py",
             "import taming.modules",
             "taming only in generator.models.vqgan and generator.models.prior",
+        ),
+        (
+            "generator/models/prior.py",
+            "def read():\n    import tokenizers",
+            "tokenizers only in generator.models.language.pieces",
         ),
         ("bot/store/jobs.py", "import bot.service", "never back"),
         ("bot/jobs.py", "from bot import frontend", "never back"),

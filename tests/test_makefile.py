@@ -171,3 +171,34 @@ def test_the_benchmarks_know_the_flags_that_they_are_run_with(
 
 def test_the_makefile_runs_benchmarks() -> None:
     assert {"benchmarks.steps", "benchmarks.service", "benchmarks.gpu"} <= {module for module, _ in BENCHMARKS}
+
+
+def test_setup_names_a_python_that_was_asked_for_and_does_not_fit(clone: Path) -> None:
+    shutil.rmtree(clone / ".venv")
+    write_command(clone / "python3.10", "exit 1")
+    result = make(clone, "setup", f"PYTHON={clone}/python3.10")
+    assert result.returncode != 0
+    assert result.stderr.splitlines()[0] == f"{clone}/python3.10 is no Python 3.11 or 3.12."
+    assert not (clone / ".venv").exists()
+
+
+def test_setup_makes_an_environment_of_another_python_anew(clone: Path) -> None:
+    (clone / ".venv" / ".installed").unlink()
+    write_command(
+        clone / ".venv" / "bin" / "python", f'case "$2" in *version_info*) exit 1;; esac; exec "{sys.executable}" "$@"'
+    )
+    result = make(clone, "setup", f"PYTHON={sys.executable}")
+    assert result.stdout.startswith("Making .venv with Python 3."), result.stderr
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "a-red-apple.png", "a-red-apple.dream", "out/apple.webp", "data/preview/reverie.db", "notebooks/out/apple.png",
+        "notebooks/.ipynb_checkpoints/imagine-checkpoint.ipynb",
+    ],
+)  # fmt: skip
+def test_git_ignores_what_a_person_makes_in_a_clone(made: str) -> None:
+    git = shutil.which("git")
+    assert git is not None
+    assert subprocess.run([git, "check-ignore", "--quiet", "--no-index", made], cwd=ROOT, check=False).returncode == 0

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMANDS = ("fetch", "sprites", "compose", "vqgan", "perceptor", "decoder", "refine", "prior", "export")
+COMMANDS = ("fetch", "sprites", "compose", "vqgan", "perceptor", "decoder", "refine", "prior", "export", "prototypes")
 TRAINED = ("vqgan", "perceptor", "decoder", "refine", "prior")
 """Those that take a device, threads and steps."""
 
@@ -25,7 +25,7 @@ def arguments_of(name: str, options: argparse.Namespace) -> list[str]:
         given += [] if options.steps is None else ["--steps", str(options.steps)]
     if name == "compose" and options.pictures is not None:
         given += ["--count", str(options.pictures)]
-    if name == "export" and options.out is not None:
+    if name in ("export", "prototypes") and options.out is not None:
         given += ["--out", str(options.out)]
     return given
 

@@ -89,8 +89,9 @@ def check_painters(config: Config) -> Finding:
 
 def check_disk(folder: Path) -> Finding:
     """Check that the data folder, or the place where it will be made, is writable and has room."""
-    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    place = folder
     try:
+        place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=place) as probe:
             probe.write(b"reverie")
         free = shutil.disk_usage(place).free / GB

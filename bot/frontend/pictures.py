@@ -17,7 +17,7 @@ from bot.frontend.messages.content import MessageContent
 from bot.frontend.messages.job_buttons import job_button
 from bot.frontend.messages.sender import remove_message
 from bot.frontend.uploads import limit_of
-from bot.frontend.words import as_typed
+from bot.frontend.words import as_typed, prompt_as_typed
 from bot.jobs import Job, JobState, Layout, StoredPicture
 from bot.service import PictureFile
 from bot.service.files.uploads import REQUEST_BYTES
@@ -135,7 +135,7 @@ async def recipe(interaction: Interaction, job_id: int, number: int) -> None:
 
     data, how = await in_time(interaction, content(), private=True)
     locale, painted = requester.locale, await _painted(interaction, job, number)
-    prompt = as_typed(job.prompt, message.SHOWN_PROMPT) or say("no_words", locale)
+    prompt = prompt_as_typed(job.prompt, message.SHOWN_PROMPT, locale)
     title = say("recipe_title", locale, job=job_id)
     embed = discord.Embed(title=title, description=f"{prompt}\n\n{say(how, locale)}")
     for name in FIRST_SETTINGS:

@@ -33,9 +33,10 @@ from bot.frontend.commands import (
     webgallery,
 )
 from bot.frontend.commands.together import batch, vote, wildcards
+from bot.frontend.components.batches import BatchForm
 from bot.frontend.components.cases import CaseButton, WordForm
-from bot.frontend.components.confirm import SureButton
-from bot.frontend.components.presets import KeepForm, PresetButton, PresetSelect
+from bot.frontend.components.confirm import ReasonForm, SureButton
+from bot.frontend.components.presets import KeepForm, PresetButton, PresetSelect, UseForm
 from bot.frontend.components.remix import RemixForm
 from bot.frontend.components.report import ReportForm
 from bot.frontend.errors import explain
@@ -60,6 +61,7 @@ DYNAMIC_ITEMS = (
 """Buttons and menus that work after a restart."""
 PERSISTENT_FORMS = (
     RemixForm, ReportForm, blend.BlendForm, recipe.LikeForm, KeepForm, WordForm, styles.StyleForm, settings.TextsForm,
+    UseForm, BatchForm, ReasonForm, server.SettingForm,
 )  # fmt: skip
 """Modals that do."""
 COMMANDS: tuple[app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu, ...] = (

@@ -31,6 +31,16 @@ def as_typed(text: str, most: int) -> str:
     return _BEGINNING.sub(r"\g<0>\\", _EFFECTIVE.sub(r"\\\g<0>", short))
 
 
+def prompt_as_typed(prompt: str, most: int, locale: str) -> str:
+    """A prompt as typed, or the words for a request that has only pictures."""
+    return as_typed(prompt, most) or say("no_words", locale)
+
+
+def prompt_label(prompt: str, locale: str) -> str:
+    """A prompt for the label of a menu's option, which Discord shows without markdown."""
+    return prompt or say("no_words", locale).strip("*")
+
+
 def said_plainly(sentence: Sentence, locale: str, most: int = 600) -> str:
     """A sentence for a message, with values escaped that may be a person's text."""
     values = {

@@ -56,8 +56,10 @@ class Heartbeat:
         try:
             values = json.loads(self._path.read_text("utf-8"))
             age_s, ready = time.time() - float(values["at"]), bool(values["ready"])
-        except (OSError, ValueError, KeyError, TypeError) as exc:
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as exc:
             raise BotError("health_not_running", file=str(self._path)) from exc
+        except OSError as exc:
+            raise BotError("files_unusable", file=str(self._path), why=exc.strerror or "?") from exc
         if age_s > STALE_S:
             raise BotError("health_stale", seconds=round(age_s))
         if not ready:

@@ -21,7 +21,7 @@ from bot.service.archive import Archive
 from bot.service.delivery import DeliveryService
 from bot.service.dispatcher import Dispatcher
 from bot.service.estimates import Estimates
-from bot.service.files.uploads import FILE_BYTES
+from bot.service.files.uploads import FILE_BYTES, prompt_in
 from bot.service.guild_settings import GuildRecords, GuildSettings
 from bot.service.job_log import JobLog
 from bot.service.job_runner import JobRunner
@@ -270,8 +270,8 @@ class Service:
         """The requester's own jobs in this server that have not ended, oldest first."""
         return await self.store.jobs.under_way(guild_id=requester.guild_id, user_id=requester.user_id)
 
-    async def look(self, requester: Requester, picture: bytes) -> Description:
-        """Describe a picture file in words, as the models see it.
+    async def look(self, requester: Requester, picture: bytes) -> tuple[Description, str]:
+        """Describe a picture file in words, as the models see it; with the prompt of the recipe in it, or "".
 
         Raises:
             Refused: if the requester may not ask for pictures here, the file is no picture, or the models cannot do it.
@@ -286,7 +286,7 @@ class Service:
                 raise InvalidJobSpec("picture_says", field="picture", message=message) from exc
             image = await asyncio.to_thread(imaging.open_ours, data)
             try:
-                return await self._executor.look(image)
+                return await self._executor.look(image), await asyncio.to_thread(prompt_in, picture)
             except GeneratorError as exc:
                 raise WrongState("generator_says", message=Sentence.of_generator(exc.message)) from exc
 

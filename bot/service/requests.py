@@ -251,14 +251,14 @@ def unknown_options(prompt: str) -> tuple[Sentence, ...]:
 def notes(request: GenerationRequest) -> tuple[Sentence, ...]:
     """Notes about the reading of the prompt, if any."""
     scenes = request.scenes
-    if [prompt[1:] for scene in scenes for prompt in scene.prompts] == [TextPrompt("")[1:]]:
+    if all([prompt[1:] for prompt in scene.prompts] == [TextPrompt("")[1:]] for scene in scenes):
         return ()
     found: list[Sentence] = []
     for number, scene in enumerate(scenes, 1):
-        if len(scenes) > 1:
-            found.append(Sentence.of("note_scene", number=number))
         total = sum(abs(prompt.weight) for prompt in scene.prompts) or 1.0
-        found.extend(_note(prompt, total) for prompt in scene.prompts)
+        read = [_note(prompt, total) for prompt in scene.prompts]
+        story = len(scenes) > 1
+        found += [Sentence.of("note_in_scene", number=number, note=note) for note in read] if story else read
     if len(found) > MAX_NOTES:
         found[MAX_NOTES - 1 :] = [Sentence.of("note_more", count=len(found) - MAX_NOTES + 1)]
     return tuple(found)

@@ -20,11 +20,11 @@ async def back_up(files: DataFolder, target: Path, *, pictures: bool) -> None:
     The file appears once it is complete. The database is copied first: all files that it names are on the disk by then.
 
     Raises:
-        BotError: if there is no database.
+        BotError: if there is no database, or its folder cannot be used.
         StoreError: if the database cannot be read or copied.
         FilesError: if the archive cannot be written.
     """
-    if not await asyncio.to_thread(files.database.is_file):
+    if not await asyncio.to_thread(files.has_database):
         raise BotError("backup_nothing", file=str(files.database))
     database = target.with_name(f".{target.name}.db") if pictures else target
     store = Store(files.database)

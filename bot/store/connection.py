@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from bot.errors import StoreError
+from bot.files import as_files_error
 
 APPLICATION_ID = 0x52455645
 """`REVE`, in the header of the file: identifies our database."""
@@ -70,10 +71,12 @@ class Database:
         """Check that no other process holds the file; create, open and keep nothing.
 
         Raises:
-            StoreError: if one does, or the file's folder cannot be used.
+            StoreError: if one does.
+            FilesError: if the file's folder cannot be used.
         """
-        if not self.path.exists():
-            return
+        with as_files_error(self.path):
+            if not self.path.exists():
+                return
         try:
             with _as_store_error(self.path):
                 await self._lock_out()

@@ -90,12 +90,13 @@ def open_archive(path: Path) -> Iterator[Archive]:
             raise Fault(f"is empty; {AGAIN}.")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             head = data[:512]
-            if head.startswith(b"PK"):
+            # safetensors begin with the length of a header, whose bytes can be those that begin the other formats.
+            if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < len(data):
+                yield _SafetensorsFile(path)
+            elif head.startswith(b"PK"):
                 yield _open_zip(data)
             elif head.startswith(b"\x80"):
                 yield _open_legacy(data)
-            elif head[8:9] == b"{" and int.from_bytes(head[:8], "little") < len(data):
-                yield _SafetensorsFile(path)
             else:
                 raise Fault(_unknown_format(head))
 

@@ -10,19 +10,22 @@ from typing import NamedTuple
 from omegaconf import DictConfig
 from torch import Tensor
 
-from generator.checkpoints.catalogue import CLIP_CONFIGS, PERCEPTORS, SourceFile, find_perceptor, find_set
-from generator.checkpoints.clip.config import config_beside, folder_config, read_clip_config, read_folder_config
+from generator.checkpoints.catalogue import PERCEPTORS, SourceFile, find_set
+from generator.checkpoints.clip.source import PerceptorSource
+from generator.checkpoints.clip.text_weights import DenseWeights, TextWeights
 from generator.checkpoints.clip.weights import CLIPWeights
 from generator.checkpoints.conversion import Converted, Weights, open_converted
 from generator.checkpoints.digests import sha256_of
-from generator.checkpoints.places import SUFFIXES, default_folder, is_present, own_name, place_of, target_in
+from generator.checkpoints.places import default_folder, is_present, own_name, place_of, target_in
 from generator.checkpoints.upscaler_weights import UpscalerWeights
 from generator.checkpoints.vqgan_config import read_config
 from generator.checkpoints.vqgan_weights import VQGANWeights
 from generator.errors import CheckpointError
-from generator.models.clip import DEFAULT_CONFIG, ClipConfig
+from generator.models.clip import ClipConfig
 
 _LOG = logging.getLogger(__name__)
+_OF_PICTURES = ("visual.", "logit_scale")
+"""Beginnings of the names that a text tower alone takes from the perceptor that sees for it."""
 
 
 class OpenedSet(NamedTuple):
@@ -41,6 +44,22 @@ class OpenedSet(NamedTuple):
     vqgan: dict[str, Tensor]
     perceptors: tuple[tuple[str, dict[str, Tensor], ClipConfig], ...]
     files: Mapping[str, str] = {}
+
+
+class OpenedPerceptor(NamedTuple):
+    """The weights of a perceptor.
+
+    Attributes:
+        name: for people and recipes.
+        tensors: its state dict, see `Perceptor.from_state`.
+        config: what that does not contain.
+        files: name and SHA-256 of each file that it was read from, its weights first.
+    """
+
+    name: str
+    tensors: dict[str, Tensor]
+    config: ClipConfig
+    files: tuple[tuple[str, str], ...]
 
 
 def open_set(
@@ -89,8 +108,8 @@ def open_perceptor(
         InvalidRequest: if it is neither.
         CheckpointError: as `open_set`.
     """
-    label, clip, _ = _opened_perceptor(given, folder, digests)
-    return label, clip.tensors
+    opened = _opened_perceptor(PerceptorSource.of(given), folder, digests)
+    return opened.name, opened.tensors
 
 
 def open_upscaler(
@@ -117,53 +136,40 @@ def _open(
     digests: Mapping[str, str] | None,
 ) -> OpenedSet:
     config = read_config(config_file)
-    # The smaller files first: a VQGAN's conversion takes a minute, and a perceptor that cannot be run ends all.
-    clips = [_opened_perceptor(given, folder, digests) for given in perceptors]
+    # All that is small first: a file is converted in a minute, and a perceptor that cannot be run ends all.
+    sources = [PerceptorSource.of(given) for given in perceptors]
+    clips = [_opened_perceptor(source, folder, digests) for source in sources]
     vqgan_file = _opened(name, vqgan, VQGANWeights(config), folder, digests)
     files: dict[str, str] = {}
-    for opened in (vqgan_file, *(clip for _, clip, _ in clips)):
-        taken = files.get(opened.source, opened.sha256) != opened.sha256  # files of one name in two folders
-        files[f"{opened.source} {opened.sha256[:8]}" if taken else opened.source] = opened.sha256
-    for file in (file for _, file in map(_perceptor, perceptors) if isinstance(file, Path)):
-        described = config_beside(file) if config_beside(file).is_file() else folder_config(file)
-        if described is not None:
-            files[described.name] = sha256_of(described)
-    named = tuple((label, clip.tensors, clip_config) for label, clip, clip_config in clips)
+    for file, sha256 in ((vqgan_file.source, vqgan_file.sha256), *(each for clip in clips for each in clip.files)):
+        taken = files.get(file, sha256) != sha256  # files of one name in two folders
+        files[f"{file} {sha256[:8]}" if taken else file] = sha256
+    named = tuple((clip.name, clip.tensors, clip.config) for clip in clips)
     return OpenedSet(name, config, vqgan_file.tensors, named, files)
 
 
 def _opened_perceptor(
-    given: str | Path, folder: Path | None, digests: Mapping[str, str] | None
-) -> tuple[str, Converted, ClipConfig]:
-    """Open a perceptor by its name or file; without a config next to its file, OpenAI's applies.
-
-    A file of the catalogue has the config of its name.
-    """
-    label, file = _perceptor(given)
-    beside = config_beside(file) if isinstance(file, Path) else None
-    if beside is not None and beside.is_file():
-        config = read_clip_config(beside)
-        return label, _opened(label, file, CLIPWeights(config, stated=True), folder, digests), config
-    if isinstance(file, Path) and (described := folder_config(file)) is not None:
-        config = read_folder_config(described)
-        return label, _opened(label, file, CLIPWeights(config, stated=True), folder, digests), config
-    if label in CLIP_CONFIGS and not isinstance(file, Path):
-        config = ClipConfig(**CLIP_CONFIGS[label])
-        return label, _opened(label, file, CLIPWeights(config), folder, digests), config
-    opened = _opened(label, file, CLIPWeights(), folder, digests)
-    if beside is not None and opened.sha256 not in {each.sha256 for each in PERCEPTORS.values()}:
-        text = "%s is none of OpenAI's files; its activation is taken for QuickGELU. If it is GELU, say so in %s."
-        _LOG.warning(text, file.name, beside.name)
-    return label, opened, DEFAULT_CONFIG
-
-
-def _perceptor(given: str | Path) -> tuple[str, SourceFile | Path]:
-    if isinstance(given, str) and given in PERCEPTORS:
-        return given, PERCEPTORS[given]
-    path = Path(given)
-    if isinstance(given, str) and path.suffix.lower() not in SUFFIXES and not path.exists():
-        return given, find_perceptor(given)
-    return path.stem, path
+    source: PerceptorSource, folder: Path | None, digests: Mapping[str, str] | None
+) -> OpenedPerceptor:
+    """Open a perceptor, and for a text tower alone the one that sees for it."""
+    described = tuple((path.name, sha256_of(path)) for path in source.described)
+    if source.pictures is None:
+        weights = CLIPWeights(source.config, source.stated)
+        clip = _opened(source.name, source.file, weights, folder, digests)
+        known = clip.sha256 in {each.sha256 for each in PERCEPTORS.values()}
+        if isinstance(source.file, Path) and not source.stated and not known:
+            text = "%s is none of OpenAI's files; its activation is taken for QuickGELU. If it is GELU, say so in %s."
+            _LOG.warning(text, source.file.name, f"{source.file.name}.yaml")
+        return OpenedPerceptor(source.name, clip.tensors, source.config, ((clip.source, clip.sha256), *described))
+    parts = [_opened(source.name, source.file, TextWeights(source.config), folder, digests)]
+    if source.dense is not None:
+        parts.append(_opened(source.name, source.dense, DenseWeights(), folder, digests))
+    seeing = _opened_perceptor(source.pictures, folder, digests)
+    tensors = {name: each for name, each in seeing.tensors.items() if name.startswith(_OF_PICTURES)}
+    for part in parts:
+        tensors |= part.tensors
+    names = (*((part.source, part.sha256) for part in parts), *seeing.files, *described)
+    return OpenedPerceptor(source.name, tensors, source.config, names)
 
 
 def _opened(

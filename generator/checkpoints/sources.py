@@ -117,7 +117,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME|FILE",
-        help=f"an OpenAI CLIP by name or file, instead of the set's ({DEFAULT_PERCEPTOR}); may be repeated",
+        help=f"a CLIP or SigLIP by name or file, instead of the set's ({DEFAULT_PERCEPTOR}); may be repeated",
     )
 
 

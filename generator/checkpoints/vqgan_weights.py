@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from generator.checkpoints.clip.towers import OF_OPEN_CLIP, OF_TIMM, OF_TRANSFORMERS
 from generator.checkpoints.descriptions import StoredTensor
 from generator.checkpoints.faults import Fault
 from generator.checkpoints.trees import find_tensors, split_prefixes, with_prefix, without_average
@@ -44,7 +45,7 @@ class VQGANWeights:
         """
         tensors = find_tensors(tree, _LANDMARK)
         if not tensors:
-            if find_tensors(tree, "text_projection"):
+            if any(find_tensors(tree, name) for name in ("text_projection", OF_TRANSFORMERS, OF_TIMM, OF_OPEN_CLIP)):
                 raise Fault("is a CLIP model, not a VQGAN; give it as a perceptor.")
             raise Fault(f"holds no VQGAN: there is no {_LANDMARK!r} in it; give the checkpoint of a VQGAN.")
         found = _averaged(_unwrapped(tensors))

@@ -92,6 +92,7 @@ def _list(folder: Path) -> None:
             if (name in CLIP_CONFIGS) == open_clip:
                 _entry(name, file.size_mb, _presence(file, folder))
         _say(textwrap.fill(f"Licence: {terms}.", 100, initial_indent="  ", subsequent_indent="  "))
+    _say("  Others by file, such as a SigLIP or one for many languages: docs/checkpoints.md")
     _say("\nUpscalers (Real-ESRGAN; they need: make setup EXTRAS=upscale)")
     for name, known in UPSCALERS.items():
         _entry(name, known.file.size_mb, _presence(known.file, folder), f"x{known.scale}: {known.summary}")

@@ -1,7 +1,8 @@
-"""A perceptor: OpenAI's CLIP, which scores how well pictures and texts agree. The only module that imports clip.
+"""A perceptor: a CLIP, which scores how well pictures and texts agree. The only module that imports clip.
 
 Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", arXiv 2103.00020. The
-network, the tokenizer and the constants are those of the installed package.
+network, the tokenizer and the constants are those of the installed package. SigLIP and text towers for many languages
+(`generator.models.towers`) bring their own tokenizer.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import importlib.util
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -23,8 +25,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from generator.errors import CheckpointError
+from generator.models.language.pieces import Pieces
 from generator.models.lexicon import singular
-from generator.models.towers import convnext
+from generator.models.towers import bert, convnext, siglip
+from generator.models.towers.pair import Pair
 from generator.models.towers.vision import embed
 from generator.runtime.device import unfilled_weights
 from generator.runtime.precision import Precision, store_in
@@ -54,6 +58,9 @@ DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 CONTEXT_TOKENS = 77
 VOCABULARY_SIZE = 49408
 _LONGEST_WORD = 40
+_HEAD_WIDTH = 64
+_FACTS = ("input_resolution", "context_length", "vocab_size")
+"""Tensors of OpenAI's files that are no weights."""
 _START, _END = VOCABULARY_SIZE - 2, VOCABULARY_SIZE - 1
 
 
@@ -64,10 +71,13 @@ class ClipConfig:
     Attributes:
         vision_heads: attention heads of its vision tower; None for heads 64 wide, as OpenAI's are.
         text_heads: the same for its text tower.
-        gelu: True for GELU, as in most CLIPs of others; False for OpenAI's QuickGELU.
+        gelu: True for GELU, as in most CLIPs of others; False for OpenAI's QuickGELU. A SigLIP has its own.
         mean: red, green and blue that are subtracted from a picture in 0..1.
         deviation: by which the difference is divided.
         size: side of the square input, in pixels, of a tower that takes any: ConvNeXt. Others have it in their weights.
+        text: kind of its text tower, one of TEXT_TOWERS.
+        context: most tokens of a text, of a text tower of the BERT family.
+        tokenizer: file of its tokenizer; None for CLIP's.
     """
 
     vision_heads: int | None = None
@@ -76,9 +86,14 @@ class ClipConfig:
     mean: tuple[float, float, float] = MEAN
     deviation: tuple[float, float, float] = DEVIATION
     size: int | None = None
+    text: str = "clip"
+    context: int = CONTEXT_TOKENS
+    tokenizer: Path | None = None
 
 
 DEFAULT_CONFIG = ClipConfig()
+TEXT_TOWERS = ("clip", "siglip", *bert.FAMILIES)
+"""Kinds of text towers; all but the first have a tokenizer of their own."""
 
 
 class Perceptor:
@@ -94,7 +109,7 @@ class Perceptor:
 
     def __init__(
         self,
-        model: CLIP,
+        model: CLIP | Pair,
         name: str,
         vocabulary: Tensor | None = None,
         device: torch.device | str = "cpu",
@@ -104,14 +119,19 @@ class Perceptor:
         """Freeze `model` in place.
 
         `vocabulary` holds the ids of the tokens it was trained on, if not all; `words` holds the words it was trained
-        on, if a list exists, since many unknown words consist of known tokens. Of `config`, mean and deviation count.
+        on, if a list exists, since many unknown words consist of known tokens. Of `config`, mean, deviation and
+        tokenizer count.
+
+        Raises:
+            CheckpointError: if a Pair has no tokenizer, or one that does not belong to it.
         """
         self.name = name
         self.device = torch.device(device)
         self.precision = Precision.FP32
         self.model = model.to(self.device).float().eval().requires_grad_(False)
-        self.resolution = int(model.visual.input_resolution)
-        self.dimension = int(model.text_projection.shape[1])
+        self.resolution = int(cast(Any, model.visual).input_resolution)
+        self.dimension = model.dimension if isinstance(model, Pair) else int(model.text_projection.shape[1])
+        self._pieces = _pieces_of(model, name, config) if isinstance(model, Pair) else None
         self._known = None if vocabulary is None else frozenset(vocabulary.tolist())
         self._known_words = words
         self._mean = torch.tensor(config.mean, device=self.device)[:, None, None]
@@ -134,18 +154,7 @@ class Perceptor:
         Raises:
             CheckpointError: if it is not the state dict of a CLIP.
         """
-        tensors = {key: value for key, value in state.items() if key not in ("input_resolution", "context_length")}
-        tensors.pop("vocab_size", None)
-        vocabulary = tensors.pop("vocabulary", None)
-        try:
-            tensors = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
-            if vocabulary is not None:
-                tensors["token_embedding.weight"] = _expanded(tensors["token_embedding.weight"], vocabulary)
-            model = _build(tensors, config)
-        except (KeyError, ValueError, IndexError, RuntimeError, ZeroDivisionError, TypeError, AssertionError) as exc:
-            raise CheckpointError(
-                f"{name} is not the state dict of a CLIP model that this version knows: {exc}"
-            ) from exc
+        model, vocabulary = build_network(name, state, config)
         if isinstance(model.visual, ModifiedResNet):
             _fold_norms(model.visual)
             if torch.device(device).type == "cpu":
@@ -170,8 +179,11 @@ class Perceptor:
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Embed texts as unit vectors `[N, D]`; tokens beyond 77 are ignored (see `cut_off`)."""
-        tokens = tokenize(texts, self.model.context_length)
+        """Embed texts as unit vectors `[N, D]`; tokens beyond `context` are ignored (see `cut_off`)."""
+        if self._pieces is None:
+            tokens = tokenize(texts, cast(CLIP, self.model).context_length)
+        else:
+            tokens = self._pieces.batch([whitespace_clean(basic_clean(text)) for text in texts])
         with self.precision.on(self.device):
             vectors = self.model.encode_text(tokens.to(self.device))
         return functional.normalize(vectors.float(), dim=-1)
@@ -184,11 +196,27 @@ class Perceptor:
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """List the words of `text` unknown to this perceptor, in order, each once; none if it knows all."""
         known, words = self._known, self._known_words
+        if self._pieces is not None:
+            return tuple(word for word in _words(text) if not self._pieces.knows(word))
         if words is not None:
             return tuple(word for word in _words(text) if words.isdisjoint((word, *singular(word))))
         if known is None:
             return ()
         return tuple(word for word in _words(text) if not known.issuperset(_token_ids(word)))
+
+    @property
+    def has_clips_tokenizer(self) -> bool:
+        """True if its texts are read by CLIP's tokenizer, False if by one of its own."""
+        return self._pieces is None
+
+    @property
+    def context(self) -> int:
+        """Most tokens of a text that it reads, with the marks of its start and end."""
+        return CONTEXT_TOKENS if self._pieces is None else self._pieces.context
+
+    def cut_off(self, text: str) -> str:
+        """Return the end of `text` that it does not read, as `cut_off` does, or ''."""
+        return cut_off(text) if self._pieces is None else _cut_off(text, self._pieces.fits)
 
 
 def tokenize(texts: Sequence[str], length: int = CONTEXT_TOKENS) -> Tensor:
@@ -206,13 +234,17 @@ def cut_off(text: str) -> str:
     The text is returned as typed, from the first word that does not fit entirely. In a word as long as a sentence, as
     in scripts without spaces, it is cut at the character.
     """
-    if _fits(text):
+    return _cut_off(text, _fits)
+
+
+def _cut_off(text: str, fits: Callable[[str], bool]) -> str:
+    if fits(text):
         return ""
     words = list(re.finditer(r"\S+", text))
-    cut = words[bisect.bisect_left(words, True, key=lambda word: not _fits(text[: word.end()]))]
+    cut = words[bisect.bisect_left(words, True, key=lambda word: not fits(text[: word.end()]))]
     start = cut.start()
     if len(cut[0]) > _LONGEST_WORD:
-        start += bisect.bisect_left(range(1, len(cut[0])), True, key=lambda end: not _fits(text[: cut.start() + end]))
+        start += bisect.bisect_left(range(1, len(cut[0])), True, key=lambda end: not fits(text[: cut.start() + end]))
         while start > cut.start() and unicodedata.category(text[start])[0] == "M":
             start -= 1
     return text[start:].rstrip()
@@ -220,6 +252,12 @@ def cut_off(text: str) -> str:
 
 def _fits(text: str) -> bool:
     return len(_token_ids(text)) <= CONTEXT_TOKENS - 2
+
+
+def _pieces_of(model: Pair, name: str, config: ClipConfig) -> Pieces:
+    if config.tokenizer is None:
+        raise CheckpointError(f"{name} reads text by a tokenizer of its own, and none is known.")
+    return Pieces(config.tokenizer, config.text, model.text.context_length, model.text.token_embedding.num_embeddings)
 
 
 def is_one_token(word: str) -> bool:
@@ -258,97 +296,107 @@ def _expanded(rows: Tensor, vocabulary: Tensor) -> Tensor:
     return table
 
 
-def _build(state: dict[str, Tensor], config: ClipConfig) -> CLIP:
+def build_network(
+    name: str, state: Mapping[str, Tensor], config: ClipConfig = DEFAULT_CONFIG
+) -> tuple[CLIP | Pair, Tensor | None]:
+    """Build the network of a perceptor from its state dict, and return it with its pruned vocabulary, if it has one.
+
+    Raises:
+        CheckpointError: as `Perceptor.from_state`, which says more.
+    """
+    tensors = {key: value for key, value in state.items() if key not in _FACTS}
+    vocabulary = tensors.pop("vocabulary", None)
+    try:
+        tensors = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+        if vocabulary is not None:
+            tensors["token_embedding.weight"] = _expanded(tensors["token_embedding.weight"], vocabulary)
+        return _build(tensors, config), vocabulary
+    except (LookupError, ValueError, RuntimeError, ZeroDivisionError, TypeError, AssertionError, StopIteration) as exc:
+        raise CheckpointError(f"{name} is not the state dict of a CLIP model that this version knows: {exc}") from exc
+
+
+def _build(state: dict[str, Tensor], config: ClipConfig) -> CLIP | Pair:
     """Build the model with its weights, without the global random state; shapes are inferred as in clip.
 
     `clip.model.build_model` would first fill the network with random numbers and round its weights to fp16.
     """
-    if convnext.LANDMARK in state:
-        return _build_convnext(state, config)
-    arguments = _architecture(state)
-    vision_width, heads = arguments["vision_width"], config.vision_heads
-    if config.text_heads is not None:
-        arguments["transformer_heads"] = config.text_heads
-    with unfilled_weights():
-        if heads is not None and arguments["vision_patch_size"] is not None:
-            # By default, clip makes the heads of the vision tower 64 wide.
-            model = CLIP(**{**arguments, "vision_width": 64, "vision_layers": 1})
-            model.visual = VisionTransformer(
-                arguments["image_resolution"],
-                arguments["vision_patch_size"],
-                vision_width,
-                arguments["vision_layers"],
-                heads,
-                arguments["embed_dim"],
-            )
-        else:
-            model = CLIP(**arguments)
-            if heads is not None:
-                if vision_width * 32 % heads:
-                    raise ValueError(f"{heads} heads do not divide {vision_width * 32} channels")
-                model.visual.attnpool.num_heads = heads
-    _finish(model, state, config)
-    return model
-
-
-def _build_convnext(state: Mapping[str, Tensor], config: ClipConfig) -> CLIP:
-    """Build a model whose picture tower is a ConvNeXt."""
-    if config.size is None:
-        raise ValueError("the side of its pictures is not known")
-    arguments = _text_architecture(state)
-    if config.text_heads is not None:
-        arguments["transformer_heads"] = config.text_heads
-    with torch.device("meta"):
-        model = CLIP(
-            **arguments, vision_layers=1, vision_width=64, vision_patch_size=config.size, image_resolution=config.size
-        )
-        model.visual = convnext.build(state, config.size)
-    _finish(model, state, config)
-    return model
-
-
-def _finish(model: CLIP, state: Mapping[str, Tensor], config: ClipConfig) -> None:
-    """Give a model, built on the meta device, its mask, activation and weights."""
-    mask = model.build_attention_mask()
-    for block in model.transformer.resblocks:
-        block.attn_mask = mask
+    model = _pair(state, config) if siglip.LANDMARK in state or bert.LANDMARK in state else _clip(state, config)
     if config.gelu:
         for module in model.modules():
             if isinstance(module, ResidualAttentionBlock):
                 module.mlp.gelu = nn.GELU()
     model.load_state_dict(state, assign=True)
+    return model
 
 
-def _architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Infer the arguments of `clip.model.CLIP` from a state dict, as `clip.model.build_model` does."""
+def _pair(state: Mapping[str, Tensor], config: ClipConfig) -> Pair:
+    """Build a model whose text tower is none of clip's."""
+    with unfilled_weights():
+        if siglip.LANDMARK in state:
+            vision = siglip.build_vision(state, config.vision_heads)
+            return Pair(vision, siglip.build_text(state, config.text_heads), vision.dimension)
+        text = bert.build_text(state, config.text, config.text_heads, config.context)
+    dimension = _vision_dimension(state)
+    return Pair(_picture_tower(state, config, dimension), text, dimension)
+
+
+def _clip(state: Mapping[str, Tensor], config: ClipConfig) -> CLIP:
+    arguments = _text_architecture(state)
+    if config.text_heads is not None:
+        arguments["transformer_heads"] = config.text_heads
+    with unfilled_weights():
+        # Its picture tower is only made to be replaced: it is given the least size.
+        model = CLIP(**arguments, vision_layers=1, vision_width=64, vision_patch_size=1, image_resolution=1)
+    model.visual = _picture_tower(state, config, arguments["embed_dim"])
+    mask = model.build_attention_mask()
+    for block in model.transformer.resblocks:
+        block.attn_mask = mask
+    return model
+
+
+def _picture_tower(state: Mapping[str, Tensor], config: ClipConfig, dimension: int) -> nn.Module:
+    """Build clip's ViT or ResNet, or a ConvNeXt, whose vectors have D = `dimension`, still without its weights."""
+    if convnext.LANDMARK in state:
+        if config.size is None:
+            raise ValueError("the side of its pictures is not known")
+        with torch.device("meta"):
+            return convnext.build(state, config.size)
+    heads = config.vision_heads
     if "visual.proj" in state:
         kernel = state["visual.conv1.weight"]
+        width, patch = kernel.shape[0], kernel.shape[-1]
         grid = round((len(state["visual.positional_embedding"]) - 1) ** 0.5)
-        vision = {
-            "vision_layers": sum(key.startswith("visual.") and key.endswith(".attn.in_proj_weight") for key in state),
-            "vision_width": kernel.shape[0],
-            "vision_patch_size": kernel.shape[-1],
-            "image_resolution": kernel.shape[-1] * grid,
-        }
-    else:
-        grid = round((len(state["visual.attnpool.positional_embedding"]) - 1) ** 0.5)
-        vision = {
-            "vision_layers": tuple(_count(state, f"visual.layer{number}.") for number in (1, 2, 3, 4)),
-            "vision_width": state["visual.layer1.0.conv1.weight"].shape[0],
-            "vision_patch_size": None,
-            "image_resolution": grid * 32,
-        }
-    return {**vision, **_text_architecture(state)}
+        blocks = sum(key.startswith("visual.") and key.endswith(".attn.in_proj_weight") for key in state)
+        with unfilled_weights():
+            vision = VisionTransformer(patch * grid, patch, width, blocks, heads or width // _HEAD_WIDTH, dimension)
+        return cast(nn.Module, vision)
+    grid = round((len(state["visual.attnpool.positional_embedding"]) - 1) ** 0.5)
+    layers = tuple(_count(state, f"visual.layer{number}.") for number in (1, 2, 3, 4))
+    width = state["visual.layer1.0.conv1.weight"].shape[0]
+    heads = heads or width * 32 // _HEAD_WIDTH
+    if width * 32 % heads:
+        raise ValueError(f"{heads} heads do not divide {width * 32} channels")
+    with unfilled_weights():
+        return cast(nn.Module, ModifiedResNet(layers, dimension, heads, grid * 32, width))
+
+
+def _vision_dimension(state: Mapping[str, Tensor]) -> int:
+    """D of the vectors of `_picture_tower`."""
+    if "visual.proj" in state:
+        return state["visual.proj"].shape[1]
+    names = ("visual.attnpool.c_proj.weight", "visual.head.proj.weight", "visual.head.mlp.fc2.weight")
+    return len(next(state[name] for name in names if name in state))
 
 
 def _text_architecture(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Infer the arguments of `clip.model.CLIP` about texts from a state dict, as `clip.model.build_model` does."""
     width = len(state["ln_final.weight"])
     return {
         "embed_dim": state["text_projection"].shape[1],
         "context_length": len(state["positional_embedding"]),
         "vocab_size": len(state["token_embedding.weight"]),
         "transformer_width": width,
-        "transformer_heads": width // 64,
+        "transformer_heads": width // _HEAD_WIDTH,
         "transformer_layers": _count(state, "transformer.resblocks."),
     }
 

@@ -14,6 +14,7 @@ from generator.models.clip import Perceptor
 from generator.models.drawers.fourier import FourierPicture
 from generator.models.drawers.interface import Drawer
 from generator.models.drawers.pixels import PixelGrid
+from generator.models.drawings.prototypes import Prototypes
 from generator.models.language.reading import Reader, ReadPrompts
 from generator.models.prior import Prior
 from generator.models.upscaler import Upscaler
@@ -45,6 +46,7 @@ class Models:
         things: words for things that they know, to suggest in place of unknown ones; empty where they know most words.
         examples: prompts that they paint well.
         upscaler: enlarges finished pictures that ask for it; optional.
+        prototypes: drawings that the perceptor can compare a picture with, to name its thing; optional.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Models:
     things: Set[str] = frozenset()
     examples: tuple[str, ...] = ()
     upscaler: Upscaler | None = None
+    prototypes: Prototypes | None = None
 
     @property
     def precision(self) -> Precision:

@@ -232,7 +232,7 @@ class Sketcher:
     """Compose the stored drawings."""
 
     def __init__(self, lexicon: Lexicon, vqgan: VQGAN, drawings: StoredDrawings) -> None:
-        self._lexicon, self._vqgan, self._stored = lexicon, vqgan, drawings
+        self.lexicon, self._vqgan, self._stored = lexicon, vqgan, drawings
         self._cuts: OrderedDict[tuple[int, int], Cut] = OrderedDict()
 
     def read(self, text: str) -> tuple[Thing, ...]:
@@ -252,9 +252,9 @@ class Sketcher:
         text, scenes = self._without_scenes(text.lower())
         words, found, at = tokens(text), list[Thing](), 0
         left: list[str] = []
-        mentions = self._lexicon.find(text, with_places=True)  # scenes are cut out
+        mentions = self.lexicon.find(text, with_places=True)  # scenes are cut out
         if not scenes and not mentions and not any(map(landscape, words)):
-            mentions = self._lexicon.guess(" ".join(word for word in words if word not in style_words(text)))
+            mentions = self.lexicon.guess(" ".join(word for word in words if word not in style_words(text)))
         for mention in mentions:
             if mention.words in _NUMBERS:  # part of a name, such as "five o'clock"
                 continue
@@ -273,7 +273,7 @@ class Sketcher:
             if found and not relation and named[-1] in _HEADGEAR and not _WEARING.isdisjoint(between):
                 relation = "worn"
                 left = [word for word in left if word not in _WEARING]
-            kind = self._lexicon.kind_of(mention.words)
+            kind = self.lexicon.kind_of(mention.words)
             thing = Thing(mention.words, mention.concepts, _count(between), _colour(between), relation, kind)
             if found and (not between or between == ["of"]):
                 whole = found.pop()
@@ -289,7 +289,7 @@ class Sketcher:
         scenes, kept, at = list[str](), "", 0
         for begin, end, scene in scene_spans(text):
             last = text.rindex(" ", 0, end) + 1 if " " in text[begin:end] else begin
-            if self._lexicon.length_of_name(text[last:]) > 1:  # "on a beach ball"
+            if self.lexicon.length_of_name(text[last:]) > 1:  # "on a beach ball"
                 continue
             kept, at = f"{kept}{text[at:begin]} and ", end
             scenes.append(scene)
@@ -298,7 +298,7 @@ class Sketcher:
     def _is_understood(self, word: str) -> bool:
         """True for a word that changes the picture, or that says nothing."""
         known = word in COLOURS or word in _NUMBERS or word in _RELATIONS or word in _JOINING or bool(landscape(word))
-        return known or word in _SILENT or self._lexicon.is_passed_over(word)
+        return known or word in _SILENT or self.lexicon.is_passed_over(word)
 
     @torch.no_grad()
     def layer(self, things: Sequence[Thing], pose: Pose, height: int, width: int, look: str = "") -> Layer:
@@ -339,7 +339,7 @@ class Sketcher:
         inks = style in _INK or (styled and pose.drawing in _INK)
         if styled and style != pose.drawing:
             cut = _filtered(cut, look)
-        colour = thing.colour or ("" if styled else self._lexicon.tints.get(concept, ""))
+        colour = thing.colour or ("" if styled else self.lexicon.tints.get(concept, ""))
         if colour and inks:
             return inked(cut, colour) if styled else tinted(cut, colour)
         return recoloured(cut, colour) if thing.colour else cut

@@ -11,21 +11,24 @@ from generator.messages import Message
 
 NONE = "none"
 """The text for no colours at all."""
+OF_PICTURE = "picture"
+"""The text for the colours of a picture that comes with the request, which are found when it is painted."""
 
 _HEX = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})")
 
 
 def canonical(text: str, most: int, field: str) -> str:
-    """Rewrite colours as hex codes such as `#000080, #ffd700`, each once; `none` stays.
+    """Rewrite colours as hex codes such as `#000080, #ffd700`, each once; `none` stays, and so does `picture`.
 
-    Commas separate colours whose names may have spaces (`light blue, navy`); without commas, spaces do.
+    Commas separate colours whose names may have spaces (`light blue, navy`); without commas, spaces do. Where one
+    colour alone is allowed, no picture is.
 
     Raises:
         InvalidRequest: if there is no colour, or one that is unknown, or more than `most`; it names the `field`.
     """
     words = text.strip().strip("[]").casefold()
-    if words == NONE:
-        return NONE
+    if words == NONE or (words == OF_PICTURE and most > 1):
+        return words
     whole = "," in words or words.replace(" ", "") in colormap
     parts = [part.strip(" '\"") for part in (words.split(",") if whole else words.split())]
     colours = list(dict.fromkeys(_hex(part, field) for part in parts if part))
@@ -41,8 +44,8 @@ def canonical(text: str, most: int, field: str) -> str:
 
 
 def rgb_of(text: str) -> tuple[tuple[float, float, float], ...]:
-    """Red, green and blue in 0..1 of each colour in a canonical text; none for `none`."""
-    if text == NONE:
+    """Red, green and blue in 0..1 of each colour in a canonical text; none for `none` and `picture`."""
+    if text in (NONE, OF_PICTURE):
         return ()
     values = (bytes.fromhex(code[1:]) for code in text.split(", "))
     return tuple((red / 255, green / 255, blue / 255) for red, green, blue in values)

@@ -24,10 +24,11 @@ from PIL import Image
 from torch import Tensor
 
 from generator.errors import CheckpointError, GeneratorError, InvalidRequest
+from generator.images.palette import palette_of
 from generator.images.tensors import to_image
 from generator.messages import Message
 from generator.models.model_set import Models
-from generator.notation.palette import NONE
+from generator.notation.palette import NONE, OF_PICTURE
 from generator.optimisation.graph import CapturedStep, GraphCache, graphs_of
 from generator.optimisation.guidance import ClipGuidance
 from generator.optimisation.latent import Latent
@@ -73,6 +74,7 @@ class Dream:
             InvalidRequest: if these models cannot generate this.
             OutOfMemory: if it does not fit even at a smaller size.
         """
+        request = _with_colours(request)
         self.request, self._models, self._parent_latent = request, models, parent_latent
         self._graphs = graphs_of(models) if graphs is None else graphs
         check_request(request, models, with_parents=parent_latent is None)
@@ -420,6 +422,14 @@ def _taken_over(before: GenerationRequest, now: GenerationRequest, step: int) ->
     if not alike or step > (now.stopped_at or step):
         raise CheckpointError("This snapshot is of another picture.")
     return replace(now, settings=now.settings.merged({"size": before.settings.size}))
+
+
+def _with_colours(request: GenerationRequest) -> GenerationRequest:
+    """Put the colours of a picture in place of `palette: picture`, so that the recipe names them."""
+    if request.settings.palette != OF_PICTURE or request.coloured_by is None:
+        return request
+    found = {"palette": palette_of(request.coloured_by)}
+    return replace(request, settings=request.settings.merged(found))
 
 
 def _generated(request: GenerationRequest, models: Models, cutouts_at_once: int) -> Tensor:

@@ -135,14 +135,27 @@ def warnings_of(
     texts = dict.fromkeys(prompt.text for scene in read.scenes for prompt in scene.prompts)
     warnings: list[str] = []
     for prompt in texts:
-        if rest := cut_off(prompt):
-            text = "CLIP reads 77 tokens of a prompt; this end of yours is not read: “{rest}”."
-            warnings.append(Message(text, rest=_short(rest)))
+        warnings += _cut_off(prompt, perceptors)
         if unknown := unknown_words(prompt, perceptors, understood):
             warnings.append(_never_seen(unknown))
     if read.unknown:
         warnings.append(_never_seen(read.unknown))
     return tuple(warnings)
+
+
+def _cut_off(prompt: str, perceptors: Sequence[Perceptor]) -> list[Message]:
+    """Sentences about the end of a prompt that is not read; several perceptors have CLIP's tokenizer."""
+    if not perceptors or any(perceptor.has_clips_tokenizer for perceptor in perceptors):
+        rest = cut_off(prompt)
+        text = "CLIP reads 77 tokens of a prompt; this end of yours is not read: “{rest}”."
+        found = [Message(text, rest=_short(rest))] if rest else []
+    else:
+        found = []
+    for perceptor in perceptors:
+        if not perceptor.has_clips_tokenizer and (rest := perceptor.cut_off(prompt)):
+            text = "{name} reads {context} tokens of a prompt; this end of yours is not read: “{rest}”."
+            found.append(Message(text, name=perceptor.name, context=perceptor.context, rest=_short(rest)))
+    return found
 
 
 def _never_seen(unknown: Iterable[str]) -> Message:

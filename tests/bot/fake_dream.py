@@ -113,6 +113,7 @@ class FakeDreamer:
         self.foresight: Exception | None = None
         """Error raised by the check of a request before it runs."""
         self.look_fault: Exception | None = None
+        self.sees: tuple[Answer, ...] = (Answer("cat", 0.6), Answer("dog", 0.3), Answer("fox", 0.004))
         """Error raised by a look at a picture."""
         self.gpu: dict[str, int] = {}
         """GPU memory for a test to set."""
@@ -180,8 +181,7 @@ class FakeDreamer:
             raise self.look_fault
         red, _, blue = image.resize((1, 1)).getpixel((0, 0))
         colour = Answer("red", red / 255), Answer("blue", blue / 255)
-        things = Answer("cat", 0.6), Answer("dog", 0.3), Answer("fox", 0.004)
-        return Description(things, colour, (Answer("in the snow", 0.9),), (Answer("a painting", 0.5),))
+        return Description(self.sees, colour, (Answer("in the snow", 0.9),), (Answer("a painting", 0.5),))
 
     def before_step(self, request: GenerationRequest, step: int) -> None:
         self.open.wait()

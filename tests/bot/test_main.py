@@ -240,6 +240,19 @@ def test_an_unwritable_data_folder_is_reported_before_models_are_loaded(
     assert "cannot be used (" in said and "REVERIE_DATA" in said
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--port", "0"], ["backup", "copy.db"], ["backup", "copy.zip", "--pictures"], ["health"], ["doctor"]]
+)
+def test_a_data_folder_that_cannot_be_searched_is_reported_by_every_command(
+    arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Root may search every folder; a name that is too long is refused to everybody.
+    monkeypatch.setenv("REVERIE_DATA", str(folder.with_name("x" * 300)))
+    assert main(arguments) == 1
+    said = capsys.readouterr()
+    assert "cannot be used (" in said.out + said.err
+
+
 def test_blanks_around_a_token_do_not_matter(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

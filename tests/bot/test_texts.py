@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import string
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,29 @@ def test_a_locale_gets_its_language_or_english(locale: str, language: str) -> No
 def test_the_form_follows_the_count() -> None:
     assert say("note_more", count=1) != say("note_more", count=2)
     assert "3" in say("note_more", "de", count=3)
+
+
+UNDO = {
+    "host_drained": "/host drain on: False",
+    "painter_drained": "/host painters add",
+    "paused": "/resume",
+    "rule_added": "/blocklist remove",
+    "channel_is_denied": "/channels reset",
+    "person_is_blocked": "/people unblock",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("key", UNDO)
+def test_what_lasts_names_the_command_that_ends_it(key: str, language: str) -> None:
+    assert UNDO[key] in say(key, language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_one_step_is_singular(language: str) -> None:
+    line = partial(say, "recipe_line", language, size="8x8", seed="1", start="prior", models="tiny")
+    assert line(count=1).split(" · ")[1] == {"en": "1 step", "de": "1 Schritt"}[language]
+    assert line(count=2).split(" · ")[1] == {"en": "2 steps", "de": "2 Schritte"}[language]
 
 
 def test_user_text_is_never_taken_for_a_placeholder() -> None:

@@ -169,7 +169,8 @@ def test_the_reading_is_explained_in_words() -> None:
     )
 
 
-def test_only_one_prompt_without_weight_needs_no_explanation() -> None:
+def test_only_one_prompt_a_scene_without_weight_needs_no_explanation() -> None:
     assert is_plain(parse_story("Star Wars: a new hope"))
-    for text in ("a castle:2", "a|b", "a^b", "a:1:0.5"):
+    assert is_plain(parse_story("a^b"))
+    for text in ("a castle:2", "a|b", "a:1:0.5", "a^b:2"):
         assert not is_plain(parse_story(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,14 +13,25 @@ import torch
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from generator.checkpoints.clip.config import config_beside
 from generator.checkpoints.sources import OwnModels, add_flags, read_flags
 from generator.cli.main import main
 from generator.errors import InvalidRequest
+from generator.inspection import Condition, look_at_set
 from generator.loading import load_models
 from generator.models.clip import CLIP
 from generator.models.vqgan import VQGAN
 from generator.recipe import read_recipe, request_to_json
 from generator.request import GenerationRequest
+from tests.generator.checkpoints.foreign_towers import (
+    save,
+    siglip,
+    siglip_folder,
+    siglips,
+    size_of,
+    xlm_roberta_clip,
+    xlm_robertas,
+)
 from tests.generator.tiny import describe_clip
 
 
@@ -53,6 +65,68 @@ def test_custom_files_work_and_the_recipe_names_them(files: Path, monkeypatch: p
     assert recipe.request.models == "own-My-tiny"
     assert main(["again", str(files / "a.png"), "--output", str(files / "b.png"), *own]) == 0
     assert (files / "a.png").read_bytes() == (files / "b.png").read_bytes()
+
+
+@pytest.fixture
+def with_tokenizers(files: Path) -> tuple[Path, Path]:
+    """A SigLIP and an XLM-RoBERTa with a picture tower, with the tokenizers that lie beside them."""
+    tokenizer = siglips()
+    siglip_file = siglip_folder(files / "siglip-tiny", tokenizer, siglip(size_of(tokenizer)))
+    tokenizer = xlm_robertas()
+    path = save(files / "xlm-roberta", xlm_roberta_clip(size_of(tokenizer), "mlp").state_dict(), tokenizer)
+    config_beside(path).write_text("text: roberta\ntext_heads: 4\nvision_heads: 2\nactivation: gelu\n")
+    return siglip_file, path
+
+
+def test_perceptors_with_their_own_tokenizers_paint_together_with_clips(
+    files: Path,
+    with_tokenizers: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("REVERIE_DATA", str(files))
+    own = ["--vqgan", str(files / "My tiny.ckpt"), "--vqgan-config", str(files / "tiny.yaml"), "--device", "cpu"]
+    alone = [*own, *(word for path in with_tokenizers for word in ("--perceptor", str(path)))]
+    together = [*alone, "--perceptor", str(files / "vit.pt")]
+    words = ["eine Burg in der Nacht | красное яблоко:0.5", "--size", "32x32", "--steps", "3", "--cutouts", "2"]
+    assert main([*words, *together, "--seed", "7", "--output", str(files / "a.png")]) == 0
+    recipe = read_recipe((files / "a.png").read_bytes())
+    names = {"model.safetensors", "config.json", "tokenizer.json", "vit.pt", "model.safetensors.yaml"}
+    assert recipe.made_with is not None and names <= set(recipe.made_with.files)
+    assert sum(name.startswith("tokenizer.json") for name in recipe.made_with.files) == 2
+    assert main(["again", str(files / "a.png"), "--output", str(files / "b.png"), *together]) == 0
+    assert (files / "a.png").read_bytes() == (files / "b.png").read_bytes()
+    kept = ["--init-image", str(files / "a.png"), "--repaint", "the red apple", "--output", str(files / "c.png")]
+    assert main(["a castle", "--size", "32x32", "--steps", "2", "--cutouts", "2", *alone, *kept]) == 0
+    assert (files / "c.png").read_bytes() != (files / "a.png").read_bytes()
+    capsys.readouterr()
+    assert main(["apple " * 70, "--size", "32x32", "--steps", "1", *alone, "--output", str(files / "d.png")]) == 0
+    told = capsys.readouterr().err
+    assert "siglip-tiny reads 16 tokens of a prompt" in told and "xlm-roberta reads 77 tokens of a prompt" in told
+    assert "CLIP reads" not in told
+
+
+def test_a_missing_tokenizer_or_package_is_told_before_anything_is_loaded(
+    files: Path,
+    with_tokenizers: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("REVERIE_DATA", str(files))
+    own = ["--vqgan", str(files / "My tiny.ckpt"), "--vqgan-config", str(files / "tiny.yaml"), "--device", "cpu"]
+    own += ["--perceptor", str(files / "vit.pt"), "--perceptor", str(with_tokenizers[0])]
+    path = with_tokenizers[0].with_name("tokenizer.json")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "tokenizers", None)
+        assert main(["an apple", *own]) == 2
+        sentence = "siglip-tiny has a tokenizer of its own, which needs the package tokenizers; install it with"
+        assert f"{sentence}: make setup EXTRAS=tokenizer" in capsys.readouterr().err
+        [_, clip, faulty] = look_at_set("starter", own[7::2], files / "My tiny.ckpt")
+        assert (clip.condition, faulty.condition) == (Condition.NEW, Condition.BROKEN) and sentence in faulty.fault
+    path.unlink()
+    assert main(["an apple", *own]) == 2
+    assert f"{path} is missing: this perceptor reads text by a tokenizer of its own." in capsys.readouterr().err
+    assert not (files / "models" / "converted").exists()
 
 
 def test_custom_files_in_a_config_work_and_wrong_digests_are_refused(

@@ -28,9 +28,9 @@ def test_a_failed_command_stops_the_run_and_the_next_run_begins_with_it(
         main()
     assert started == ["sprites", "compose", "vqgan", "perceptor", "decoder", "refine"]
     main()
-    assert started[6:] == ["refine", "prior", "export"]
+    assert started[6:] == ["refine", "prior", "export", "prototypes"]
     main()
-    assert len(started) == 9
+    assert len(started) == 10
 
 
 @pytest.mark.parametrize("name", COMMANDS)

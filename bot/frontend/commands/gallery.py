@@ -20,7 +20,7 @@ from bot.frontend.messages.render import ALT_TEXT
 from bot.frontend.pictures import show_finished
 from bot.frontend.uploads import check
 from bot.frontend.wording import described
-from bot.frontend.words import as_typed, within
+from bot.frontend.words import as_typed, prompt_as_typed, prompt_label, within
 from bot.service import GalleryPage, Requester, Sheet, Whose
 from bot.texts import say
 
@@ -106,7 +106,7 @@ def _list(
     for number, entry in enumerate(page.entries, 1):
         job = entry.job
         name = as_typed(names.get(job.user_id) or say("gallery_somebody", locale), NAME)
-        lines.append(f"**{number}.** {as_typed(job.prompt, PROMPT) or '–'} · {name} · #{job.id}")
+        lines.append(f"**{number}.** {prompt_as_typed(job.prompt, PROMPT, locale)} · {name} · #{job.id}")
     nothing = say("gallery_nothing_found" if search else f"gallery_empty_{whose.value}", locale)
     title = say(f"gallery_{whose.value}", locale) + (f": {as_typed(search, SEARCH_CHARACTERS)}" if search else "")
     embed = discord.Embed(title=title, description=within(lines, DESCRIPTION) or nothing)
@@ -128,7 +128,8 @@ def _controls(page: GalleryPage, whose: Whose, search: str, requester: Requester
     controls = discord.ui.View(timeout=None)
     options = [
         discord.SelectOption(
-            label=f"{number}. {entry.job.prompt or '–'}"[:100], value=f"{entry.job.id}:{entry.picture.number}"
+            label=f"{number}. {prompt_label(entry.job.prompt, requester.locale)}"[:100],
+            value=f"{entry.job.id}:{entry.picture.number}",
         )
         for number, entry in enumerate(page.entries, 1)
     ]

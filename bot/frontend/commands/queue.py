@@ -11,7 +11,7 @@ from bot.frontend.app import Interaction
 from bot.frontend.asking import requester_of
 from bot.frontend.messages.render import when
 from bot.frontend.wording import described
-from bot.frontend.words import as_typed
+from bot.frontend.words import prompt_as_typed
 from bot.jobs import JobState
 from bot.service import JobView
 from bot.service.moderation.waiting_jobs import MAX_REASON
@@ -65,14 +65,13 @@ async def cancel(
             raise NotFound("nothing_to_cancel")
         job = mine[-1].id
     cancelled = await service.cancel(requester, job, reason or "")
-    await reply(
-        interaction, say("cancelled", requester.locale, job=cancelled.id, prompt=as_typed(cancelled.prompt, PROMPT))
-    )
+    prompt = prompt_as_typed(cancelled.prompt, PROMPT, requester.locale)
+    await reply(interaction, say("cancelled", requester.locale, job=cancelled.id, prompt=prompt))
 
 
 def _line(view: JobView, locale: str) -> str:
     job = view.job
-    prompt = as_typed(job.prompt, PROMPT) or ("🔒" if job.private else "–")
+    prompt = "🔒" if job.private and not job.prompt else prompt_as_typed(job.prompt, PROMPT, locale)
     text = f"{prompt} · <@{job.user_id}> · #{job.id}"
     if job.waiting_for_access:
         return say("queue_waits", locale, text=text, channel=f"<#{job.channel_id}>")

@@ -15,7 +15,7 @@ from bot.frontend.components import cases
 from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.wording import described
-from bot.frontend.words import as_typed
+from bot.frontend.words import prompt_as_typed, prompt_label
 from bot.service import ReportedPicture, ReportPage, Requester
 from bot.texts import say
 
@@ -82,7 +82,7 @@ async def _page(interaction: Interaction, number: int) -> dict[str, Any]:
 def _line(reported: ReportedPicture, locale: str) -> str:
     reasons = dict.fromkeys(say(f"report_{report.reason.value}", locale) for report in reported.reports)
     at = f"<t:{round(reported.reports[-1].created_at)}:R>" if reported.reports else ""
-    prompt = as_typed(reported.prompt, PROMPT) or "–"
+    prompt = prompt_as_typed(reported.prompt, PROMPT, locale)
     return f"**#{reported.job_id}** · {', '.join(reasons)} · <@{reported.user_id}> · {prompt} · {at}"
 
 
@@ -91,7 +91,9 @@ def _controls(page: ReportPage, requester: Requester) -> discord.ui.View | None:
         return None
     controls = discord.ui.View(timeout=None)
     options = [
-        discord.SelectOption(label=f"#{item.job_id} · {item.prompt or '–'}"[:100], value=str(item.id))
+        discord.SelectOption(
+            label=f"#{item.job_id} · {prompt_label(item.prompt, requester.locale)}"[:100], value=str(item.id)
+        )
         for item in page.reported
     ]
     menu: discord.ui.Select[Any] = discord.ui.Select(

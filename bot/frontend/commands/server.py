@@ -8,20 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import discord
 from discord import app_commands
 
-from bot.config import MAX_RULE_CHARACTERS, Limits
+from bot.config import MAX_RULE_CHARACTERS, Config, Limits
 from bot.errors import InvalidJobSpec
 from bot.frontend.answering import reply
-from bot.frontend.app import App, Interaction
+from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import requester_of
 from bot.frontend.commands import reports
-from bot.frontend.commands.admin import channels_text, limit_value, manager_of, role_lines, safety_text
+from bot.frontend.commands.admin import LIMIT_KEYS, channels_text, limit_value, manager_of, role_lines, safety_text
 from bot.frontend.components import confirm
-from bot.frontend.components.modals import LABEL, Form
+from bot.frontend.components.modals import LABEL, PersistentForm
 from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.wording import described
@@ -213,67 +213,86 @@ async def _set_channels(interaction: Interaction, requester: Requester, chosen: 
     await _refresh(interaction, requester)
 
 
-class SettingForm(Form):
-    """Modal for one value; `change` gets it."""
+class SettingForm(PersistentForm):
+    """Modal for one value, which the action of that name gets, with the name of what it changes."""
+
+    kind = "server"
 
     def __init__(
         self,
         title: str,
         label: str,
-        change: Callable[[discord.Interaction[App], str], Awaitable[None]],
+        action: str,
+        name: str,
         *,
         value: str = "",
         hint: str | None = None,
         required: bool = True,
         most: int = 9,
     ) -> None:
-        super().__init__(title)
-        self._change = change
+        super().__init__(title, action, name)
+        self._change, self._name = TYPED[action], name
         self.value: discord.ui.TextInput[Any] = discord.ui.TextInput(
             default=value, required=required, max_length=most, custom_id="value"
         )
         self.add_item(discord.ui.Label(text=label[:LABEL], description=hint, component=self.value))
 
+    @classmethod
+    async def restored(cls, interaction: Interaction, state: Sequence[str]) -> Self:
+        """The modal, which knows by a name what to change."""
+        action, name = state
+        if action not in TYPED:
+            raise ValueError(action)
+        # Its words were shown before; now only what was typed counts.
+        text = say("server_limit", locale_of(interaction))
+        return cls(text, text, action, name, required=False, most=MAX_RULE_CHARACTERS)
+
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Change the setting."""
-        await self._change(interaction, self.value.value)
+        await self._change(interaction, self.value.value, self._name)
 
 
 async def _ask_for_limit(interaction: Interaction, requester: Requester, chosen: Sequence[str]) -> None:
-    name, locale = chosen[0] if chosen else "", requester.locale
-    item = next((item for item in fields(Limits) if item.name == name), None)
-    if item is None:
-        raise InvalidJobSpec("limit_unknown", field="name", name=name[:40], known="")
-    config = interaction.client.config
-    low, high = item.metadata["low"], item.metadata["high"]
-    high = min(high, getattr(config.caps, name, 0) or high)
-
-    async def change(submitted: discord.Interaction[App], value: str) -> None:
-        number = _number(value, name, low, high) if value.strip() else None
-        who = requester_of(submitted)
-        await submitted.client.service.guilds.set_limit(who, name, number)
-        await _refresh(submitted, who)
-
+    name, locale, config = chosen[0] if chosen else "", requester.locale, interaction.client.config
+    low, high = _range_of(name, config)
     now = await interaction.client.service.guilds.limits(requester.guild_id)
     hint = say("server_limit_hint", locale, low=low, high=high, default=getattr(config.limits, name))
-    form = SettingForm(
-        name, say(f"limit_{name}", locale), change, value=str(getattr(now, name)), hint=hint, required=False
-    )
-    await interaction.response.send_modal(form)
+    label, value = say(f"limit_{name}", locale), str(getattr(now, name))
+    await SettingForm(name, label, "limit", name, value=value, hint=hint, required=False).open(interaction)
+
+
+async def _set_limit(interaction: Interaction, value: str, name: str) -> None:
+    """Change a limit; without a value it has the host's."""
+    requester = requester_of(interaction)
+    low, high = _range_of(name, interaction.client.config)
+    number = _number(value, name, low, high) if value.strip() else None
+    await interaction.client.service.guilds.set_limit(requester, name, number)
+    await _refresh(interaction, requester)
+
+
+def _range_of(name: str, config: Config) -> tuple[int, int]:
+    """The least and the highest value of a limit.
+
+    Raises:
+        InvalidJobSpec: if there is no such limit.
+    """
+    item = next((item for item in fields(Limits) if item.name == name), None)
+    if item is None:
+        raise InvalidJobSpec("limit_unknown", field="name", name=name[:40], known=", ".join(LIMIT_KEYS))
+    high = item.metadata["high"]
+    return item.metadata["low"], min(high, getattr(config.caps, name, 0) or high)
 
 
 async def _ask_for_days(interaction: Interaction, requester: Requester) -> None:
     locale = requester.locale
     now = await interaction.client.service.guilds.retention_days(requester.guild_id)
+    title, label = say("server_button_retention", locale), say("option_days", locale)
+    form = SettingForm(title, label, "days", "days", value=str(now), hint=say("server_retention_hint", locale))
+    await form.open(interaction)
 
-    async def change(submitted: discord.Interaction[App], value: str) -> None:
-        await confirm.set_retention(submitted, _number(value, "days", 0, confirm.MAX_RETENTION_DAYS))
 
-    hint = say("server_retention_hint", locale)
-    form = SettingForm(
-        say("server_button_retention", locale), say("option_days", locale), change, value=str(now), hint=hint
-    )
-    await interaction.response.send_modal(form)
+async def _set_days(interaction: Interaction, value: str, name: str) -> None:
+    await confirm.set_retention(interaction, _number(value, name, 0, confirm.MAX_RETENTION_DAYS))
 
 
 async def _ask_for_word(interaction: Interaction, requester: Requester) -> None:
@@ -282,11 +301,16 @@ async def _ask_for_word(interaction: Interaction, requester: Requester) -> None:
     form = SettingForm(
         say("server_button_word", locale),
         say("case_word_which", locale),
-        confirm.add_rule,
+        "word",
+        "word",
         hint=hint,
         most=MAX_RULE_CHARACTERS,
     )
-    await interaction.response.send_modal(form)
+    await form.open(interaction)
+
+
+async def _forbid(interaction: Interaction, value: str, _name: str) -> None:
+    await confirm.add_rule(interaction, value)
 
 
 def _number(value: str, name: str, low: int, high: int) -> int:
@@ -315,3 +339,9 @@ CHOSEN: Mapping[str, Callable[[Interaction, Requester, Sequence[str]], Awaitable
     "report-channel": _set_report_channel,
     "channels": _set_channels,
 }
+TYPED: Mapping[str, Callable[[Interaction, str, str], Awaitable[None]]] = {
+    "limit": _set_limit,
+    "days": _set_days,
+    "word": _forbid,
+}
+"""Actions of the form for a value: they get the interaction, the value and the name of what it changes."""

@@ -10,10 +10,11 @@ import discord
 from discord import app_commands
 
 from bot.config import MAX_STYLE_CHARACTERS
-from bot.frontend.answering import in_time, reply, take_on
+from bot.frontend.answering import in_time, reply
 from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import check_place, requester_of
 from bot.frontend.commands.imagine import complete_style
+from bot.frontend.components.batches import submit_all
 from bot.frontend.components.modals import TEXT as MODAL_TEXT
 from bot.frontend.components.modals import PersistentForm
 from bot.frontend.components.persistent import PersistentButton, PersistentMenu
@@ -76,9 +77,8 @@ class StyleForm(PersistentForm):
         return cls(state[0], locale_of(interaction))
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
-        """Submit the job."""
-        spec = JobSpec(prompt=self.prompt.value, style=self.style)
-        await take_on(interaction, lambda requester: interaction.client.service.submissions.submit(requester, spec))
+        """Submit the job, or ask about several."""
+        await submit_all(interaction, JobSpec(prompt=self.prompt.value, style=self.style))
 
 
 @styles.command(name="list", description=described("command_styles_list"))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 
 import discord
 
 from bot.errors import NotFound
 from bot.frontend.answering import in_time, reply, take_on
-from bot.frontend.app import App, Interaction
+from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import check_place, requester_of
-from bot.frontend.components.modals import TEXT, Form
+from bot.frontend.components.modals import LABEL, TEXT, PersistentForm
 from bot.frontend.errors import errors_shown
 from bot.frontend.messages.batches import alt_text_of, batch_buttons
 from bot.frontend.words import as_typed, within
@@ -23,6 +23,8 @@ from bot.texts import say
 
 LISTED, LINE = 1_200, 100
 """Characters of the prompts that a question lists, and of each of them."""
+OPTIONS = 1_000
+"""Characters of the options of a batch."""
 COMMENT = "#"
 """Beginning of a line of a file of prompts that is none."""
 
@@ -71,21 +73,31 @@ async def ask_about_lines(interaction: Interaction, text: str, options: str, tit
     await ask(interaction, specs, title)
 
 
-class BatchForm(Form):
-    """Modal for prompts, one to a line."""
+class BatchForm(PersistentForm):
+    """Modal for prompts, one to a line, and for options of all of them."""
+
+    kind = "batch"
 
     def __init__(self, options: str, locale: str) -> None:
         super().__init__(say("batch_form", locale))
-        self.options = options
         self.prompts: discord.ui.TextInput[Any] = discord.ui.TextInput(
             style=discord.TextStyle.paragraph, max_length=TEXT, custom_id="prompts"
         )
+        self.options: discord.ui.TextInput[Any] = discord.ui.TextInput(
+            default=options or None, required=False, max_length=OPTIONS, custom_id="options"
+        )
         self.add_item(discord.ui.Label(text=say("batch_form_prompts", locale), component=self.prompts))
+        self.add_item(discord.ui.Label(text=say("option_batch_options", locale)[:LABEL], component=self.options))
+
+    @classmethod
+    async def restored(cls, interaction: Interaction, state: Sequence[str]) -> Self:
+        """The modal, which says all by itself."""
+        return cls("", locale_of(interaction))
 
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Ask about the batch."""
         text = self.prompts.value
-        await ask_about_lines(interaction, text, self.options, text.strip().partition("\n")[0] + " …")
+        await ask_about_lines(interaction, text, self.options.value, text.strip().partition("\n")[0] + " …")
 
 
 async def press(interaction: Interaction, action: str, batch_id: int) -> None:

@@ -26,7 +26,7 @@ from bot.frontend.messages import render as message
 from bot.frontend.messages.discord_errors import TROUBLE
 from bot.frontend.messages.sender import replace_message
 from bot.frontend.pictures import delete_with_message
-from bot.frontend.words import as_typed, within
+from bot.frontend.words import as_typed, prompt_as_typed, within
 from bot.log import about
 from bot.service import Outcome, ReportedPicture, Requester
 from bot.texts import say
@@ -87,7 +87,7 @@ async def content(app: App, reported: ReportedPicture, locale: str) -> dict[str,
         owner=f"<@{reported.user_id}>",
         job=reported.job_id,
         link=say("report_gone", locale) if gone else link,
-        prompt=as_typed(reported.prompt, SHOWN_PROMPT) or "–",
+        prompt=prompt_as_typed(reported.prompt, SHOWN_PROMPT, locale),
     )
     lines = (
         say(
@@ -95,7 +95,7 @@ async def content(app: App, reported: ReportedPicture, locale: str) -> dict[str,
             locale,
             reporter=f"<@{report.user_id}>",
             reason=say(f"report_{report.reason.value}", locale),
-            details=as_typed(report.details, SHOWN_DETAILS) or "–",
+            details=f" · {as_typed(report.details, SHOWN_DETAILS)}" if report.details.strip() else "",
         )
         for report in reported.reports
     )

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
 
 import discord
 
 from bot.errors import NotFound
 from bot.frontend.answering import change_answer, in_time, reply
-from bot.frontend.app import App, Interaction
+from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import requester_of
-from bot.frontend.components.modals import LABEL, Form
+from bot.frontend.components.modals import LABEL, PersistentForm
 from bot.frontend.components.persistent import PersistentButton
 from bot.frontend.errors import errors_shown
 from bot.frontend.words import as_typed, within
@@ -69,22 +69,31 @@ def whose(jobs: Iterable[Job], most: int = 1_200) -> str:
     return within((f"<@{user_id}> {count}" for user_id, count in counts.most_common()), most, " · ")
 
 
-class ReasonForm(Form):
+class ReasonForm(PersistentForm):
     """Modal for the reason that the owners of cancelled jobs are told; submitting it cancels them."""
 
-    def __init__(
-        self, title: str, locale: str, cancel: Callable[[discord.Interaction[App], str], Awaitable[None]]
-    ) -> None:
-        super().__init__(title)
-        self._cancel = cancel
+    kind = "reason"
+
+    def __init__(self, title: str, locale: str, action: str, target: int, number: int) -> None:
+        super().__init__(title, action, target, number)
+        self._cancel, self._target, self._number = REASONED[action], target, number
         self.reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
             required=False, max_length=MAX_REASON, custom_id="reason"
         )
         self.add_item(discord.ui.Label(text=say("reason_for_owner", locale)[:LABEL], component=self.reason))
 
+    @classmethod
+    async def restored(cls, interaction: Interaction, state: Sequence[str]) -> Self:
+        """The modal, which knows by ids what to cancel."""
+        action, target, number = state
+        if action not in REASONED:
+            raise ValueError(action)
+        locale = locale_of(interaction)
+        return cls(say("reason_for_owner", locale), locale, action, int(target), int(number))
+
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
         """Cancel."""
-        await self._cancel(interaction, self.reason.value)
+        await self._cancel(interaction, self.reason.value, self._target, self._number)
 
 
 # Jobs
@@ -103,37 +112,39 @@ async def ask_to_clear(interaction: Interaction, user_id: int | None) -> None:
 
 
 async def _clear(interaction: Interaction, value: str) -> None:
-    """Ask for the reason, then cancel the jobs that wait now."""
-    requester, user_id = requester_of(interaction), int(value) or None
-    jobs = await interaction.client.service.waiting.of_server(requester, user_id)
-
-    async def cancel(submitted: discord.Interaction[App], why: str) -> None:
-        who = requester_of(submitted)
-        await submitted.response.defer()
-        moved = await submitted.client.service.waiting.cancel(who, jobs, reason_of("queue_cleared", why))
-        await change_answer(submitted, say("cleared", who.locale, count=len(moved)))
-
+    """Ask for the reason to cancel the jobs that wait now."""
+    requester, user_id = requester_of(interaction), int(value)
+    jobs = await interaction.client.service.waiting.of_server(requester, user_id or None)
     if not jobs:
         await interaction.response.edit_message(content=say("clear_nothing", requester.locale), view=None)
         return
     title = say("button_cancel_jobs", requester.locale, count=len(jobs))
-    await interaction.response.send_modal(ReasonForm(title, requester.locale, cancel))
+    newest = max(job.id for job in jobs)
+    await ReasonForm(title, requester.locale, "clear", user_id, newest).open(interaction)
+
+
+async def _clear_waiting(interaction: Interaction, why: str, user_id: int, newest: int) -> None:
+    """Cancel the waiting jobs of the server or of one person, up to the newest that was counted."""
+    requester, waiting = requester_of(interaction), interaction.client.service.waiting
+    await interaction.response.defer()
+    jobs = [job for job in await waiting.of_server(requester, user_id or None) if job.id <= newest]
+    moved = await waiting.cancel(requester, jobs, reason_of("queue_cleared", why))
+    await change_answer(interaction, say("cleared", requester.locale, count=len(moved)))
 
 
 async def cancel_job(interaction: Interaction, job_id: int, number: int) -> None:
     """Cancel a job by its button; somebody else's after a form for the reason. Its message shows the result."""
     requester, service = requester_of(interaction), interaction.client.service
     job = await service.archive.own(requester, job_id)
-
-    async def cancel(submitted: discord.Interaction[App], why: str) -> None:
-        await submitted.client.service.cancel(requester_of(submitted), job_id, why)
-        await submitted.response.defer()
-
     if job.user_id != requester.user_id and job.state in (JobState.QUEUED, JobState.RUNNING):
         title = say("cancel_title", requester.locale, job=job_id)
-        await interaction.response.send_modal(ReasonForm(title, requester.locale, cancel))
+        await ReasonForm(title, requester.locale, "cancel", job_id, number).open(interaction)
         return
-    await service.cancel(requester, job_id)
+    await _cancel(interaction, "", job_id, number)
+
+
+async def _cancel(interaction: Interaction, why: str, job_id: int, _number: int) -> None:
+    await interaction.client.service.cancel(requester_of(interaction), job_id, why)
     await interaction.response.defer()
 
 
@@ -251,3 +262,8 @@ ACTIONS: Mapping[str, Callable[[Interaction, str], Awaitable[None]]] = {
     "rule": _cancel_by_rule,
     "person": _block,
 }
+REASONED: Mapping[str, Callable[[Interaction, str, int, int], Awaitable[None]]] = {
+    "clear": _clear_waiting,
+    "cancel": _cancel,
+}
+"""Actions of the form for a reason: they get the interaction, the reason and the two numbers of its state."""

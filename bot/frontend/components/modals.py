@@ -1,4 +1,4 @@
-"""Base classes of all modals. Event loop.
+"""Base class of all modals. Event loop.
 
 Discord sends a modal back by its custom id alone, perhaps after a restart. That of a `PersistentForm` holds the values
 that it needs, with a mark of the client that opened it: the same client still has the form, another one makes it anew.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self, cast
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import discord
 
@@ -23,27 +23,18 @@ TEXT = 4_000
 CUSTOM_ID = 100
 """Discord's limit for custom ids, in characters."""
 _PREFIX = "reverie-form"
+_ESCAPES = str.maketrans({sign: f"%{ord(sign):02X}" for sign in "%,:"})
+"""Characters of a value that stand for others in a custom id."""
 
 
-class Form(discord.ui.Modal):
-    """A modal that reports its errors to the person."""
-
-    def __init__(self, title: str) -> None:
-        super().__init__(title=title[:LABEL])
-
-    async def on_error(self, interaction: discord.Interaction[App], error: Exception) -> None:  # type: ignore[override]
-        """Report the error."""
-        await explain(interaction, error)
-
-
-class PersistentForm(Form):
+class PersistentForm(discord.ui.Modal):
     """A modal that works after a restart; `state` holds the values that `restored` needs, as texts."""
 
     kind: ClassVar[str]
     """Its name in custom ids."""
 
     def __init__(self, title: str, *state: str | int) -> None:
-        super().__init__(title)
+        super().__init__(title=title[:LABEL])
         self.state = tuple(map(str, state))
 
     @classmethod
@@ -58,10 +49,14 @@ class PersistentForm(Form):
 
     async def open(self, interaction: Interaction) -> None:
         """Show it as the answer to an interaction."""
-        values = ",".join(quote(value, safe="") for value in self.state)
+        values = ",".join(value.translate(_ESCAPES) for value in self.state)
         unique = secrets.token_urlsafe(6)
         self.custom_id = f"{_PREFIX}:{self.kind}:{interaction.client.mark}:{unique}:{values}"[:CUSTOM_ID]
         await interaction.response.send_modal(self)
+
+    async def on_error(self, interaction: discord.Interaction[App], error: Exception) -> None:  # type: ignore[override]
+        """Report the error to the person."""
+        await explain(interaction, error)
 
 
 async def receive(interaction: Interaction, forms: Sequence[type[PersistentForm]]) -> None:

@@ -7,10 +7,11 @@ from typing import Any, Self
 
 import discord
 
-from bot.frontend.answering import reply, take_on
+from bot.frontend.answering import reply
 from bot.frontend.app import App, Interaction, locale_of
 from bot.frontend.asking import check_place, requester_of
-from bot.frontend.components.modals import TEXT, Form, PersistentForm
+from bot.frontend.components.batches import submit_all
+from bot.frontend.components.modals import TEXT, PersistentForm
 from bot.frontend.components.persistent import PersistentButton, PersistentMenu
 from bot.frontend.errors import errors_shown
 from bot.frontend.words import as_typed
@@ -37,7 +38,7 @@ class PresetButton(PersistentButton, template=r"reverie-preset:(?P<action>use|ke
             preset = await presets.get(requester.guild_id, self.owner, self.name)
             if self.action == "use":
                 check_place(interaction)
-                await interaction.response.send_modal(UseForm(preset, requester.locale))
+                await UseForm(preset, self.owner, requester.locale).open(interaction)
                 return
             saved = await presets.save(requester, preset.name, preset.options)
             await reply(interaction, saved_text(saved, requester.locale))
@@ -53,24 +54,32 @@ class PresetSelect(PersistentMenu, template=r"reverie-presets"):
             check_place(interaction)
             name = next(iter(self.item.values), "")
             preset = await interaction.client.service.presets.get(requester.guild_id, requester.user_id, name)
-            await interaction.response.send_modal(UseForm(preset, requester.locale))
+            await UseForm(preset, requester.user_id, requester.locale).open(interaction)
 
 
-class UseForm(Form):
-    """Modal for the prompt of a picture with a preset."""
+class UseForm(PersistentForm):
+    """Modal for the prompt of a picture with a preset of the person `owner`, or of the server."""
 
-    def __init__(self, preset: Preset, locale: str) -> None:
-        super().__init__(say("preset_form", locale, name=preset.name))
+    kind = "use"
+
+    def __init__(self, preset: Preset, owner: int, locale: str) -> None:
+        super().__init__(say("preset_form", locale, name=preset.name), owner, preset.name)
         self.options = preset.options
         self.prompt: discord.ui.TextInput[Any] = discord.ui.TextInput(
             style=discord.TextStyle.paragraph, max_length=TEXT, custom_id="prompt"
         )
         self.add_item(discord.ui.Label(text=say("like_words", locale), component=self.prompt))
 
+    @classmethod
+    async def restored(cls, interaction: Interaction, state: Sequence[str]) -> Self:
+        """The modal for a preset, by its owner and name."""
+        owner, requester = int(state[0]), requester_of(interaction)
+        preset = await interaction.client.service.presets.get(requester.guild_id, owner, state[1])
+        return cls(preset, owner, requester.locale)
+
     async def on_submit(self, interaction: discord.Interaction[App]) -> None:  # type: ignore[override]
-        """Submit the job."""
-        spec = JobSpec(prompt=self.prompt.value, options=self.options)
-        await take_on(interaction, lambda requester: interaction.client.service.submissions.submit(requester, spec))
+        """Submit the job, or ask about several."""
+        await submit_all(interaction, JobSpec(prompt=self.prompt.value, options=self.options))
 
 
 class KeepForm(PersistentForm):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bot.frontend.messages.content import MessageContent
 from bot.frontend.messages.job_buttons import ButtonSpec
-from bot.frontend.words import as_typed, said_plainly
+from bot.frontend.words import prompt_as_typed, said_plainly
 from bot.jobs import Job, JobState, Layout, StoredPicture
 from bot.service import Delivery, JobView, PictureFile
 from bot.texts import Sentence, say
@@ -165,7 +165,7 @@ def recipe_line(job: Job, pictures: Sequence[StoredPicture] = ()) -> str:
         film_s = f"{job.film_s:g}"
         line = say("recipe_line_film", locale, size=size, seconds=film_s, frames=steps, seed=seed, models=job.models)
         return f"{line} · #{job.id}"
-    line = say("recipe_line", locale, size=size, steps=steps, seed=seed, start=settings.start, models=job.models)
+    line = say("recipe_line", locale, size=size, count=steps, seed=seed, start=settings.start, models=job.models)
     return f"{line} · #{job.id}"
 
 
@@ -254,7 +254,7 @@ def _lines(job: Job, notes: Sequence[Sentence], pictures: Sequence[StoredPicture
     """The prompt, then the notes about it and about its pictures."""
     locale = job.locale
     said = dict.fromkeys([*notes, *(warning for picture in pictures for warning in picture.warnings)])
-    prompt = as_typed(job.prompt, SHOWN_PROMPT) or say("no_words", locale)
+    prompt = prompt_as_typed(job.prompt, SHOWN_PROMPT, locale)
     return prompt, *(f"• {said_plainly(note, locale, NOTE)}" for note in list(said)[:NOTES])
 
 

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import simcord
+from simcord.actors import _dispatch_actor_interaction
+from simcord.backend import serializers
 from simcord.backend.models import Interaction
 from simcord.components import walk_components
-from simcord.enums import OptionType
+from simcord.enums import AppCommandType, InteractionType, OptionType
 from simcord.interactions import command_leaves, parse_option_input
 
 from bot.frontend.preview.world import Person, Scene, World
 
 Body = Mapping[str, Any]
 File = tuple[str, bytes]
+MENU = AppCommandType.MESSAGE
 _log = logging.getLogger(__name__)
 
 
@@ -36,6 +39,11 @@ class Place:
     def world(self) -> World:
         """The simulated Discord."""
         return self.scene.world
+
+    @property
+    def actor(self) -> simcord.MemberActor | simcord.UserHandle:
+        """The person as somebody who can act here."""
+        return self.scene.actor(self.person.actor.id, self.channel.id)
 
     def message(self, message_id: object) -> simcord.ResponseMessage:
         """A message of the channel."""
@@ -95,30 +103,36 @@ class Actions:
     def _slash(self, place: Place, body: Body, files: Mapping[str, list[File]]) -> Callable[[], Awaitable[object]]:
         name = str(body["name"])
         options = _options(place, name, body.get("options") or {}, files)
-        return lambda: place.person.actor.slash(place.channel, name, **options)
+        actor = place.actor
+        if isinstance(actor, simcord.UserHandle):
+            return lambda: actor.slash(name, **options)
+        return lambda: actor.slash(place.channel, name, **options)
 
     def _complete(self, place: Place, body: Body, files: Mapping[str, list[File]]) -> Callable[[], Awaitable[object]]:
         name, option = str(body["name"]), str(body["option"])
         others = {key: value for key, value in (body.get("options") or {}).items() if key != option}
         options = _options(place, name, others, {}, partial=True)
-        return lambda: place.person.actor.autocomplete(
-            place.channel, name, option, str(body.get("value", "")), **options
-        )
+        actor, value = place.actor, str(body.get("value", ""))
+        if isinstance(actor, simcord.UserHandle):
+            return lambda: actor.autocomplete(name, option, value, **options)
+        return lambda: actor.autocomplete(place.channel, name, option, value, **options)
 
     def _click(self, place: Place, body: Body, files: Mapping[str, list[File]]) -> Callable[[], Awaitable[object]]:
         message, custom_id = place.message(body["message"]), str(body["custom_id"])
-        return lambda: place.person.actor.click(message, custom_id=custom_id)
+        return lambda: place.actor.click(message, custom_id=custom_id)
 
     def _select(self, place: Place, body: Body, files: Mapping[str, list[File]]) -> Callable[[], Awaitable[object]]:
         message, custom_id = place.message(body["message"]), str(body["custom_id"])
         kind = _component(message.components, custom_id)["type"]
         values = _chosen(place, kind, body["values"])
-        return lambda: place.person.actor.select(message, values, custom_id=custom_id)
+        return lambda: place.actor.select(message, values, custom_id=custom_id)
 
     def _menu(self, place: Place, body: Body, files: Mapping[str, list[File]]) -> Callable[[], Awaitable[object]]:
-        user, message = body.get("user"), body.get("message")
+        user, message, name, actor = body.get("user"), body.get("message"), str(body["name"]), place.actor
         target: Any = place.message(message) if user is None else place.one(OptionType.USER, user)
-        return lambda: place.person.actor.context_menu(place.channel, str(body["name"]), target)
+        if isinstance(actor, simcord.UserHandle):
+            return lambda: _menu_alone(place, name, target)
+        return lambda: actor.context_menu(place.channel, name, target)
 
     def _submit(self, place: Place, body: Body, files: Mapping[str, list[File]]) -> Callable[[], Awaitable[object]]:
         shown = self._forms[number(body["form"])]
@@ -128,7 +142,26 @@ class Actions:
             values[custom_id] = _chosen(place, kind, value) if kind in _PICKED else value
         values |= {name: files[name] for name in files}
         result = simcord.InteractionResult(self._world, shown)
-        return lambda: place.person.actor.submit_modal(result, values)
+        return lambda: place.actor.submit_modal(result, values)
+
+
+def _menu_alone(place: Place, name: str, message: simcord.ResponseMessage) -> Awaitable[object]:
+    """Choose from the menu of a direct message, which simcord has for messages of servers only."""
+    backend = place.world.backend
+    known = backend.visible_commands(user_id=place.person.actor.id, channel_id=place.channel.id, type=MENU)
+    command = next((item for item in known if item["name"] == name), None)
+    if command is None:
+        raise NotPossible(f"no menu {name}")
+    stored = backend.get_message(place.channel.id, message.id)
+    shown = {str(message.id): serializers.message_payload(backend, stored)}
+    data = {
+        "id": command["id"],
+        "name": name,
+        "type": MENU,
+        "target_id": str(message.id),
+        "resolved": {"messages": shown},
+    }
+    return _dispatch_actor_interaction(place.actor, InteractionType.APPLICATION_COMMAND, place.channel, data)
 
 
 _Act = Callable[[Actions, Place, Body, Mapping[str, list[File]]], Callable[[], Awaitable[object]]]

@@ -75,7 +75,8 @@ async def staged(build: Callable[[ExternalWait], Reverie], listener: socket.sock
     client = build(waits)
     client.forgetful_discord, client.fetch = True, lambda address: client.http.get_from_cdn(address)
     env = waits.world = world.World(client)
-    scene = world.furnish(env, say("preview_server"))
+    elsewhere = say("preview_elsewhere") if client.config.for_everybody else None
+    scene = world.furnish(env, say("preview_server"), elsewhere)
     client.hosts.add(scene.host_id)
     env.backend.clock = world.RealClock()
     page = web.Page(scene)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import simcord
 from simcord.backend import serializers
-from simcord.backend.access import channel_accessible
 from simcord.backend.models import Message
 from simcord.enums import AppCommandType
 from simcord.interactions import command_leaves
@@ -22,23 +22,29 @@ EXACT = 2**53
 
 
 def server(scene: Scene, viewer_id: int, read: Mapping[int, int]) -> dict[str, Any]:
-    """Names of the server, its channels, people and roles, and the person's direct messages with the bot.
+    """Names of the server, its channels, people and roles, of a server without the bot, and the direct messages.
 
     `read` has the newest message that the person has seen, by channel.
     """
-    backend = scene.world.backend
-    direct = scene.direct(viewer_id)
+    backend, elsewhere = scene.world.backend, scene.elsewhere
+    direct, seen = scene.direct(viewer_id), scene.channels_of(viewer_id)
+
+    def listed(channels: Mapping[int, simcord.ChannelHandle]) -> list[dict[str, Any]]:
+        return [
+            _named(key, channel.name or "") | _unread(scene, key, viewer_id, read)
+            for key, channel in channels.items()
+            if key in seen
+        ]
+
+    there = [] if elsewhere is None else listed(elsewhere.channels)
     return {
         "name": backend.guilds[scene.guild.id].name,
         "me": str(viewer_id),
         "bot": _user(backend.bot_user.id, backend.bot_user.name, "app"),
         "people": [_user(key, person.actor.name, person.role) for key, person in scene.people.items()],
         "roles": [_named(key, role.name) for key, role in scene.roles.items()],
-        "channels": [
-            _named(key, channel.name or "") | _unread(scene, key, viewer_id, read)
-            for key, channel in scene.channels.items()
-            if channel_accessible(backend, key, viewer_id, history=True)
-        ],
+        "channels": listed(scene.channels),
+        "elsewhere": {"name": elsewhere.guild.name, "channels": there} if elsewhere is not None and there else None,
         "direct": None
         if direct is None
         else _named(direct.id, backend.bot_user.name) | _unread(scene, direct.id, viewer_id, read),

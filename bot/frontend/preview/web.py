@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from simcord.backend.access import channel_accessible
 from simcord.backend.cdn import CDN_BASE
 
 from bot.frontend.preview.actions import Actions, File, Place, number
@@ -66,7 +65,7 @@ class Page:
     def begin(self) -> None:
         """Answer requests from now on: the scene is complete, and nobody has missed its first messages."""
         for person_id, read in self._read.items():
-            read |= {key: newest(self._scene, key, person_id) for key in self._scene.channels}
+            read |= {key: newest(self._scene, key, person_id) for key in self._scene.channels_of(person_id)}
         self._ready.set()
 
     async def close(self) -> None:
@@ -170,12 +169,8 @@ class Page:
         """The person and the channel of a request; the first ones if it names none that the person sees."""
         scene = self._scene
         person = scene.people.get(_id(given.get("as"))) or next(iter(scene.people.values()))
-        channel, direct = scene.channels.get(_id(given.get("channel"))), scene.direct(person.actor.id)
-        if direct is not None and direct.id == _id(given.get("channel")):
-            return Place(scene, person, direct)
-        if channel is None or not channel_accessible(scene.world.backend, channel.id, person.actor.id, history=True):
-            channel = next(iter(scene.channels.values()))
-        return Place(scene, person, channel)
+        seen = scene.channels_of(person.actor.id)
+        return Place(scene, person, seen.get(_id(given.get("channel"))) or next(iter(seen.values())))
 
 
 @web.middleware

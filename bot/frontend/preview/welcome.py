@@ -23,7 +23,7 @@ from bot.frontend.messages.content import MessageContent
 from bot.frontend.messages.job_buttons import ButtonSpec
 from bot.frontend.messages.render import alt_texts_of, final
 from bot.frontend.preview.world import Scene
-from bot.jobs import Job
+from bot.jobs import Job, own_place
 from bot.service import PictureFile, Requester, Whose
 from bot.texts import say
 from generator import Recipe, encode, read_recipe, recipe_to_json
@@ -48,6 +48,19 @@ async def fill(client: Reverie, scene: Scene) -> None:
     for job in earlier:
         where = job.channel_id if job.channel_id in scene.channels else channel_id
         await _post(client, scene, where, await _finished(client, requester, job), job.ended_at or 0.0, [job])
+    for person_id in scene.people:
+        await _alone(client, scene, person_id)
+
+
+async def _alone(client: Reverie, scene: Scene, person_id: int) -> None:
+    """Post what a person painted without a server at earlier starts, as direct messages."""
+    direct = scene.direct(person_id)
+    if direct is None:
+        return
+    requester = Requester(guild_id=own_place(person_id), channel_id=direct.id, user_id=person_id)
+    for job in await _earlier(client, requester, set()):
+        await _post(client, scene, direct.id, await _finished(client, requester, job), job.ended_at or 0.0, [job])
+        await client.service.store.jobs.change(job.id, by_token=False)
 
 
 async def _examples(client: Reverie, requester: Requester) -> list[Job]:
@@ -73,7 +86,8 @@ async def _examples(client: Reverie, requester: Requester) -> list[Job]:
 
 async def _earlier(client: Reverie, requester: Requester, known: set[int]) -> list[Job]:
     """Finished jobs of earlier starts that everybody may see, oldest first."""
-    page = await client.service.archive.gallery(requester, Whose.SERVER, per_page=EARLIER)
+    whose = Whose.MINE if requester.alone else Whose.SERVER
+    page = await client.service.archive.gallery(requester, whose, per_page=EARLIER)
     jobs = {entry.job.id: entry.job for entry in page.entries if entry.job.id not in known}
     return sorted((job for job in jobs.values() if not job.private), key=lambda job: job.ended_at or job.created_at)
 
@@ -108,7 +122,8 @@ async def _post(
 ) -> None:
     """Post a message that dates from `at` and shows `jobs`."""
     layout = client.config.layout
-    sent = await client.get_partial_messageable(channel_id, guild_id=scene.guild.id).send(**shown.message(layout))
+    guild_id = scene.guild.id if channel_id in scene.channels else None
+    sent = await client.get_partial_messageable(channel_id, guild_id=guild_id).send(**shown.message(layout))
     stored = scene.world.backend.get_message(channel_id, sent.id)
     stored.timestamp = datetime.fromtimestamp(at, UTC).isoformat()
     for job in jobs:

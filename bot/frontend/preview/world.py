@@ -19,7 +19,10 @@ from typing import Any, TypeVar
 import discord
 import simcord
 from simcord._clock import Clock
+from simcord.backend import Backend
+from simcord.backend.access import channel_accessible
 from simcord.backend.models import Interaction, Message
+from simcord.enums import AppCommandType, InteractionType
 
 from bot.waiting import FOR_A_TIME
 
@@ -32,6 +35,10 @@ BUSY_S = 60.0
 LAST = datetime(2080, 1, 1, tzinfo=UTC)
 GUILD_ID = 1_000_000_000_000_000_001
 """Constant, so that the server's gallery and settings persist."""
+ELSEWHERE_ID = GUILD_ID + 1
+"""The server that the bot is not in."""
+BY_USER = 1
+"""Discord's number for an app that a person installed; 0 is a server's."""
 KEPT_FILES = 400
 """Number of files of replaced messages that stay available for pages that still show them."""
 T = TypeVar("T")
@@ -63,6 +70,53 @@ class RealClock(Clock):
         return self._start + timedelta(seconds=monotonic() - self._began_s)
 
 
+class Discord(Backend):
+    """Discord's side, which simcord knows with servers of the bot only: the bot hears nothing of `outside` servers.
+
+    There the commands are those of people who installed the bot for themselves, `installed`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outside: set[int] = set()
+        self.installed: set[int] = set()
+
+    def emit(self, event: str, payload: Mapping[str, Any]) -> None:
+        """Tell the bot of an event; of an interaction with the one who installed it."""
+        key = "id" if event.startswith("GUILD_") and "guild_id" not in payload else "guild_id"
+        guild_id = int(payload.get(key) or 0)
+        if event == "INTERACTION_CREATE":
+            payload = {**payload, "authorizing_integration_owners": self._installed_by(guild_id, payload)}
+            if guild_id:
+                payload["guild"] = {"id": str(guild_id), "locale": "en-US", "features": []}
+        elif guild_id in self.outside:
+            self.transcript.append(("DROPPED", event, payload))
+            return
+        super().emit(event, payload)
+
+    def visible_commands(
+        self, *, user_id: int, channel_id: int, type: int = AppCommandType.CHAT_INPUT
+    ) -> list[dict[str, Any]]:
+        """The commands that a person may use in a channel."""
+        found = super().visible_commands(user_id=user_id, channel_id=channel_id, type=type)
+        if self.get_channel(channel_id).guild_id not in self.outside:
+            return found
+        return [
+            command
+            for command in found
+            if user_id in self.installed and BY_USER in (command.get("integration_types") or ())
+        ]
+
+    def _installed_by(self, guild_id: int, payload: Mapping[str, Any]) -> dict[str, str]:
+        """The server that installed the bot, or the person; below an earlier message the person whose message it is."""
+        if guild_id and guild_id not in self.outside:
+            return {"0": str(guild_id)}
+        person: Mapping[str, Any] = payload.get("user") or payload["member"]["user"]
+        if payload["type"] != InteractionType.APPLICATION_COMMAND:
+            person = ((payload.get("message") or {}).get("interaction_metadata") or {}).get("user") or person
+        return {str(BY_USER): str(person["id"])}
+
+
 class World(simcord.Env):
     """A simulated Discord in which people act at any time, and the bot answers when it can.
 
@@ -72,6 +126,7 @@ class World(simcord.Env):
 
     def __init__(self, client: discord.Client) -> None:
         super().__init__(client, check_errors=False, settle_timeout=BUSY_S)
+        self.backend: Discord = Discord()
         self.revision = 0
         self._seen: list[Interaction] = []
         self._register_dispatch_observer(self._seen.append)
@@ -165,19 +220,47 @@ class Scene:
     roles: Mapping[int, simcord.RoleHandle]
     host_id: int
     bot_id: int
+    elsewhere: Elsewhere | None = None
 
     def direct(self, person_id: int) -> simcord.ChannelHandle | None:
-        """The direct messages between a person and the bot; None if there are none."""
+        """The direct messages between a person and the bot; None before the first, where nobody can paint in them."""
         backend = self.world.backend
-        if not backend.messages.get(backend.dm_channels.get(person_id, 0)):
+        if self.elsewhere is None and not backend.messages.get(backend.dm_channels.get(person_id, 0)):
             return None
         return simcord.ChannelHandle(self.world, None, backend.get_dm_channel(person_id))
 
+    def channels_of(self, person_id: int) -> dict[int, simcord.ChannelHandle]:
+        """All channels that a person sees: of both servers, and the direct messages."""
+        found = dict(self.channels)
+        if self.elsewhere is not None and person_id in self.elsewhere.people:
+            found |= self.elsewhere.channels
+        direct = self.direct(person_id)
+        found |= {} if direct is None else {direct.id: direct}
+        backend = self.world.backend
+        return {key: one for key, one in found.items() if channel_accessible(backend, key, person_id, history=True)}
 
-def furnish(world: World, name: str) -> Scene:
-    """Create the server. Ids derive from simcord's own clock, which starts afresh: they are the same at every start.
+    def actor(self, person_id: int, channel_id: int) -> simcord.MemberActor | simcord.UserHandle:
+        """The person as a member of the channel's server, or alone with the bot."""
+        if self.elsewhere is not None and channel_id in self.elsewhere.channels:
+            return self.elsewhere.people[person_id]
+        actor = self.people[person_id].actor
+        return actor if channel_id in self.channels else actor.user
 
-    Later additions go to the end, so that ids in existing databases stay valid.
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A server that the bot is not in, and the people of the first one who are members there."""
+
+    guild: simcord.GuildHandle
+    channels: Mapping[int, simcord.ChannelHandle]
+    people: Mapping[int, simcord.MemberActor]
+
+
+def furnish(world: World, name: str, elsewhere: str | None = None) -> Scene:
+    """Create the server, and another one without the bot if `elsewhere` names it.
+
+    Ids derive from simcord's own clock, which starts afresh: they are the same at every start. Later additions go to
+    the end, so that ids in existing databases stay valid.
     """
     world.backend.edit_bot_profile("Reverie")
     guild = world.create_guild(name, id=GUILD_ID)
@@ -196,6 +279,8 @@ def furnish(world: World, name: str) -> Scene:
     overwrites = {guild.default_role: unseen, admins: seen, bot: seen}
     channels.append(guild.create_text_channel("reports", overwrites=overwrites))  # type: ignore[arg-type]  # a dict's key is invariant
     people = [Person(you, "member"), Person(friend, "member"), Person(admin, "admin"), Person(host, "host")]
+    for person in people:
+        world.backend.get_dm_channel(person.actor.id)
     return Scene(
         world,
         guild,
@@ -204,7 +289,23 @@ def furnish(world: World, name: str) -> Scene:
         {role.id: role for role in (admins, hosts)},
         host.id,
         bot.id,
+        None if elsewhere is None else _without_the_bot(world, elsewhere, you, friend),
     )
+
+
+def _without_the_bot(world: World, name: str, installer: simcord.MemberActor, friend: simcord.MemberActor) -> Elsewhere:
+    """A server without the bot, which one of two people installed for themselves; its last channel forbids apps."""
+    backend, apps = world.backend, discord.Permissions(use_external_apps=True)
+    backend.outside.add(ELSEWHERE_ID)
+    backend.installed.add(installer.id)
+    guild = world.create_guild(name, id=ELSEWHERE_ID)
+    stored = backend.get_guild(ELSEWHERE_ID)
+    del stored.members[backend.bot_user.id]
+    stored.everyone_role.permissions |= apps.value
+    silent = {guild.default_role: discord.PermissionOverwrite(use_external_apps=False)}
+    channels = [guild.create_text_channel("tea-room"), guild.create_text_channel("no-apps", overwrites=silent)]  # type: ignore[arg-type]
+    people = [guild.add_member(person.user) for person in (installer, friend)]
+    return Elsewhere(guild, {one.id: one for one in channels}, {one.id: one for one in people})
 
 
 def messages(world: World, channel_id: int) -> list[Message]:

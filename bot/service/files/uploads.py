@@ -34,3 +34,9 @@ def _recipe(data: bytes) -> Recipe | None:
         return read_recipe(data)
     except InvalidRequest:
         return None
+
+
+def prompt_in(data: bytes) -> str:
+    """The prompt of the recipe in a picture file of any origin; "" if it has none."""
+    recipe = _recipe(data)
+    return "" if recipe is None else " ".join(recipe.request.prompt.split())

@@ -1,7 +1,7 @@
 """Layouts of CLIP's tensors: those of transformers (`CLIPModel`), by the names of clip.model.CLIP.
 
 OpenCLIP's vision transformers have clip's own names, its ConvNeXts those of timm (generator.models.towers.convnext).
-Other towers of timm and text towers with other tokenizers are recognised, and refused with a sentence.
+SigLIP and text towers of the BERT family: `towers`. Others are recognised, and refused with a sentence.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _PARTS = {
     "self_attn.out_proj": "attn.out_proj",
 }
 _JOINED = ("q", "k", "v")
+_NO_TEXT = "reads text by a network that Reverie cannot run; give a CLIP, a SigLIP, or one with XLM-RoBERTa or BERT."
 _STRANGERS = {
-    "logit_bias": "is a SigLIP, whose tokenizer Reverie does not have; give a CLIP.",
-    "visual.trunk.blocks.": "has a picture tower of timm that Reverie cannot run; give a ViT or a ConvNeXt.",
-    "text.transformer.embeddings.": "reads text by a tokenizer that Reverie does not have; give a CLIP for English.",
-    "roberta.": "reads text by a tokenizer that Reverie does not have; give a CLIP for English.",
+    "visual.trunk.blocks.": "has a picture tower of timm that Reverie cannot run; give a ViT, a SigLIP or a ConvNeXt.",
+    "text.transformer.encoder.block.": _NO_TEXT,
+    "text.transformer.layers.": _NO_TEXT,
 }
 """Parts of names that only models have which Reverie cannot run, with advice."""
 

@@ -3,7 +3,8 @@
 Zero-shot classification as in section 3.1 of Radford et al., "Learning Transferable Visual Models From Natural Language
 Supervision", arXiv 2103.00020: which of several sentences describes the picture best, at the temperature of each
 perceptor's training. The likeliest things are asked about in every colour, and scenes and styles about the likeliest
-of these. Words that no perceptor knows are left out.
+of these. Words that no perceptor knows are left out. Models with prototypes name things by these instead: a small
+perceptor tells drawings apart better than it knows their names.
 """
 
 from __future__ import annotations
@@ -67,13 +68,13 @@ def describe_picture(image: Image.Image, models: Models) -> Description:
     """
     with device_context(models.device, exact=False):
         looks = [_Look(image, perceptor) for perceptor in models.perceptors]
-        names = sorted(models.things - SCENE_WORDS) or THINGS
-        first = _shares(looks, [sentence(name) for name in names])
-        likeliest = [name for name, share in _ranked(names, first) if share > 0.0][:_CANDIDATES]
-        pairs = [(colour, thing) for colour in PALETTE for thing in likeliest]
-        joint = _shares(looks, [sentence(f"{colour} {thing}") for colour, thing in pairs])
-        colours = _sums([colour for colour, _ in pairs], joint)
-        things = _sums([thing for _, thing in pairs], joint) or _ranked(names, first)
+        if models.prototypes is None:
+            things, colours = _of_words(looks, sorted(models.things - SCENE_WORDS) or THINGS)
+        else:
+            pixels = torch.from_numpy(images.to_array(image))
+            things = models.prototypes.shares(pixels, models.perceptors[0])
+            in_colour = _shares(looks, [sentence(f"{colour} {_first(things)}") for colour in PALETTE])
+            colours = _ranked(list(PALETTE), in_colour)
         subject = " ".join([_first(colours), _first(things) or "picture"]).strip()
         scenes = (*SCENES, NO_SCENE)
         in_scene = _shares(looks, [f"{sentence(subject)} {scene}".strip() for scene in scenes])
@@ -84,6 +85,16 @@ def describe_picture(image: Image.Image, models: Models) -> Description:
         scenes=_answers(_ranked(scenes, in_scene)),
         styles=_answers(_ranked(STYLES, in_style)),
     )
+
+
+def _of_words(looks: Sequence[_Look], names: Sequence[str]) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """Things by their names alone, and their colours, likeliest first."""
+    first = _shares(looks, [sentence(name) for name in names])
+    likeliest = [name for name, share in _ranked(names, first) if share > 0.0][:_CANDIDATES]
+    pairs = [(colour, thing) for colour in PALETTE for thing in likeliest]
+    joint = _shares(looks, [sentence(f"{colour} {thing}") for colour, thing in pairs])
+    things = _sums([thing for _, thing in pairs], joint) or _ranked(names, first)
+    return things, _sums([colour for colour, _ in pairs], joint)
 
 
 def sentence(name: str) -> str:

@@ -7,7 +7,9 @@ import io
 import pytest
 from PIL import Image
 
+from bot.jobs import JobState
 from bot.service import ReportReason, Requester
+from bot.texts import Sentence
 from generator import GenerationRequest
 from tests.bot.discord.client_on_loopback import ClientOnLoopback
 from tests.bot.discord.test_answers import png
@@ -154,6 +156,65 @@ async def test_forms_of_words_work_after_a_restart_too(live: ClientOnLoopback) -
     assert await service.words.blocklist(admin) == ("apple",)
 
 
+async def test_the_forms_of_a_batch_and_of_presets_work_after_a_restart_too(live: ClientOnLoopback) -> None:
+    fake, service = live.fake, live.client.service
+    ann = Requester(guild_id=live.guild.id, channel_id=live.channel.id, user_id=live.ann.id)
+    await service.presets.save(ann, "schnelles grünes Öl", "--steps 2")
+    shared = await fake.type_command(live.channel, live.ann, "preset share", name="schnelles grünes Öl")
+    message = (await shared.answered()).message
+    assert message is not None
+    use = opened(await fake.click(message, "reverie-preset:use", live.admin))
+    batch = opened(await (await fake.type_command(live.channel, live.ann, "batch", options="--steps 3")).answered())
+    empty = opened(await (await fake.type_command(live.channel, live.ann, "batch")).answered())
+    await live.stop()
+    await live.start()
+    assert "**2 pictures**" in said(await fake.fill_in(batch, prompts="a cat\na dog", options="--steps 3"))
+    assert "**2 pictures**" in said(await fake.fill_in(empty, prompts="a {red, blue} cat", options=""))
+    kept = await live.client.service.store.batches.get(1)
+    assert kept is not None and kept.specs.count("--steps 3") == 2
+    request = await made(live, await fake.fill_in(use, prompt="a boat"), 1)
+    assert request.settings.steps == 2 and (await live.job(1)).user_id == live.admin.id
+
+
+async def test_the_forms_of_admins_work_after_a_restart_too(live: ClientOnLoopback) -> None:
+    fake = live.fake
+    live.engine.open.clear()
+    message = (await live.imagine("a red apple")).message
+    await live.imagine("a pear")
+    assert message is not None
+    await live.until(lambda: live.client.service.store.jobs.under_way(guild_id=live.guild.id))
+    cancel = opened(await fake.click(message, "reverie:cancel", live.admin))
+    question = (await (await fake.type_command(live.channel, live.admin, "clear")).answered()).message
+    assert question is not None
+    clear = opened(await fake.click(question, "reverie-sure:clear", live.admin))
+    page = (await (await fake.type_command(live.channel, live.admin, "server")).answered()).message
+    assert page is not None
+    days = opened(await fake.click(page, "reverie-server:retention", live.admin))
+    limit = opened(await forge(live, live.admin, live.channel, "reverie-server:limit", values=["queue_server"]))
+    word = opened(await fake.click(page, "reverie-server:word", live.admin))
+    await live.stop()
+    await live.start()
+    live.engine.open.clear()
+    newer = await live.imagine("a plum")
+    await fake.fill_in(cancel, reason="too loud")
+    assert (await live.ended(1, JobState.CANCELLED)).reason == Sentence.of("cancelled_by_admin_why", why="too loud")
+    await fake.fill_in(clear, reason="tidying up")
+    assert (await live.ended(2, JobState.CANCELLED)).reason == Sentence.of("queue_cleared_why", why="tidying up")
+    assert newer.message is not None and (await live.job(3)).state in (JobState.QUEUED, JobState.RUNNING)
+    guilds = live.client.service.guilds
+    await fake.fill_in(limit, value="4")
+    assert (await guilds.limits(live.guild.id)).queue_server == 4
+    refused = await fake.fill_in(limit, value="many")
+    assert "queue" in said(refused) and (await guilds.limits(live.guild.id)).queue_server == 4
+    await fake.fill_in(days, value="3")
+    assert await guilds.retention_days(live.guild.id) == 3
+    admin = Requester(guild_id=live.guild.id, channel_id=live.channel.id, user_id=live.admin.id, manages=True)
+    await fake.fill_in(word, value="mud")
+    assert await live.client.service.words.blocklist(admin) == ("mud",)
+    live.engine.open.set()
+    await live.ended(3)
+
+
 async def test_a_form_is_taken_once(live: ClientOnLoopback) -> None:
     message = await picture_of_ann(live)
     forms = [opened(await live.fake.click(message, "reverie:remix", live.ann)) for _ in range(2)]
@@ -168,7 +229,10 @@ async def test_forged_forms_end_in_a_sentence_or_in_nothing(live: ClientOnLoopba
     assert form.callback is not None
     form.callback["data"]["custom_id"] = "reverie-form:remix:other:x:999,1"
     assert "There is no job 999 here" in (await live.fake.fill_in(form, prompt="a pear")).text
-    for custom_id in ("nothing:other:x:1", "remix:other:x:a,b", "remix:other:x:1", ":::", "blend:other:x:,x"):
+    for custom_id in (
+        "nothing:other:x:1", "remix:other:x:a,b", "remix:other:x:1", ":::", "blend:other:x:,x", "use:other:x:1",
+        "reason:other:x:clear,1", "reason:other:x:all,1,1", "server:other:x:limit", "server:other:x:all,1",
+    ):  # fmt: skip
         form.callback["data"]["custom_id"] = f"reverie-form:{custom_id}"
         with pytest.raises(AssertionError, match="did not answer"):
             await live.fake.fill_in(form, prompt="a pear", answer_s=0.1)

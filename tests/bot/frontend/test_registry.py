@@ -163,6 +163,10 @@ async def test_blend_comes_near_to_several_pictures(stage: ClientInSimcord) -> N
     job = await stage.ended(1)
     assert job.origin is Origin.BLEND
     assert len(stage.engine.begun[0].image_prompts) == 2
+    listed = reply_of(await stage.ann.slash(stage.channel, "gallery"))
+    assert "**1.** *no prompt* · " in (listed.embeds[0].description or "")
+    (menu, *_) = (item for row in listed.components for item in row["components"] if item["type"] == 3)
+    assert menu["options"][0]["label"] == "1. no prompt"
 
 
 async def test_styles_are_listed_for_all_and_changed_by_admins(stage: ClientInSimcord) -> None:

@@ -23,10 +23,15 @@ SETTINGS = Settings(size=Size(64, 64), steps=20, cutouts=4)
 
 
 async def main(folder: Path) -> None:
-    """Show the preview, with web galleries, until a signal."""
+    """Show the preview, with web galleries and for people without a server, until a signal."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         gallery = Gallery(port=probe.getsockname()[1])
-    config = Config(timing=Timing(preview_s=0.2, snapshot_s=1.0), discord=Discord(edit_interval_s=1.0), gallery=gallery)
+    config = Config(
+        timing=Timing(preview_s=0.2, snapshot_s=1.0),
+        discord=Discord(edit_interval_s=1.0),
+        gallery=gallery,
+        install="everybody",
+    )
 
     def built(wait: ExternalWait) -> Reverie:
         return build(config, folder, FakeDreamer(step_s=0.02), SETTINGS, external_wait=wait, shard_count=1)

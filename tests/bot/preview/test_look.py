@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FloatRect, Locator, expect
 
 from tests.bot.preview.preview_in_browser import PreviewPage
 
@@ -128,6 +129,58 @@ def test_components_v2(browser: Browser, address: str) -> None:
     page.close()
 
 
+FORM = """() => import("/static/forms.js").then(({ openForm }) => openForm({ form: "1", modal: { title: "A form",
+    components: [
+        { type: 18, label: "Tell me", description: "Or not", component: { type: 23, custom_id: "tell" } },
+        { type: 18, label: "Several", component: { type: 3, custom_id: "s", max_values: 2,
+            options: [{ label: "One", value: "1" }, { label: "Two", value: "2" }] } },
+    ] } }, () => {}))"""
+LABELS = [["Upscale 1", "Upscale 2", "Upscale 3", "Upscale 4"], ["All settings", "Keep settings", "Delete", "Report"]]
+
+
+def box_of(found: Locator) -> FloatRect:
+    box = found.bounding_box()
+    assert box is not None
+    return box
+
+
+def test_a_box_to_tick_is_beside_its_words_and_a_title_within_its_boxes(shared: PreviewPage) -> None:
+    page = shared.page
+    page.evaluate(FORM)
+    tick, words = box_of(page.get_by_role("checkbox", name="Tell me")), box_of(page.get_by_text("Or not"))
+    assert tick["y"] < words["y"] + words["height"] / 2 < tick["y"] + 2 * tick["height"]
+    assert tick["x"] > words["x"]
+    title, boxes = box_of(page.locator(".boxes legend")), box_of(page.locator(".boxes"))
+    assert title["y"] > boxes["y"] + 2
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("width_px", [360, 390, 1280])
+def test_four_buttons_stand_in_even_rows(browser: Browser, address: str, width_px: int) -> None:
+    page = PreviewPage(browser, address, width_px, 844).page
+    buttons = [[{"type": 2, "style": 1, "label": label, "custom_id": label} for label in labels] for labels in LABELS]
+    page.evaluate(DRAW, [[{"type": 17, "components": [{"type": 1, "components": row} for row in buttons]}]])
+    rows = Counter(box_of(button)["y"] for button in page.locator("#messages .button").all())
+    assert list(rows.values()) == ([4, 4] if width_px > 700 else [4, 2, 2])
+    cut = "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth).map(node => node.innerText)"
+    assert page.locator("#messages .button").evaluate_all(cut) == []
+    page.close()
+
+
+@pytest.mark.parametrize("width_px", [390, 1280])
+def test_every_persons_name_and_part_can_be_read(browser: Browser, address: str, width_px: int) -> None:
+    page = PreviewPage(browser, address, width_px, 844).page
+    texts = page.locator("#viewer option").all_inner_texts()
+    room = """(node, text) => {
+        const style = getComputedStyle(node), line = document.createElement("canvas").getContext("2d");
+        line.font = style.font;
+        const arrow = 20, sides = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+        return node.clientWidth - sides - arrow - line.measureText(text).width;
+    }"""
+    assert min(page.locator("#viewer").evaluate(room, text) for text in texts) >= 0
+    page.close()
+
+
 def test_everything_has_a_name_and_an_order(page: PreviewPage) -> None:
     assert page.page.evaluate(NAMELESS) == []
     assert page.page.locator("img:not([alt])").count() == 0
@@ -147,6 +200,17 @@ def test_everything_has_a_name_and_an_order(page: PreviewPage) -> None:
     page.page.keyboard.press("Shift+Tab")
     page.page.keyboard.press("Shift+Tab")
     assert page.page.evaluate("() => document.activeElement.id") == "attach"
+
+
+def test_an_empty_channel_says_what_to_do(page: PreviewPage) -> None:
+    empty = page.page.locator("#empty")
+    expect(empty).to_be_hidden()
+    page.page.get_by_role("button", name="# lounge").click()
+    expect(empty).to_have_text(re.compile("Nothing has been said in #lounge yet. Describe a picture"))
+    expect(empty).to_be_visible()
+    page.page.get_by_role("button", name="# pictures").click()
+    page.wait("Welcome!")
+    expect(empty).to_be_hidden()
 
 
 def test_new_messages_are_announced(page: PreviewPage) -> None:

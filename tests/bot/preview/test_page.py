@@ -273,10 +273,32 @@ def test_a_reporter_is_told_the_result_by_direct_message(page: PreviewPage) -> N
     direct = page.page.get_by_role("button", name="Reverie, unread")
     direct.click()
     expect(page.message("You reported a picture of job")).to_be_in_viewport()
-    expect(page.page.locator("#composer")).to_be_hidden()
     expect(page.page.locator("#channels").get_by_role("button", name="Reverie", exact=True)).to_have_attribute(
         "aria-current", "page"
     )
+
+
+def test_who_installed_the_bot_paints_in_direct_messages_and_in_a_server_without_it(page: PreviewPage) -> None:
+    channels, words = page.page.locator("#channels"), page.page.locator("#words")
+    for name, prompt in (("Reverie", "a fox alone"), ("# tea-room", "a cup of tea")):
+        channels.get_by_role("button", name=name, exact=True).click()
+        expect(page.page.locator("#channel")).to_have_text(name)
+        page.words(prompt)
+        page.menu(page.wait(prompt, DONE), "Imagine like this", mouse=True)
+        form = page.page.get_by_role("dialog")
+        form.get_by_role("textbox").first.fill(f"{prompt} again")
+        form.get_by_role("button", name="Submit").click()
+        page.wait(f"{prompt} again", DONE)
+        assert not {"vote", "batch", "server"} & commands(page)
+    page.view_as("friend")
+    expect(page.message("a cup of tea again")).to_be_visible()
+    expect(words).to_be_disabled()
+    expect(words).to_have_attribute("placeholder", re.compile("friend has not installed Reverie"))
+    page.press(page.message("a cup of tea again"), "Vary")
+    page.wait("Only you can see this", "person who installed me")
+    page.page.locator("#viewer").select_option(value=page.person("admin"))
+    expect(page.page.locator("#channel")).to_have_text("# pictures")
+    assert "Tea Lovers" not in channels.inner_text()
 
 
 def test_a_link_leads_to_a_message_of_another_channel(page: PreviewPage) -> None:
@@ -339,6 +361,9 @@ def test_what_is_missing_or_wrong_is_said_before_sending(page: PreviewPage) -> N
     page.fill("steps", "3")
     page.fill("start", "nowhere")
     page.page.keyboard.press("Escape")
+    page.page.keyboard.press("Enter")
+    expect(hint).to_have_text("start is one of the list.")
+    page.page.locator('#fields .option:has(.name:text-is("steps")) input').focus()
     page.page.keyboard.press("Enter")
     expect(hint).to_have_text("start is one of the list.")
 

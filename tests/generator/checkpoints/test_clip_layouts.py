@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.checkpoints.clip.config import config_beside, read_folder_config
+from generator.checkpoints.clip.source import PerceptorSource
 from generator.checkpoints.library import _opened_perceptor
 from generator.errors import CheckpointError
 from generator.models.clip import CLIP, MEAN, Perceptor, ResidualAttentionBlock
@@ -65,8 +66,9 @@ def saved(
 
 
 def opened(path: Path, folder: Path) -> Perceptor:
-    label, clip, config = _opened_perceptor(path, folder, None)
-    return Perceptor.from_state(label, {name: tensor.clone() for name, tensor in clip.tensors.items()}, config=config)
+    found = _opened_perceptor(PerceptorSource.of(path), folder, None)
+    state = {name: tensor.clone() for name, tensor in found.tensors.items()}
+    return Perceptor.from_state(found.name, state, config=found.config)
 
 
 TOWERS = {"vision_config": {"num_attention_heads": 1}, "text_config": {"num_attention_heads": 1}}
@@ -134,8 +136,13 @@ def test_a_folder_that_contradicts_itself_is_refused(config: dict[str, object], 
     ("name", "sentence"),
     [
         ("visual.trunk.blocks.0.norm1.weight", "has a picture tower of timm"),
-        ("logit_bias", "is a SigLIP"),
-        ("text.transformer.embeddings.word_embeddings.weight", "reads text by a tokenizer that Reverie does not have"),
+        ("visual.trunk.attn_pool.latent", "is a SigLIP of OpenCLIP; put the open_clip_config.json and tokenizer.json"),
+        (
+            "vision_model.head.probe",
+            "is a SigLIP in the layout of transformers; put the config.json and tokenizer.json",
+        ),
+        ("text.transformer.embeddings.word_embeddings.weight", "reads text by a network of the BERT family; put the"),
+        ("text.transformer.encoder.block.0.layer.weight", "reads text by a network that Reverie cannot run"),
     ],
 )
 def test_other_kinds_of_perceptors_are_refused_with_a_sentence(

@@ -12,6 +12,7 @@ from torch import nn
 
 from generator.checkpoints.catalogue import CLIP_CONFIGS, PERCEPTORS
 from generator.checkpoints.clip.config import config_beside, folder_config, read_folder_config
+from generator.checkpoints.clip.source import PerceptorSource
 from generator.checkpoints.library import _opened_perceptor
 from generator.errors import CheckpointError
 from generator.models.clip import ClipConfig, Perceptor
@@ -50,8 +51,9 @@ def make_convnext() -> Callable[[str], nn.Module]:
 
 
 def opened(path: Path, folder: Path) -> Perceptor:
-    label, clip, config = _opened_perceptor(path, folder, None)
-    return Perceptor.from_state(label, {name: tensor.clone() for name, tensor in clip.tensors.items()}, config=config)
+    found = _opened_perceptor(PerceptorSource.of(path), folder, None)
+    state = {name: tensor.clone() for name, tensor in found.tensors.items()}
+    return Perceptor.from_state(found.name, state, config=found.config)
 
 
 @pytest.mark.parametrize("projection", ["linear", "mlp"])

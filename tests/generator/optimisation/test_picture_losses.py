@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from generator.errors import InvalidRequest
 from generator.images.files import encode, normalise
+from generator.images.palette import palette_of
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.graph import GraphCache
@@ -171,6 +173,45 @@ def test_the_border_reaches_no_cell_inside_of_it(models: Models, make_request: M
     edges_loss(latent, goals.edges, goals.rim).backward()
     moved = (latent.grad != 0).any(dim=1)[0]
     assert moved[0].all() and moved[:, -1].all() and not moved[1:-1, 1:-1].any()
+
+
+def picture_of(*colours: tuple[int, int, int]) -> bytes:
+    """A picture of stripes, the first the widest."""
+    image, out = Image.new("RGB", (60, 30), colours[0]), BytesIO()
+    for number, colour in enumerate(colours[1:], 1):
+        image.paste(colour, (60 - 10 * number, 0, 70 - 10 * number, 30))
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_palette_is_taken_from_the_picture_that_comes_along(models: Models) -> None:
+    settings = Settings().merged({"palette": "picture", "size": "32x32", "steps": 1, "cutouts": 2, "start": "random"})
+    warm, cold = picture_of((200, 30, 40), (255, 204, 0)), picture_of((0, 0, 128), (255, 255, 255))
+    given = {"prompt": "a cat", "models": "tiny"}
+    pulls = ((cold, -1.0), (warm, 0.0), (cold, 1.0))
+    prompts = tuple(ImagePrompt(image=image, weight=weight) for image, weight in pulls)
+    dream = Dream(GenerationRequest(settings=settings, image_prompts=prompts, **given), models)
+    assert dream.request.settings.palette == "#c81e28, #ffcc00"
+    dream.step()
+    assert Dream.resume(dream.snapshot(), models).request.settings.palette == "#c81e28, #ffcc00"
+    inited = settings.merged({"start": "init"})
+    dream = Dream(GenerationRequest(settings=inited, init_image=cold, **given), models)
+    assert dream.request.settings.palette == "#000080, #ffffff"
+    assert settings.merged({"palette": "Picture"}).palette == "picture"
+    for image_prompts in ((), prompts[:1]):
+        with pytest.raises(InvalidRequest, match="palette 'picture' takes the colours of an image prompt or"):
+            GenerationRequest(settings=settings, image_prompts=image_prompts, **given)
+    with pytest.raises(InvalidRequest, match="border has the colour 'picture', which is unknown"):
+        settings.merged({"border": "picture"})
+
+
+def test_a_palette_has_eight_colours_of_a_picture_with_more() -> None:
+    found = palette_of(picture_of(*((31 * number, 255 - 31 * number, 90) for number in range(6))))
+    assert len(found.split(", ")) == 6
+    noise = np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    out = BytesIO()
+    Image.fromarray(noise).save(out, "PNG")
+    assert len(palette_of(out.getvalue()).split(", ")) == 8
 
 
 def test_likeness_without_an_image_prompt_is_refused() -> None:

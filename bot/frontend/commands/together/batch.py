@@ -15,6 +15,7 @@ from bot.frontend.asking import check_place
 from bot.frontend.attachments import read
 from bot.frontend.commands.imagine import MAX_CHOICES, PROMPT_CHARACTERS, complete_prompt
 from bot.frontend.commands.presets import complete_options
+from bot.frontend.components.batches import OPTIONS as OPTION_CHARACTERS
 from bot.frontend.components.batches import BatchForm, ask, ask_about_lines
 from bot.frontend.wording import described
 from bot.options import OPTIONS, WORDS, Kind, written
@@ -34,12 +35,14 @@ VALUES = 200
 @app_commands.autocomplete(options=complete_options)
 @app_commands.guild_only()
 async def batch(
-    interaction: Interaction, file: discord.Attachment | None = None, options: app_commands.Range[str, 1, 1_000] = ""
+    interaction: Interaction,
+    file: discord.Attachment | None = None,
+    options: app_commands.Range[str, 1, OPTION_CHARACTERS] = "",
 ) -> None:
     """Ask about a batch of the prompts in a file, or of those typed into a modal."""
     check_place(interaction)
     if file is None:
-        await interaction.response.send_modal(BatchForm(options, locale_of(interaction)))
+        await BatchForm(options, locale_of(interaction)).open(interaction)
         return
     if file.size > FILE_BYTES:
         raise InvalidJobSpec("batch_file", field="file", most=FILE_BYTES // 2**10)

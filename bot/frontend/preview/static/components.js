@@ -4,6 +4,7 @@ import { markdown } from "./markdown.js";
 import { cover, picture, video } from "./media.js";
 
 const BUTTONS = { 1: "primary", 2: "secondary", 3: "success", 4: "danger", 5: "link" };
+const BRIEF = 9;
 const ENTITIES = { 5: ["people"], 6: ["roles"], 7: ["people", "roles"], 8: ["channels"] };
 
 export function components(list, context) {
@@ -12,7 +13,7 @@ export function components(list, context) {
 
 function component(item, context) {
   switch (item.type) {
-    case 1: return el("div", { className: "row" }, components(item.components, context));
+    case 1: return el("div", { className: brief(item.components) ? "row brief" : "row" }, components(item.components, context));
     case 2: return button(item, context);
     case 3: case 5: case 6: case 7: case 8: return menu(item, context);
     case 9: return el("div", { className: "section" },
@@ -27,6 +28,11 @@ function component(item, context) {
     case 17: return container(item, context);
     default: return null;
   }
+}
+
+/** True if four buttons can stand side by side on a telephone. */
+function brief(items) {
+  return items.length === 4 && items.every((item) => item.type === 2 && !item.emoji && (item.label ?? "").length <= BRIEF);
 }
 
 function container(item, context) {

@@ -8,17 +8,30 @@ import { current } from "./server.js";
 
 const form = byId("composer"), fields = byId("fields"), hint = byId("hint"), picker = byId("file");
 const PAINT = "imagine", WORDS = "prompt", FILE = 11;
+const PAINTING = "Describe a picture, or type /", COMMANDS = "Type /";
 let command = null, shown = [], all = [];
 
-const words = el("textarea", { id: "words", rows: 1, maxLength: 6000, placeholder: "Describe a picture, or type /",
-  "aria-label": "Describe a picture, or type /", autocomplete: "off", spellcheck: true, enterKeyHint: "send" });
+const words = el("textarea", { id: "words", rows: 1, maxLength: 6000, placeholder: PAINTING,
+  "aria-label": PAINTING, autocomplete: "off", spellcheck: true, enterKeyHint: "send" });
 
 /** Begin with an empty prompt; with `keep`, only where nothing is being written. */
 export async function reset({ keep = false } = {}) {
   if (!keep || (!command && !words.value)) leave();
   all = (await api.commands()).commands;
+  words.placeholder = paints() ? PAINTING : all.length ? COMMANDS : nobody();
+  words.setAttribute("aria-label", words.placeholder);
+  words.disabled = byId("send").disabled = byId("attach").disabled = !all.length;
   if (!fields.children.length) leave();
   else if (!command && document.activeElement === words) suggest();
+}
+
+/** The command for plain words, if it can be used here. */
+const paints = () => all.find((one) => one.name === PAINT);
+
+/** The reason why there are no commands: the person is in a server without the bot, and did not install it. */
+function nobody() {
+  const { people, me, bot } = current();
+  return `${people.find((one) => one.id === me).name} has not installed ${bot.name}: there are no commands here`;
 }
 
 function leave(text = "") {
@@ -177,13 +190,14 @@ form.addEventListener("submit", (event) => {
   if (command) {
     const { values, files, fault } = typed();
     if (fault) {
+      fault[0].focus(true);  // This tells what the option is for.
       tell(fault[1], true);
-      fault[0].focus(true);
       return;
     }
     send(command.name, values, files);
     leave();
   } else if (words.value.trim() && !words.value.startsWith("/")) {
+    if (!paints()) return tell("Type / to see the commands that can be used here.", true);
     send(PAINT, { [WORDS]: words.value.trim() }, {});
     leave();
   } else if (words.value.startsWith("/")) tell("Choose a command from the list.", true);
@@ -211,11 +225,12 @@ function vacancy() {
 
 function take(files) {
   for (const file of files) {
-    if (!command) {
+    if (!command && paints()) {
       const text = words.value.startsWith("/") ? "" : words.value;
-      choose(all.find((one) => one.name === PAINT), text);
+      choose(paints(), text);
     }
     const field = vacancy();
+    if (!command) return tell("Choose a command first.", true);
     if (!field) return tell(`/${command.name} takes no more files.`, true);
     field.put(file);
   }

@@ -51,7 +51,7 @@ function part(item, fields) {
   fields.set(control.custom_id, field);
   const needed = control.required ?? control.type !== 23;
   field.wrong = () => (needed && field.empty() ? `“${label}” is required.` : field.fault?.() ?? "");
-  return el("label", { className: "field" }, el("span", { className: "label" }, label, needed ? el("b", { title: "required" }, " *") : null),
+  return el("label", { className: control.type === 23 ? "field tick" : "field" }, el("span", { className: "label" }, label, needed ? el("b", { title: "required" }, " *") : null),
     item.description ? el("small", {}, item.description) : null, field.node);
 }
 

@@ -43,10 +43,10 @@ function furnish(server, channel) {
   remember(server);
   api.move({ as: server.me, channel });
   byId("server").textContent = server.name;
-  const here = server.channels.find((one) => one.id === channel);
+  const here = [...server.channels, ...(server.elsewhere?.channels ?? [])].find((one) => one.id === channel);
   const title = here ? `#${here.name}` : server.direct.name;
   byId("channel").textContent = title.replace("#", "# ");
-  byId("composer").hidden = !here; // Direct messages are read only: commands are for servers.
+  byId("empty").textContent = `Nothing has been said in ${title} yet. Describe a picture below, or type / to see all commands.`;
   document.title = `${title} · Reverie`;
   viewer.replaceChildren(...server.people.map((one) =>
     el("option", { value: one.id, selected: one.id === server.me }, `${one.name} – ${ROLES[one.role]}`)));
@@ -64,7 +64,12 @@ function list(server) {
     "aria-label": one.unread ? `${name}, unread` : undefined,
   }, name));
   channels.replaceChildren(...server.channels.map((one) => entry(one, `# ${one.name}`)));
-  if (server.direct) channels.append(el("li", { className: "heading" }, "Direct messages"), entry(server.direct, server.direct.name));
+  const heading = (text) => el("li", { className: "heading" }, text);
+  if (server.elsewhere) {
+    channels.append(heading(`${server.elsewhere.name}, without ${server.bot.name}`));
+    channels.append(...server.elsewhere.channels.map((one) => entry(one, `# ${one.name}`)));
+  }
+  if (server.direct) channels.append(heading("Direct messages"), entry(server.direct, server.direct.name));
   const unread = Boolean(channels.querySelector(".unread"));
   drawer.classList.toggle("unread", unread);
   drawer.setAttribute("aria-label", unread ? "Channels, unread" : "Channels");
@@ -73,6 +78,7 @@ function list(server) {
 
 function go(to) {
   api.move(to);
+  byId("empty").textContent = "";
   clear();
   shut();
   start();

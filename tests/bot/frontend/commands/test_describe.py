@@ -34,6 +34,29 @@ async def test_a_picture_is_described_and_its_words_are_painted_also_after_a_res
     assert (job.prompt, job.user_id) == ("a red cat in the snow", stage.ann.id)
 
 
+async def test_the_prompt_in_a_picture_of_reverie_comes_first(stage: ClientInSimcord) -> None:
+    message = await stage.finished_job("a green boat")
+    data = await message.attachments[0].read()
+    seen = await told(stage, await stage.bob.slash(stage.channel, "describe", picture=("a.png", data)))
+    lines = (seen.embeds[0].description or "").splitlines()
+    assert lines[0] == "**Painted from**: a green boat" and "**1.** a green boat" in lines
+    await stage.bob.click(seen, label="1. a green boat")
+    assert (await stage.ended(2)).prompt == "a green boat"
+    stage.engine.sees = (Answer("cat", 0.3),)
+    seen = await told(stage, await stage.bob.slash(stage.channel, "describe", picture=("a.png", data)))
+    assert "cat" not in (seen.embeds[0].description or "") and "a green boat" in (seen.embeds[0].description or "")
+
+
+async def test_what_the_models_are_unsure_of_is_told_as_a_guess(stage: ClientInSimcord) -> None:
+    stage.engine.sees = Answer("cat", 0.3), Answer("dog", 0.02)
+    seen = await told(stage, await stage.ann.slash(stage.channel, "describe", picture=("a.png", png())))
+    lines = (seen.embeds[0].description or "").splitlines()
+    assert lines[0] == "**Things**: not sure, perhaps cat 30%" and not any("dog" in line for line in lines)
+    stage.engine.sees = (Answer("cat", 0.03),)
+    seen = await told(stage, await stage.ann.slash(stage.channel, "describe", picture=("a.png", png())))
+    assert "Things" not in (seen.embeds[0].description or "") and "cat" not in (seen.embeds[0].description or "")
+
+
 async def test_the_picture_of_a_message_is_described_while_another_is_painted(stage: ClientInSimcord) -> None:
     message = await stage.ann.send(stage.channel, "look", attachments=[("mine.png", png())])
     stage.engine.step_s = 0.01

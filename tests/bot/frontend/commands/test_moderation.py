@@ -39,13 +39,14 @@ async def test_a_report_is_listed_and_opened_where_no_channel_is_set(stage: Clie
     empty = reply_of(await stage.admin.slash(stage.channel, "reports"))
     assert "There are no open reports" in (empty.embeds[0].description or "")
     message = await reported(stage)
-    await reported(stage, by=stage.ann)
+    await reported(stage, by=stage.ann, details=" ")
     page = reply_of(await stage.admin.slash(stage.channel, "reports"))
     text = page.embeds[0].description or ""
     assert "**#1** · Hateful" in text and "a red apple" in text and "not posted" in text
     case = await opened(stage)
     assert "2 people reported a picture" in case.content and str(message.id) in case.content
     assert "**Hateful** · \\@everyone look" in case.content
+    assert case.content.splitlines()[-1] == f"<@{stage.ann.id}>: **Hateful**"
     assert case.attachments[0].filename == "SPOILER_report-1.jpg"
 
 

@@ -23,6 +23,7 @@ from bot.errors import ConfigError
 from bot.frontend.client import Reverie
 from bot.frontend.preview import world
 from bot.frontend.preview.server import listen, staged
+from bot.jobs import own_place
 from bot.service import Requester
 from bot.waiting import ExternalWait
 from bot.wiring import build
@@ -59,8 +60,24 @@ class Visitor:
             found: dict[str, Any] = await response.json()
             return found
 
-    async def slash(self, name: str, who: str = "you", **options: object) -> dict[str, Any]:
-        return await self.act("slash", who, name=name, options=options)
+    async def slash(self, name: str, who: str = "you", channel: str = "", **options: object) -> dict[str, Any]:
+        return await self.act("slash", who, name=name, options=options, channel=channel)
+
+    async def commands(self, who: str, channel: str) -> dict[str, Any]:
+        place = {"as": self.person(who), "channel": channel}
+        async with self.session.get(f"{self.url}commands", params=place) as response:
+            found: dict[str, Any] = await response.json()
+            return found
+
+    async def all_done(self, who: str = "you", channel: str = "") -> list[dict[str, Any]]:
+        """All messages of a channel, as soon as there is one and each shows a finished picture."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            found = await self.messages(who, channel)
+            if found and all(said(message).startswith("**Done**") for message in found):
+                return found
+            await asyncio.sleep(0.1)
+        raise AssertionError([said(message) for message in await self.messages(who, channel)])
 
     async def messages(self, who: str = "you", channel: str = "") -> list[dict[str, Any]]:
         return (await first_event(self.session, self.url, self.person(who), channel))["messages"]
@@ -336,3 +353,70 @@ async def test_pictures_are_generated_with_a_clock_that_is_wrong_by_years(
     async with visiting(tmp_path, config) as visitor:
         await visitor.slash("imagine", prompt="a red apple")
         await visitor.sees(lambda message: said(message).startswith("**Done**"))
+
+
+async def test_who_installed_the_bot_paints_in_direct_messages(tmp_path: Path, config: Config) -> None:
+    config = replace(config, install="everybody")
+    async with visiting(tmp_path, config) as visitor:
+        direct = visitor.server["direct"]["id"]
+        with_fox = {"name": "imagine", "options": {"prompt": "a fox"}}
+        assert await visitor.act("slash", channel=direct, **with_fox) == {"state": "done"}
+        (done,) = await visitor.all_done(channel=direct)
+        for button in ("reverie:vary:5:1", "reverie:recipe:5:1"):
+            assert button in ids_in(done)
+            assert await visitor.act("click", channel=direct, message=done["id"], custom_id=button) == {"state": "done"}
+        form = await visitor.act("menu", channel=direct, name="Imagine like this", message=done["id"])
+        assert form["state"] == "form"
+        choices = await visitor.act("complete", channel=direct, name="imagine", option="size", value="51")
+        assert choices["state"] == "choices"
+        varied = await visitor.client.service.store.jobs.get(6)
+        assert varied is not None and varied.guild_id == own_place(int(visitor.person("you")))
+        assert "a fox" not in "".join(map(said, await visitor.messages("friend", direct)))
+        assert (await visitor.slash("vote", channel=direct, prompt="a fox"))["state"] == "refused"
+    async with visiting(tmp_path, config) as visitor:
+        shown = await visitor.messages(channel=direct)
+        assert "a fox" in said(shown[0]) and ids_in(shown[0]) == ids_in(done)
+
+
+async def test_who_installed_the_bot_paints_in_a_server_without_it(tmp_path: Path, config: Config) -> None:
+    config = replace(config, install="everybody")
+    async with visiting(tmp_path, config) as visitor:
+        room, silent = (one["id"] for one in visitor.server["elsewhere"]["channels"])
+        assert list(visitor.client.guilds) == [visitor.client.get_guild(world.GUILD_ID)]
+        assert await visitor.slash("imagine", channel=room, prompt="a fox") == {"state": "done"}
+        (done,) = await visitor.all_done(channel=room)
+        assert said((await visitor.messages("friend", room))[0]) == said(done)
+        button = {"message": done["id"], "custom_id": "reverie:vary:5:1", "channel": room}
+        await visitor.act("click", "friend", **button)
+        assert "person who installed me" in said((await visitor.messages("friend", room))[-1])
+        assert (await visitor.slash("imagine", "friend", channel=room, prompt="an owl"))["state"] == "refused"
+        assert (await visitor.commands("friend", room))["commands"] == []
+        names = {item["name"] for item in (await visitor.commands("you", room))["commands"]}
+        assert {"imagine", "blend", "describe", "preset use"} < names and not {"vote", "limits set"} & names
+        assert await visitor.slash("imagine", channel=silent, prompt="a secret") == {"state": "done"}
+        await visitor.all_done(channel=silent)
+        assert not await visitor.messages("friend", silent)
+        friend = (await first_event(visitor.session, visitor.url, visitor.person("friend")))["server"]
+        assert [one["unread"] for one in friend["elsewhere"]["channels"]] == [False, False]
+        admin = (await first_event(visitor.session, visitor.url, visitor.person("admin")))["server"]
+        assert admin["elsewhere"] is None and admin["direct"] is not None
+
+
+async def test_a_picture_later_than_fifteen_minutes_comes_as_a_direct_message(tmp_path: Path, config: Config) -> None:
+    config = replace(config, install="everybody")
+    engine = FakeDreamer()
+    engine.open.clear()
+    async with visiting(tmp_path, config, engine) as visitor:
+        room, direct = visitor.server["elsewhere"]["channels"][0]["id"], visitor.server["direct"]["id"]
+        await visitor.slash("imagine", channel=room, prompt="a fox")
+        (message,) = await visitor.messages(channel=room)
+        backend = visitor.client.http.backend  # type: ignore[attr-defined]  # simcord's
+        for interaction in backend.interactions.values():
+            interaction.expires_at = backend.now_iso()
+        engine.open.set()
+        (sent,) = await visitor.all_done(channel=direct)
+        assert sent["attachments"] and not (await visitor.messages(channel=room))[0]["attachments"]
+        fetch = next(item for item in ids_in(message) if item.startswith("reverie:fetch"))
+        await visitor.act("click", channel=room, message=message["id"], custom_id=fetch)
+        (fetched,) = await visitor.all_done(channel=room)
+        assert fetched["id"] == message["id"] and fetched["attachments"]
