@@ -82,7 +82,7 @@ class SmallDisk:
         return told.f_bavail * told.f_frsize
 
     def leave(self, free_bytes: int) -> None:
-        """Fill it until about `free_bytes` are free, in whole blocks; others may write meanwhile, and fill it before."""
+        """Fill it until about `free_bytes` are free, in whole blocks; others may fill it before."""
         self.clear()
         wanted = self.free_bytes - free_bytes // BLOCK * BLOCK
         try:
