@@ -14,6 +14,8 @@ ROOT = Path(__file__).parent.parent.parent
 START_S = 240.0
 """Time limit of a start: torch and the models are loaded, on a machine that may be busy."""
 STOP_S = 90.0
+LINE_BYTES = 2**24
+"""Longest line of the log: discord.py writes all commands into one, nearly as long as asyncio's own limit of 64 KiB."""
 
 
 class BotProcess:
@@ -57,6 +59,7 @@ class BotProcess:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", self._module, "--config", str(self._config),
             cwd=self._code, env=os.environ | given | environment, stderr=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES,
         )  # fmt: skip
         self._reader = asyncio.create_task(self._read(self._process))
 
