@@ -32,6 +32,9 @@ PLACES = (
 )
 PLAIN_TINT = "blue"
 """Colour of a thing of which WordNet knows no kind."""
+_PEOPLE = {"woman": ("woman", "girl", "lady"), "man": ("man", "boy"), "person": ("person",)}
+_HAIR = {"red": ("red", "ginger"), "curly": ("curly",), "white": ("white", "grey"), "blond": ("blond", "blonde")}
+"""Words for the people and the hair of drawings such as "woman red hair"."""
 _COLOURED = frozenset(("fluent", "noto", "flat", "clipart"))
 _KIND = re.compile(r"[a-z]{3,}(?: [a-z]{3,})?")
 
@@ -54,7 +57,7 @@ def lexicon(table: list[dict[str, Any]], nouns: Nouns) -> dict[str, object]:
     colours = [*COLOURS, *(word for words in COLOUR_WORDS.values() for word in words)]
     numbers = {row["name"]: number for number, row in enumerate(table)}
     words = {word for _, phrases in SCENES.values() for phrase in phrases for word in phrase.split()}
-    common = {word: [numbers[name]] for word, name in everyday.items() if name in numbers}
+    common = {word: [numbers[name]] for word, name in (everyday | people()).items() if name in numbers}
     known = {*numbers, *common, *IGNORED.split(), *PLACES.split(), *colours, *words, *SCENES}
     loose = loose_names(names, common, nouns)
     known.update(alias for aliases in names for alias in aliases if alias not in loose)
@@ -71,6 +74,22 @@ def lexicon(table: list[dict[str, Any]], nouns: Nouns) -> dict[str, object]:
             str(at): tint(row["name"], nouns) for at, row in enumerate(table) if not _COLOURED & row["rows"].keys()
         },
     }
+
+
+def people() -> dict[str, str]:
+    """The drawing of a person that a phrase names by hair or beard: "a girl with ginger hair"."""
+    found = dict[str, str]()
+    for person, nouns in _PEOPLE.items():
+        found |= {phrase: f"{person} beard" for phrase in (f"{person} with a beard", f"bearded {person}")}
+        for noun in nouns:
+            found |= {f"bald {noun}": f"{person} bald", f"redhead {noun}": f"{person} red hair"}
+            found |= {f"{word} {noun}": f"{person} blond hair" for word in _HAIR["blond"]}
+            for hair, words in _HAIR.items():
+                for phrase in (
+                    each for word in words for each in (f"{noun} with {word} hair", f"{word} haired {noun}")
+                ):
+                    found[phrase] = f"{person} {hair} hair"
+    return found | {"old man with a beard": "man beard"}
 
 
 def loose_names(names: list[list[str]], common: dict[str, list[int]], nouns: Nouns) -> set[str]:
