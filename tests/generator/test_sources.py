@@ -55,10 +55,16 @@ def test_without_flags_there_are_no_own_models() -> None:
     assert flags() is None
 
 
+def own_files(files: Path, *perceptors: Path) -> list[str]:
+    """Options for the tiny VQGAN and these perceptors, on the CPU."""
+    named = [word for path in perceptors for word in ("--perceptor", str(path))]
+    vqgan, config = str(files / "My tiny.ckpt"), str(files / "tiny.yaml")
+    return ["--vqgan", vqgan, "--vqgan-config", config, "--device", "cpu", *named]
+
+
 def test_custom_files_work_and_the_recipe_names_them(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REVERIE_DATA", str(files))
-    own = ["--vqgan", str(files / "My tiny.ckpt"), "--vqgan-config", str(files / "tiny.yaml")]
-    own += ["--perceptor", str(files / "vit.pt"), "--perceptor", str(files / "resnet.pt"), "--device", "cpu"]
+    own = own_files(files, files / "vit.pt", files / "resnet.pt")
     words = ["a red apple", "--size", "32x32", "--steps", "2", "--cutouts", "2", "--seed", "7"]
     assert main([*words, *own, "--output", str(files / "a.png")]) == 0
     recipe = read_recipe((files / "a.png").read_bytes())
@@ -85,8 +91,7 @@ def test_perceptors_with_their_own_tokenizers_paint_together_with_clips(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("REVERIE_DATA", str(files))
-    own = ["--vqgan", str(files / "My tiny.ckpt"), "--vqgan-config", str(files / "tiny.yaml"), "--device", "cpu"]
-    alone = [*own, *(word for path in with_tokenizers for word in ("--perceptor", str(path)))]
+    alone = own_files(files, *with_tokenizers)
     together = [*alone, "--perceptor", str(files / "vit.pt")]
     words = ["eine Burg in der Nacht | красное яблоко:0.5", "--size", "32x32", "--steps", "3", "--cutouts", "2"]
     assert main([*words, *together, "--seed", "7", "--output", str(files / "a.png")]) == 0
@@ -113,8 +118,7 @@ def test_a_missing_tokenizer_or_package_is_told_before_anything_is_loaded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("REVERIE_DATA", str(files))
-    own = ["--vqgan", str(files / "My tiny.ckpt"), "--vqgan-config", str(files / "tiny.yaml"), "--device", "cpu"]
-    own += ["--perceptor", str(files / "vit.pt"), "--perceptor", str(with_tokenizers[0])]
+    own = own_files(files, files / "vit.pt", with_tokenizers[0])
     path = with_tokenizers[0].with_name("tokenizer.json")
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "tokenizers", None)
