@@ -57,7 +57,7 @@ def fills_square(cut: Cut) -> bool:
 
 
 def front_of(cut: Cut) -> Cut:
-    """What of a box, a pot or a bowl stands before a thing that is in it: all below its rim."""
+    """The front of a box, a pot or a bowl, which hides a part of the thing in it: all below its rim."""
     rim = round((_ledge(cut) + _RIM) * cut.mask.shape[1])
     below = torch.arange(cut.mask.shape[1])[None, :, None] >= rim
     return Cut(cut.image, cut.mask * below)

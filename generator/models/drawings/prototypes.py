@@ -107,7 +107,7 @@ def views(image: Tensor, side: int) -> Tensor:
 
 
 def framed(image: Tensor, mask: Tensor, side: int) -> Tensor:
-    """What a mask `[1, H, W]` shows of a picture `[3, H, W]`, in the middle of a white square `[3, side, side]`."""
+    """The part of a picture `[3, H, W]` under a mask `[1, H, W]`, in the middle of a white square `[3, side, side]`."""
     box = [_extent(mask[0].amax(dim=axis)) for axis in (1, 0)]
     image = (image * mask + 1 - mask)[:, box[0], box[1]]
     within = round(side * (1 - 2 * _MARGIN))
