@@ -1,7 +1,7 @@
 """Prototypes of things: what the perceptor sees in their drawings, `python -m training.prototypes`.
 
 `/describe` compares a picture with them: a small perceptor tells drawings apart far better than it knows their names.
-Needs the packages `names`, `twitter`, `fluent` and `noto` of `training.fetch`, and minutes on one core.
+Needs the packages `names`, `twitter`, `fluent` and `noto` of `training.fetch`, and a minute on two cores.
 """
 
 from __future__ import annotations
