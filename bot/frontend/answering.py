@@ -94,8 +94,10 @@ async def reply(
         await interaction.followup.send(**values)
         return
     await interaction.edit_original_response(content=say("answered_privately", locale_of(interaction)))
-    await interaction.followup.send(**values)
-    await interaction.delete_original_response()
+    try:
+        await interaction.followup.send(**values)
+    finally:
+        await interaction.delete_original_response()
 
 
 async def change_answer(interaction: Interaction, text: str) -> None:

@@ -212,6 +212,7 @@ class Service:
         if self._draining or not self._started:
             return
         self._draining = self.submissions.closed = True
+        _log.info("draining")
         interrupted = list(self._queue.running)
         await self._dispatcher.drain()
         _log.info("drained", extra=about(interrupted=len(interrupted)))

@@ -168,6 +168,8 @@ class JobRunner:
             GeneratorError, WorkerDied: as the worker, for a picture, or if the frames make no film.
         """
         job = running.job
+        if running.order in (StopMode.PAUSE, StopMode.CANCEL):  # It came before there was a worker to tell.
+            return Interrupted(order=running.order, snapshot=work.snapshot), ()
         try:
             if job.film_s and job.attempts > MAX_CRASHES:
                 raise BotError("crashed_often")

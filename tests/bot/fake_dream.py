@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +31,8 @@ from generator import (
     request_from_json,
     request_to_json,
 )
+
+_log = logging.getLogger(__name__)
 
 
 class FakeDream:
@@ -184,6 +187,7 @@ class FakeDreamer:
         return Description(self.sees, colour, (Answer("in the snow", 0.9),), (Answer("a painting", 0.5),))
 
     def before_step(self, request: GenerationRequest, step: int) -> None:
+        _log.debug("a step begins")
         self.open.wait()
         if self.step_s:
             time.sleep(self.step_s)

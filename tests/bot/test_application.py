@@ -628,3 +628,24 @@ async def test_files_whose_deletion_was_cut_short_go_at_the_next_start(bench: Re
     await bench.reaches(job.id, JobState.POSTING)
     await bench.restart()
     assert bench.files.job_ids() == {job.id}
+
+
+async def test_a_stop_before_a_worker_has_the_picture_begins_no_step(
+    bench: RealService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, let, read = threading.Event(), threading.Event(), bench.files.read
+
+    def held(kind: Kind, job_id: int, number: int) -> bytes | None:
+        reading.set()
+        let.wait()
+        return read(kind, job_id, number)
+
+    monkeypatch.setattr(bench.files, "read", held)
+    job = await bench.imagine()
+    await asyncio.to_thread(reading.wait)
+    stopping = asyncio.create_task(bench.service.drain())
+    await asyncio.sleep(0)
+    let.set()
+    await stopping
+    assert not bench.engine.begun
+    await bench.reaches(job.id, JobState.QUEUED)

@@ -1,13 +1,16 @@
 """`python -m tests.discord_fake.launch_quick --config FILE`: as `launch`, but with a dream without models.
 
 For tests in which the picture does not matter: it starts within seconds, since no torch is loaded. `FAKE_STEP_S` is the
-duration of a step, at whatever rate time passes. The rest is the bot's own, built and run as in `python -m bot`.
+duration of a step, at whatever rate time passes; with `FAKE_HELD` steps wait until SIGUSR1. The rest is the
+bot's own, built and run as in `python -m bot`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -30,7 +33,11 @@ async def serve(config_path: Path) -> None:
     config, token = load_config(config_path), read_token(os.environ) or ""
     folder = data_folder(config, os.environ)
     log.configure(config.log.level, config.log.format, token)
+    logging.getLogger("tests").setLevel(config.log.level.upper())
     engine = FakeDreamer(float(os.environ.get("FAKE_STEP_S", "0")))
+    if "FAKE_HELD" in os.environ:
+        engine.open.clear()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, engine.open.set)
     stop = stop_on_signals()
     bot = building.build(config, folder, engine, SETTINGS, config_path=config_path)
     await client.run(bot, token, stop, Heartbeat(folder))

@@ -227,13 +227,14 @@ async def test_a_request_just_before_a_stop_is_answered(machine: Machine, slow: 
 
 
 async def test_a_request_while_the_bot_stops_is_refused(machine: Machine) -> None:
-    await machine.start(FAKE_STEP_S="5")
+    await machine.start(FAKE_HELD="1")
     await machine.imagine(steps=4)
-    await machine.fake.until(lambda: machine.state(1) == "running", 60)
+    await machine.fake.until(lambda: "a step begins" in machine.bot.log, 60)
     stopping = asyncio.create_task(machine.bot.stop())
-    await asyncio.sleep(0.5)
+    await machine.fake.until(lambda: "draining" in machine.bot.log)
     late = await machine.imagine("a green tree")
     await machine.fake.until(lambda: late.ephemeral or late.followups)
     assert "restart" in shown(late).lower(), shown(late)
+    os.kill(machine.bot.pid, signal.SIGUSR1)
     assert await stopping == 0
     assert [row["state"] for row in machine.rows("SELECT state FROM jobs")] == ["queued"]

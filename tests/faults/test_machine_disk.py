@@ -112,7 +112,12 @@ async def settled(machine: Machine, sweep: Sweep) -> None:
     jobs = machine.rows("SELECT state FROM jobs")
     assert {str(job["state"]) for job in jobs} == {"done"}
     # The public "thinking" of an order that was refused privately goes after the refusal.
-    await machine.fake.until(lambda: len(machine.channel.posts()) == len(jobs))
+    try:
+        await machine.fake.until(lambda: len(machine.channel.posts()) == len(jobs))
+    except AssertionError as exc:
+        known = {row["message_id"] for row in machine.rows("SELECT message_id FROM jobs")}
+        orphans = [f"{post.id}: {post.said()}" for post in machine.channel.posts() if post.id not in known]
+        raise AssertionError(f"messages of no job: {orphans}\n{machine.bot.log[-200_000:]}") from exc
     assert len(jobs) == sweep.outcomes["late"] + sweep.outcomes["undisturbed"]
     assert not machine.leftovers()
     assert await machine.bot.stop() == 0

@@ -150,6 +150,13 @@ async def test_a_refusal_after_a_deferral_is_said_to_the_person_only(live: Clien
     assert not await live.client.service.store.jobs.under_way()
 
 
+async def test_a_refusal_after_a_deferral_leaves_nothing_behind_although_it_is_cut_off(live: ClientOnLoopback) -> None:
+    live.fake.slow_files_s = 1.0
+    cut = live.fake.faults.cut("POST", "/webhooks/*", Cut.BEFORE, times=None)
+    await live.imagine(init_image=Upload("apple.png", png()[:60]))
+    await live.fake.until(lambda: cut.hits and not live.channel.visible())
+
+
 def refused(answer: Interaction) -> bool:
     return answer.ephemeral or any(message.ephemeral for message in answer.followups)
 

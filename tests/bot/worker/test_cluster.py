@@ -187,7 +187,7 @@ async def test_a_job_continues_from_its_snapshot_after_its_machine_is_silent_or_
     bench.service.store.jobs.on_event = note
     kept = bench.executor.workers()[0].name
     bench.executor.drain(kept)
-    cut = await bench.imagine(f"tell {tmp_path / 'mark'}", steps=450)
+    cut = await bench.imagine(f"tell {tmp_path / 'mark'}", steps=60)
     await saved(bench, cut.id)
     frozen = [int(number) for number in (tmp_path / "mark").read_text().split()]
     for pid in frozen:
@@ -198,6 +198,7 @@ async def test_a_job_continues_from_its_snapshot_after_its_machine_is_silent_or_
         return True if [worker.name for worker in bench.executor.workers() if worker.job_id] == [kept] else None
 
     await until(moved)
+    (tmp_path / "mark.go").touch()
     for pid in frozen:
         os.kill(pid, signal.SIGCONT)
     await bench.reaches(cut.id, JobState.POSTING)
@@ -207,9 +208,10 @@ async def test_a_job_continues_from_its_snapshot_after_its_machine_is_silent_or_
     await workers(bench.executor, 3)
     for worker in bench.executor.workers()[:2]:
         bench.executor.drain(worker.name)
-    left = await bench.imagine(steps=200)
+    left = await bench.imagine(f"tell {tmp_path / 'left'}", steps=60)
     await saved(bench, left.id)
     machines.remove_node(leaving, allow_graceful=False)
+    (tmp_path / "left.go").touch()
     for worker in bench.executor.workers()[:2]:
         bench.executor.resume(worker.name)
     await bench.reaches(left.id, JobState.POSTING)

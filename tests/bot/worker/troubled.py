@@ -1,6 +1,7 @@
 """Dreams without models that end or hang their process, once, if their prompt says so: `die MARK` or `hang MARK`.
 
-With `tell MARK` they write the numbers of their process and of Ray's on its machine.
+With `tell MARK` they write the numbers of their process and of Ray's on its machine, and from HELD_STEP on wait until
+the file MARK.go exists.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from generator import CheckpointError, GenerationRequest, OutOfMemory
 from tests.bot.fake_dream import FakeDreamer
 
 FATAL_STEP = 12
+HELD_STEP = 20
 
 
 class Troubled(FakeDreamer):
@@ -36,6 +38,8 @@ class Troubled(FakeDreamer):
             time.sleep(3600)
         if what == "tell":
             mark.write_text(f"{os.getpid()} {os.getppid()}")
+            while step >= HELD_STEP and not mark.with_suffix(".go").exists():
+                time.sleep(0.01)
         if what == "swell":
             raise OutOfMemory("It does not fit.")
         super().before_step(request, step)
