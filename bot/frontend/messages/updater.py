@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -96,7 +96,8 @@ class MessageUpdater:
         self._editors: dict[int, asyncio.Task[None]] = {}
         self._stirred: dict[int, asyncio.Event] = {}
         self._finders: set[asyncio.Task[None]] = set()
-        self._answering: set[int] = set()
+        self._answering: list[tuple[int, int, float]] = []
+        """Person, channel and beginning of each answer in flight to an order."""
         self._closed = False
         self._unwatch = app.service.watch(self.touch)
 
@@ -117,13 +118,14 @@ class MessageUpdater:
         self.touch(job.id)
 
     @contextmanager
-    def answering(self, job_id: int) -> Iterator[None]:
-        """Send no separate message for the job while its first answer is in flight, however long that takes."""
-        self._answering.add(job_id)
+    def answering(self, user_id: int, channel_id: int) -> Iterator[None]:
+        """Send no separate message for a person's new jobs in a channel while an answer to them is in flight."""
+        answer = user_id, channel_id, time.monotonic()
+        self._answering.append(answer)
         try:
             yield
         finally:
-            self._answering.discard(job_id)
+            self._answering.remove(answer)
 
     def touch(self, job_id: int) -> None:
         """Mark a job's message as out of date. Returns at once."""
@@ -197,12 +199,13 @@ class MessageUpdater:
     async def _show(self, track: TrackedMessage, *, hurry: bool = False) -> None:
         """Check a job and update its message if it is due; an error does not affect other messages."""
         track.touched, track.again_at, track.looked_at = False, _NEVER, time.monotonic()
-        if track.job_id in self._answering:
-            track.again_at = track.looked_at + LOOK_S
-            return
+        # Taken before the row is read: an answer that arrives meanwhile is not in that row yet.
+        answers = list(self._answering)
         try:
             view = await self._app.service.view(track.job_id)
-            if view is None or view.job.state is JobState.DONE:
+            if view is not None and _is_answered(answers, track, view.job):
+                track.again_at = track.looked_at + LOOK_S
+            elif view is None or view.job.state is JobState.DONE:
                 await self._settle(track, view, repeated=True)
             elif view.job.state is JobState.POSTING:
                 await self._deliver(track, view.job)
@@ -336,6 +339,12 @@ class MessageUpdater:
         if age_s > TOKEN_S:
             track.interaction = None
         return track.interaction
+
+
+def _is_answered(answers: Iterable[tuple[int, int, float]], track: TrackedMessage, job: Job) -> bool:
+    """True if the message of a new job may be on its way as one of these answers."""
+    place = job.user_id, job.channel_id
+    return job.message_id is None and any(answer[:2] == place and answer[2] <= track.since for answer in answers)
 
 
 def _shifted(shown_at: float, end_at: float) -> bool:
