@@ -101,6 +101,7 @@ class FakeDreamer:
         self.open = threading.Event()
         """Steps wait while it is clear."""
         self.open.set()
+        self._held: tuple[int, Callable[[GenerationRequest], bool]] = (0, lambda request: True)
         self.faults: list[BaseException] = []
         """Errors raised by the next steps, one each."""
         self.faults_at: dict[int, BaseException] = {}
@@ -120,6 +121,11 @@ class FakeDreamer:
         """Error raised by a look at a picture."""
         self.gpu: dict[str, int] = {}
         """GPU memory for a test to set."""
+
+    def hold(self, step: int = 0, only: Callable[[GenerationRequest], bool] = lambda request: True) -> None:
+        """Let the steps from this one on wait for `open`; `only` those of some pictures."""
+        self._held = step, only
+        self.open.clear()
 
     def prepare(self) -> None:
         """There is nothing to load."""
@@ -188,7 +194,9 @@ class FakeDreamer:
 
     def before_step(self, request: GenerationRequest, step: int) -> None:
         _log.debug("a step begins")
-        self.open.wait()
+        held_from, only = self._held
+        if step >= held_from and only(request):
+            self.open.wait()
         if self.step_s:
             time.sleep(self.step_s)
         if self.faults:

@@ -74,6 +74,8 @@ async def test_the_picture_and_its_row_are_there_before_it_is_to_be_posted(bench
 
 async def test_a_running_job_has_progress_preview_and_a_time(bench: RealService) -> None:
     bench.engine.step_s = 0.02
+    bench.engine.hold(20)
+    began = time.time()
     job = await bench.imagine(**LONG)
 
     async def previewed() -> bool | None:
@@ -81,7 +83,7 @@ async def test_a_running_job_has_progress_preview_and_a_time(bench: RealService)
         if view is None or view.preview is None or view.progress is None or view.due_at is None:
             return None
         assert Image.open(BytesIO(view.preview.data)).size == (64, 64)
-        return view.progress.steps == 600 and view.due_at > time.time()
+        return view.progress.steps == 600 and view.due_at > began + 580 * 0.02
 
     assert await until(previewed)
     await bench.service.cancel(requester(), job.id)
@@ -115,11 +117,12 @@ async def test_several_pictures_are_one_job_with_a_grid_and_seeds_that_follow(be
 
 
 async def test_finishing_early_keeps_the_current_picture_and_starts_no_other(bench: RealService) -> None:
-    bench.engine.step_s = 0.005
+    bench.engine.hold(5)
     spec = JobSpec(prompt="x", settings=QUICK | LONG, count=4)
     job = (await bench.service.submissions.submit(requester(), spec)).job
     await running(bench, job)
     await bench.service.finish_early(requester(), job.id)
+    bench.engine.open.set()
     await bench.post(job.id)
     (picture,) = await bench.service.archive.pictures(job.id)
     assert picture.stopped_at == picture.steps
@@ -140,10 +143,11 @@ async def test_a_cancelled_queued_job_never_runs(bench: RealService) -> None:
 
 
 async def test_a_running_job_can_be_cancelled_and_leaves_no_file(bench: RealService) -> None:
-    bench.engine.step_s = 0.005
+    bench.engine.hold(5)
     job = await bench.imagine(**LONG)
     await running(bench, job)
     await bench.service.cancel(requester(), job.id)
+    bench.engine.open.set()
     other = await bench.imagine()
     await bench.reaches(other.id, JobState.POSTING)
     assert files_of(bench, job.id) == set()
@@ -211,7 +215,8 @@ async def test_a_job_that_kills_the_thread_twice_has_failed(bench: RealService) 
 
 
 async def test_a_gpu_that_fails_in_a_step_costs_no_step_that_was_saved(bench: RealService) -> None:
-    bench.engine.step_s = 0.1
+    bench.engine.step_s = 0.05
+    bench.engine.hold(6)
     job = await bench.imagine(steps=12)
 
     async def saved() -> bool | None:
@@ -219,6 +224,7 @@ async def test_a_gpu_that_fails_in_a_step_costs_no_step_that_was_saved(bench: Re
 
     await until(saved)
     bench.engine.faults = [DeviceFailed("The GPU failed.")]
+    bench.engine.open.set()
     await bench.reaches(job.id, JobState.POSTING)
     assert (bench.executor.deaths, bench.engine.renewed) == (1, 1)
     assert len(bench.engine.resumed) == 1 and bench.engine.resumed[0] > 0
@@ -303,12 +309,13 @@ async def test_a_post_without_its_file_fails_with_a_reason(bench: RealService) -
 
 
 async def test_a_stop_keeps_everything_and_the_next_start_goes_on(bench: RealService) -> None:
-    bench.engine.step_s = 0.005
     whole = await bench.imagine(seed=3, steps=150)
     await bench.reaches(whole.id, JobState.POSTING)
+    bench.engine.hold(50)
     job, queued = await bench.imagine(seed=3, steps=150), await bench.imagine("another")
     await running(bench, job)
-    await bench.service.drain()
+    await bench.drain()
+    bench.engine.open.set()
     view = await bench.service.view(job.id)
     assert view is not None
     assert (view.job.state, view.paused) == (JobState.QUEUED, True)
@@ -330,8 +337,8 @@ def pixels(bench: RealService, job_id: int, number: int = 1) -> bytes:
 
 
 async def test_a_grid_that_is_interrupted_keeps_its_finished_pictures(bench: RealService) -> None:
-    bench.engine.step_s = 0.01
-    spec = JobSpec(prompt="x", settings=QUICK | {"steps": 40}, count=2)
+    bench.engine.hold(20, only=lambda request: request.settings.seed == 6)
+    spec = JobSpec(prompt="x", settings=QUICK | {"steps": 40, "seed": 5}, count=2)
     job = (await bench.service.submissions.submit(requester(), spec)).job
 
     async def second() -> bool | None:
@@ -339,6 +346,8 @@ async def test_a_grid_that_is_interrupted_keeps_its_finished_pictures(bench: Rea
         return True if view is not None and view.number == 2 and view.progress is not None else None
 
     await until(second)
+    await bench.drain()
+    bench.engine.open.set()
     await bench.restart()
     await bench.post(job.id)
     assert len(await bench.service.archive.pictures(job.id)) == 2
@@ -452,14 +461,15 @@ async def test_private_pictures_are_for_their_owner_only(bench: RealService) -> 
 
 
 async def test_a_deleted_job_is_gone_with_all_its_files_in_whatever_state(bench: RealService) -> None:
-    bench.engine.step_s = 0.005
     done = await bench.imagine()
     await bench.post(done.id)
+    bench.engine.hold(5)
     run, queued = await bench.imagine(**LONG), await bench.imagine(**LONG)
     await running(bench, run)
     for job in (done, run, queued):
         await bench.service.archive.delete(requester(), job.id)
         assert await bench.service.view(job.id) is None
+    bench.engine.open.set()
     last = await bench.imagine()
     await bench.reaches(last.id, JobState.POSTING)
     assert bench.files.job_ids() == {last.id}
@@ -562,7 +572,7 @@ async def test_the_language_of_the_person_is_kept_for_later(bench: RealService) 
 async def test_unread_words_are_shown_at_once_and_generator_warnings_later(
     bench: RealService,
 ) -> None:
-    bench.engine.step_s = 0.01
+    bench.engine.hold(5)
     spec = JobSpec(prompt="a castle:2 | a sea...with ships", settings=QUICK | {"steps": 300})
     submitted = await bench.service.submissions.submit(requester(), spec)
     assert [note.key for note in submitted.notes[:2]] == ["note_towards", "note_towards"]
@@ -576,6 +586,7 @@ async def test_unread_words_are_shown_at_once_and_generator_warnings_later(
 
 async def test_a_process_that_ends_without_a_word_loses_nothing(bench: RealService) -> None:
     bench.engine.step_s = 0.005
+    bench.engine.hold(60)
     job, queued = await bench.imagine(steps=400), await bench.imagine("another")
 
     async def snapshotted() -> bool | None:
@@ -583,6 +594,7 @@ async def test_a_process_that_ends_without_a_word_loses_nothing(bench: RealServi
 
     await until(snapshotted)
     await bench.crash()
+    bench.engine.open.set()
     await bench.reaches(job.id, JobState.POSTING)
     await bench.reaches(queued.id, JobState.POSTING)
     assert len(bench.engine.resumed) == 1
@@ -590,7 +602,8 @@ async def test_a_process_that_ends_without_a_word_loses_nothing(bench: RealServi
 
 async def test_a_finish_request_survives_a_process_that_ends_during_that_step(bench: RealService) -> None:
     bench.engine.step_s = 0.01
-    spec = JobSpec(prompt="x", settings=QUICK | {"steps": 60}, count=4)
+    bench.engine.hold(30, only=lambda request: request.settings.seed == 6)
+    spec = JobSpec(prompt="x", settings=QUICK | {"steps": 60, "seed": 5}, count=4)
     job = (await bench.service.submissions.submit(requester(), spec)).job
 
     async def within_the_second() -> int | None:
@@ -598,9 +611,6 @@ async def test_a_finish_request_survives_a_process_that_ends_during_that_step(be
         on_disk = bench.files.read(Kind.SNAPSHOT, job.id, 2) is not None
         return view.progress.step if view is not None and view.number == 2 and view.progress and on_disk else None
 
-    await until(within_the_second)
-    bench.engine.open.clear()
-    await asyncio.sleep(0.1)
     requested_at = await until(within_the_second)
     await bench.service.finish_early(requester(), job.id)
     await bench.crash()

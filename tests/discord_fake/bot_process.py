@@ -38,7 +38,7 @@ class BotProcess:
         """`config` is the text of its config.yaml; `module` is run instead of `bot`, from the source tree `code`."""
         self.fake, self.folder, self._module, self._code = fake, folder / "data", module, code
         self.lines: list[str] = []
-        self._config = folder / "config.yaml"
+        self._config, self._gate = folder / "config.yaml", folder / "gate"
         self._config.write_text(config, "utf-8")
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -55,6 +55,7 @@ class BotProcess:
     async def spawn(self, **environment: str) -> None:
         """Start it without waiting."""
         given = {"FAKE_DISCORD": self.fake.url, "DISCORD_TOKEN": TOKEN, "REVERIE_DATA": str(self.folder)}
+        given |= {"FAKE_GATE": str(self._gate)}
         self.fake.gateway.forget()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", self._module, "--config", str(self._config),
@@ -82,6 +83,22 @@ class BotProcess:
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send it a signal and wait for its end; return its exit status."""
         return await self._end(number)
+
+    def hold(self) -> None:
+        """Let steps from number `FAKE_HELD` on wait, if that was given at the start."""
+        self._gate.unlink(missing_ok=True)
+
+    def go_on(self) -> None:
+        """Let steps that wait go on."""
+        self._gate.touch()
+
+    async def stop_held(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """As `stop`; steps that wait go on once the pause is with their workers."""
+        before = self.log.count("draining")
+        stopping = asyncio.create_task(self.stop(number))
+        await self.fake.until(lambda: self.log.count("draining") > before)
+        self.go_on()
+        return await stopping
 
     async def ended(self) -> int:
         """Wait for its end; return its exit status."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ class Cut(Enum):
 class Fault:
     """A fault for calls of `method` with a path that matches `path` (with * for anything), a number of times.
 
-    `hits` counts its uses. Exactly one of `status` and `cut` is given, or only `delay_s`.
+    `hits` counts its uses. Exactly one of `status` and `cut` is given, or only `delay_s` or `gate`.
     """
 
     method: str
@@ -42,6 +43,8 @@ class Fault:
     body: dict[str, object] = field(default_factory=dict)
     cut: Cut | None = None
     delay_s: float = 0.0
+    gate: asyncio.Event | None = None
+    """The call takes effect and is answered once it is set."""
     times: int | None = 1
     skip: int = 0
     """Matching calls that pass before it begins."""
@@ -104,6 +107,10 @@ class Faults:
     def slow(self, method: str, path: str, delay_s: float, *, times: int | None = 1) -> Fault:
         """Answer late; the call takes effect after the delay."""
         return self._add(Fault(method, path, delay_s=delay_s, times=times))
+
+    def hold(self, method: str, path: str, *, times: int | None = 1, uploads: bool = False) -> Fault:
+        """Let calls wait until the `gate` of this fault is set; `uploads`: only calls that carry files."""
+        return self._add(Fault(method, path, gate=asyncio.Event(), times=times, uploads=uploads))
 
     def cut(
         self, method: str, path: str, where: Cut, *, times: int | None = 1, skip: int = 0, uploads: bool = False

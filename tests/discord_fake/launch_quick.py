@@ -1,8 +1,8 @@
 """`python -m tests.discord_fake.launch_quick --config FILE`: as `launch`, but with a dream without models.
 
 For tests in which the picture does not matter: it starts within seconds, since no torch is loaded. `FAKE_STEP_S` is the
-duration of a step, at whatever rate time passes; with `FAKE_HELD` steps wait until SIGUSR1. The rest is the
-bot's own, built and run as in `python -m bot`.
+duration of a step, at whatever rate time passes; from step `FAKE_HELD` on, steps wait while there is no file
+`FAKE_GATE`. The rest is the bot's own, built and run as in `python -m bot`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 from bot import log
@@ -28,6 +29,20 @@ from tests.discord_fake.pointing import point_at, resolve_by
 SETTINGS = Settings().merged({"size": "64x64", "steps": 4, "cutouts": 4})
 
 
+class FileGate(threading.Event):
+    """An event that is set while a file exists."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the file."""
+        while not self._file.exists():
+            time.sleep(0.01)
+        return True
+
+
 async def serve(config_path: Path) -> None:
     """Run the bot until a signal."""
     config, token = load_config(config_path), read_token(os.environ) or ""
@@ -36,8 +51,8 @@ async def serve(config_path: Path) -> None:
     logging.getLogger("tests").setLevel(config.log.level.upper())
     engine = FakeDreamer(float(os.environ.get("FAKE_STEP_S", "0")))
     if "FAKE_HELD" in os.environ:
-        engine.open.clear()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, engine.open.set)
+        engine.open = FileGate(Path(os.environ["FAKE_GATE"]))
+        engine.hold(int(os.environ["FAKE_HELD"]))
     stop = stop_on_signals()
     bot = building.build(config, folder, engine, SETTINGS, config_path=config_path)
     await client.run(bot, token, stop, Heartbeat(folder))

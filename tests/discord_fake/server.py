@@ -50,6 +50,9 @@ class FakeDiscord:
         """Calls unknown to the fake, or that raised an error in it."""
         self.slow_files_s = 0.0
         """Delay of downloads of attached files; below 0 they are gone."""
+        self.files_open = asyncio.Event()
+        """Downloads of attached files wait while it is clear."""
+        self.files_open.set()
         self._checked = 0
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -242,6 +245,8 @@ class FakeDiscord:
     async def _outcome(self, request: web.Request, call: Call, handler: Handler, fault: Fault | None) -> web.Response:
         if fault is not None and fault.delay_s:
             await asyncio.sleep(fault.delay_s)
+        if fault is not None and fault.gate is not None:
+            await fault.gate.wait()
         if fault is not None and fault.status:
             return fault.answer()
         if not call.authorised and not call.path.startswith(OPEN_TO_ALL):
@@ -269,6 +274,7 @@ class FakeDiscord:
         if file is None or self.slow_files_s < 0:
             raise web.HTTPNotFound
         await asyncio.sleep(self.slow_files_s)
+        await self.files_open.wait()
         return web.Response(body=file.data, content_type=file.content_type or "application/octet-stream")
 
 

@@ -119,9 +119,19 @@ class ClientInSimcord:
         found = next(item for item in await self.client.tree.fetch_commands() if item.name == name.split()[0])
         self.guild.set_command_permissions(found, {member: True})
 
+    async def stop(self) -> None:
+        """Stop properly; steps that are held go on once the pause is with their workers, and are held again."""
+        held, closing = not self.engine.open.is_set(), asyncio.create_task(self.client.close())
+        while not (closing.done() or self.service.submissions.closed):
+            await asyncio.sleep(0)
+        self.engine.open.set()
+        await closing
+        if held:
+            self.engine.open.clear()
+
     async def restart(self) -> None:
         """Stop the process properly and start it again."""
-        await self.client.close()
+        await self.stop()
         await self.env.restart_bot(self.make_client())
 
     async def finished_job(self, prompt: str = "a red apple", **options: object) -> discord.Message:

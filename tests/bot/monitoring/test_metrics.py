@@ -111,7 +111,7 @@ async def test_times_are_those_that_passed(bench: RealService, scrape: Scraper) 
     steps_s = found["reverie_step_seconds_sum", ""] / found["reverie_step_seconds_count", ""]
     assert steps_s >= 0.03
     assert 0.6 <= found["reverie_picture_seconds_sum", ""] < passed_s
-    assert 0.3 <= found["reverie_job_wait_seconds_sum", ""] < passed_s
+    assert 0.3 <= found["reverie_job_wait_seconds_sum", ""] < 2 * passed_s
     assert (await bench.service.host.status(HOST)).totals.step_mean_s == pytest.approx(steps_s)
 
 

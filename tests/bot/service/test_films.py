@@ -59,7 +59,7 @@ async def test_a_film_goes_on_from_its_last_frame_after_a_crash(bench: RealServi
     whole = await film(bench, "a red apple --seed 3")
     await bench.reaches(whole.id, JobState.POSTING)
     expected = bench.files.read(Kind.FILM, whole.id, 1)
-    bench.engine.step_s = 0.05
+    bench.engine.hold(5)
     job = await film(bench, "a red apple --seed 3")
 
     async def begun() -> bool | None:
@@ -67,6 +67,7 @@ async def test_a_film_goes_on_from_its_last_frame_after_a_crash(bench: RealServi
 
     await until(begun)
     await bench.crash()
+    bench.engine.open.set()
     await bench.reaches(job.id, JobState.POSTING)
     assert bench.engine.resumed[-1] >= 3, "it went on instead of beginning again"
     assert bench.files.read(Kind.FILM, job.id, 1) == expected
@@ -75,6 +76,7 @@ async def test_a_film_goes_on_from_its_last_frame_after_a_crash(bench: RealServi
 async def test_a_film_finished_early_keeps_its_frames_and_shows_the_newest_as_a_loop(bench: RealService) -> None:
     service = bench.service
     bench.engine.step_s = 0.05
+    bench.engine.hold(12)
     job = await film(bench, seconds=4.0)
 
     async def shows_a_loop() -> bytes | None:
@@ -84,6 +86,7 @@ async def test_a_film_finished_early_keeps_its_frames_and_shows_the_newest_as_a_
     with Image.open(BytesIO(await until(shows_a_loop))) as loop:
         assert loop.n_frames > 1 and loop.info["loop"] == 0
     await service.finish_early(requester(), job.id)
+    bench.engine.open.set()
     await bench.reaches(job.id, JobState.POSTING)
     (picture,) = await service.archive.pictures(job.id)
     assert picture.stopped_at is not None and 2 <= picture.stopped_at < 32
@@ -132,7 +135,7 @@ async def test_a_film_begins_with_a_finished_picture_and_is_only_made_again(benc
 
 async def test_frames_of_a_deleted_film_are_removed(bench: RealService) -> None:
     service = bench.service
-    bench.engine.step_s = 0.05
+    bench.engine.hold(3)
     job = await film(bench, seconds=4.0)
 
     async def begun() -> bool | None:
@@ -140,6 +143,7 @@ async def test_frames_of_a_deleted_film_are_removed(bench: RealService) -> None:
 
     await until(begun)
     await service.cancel(requester(), job.id)
+    bench.engine.open.set()
     await bench.reaches(job.id, JobState.CANCELLED)
 
     await frames_are_gone(bench, job.id)

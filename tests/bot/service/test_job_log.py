@@ -131,13 +131,13 @@ async def test_each_change_of_a_jobs_state_is_one_line(bench: RealService, writt
 
 async def test_a_stop_and_a_crash_count_as_interruptions(bench: RealService, written: Written) -> None:
     await note_history(bench)
-    bench.engine.step_s = 0.05
+    bench.engine.hold()
     job = await bench.imagine(steps=40)
     await bench.reaches(job.id, JobState.RUNNING)
     await bench.restart()
     await bench.reaches(job.id, JobState.RUNNING)
     await bench.crash()
-    bench.engine.step_s = 0.0
+    bench.engine.open.set()
     await bench.post(job.id)
     told = [item[3] for item in await history(bench)]
     assert told.count("interrupted") == 2

@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
@@ -222,9 +223,20 @@ async def test_a_thread_that_stands_still_is_replaced(engine: FakeDreamer) -> No
     await executor.close()
 
 
-async def test_a_slow_dream_that_moves_is_not_taken_for_dead(engine: FakeDreamer) -> None:
-    executor = ThreadWorker(engine, stall_s=2.0)
-    engine.step_s = 0.3
+class Slow(FakeDreamer):
+    """Each step takes nearly as long as a step may, by a clock of its own."""
+
+    now = 0.0
+
+    def before_step(self, request: GenerationRequest, step: int) -> None:
+        self.now += 0.04
+        super().before_step(request, step)
+
+
+async def test_a_slow_dream_that_moves_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Slow(0.04)
+    monkeypatch.setattr("bot.worker.thread.time", SimpleNamespace(monotonic=lambda: engine.now))
+    executor = ThreadWorker(engine, stall_s=0.05)
     await generated(executor, work(steps=8))
     assert executor.deaths == 0
     await executor.close()
