@@ -143,13 +143,13 @@ def test_no_flipped_bit_of_a_snapshot_goes_unnoticed_and_no_cut() -> None:
 
 async def test_a_job_with_a_corrupt_snapshot_starts_again(bench: RealService) -> None:
     bench.engine.step_s = 0.01
+    bench.engine.hold(30)
     job = await bench.imagine(steps=200)
 
     async def kept() -> bytes | None:
         return await asyncio.to_thread(bench.files.read, Kind.SNAPSHOT, job.id, 1)
 
     await until(kept)
-    bench.engine.open.clear()
     await bench.crash()
     bench.files.write(Kind.SNAPSHOT, job.id, 1, os.urandom(500))
     bench.engine.open.set()

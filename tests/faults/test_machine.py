@@ -39,9 +39,14 @@ def rate() -> float:
     return 1.0
 
 
+@pytest.fixture
+def config() -> str:
+    return CONFIG
+
+
 @pytest_asyncio.fixture
-async def machine(fake: FakeDiscord, tmp_path: Path, rate: float) -> AsyncIterator[Machine]:
-    machine = Machine(fake, tmp_path, HINDERED, rate=rate)
+async def machine(fake: FakeDiscord, tmp_path: Path, rate: float, config: str) -> AsyncIterator[Machine]:
+    machine = Machine(fake, tmp_path, HINDERED, config=config, rate=rate)
     yield machine
     await machine.bot.close()
 
@@ -71,7 +76,7 @@ class Lock:
 
 @waits_less
 async def test_a_database_that_another_program_locks_delays_pictures_and_loses_none(machine: Machine) -> None:
-    await machine.start(FAKE_STEP_S="0.05")
+    await machine.start(FAKE_STEP_S="0.05", FAKE_HELD="12")
     await machine.imagine(steps=40)
     await finishes_a_picture(machine)
     with Lock(machine):
@@ -79,11 +84,14 @@ async def test_a_database_that_another_program_locks_delays_pictures_and_loses_n
         refused = await machine.imagine("a green tree")
         await machine.fake.until(lambda: refused.ephemeral or refused.followups)
         assert "cannot read or write" in shown(refused)
+        machine.bot.go_on()
         await machine.fake.until(lambda: "it has to wait" in machine.bot.log)
     await machine.done(1)
+    machine.bot.hold()
     await machine.imagine("a blue bird", steps=40)
     await finishes_a_picture(machine, 2)
     with Lock(machine):
+        machine.bot.go_on()
         await machine.fake.until(lambda: machine.bot.log.count("it has to wait") >= 2)
     await machine.done(2)
     assert len(machine.channel.posts()) == 2
@@ -91,13 +99,16 @@ async def test_a_database_that_another_program_locks_delays_pictures_and_loses_n
 
 
 @waits_less
+@pytest.mark.parametrize("config", [CONFIG.replace("preview_s: 0.2", "preview_s: 60")], ids=["no previews"])
 async def test_a_post_that_cannot_be_noted_is_not_made_twice(machine: Machine) -> None:
     await machine.start()
-    machine.fake.faults.slow("PATCH", "/webhooks/*", 1.0)
+    upload = machine.fake.faults.hold("PATCH", "*", times=None, uploads=True)
     await machine.imagine()
     await machine.fake.until(lambda: machine.state(1) == "posting")
     await machine.fake.until(lambda: machine.rows("SELECT post_tries FROM jobs")[0]["post_tries"])
     with Lock(machine):
+        assert upload.gate is not None
+        upload.gate.set()
         await machine.fake.until(lambda: machine.channel.posts()[0].attachments)
         await machine.fake.until(lambda: "Another program has locked" in machine.bot.log)
     await machine.done(1)
@@ -105,12 +116,13 @@ async def test_a_post_that_cannot_be_noted_is_not_made_twice(machine: Machine) -
 
 
 async def test_a_data_folder_without_rights_delays_the_picture(machine: Machine) -> None:
-    await machine.start(FAKE_STEP_S="0.05")
+    await machine.start(FAKE_STEP_S="0.05", FAKE_HELD="12")
     await machine.imagine(steps=40)
     await finishes_a_picture(machine)
     folders = [path for path in (machine.data, *machine.data.rglob("*")) if path.is_dir()]
     for folder in folders:
         folder.chmod(0o500)
+    machine.bot.go_on()
     await machine.fake.until(lambda: "it has to wait" in machine.bot.log)
     assert "cannot be used (Permission denied)" in machine.bot.log
     queue = await (await machine.fake.type_command(machine.channel, machine.ann, "queue")).answered()
@@ -149,7 +161,7 @@ async def test_a_log_that_cannot_be_written_disturbs_nothing(machine: Machine) -
 
 
 async def test_a_second_bot_on_the_same_data_is_refused_and_the_first_goes_on(machine: Machine, tmp_path: Path) -> None:
-    await machine.start(FAKE_STEP_S="0.05")
+    await machine.start(FAKE_STEP_S="0.05", FAKE_HELD="12")
     await machine.imagine(steps=60)
     await finishes_a_picture(machine)
     second = BotProcess(machine.fake, tmp_path, CONFIG, QUICK)
@@ -157,6 +169,7 @@ async def test_a_second_bot_on_the_same_data_is_refused_and_the_first_goes_on(ma
         await second.start()
     assert await second.ended() == 1
     assert "is in use by another Reverie" in second.log
+    machine.bot.go_on()
     await machine.done(1)
     assert len(machine.channel.posts()) == 1
 
@@ -210,15 +223,18 @@ async def test_a_request_just_before_a_stop_is_answered(machine: Machine, slow: 
     if slow == "the way back":
         machine.fake.faults.slow("POST", "/interactions/*", 1.5)
     else:
-        machine.fake.slow_files_s = 2.0
+        machine.fake.files_open.clear()
     given = {"init_image": Upload("a.png", PNG)} if slow == "the file that is attached" else {}
     asked: Interaction = await machine.fake.type_command(
         machine.channel, machine.ann, "imagine", prompt="a red apple", **given
     )
     await machine.fake.until(lambda: machine.fake.sent("POST", "/interactions/"))
-    assert await machine.bot.stop() == 0
+    stopping, before = asyncio.create_task(machine.bot.stop()), machine.bot.log.count("draining")
+    if slow != "the way back":
+        await machine.fake.until(lambda: machine.bot.log.count("draining") > before)
+        machine.fake.files_open.set()
+    assert await stopping == 0
     assert shown(asked), "nobody told Ann what came of it"
-    machine.fake.slow_files_s = 0.0
     await machine.start()
     if slow == "the way back":
         await machine.done(1)
@@ -227,7 +243,7 @@ async def test_a_request_just_before_a_stop_is_answered(machine: Machine, slow: 
 
 
 async def test_a_request_while_the_bot_stops_is_refused(machine: Machine) -> None:
-    await machine.start(FAKE_HELD="1")
+    await machine.start(FAKE_HELD="0")
     await machine.imagine(steps=4)
     await machine.fake.until(lambda: "a step begins" in machine.bot.log, 60)
     stopping = asyncio.create_task(machine.bot.stop())
@@ -235,6 +251,6 @@ async def test_a_request_while_the_bot_stops_is_refused(machine: Machine) -> Non
     late = await machine.imagine("a green tree")
     await machine.fake.until(lambda: late.ephemeral or late.followups)
     assert "restart" in shown(late).lower(), shown(late)
-    os.kill(machine.bot.pid, signal.SIGUSR1)
+    machine.bot.go_on()
     assert await stopping == 0
     assert [row["state"] for row in machine.rows("SELECT state FROM jobs")] == ["queued"]

@@ -52,13 +52,14 @@ async def test_a_timelapse_arrives_byte_for_byte_below_its_picture(live: ClientO
 
 
 async def test_the_preview_is_replaced_by_the_picture(live: ClientOnLoopback) -> None:
-    live.engine.step_s = 0.5
+    live.engine.step_s = 0.05
+    live.engine.hold(12)
     answer = await live.imagine(steps=30)
     message = answer.message
     assert message is not None
     await live.fake.until(lambda: message.attachments)
     assert message.attachments[0].filename == "preview-1.jpg"
-    live.engine.step_s = 0.0
+    live.engine.open.set()
     await live.ended()
     posted(live)
 

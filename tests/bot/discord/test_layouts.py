@@ -40,7 +40,8 @@ def actions(message: Message) -> list[str]:
 async def restarted(live: ClientOnLoopback, messages: str) -> None:
     """Stop the bot in the middle of a job, and start it with another form of messages."""
     await live.stop()
-    live.config, live.engine.step_s = replace(live.config, messages=messages), 0.0
+    live.config = replace(live.config, messages=messages)
+    live.engine.open.set()
     await live.start()
 
 
@@ -81,8 +82,8 @@ async def test_a_message_keeps_its_form_after_a_restart_with_the_other(
     live: ClientOnLoopback, before: str, after: str
 ) -> None:
     await restarted(live, before)
-    live.engine.step_s = 0.2
-    await live.imagine(steps=100)
+    live.engine.hold()
+    await live.imagine()
     await restarted(live, after)
     await live.ended()
     (message,) = live.channel.visible()

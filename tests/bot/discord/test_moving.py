@@ -89,14 +89,14 @@ def restore(archive: Path, data: Path) -> None:
 @pytest.mark.parametrize("stopped", [True, False])
 async def test_a_moved_bot_continues_its_jobs(machines: Machines, stopped: bool) -> None:
     old, archive = machines.another(), machines.folder / "backup.zip"
-    await old.start(FAKE_STEP_S="0.05")
+    await old.start(FAKE_STEP_S="0.05", FAKE_HELD="12")
     first = await machines.imagine()
     await machines.posted(1)
     await machines.imagine(steps=80)
     await machines.imagine()
     await machines.fake.until(lambda: list((old.folder / "snapshots").rglob("*.safetensors")), 60)
     if stopped:
-        assert await old.stop() == 0
+        assert await old.stop_held() == 0
     program(old, "backup", "--pictures", str(archive))
     if not stopped:
         await old.kill()
@@ -104,7 +104,7 @@ async def test_a_moved_bot_continues_its_jobs(machines: Machines, stopped: bool)
     restore(archive, new.folder)
     if stopped:
         assert "Everything the bot needs is in place." in program(new, "doctor")
-    await new.start(FAKE_STEP_S="0")
+    await new.start()
     await machines.posted(2, 3)
     assert "job running job=2" in new.log
     assert DataFolder(new.folder).read(Kind.PICTURE, 1, 1) == DataFolder(old.folder).read(Kind.PICTURE, 1, 1)

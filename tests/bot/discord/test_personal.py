@@ -29,9 +29,9 @@ def elsewhere(live: ClientOnLoopback) -> tuple[Channel, Member]:
 
 
 async def begun(live: ClientOnLoopback, channel: Channel, member: Member) -> Message:
-    """The message of a job that takes long."""
-    live.engine.step_s = 0.2
-    answer = await live.fake.type_imagine(channel, member, steps=200)
+    """The message of a job whose steps are held."""
+    live.engine.hold()
+    answer = await live.fake.type_imagine(channel, member)
     assert answer.message is not None
     return answer.message
 
@@ -40,7 +40,7 @@ async def test_in_direct_messages_the_bot_edits_its_message_itself(live: ClientO
     channel = live.fake.world.dm(live.ann)
     message = await begun(live, channel, live.ann)
     live.fake.expire_tokens()
-    live.engine.step_s = 0.0
+    live.engine.open.set()
     job = await live.ended()
     assert channel.visible() == [message] and message.attachments[0].filename == "reverie-1-1.png"
     assert (job.guild_id, job.by_token) == (-live.ann.id, False)
@@ -71,7 +71,7 @@ async def test_a_picture_later_than_the_token_comes_as_a_direct_message_and_can_
     message = await begun(live, *elsewhere)
     assert "for 15 minutes only" in message.said()
     live.fake.expire_tokens()
-    live.engine.step_s = 0.0
+    live.engine.open.set()
     job = await live.ended()
     (sent,) = live.fake.world.dm(elsewhere[1]).visible()
     assert sent.attachments[0].filename == "reverie-1-1.png"
@@ -87,7 +87,7 @@ async def test_who_takes_no_direct_messages_fetches_the_picture_after_a_restart(
     message = await begun(live, *elsewhere)
     live.fake.world.dm(elsewhere[1]).closed = True
     await live.stop()
-    live.engine.step_s = 0.0
+    live.engine.open.set()
     await live.start()
     await live.ended()
     assert not message.attachments
@@ -102,7 +102,7 @@ async def test_fetching_an_unfinished_job_shows_it_by_the_new_token(
     message = await begun(live, *elsewhere)
     live.fake.expire_tokens()
     await live.fake.click(message, "reverie:fetch", elsewhere[1])
-    live.engine.step_s = 0.0
+    live.engine.open.set()
     await live.ended()
     assert "**Done**" in message.said() and not live.fake.world.dm(elsewhere[1]).visible()
 
@@ -130,10 +130,10 @@ async def test_people_without_a_server_have_their_own_limits_and_the_hosts_block
     await live.ended()
     spent = await live.fake.type_imagine(channel, eve, count=2)
     assert spent.ephemeral and "3" in spent.text
-    live.engine.step_s = 0.2
+    live.engine.hold()
     for _ in range(3):
         person = channel.guild.add_member("somebody")
-        last = await live.fake.type_imagine(channel, person, steps=200)
+        last = await live.fake.type_imagine(channel, person)
     full = await live.fake.type_imagine(channel, channel.guild.add_member("late"))
     assert not last.ephemeral and full.ephemeral and "outside servers" in full.text
     assert not (await live.imagine()).ephemeral

@@ -80,13 +80,13 @@ async def scene(fake: FakeDiscord, tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def test_a_job_killed_while_running_resumes_and_is_posted_once(scene: Scene) -> None:
-    await scene.bot.start(FAKE_STEP_S="0.1")
+    await scene.bot.start(FAKE_STEP_S="0.1", FAKE_HELD="12")
     answer = await scene.imagine(steps=60)
     await scene.imagine("a green tree")
     message = await scene.running(answer)
     await scene.bot.kill()
     assert (scene.state(1), scene.state(2)) == ("running", "queued")
-    await scene.bot.start(FAKE_STEP_S="0")
+    await scene.bot.start()
     await scene.done(2)
     first, second = await scene.done(1)
     assert first is message and names(second) == ["reverie-2-1.png"]
@@ -95,13 +95,13 @@ async def test_a_job_killed_while_running_resumes_and_is_posted_once(scene: Scen
 
 
 async def test_killed_when_discord_has_the_picture_and_the_bot_not_the_answer_it_is_posted_once(scene: Scene) -> None:
-    await scene.bot.start(FAKE_STEP_S="0.1")
+    await scene.bot.start(FAKE_STEP_S="0.1", FAKE_HELD="12")
     answer = await scene.imagine(steps=20)
     message = await scene.running(answer)
     scene.fake.expire_tokens()
     message.deleted = True
-    await scene.fake.until(lambda: scene.state() == "posting" or scene.fake.sent("POST", "/channels/"), 60)
     scene.fake.faults.cut("POST", "/channels/*/messages", Cut.AFTER, times=None)
+    scene.bot.go_on()
     await scene.fake.until(lambda: any("reverie-1-1.png" in names(item) for item in scene.channel.visible()))
     await scene.bot.kill()
     scene.fake.faults.clear()
@@ -114,21 +114,21 @@ async def test_killed_when_discord_has_the_picture_and_the_bot_not_the_answer_it
 async def test_a_signal_is_shown_in_the_message_and_the_next_start_continues(
     scene: Scene, number: signal.Signals
 ) -> None:
-    await scene.bot.start(FAKE_STEP_S="0.1")
+    await scene.bot.start(FAKE_STEP_S="0.1", FAKE_HELD="12")
     message = await scene.running(await scene.imagine(steps=60))
-    assert await scene.bot.stop(number) == 0
+    assert await scene.bot.stop_held(number) == 0
     assert "nterrupted" in message.said(), message.said()
     assert scene.state() == "queued"
-    await scene.bot.start(FAKE_STEP_S="0")
+    await scene.bot.start()
     (posted,) = await scene.done()
     assert posted is message
 
 
 async def test_a_stop_ends_although_discord_does_not_answer(scene: Scene) -> None:
-    await scene.bot.start(FAKE_STEP_S="0.1", FAKE_RATE="5")
+    await scene.bot.start(FAKE_STEP_S="0.1", FAKE_HELD="12", FAKE_RATE="5")
     await scene.running(await scene.imagine(steps=60))
-    scene.fake.faults.slow("PATCH", "*", 120.0, times=None)
-    assert await scene.bot.stop() == 0
+    scene.fake.faults.hold("PATCH", "*", times=None)
+    assert await scene.bot.stop_held() == 0
     assert scene.state() == "queued"
 
 

@@ -99,6 +99,7 @@ class TestDay:
 
 async def test_unread_words_are_shown_at_once_while_running_and_afterwards(stage: ClientInSimcord) -> None:
     stage.engine.step_s = 0.05
+    stage.engine.hold(12)
     answer = await stage.ann.slash(stage.channel, "imagine", prompt="a castle...with ships", steps=200)
     assert answer.response is not None
     note = "this end of yours is not read: “with ships”"
@@ -111,7 +112,7 @@ async def test_unread_words_are_shown_at_once_while_running_and_afterwards(stage
     running = said(await stage.until(half_done))
     assert running.count(note) == 1
     assert "This is a fake." in running  # Only the dream itself can know this.
-    stage.engine.step_s = 0.0
+    stage.engine.open.set()
     await stage.ended()
     assert stage.said().count(note) == 1
 

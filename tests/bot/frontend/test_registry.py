@@ -219,14 +219,15 @@ async def test_commands_come_in_german_too(stage: ClientInSimcord) -> None:
 
 
 async def test_an_interrupted_picture_goes_on_after_a_restart_in_the_same_message(stage: ClientInSimcord) -> None:
-    stage.engine.step_s = 0.02
+    stage.engine.hold(50)
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=100)
 
     async def running() -> bool:
         return re.search(r"step \u2007*[1-9]", stage.said()) is not None
 
     await stage.until(running)
-    await stage.client.close()
+    await stage.stop()
+    stage.engine.open.set()
     assert stage.said().startswith("**Interrupted**: the bot is restarting")
     await stage.restart()
     job = await stage.ended(1)

@@ -68,7 +68,7 @@ async def test_what_is_not_confirmed_is_not_queued_and_only_its_owner_confirms_i
 
 
 async def test_a_batch_goes_on_after_a_restart_and_its_rest_can_be_cancelled(stage: ClientInSimcord) -> None:
-    stage.engine.step_s = 0.02
+    stage.engine.hold(only=lambda request: request.prompt == "a blue cat")
     question = await asked(stage, "a {red, blue, golden} cat", steps=60)
     await stage.restart()
     await stage.ann.click(question, label="Queue 3 pictures")
@@ -78,6 +78,7 @@ async def test_a_batch_goes_on_after_a_restart_and_its_rest_can_be_cancelled(sta
     refused = await stage.bob.click(overview, label="Cancel the rest")
     assert "Only the person who requested it" in reply_of(refused).content
     await stage.admin.click(overview, label="Cancel the rest")
+    stage.engine.open.set()
     await told(stage)
     states = [job.state for job in await stage.service.store.batches.jobs(1)]
     assert states[0] is JobState.DONE and JobState.CANCELLED in states

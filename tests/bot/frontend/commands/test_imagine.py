@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import replace
 from io import BytesIO
@@ -18,6 +17,7 @@ from bot.frontend.messages.updater import QUEUE_S
 from bot.jobs import JobState
 from bot.service import JobSpec, Requester
 from tests.bot.frontend.client_in_simcord import ClientInSimcord, reply_of, said
+from tests.bot.real_service import until
 from tests.discord_fake.markdown import read
 
 
@@ -61,6 +61,7 @@ async def test_a_request_is_answered_at_once_and_ends_as_a_picture_in_the_same_m
 
 async def test_the_message_shows_the_developing_picture(stage: ClientInSimcord) -> None:
     stage.engine.step_s = 0.05
+    stage.engine.hold(12)
     await stage.ann.slash(stage.channel, "imagine", prompt="a red apple", steps=400)
 
     async def half_done() -> discord.Message | None:
@@ -74,6 +75,7 @@ async def test_the_message_shows_the_developing_picture(stage: ClientInSimcord) 
     assert re.search(r"done <t:\d+:R>", text)
     assert message.attachments[0].filename == "preview-1.jpg"
     await stage.ann.click(message, label="Finish now")
+    stage.engine.open.set()
     await stage.ended()
     assert stage.message().attachments[0].filename == "reverie-1-1.png"
 
@@ -111,7 +113,13 @@ async def test_waiting_jobs_are_updated_if_the_running_one_takes_another_time(
     thought, shown_at = due(stage.message()), stage.message().edited_at
     stage.engine.step_s = 0.05  # a quarter of the guess
     stage.engine.open.set()
-    await asyncio.sleep(0.5)  # while it runs, and no simulated time passes
+
+    async def measured() -> bool | None:
+        """Check that the bot knows how long a step takes; no simulated time passes meanwhile."""
+        view = await stage.service.view(1)
+        return True if view is not None and view.progress is not None else None
+
+    await until(measured)
 
     async def corrected() -> bool:
         return due(stage.message()) < thought - 30
