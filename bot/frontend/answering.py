@@ -41,9 +41,10 @@ async def take_on(interaction: Interaction, order: Callable[[Requester], Corouti
     """
     requester = requester_of(interaction)
     check_place(interaction)
-    submitted = await in_time(interaction, order(requester), private=is_hidden(interaction))
-    service, job = interaction.client.service, submitted.job
-    with interaction.client.updater.answering(job.id):
+    service = interaction.client.service
+    with interaction.client.updater.answering(requester.user_id):
+        submitted = await in_time(interaction, order(requester), private=is_hidden(interaction))
+        job = submitted.job
         message_id = await _answered(interaction, submitted)
         interaction.client.updater.follow(job, None if message_id is None else interaction, submitted.notes)
         if message_id is None:

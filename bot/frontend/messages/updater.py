@@ -72,6 +72,8 @@ class TrackedMessage:
     """The message was deleted: no updates until the job ends."""
     waits: bool = True
     """The job was queued at the last check."""
+    answers: frozenset[object] = frozenset()
+    """Answers to its owner that were in flight when it was found: one of them may become its message."""
     marks: tuple[object, ...] | None = None
     wrong: bool = False
     """While waiting: the time shown is known to be wrong and will be corrected soon."""
@@ -96,7 +98,8 @@ class MessageUpdater:
         self._editors: dict[int, asyncio.Task[None]] = {}
         self._stirred: dict[int, asyncio.Event] = {}
         self._finders: set[asyncio.Task[None]] = set()
-        self._answering: set[int] = set()
+        self._answers: dict[object, int] = {}
+        """The answers in flight, with the person who gets each."""
         self._closed = False
         self._unwatch = app.service.watch(self.touch)
 
@@ -109,7 +112,8 @@ class MessageUpdater:
         """Keep a job's message up to date from now on; its message answers `interaction`."""
         track = self._tracks.get(job.id)
         if track is None:
-            track = self._tracks[job.id] = TrackedMessage(job.id, job.channel_id)
+            answers = frozenset(answer for answer, user_id in self._answers.items() if user_id == job.user_id)
+            track = self._tracks[job.id] = TrackedMessage(job.id, job.channel_id, answers=answers)
             self._channels.setdefault(job.channel_id, {})[job.id] = track
         if interaction is not None:
             track.interaction, track.notes, track.edited_at = interaction, notes or track.notes, time.monotonic()
@@ -117,13 +121,14 @@ class MessageUpdater:
         self.touch(job.id)
 
     @contextmanager
-    def answering(self, job_id: int) -> Iterator[None]:
-        """Send no separate message for the job while its first answer is in flight, however long that takes."""
-        self._answering.add(job_id)
+    def answering(self, user_id: int) -> Iterator[None]:
+        """Send no separate message for a job that a person orders within, however long its first answer takes."""
+        answer = object()
+        self._answers[answer] = user_id
         try:
             yield
         finally:
-            self._answering.discard(job_id)
+            del self._answers[answer]
 
     def touch(self, job_id: int) -> None:
         """Mark a job's message as out of date. Returns at once."""
@@ -197,7 +202,7 @@ class MessageUpdater:
     async def _show(self, track: TrackedMessage, *, hurry: bool = False) -> None:
         """Check a job and update its message if it is due; an error does not affect other messages."""
         track.touched, track.again_at, track.looked_at = False, _NEVER, time.monotonic()
-        if track.job_id in self._answering:
+        if track.answers & self._answers.keys():
             track.again_at = track.looked_at + LOOK_S
             return
         try:

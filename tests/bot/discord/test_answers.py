@@ -126,6 +126,16 @@ async def test_a_picture_that_is_slow_to_fetch_keeps_the_person_waiting_with_a_s
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
 
 
+async def test_a_picture_that_is_done_before_its_answer_has_one_message(live: ClientOnLoopback) -> None:
+    live.fake.rest.answer_within_s = 30.0
+    live.fake.slow_files_s = 1.0
+    live.fake.faults.slow("POST", CALLBACK, 3.0)
+    await live.imagine(init_image=Upload("apple.png", png()))
+    await live.ended()
+    (message,) = live.channel.visible()
+    assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
+
+
 async def test_a_picture_that_is_gone_is_refused_with_a_sentence(live: ClientOnLoopback) -> None:
     upload = Upload("apple.png", png())
     live.fake.slow_files_s = -1.0
