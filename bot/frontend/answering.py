@@ -41,12 +41,12 @@ async def take_on(interaction: Interaction, order: Callable[[Requester], Corouti
     """
     requester = requester_of(interaction)
     check_place(interaction)
-    service, updater = interaction.client.service, interaction.client.updater
-    # From before there is a job: the call that defers may take longer than the whole picture.
-    with updater.answering(requester.user_id, requester.channel_id):
+    service = interaction.client.service
+    with interaction.client.updater.answering(requester.user_id):
         submitted = await in_time(interaction, order(requester), private=is_hidden(interaction))
-        job, message_id = submitted.job, await _answered(interaction, submitted)
-        updater.follow(job, None if message_id is None else interaction, submitted.notes)
+        job = submitted.job
+        message_id = await _answered(interaction, submitted)
+        interaction.client.updater.follow(job, None if message_id is None else interaction, submitted.notes)
         if message_id is None:
             kept = await service.view(job.id) is not None
         else:

@@ -18,8 +18,8 @@ from bot.texts import Sentence
 class JobMessages(Protocol):
     """Keeps the messages of jobs up to date; implemented by `bot.frontend.messages.updater.MessageUpdater`."""
 
-    def answering(self, user_id: int, channel_id: int) -> AbstractContextManager[None]:
-        """Send no separate message for a person's new jobs in a channel while an answer to them is in flight."""
+    def answering(self, user_id: int) -> AbstractContextManager[None]:
+        """Send no separate message for a job that a person orders within, however long its first answer takes."""
 
     def follow(self, job: Job, interaction: Interaction | None = None, notes: tuple[Sentence, ...] = ()) -> None:
         """Keep a job's message up to date from now on; its message answers `interaction`."""

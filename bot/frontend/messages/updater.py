@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -72,6 +72,8 @@ class TrackedMessage:
     """The message was deleted: no updates until the job ends."""
     waits: bool = True
     """The job was queued at the last check."""
+    answers: frozenset[object] = frozenset()
+    """Answers to its owner that were in flight when it was found: one of them may become its message."""
     marks: tuple[object, ...] | None = None
     wrong: bool = False
     """While waiting: the time shown is known to be wrong and will be corrected soon."""
@@ -96,8 +98,8 @@ class MessageUpdater:
         self._editors: dict[int, asyncio.Task[None]] = {}
         self._stirred: dict[int, asyncio.Event] = {}
         self._finders: set[asyncio.Task[None]] = set()
-        self._answering: list[tuple[int, int, float]] = []
-        """Person, channel and beginning of each answer in flight to an order."""
+        self._answers: dict[object, int] = {}
+        """The answers in flight, with the person who gets each."""
         self._closed = False
         self._unwatch = app.service.watch(self.touch)
 
@@ -110,7 +112,8 @@ class MessageUpdater:
         """Keep a job's message up to date from now on; its message answers `interaction`."""
         track = self._tracks.get(job.id)
         if track is None:
-            track = self._tracks[job.id] = TrackedMessage(job.id, job.channel_id)
+            answers = frozenset(answer for answer, user_id in self._answers.items() if user_id == job.user_id)
+            track = self._tracks[job.id] = TrackedMessage(job.id, job.channel_id, answers=answers)
             self._channels.setdefault(job.channel_id, {})[job.id] = track
         if interaction is not None:
             track.interaction, track.notes, track.edited_at = interaction, notes or track.notes, time.monotonic()
@@ -118,14 +121,14 @@ class MessageUpdater:
         self.touch(job.id)
 
     @contextmanager
-    def answering(self, user_id: int, channel_id: int) -> Iterator[None]:
-        """Send no separate message for a person's new jobs in a channel while an answer to them is in flight."""
-        answer = user_id, channel_id, time.monotonic()
-        self._answering.append(answer)
+    def answering(self, user_id: int) -> Iterator[None]:
+        """Send no separate message for a job that a person orders within, however long its first answer takes."""
+        answer = object()
+        self._answers[answer] = user_id
         try:
             yield
         finally:
-            self._answering.remove(answer)
+            del self._answers[answer]
 
     def touch(self, job_id: int) -> None:
         """Mark a job's message as out of date. Returns at once."""
@@ -199,13 +202,12 @@ class MessageUpdater:
     async def _show(self, track: TrackedMessage, *, hurry: bool = False) -> None:
         """Check a job and update its message if it is due; an error does not affect other messages."""
         track.touched, track.again_at, track.looked_at = False, _NEVER, time.monotonic()
-        # Taken before the row is read: an answer that arrives meanwhile is not in that row yet.
-        answers = list(self._answering)
+        if track.answers & self._answers.keys():
+            track.again_at = track.looked_at + LOOK_S
+            return
         try:
             view = await self._app.service.view(track.job_id)
-            if view is not None and _is_answered(answers, track, view.job):
-                track.again_at = track.looked_at + LOOK_S
-            elif view is None or view.job.state is JobState.DONE:
+            if view is None or view.job.state is JobState.DONE:
                 await self._settle(track, view, repeated=True)
             elif view.job.state is JobState.POSTING:
                 await self._deliver(track, view.job)
@@ -339,12 +341,6 @@ class MessageUpdater:
         if age_s > TOKEN_S:
             track.interaction = None
         return track.interaction
-
-
-def _is_answered(answers: Iterable[tuple[int, int, float]], track: TrackedMessage, job: Job) -> bool:
-    """True if the message of a new job may be on its way as one of these answers."""
-    place = job.user_id, job.channel_id
-    return job.message_id is None and any(answer[:2] == place and answer[2] <= track.since for answer in answers)
 
 
 def _shifted(shown_at: float, end_at: float) -> bool:

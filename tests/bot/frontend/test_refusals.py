@@ -118,7 +118,7 @@ async def test_unread_words_are_shown_at_once_while_running_and_afterwards(stage
 
 
 async def test_a_job_with_a_slow_answer_gets_no_other_message_meanwhile(stage: ClientInSimcord) -> None:
-    with stage.client.updater.answering(stage.ann.id, stage.channel.id):
+    with stage.client.updater.answering(stage.ann.id):
         await stage.service.submissions.submit(stage.requester(stage.ann), JobSpec(prompt="a red apple"))
         await stage.until(lambda: finished_job(stage))
         await stage.env.advance_time(30.0)
