@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
 ROOT = Path(__file__).parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -152,7 +152,7 @@ class PreviewPage:
         field.locator("input").fill(value)
         if field.locator('input[role="combobox"]').count():
             offer = page.locator("#popup .title").get_by_text(re.compile(rf"^[@#]?{re.escape(value)}$", re.IGNORECASE))
-            expect(field.locator("input")).not_to_have_attribute("aria-busy", "true")
+            field.locator('input[aria-busy="true"]').wait_for(state="detached")
             if offer.count():  # A value that is not offered may still be typed.
                 offer.first.click()
 
