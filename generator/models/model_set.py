@@ -15,7 +15,7 @@ from generator.models.drawers.fourier import FourierPicture
 from generator.models.drawers.interface import Drawer
 from generator.models.drawers.pixels import PixelGrid
 from generator.models.drawings.prototypes import Prototypes
-from generator.models.language.reading import Reader, ReadPrompts
+from generator.models.language.reading import Reader, Reading, ReadPrompts
 from generator.models.prior import Prior
 from generator.models.upscaler import Upscaler
 from generator.models.vqgan import VQGAN
@@ -106,6 +106,12 @@ class Models:
         if self.reader is None or not request.settings.translate:
             return ReadPrompts(request.scenes)
         return self.reader.read_scenes(request.scenes)
+
+    def read_words(self, request: GenerationRequest, typed: str) -> Reading:
+        """Read other words of a request, such as those of a region, in the same way."""
+        if self.reader is None or not request.settings.translate:
+            return Reading(typed)
+        return self.reader.read(typed)
 
     def in_precision(self, precision: Precision) -> Models:
         """Return these models computing in `precision`: copies, or themselves if they already do."""

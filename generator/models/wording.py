@@ -85,6 +85,11 @@ PALETTE: dict[str, tuple[int, int, int]] = {
     "golden": (222, 172, 50),
 }  # fmt: skip
 """RGB of each colour that can be asked for."""
+_GROUND = frozenset(
+    {"background", "ground", "surroundings", "rest", "hintergrund", "fond", "arrière-plan", "fondo", "sfondo", "fundo",
+     "achtergrond", "tło", "фон", "arka", "背景", "배경"}
+)  # fmt: skip
+"""Words for all of a picture that is no thing, in the languages that are understood."""
 COLOURS = {
     **{colour: colour for colour in PALETTE},
     "gray": "grey", "silver": "grey", "gold": "golden", "violet": "purple", "cyan": "turquoise", "teal": "turquoise",
@@ -281,3 +286,8 @@ def nearest_colour(rgb: Sequence[float]) -> str:
         if name not in ("black", "white", "grey")
     }
     return min(distances, key=lambda name: distances[name])
+
+
+def names_ground(words: str) -> bool:
+    """True if words for a region mean all of the picture that is no thing."""
+    return not _GROUND.isdisjoint(words.casefold().split())

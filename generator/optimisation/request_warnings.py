@@ -15,11 +15,11 @@ from generator.models.language.suggestions import suggestions
 from generator.models.model_set import Models
 from generator.models.prior import Prior
 from generator.models.sketch import Parsed, Sketcher
-from generator.models.wording import COLOURS, style_words, without_style
+from generator.models.wording import COLOURS, names_ground, style_words, without_style
 from generator.notation.palette import NONE
 from generator.notation.regions import PICTURE, area_of
 from generator.optimisation.schedule import Schedule
-from generator.optimisation.targets import unknown_words, warnings_of
+from generator.optimisation.targets import never_seen, unknown_words, warnings_of
 from generator.prompts import Scene, wanted_words
 from generator.request import GenerationRequest
 
@@ -65,16 +65,21 @@ def check_upscaler(request: GenerationRequest, ours: str | None) -> None:
 
 def _check_region(request: GenerationRequest) -> None:
     """Refuse words for a part of a picture of one colour, which has none."""
-    settings = request.settings
-    for name, region in (("keep", settings.keep), ("repaint", settings.repaint)):
-        if region in (NONE, PICTURE) or area_of(region) is not None or request.init_image is None:
-            continue
-        if float(read_image(request.init_image)[0].flatten(1).std(dim=1).max()) < _FLAT:
+    for name, region in _named_regions(request):
+        if float(read_image(request.init_image or b"")[0].flatten(1).std(dim=1).max()) < _FLAT:
             text = (
                 "{name}: the picture shows nothing that stands out, so its {words} cannot be found; "
                 "give a box or a mask."
             )
             raise InvalidRequest(Message(text, name=name, words=repr(region[:60])), "mask")
+
+
+def _named_regions(request: GenerationRequest) -> list[tuple[str, str]]:
+    """The options that name a part of the init image, with their words."""
+    if request.init_image is None:
+        return []
+    named = [("keep", request.settings.keep), ("repaint", request.settings.repaint)]
+    return [(name, text) for name, text in named if text not in (NONE, PICTURE) and area_of(text) is None]
 
 
 def prior_for(models: Models, scenes: Sequence[Scene]) -> tuple[Prior, str]:
@@ -111,6 +116,10 @@ def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, .
     lost = [] if any(each.things or each.scenery.scene for each in parsed) else unused
     suggested = suggestions([*unknown, *read.unknown, *lost], known, models.examples)
     warnings = warnings_of(read, models.perceptors, understood)
+    for _, words in _named_regions(request):
+        if not names_ground(words):
+            reading = models.read_words(request, words)
+            warnings += (*reading.notes, *never_seen(reading, models.perceptors))
     return (*read.notes, *warnings, *_left_out(kinds, tuple(unused)), *suggested, *schedule.warnings())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from generator.images.tensors import read_image
 from generator.messages import Message
 from generator.models.clip import Perceptor, cut_off
-from generator.models.language.reading import ReadPrompts
+from generator.models.language.reading import Reading, ReadPrompts
 from generator.notation.keyframes import Keyframes
 from generator.optimisation.cutouts import views
 from generator.prompts import Scene, TextPrompt
@@ -136,11 +136,13 @@ def warnings_of(
     warnings: list[str] = []
     for prompt in texts:
         warnings += _cut_off(prompt, perceptors)
-        if unknown := unknown_words(prompt, perceptors, understood):
-            warnings.append(_never_seen(unknown))
-    if read.unknown:
-        warnings.append(_never_seen(read.unknown))
-    return tuple(warnings)
+        warnings += _never_seen(unknown_words(prompt, perceptors, understood))
+    return (*warnings, *_never_seen(read.unknown))
+
+
+def never_seen(reading: Reading, perceptors: Sequence[Perceptor]) -> tuple[str, ...]:
+    """Warnings about words that were not read or that a perceptor has never seen."""
+    return (*_never_seen(unknown_words(reading.text, perceptors)), *_never_seen(reading.unknown))
 
 
 def _cut_off(prompt: str, perceptors: Sequence[Perceptor]) -> list[Message]:
@@ -158,9 +160,11 @@ def _cut_off(prompt: str, perceptors: Sequence[Perceptor]) -> list[Message]:
     return found
 
 
-def _never_seen(unknown: Iterable[str]) -> Message:
+def _never_seen(unknown: Sequence[str]) -> list[Message]:
+    if not unknown:
+        return []
     words = ", ".join(f"“{_short(word)}”" for word in unknown)
-    return Message("These models have never seen the words {words}; they do not know what they mean.", words=words)
+    return [Message("These models have never seen the words {words}; they do not know what they mean.", words=words)]
 
 
 def _short(text: str) -> str:

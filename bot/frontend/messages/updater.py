@@ -58,7 +58,7 @@ class TrackedMessage:
     channel_id: int
     interaction: Interaction | None = None
     notes: tuple[Sentence, ...] = ()
-    since: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=lambda: time.monotonic())
     looked_at: float = -_NEVER
     edited_at: float = -_NEVER
     touched: bool = False

@@ -16,6 +16,7 @@ from torch import Tensor
 from generator.images.tensors import read_image
 from generator.models.drawings.pixels import filled, foreground
 from generator.models.model_set import Models
+from generator.models.wording import names_ground
 from generator.notation.palette import NONE
 from generator.notation.regions import PICTURE, Area, area_of, margins_of
 from generator.optimisation.starts.named_regions import region_of_words
@@ -121,7 +122,8 @@ def _region(request: GenerationRequest, models: Models, base: Tensor, text: str)
         return _rectangle(area, height, width)
     if text == PICTURE and request.mask is not None:
         return read_image(request.mask, Size(width, height))[:, :1]
-    return region_of_words(base, text, models)
+    words = text if names_ground(text) else models.read_words(request, text).text
+    return region_of_words(base, words, models)
 
 
 def _rectangle(area: Area, height: int, width: int) -> Tensor:

@@ -18,9 +18,8 @@ from torch import Tensor
 from generator.models.clip import Perceptor
 from generator.models.drawings.pixels import filled, foreground
 from generator.models.model_set import Models
-from generator.models.wording import scene_of
+from generator.models.wording import names_ground, scene_of
 
-_GROUND = frozenset({"background", "ground", "surroundings", "rest"})
 _OF_GROUND = frozenset(
     {"sky", "clouds", "sea", "ocean", "water", "lake", "river", "grass", "meadow", "field", "snow", "sand", "beach",
      "floor", "wall", "forest", "street", "paper"}
@@ -41,7 +40,7 @@ def region_of_words(picture: Tensor, words: str, models: Models) -> Tensor:
     """Mask `[1, 1, H, W]` of what the words name in a picture `[1, 3, H, W]`, on the CPU."""
     image = picture[0].cpu()
     things, ground = _parts(image)
-    if things and not _GROUND.isdisjoint(words.casefold().split()):
+    if things and names_ground(words):
         return (1 - torch.stack(things).amax(dim=0))[None, None]
     parts = _of_kind(things, ground, words, models)
     scores = torch.zeros(len(parts))

@@ -16,6 +16,7 @@ from generator.images.files import normalise, normalise_mask
 from generator.models.model_set import Models
 from generator.optimisation.dream import Dream
 from generator.optimisation.graph import GraphCache
+from generator.optimisation.request_warnings import request_warnings
 from generator.optimisation.starts.canvas import canvas_of
 from generator.optimisation.starts.named_regions import region_of_words
 from generator.recipe import request_from_json, request_to_json
@@ -154,6 +155,25 @@ def test_words_find_the_part_that_they_name(starter: Models) -> None:
     assert thing[0, 0, 70, 40] == 1 and thing[0, 0, 10, 110] == 0
     ground = region_of_words(scene, "the background", starter)
     assert torch.equal(ground, 1 - thing)
+
+
+def test_words_of_a_region_are_read_like_those_of_a_prompt(starter: Models) -> None:
+    scene = Image.new("RGB", (128, 128), (230, 230, 230))
+    ImageDraw.Draw(scene).rectangle((20, 40, 60, 100), fill=(230, 25, 25))
+
+    def masked_by(words: str) -> tuple[torch.Tensor, tuple[str, ...]]:
+        settings = Settings().merged({**starter.defaults, "repaint": words, "start": "init"})
+        request = GenerationRequest(prompt="a pear", init_image=normalise(file_of(scene)), settings=settings)
+        canvas = canvas_of(request, starter, Size(128, 128))
+        assert canvas is not None
+        return canvas.mask, request_warnings(request, starter)
+
+    german, notes = masked_by("den Apfel")
+    assert torch.equal(german, masked_by("an apple")[0]) and notes == ("Read as “an apple” (German).",)
+    for background in ("the background", "den Hintergrund", "il fondo"):
+        mask, notes = masked_by(background)
+        assert torch.equal(mask, masked_by("the background")[0]) and notes == ()
+    assert "“qqqzz”" in masked_by("the qqqzz")[1][0]
 
 
 def test_words_for_a_picture_of_one_colour_and_an_empty_mask_are_refused(models: Models, make_request: Make) -> None:
