@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -40,6 +41,8 @@ READY_S = 900.0
 """Maximum time in which a worker loads its first models."""
 STORE_BYTES = 2**29
 """Memory for values on their way, of a cluster that the bot starts itself."""
+_TOKEN_TROUBLE = re.compile(r"Authentication token[^.\n]*")
+"""Ray's sentence within the traceback that its error quotes."""
 _log = logging.getLogger(__name__)
 
 
@@ -205,11 +208,17 @@ def _places() -> dict[str, Place]:
 
 
 def _fault_of(exc: BaseException, address: str) -> ClusterError:
-    text = str(exc)
-    if "ersion mismatch" in text:
-        return ClusterError("cluster_other_version", why=" ".join(text.split())[:300])
-    if "uthenticat" in text or "token" in text.lower():
-        return ClusterError("cluster_not_ours", address=address, why=_first_line(exc))
+    """The sentence for an error of Ray's, which tells the reason in the error that it was raised from."""
+    causes = [exc]
+    while (cause := causes[-1].__cause__) is not None:
+        causes.append(cause)
+    for cause in causes:
+        text = str(cause)
+        if "ersion mismatch" in text:
+            return ClusterError("cluster_other_version", why=" ".join(text.split())[:300])
+        if "uthenticat" in text or "token" in text.lower():
+            said = _TOKEN_TROUBLE.search(text)
+            return ClusterError("cluster_not_ours", address=address, why=said[0] if said else _first_line(cause))
     return ClusterError("cluster_unreachable", address=address, why=_first_line(exc))
 
 

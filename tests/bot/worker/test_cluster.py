@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +22,7 @@ from bot.config import Config, Painters, Timing
 from bot.files import Kind
 from bot.jobs import Event, JobState
 from bot.worker.cluster.actor import Painter
+from bot.worker.cluster.environment import TOKEN
 from bot.worker.cluster.pool import RESOURCE, RayCluster
 from bot.worker.protocol import (
     Engine,
@@ -258,3 +260,24 @@ async def test_unfit_workers_and_clusters_that_are_not_there_are_sentences(machi
     await until(missed)
     assert gone.faults()[0].said().startswith("No Ray cluster answers at 127.0.0.1:1: ")
     await gone.close()
+
+
+async def test_a_cluster_of_another_version_is_a_sentence(machines: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray._private.utils.compute_version_info", lambda: ("2.1.0", "3.10.1"))
+    pool = pool_of(machines)
+    await pool.start()
+
+    async def said() -> str | None:
+        return next((fault.said() for fault in pool.faults()), None)
+
+    assert "another version of Ray or Python" in await until(said) and "Ray: 2.1.0" in await until(said)
+    await pool.close()
+
+
+async def test_a_cluster_with_another_token_is_a_sentence(machines: Cluster) -> None:
+    # Ray reads its token once in a process.
+    environment = os.environ | {TOKEN: "f" * 64}
+    command = [sys.executable, "-m", "tests.bot.worker.first_fault", machines.address]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+    said = (await process.communicate())[0].decode()
+    assert said.startswith(f"The Ray cluster at {machines.address} does not accept our token: Authentication token is ")
