@@ -125,9 +125,12 @@ async def visiting(folder: Path, config: Config, engine: FakeDreamer | None = No
 
 async def test_a_picture_grows_in_its_message_while_nobody_acts(tmp_path: Path, config: Config) -> None:
     config = replace(config, timing=Timing(preview_s=0.5, snapshot_s=1.0), discord=Discord(edit_interval_s=1.0))
-    async with visiting(tmp_path, config, FakeDreamer(step_s=0.02)) as visitor:
+    engine = FakeDreamer(step_s=0.02)
+    engine.hold(150)
+    async with visiting(tmp_path, config, engine) as visitor:
         assert await visitor.slash("imagine", prompt="a red apple", steps="300") == {"state": "done"}
         await visitor.sees(lambda message: "` step " in said(message) and bool(message["attachments"]))
+        engine.open.set()
         done = await visitor.sees(lambda message: said(message).startswith("**Done**"))
         assert media(done["components"]) == [done["attachments"][0]["url"]]
         path = done["attachments"][0]["url"].removeprefix("https://cdn.simcord.invalid/")
@@ -177,13 +180,21 @@ async def test_a_picture_that_was_interrupted_grows_on_in_the_page(tmp_path: Pat
     def grows(message: dict[str, Any]) -> bool:
         return "` step " in said(message)
 
-    async with visiting(tmp_path, config, FakeDreamer(step_s=0.02)) as visitor:
+    first, second = FakeDreamer(step_s=0.02), FakeDreamer(step_s=0.02)
+    first.hold(100)
+    async with visiting(tmp_path, config, first) as visitor:
         await visitor.slash("imagine", prompt="a red apple", steps="200")
         await visitor.sees(grows)
         (before,) = await visitor.client.service.store.jobs.under_way()
         await visitor.client.service.store.jobs.change(before.id, created_at=time.time() - 60)
-    async with visiting(tmp_path, config, FakeDreamer(step_s=0.02)) as visitor:
+        stopping = asyncio.create_task(visitor.client.service.drain())
+        await asyncio.sleep(0)
+        first.open.set()
+        await stopping
+    second.hold(150)
+    async with visiting(tmp_path, config, second) as visitor:
         shown = await visitor.sees(grows)
+        second.open.set()
         await visitor.sees(lambda message: said(message).startswith("**Done**") and message["id"] == shown["id"])
         assert (await visitor.client.service.archive.job(REQUESTER, before.id)).message_id == int(shown["id"])
 
