@@ -42,11 +42,12 @@ async def take_on(interaction: Interaction, order: Callable[[Requester], Corouti
     requester = requester_of(interaction)
     check_place(interaction)
     service = interaction.client.service
-    with interaction.client.updater.answering(requester.user_id):
+    with interaction.client.updater.answering(requester.user_id) as answer:
         submitted = await in_time(interaction, order(requester), private=is_hidden(interaction))
         job = submitted.job
         message_id = await _answered(interaction, submitted)
-        interaction.client.updater.follow(job, None if message_id is None else interaction, submitted.notes)
+        token = None if message_id is None else interaction
+        interaction.client.updater.follow(job, token, submitted.notes, answer)
         if message_id is None:
             kept = await service.view(job.id) is not None
         else:

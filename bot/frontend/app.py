@@ -18,11 +18,17 @@ from bot.texts import Sentence
 class JobMessages(Protocol):
     """Keeps the messages of jobs up to date; implemented by `bot.frontend.messages.updater.MessageUpdater`."""
 
-    def answering(self, user_id: int) -> AbstractContextManager[None]:
-        """Send no separate message for a job that a person orders within, however long its first answer takes."""
+    def answering(self, user_id: int) -> AbstractContextManager[object]:
+        """Send no separate message for a job that a person orders within; yields the answer, for `follow`."""
 
-    def follow(self, job: Job, interaction: Interaction | None = None, notes: tuple[Sentence, ...] = ()) -> None:
-        """Keep a job's message up to date from now on; its message answers `interaction`."""
+    def follow(
+        self,
+        job: Job,
+        interaction: Interaction | None = None,
+        notes: tuple[Sentence, ...] = (),
+        answer: object | None = None,
+    ) -> None:
+        """Keep a job's message up to date from now on; its message answers `interaction`, within `answering`."""
 
 
 class BatchMessages(Protocol):

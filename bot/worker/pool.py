@@ -34,7 +34,7 @@ class _Run:
 
     work: Work
     on_progress: Callable[[ProgressUpdate], None]
-    came_at: float = field(default_factory=lambda: time.monotonic())
+    came_at: float = field(default_factory=time.monotonic)
     slot: _Slot | None = None
     order: StopMode | None = None
     progress: Progress | None = None

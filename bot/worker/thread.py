@@ -53,7 +53,7 @@ class _Task:
     between_steps: Callable[[], None]
     """Does what waits for the end of a step. Worker thread."""
     order: StopMode | None = None
-    alive_at: float = field(default_factory=lambda: time.monotonic())
+    alive_at: float = field(default_factory=time.monotonic)
     updates: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
 
     def has_order(self, order: StopMode) -> bool:

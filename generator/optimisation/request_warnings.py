@@ -22,6 +22,7 @@ from generator.optimisation.schedule import Schedule
 from generator.optimisation.targets import never_seen, unknown_words, warnings_of
 from generator.prompts import Scene, wanted_words
 from generator.request import GenerationRequest
+from generator.settings import Settings
 
 _SHOWN = 5
 """Words that a sentence lists."""
@@ -65,8 +66,10 @@ def check_upscaler(request: GenerationRequest, ours: str | None) -> None:
 
 def _check_region(request: GenerationRequest) -> None:
     """Refuse words for a part of a picture of one colour, which has none."""
-    for name, region in _named_regions(request):
-        if float(read_image(request.init_image or b"")[0].flatten(1).std(dim=1).max()) < _FLAT:
+    if request.init_image is None:
+        return
+    for name, region in _named_regions(request.settings):
+        if float(read_image(request.init_image)[0].flatten(1).std(dim=1).max()) < _FLAT:
             text = (
                 "{name}: the picture shows nothing that stands out, so its {words} cannot be found; "
                 "give a box or a mask."
@@ -74,11 +77,9 @@ def _check_region(request: GenerationRequest) -> None:
             raise InvalidRequest(Message(text, name=name, words=repr(region[:60])), "mask")
 
 
-def _named_regions(request: GenerationRequest) -> list[tuple[str, str]]:
-    """The options that name a part of the init image, with their words."""
-    if request.init_image is None:
-        return []
-    named = [("keep", request.settings.keep), ("repaint", request.settings.repaint)]
+def _named_regions(settings: Settings) -> list[tuple[str, str]]:
+    """The options that name a part of the init image in words, with these words."""
+    named = [("keep", settings.keep), ("repaint", settings.repaint)]
     return [(name, text) for name, text in named if text not in (NONE, PICTURE) and area_of(text) is None]
 
 
@@ -116,7 +117,7 @@ def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, .
     lost = [] if any(each.things or each.scenery.scene for each in parsed) else unused
     suggested = suggestions([*unknown, *read.unknown, *lost], known, models.examples)
     warnings = warnings_of(read, models.perceptors, understood)
-    for _, words in _named_regions(request):
+    for _, words in _named_regions(request.settings):
         if not names_ground(words):
             reading = models.read_words(request, words)
             warnings += (*reading.notes, *never_seen(reading, models.perceptors))

@@ -16,10 +16,8 @@ import time
 from pathlib import Path
 
 from bot import log
-from bot import wiring as building
 from bot.__main__ import stop_on_signals
 from bot.environment import data_folder, load_config, read_token
-from bot.frontend import client
 from bot.monitoring.heartbeat import Heartbeat
 from generator import Settings
 from tests.bot.fake_dream import FakeDreamer
@@ -45,6 +43,10 @@ class FileGate(threading.Event):
 
 async def serve(config_path: Path) -> None:
     """Run the bot until a signal."""
+    # Their classes keep the clock that they find when they are imported.
+    from bot import wiring as building
+    from bot.frontend import client
+
     config, token = load_config(config_path), read_token(os.environ) or ""
     folder = data_folder(config, os.environ)
     log.configure(config.log.level, config.log.format, token)

@@ -58,7 +58,7 @@ class TrackedMessage:
     channel_id: int
     interaction: Interaction | None = None
     notes: tuple[Sentence, ...] = ()
-    since: float = field(default_factory=lambda: time.monotonic())
+    since: float = field(default_factory=time.monotonic)
     looked_at: float = -_NEVER
     edited_at: float = -_NEVER
     touched: bool = False
@@ -108,25 +108,37 @@ class MessageUpdater:
         for job in await self._app.service.post.unsettled():
             self.follow(job)
 
-    def follow(self, job: Job, interaction: Interaction | None = None, notes: tuple[Sentence, ...] = ()) -> None:
-        """Keep a job's message up to date from now on; its message answers `interaction`."""
+    def follow(
+        self,
+        job: Job,
+        interaction: Interaction | None = None,
+        notes: tuple[Sentence, ...] = (),
+        answer: object | None = None,
+    ) -> None:
+        """Keep a job's message up to date from now on; its message answers `interaction`, within `answering`."""
         track = self._tracks.get(job.id)
         if track is None:
             answers = frozenset(answer for answer, user_id in self._answers.items() if user_id == job.user_id)
             track = self._tracks[job.id] = TrackedMessage(job.id, job.channel_id, answers=answers)
             self._channels.setdefault(job.channel_id, {})[job.id] = track
+        if answer is not None:
+            track.answers = frozenset({answer})
         if interaction is not None:
             track.interaction, track.notes, track.edited_at = interaction, notes or track.notes, time.monotonic()
             track.marks = None
         self.touch(job.id)
 
     @contextmanager
-    def answering(self, user_id: int) -> Iterator[None]:
-        """Send no separate message for a job that a person orders within, however long its first answer takes."""
+    def answering(self, user_id: int) -> Iterator[object]:
+        """Send no separate message for a job that a person orders within, however long its first answer takes.
+
+        Yields the answer, for `follow`: until it is known which job it belongs to, all that this person's orders have
+        queued meanwhile wait for it.
+        """
         answer = object()
         self._answers[answer] = user_id
         try:
-            yield
+            yield answer
         finally:
             del self._answers[answer]
 

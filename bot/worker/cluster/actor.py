@@ -59,7 +59,7 @@ class _Run:
 
     attempt: int
     order: StopMode | None = None
-    alive_at: float = field(default_factory=lambda: time.monotonic())
+    alive_at: float = field(default_factory=time.monotonic)
     updates: Mailbox[ProgressUpdate] = field(default_factory=lambda: Mailbox(ProgressUpdate.over))
     fresh: threading.Event = field(default_factory=threading.Event)
     between_steps: Callable[[], None] = lambda: None

@@ -136,6 +136,18 @@ async def test_a_picture_that_is_done_before_its_answer_has_one_message(live: Cl
     assert [file.filename for file in message.attachments] == ["reverie-1-1.png"]
 
 
+async def test_a_picture_does_not_wait_for_another_order_of_its_owner(live: ClientOnLoopback) -> None:
+    live.fake.files_open.clear()
+    upload = Upload("apple.png", png())
+    await live.fake.type_command(live.channel, live.ann, "imagine", prompt="a red apple", init_image=upload)
+    await live.imagine("a green tree")
+    await live.ended()
+    assert any(message.attachments for message in live.channel.visible())
+    live.fake.files_open.set()
+    await live.ended(2)
+    assert [len(message.attachments) for message in live.channel.visible()] == [1, 1]
+
+
 async def test_a_picture_that_is_gone_is_refused_with_a_sentence(live: ClientOnLoopback) -> None:
     upload = Upload("apple.png", png())
     live.fake.slow_files_s = -1.0
