@@ -262,6 +262,24 @@ async def test_unfit_workers_and_clusters_that_are_not_there_are_sentences(machi
     await gone.close()
 
 
+async def test_another_server_at_the_address_is_a_sentence() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.0 505 HTTP Version Not Supported\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        address = "{}:{}".format(*server.sockets[0].getsockname())
+        pool = RayCluster(Painters(kind="ray", address=address), fit)
+        await pool.start()
+
+        async def said() -> str | None:
+            return next((fault.said() for fault in pool.faults()), None)
+
+        assert (await until(said)).startswith(f"What answers at {address} is no Ray cluster.")
+        await pool.close()
+
+
 async def test_a_cluster_of_another_version_is_a_sentence(machines: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray._private.utils.compute_version_info", lambda: ("2.1.0", "3.10.1"))
     pool = pool_of(machines)
