@@ -19,7 +19,7 @@ from bot.jobs import Event
 
 STEP_S, STEPS, JOBS = 0.2, 20, 24
 FAIR_JOBS = 300
-KILLED_JOBS, KILLS, JOBS_A_KILL = 1_000, 50, 15
+KILLED_JOBS, KILLS, JOBS_A_KILL = 1_000, 50, 10
 MANY_JOBS, LOOKS = 4_000, 8
 AT_WORK = (b"ray::Painter.paint", b"ray::Painter.news")
 
