@@ -25,7 +25,7 @@ from notebooks.sheets import contact_sheet
 IMAGE = Path(__file__).parent / "images" / "upscaler.webp"
 NETWORKS = {"RealESRGAN_x4plus_anime_6B": "realesrgan-x4plus-anime", "RealESRGAN_x4plus": "realesrgan-x4plus"}
 FOX = Cell("", "a red fox in the snow", {"seed": 3})
-PART = (0.15, 0.15, 0.55, 0.55)
+PART = (0.25, 0.35, 0.7, 0.8)
 """The part that is shown, as shares of width and height."""
 SIDE_PX = 320
 QUALITY = 88
