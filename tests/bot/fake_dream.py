@@ -6,12 +6,13 @@ the same picture.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,6 +127,16 @@ class FakeDreamer:
         """Let the steps from this one on wait for `open`; `only` those of some pictures."""
         self._held = step, only
         self.open.clear()
+
+    async def let_go(self, ending: Awaitable[None], paused: Callable[[], bool]) -> None:
+        """Await a stop; steps that are held go on once their workers know of the pause, and are held again."""
+        held, task = not self.open.is_set(), asyncio.ensure_future(ending)
+        while not (task.done() or paused()):
+            await asyncio.sleep(0)
+        self.open.set()
+        await task
+        if held:
+            self.open.clear()
 
     def prepare(self) -> None:
         """There is nothing to load."""

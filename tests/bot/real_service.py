@@ -63,14 +63,8 @@ class RealService:
         )
 
     async def drain(self) -> None:
-        """Begin a clean stop; steps that are held go on once the pause is with their workers, and are held again."""
-        held, draining = not self.engine.open.is_set(), asyncio.create_task(self.service.drain())
-        while not (draining.done() or self.service.submissions.closed):
-            await asyncio.sleep(0)
-        self.engine.open.set()
-        await draining
-        if held:
-            self.engine.open.clear()
+        """Begin a clean stop, also while steps are held."""
+        await self.engine.let_go(self.service.drain(), lambda: self.service.submissions.closed)
 
     async def restart(self) -> Service:
         """Stop cleanly, then start."""

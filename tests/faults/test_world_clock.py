@@ -97,6 +97,7 @@ async def test_a_start_with_the_wrong_date_deletes_no_young_picture(machine: Shi
     await machine.imagine("a green tree")
     await machine.done(2)
     await machine.fake.until(lambda: "the clock is wrong" in machine.bot.log)
+    await asyncio.sleep(ROUNDS_S)
     assert machine.keeps(1) and machine.keeps(2)
     # Set the clock right and start again.
     machine.set(0)

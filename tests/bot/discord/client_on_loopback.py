@@ -66,20 +66,11 @@ class ClientOnLoopback:
             await self._run
 
     async def stop(self) -> None:
-        """Stop it as a signal does; no effect if it has ended.
-
-        Steps that are held go on once the pause is with their workers, and are held again.
-        """
+        """Stop it as a signal does, also while steps are held; no effect if it has ended."""
         self._stop.set()
         run, self._run = self._run, None
         if run is not None and not run.done():
-            held = not self.engine.open.is_set()
-            while held and not (run.done() or self.client.service.submissions.closed):
-                await asyncio.sleep(0.01)
-            self.engine.open.set()
-            await run
-            if held:
-                self.engine.open.clear()
+            await self.engine.let_go(run, lambda: self.client.service.submissions.closed)
         await asyncio.to_thread(_end_heartbeats)
 
     async def imagine(self, prompt: str = "a red apple", **options: object) -> Interaction:

@@ -120,14 +120,8 @@ class ClientInSimcord:
         self.guild.set_command_permissions(found, {member: True})
 
     async def stop(self) -> None:
-        """Stop properly; steps that are held go on once the pause is with their workers, and are held again."""
-        held, closing = not self.engine.open.is_set(), asyncio.create_task(self.client.close())
-        while not (closing.done() or self.service.submissions.closed):
-            await asyncio.sleep(0)
-        self.engine.open.set()
-        await closing
-        if held:
-            self.engine.open.clear()
+        """Stop properly, also while steps are held."""
+        await self.engine.let_go(self.client.close(), lambda: self.service.submissions.closed)
 
     async def restart(self) -> None:
         """Stop the process properly and start it again."""

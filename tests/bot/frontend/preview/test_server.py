@@ -187,10 +187,8 @@ async def test_a_picture_that_was_interrupted_grows_on_in_the_page(tmp_path: Pat
         await visitor.sees(grows)
         (before,) = await visitor.client.service.store.jobs.under_way()
         await visitor.client.service.store.jobs.change(before.id, created_at=time.time() - 60)
-        stopping = asyncio.create_task(visitor.client.service.drain())
-        await asyncio.sleep(0)
-        first.open.set()
-        await stopping
+        service = visitor.client.service
+        await first.let_go(service.drain(), lambda: service.submissions.closed)
     second.hold(150)
     async with visiting(tmp_path, config, second) as visitor:
         shown = await visitor.sees(grows)
