@@ -9,7 +9,20 @@ import pytest
 import pytest_asyncio
 
 from bot.config import Config, Timing
+from bot.frontend import answering
 from tests.bot.real_service import RealService
+
+
+@pytest.fixture(autouse=True)
+def never_defer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defer no answer only because the machine is busy; a refusal after a public deferral is another message."""
+    monkeypatch.setattr(answering, "DEFER_AFTER_S", 60.0)
+
+
+@pytest.fixture
+def defers_soon(never_defer: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defer answers that take longer than a moment, as the bot does."""
+    monkeypatch.setattr(answering, "DEFER_AFTER_S", 0.1)
 
 
 @pytest.fixture

@@ -9,11 +9,18 @@ import pytest
 import pytest_asyncio
 
 from bot.config import Config, Discord, Timing
+from bot.frontend import answering
 from tests.bot.discord.client_on_loopback import ClientOnLoopback, on_a_fake
 from tests.bot.real_service import RealService
 
 HOST = 4711
 """The id of whoever runs the bot."""
+
+
+@pytest.fixture(autouse=True)
+def never_defer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defer no answer only because the machine is busy; a refusal after a public deferral is another message."""
+    monkeypatch.setattr(answering, "DEFER_AFTER_S", 60.0)
 
 
 @pytest.fixture

@@ -117,6 +117,7 @@ async def test_an_attached_picture_is_fetched_and_used(live: ClientOnLoopback) -
     assert live.engine.begun[0].init_image is not None
 
 
+@pytest.mark.usefixtures("defers_soon")
 async def test_a_picture_that_is_slow_to_fetch_keeps_the_person_waiting_with_a_sign(live: ClientOnLoopback) -> None:
     live.fake.slow_files_s = 2.0
     answer = await live.imagine(init_image=Upload("apple.png", png()))
@@ -156,6 +157,7 @@ async def test_a_picture_that_is_gone_is_refused_with_a_sentence(live: ClientOnL
     assert not await live.client.service.store.jobs.under_way()
 
 
+@pytest.mark.usefixtures("defers_soon")
 @pytest.mark.parametrize("command", ["imagine init_image", "imagine image_prompt", "blend", "again"])
 async def test_a_refusal_after_a_deferral_is_said_to_the_person_only(live: ClientOnLoopback, command: str) -> None:
     live.fake.slow_files_s = 1.0
@@ -172,6 +174,7 @@ async def test_a_refusal_after_a_deferral_is_said_to_the_person_only(live: Clien
     assert not await live.client.service.store.jobs.under_way()
 
 
+@pytest.mark.usefixtures("defers_soon")
 async def test_a_refusal_after_a_deferral_leaves_nothing_behind_although_it_is_cut_off(live: ClientOnLoopback) -> None:
     live.fake.slow_files_s = 1.0
     cut = live.fake.faults.cut("POST", "/webhooks/*", Cut.BEFORE, times=None)

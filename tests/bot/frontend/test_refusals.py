@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.config import Config, Limits
 from bot.errors import InvalidJobSpec
-from bot.frontend.answering import DEFER_AFTER_S
+from bot.frontend import answering
 from bot.frontend.errors import sentence_for
 from bot.jobs import JobState
 from bot.service import ImageInput, JobSpec
@@ -157,6 +157,7 @@ async def test_a_german_person_is_refused_in_german(stage: ClientInSimcord, spec
     assert sentence in caught.value.sentence.said("de")
 
 
+@pytest.mark.usefixtures("defers_soon")
 @pytest.mark.parametrize("option", ["init_image", "image_prompt"])
 async def test_a_refusal_after_a_deferral_reaches_the_person_and_leaves_nothing_behind(
     stage: ClientInSimcord, option: str
@@ -164,7 +165,7 @@ async def test_a_refusal_after_a_deferral_reaches_the_person_and_leaves_nothing_
     fetch = stage.client.fetch
 
     async def slowly(address: str) -> bytes:
-        await asyncio.sleep(DEFER_AFTER_S + 0.5)
+        await asyncio.sleep(answering.DEFER_AFTER_S + 0.5)
         return await fetch(address)
 
     stage.client.fetch = slowly
