@@ -20,6 +20,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeGuard
 
 from generator.errors import InvalidRequest
@@ -74,6 +75,12 @@ def parse_story(text: str, *, beside_pictures: bool = False) -> tuple[Scene, ...
     """
     if not isinstance(text, str):
         raise _invalid("The prompt must be text.")
+    return _read_story(text, beside_pictures)
+
+
+@lru_cache(maxsize=1_000)
+def _read_story(text: str, beside_pictures: bool) -> tuple[Scene, ...]:
+    """As `parse_story`; a request has its prompt read half a dozen times until it is queued."""
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise _invalid(
             "The prompt has {count} characters; at most {most} are allowed.",

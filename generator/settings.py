@@ -241,6 +241,8 @@ class Settings:
         Raises:
             InvalidRequest: for an unknown name, a wrong type or a value out of range.
         """
+        if not values:
+            return self
         known = {item.name for item in fields(self)}
         for name in values:
             if name not in known:

@@ -17,7 +17,7 @@ from bot.frontend.messages.content import MessageContent
 from bot.frontend.messages.discord_errors import TROUBLE
 from bot.jobs import Layout
 from bot.log import about
-from bot.service import JobView, Requester, SubmittedJob
+from bot.service import Requester, SubmittedJob
 from bot.texts import say
 
 DEFER_AFTER_S = 0.3
@@ -127,7 +127,7 @@ async def _remove_answer(interaction: Interaction) -> None:
 async def _answered(interaction: Interaction, submitted: SubmittedJob) -> int | None:
     """Send the answer; return its message id, or None if Discord did not receive it."""
     job = submitted.job
-    view = await interaction.client.service.view(job.id) or JobView(job=job, place=submitted.place)
+    view = await interaction.client.service.view_of_new(job)
     try:
         return await _answer(interaction, message.shown(view, submitted.notes), job.layout)
     except TROUBLE as exc:

@@ -255,6 +255,14 @@ class Service:
         job = await self.store.jobs.get(job_id)
         return None if job is None else await self._view(job)
 
+    def waits(self, job_id: int) -> bool:
+        """True if a job is queued, as the queue in memory has it."""
+        return job_id in self._queue
+
+    async def view_of_new(self, job: Job) -> JobView:
+        """State of a job that was just queued; it is read from the database only if it waits no more."""
+        return await self._view(job) if self.waits(job.id) else await self.view(job.id) or JobView(job=job)
+
     async def queue(self, requester: Requester) -> list[JobView]:
         """Jobs that run, wait or wait for access in the requester's server, in order.
 

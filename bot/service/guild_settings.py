@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
@@ -17,7 +16,7 @@ from bot.config import Caps, Config, Limits, within_cap
 from bot.errors import InvalidJobSpec, NotFound, OverLimit, WrongState
 from bot.service.queue import JobQueue
 from bot.service.values import Requester, RetentionPlan, Safety, ServerModels, Statistics
-from bot.store import GuildTable, Store
+from bot.store import GuildTable, RecordCache, Store
 
 MAX_RETENTION_DAYS = 3_650
 DAY_S = 86_400
@@ -53,30 +52,21 @@ class GuildRecords:
 
     def __init__(self, table: GuildTable) -> None:
         self._table = table
-        self._cached: OrderedDict[int, GuildRecord] = OrderedDict()
-        self._changes = 0
+        self._cached = RecordCache(self._read, _CACHED_GUILDS)
 
     async def of(self, guild_id: int) -> GuildRecord:
         """Record of a server; people without one have no settings."""
-        if guild_id < 0:
-            return _NO_RECORD
-        record, changes = self._cached.get(guild_id), self._changes
-        if record is None:
-            table = self._table
-            # All at once: the loop waits for the database's thread once instead of eight times.
-            reads = (
-                table.settings, table.role_limits, table.channels, table.styles, table.presets, table.wildcards,
-                table.rules, table.blocked_people,
-            )  # fmt: skip
-            values: list[Any] = await asyncio.gather(*(read(guild_id) for read in reads))
-            record = GuildRecord(*values)
-            if changes != self._changes:
-                return record  # A change was written meanwhile, which this may not hold yet: do not keep it.
-            self._cached[guild_id] = record
-        self._cached.move_to_end(guild_id)
-        while len(self._cached) > _CACHED_GUILDS:
-            self._cached.popitem(last=False)
-        return record
+        return _NO_RECORD if guild_id < 0 else await self._cached.of(guild_id)
+
+    async def _read(self, guild_id: int) -> GuildRecord:
+        table = self._table
+        # All at once: the loop waits for the database's thread once instead of eight times.
+        reads = (
+            table.settings, table.role_limits, table.channels, table.styles, table.presets, table.wildcards,
+            table.rules, table.blocked_people,
+        )  # fmt: skip
+        values: list[Any] = await asyncio.gather(*(read(guild_id) for read in reads))
+        return GuildRecord(*values)
 
     @asynccontextmanager
     async def changing(self, requester: Requester) -> AsyncIterator[GuildTable]:
@@ -89,18 +79,14 @@ class GuildRecords:
         try:
             yield self._table
         finally:
-            self._changed(requester.guild_id)
+            self._cached.changed(requester.guild_id)
 
     async def forget(self, guild_id: int) -> None:
         """Delete all settings of a server, and its sums."""
         try:
             await self._table.forget(guild_id)
         finally:
-            self._changed(guild_id)
-
-    def _changed(self, guild_id: int) -> None:
-        self._changes += 1
-        self._cached.pop(guild_id, None)
+            self._cached.changed(guild_id)
 
 
 class GuildSettings:

@@ -23,6 +23,10 @@ from generator import Progress
 
 FRESH_S = 2.0
 """Maximum age of a forecast."""
+OLD_S = 60.0
+"""Maximum age of a forecast from which a new job's time is estimated."""
+LONG = 100
+"""Number of waiting jobs from which a new one gets an estimate, until the next forecast."""
 REST = 4
 """Minimum pause between forecasts as a multiple of a forecast's own time: at most a fifth of the time is used."""
 _AT_ONCE = 100
@@ -120,6 +124,8 @@ class JobQueue:
         self.speeds = Estimates()
         self.wake = asyncio.Event()
         self._places: dict[int, Place] = {}
+        self._ends: list[float] = []
+        """Expected ends of the jobs in `_places`, in order."""
         self._forecast_lock = asyncio.Lock()
         self._made_at, self._cost_s = 0.0, 0.0
 
@@ -185,10 +191,20 @@ class JobQueue:
         """Number of servers with waiting jobs."""
         return len({job.guild_id for job in self._waiting.values()})
 
+    def __contains__(self, job_id: object) -> bool:
+        """True if this job waits."""
+        return job_id in self._waiting
+
     async def place(self, job_id: int) -> Place | None:
-        """Place of one waiting job, at most FRESH_S old. Simultaneous calls share a forecast."""
+        """Place of one waiting job, at most FRESH_S old. Simultaneous calls share a forecast.
+
+        In a long queue a job that is newer than the last forecast gets an estimate: a crowd does not wait for one.
+        """
         if job_id not in self._waiting:
             return None
+        is_new = bool(self._places) and job_id not in self._places
+        if is_new and len(self._waiting) > LONG and time.monotonic() - self._made_at < OLD_S:
+            return self._estimated(job_id)
         if not self._knows(job_id):
             async with self._forecast_lock:
                 # The previous holder of the lock may have found it.
@@ -199,12 +215,21 @@ class JobQueue:
     def _knows(self, job_id: int) -> bool:
         return job_id in self._places and time.monotonic() - self._made_at < FRESH_S
 
+    def _estimated(self, job_id: int) -> Place:
+        """Place by turns alone, and the own time after the job that is before it in the last forecast."""
+        place, job, due_at = self._scheduler.place_in_turn(job_id), self._waiting[job_id], None
+        if self._ends and job.guild_id not in self.paused:
+            begins_at = self._ends[min(place - 1, len(self._ends)) - 1] if place > 1 else time.time()
+            device = next((worker.engine.device for worker in self._workers()), "")
+            due_at = begins_at + job.count * self.speeds.picture_s(job.speed_name, job.settings, device)
+        return Place(place=place, of=len(self._waiting), due_at=due_at)
+
     async def _make_places(self) -> None:
         """Forecast all places, with a pause before it and yields to other tasks in between."""
         rest_s = self._made_at + REST * self._cost_s - time.monotonic()
         if rest_s > 0:
             await asyncio.sleep(rest_s)
-        now, spent_s, began = time.time(), 0.0, time.perf_counter()
+        now, spent_s, began = time.time(), 0.0, time.thread_time()
         running = {item.entry: item.left_s(self.speeds) for item in self.running.values()}
         workers = self._workers()
         lanes, costs = list(map(_lane, workers)), _Costs(self._waiting, self.speeds, workers)
@@ -212,11 +237,12 @@ class JobQueue:
         for forecast in self._scheduler.forecast(costs, running, lanes=lanes, paused=self.paused):
             places[forecast.job_id] = _place(forecast, now, total)
             if forecast.place % _AT_ONCE == 0:
-                spent_s += time.perf_counter() - began
+                spent_s += time.thread_time() - began
                 await asyncio.sleep(0)
-                began = time.perf_counter()
-        self._cost_s = spent_s + time.perf_counter() - began
+                began = time.thread_time()
+        self._cost_s = spent_s + time.thread_time() - began
         self._places, self._made_at = places, time.monotonic()
+        self._ends = sorted(place.due_at for place in places.values() if place.due_at is not None)
 
 
 class _Costs:

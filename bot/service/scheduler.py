@@ -163,6 +163,15 @@ class _Ring:
             heapq.heappush(heap, item)
         return found
 
+    def turns_before(self, member: int, own: int) -> int:
+        """Number of turns of all members before a member's turn that follows `own` turns, without ranks and limits."""
+        key, before = self.seats[member].key(ranked=False), own
+        for other, seat in self.seats.items():
+            theirs = seat.key(ranked=False)
+            if other != member and theirs is not None and key is not None:
+                before += min(len(seat.jobs), own + (theirs < key))
+        return before
+
     def _push(self, member: int) -> None:
         for ranked, heap in self._heaps.items():
             key = self.seats[member].key(ranked=ranked)
@@ -221,6 +230,16 @@ class Scheduler:
             self._guilds[entry.guild_id].users.remove(entry.user_id, job_id)
             self._forget(entry)
         return entry
+
+    def place_in_turn(self, job_id: int) -> int:
+        """Place of a waiting job, 1 for the next, if no priority, limit, pause or interruption changes the turns.
+
+        It takes a part of the time of a forecast, which considers all of them.
+        """
+        entry = self._entries[job_id]
+        users = self._guilds[entry.guild_id].users
+        own = list(users.seats[entry.user_id].jobs).index(job_id)
+        return self._ring.turns_before(entry.guild_id, users.turns_before(entry.user_id, own)) + 1
 
     def take(self, running: Iterable[Entry] = (), paused: Collection[int] = frozenset()) -> Entry | None:
         """Remove and return the next job; None if nothing may start now.

@@ -187,7 +187,6 @@ class SubmittedJob:
     """An accepted job; its row is in the database."""
 
     job: Job
-    place: Place | None
     notes: tuple[Sentence, ...] = ()
     """Notes about the prompt, and about values that were cut off or rounded."""
 

@@ -14,11 +14,12 @@ from bot.store.guilds import GuildTable
 from bot.store.jobs import JobTable, Load
 from bot.store.people import PeopleTable
 from bot.store.pictures import PictureTable
+from bot.store.record_cache import RecordCache
 from bot.store.reports import ReportTable
 from bot.store.votes import VoteTable
 from bot.store.web import WebMessage, WebPicture, WebTable
 
-__all__ = ["GuildTable", "Load", "SpeedKey", "Store", "Sums", "WebMessage", "WebPicture"]
+__all__ = ["GuildTable", "Load", "RecordCache", "SpeedKey", "Store", "Sums", "WebMessage", "WebPicture"]
 
 
 class Store:

@@ -23,6 +23,8 @@ from bot.files import as_files_error
 APPLICATION_ID = 0x52455645
 """`REVE`, in the header of the file: identifies our database."""
 BUSY_TIMEOUT_MS = 5_000
+_MOST_TOGETHER = 16
+"""Functions that share a commit: more of them would keep the first one waiting longer than its disk does."""
 _DAMAGED_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 Row = sqlite3.Row
@@ -136,6 +138,8 @@ class Database:
     async def write(self, work: Callable[[sqlite3.Connection], T], committed: Callable[[T], None] | None = None) -> T:
         """Commit everything that a function does, or nothing; the function runs on the thread of the connection.
 
+        It does nothing but reads and writes of the database: it may run twice.
+
         Functions that come while the disk is busy are committed together: a crowd shares the wait for it. A function
         that was begun is committed even if its caller is cancelled; `committed` gets its result in any case.
 
@@ -154,7 +158,8 @@ class Database:
         try:
             while self._queued:
                 async with self._lock:
-                    queued, self._queued = [item for item in self._queued if not item[2].cancelled()], []
+                    queued = [item for item in self._queued[:_MOST_TOGETHER] if not item[2].cancelled()]
+                    del self._queued[:_MOST_TOGETHER]
                     try:
                         outcomes = await self._committed([work for work, _, _ in queued])
                     except Exception as exc:  # Each caller gets it.
@@ -284,30 +289,55 @@ class Database:
         return found[0][0]
 
 
+class _HalfDoneError(Exception):
+    """A function raised after it had changed something."""
+
+
 def _commit_together(connection: sqlite3.Connection, works: Sequence[Work]) -> list[object]:
     """Run functions in one transaction; one that raises is undone alone, and its exception is its outcome.
 
+    They may run twice: each statement waits for the interpreter's lock, so none sets a savepoint until one is needed.
     A transaction that was interrupted is rolled back before. The connection's thread.
     """
     if connection.in_transaction:
         connection.rollback()
-    outcomes = list[object]()
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        for work in works:
-            connection.execute("SAVEPOINT work")
-            try:
-                outcomes.append(work(connection))
-            except Exception as exc:
-                if not connection.in_transaction:  # SQLite undid all of it, as on a full disk.
-                    raise
-                connection.execute("ROLLBACK TO work")
-                outcomes.append(exc)
-            connection.execute("RELEASE work")
+        try:
+            outcomes = _run_together(connection, works, apart=False)
+        except _HalfDoneError:
+            connection.rollback()
+            outcomes = _run_together(connection, works, apart=True)
         connection.commit()
     except BaseException:
         connection.rollback()
         raise
+    return outcomes
+
+
+def _run_together(connection: sqlite3.Connection, works: Sequence[Work], *, apart: bool) -> list[object]:
+    """Begin a transaction and run functions in it, each in a savepoint if `apart`.
+
+    Raises:
+        _HalfDoneError: if one fails that cannot be undone alone.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    outcomes = list[object]()
+    for work in works:
+        if apart:
+            connection.execute("SAVEPOINT work")
+        changes = connection.total_changes
+        try:
+            outcomes.append(work(connection))
+        except Exception as exc:
+            if not connection.in_transaction:  # SQLite undid all of it, as on a full disk.
+                raise
+            if apart:
+                connection.execute("ROLLBACK TO work")
+            elif connection.total_changes != changes:
+                raise _HalfDoneError from exc
+            outcomes.append(exc)
+        if apart:
+            connection.execute("RELEASE work")
     return outcomes
 
 

@@ -263,8 +263,11 @@ def _one(db: sqlite3.Connection, job_id: int) -> Job | None:
 
 def _update(db: sqlite3.Connection, job_id: int, changes: dict[str, object]) -> Job | None:
     names, values = assignments(changes)
-    db.execute(f"UPDATE jobs SET {names} WHERE id = :job_id", values | {"job_id": job_id})  # noqa: S608
-    return _one(db, job_id)
+    found = db.execute(
+        f"UPDATE jobs SET {names} WHERE id = :job_id RETURNING {', '.join(JOB_COLUMNS)}",  # noqa: S608 - our own names
+        values | {"job_id": job_id},
+    ).fetchall()
+    return job_of(found[0]) if found else None
 
 
 def _move(db: sqlite3.Connection, job_id: int, state: JobState, changes: dict[str, object]) -> Event:

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from bot.errors import IllegalTransition, NotFound, QueueFull, StoreError
 from bot.jobs import Job, JobState, StoredPicture
-from bot.store import Load, Store
+from bot.store import Load, RecordCache, Store
 from bot.store.connection import Database, migrations, statements
 from bot.texts import Sentence
 from generator import Settings
@@ -267,6 +267,43 @@ async def test_writes_at_the_same_time_share_a_commit_and_one_that_fails_is_undo
     await database.close()
     with pytest.raises(StoreError, match="closed"):
         await database.write(note("d"))
+
+
+async def test_a_crowd_of_writes_is_committed_in_parts_so_that_the_first_does_not_wait_for_the_last(
+    tmp_path: Path,
+) -> None:
+    database, committed = Database(tmp_path / "a.db"), list[int]()
+    await database.open()
+    async with database.transaction() as db:
+        await db.set_trace_callback(lambda sql: committed.append(len(told)) if sql == "BEGIN IMMEDIATE" else None)
+    told, names = list[str](), [f"{number:02}" for number in range(50)]
+    committed.clear()
+    writes = [database.write(note(name), lambda outcome, name=name: told.append(name)) for name in names]  # type: ignore[misc]
+    await asyncio.gather(*writes)
+    assert told == names == [row["name"] for row in await database.rows("SELECT name FROM notes ORDER BY name")]
+    assert committed[0] == 0 < committed[1] < len(names)
+    await database.close()
+
+
+async def test_a_record_that_changes_while_it_is_read_is_read_again() -> None:
+    stored, reads, go_on = {1: "old"}, list[int](), asyncio.Event()
+
+    async def read(owner_id: int) -> str:
+        reads.append(owner_id)
+        found = stored[owner_id]
+        await go_on.wait()
+        return found
+
+    cache = RecordCache(read, most=1)
+    reading = asyncio.create_task(cache.of(1))
+    await asyncio.sleep(0)
+    stored[1] = "new"
+    cache.changed(1)
+    go_on.set()
+    assert await reading == "old"
+    assert (await cache.of(1), await cache.of(1), reads) == ("new", "new", [1, 1])
+    stored[2] = "another"
+    assert (await cache.of(2), await cache.of(1), reads) == ("another", "new", [1, 1, 2, 1])
 
 
 async def test_a_cancelled_write_holds_up_no_other(tmp_path: Path) -> None:

@@ -217,6 +217,11 @@ class MessageUpdater:
         if track.answers & self._answers.keys():
             track.again_at = track.looked_at + LOOK_S
             return
+        next_at = track.edited_at + self._interval_s(track, waits=True)
+        if not hurry and next_at > track.looked_at and track.waits and self._app.service.waits(track.job_id):
+            # A crowd queues its jobs at once, and reading each of them again would take the database's time.
+            track.again_at = next_at
+            return
         try:
             view = await self._app.service.view(track.job_id)
             if view is None or view.job.state is JobState.DONE:

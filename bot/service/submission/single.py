@@ -121,9 +121,9 @@ class Submissions:
             async with self._reading:
                 spec, cut = await asyncio.to_thread(sources.with_video, spec)
         settings = requests.with_size(suited.settings, own.size)
-        build = partial(requests.build, settings=settings, models=models, starts=suited.starts)
+        build = partial(requests.build, settings=settings, models=models, starts=suited.starts, style=style)
         async with self._reading if spec.init_image or spec.mask or spec.image_prompts else nullcontext():
-            request = await asyncio.to_thread(build, spec, limits, style=style)
+            request, examined = await asyncio.to_thread(self._built, partial(build, spec, limits), spec.film is None)
         if spec.film is not None:
             async with self._reading if spec.music else nullcontext():
                 request, more = await asyncio.to_thread(sources.with_film, request, spec, given, limits)
@@ -137,7 +137,8 @@ class Submissions:
             source_id=None if spec.source is None else spec.source[0],
             source_number=None if spec.source is None else spec.source[1],
         )
-        return replace(await self._prepared(job, request, notes=notes), files=sources.files_of(spec))
+        prepared = await self._prepared(job, request, notes=notes, examined=examined)
+        return replace(prepared, files=sources.files_of(spec))
 
     async def go_on(self, requester: Requester, job_id: int, number: int, change: FollowUp) -> SubmittedJob:
         """Submit a job that continues picture `number` (from 1): again, vary, continue, remix, upscale, enlarge.
@@ -336,6 +337,17 @@ class Submissions:
                 raise
             return ""
 
+    def _built(
+        self, build: Callable[[], GenerationRequest], examine: bool
+    ) -> tuple[GenerationRequest, tuple[str, tuple[Sentence, ...]] | None]:
+        """A request, examined if it is complete. Runs on a thread: one change of threads is enough for both.
+
+        Raises:
+            Refused: one of its kinds.
+        """
+        request = build()
+        return request, self._examined(request, None) if examine else None
+
     def _examined(self, request: GenerationRequest, made_with: Provenance | None) -> tuple[str, tuple[Sentence, ...]]:
         """The recipe of a request, and all notes on it. Runs on a thread.
 
@@ -371,6 +383,9 @@ class Submissions:
         staged = list[Mapping[Kind, Path]]()
         try:
             for item in prepared:
+                if not item.files and item.files_of is None:
+                    staged.append({})
+                    continue
                 staged.append(await asyncio.to_thread(sources.stage, self._files, item.files, item.files_of))
             jobs = await self._store.jobs.add_all([(item.job, item.recipe) for item in prepared], admission)
             for job, parts in zip(jobs, staged, strict=True):
@@ -389,14 +404,17 @@ class Submissions:
         request: GenerationRequest,
         made_with: Provenance | None = None,
         notes: tuple[Sentence, ...] = (),
+        examined: tuple[str, tuple[Sentence, ...]] | None = None,
     ) -> Prepared:
         """A job with its recipe and notes; `made_with` is the provenance of the picture that it repeats."""
-        recipe, found = await asyncio.to_thread(self._examined, request, made_with)
+        if examined is None:
+            examined = await asyncio.to_thread(self._examined, request, made_with)
+        recipe, found = examined
         return Prepared(job=job, recipe=recipe, notes=(*notes, *found))
 
     async def _add(self, prepared: Prepared, limits: Limits) -> SubmittedJob:
         (job,) = await self.add_all([prepared], limits)
-        return SubmittedJob(job=job, place=await self._queue.place(job.id), notes=prepared.notes)
+        return SubmittedJob(job=job, notes=prepared.notes)
 
 
 def _new_job(requester: Requester, request: GenerationRequest, limits: Limits, layout: Layout) -> Job:

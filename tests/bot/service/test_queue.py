@@ -52,6 +52,33 @@ async def test_a_crowd_shares_a_forecast_although_the_queue_never_stands_still(t
     assert speeds.asked <= 3 * JOBS
 
 
+async def test_a_new_job_in_a_long_queue_does_not_wait_for_a_forecast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = JobQueue(Store(tmp_path / "reverie.db"), notify=lambda job_id: None)
+    queue.speeds = speeds = CountingSpeeds()
+    for number in range(1, JOBS + 2):
+        queue.add(
+            Job(id=number, guild_id=number % 7, channel_id=1, user_id=1, prompt="x", settings=Settings(), models="tiny")
+        )
+        if number == JOBS:
+            await queue.place(1)
+    asked = speeds.asked
+    estimated = await queue.place(JOBS + 1)
+    assert estimated is not None and estimated.due_at is not None and estimated.of == JOBS + 1
+    assert speeds.asked == asked + 1
+    monkeypatch.setattr("bot.service.queue.FRESH_S", -1.0)
+    await queue.place(1)
+    exact = await queue.place(JOBS + 1)
+    assert speeds.asked > asked + JOBS and exact is not None and exact.due_at is not None
+    assert estimated.place == exact.place
+    assert estimated.due_at == pytest.approx(exact.due_at, abs=speeds.picture_s("tiny", Settings()))
+    queue.set_pause((JOBS + 1) % 7, True)
+    await queue.place(1)
+    paused = await queue.place(JOBS + 1)
+    assert paused is not None and paused.due_at is None
+
+
 def test_a_worker_that_takes_no_more_pictures_keeps_no_other_from_working(tmp_path: Path) -> None:
     statuses = [WorkerStatus(name="one"), WorkerStatus(name="two")]
     queue = JobQueue(Store(tmp_path / "reverie.db"), lambda job_id: None, lambda: statuses)

@@ -224,6 +224,19 @@ def test_no_user_starves_whatever_the_priorities(story: list[tuple[int, int, int
         assert all(passed[head] <= 3 * (RANKED_TURNS + 1) for head in heads)
 
 
+@given(stories)
+def test_the_place_by_turns_is_that_of_the_forecast_if_nobody_goes_first(
+    story: list[tuple[int, int, int] | None],
+) -> None:
+    scheduler = Scheduler()
+    for _ in play([event and (*event[:2], 0) for event in story], scheduler):
+        seconds = {item.job_id: 1.0 for item in scheduler.entries}
+        forecast = scheduler.forecast(Times(seconds), lanes=[Lane()])
+        assert {item.job_id: item.place for item in forecast} == {
+            job_id: scheduler.place_in_turn(job_id) for job_id in seconds
+        }
+
+
 @given(stories, st.integers(1, 3), st.data())
 def test_the_forecast_is_the_order_in_which_jobs_are_taken(
     story: list[tuple[int, int, int] | None], workers: int, data: st.DataObject

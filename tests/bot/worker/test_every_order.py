@@ -162,7 +162,7 @@ def together(prompt: str, x: tuple[str, str], y: tuple[str, str] | None) -> Orde
 
         jobs = await service.batches.begin(who, asked.id, place)
         assert len(jobs) == len(specs) == asked.length
-        return SubmittedJob(job=jobs[0], place=None)
+        return SubmittedJob(job=jobs[0])
 
     return order
 
