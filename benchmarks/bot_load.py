@@ -45,6 +45,9 @@ ACKNOWLEDGED_S, LAG_S, HEARTBEAT_S = 0.6, 0.1, 0.5
 PING_S = 1.0
 """Pause between two requests for a heartbeat: discord.py holds back what exceeds 110 messages a minute."""
 TIMEOUT_S = 90.0
+COLOURS = ("red", "green", "blue", "yellow", "pink", "brown", "black", "white", "grey", "golden")
+THINGS = ("apple", "house", "tree", "cat", "dog", "fish", "boat", "car", "flower", "bird")
+TIMES = ("", " at night", " in spring", " in the snow", " by the sea", " at dawn", " in autumn", " in the rain")
 PICTURE = {"size": "64x64", "steps": 2, "cutouts": 4, "start": "random"}
 CONFIG = "log: {level: warning}\n"
 EXPIRED_S = 15 * 60.0
@@ -149,8 +152,9 @@ class Load:
         began, age_s = time.monotonic(), EXPIRED_S if self.case.growing else 0.0
         for number, (channel, member) in enumerate(self.asks):
             await asyncio.sleep(max(0.0, began + number * SPAN_S / len(self.asks) - time.monotonic()))
+            prompt = _prompt(number)
             typed = await self.fake.type_command(
-                channel, member, "imagine", age_s=age_s, prompt="a red apple", **self.case.picture
+                channel, member, "imagine", age_s=age_s, prompt=prompt, **self.case.picture
             )
             self.typed.append(typed)
         return time.monotonic() - began
@@ -213,6 +217,13 @@ async def _ping(fake: FakeDiscord) -> None:
     while True:
         await fake.gateway.ping()
         await asyncio.sleep(PING_S)
+
+
+def _prompt(number: int) -> str:
+    """Another prompt for each request, so that nothing that is kept of one serves the next."""
+    rest, colour = divmod(number, len(COLOURS))
+    rest, thing = divmod(rest, len(THINGS))
+    return f"a {COLOURS[colour]} {THINGS[thing]}{TIMES[rest % len(TIMES)]}, number {number}"
 
 
 def _rest(number: int) -> int:

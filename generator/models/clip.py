@@ -275,6 +275,7 @@ def _token_ids(text: str) -> list[int]:
     return [token for token in _tokenizer().encode(text) if token < _START]
 
 
+@functools.lru_cache(maxsize=1_000)
 def _words(text: str) -> tuple[str, ...]:
     """Split into words, numbers and symbols such as emoji as CLIP's tokenizer does, each once, without punctuation."""
     tokens = _tokenizer().pat.findall(whitespace_clean(basic_clean(text)).lower())

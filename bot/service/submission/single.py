@@ -87,6 +87,8 @@ class Submissions:
         self._sets, self._request_warnings = sets, request_warnings
         self.closed = False
         self._reading = asyncio.Semaphore(AT_ONCE)
+        # Several threads that check prompts would leave the event loop little of the interpreter in a crowd.
+        self._checking = asyncio.Lock()
 
     @property
     def settings(self) -> Settings:
@@ -122,7 +124,7 @@ class Submissions:
                 spec, cut = await asyncio.to_thread(sources.with_video, spec)
         settings = requests.with_size(suited.settings, own.size)
         build = partial(requests.build, settings=settings, models=models, starts=suited.starts, style=style)
-        async with self._reading if spec.init_image or spec.mask or spec.image_prompts else nullcontext():
+        async with self._reading if spec.init_image or spec.mask or spec.image_prompts else self._checking:
             request, examined = await asyncio.to_thread(self._built, partial(build, spec, limits), spec.film is None)
         if spec.film is not None:
             async with self._reading if spec.music else nullcontext():
@@ -408,7 +410,8 @@ class Submissions:
     ) -> Prepared:
         """A job with its recipe and notes; `made_with` is the provenance of the picture that it repeats."""
         if examined is None:
-            examined = await asyncio.to_thread(self._examined, request, made_with)
+            async with self._checking:
+                examined = await asyncio.to_thread(self._examined, request, made_with)
         recipe, found = examined
         return Prepared(job=job, recipe=recipe, notes=(*notes, *found))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 
 from rapidfuzz import process
@@ -12,6 +13,7 @@ SHORTEST = 4
 LONG = 7
 """From this length on, two mistakes are tolerated instead of one."""
 SUGGESTIONS = 3
+_CACHED = 4_000
 
 
 class Spelling:
@@ -29,11 +31,17 @@ class Spelling:
             self._everyday.union(word for word in words if len(word) >= SHORTEST - 1 and word.isalpha())
         )
         self._is_word = is_word
+        self._has_ascii = any(char.isascii() for word in self._words for char in word)
+        self._near = functools.lru_cache(_CACHED)(self._find)
 
     def near(self, word: str) -> tuple[str, ...]:
         """At most SUGGESTIONS known words within the tolerated distance, everyday and near ones first."""
-        if len(word) < SHORTEST or not word.isalpha():
+        if len(word) < SHORTEST or not word.isalpha() or (word.isascii() and not self._has_ascii):
             return ()
+        # A prompt is read several times, by each dictionary, and many prompts have the same words.
+        return self._near(word)
+
+    def _find(self, word: str) -> tuple[str, ...]:
         most = 2 if len(word) >= LONG else 1
         found = process.extract(word, self._words, scorer=OSA.distance, score_cutoff=most, limit=None)
         rated = sorted((*self._rank(word, known), known[:1] != word[:1], known) for known, *_ in found)

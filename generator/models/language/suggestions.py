@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import zlib
 from collections.abc import Iterable, Sequence, Set
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from generator.messages import Message
 
 NEAREST, SHOWN_WORDS, SHOWN_EXAMPLES = 3, 3, 3
-_CLOSE = 0.75
-"""Share of letters in common from which a word counts as near (difflib's ratio)."""
+_CLOSE = 0.7
+"""Share of the letters that stay, from which a word counts as near (optimal string alignment)."""
 _PART = 4
 """Letters of the shortest word that counts as a part of a longer one, as "ship" in "spaceship"."""
 
@@ -42,6 +44,7 @@ def suggestions(unknown: Iterable[str], known: Set[str], examples: Sequence[str]
 
 def nearest(word: str, known: Set[str]) -> list[str]:
     """At most NEAREST known words that are spelt alike or are parts of a word, nearest first."""
-    close = difflib.get_close_matches(word, sorted(known), NEAREST, _CLOSE)
-    parts = [part for part in known if len(part) >= _PART and (word.startswith(part) or word.endswith(part))]
-    return list(dict.fromkeys([*close, *sorted(parts, key=lambda part: (-len(part), part))]))[:NEAREST]
+    found = process.extract(word, known, scorer=OSA.normalized_similarity, score_cutoff=_CLOSE, limit=None)
+    close = [near for near, *_ in sorted(found, key=lambda item: (-item[1], item[0]))]
+    ends = (part for length in range(len(word), _PART - 1, -1) for part in sorted({word[:length], word[-length:]}))
+    return list(dict.fromkeys([*close, *(part for part in ends if part in known)]))[:NEAREST]

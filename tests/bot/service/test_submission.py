@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
+
 import pytest
 
 from bot.config import Caps, Limits
 from bot.errors import QueueFull, Refused, TooSoon
+from bot.service import JobSpec
 from bot.service.submission.single import gate
 from bot.store import Load
+from tests.bot.real_service import RealService, requester
 
 LIMITS = Limits(queue_server=10, queue_user=3, daily=20, cooldown_s=60)
 CAPS = Caps(queue_bot=100)
@@ -54,3 +60,22 @@ def test_a_quota_of_zero_is_without_end() -> None:
 def test_the_sentence_says_when_to_come_back() -> None:
     with pytest.raises(TooSoon, match=f"<t:{int(NOW) + 50}:R>"):
         gate(LIMITS, CAPS, 1, NOW)(load(last_at=NOW - 10))
+
+
+async def test_the_prompts_of_a_crowd_are_checked_one_after_the_other(
+    bench: RealService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, checked = threading.Lock(), list[bool]()
+
+    def check(*_: object) -> tuple[str, ...]:
+        checked.append(alone.acquire(blocking=False))
+        time.sleep(0.02)
+        alone.release()
+        return ()
+
+    bench.engine.hold()
+    submissions = bench.service.submissions
+    monkeypatch.setattr(submissions, "_request_warnings", check)
+    people = [requester(number) for number in range(1, 6)]
+    await asyncio.gather(*(submissions.submit(person, JobSpec(prompt=f"a cat, {person.user_id}")) for person in people))
+    assert checked == [True] * len(people)
