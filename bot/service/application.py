@@ -161,7 +161,6 @@ class Service:
             self.presets,
             self.archive,
             files,
-            queue,
             enqueue,
             sets,
             request_warnings,

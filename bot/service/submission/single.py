@@ -24,7 +24,6 @@ from bot.service.guild_settings import GuildSettings
 from bot.service.people.presets import Presets
 from bot.service.people.settings import PersonalSettings, Preferences, Privacy
 from bot.service.prompt_rules import PromptRules
-from bot.service.queue import JobQueue
 from bot.service.values import FollowUp, JobSpec, Requester, SetDefaults, SubmittedJob
 from bot.store import Load, Store
 from bot.texts import Sentence
@@ -72,7 +71,6 @@ class Submissions:
         presets: Presets,
         archive: Archive,
         files: DataFolder,
-        queue: JobQueue,
         enqueue: Callable[[Job], None],
         sets: Mapping[str, SetDefaults],
         request_warnings: Callable[[GenerationRequest, Provenance | None], tuple[str, ...]] | None = None,
@@ -83,7 +81,7 @@ class Submissions:
         """
         self._config, self._store, self._guilds, self._words = config, store, guilds, words
         self._people, self._presets = people, presets
-        self._archive, self._files, self._queue, self._enqueue = archive, files, queue, enqueue
+        self._archive, self._files, self._enqueue = archive, files, enqueue
         self._sets, self._request_warnings = sets, request_warnings
         self.closed = False
         self._reading = asyncio.Semaphore(AT_ONCE)
