@@ -172,7 +172,7 @@ class ClusterService(RealService):
     cluster: Cluster
 
     def make_executor(self) -> Executor:
-        return pool_of(self.cluster, silence_s=1.0)
+        return pool_of(self.cluster, silence_s=3.0)
 
 
 async def test_a_job_continues_from_its_snapshot_after_its_machine_is_silent_or_gone_and_late_results_are_dropped(
