@@ -13,6 +13,7 @@ from bot.jobs import TRANSITIONS, Event, Job, JobState, StoredPicture, check_tra
 from bot.store.connection import Database
 from bot.store.rows import (
     JOB_COLUMNS,
+    RETURNING_JOB,
     SELECT_JOB,
     SELECT_PICTURE,
     assignments,
@@ -264,7 +265,7 @@ def _one(db: sqlite3.Connection, job_id: int) -> Job | None:
 def _update(db: sqlite3.Connection, job_id: int, changes: dict[str, object]) -> Job | None:
     names, values = assignments(changes)
     found = db.execute(
-        f"UPDATE jobs SET {names} WHERE id = :job_id RETURNING {', '.join(JOB_COLUMNS)}",  # noqa: S608 - our own names
+        f"UPDATE jobs SET {names} WHERE id = :job_id {RETURNING_JOB}",  # noqa: S608 - our own names
         values | {"job_id": job_id},
     ).fetchall()
     return job_of(found[0]) if found else None

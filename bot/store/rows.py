@@ -15,6 +15,7 @@ from generator import Settings
 JOB_COLUMNS = tuple(item.name for item in fields(Job))
 PICTURE_COLUMNS = tuple(item.name for item in fields(StoredPicture))
 SELECT_JOB = f"SELECT {', '.join(f'jobs.{name}' for name in JOB_COLUMNS)} FROM jobs"  # noqa: S608 - our own names
+RETURNING_JOB = f"RETURNING {', '.join(JOB_COLUMNS)}"
 SELECT_PICTURE = f"SELECT {', '.join(f'pictures.{name}' for name in PICTURE_COLUMNS)} FROM pictures"  # noqa: S608
 
 _FLAGS = frozenset({"private", "timelapse", "age_restricted", "told", "ping_due", "by_token"})
