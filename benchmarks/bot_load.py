@@ -20,19 +20,17 @@ import platform
 import random
 import sqlite3
 import statistics
-import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
 from benchmarks._watched_bot import LAGS, STORE, watch
+from benchmarks.earlier import ROOT, prompt_of_a_crowd, unpacked
 from tests.discord_fake import BotProcess, Channel, FakeDiscord, Interaction, Member
 from tests.discord_fake.limits import EVERYWHERE
 
@@ -45,9 +43,6 @@ ACKNOWLEDGED_S, LAG_S, HEARTBEAT_S = 0.6, 0.1, 0.5
 PING_S = 1.0
 """Pause between two requests for a heartbeat: discord.py holds back what exceeds 110 messages a minute."""
 TIMEOUT_S = 90.0
-COLOURS = ("red", "green", "blue", "yellow", "pink", "brown", "black", "white", "grey", "golden")
-THINGS = ("apple", "house", "tree", "cat", "dog", "fish", "boat", "car", "flower", "bird")
-TIMES = ("", " at night", " in spring", " in the snow", " by the sea", " at dawn", " in autumn", " in the rain")
 PICTURE = {"size": "64x64", "steps": 2, "cutouts": 4, "start": "random"}
 CONFIG = "log: {level: warning}\n"
 EXPIRED_S = 15 * 60.0
@@ -56,7 +51,6 @@ OPEN = ("/interactions/", "/webhooks/")
 """Paths of calls with an interaction's token, which Discord does not count."""
 STEP_S = 0.2
 """Time of a step of a worker that only waits."""
-ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +95,8 @@ class Figures:
     acknowledged: int
     refused: int
     acknowledgement_s: Spread
+    full_answer_s: Spread
+    """Until the message tells the job, after a sign of thinking or at once."""
     deferred: int
     asking_s: float
     """Time taken to send the requests; more than the ten seconds on a slow machine."""
@@ -152,7 +148,7 @@ class Load:
         began, age_s = time.monotonic(), EXPIRED_S if self.case.growing else 0.0
         for number, (channel, member) in enumerate(self.asks):
             await asyncio.sleep(max(0.0, began + number * SPAN_S / len(self.asks) - time.monotonic()))
-            prompt = _prompt(number)
+            prompt = prompt_of_a_crowd(number)
             typed = await self.fake.type_command(
                 channel, member, "imagine", age_s=age_s, prompt=prompt, **self.case.picture
             )
@@ -160,8 +156,8 @@ class Load:
         return time.monotonic() - began
 
     async def answered(self) -> None:
-        """Wait until all are answered or the wait times out."""
-        waits = [asyncio.create_task(item.done.wait()) for item in self.typed]
+        """Wait until all are answered in full, or expired, or the wait times out."""
+        waits = [asyncio.create_task(_settled(item)) for item in self.typed]
         _, open_ones = await asyncio.wait(waits, timeout=TIMEOUT_S)
         for wait in open_ones:
             wait.cancel()
@@ -213,17 +209,16 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(ordered[len(ordered) // 2], ordered[int(0.99 * (len(ordered) - 1))], ordered[-1], len(values))
 
 
+async def _settled(item: Interaction) -> None:
+    await item.done.wait()
+    while item.loading:
+        await asyncio.sleep(PING_S)
+
+
 async def _ping(fake: FakeDiscord) -> None:
     while True:
         await fake.gateway.ping()
         await asyncio.sleep(PING_S)
-
-
-def _prompt(number: int) -> str:
-    """Another prompt for each request, so that nothing that is kept of one serves the next."""
-    rest, colour = divmod(number, len(COLOURS))
-    rest, thing = divmod(rest, len(THINGS))
-    return f"a {COLOURS[colour]} {THINGS[thing]}{TIMES[rest % len(TIMES)]}, number {number}"
 
 
 def _rest(number: int) -> int:
@@ -283,6 +278,7 @@ def _figures(
         acknowledged=len(answered),
         refused=sum(item.ephemeral for item in answered),
         acknowledgement_s=spread([item.latency_s for item in load.typed]),
+        full_answer_s=spread([item.told_after_s for item in load.typed]),
         deferred=sum((item.callback or {}).get("type") == 5 for item in answered),
         asking_s=asking_s,
         pictures=len(order),
@@ -310,6 +306,7 @@ def _table(figures: Figures) -> str:
     lines = [f"{'':34}{'p50':>10}{'p99':>10}{'most':>10}{'of':>8}"]
     spreads = {
         "first answer, ms": figures.acknowledgement_s,
+        "full answer, ms": figures.full_answer_s,
         "lag of the loop while asked, ms": figures.lag_asking_s,
         "lag of the loop while painting, ms": figures.lag_painting_s,
         "heartbeat asked for, ms": figures.heartbeat_s,
@@ -362,18 +359,6 @@ def missed(figures: Figures) -> list[str]:
         "every body is as Discord describes it": figures.problems == 0,
     }
     return [name for name, kept in checks.items() if not kept]
-
-
-def unpacked(commit: str, folder: Path) -> Path:
-    """The source tree of a commit, in a folder.
-
-    Raises:
-        CalledProcessError: if git knows no such commit.
-    """
-    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S603, S607
-    with tarfile.open(fileobj=BytesIO(packed)) as tree:
-        tree.extractall(folder, filter="data")
-    return folder
 
 
 def main() -> int:

@@ -58,6 +58,7 @@ class Interaction:
         callback: the bot's first answer (`type`, `data`), once it came.
         message: the message of `@original`: the one that the answer made, or the one that was clicked.
         followups: later messages.
+        told_at: time of the first answer that is more than a sign of thinking.
         loading: True if the bot said that it is thinking, and nothing since.
         dead: True if its token is expired.
     """
@@ -69,6 +70,7 @@ class Interaction:
     token: str = field(default_factory=lambda: secrets.token_hex(40))
     began_at: float = field(default_factory=time.monotonic)
     answered_at: float | None = None
+    told_at: float | None = None
     callback: Payload | None = None
     message: Message | None = None
     followups: list[Message] = field(default_factory=list)
@@ -101,6 +103,16 @@ class Interaction:
     def latency_s(self) -> float:
         """Seconds until the answer arrived; infinite without one."""
         return float("inf") if self.answered_at is None else self.answered_at - self.began_at
+
+    @property
+    def told_after_s(self) -> float:
+        """Seconds until the bot answered more than that it is thinking; infinite if it did not."""
+        return float("inf") if self.told_at is None else self.told_at - self.began_at
+
+    def note_told(self) -> None:
+        """Note the time of an answer that is more than a sign of thinking, unless there was one before."""
+        if self.told_at is None:
+            self.told_at = time.monotonic()
 
     async def answered(self, timeout_s: float = 120.0) -> Interaction:
         """Return this, once the bot has answered it.

@@ -121,6 +121,8 @@ class Rest:
             interaction.message, interaction.loading = message, True
         elif kind == 7 and interaction.message is not None:
             writing.edit(interaction.message, data, call.files, self._interactions.file_bytes)
+        if kind != 5:
+            interaction.note_told()
         if kind in (4, 5):
             self._mark(interaction, interaction.message)
 
@@ -151,6 +153,7 @@ class Rest:
         else:
             message = writing.create(interaction.channel, call.json, call.files, self._interactions.file_bytes)
         interaction.followups.append(message)
+        interaction.note_told()
         self._mark(interaction, message)
         return self._shown(message)
 
@@ -166,6 +169,7 @@ class Rest:
     async def _edit_by_token(self, call: Call, at: dict[str, str]) -> Answer:
         interaction, message = self._by_token(at)
         interaction.loading = False
+        interaction.note_told()
         message.flags &= ~LOADING
         return self._shown(writing.edit(message, call.json, call.files, self._interactions.file_bytes))
 
