@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> int:
     """Measure all cases and write the report."""
     parser = options(__doc__, "before.json")
     parser.add_argument("commit", help="the earlier version")
-    parser.add_argument("--cases", nargs="*", choices=[*SETTINGS, CHECK], default=[*SETTINGS, CHECK])
+    parser.add_argument("--cases", nargs="*", choices=[*SETTINGS, CHECK], default=list(SETTINGS))
     parser.add_argument("--rounds", type=int, default=20, help="steps of each")
     args = parser.parse_args(arguments)
     about = {**conditions(args.threads, "cpu"), "commit": args.commit}
