@@ -7,7 +7,7 @@ The starter is in the folder `starter` beside this module:
 - `vqgan.yaml`, `vqgan.safetensors`: a VQGAN in taming's form;
 - `clip.safetensors`: a CLIP's state dict with a pruned vocabulary, see `Perceptor.from_state`;
 - `prior.safetensors`: the state dict of a PriorNetwork;
-- `drawings.safetensors`: see generator.models.drawings.stored; in older sets `grids` in `prior.safetensors`;
+- `drawings.safetensors`: see generator.models.drawings.stored;
 - `lexicon.json`: the arguments of Lexicon.
 - `languages/`: optional dictionaries of generator.models.language.translation; with `people.txt`, names not drawn.
 
@@ -220,20 +220,12 @@ def _load_prior(folder: Path, config: DictConfig, vqgan: VQGAN, lexicon: Lexicon
         temperature, top_k = float(config.prior.temperature), int(config.prior.top_k)
     except (OmegaConfBaseException, TypeError, ValueError, ZeroDivisionError, AssertionError, AttributeError) as exc:
         raise CheckpointError(f"{folder / 'starter.yaml'} describes no prior: {exc}") from exc
-    drawings = _read_drawings(folder, tensors.pop("grids", None))
+    drawings = StoredDrawings.read(folder / "drawings.safetensors")
     if len(drawings) < len(lexicon.names):
         raise CheckpointError(f"{folder} has fewer drawings than lexicon.json has names: install Reverie again.")
     _fill(network, tensors, str(folder / "prior.safetensors"))
     network = network.eval().requires_grad_(False).to(vqgan.codebook.device)
     return Prior(network, vqgan, lexicon, drawings, temperature, top_k, recorder)
-
-
-def _read_drawings(folder: Path, grids: Tensor | None) -> StoredDrawings:
-    if grids is None:
-        return StoredDrawings.read(folder / "drawings.safetensors")
-    if grids.dim() != 4 or not len(grids) or grids.shape[2] != grids.shape[3]:
-        raise CheckpointError(f"{folder / 'prior.safetensors'} is damaged: its drawings have the wrong shape.")
-    return StoredDrawings.of_grids(grids)
 
 
 def _read_lexicon(path: Path) -> Lexicon:

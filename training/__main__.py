@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMANDS = ("fetch", "sprites", "compose", "vqgan", "perceptor", "decoder", "refine", "prior", "export", "prototypes")
-TRAINED = ("vqgan", "perceptor", "decoder", "refine", "prior")
+COMMANDS = ("fetch", "sprites", "compose", "vqgan", "perceptor", "decoder", "halve", "prior", "export", "prototypes")
+TRAINED = ("vqgan", "perceptor", "decoder", "halve", "prior")
 """Those that take a device, threads and steps."""
 
 

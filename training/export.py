@@ -1,38 +1,33 @@
 """Write the trained models into generator/starter: `python -m training.export`.
 
-Weights are saved as fp16 safetensors; the drawings are encoded here, with the very weights that are written.
+Weights are saved as fp16 safetensors, drawings as WebP.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import random
-import time
+from multiprocessing import Pool
 from pathlib import Path
 
 import safetensors.torch
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import trange
+from tqdm import tqdm
 
-from generator.loading import load_vqgan
-from generator.models.drawings.stored import Frame, write
-from generator.models.prior import Place
-from generator.models.vqgan import VQGAN
+from generator.models.drawings.stored import packed, packed_ink, write
 from training.compositor import Compositor
-from training.data import as_tensor
 from training.drawings.nouns import Nouns
+from training.drawings.raster import Array
 from training.drawings.store import TRAINED
+from training.halve import SIDE_PX, latest
 from training.lexicon import lexicon
-from training.refine import latest
 from training.scenes import SCENES, paint
-from training.vqgan import CONFIG
 
-FRAME, ENCODED_AT_ONCE = Frame(0.5, 0.5, 0.92), 16
-"""Where a stored drawing stands: as large as it can be, with white around it."""
+INK, COLOURED_PX = ("line", "stencil"), 192
+"""Styles in ink, stored at full size; and the side of other drawings, which is that of one thing in a picture."""
 STARTER = Path(__file__).parent.parent / "generator" / "starter"
 
 
@@ -44,78 +39,39 @@ def half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-class CodeCache:
-    """Codes by drawing and VQGAN, saved to disk every two minutes, so that encoding can be resumed."""
-
-    def __init__(self, work: Path, vqgan: VQGAN) -> None:
-        digest = hashlib.sha256()
-        for name, tensor in vqgan.state_dict().items():
-            if not name.startswith(("decoder.", "post_quant_conv.")):
-                digest.update(tensor.float().cpu().numpy().tobytes())
-        self._path = work / f"codes_{digest.hexdigest()[:12]}.pt"
-        self.codes: dict[str, Tensor] = {}
-        if self._path.exists():
-            self.codes = torch.load(self._path, map_location="cpu", weights_only=True)
-        self._saved = time.monotonic()
-
-    def add(self, codes: dict[str, Tensor]) -> None:
-        self.codes |= codes
-        if time.monotonic() - self._saved > 120:
-            self.save()
-
-    def save(self) -> None:
-        """Write the codes to a temporary file and rename it."""
-        beside = self._path.with_suffix(".part")
-        torch.save(self.codes, beside)
-        beside.replace(self._path)
-        self._saved = time.monotonic()
-
-
-@torch.no_grad()
-def encode_drawings(
-    vqgan: VQGAN, compositor: Compositor, side_px: int, cache: CodeCache
-) -> tuple[Tensor, list[Tensor]]:
-    """For each thing and style the number of its drawing, `[concepts, styles]`; and the codes of each drawing on white.
-
-    A style that the thing lacks has the number -1.
-    """
+def store_drawings(compositor: Compositor) -> tuple[Tensor, list[bytes]]:
+    """Number of the drawing of each thing in each style, `[concepts, styles]`, -1 for none; and all files."""
     rows = torch.full((len(compositor.table), len(TRAINED)), -1)
-    keys: list[str] = []
-    missing: dict[str, tuple[int, str]] = {}
-    for concept in range(len(compositor.table)):
-        for style in compositor.drawings.styles(concept):
-            if style in TRAINED:
-                rows[concept, TRAINED.index(style)] = len(keys)
-                keys.append(hashlib.sha256(compositor.sprite(concept, style).tobytes()).hexdigest()[:24] + str(side_px))
-                if keys[-1] not in cache.codes:
-                    missing[keys[-1]] = concept, style
-    place, wanted = Place(FRAME.x, FRAME.y, FRAME.side), list(missing.items())
-    for first in trange(0, len(wanted), ENCODED_AT_ONCE, mininterval=20, ascii=True):
-        part, images = wanted[first : first + ENCODED_AT_ONCE], []
-        for _, (concept, style) in part:
-            canvas = Image.new("RGB", (side_px, side_px), (255, 255, 255))
-            compositor.paste(canvas, compositor.sprite(concept, style), place)
-            images.append(as_tensor(canvas))
-        grids = vqgan.nearest(vqgan.encode(torch.stack(images).to(vqgan.codebook.device))).cpu().to(torch.int16)
-        cache.add({key: grid.clone() for (key, _), grid in zip(part, grids, strict=True)})
-    cache.save()
-    return rows, [cache.codes[key] for key in keys]
+    wanted = [
+        (concept, style)
+        for concept in range(len(compositor.table))
+        for style in compositor.drawings.styles(concept)
+        if style in TRAINED
+    ]
+    for number, (concept, style) in enumerate(wanted):
+        rows[concept, TRAINED.index(style)] = number
+    sprites = ((compositor.sprite(*which), which[1] in INK) for which in wanted)
+    with Pool() as pool:
+        files = pool.imap(_file, sprites, chunksize=16)
+        return rows, list(tqdm(files, total=len(wanted), mininterval=20, ascii=True))
 
 
-@torch.no_grad()
-def encode_grounds(vqgan: VQGAN, side_px: int, count: int, cache: CodeCache) -> dict[str, list[Tensor]]:
-    """Codes of `count` pictures of each scene."""
-    grounds: dict[str, list[Tensor]] = {}
-    for scene in (name for name in SCENES if name != "plain"):
-        for number in range(count):
-            image = paint(scene, side_px, random.Random(f"{scene} {number}"))
-            key = hashlib.sha256(image.tobytes()).hexdigest()[:24] + str(side_px)
-            if key not in cache.codes:
-                picture = as_tensor(image)[None].to(vqgan.codebook.device)
-                cache.add({key: vqgan.nearest(vqgan.encode(picture))[0].cpu().to(torch.int16)})
-            grounds.setdefault(scene, []).append(cache.codes[key])
-    cache.save()
-    return grounds
+def _file(drawing: tuple[Array, bool]) -> bytes:
+    """File of a sprite `[256, 256, 4]`, in ink or in colour."""
+    sprite, is_ink = drawing
+    image = Image.fromarray(sprite)
+    if is_ink:
+        return packed_ink(image)
+    return packed(image.resize((COLOURED_PX,) * 2, Image.Resampling.LANCZOS))
+
+
+def store_grounds(count: int) -> dict[str, list[bytes]]:
+    """Files of `count` pictures of each scene."""
+    scenes = (scene for scene in SCENES if scene != "plain")
+    return {
+        scene: [packed(paint(scene, SIDE_PX, random.Random(f"{scene} {number}"))) for number in range(count)]
+        for scene in scenes
+    }
 
 
 def trained(work: Path, *names: str) -> dict[str, Tensor] | None:
@@ -127,18 +83,13 @@ def trained(work: Path, *names: str) -> dict[str, Tensor] | None:
     return None
 
 
-def export_drawings(work: Path, out: Path, side_px: int, grounds: int) -> None:
-    """Write all drawings and grounds, encoded by the VQGAN in `out`, and the lexicon."""
-    vqgan = load_vqgan(CONFIG, out / "vqgan.safetensors", torch.device("cpu"))
-    compositor = Compositor(work, side_px)
-    cache = CodeCache(work, vqgan)
-    rows, grids = encode_drawings(vqgan, compositor, side_px, cache)
-    write(out / "drawings.safetensors", rows, grids, FRAME, encode_grounds(vqgan, side_px, grounds, cache))
+def export_drawings(work: Path, out: Path, grounds: int) -> None:
+    """Write all drawings and grounds, and the lexicon."""
+    compositor = Compositor(work, SIDE_PX)
+    rows, files = store_drawings(compositor)
+    write(out / "drawings.safetensors", rows, files, INK, store_grounds(grounds))
     words = lexicon(compositor.table, Nouns(work / "packages/nouns/package"))
     (out / "lexicon.json").write_text(json.dumps(words, ensure_ascii=False, indent=0), "utf-8")
-    prior = safetensors.torch.load_file(out / "prior.safetensors")
-    if prior.pop("grids", None) is not None:  # of an older set
-        safetensors.torch.save_file(prior, out / "prior.safetensors")
 
 
 def export_weights(work: Path, out: Path) -> None:
@@ -156,7 +107,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("build/training"), help="folder for all training files")
     parser.add_argument("--out", type=Path, default=STARTER, help="folder for the models")
-    parser.add_argument("--side", type=int, default=256, help="side of a stored drawing in pixels (default 256)")
     parser.add_argument("--grounds", type=int, default=8, help="pictures of each scene (default 8)")
     parser.add_argument(
         "--drawings", action="store_true", help="write drawings and lexicon only, for the models in --out"
@@ -164,7 +114,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.drawings:
         export_weights(options.work, options.out)
-    export_drawings(options.work, options.out, options.side, options.grounds)
+    export_drawings(options.work, options.out, options.grounds)
     for path in sorted(options.out.iterdir()):
         print(f"{path.stat().st_size / 1e6:6.2f} MB  {path.name}")
 

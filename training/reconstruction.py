@@ -20,7 +20,7 @@ from generator.models.vqgan import VQGAN
 from training.compositor import Compositor
 from training.data import as_tensor
 from training.drawings.store import is_held_out
-from training.refine import SIDE_PX, latest, shipped
+from training.halve import SIDE_PX, latest, shipped
 from training.scenes import SCENES
 from training.vqgan import edges
 

@@ -19,7 +19,7 @@ from training.drawings.store import file as array_of
 
 CONCEPTS = ("red apple", "cat", "dog", "moon", "house", "car")
 COMMANDS = (
-    ("vqgan",), ("perceptor",), ("perceptor", "--robust"), ("decoder",), ("refine",), ("prior",), ("judges",),
+    ("vqgan",), ("perceptor",), ("perceptor", "--robust"), ("decoder",), ("halve",), ("prior",), ("judges",),
 )  # fmt: skip
 PROMPTS = [["a cat", ["cat"], "", ""], ["a dog", ["dog"], "", ""], ["a car", ["car"], "red", ""],
            ["a house", ["house"], "", "snow"]]  # fmt: skip

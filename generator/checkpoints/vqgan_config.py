@@ -27,8 +27,12 @@ _RANGES = {
 }
 # Arguments of taming's that do not change the picture, or are checked separately.
 _OTHERS = ("ch_mult", "attn_resolutions", "dropout", "resamp_with_conv", "double_z", "give_pre_end")
-_FOREIGN = {"attn_type": "vanilla", "tanh_out": False, "use_linear_attn": False}
-"""Arguments of latent-diffusion's networks that taming's lack, with the value that makes them equal."""
+_FOREIGN: Mapping[str, tuple[object, ...]] = {
+    "attn_type": ("vanilla", "none"),
+    "tanh_out": (False,),
+    "use_linear_attn": (False,),
+}
+"""Arguments of latent-diffusion's networks that taming's lack, with the values that Reverie can build."""
 _CH_MULT = [1, 2, 4, 8]
 """taming's defaults."""
 
@@ -88,8 +92,8 @@ def _network(given: Mapping[str, Any]) -> dict[str, Any]:
         raise Fault("describes an autoencoder without a codebook (double_z is not false); use that of a VQGAN.")
     for key, value in given.items():
         if key in _FOREIGN:
-            if value != _FOREIGN[key]:
-                raise Fault(f"has {key}: {_shown(value)}, which taming-transformers does not have; use another model.")
+            if value not in _FOREIGN[key]:
+                raise Fault(f"has {key}: {_shown(value)}, which Reverie cannot build; use another model.")
         elif key not in _RANGES and key not in _OTHERS:
             raise Fault(
                 f"has {_shown(key)} in ddconfig, which taming-transformers does not know; correct or remove it."
@@ -109,6 +113,8 @@ def _network(given: Mapping[str, Any]) -> dict[str, Any]:
         raise Fault(f"has resamp_with_conv: {_shown(resamples)}, which has to be true or false; correct it.")
     if not resamples:
         network["resamp_with_conv"] = False
+    if given.get("attn_type") == "none":
+        network["attn_type"] = "none"
     return {**network, "double_z": False, "dropout": 0.0}
 
 

@@ -129,6 +129,8 @@ class Models:
     def fingerprint(self) -> str:
         """Fingerprint of codebook and perceptors; snapshots are only valid for models with the same one."""
         digest = hashlib.sha256(self.vqgan.codebook.detach().float().cpu().numpy().tobytes())
+        if self.vqgan.factor < 8:  # snapshots of before version 0.4 do not name it, and had larger ones
+            digest.update(f"\0{self.vqgan.factor}".encode())
         for perceptor in self.perceptors:
             digest.update(f"\0{perceptor.name} {perceptor.resolution} {perceptor.dimension}".encode())
         return digest.hexdigest()

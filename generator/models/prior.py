@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generator.models.drawings.stored import Frame, StoredDrawings
+from generator.models.drawings.pixels import Box, paste
+from generator.models.drawings.stored import StoredDrawings
 from generator.models.lexicon import Lexicon, Mention
 from generator.models.sketch import Sketcher
 from generator.models.vqgan import VQGAN, import_gpt
@@ -28,6 +29,8 @@ MAX_THINGS = 4
 MAX_SAMPLERS = 4
 """Samplers kept on a GPU, one for each number of proposals."""
 MEANINGS_TRIED = 3
+STYLES_TRAINED = 2
+"""Of the usual ones of a thing, those that the network has learnt from."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -241,7 +244,7 @@ class Prior:
         self.network, self._vqgan, self._lexicon, self._stored = network, vqgan, lexicon, drawings
         self._temperature, self._top_k, self._recorder = temperature, top_k, recorder
         self._samplers: OrderedDict[int, CodeSampler] = OrderedDict()
-        self.sketcher = Sketcher(lexicon, vqgan, drawings)
+        self.sketcher = Sketcher(lexicon, drawings)
 
     def with_vqgan(self, vqgan: VQGAN) -> Prior:
         """Return this prior with another copy of its VQGAN."""
@@ -314,23 +317,19 @@ class Prior:
 
     def _drawing(self, mention: Mention, number: int) -> Tensor:
         """Choose one drawing: each style of the likeliest concept first, less often those of the alternatives."""
-        styles = len(self._stored.usual(mention.concepts[0]))
+        styles = min(STYLES_TRAINED, len(self._stored.usual(mention.concepts[0])))
         meanings = mention.concepts[:MEANINGS_TRIED]
         concept = meanings[max(0, (number // styles) % (len(meanings) + 1) - 1)]
-        return self._codes(concept, self._stored.style(concept, number % styles))
+        usual = self._stored.usual(concept)
+        return self._codes(concept, usual[number % styles % len(usual)])
 
     def _codes(self, concept: int, style: int) -> Tensor:
         """Codes `[grid, grid]` of a drawing, placed by LAYOUTS[1]."""
-        if self._stored.grid == self.network.grid and self._stored.frame == Frame():
-            return self._stored.codes(concept, style)
-        alone, place = self._stored.picture(concept, style, self._vqgan), LAYOUTS[1][0]
-        side = self.network.grid * self._vqgan.factor
-        size = round(place.side * side)
-        small = F.interpolate(alone[None], size=(size, size), mode="bilinear", antialias=True)
-        x, y = round(place.x * side - size / 2), round(place.y * side - size / 2)
-        canvas = torch.ones(1, 3, side, side)
-        canvas[:, :, y : y + size, x : x + size] = small
-        return self._vqgan.nearest(self._vqgan.encode(canvas.to(self._vqgan.codebook.device)))[0].cpu()
+        place, side = LAYOUTS[1][0], self.network.grid * self._vqgan.factor
+        canvas, mask = torch.ones(3, side, side), torch.zeros(1, side, side)
+        box = Box(place.x * side, place.y * side, place.side * side, place.side * side)
+        paste(canvas, mask, self._stored.cut(concept, style), box, mirrored=False)
+        return self._vqgan.nearest(self._vqgan.encode(canvas[None].to(self._vqgan.codebook.device)))[0].cpu()
 
     def _together(self, things: Sequence[Tensor]) -> Tensor:
         """Place several drawings on one white background and encode the result."""

@@ -1,8 +1,7 @@
 """Sketches: the drawings of a prompt's things, posed and laid out on a picture of any shape. Worker thread.
 
-A drawing is stored as codes, alone on white. It is decoded once, cut out, and pasted where it belongs. The seed chooses
-drawing and pose, so that the pictures of a grid differ. A named style chooses the drawings of that style; a thing
-without one goes through the style's filter.
+A stored drawing is pasted where it belongs. The seed chooses drawing and pose, so that the pictures of a grid differ.
+A named style chooses the drawings of that style; a thing without one goes through the style's filter.
 """
 
 from __future__ import annotations
@@ -17,18 +16,15 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.models.drawings.arrangement import OWN, arranged, covering, fills_square, front_of
-from generator.models.drawings.pixels import Box, Cut, cut_out, inked, paste, recoloured, tinted
+from generator.models.drawings.pixels import Box, Cut, inked, paste, recoloured, tinted
 from generator.models.drawings.stored import STYLES, StoredDrawings
 from generator.models.lexicon import Lexicon, tokens
 from generator.models.looks import DRAWN, looking
-from generator.models.vqgan import VQGAN
 from generator.models.wording import COLOURS, Scenery, landscape, scene_spans, scenery_of, style_words
 
 MAX_THINGS = 5
 MAX_CUTS = 32
-"""Decoded drawings kept, about 150 kB each."""
-MARGIN_PX = 2
-"""A stored drawing may stand out of its place by so much."""
+"""Drawings kept as pixels, 600 kB each at most."""
 _RIM_PX = 4
 """Half the width of the outline around a thing that goes through a filter."""
 _INK = frozenset(STYLES.index(style) for style in ("line", "stencil", "doodle"))
@@ -164,10 +160,11 @@ class Pose:
     """Choice and place of the drawings.
 
     Attributes:
-        drawing: number of the stored style in `stored.STYLES`.
+        drawing: of those of the thing, for any number.
         mirrored: left and right are exchanged.
         right, down: shift of the composition, as shares of the picture's shorter side.
         scale: of the composition.
+        style: number of the style that is asked for, in `stored.STYLES`; None leaves it to `drawing`.
     """
 
     drawing: int = 0
@@ -175,6 +172,7 @@ class Pose:
     right: float = 0.0
     down: float = 0.0
     scale: float = 1.0
+    style: int | None = None
 
     @classmethod
     def of_seed(cls, seed: int) -> Pose:
@@ -186,7 +184,7 @@ class Pose:
                 turn, False, side * chance.uniform(0, 0.03), chance.uniform(-0.02, 0.02), chance.uniform(0.96, 1.08)
             )
         shift, scale = side * chance.uniform(0.06, 0.1), chance.uniform(0.8, 0.92)
-        return cls(turn % 2, True, shift, chance.uniform(-0.04, 0.08), scale)
+        return cls(turn, True, shift, chance.uniform(-0.04, 0.08), scale)
 
     @classmethod
     def over(cls, mask: Tensor, drawing: int) -> Pose:
@@ -211,8 +209,9 @@ class Pose:
         scale = chance.uniform(0.78, 0.88) if self.scale > 0.93 else chance.uniform(0.98, 1.08)
         room = 0.12 if scale < 0.93 else 0.03
         right, down = across * chance.uniform(0.4, 1) * room, along * chance.uniform(0.3, 0.6) * room
-        drawing = self.drawing if strength < 0.67 or self.drawing > 1 else 1 - self.drawing
-        return Pose(drawing, not self.mirrored if strength < 0.67 else seed % 2 == 1, right, down, scale)
+        drawing = self.drawing if strength < 0.67 else self.drawing + 1
+        mirrored = not self.mirrored if strength < 0.67 else seed % 2 == 1
+        return Pose(drawing, mirrored, right, down, scale, self.style)
 
 
 @dataclass(frozen=True)
@@ -231,8 +230,8 @@ class Layer:
 class Sketcher:
     """Compose the stored drawings."""
 
-    def __init__(self, lexicon: Lexicon, vqgan: VQGAN, drawings: StoredDrawings) -> None:
-        self.lexicon, self._vqgan, self._stored = lexicon, vqgan, drawings
+    def __init__(self, lexicon: Lexicon, drawings: StoredDrawings) -> None:
+        self.lexicon, self._stored = lexicon, drawings
         self._cuts: OrderedDict[tuple[int, int], Cut] = OrderedDict()
 
     def read(self, text: str) -> tuple[Thing, ...]:
@@ -245,7 +244,7 @@ class Sketcher:
 
     def ground(self, scene: str, number: int) -> Tensor | None:
         """A stored picture `[1, 3, h, w]` of a scene, for any number; None if there is none."""
-        return self._stored.ground(scene, number, self._vqgan)
+        return self._stored.ground(scene, number)
 
     def parse(self, text: str) -> Parsed:
         """Things, scenery and what is left of a text."""
@@ -308,7 +307,11 @@ class Sketcher:
         """
         image, mask = torch.ones(3, height, width), torch.zeros(1, height, width)
         styled = look in DRAWN
-        drawn = [(thing, self._drawn(thing, pose, look)) for thing in things for _ in range(thing.count)]
+        drawn = [
+            (thing, self._drawn(thing, style, pose, look))
+            for thing, style in zip(things, self._styles(things, pose), strict=True)
+            for _ in range(thing.count)
+        ]
         if len(drawn) == 1 and not things[0].colour and fills_square(drawn[0][1]):
             paste(image, mask, drawn[0][1], covering(height, width), self._turned(things[0], pose))
             return Layer(image, torch.ones_like(mask), styled)
@@ -324,20 +327,28 @@ class Sketcher:
         for number, box in boxes:
             thing, cut = drawn[number]
             paste(image, mask, cut, _posed(box, pose, height, width), self._turned(thing, pose))
-        return Layer(image, mask, styled, styled and pose.drawing in _INK)
+        return Layer(image, mask, styled, styled and pose.style in _INK)
 
     def _turned(self, thing: Thing, pose: Pose) -> bool:
         """True if the drawing is mirrored; one without a second is turned about where others show that."""
-        alone = pose.drawing == 1 and len(self._stored.usual(thing.concepts[0])) == 1
+        alone = pose.drawing % 2 == 1 and len(self._stored.usual(thing.concepts[0])) == 1
         return pose.mirrored != alone
 
-    def _drawn(self, thing: Thing, pose: Pose, look: str) -> Cut:
-        """The drawing of a thing in its style and colour."""
+    def _styles(self, things: Sequence[Thing], pose: Pose) -> list[int]:
+        """Style of the drawing of each thing: the same for all where each has one in it."""
+        concepts = [thing.concepts[0] for thing in things]
+        if pose.style is not None:
+            return [self._stored.style(concept, pose.style) for concept in concepts]
+        usual = [self._stored.usual(concept) for concept in concepts]
+        common = tuple(style for style in usual[0] if all(style in other for other in usual))
+        return [styles[pose.drawing % len(styles)] for styles in ([common] * len(usual) if common else usual)]
+
+    def _drawn(self, thing: Thing, style: int, pose: Pose, look: str) -> Cut:
+        """The drawing of a thing in a style, in its colour."""
         concept, styled = thing.concepts[0], look in DRAWN
-        style = self._stored.style(concept, pose.drawing)
         cut = self._cut(concept, style)
-        inks = style in _INK or (styled and pose.drawing in _INK)
-        if styled and style != pose.drawing:
+        inks = style in _INK or (styled and pose.style in _INK)
+        if styled and style != pose.style:
             cut = _filtered(cut, look)
         colour = thing.colour or ("" if styled else self.lexicon.tints.get(concept, ""))
         if colour and inks:
@@ -348,7 +359,7 @@ class Sketcher:
         key = (concept, style)
         cut = self._cuts.pop(key, None)
         if cut is None:
-            cut = cut_out(self._stored.picture(concept, style, self._vqgan, MARGIN_PX))
+            cut = self._stored.cut(concept, style)
             while len(self._cuts) >= MAX_CUTS:
                 self._cuts.popitem(last=False)
         self._cuts[key] = cut

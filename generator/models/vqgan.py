@@ -40,7 +40,7 @@ class _Codebook(nn.Module):
 
 
 class VQGAN(nn.Module):
-    """Encoder, codebook and decoder, built from a config in taming's yaml form.
+    """Encoder, codebook and decoder, built from a config in taming's yaml form; `attn_type: none` is understood too.
 
     Attributes:
         factor: pixels of one code's side, 2 ** (number of resolutions - 1).
@@ -61,6 +61,7 @@ class VQGAN(nn.Module):
         try:
             params = config.model.params
             network = dict(params.ddconfig)
+            attends = network.pop("attn_type", "vanilla") != "none"
             self.latent_channels = int(params.embed_dim)
             n_codes = int(params.n_embed)
             self.factor = 2 ** (len(network["ch_mult"]) - 1)
@@ -68,6 +69,9 @@ class VQGAN(nn.Module):
             # taming prints sizes to standard output, which is for the command line's results.
             with contextlib.redirect_stdout(io.StringIO()):
                 self.encoder, self.decoder = Encoder(**network), Decoder(**network)
+            if not attends:
+                _leave_out_attention(self.encoder.mid, *self.encoder.down)
+                _leave_out_attention(self.decoder.mid, *self.decoder.up)
         except (KeyError, TypeError, AttributeError, ValueError) as exc:
             raise CheckpointError(f"The model's yaml is not one of taming-transformers' VQGANs: {exc}") from exc
         channels = int(network["z_channels"])
@@ -151,6 +155,13 @@ class VQGAN(nn.Module):
         store_in(self.encoder, precision)
         store_in(self.decoder, precision)
         arrange(self.decoder, layout(self.decoder.conv_in.weight))
+
+
+def _leave_out_attention(middle: nn.Module, *levels: nn.Module) -> None:
+    """Replace attention by nothing, as `attn_type: none` of latent-diffusion's configs does."""
+    middle.attn_1 = nn.Identity()
+    for level in levels:
+        level.attn = nn.ModuleList(nn.Identity() for _ in cast(nn.ModuleList, level.attn))
 
 
 def import_gpt() -> type[nn.Module]:

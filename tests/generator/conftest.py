@@ -12,7 +12,7 @@ from PIL import Image
 
 from generator.loading import load_models
 from generator.models.clip import CLIP, Perceptor
-from generator.models.drawings.stored import StoredDrawings
+from generator.models.drawings.stored import STYLES, StoredDrawings
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.prior import Prior, PriorNetwork
@@ -20,6 +20,7 @@ from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
 from generator.request import GenerationRequest
 from generator.settings import Settings
+from tests.generator.drawn import stored_sprite
 
 VISION = {"vit": {"vision_layers": 1, "vision_patch_size": 16}, "resnet": {"vision_layers": (1, 1, 1, 1)}}
 
@@ -77,7 +78,9 @@ def prior(vqgan: VQGAN) -> Prior:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = PriorNetwork(n_codes=256, grid=8, text_width=32, n_layer=1, n_head=2, n_embd=32).eval()
-        drawings = StoredDrawings.of_grids(torch.randint(256, (2, 1, 8, 8)))
+    rows = torch.full((2, len(STYLES)), -1)
+    rows[:, 0] = torch.arange(2)
+    drawings = StoredDrawings(rows, [stored_sprite(number) for number in range(2)])
     return Prior(network.requires_grad_(False), vqgan, Lexicon([["apple"], ["castle"]]), drawings, 1.0, 8)
 
 

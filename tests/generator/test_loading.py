@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +16,12 @@ from generator.checkpoints.library import OpenedSet
 from generator.errors import CheckpointError, InvalidRequest
 from generator.loading import load_models, load_opened, load_starter
 from generator.models.clip import CLIP, DEFAULT_CONFIG
+from generator.models.drawings.stored import STYLES, write
 from generator.models.prior import Prior
 from generator.models.vqgan import VQGAN
 from generator.optimisation.dream import Dream
 from generator.request import GenerationRequest
+from tests.generator.drawn import stored_sprite
 from tests.generator.tiny import clip_tokens
 
 CPU = torch.device("cpu")
@@ -47,8 +50,10 @@ def starter(
     state |= {"token_embedding.weight": state["token_embedding.weight"][ids], "vocabulary": ids}
     safetensors.torch.save_file(half(state), tmp_path / "clip.safetensors")
     safetensors.torch.save_file(half(vqgan.state_dict()), tmp_path / "vqgan.safetensors")
-    grids = torch.zeros(2, 1, 8, 8, dtype=torch.int16)
-    safetensors.torch.save_file(half(prior.network.state_dict()) | {"grids": grids}, tmp_path / "prior.safetensors")
+    safetensors.torch.save_file(half(prior.network.state_dict()), tmp_path / "prior.safetensors")
+    rows = torch.full((2, len(STYLES)), -1)
+    rows[:, 0] = torch.arange(2)
+    write(tmp_path / "drawings.safetensors", rows, [stored_sprite(number) for number in range(2)])
     OmegaConf.save(vqgan_config, tmp_path / "vqgan.yaml")
     OmegaConf.save(OmegaConf.create(STARTER), tmp_path / "starter.yaml")
     (tmp_path / "lexicon.json").write_text(json.dumps({"names": [["apple"], ["castle"]], "ignored": ["red"]}))
@@ -69,7 +74,7 @@ def test_a_starter_on_disk_dreams(starter: Path, capsys: pytest.CaptureFixture[s
         dream.step()
     assert Dream.resume(dream.snapshot(), load_starter(starter, CPU)).finished
     assert capsys.readouterr().out == ""
-    assert models.files.keys() == {"clip.safetensors", "prior.safetensors", "vqgan.safetensors"}
+    assert models.files.keys() == {f"{name}.safetensors" for name in ("clip", "drawings", "prior", "vqgan")}
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -79,7 +84,8 @@ SPOILT: dict[str, Callable[[Path], object]] = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:40]),
     "foreign": lambda path: path.write_text("<html>[not found"),
 }
-FILES = ["starter.yaml", "vqgan.yaml", "vqgan.safetensors", "clip.safetensors", "prior.safetensors", "lexicon.json"]
+WEIGHTS = [f"{name}.safetensors" for name in ("vqgan", "clip", "prior", "drawings")]
+FILES = ["starter.yaml", "vqgan.yaml", "lexicon.json", *WEIGHTS]
 
 
 @pytest.mark.parametrize("way", SPOILT)
@@ -141,6 +147,19 @@ def test_a_fingerprint_differs_where_a_snapshot_would_mean_something_else(
     prints = [load_opened(each, CPU).fingerprint for each in opened]
     assert len(set(prints)) == 3
     assert load_opened(opened[0], CPU).fingerprint == prints[0]
+
+
+def test_a_fingerprint_differs_where_codes_show_a_smaller_square(
+    vqgan: VQGAN, vqgan_config: DictConfig, make_clip: Callable[..., CLIP]
+) -> None:
+    finer = copy.deepcopy(vqgan_config)
+    finer.model.params.ddconfig.ch_mult = [1, 2, 2]
+    prints = []
+    for config in (vqgan_config, finer):
+        weights = VQGAN(config).state_dict() | {"quantize.embedding.weight": vqgan.codebook}
+        opened = OpenedSet("x", config, weights, (("y", make_clip("vit").state_dict(), DEFAULT_CONFIG),))
+        prints.append(load_opened(opened, CPU).fingerprint)
+    assert prints[0] != prints[1]
 
 
 def test_an_unknown_model_set_is_refused() -> None:

@@ -20,15 +20,15 @@ def test_a_failed_command_stops_the_run_and_the_next_run_begins_with_it(
 
     def run(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
         started.append(command[2].removeprefix("training."))
-        return subprocess.CompletedProcess(command, int(started.count("refine") == 1 and started[-1] == "refine"))
+        return subprocess.CompletedProcess(command, int(started.count("halve") == 1 and started[-1] == "halve"))
 
     monkeypatch.setattr("training.__main__.subprocess.run", run)
     monkeypatch.setattr(sys, "argv", ["training", "--work", str(tmp_path / "new"), "--skip", "fetch"])
-    with pytest.raises(SystemExit, match=r"training\.refine failed"):
+    with pytest.raises(SystemExit, match=r"training\.halve failed"):
         main()
-    assert started == ["sprites", "compose", "vqgan", "perceptor", "decoder", "refine"]
+    assert started == ["sprites", "compose", "vqgan", "perceptor", "decoder", "halve"]
     main()
-    assert started[6:] == ["refine", "prior", "export", "prototypes"]
+    assert started[6:] == ["halve", "prior", "export", "prototypes"]
     main()
     assert len(started) == 10
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import random
 import shutil
 import sys
@@ -11,16 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file
 
 from benchmarks.gpu.training import drawings
 from generator import Dream, GenerationRequest, Settings
-from generator.loading import STARTER, load_starter
+from generator.loading import STARTER, load_starter, read_yaml
+from generator.models.vqgan import VQGAN
 from training.compositor import COLOURS, Compositor, recolour
+from training.halve import batches, halved, shipped, solve_last_layer
 from training.reconstruction import edge_error, held_out_pictures, measure
-from training.refine import shipped
 from training.scenes import SCENES, paint
+from training.vqgan import CONFIG
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +61,7 @@ def test_every_training_step_runs_and_its_models_generate_a_picture(
     command(monkeypatch, "perceptor", *few)
     command(monkeypatch, "perceptor", *few, "--robust")
     command(monkeypatch, "decoder", *few)
-    command(monkeypatch, "refine", *few)
+    command(monkeypatch, "halve", *few)
     command(monkeypatch, "prior", *few)
     command(monkeypatch, "judges", *few)
     command(monkeypatch, "obedience.styles", *few)
@@ -100,6 +104,35 @@ def test_the_shipped_decoder_reconstructs_drawings_and_one_without_its_weights_d
     good, bad = measure(shipped(), iter(pictures)), measure(spoilt, iter(pictures))
     assert good.psnr > bad.psnr + 3
     assert good.edge_error < bad.edge_error
+
+
+def test_a_halved_vqgan_has_all_levels_but_that_of_the_largest_pictures() -> None:
+    config = read_yaml(CONFIG)
+    whole = VQGAN(config)
+    half = halved(whole, config)
+    assert (whole.factor, half.factor) == (8, 4)
+    theirs, ours = whole.state_dict(), half.state_dict()
+    assert torch.equal(ours["decoder.up.1.upsample.conv.weight"], theirs["decoder.up.2.upsample.conv.weight"])
+    assert torch.equal(ours["encoder.down.0.downsample.conv.weight"], theirs["encoder.down.1.downsample.conv.weight"])
+    assert torch.equal(half.codebook, whole.codebook)
+    assert half.decode(half.random(6, 8, torch.Generator().manual_seed(1))).shape == (1, 3, 24, 32)
+
+
+def test_the_solved_last_layer_reconstructs_better_than_any_other_near_it(work: Path) -> None:
+    pictures = list(itertools.islice(batches(work, 64, 1, 5), 3))
+    model = shipped().requires_grad_(False)
+    solve_last_layer(model, iter(pictures))
+
+    def error() -> float:
+        outputs = [model.decode(model.quantise(model.encode(picture))[0]) for picture in pictures]
+        return sum(float(F.mse_loss(output, picture)) for output, picture in zip(outputs, pictures, strict=True))
+
+    solved, weight = error(), model.decoder.get_parameter("conv_out.weight")
+    for seed in range(3):
+        change = 0.02 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed))
+        weight += change
+        assert error() > solved
+        weight -= change
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch.nn.functional as functional
-from torch import Tensor
+from torch import Tensor, nn
 
 from generator.models.layers import attend, convolve, layout, norm, norm_swish
 
@@ -43,7 +43,9 @@ def _block(block: Any, images: Tensor, tiled: str) -> Tensor:  # noqa: ANN401
 
 
 def _attention(layer: Any, images: Tensor) -> Tensor:  # noqa: ANN401
-    """Single-headed attention among all positions."""
+    """Single-headed attention among all positions; nothing in a network without attention."""
+    if isinstance(layer, nn.Identity):
+        return images
     normal = norm(images, layer.norm)
     query, key, value = (
         convolve(normal, part).flatten(2).transpose(1, 2)[:, None] for part in (layer.q, layer.k, layer.v)

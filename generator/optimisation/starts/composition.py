@@ -63,7 +63,7 @@ def composition_of(request: GenerationRequest, models: Models, scene: int | None
     typed = " ".join(pieces)
     styled, look = drawing_of_style(typed), look_of_style(typed)
     if styled is not None:
-        pose = replace(pose, drawing=styled)
+        pose = replace(pose, style=styled)
     elif not look and (scene > 0 or request.parent is not None):
         look = before.look
     things = () if models.prior is None else models.prior.sketcher.read(own)

@@ -50,9 +50,9 @@ YAMLS: dict[str, tuple[str, str]] = {
     "no layers": (_yaml({"ch_mult": []}), "no list of 1 to 8 numbers under ch_mult"),
     "odd channels": (_yaml({"ch": 33}), "multiples of 32 channels"),
     "truth": (_yaml({"ch": True}), "has ch: True"),
-    "tanh": (_yaml({"tanh_out": True}), "has tanh_out: True, which taming-transformers does not have"),
-    "linear attention": (_yaml({"use_linear_attn": True}), "has use_linear_attn: True, which taming"),
-    "no attention": (_yaml({"attn_type": "none"}), "has attn_type: 'none', which taming"),
+    "tanh": (_yaml({"tanh_out": True}), "has tanh_out: True, which Reverie cannot build"),
+    "linear attention": (_yaml({"use_linear_attn": True}), "has use_linear_attn: True, which Reverie"),
+    "other attention": (_yaml({"attn_type": "linear"}), "has attn_type: 'linear', which Reverie"),
     "a misspelt key": (_yaml({"atn_resolutions": [4]}), "has 'atn_resolutions' in ddconfig, which taming"),
     "a long key": (_yaml({"a" * 500: 1}), "in ddconfig, which taming-transformers does not know"),
     "a key that is no word": (_yaml({5: 1}), "has 5 in ddconfig, which taming"),
@@ -98,6 +98,15 @@ def test_an_argument_that_changes_nothing_leaves_the_config_as_it_was(tmp_path: 
     same = {"resamp_with_conv": True, "attn_type": "vanilla", "tanh_out": False, "use_linear_attn": False}
     path.write_text(_yaml({**same, "dropout": 0.2}))
     assert read_config(path) == plain
+
+
+def test_a_network_without_attention_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "good.yaml"
+    path.write_text(_yaml({"attn_type": "none", "attn_resolutions": [4]}))
+    model = VQGAN(read_config(path))
+    assert not [name for name in model.state_dict() if "attn" in name]
+    path.write_text(_yaml())
+    assert [name for name in VQGAN(read_config(path)).state_dict() if "attn" in name]
 
 
 def test_weights_given_as_yaml_are_recognised(tmp_path: Path) -> None:

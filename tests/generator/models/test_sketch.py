@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from generator.models.drawings.stored import STYLES, Frame, StoredDrawings, packed
+from generator.models.drawings.stored import STYLES, StoredDrawings
 from generator.models.lexicon import Lexicon
 from generator.models.model_set import Models
 from generator.models.sketch import Pose, Sketcher
-from generator.models.vqgan import VQGAN
+from tests.generator.drawn import stored_ink, stored_sprite
 
 LINE = STYLES.index("line")
 
@@ -178,7 +178,7 @@ def test_a_drawing_in_ink_gets_the_colour_of_its_kind(sketcher: Sketcher) -> Non
     layer = sketcher.layer(sketcher.read("a waterfall"), Pose(), 128, 128)
     seen = layer.image[:, (layer.mask[0] > 0.9) & (layer.image.amin(dim=0) < 0.7)]
     assert seen.mean(dim=1).argmax() == 2
-    inked = sketcher.layer(sketcher.read("a waterfall"), Pose(STYLES.index("stencil")), 128, 128, "stencil")
+    inked = sketcher.layer(sketcher.read("a waterfall"), Pose(style=STYLES.index("stencil")), 128, 128, "stencil")
     assert (inked.image.amax(dim=0) - inked.image.amin(dim=0)).max() < 0.3
 
 
@@ -197,12 +197,25 @@ def test_four_seeds_in_a_row_are_four_pictures(sketcher: Sketcher) -> None:
         assert min(distances) > 0.06
 
 
-def test_four_seeds_of_a_thing_with_one_drawing_differ(vqgan: VQGAN) -> None:
+def test_four_seeds_take_turns_with_all_coloured_drawings_and_things_together_have_one_style() -> None:
+    rows = torch.full((2, len(STYLES)), -1)
+    for number, style in enumerate(("3d", "noto", "flat", "clipart")):
+        rows[0, STYLES.index(style)] = number
+    rows[1, STYLES.index("noto")], rows[1, STYLES.index("flat")] = 4, 5
+    sketcher = Sketcher(Lexicon([["cat"], ["ship"]]), StoredDrawings(rows, [stored_sprite(n) for n in range(6)]))
+    cat, ship = sketcher.read("a cat and a ship")
+    alone = [sketcher.layer([cat], Pose(turn), 64, 64).image for turn in range(5)]
+    assert not any(torch.equal(*pair) for pair in itertools.combinations(alone[:4], 2))
+    assert torch.equal(alone[4], alone[0])
+    for turn in range(4):
+        assert sketcher._styles([cat, ship], Pose(turn)) in ([STYLES.index("noto")] * 2, [STYLES.index("flat")] * 2)
+
+
+def test_four_seeds_of_a_thing_with_one_drawing_differ() -> None:
     rows = torch.full((1, len(STYLES)), -1)
     rows[0, LINE] = 0
-    stream = packed(torch.randint(256, (8, 8), generator=torch.Generator().manual_seed(5)))
-    sketcher = Sketcher(Lexicon([["cat"]]), vqgan, StoredDrawings(rows, [stream], 8, Frame()))
-    poses = [Pose(turn % 2, turn > 1) for turn in range(4)]
+    sketcher = Sketcher(Lexicon([["cat"]]), StoredDrawings(rows, [stored_sprite(5)]))
+    poses = [Pose(turn, turn > 1) for turn in range(4)]
     layers = [sketcher.layer(sketcher.read("a cat"), pose, 64, 64).image for pose in poses]
     assert torch.equal(layers[0], layers[3])  # where seeds also move and scale it
     assert torch.equal(layers[1], layers[2])
@@ -213,23 +226,22 @@ def test_a_variation_is_another_pose_of_its_parent() -> None:
     pose = Pose.of_seed(7)
     assert pose.varied(0.2, 5).drawing == pose.varied(0.5, 5).drawing == pose.drawing
     assert pose.varied(0.2, 5).mirrored == pose.mirrored != pose.varied(0.5, 5).mirrored
-    assert pose.varied(0.9, 5).drawing != pose.drawing
+    assert pose.varied(0.9, 5).drawing == pose.drawing + 1
     assert len({pose.varied(0.5, seed) for seed in range(4)}) == 4
     assert pose.varied(0.5, 5) == pose.varied(0.5, 5)
 
 
 def test_a_variation_keeps_the_style_that_was_asked_for() -> None:
-    assert Pose(drawing=3).varied(0.9, 5).drawing == 3
+    assert Pose(style=3).varied(0.9, 5).style == 3
 
 
-def test_a_thing_without_the_style_gets_its_look_and_keeps_its_colour(vqgan: VQGAN) -> None:
-    generator = torch.Generator().manual_seed(3)
+def test_a_thing_without_the_style_gets_its_look_and_keeps_its_colour() -> None:
     rows = torch.full((2, len(STYLES)), -1)
     rows[0, 0], rows[0, LINE], rows[1, 0] = 0, 1, 2
-    streams = [packed(torch.randint(256, (8, 8), generator=generator)) for _ in range(3)]
-    sketcher = Sketcher(Lexicon([["cat"], ["ship"]]), vqgan, StoredDrawings(rows, streams, 8, Frame()))
+    streams = [stored_sprite(1), stored_ink(), stored_sprite(2)]
+    sketcher = Sketcher(Lexicon([["cat"], ["ship"]]), StoredDrawings(rows, streams, [LINE]))
     cat, ship = sketcher.read("a cat and a ship")
-    pose = Pose(drawing=LINE)
+    pose = Pose(style=LINE)
     alone = sketcher.layer([replace(ship, colour="red")], pose, 64, 64, "lines")
     red, green, _ = alone.image[:, alone.mask[0] > 0.9]
     assert ((red - green) > 0.3).float().mean() > 0.03  # the ink
