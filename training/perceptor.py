@@ -118,7 +118,12 @@ class Heads(nn.Module):
 
 
 def contrastive(image: Tensor, text: Tensor, scale: Tensor, nothing: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """CLIP's loss and retrieval accuracy; `nothing` embeds pictures without a caption."""
+    """CLIP's loss and retrieval accuracy; `nothing` embeds pictures without a caption. Always in float32."""
+    with torch.autocast(image.device.type, enabled=False):
+        return _contrastive(image.float(), text.float(), scale, None if nothing is None else nothing.float())
+
+
+def _contrastive(image: Tensor, text: Tensor, scale: Tensor, nothing: Tensor | None) -> tuple[Tensor, Tensor]:
     image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
     logits = scale.clamp(max=100) * image @ text.t()
     target = torch.arange(len(logits), device=logits.device)
