@@ -93,7 +93,7 @@ def train_all(workshop: Workshop, ledger: Ledger, seed: int, batch: int | None =
         try:
             part = workshop.build(name, seed + 1000 * number + entry.steps)
         except NotReady as exc:
-            entry.note = str(exc)
+            entry.note, entry.done = str(exc), True
             continue
         part.batch = part.batch if batch is None else batch
         train(name, part, ledger, workshop.work)

@@ -17,10 +17,10 @@ from training.carry import START, VQGAN_NAME
 from training.compositor import Compositor
 from training.gpu.painter import Painter
 from training.gpu.part import precision, update
-from training.halve import COMMITMENT, SIDE_PX, halved, halved_config, latest, reconstruction_loss
+from training.halve import SIDE_PX, halved, halved_config, latest, reconstruction_loss
 from training.vqgan import CONFIG, Codes, start_codebook, start_linear
 
-FACTOR, PEAK, LONGEST = 4, 6e-4, 1.0
+FACTOR, PEAK, LONGEST, COMMITMENT = 4, 6e-4, 1.0, 0.25
 FREE, FROZEN = 0.12, 0.6
 """Shares of the part: a VQGAN from nothing has no codes before the first; only its decoder learns after the second."""
 BATCH = 48
