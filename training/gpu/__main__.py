@@ -87,6 +87,7 @@ def train_all(workshop: Workshop, ledger: Ledger, seed: int, batch: int | None =
     for number, (name, entry) in enumerate(ledger.entries.items()):
         if entry.done:
             continue
+        is_new = not entry.allotted_s
         ledger.begin(name)
         # what follows a resumed part is not what it has seen already
         torch.manual_seed(seed + 1000 * number + entry.steps)
@@ -96,6 +97,9 @@ def train_all(workshop: Workshop, ledger: Ledger, seed: int, batch: int | None =
             entry.note, entry.done = str(exc), True
             continue
         part.batch = part.batch if batch is None else batch
+        earlier = workshop.work / f"{part.file}.pt"
+        if is_new and earlier.exists():  # of a separate command, or of an earlier training
+            earlier.replace(earlier.with_name(f"{part.file}_before.pt"))
         train(name, part, ledger, workshop.work)
         print(f"{name}: {entry.steps} steps in {entry.seconds:.0f} s", flush=True)
 

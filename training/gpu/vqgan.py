@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import safetensors.torch
@@ -10,17 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from generator.loading import read_yaml
+from generator.loading import STARTER, load_vqgan, read_yaml
 from generator.models.vqgan import VQGAN
 from training import run
 from training.carry import START, VQGAN_NAME
 from training.compositor import Compositor
 from training.gpu.painter import Painter
 from training.gpu.part import precision, update
-from training.halve import SIDE_PX, halved, halved_config, latest, reconstruction_loss
-from training.vqgan import CONFIG, Codes, start_codebook, start_linear
+from training.vqgan import Codes, reconstruction_loss, start_codebook, start_linear
 
-FACTOR, PEAK, LONGEST, COMMITMENT = 4, 6e-4, 1.0, 0.25
+SIDE_PX, LEVELS = 256, 3
+"""Side of the pictures, and resolutions of the VQGAN: each halves them but the first, so its factor is 4."""
+PEAK, LONGEST, COMMITMENT = 6e-4, 1.0, 0.25
 FREE, FROZEN = 0.12, 0.6
 """Shares of the part: a VQGAN from nothing has no codes before the first; only its decoder learns after the second."""
 BATCH = 48
@@ -28,28 +30,36 @@ BATCH = 48
 
 def empty() -> VQGAN:
     """A VQGAN of factor 4 with random weights, as a linear network."""
-    model = VQGAN(halved_config(read_yaml(CONFIG)))
+    config = read_yaml(STARTER / "vqgan.yaml")
+    config.model.params.ddconfig.ch_mult = list(config.model.params.ddconfig.ch_mult)[-LEVELS:]
+    model = VQGAN(config)
     start_linear(model)
     return model
 
 
 def beginning(work: Path) -> VQGAN:
-    """The carried VQGAN, else the folder's or the shipped one, halved where it is of factor 8."""
-    if (work / START).exists():
-        model = empty()
+    """The folder's VQGAN, else the carried one, else the shipped one without its levels of the largest pictures."""
+    model, path = empty(), work / f"{VQGAN_NAME}.pt"
+    if path.exists():
+        weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    elif (work / START).exists():
         weights = safetensors.torch.load_file(work / START)
-        model.load_state_dict({name: part.float() for name, part in weights.items()})
-        return model
-    model = latest(work)
-    return model if model.factor == FACTOR else halved(model, read_yaml(CONFIG))
+    else:
+        shipped = load_vqgan(STARTER / "vqgan.yaml", STARTER / "vqgan.safetensors", torch.device("cpu"))
+        weights = _without_largest(shipped.state_dict(), model.state_dict(), shipped.factor // model.factor)
+    model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    return model
+
+
+def _without_largest(weights: dict[str, Tensor], wanted: Iterable[str], shrinking: int) -> dict[str, Tensor]:
+    """The wanted weights, without the levels that shrink pictures by so much; the others take their places."""
+    left_out, level = shrinking.bit_length() - 1, re.compile(r"(encoder\.down|decoder\.up)\.(\d+)\.")
+    return {name: weights[level.sub(lambda at: f"{at[1]}.{int(at[2]) + left_out}.", name)] for name in wanted}
 
 
 def trained_vqgan(work: Path, device: str) -> VQGAN:
     """The VQGAN as trained so far, frozen."""
     model = beginning(work)
-    path = work / f"{VQGAN_NAME}.pt"
-    if path.exists():
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
     model.eval().requires_grad_(False).to(device).compute_in(precision(device))
     return model
 
