@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from training.gpu import part as parts
-from training.gpu.__main__ import SHARES
+from training.gpu.__main__ import SHARES, train_all
 from training.gpu.ledger import Ledger
 from training.gpu.part import Diverged, train
 
@@ -171,3 +171,21 @@ def test_time_is_counted_from_the_start_of_the_process() -> None:
     code = "import time; time.sleep(0.5); from training.gpu.ledger import process_s; print(process_s())"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert float(printed) > 0.45
+
+
+def test_checkpoints_of_earlier_trainings_are_kept_and_those_of_this_one_resumed(tmp_path: Path) -> None:
+    clock = Clock()
+
+    class Shop:
+        work = tmp_path
+
+        def build(self, name: str, seed: int) -> Slow:
+            return Slow(clock, "only", itertools.repeat(1.0))
+
+    (tmp_path / "only.pt").write_bytes(b"of a separate command")
+    for steps in (2, 3):
+        ledger = Ledger(tmp_path / "gpu.json", TOTAL_S, {"only": 1.0}, steps, clock)
+        ledger.entries["only"].done = False
+        train_all(Shop(), ledger, seed=1)  # type: ignore[arg-type]  # it builds parts as a Workshop does
+        assert ledger.entries["only"].steps == torch.load(tmp_path / "only.pt", weights_only=True)["step"] == steps
+    assert (tmp_path / "only_before.pt").read_bytes() == b"of a separate command"
