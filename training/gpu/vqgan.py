@@ -14,7 +14,7 @@ from torch import Tensor
 from generator.loading import STARTER, load_vqgan, read_yaml
 from generator.models.vqgan import VQGAN
 from training import run
-from training.carry import START, VQGAN_NAME
+from training.carry import START, VQGAN_NAME, BrokenFile
 from training.compositor import Compositor
 from training.gpu.painter import Painter
 from training.gpu.part import precision, update
@@ -38,7 +38,11 @@ def empty() -> VQGAN:
 
 
 def beginning(work: Path) -> VQGAN:
-    """The folder's VQGAN, else the carried one, else the shipped one without its levels of the largest pictures."""
+    """The folder's VQGAN, else the carried one, else the shipped one without its levels of the largest pictures.
+
+    Raises:
+        BrokenFile: if it has other layers than the shipped one.
+    """
     model, path = empty(), work / f"{VQGAN_NAME}.pt"
     if path.exists():
         weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
@@ -47,7 +51,13 @@ def beginning(work: Path) -> VQGAN:
     else:
         shipped = load_vqgan(STARTER / "vqgan.yaml", STARTER / "vqgan.safetensors", torch.device("cpu"))
         weights = _without_largest(shipped.state_dict(), model.state_dict(), shipped.factor // model.factor)
-    model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    try:
+        model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    except RuntimeError as exc:
+        raise BrokenFile(
+            "The VQGAN to begin with has other layers than generator/starter/vqgan.yaml says: begin with random weights "
+            "by --anew, or pack a file without it."
+        ) from exc
     return model
 
 

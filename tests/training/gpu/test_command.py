@@ -16,6 +16,7 @@ from generator import Dream, GenerationRequest, Settings
 from generator.loading import STARTER, load_starter
 from generator.models.prior import PriorNetwork
 from generator.runtime.precision import Precision
+from training.carry import BrokenFile
 from training.drawings.store import Drawings
 from training.gpu import part as parts
 from training.gpu import perceptor, vqgan
@@ -127,6 +128,16 @@ def test_a_part_waits_for_what_an_earlier_one_makes(source: Path, tmp_path: Path
     workshop = Workshop(tmp_path, Painter(Drawings(tmp_path), grounds(tmp_path, 1), "cpu"), "cpu", anew=False)
     with pytest.raises(NotReady, match="perceptor has not been trained"):
         workshop.build("prior", seed=1)
+
+
+def test_a_carried_vqgan_with_other_layers_is_answered_by_what_to_do(tmp_path: Path) -> None:
+    weights = vqgan.empty().state_dict()
+    torch.save({"average": weights}, tmp_path / "halved.pt")
+    assert torch.equal(vqgan.beginning(tmp_path).codebook, weights["quantize.embedding.weight"])
+    weights.pop("decoder.conv_out.bias")
+    torch.save({"average": weights}, tmp_path / "halved.pt")
+    with pytest.raises(BrokenFile, match=r"other layers.*--anew"):
+        vqgan.beginning(tmp_path)
 
 
 def test_bad_input_gets_a_sentence(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
