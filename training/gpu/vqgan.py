@@ -55,8 +55,8 @@ def beginning(work: Path) -> VQGAN:
         model.load_state_dict({name: weight.float() for name, weight in weights.items()})
     except RuntimeError as exc:
         raise BrokenFile(
-            "The VQGAN to begin with has other layers than generator/starter/vqgan.yaml says: begin with random weights "
-            "by --anew, or pack a file without it."
+            "The VQGAN to begin with has other layers than generator/starter/vqgan.yaml says: begin with random "
+            "weights by --anew, or pack a file without it."
         ) from exc
     return model
 
