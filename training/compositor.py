@@ -44,6 +44,27 @@ Array = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
+class Layer:
+    """One drawing of a picture: its concept and style, where it stands, and its colour ("" for its own)."""
+
+    concept: int
+    style: str
+    place: Place
+    colour: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A picture before it is painted: its content, and its layers from the back to the front."""
+
+    layers: tuple[Layer, ...]
+    concepts: tuple[int, ...]
+    count: int
+    colour: str
+    scene: str
+
+
+@dataclass(frozen=True)
 class Sample:
     """One picture, its sketch, and its content; `Compositor.caption` words it."""
 
@@ -126,11 +147,15 @@ class Compositor:
         names = self._names[concept]
         return str(self.rng.choice(names)) if names and self.rng.random() < 0.25 else str(self.table[concept]["name"])
 
-    def sprite(self, concept: int, style: str | None = None) -> Array:
-        """The drawing `[256, 256, 4]` in the style, by default in one of the compositor's; in any that it has else."""
+    def style(self, concept: int, style: str | None = None) -> str:
+        """The style if the concept has it, by default one of the compositor's; any that it has else."""
         there = self.drawings.styles(concept)
         wanted = [one for one in ((style,) if style else self._styles) if one in there]
-        return self.drawings.sprite(concept, self.rng.choice(wanted) if wanted else there[0])
+        return self.rng.choice(wanted) if wanted else there[0]
+
+    def sprite(self, concept: int, style: str | None = None) -> Array:
+        """The drawing `[256, 256, 4]` in the style that `style` chooses."""
+        return self.drawings.sprite(concept, self.style(concept, style))
 
     def scene(self, name: str) -> Image.Image:
         """A fresh or pooled picture of the scene, sometimes mirrored."""
@@ -150,35 +175,47 @@ class Compositor:
         canvas.paste(small, corner, small.getchannel("A"))
 
     def sample(self) -> Sample:
-        """One captioned picture: mostly one thing, otherwise two things, or several of one."""
+        """One captioned picture, see `plan`."""
+        return self.painted(self.plan())
+
+    def plan(self) -> Plan:
+        """Plan a picture: mostly one thing, otherwise two things, several of one, or a scene alone."""
         kind = self.rng.choices(("one", "pair", "many", "scene"), (0.68, 0.17, 0.09, 0.06))[0]
         if kind == "scene":
-            return self._scene_only()
+            return Plan((), (), 0, "", self.rng.choice([name for name in SCENES if name != "plain"]))
         count = {"one": 1, "pair": 2, "many": self.rng.randint(2, 4)}[kind]
         first = self.concept()
         concepts = (first, self.concept()) if kind == "pair" else (first,)
         colour = self.rng.choice(list(COLOURS)) if kind != "pair" and self.rng.random() < 0.33 else ""
         scene = self.rng.choice(list(SCENES)) if self.rng.random() < 0.6 else "plain"
-        return self.compose(concepts, count, colour, scene)
+        return self.arranged(concepts, count, colour, scene)
 
     def compose(
         self, concepts: tuple[int, ...], count: int, colour: str, scene: str, style: str | None = None
     ) -> Sample:
         """Compose a picture of `count` sprites; several concepts are placed side by side."""
-        sprites = [self.sprite(concept, style) for concept in concepts]
-        places = layout(count, self.rng)
-        picture = self.scene(scene).copy()
-        sketch = Image.new("RGB", picture.size, (255, 255, 255))
-        for number, place in enumerate(places):
-            sprite = sprites[number % len(sprites)]
-            self.paste(sketch, sprite, place)
-            self.paste(picture, recolour(sprite, colour) if colour else sprite, place)
-        return Sample(picture, sketch, concepts, count, colour, scene)
+        return self.painted(self.arranged(concepts, count, colour, scene, style))
 
-    def _scene_only(self) -> Sample:
-        scene = self.rng.choice([name for name in SCENES if name != "plain"])
-        picture = self.scene(scene).copy()
-        return Sample(picture, Image.new("RGB", picture.size, (255, 255, 255)), (), 0, "", scene)
+    def arranged(
+        self, concepts: tuple[int, ...], count: int, colour: str, scene: str, style: str | None = None
+    ) -> Plan:
+        """Plan such a picture."""
+        styles = [self.style(concept, style) for concept in concepts]
+        layers = [
+            Layer(concepts[number % len(concepts)], styles[number % len(concepts)], place, colour)
+            for number, place in enumerate(layout(count, self.rng))
+        ]
+        return Plan(tuple(layers), concepts, count, colour, scene)
+
+    def painted(self, plan: Plan) -> Sample:
+        """Paint the picture of a plan, and its sketch."""
+        picture = self.scene(plan.scene).copy()
+        sketch = Image.new("RGB", picture.size, (255, 255, 255))
+        for layer in plan.layers:
+            sprite = self.drawings.sprite(layer.concept, layer.style)
+            self.paste(sketch, sprite, layer.place)
+            self.paste(picture, recolour(sprite, layer.colour) if layer.colour else sprite, layer.place)
+        return Sample(picture, sketch, plan.concepts, plan.count, plan.colour, plan.scene)
 
     def caption(self, concepts: tuple[int, ...], count: int, colour: str, scene: str) -> str:
         """Word a caption for such a picture, differently at each call."""

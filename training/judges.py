@@ -20,7 +20,7 @@ from training import run
 from training.dataset import COLOUR_NAMES, SCENE_NAMES, Batch, Composed
 from training.perceptor import mush
 
-RESOLUTION, PEAK = 48, 1e-3
+RESOLUTION, SMALLEST, PEAK = 48, 0.8, 1e-3
 PROMPT_FILES = tuple(Path(__file__).parent / name for name in ("prompts.json", "prompts_unseen.json"))
 
 
@@ -122,6 +122,12 @@ def verdict_loss(judge: Judge, pictures: Tensor, nothing: Tensor, batch: Batch) 
     return loss + 0.5 * -concept[count:, -1].mean(), right.float().mean()
 
 
+def judge_pictures(judge: Judge, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Loss and concept accuracy for a batch of which a sixth is shown a second time as nothing in particular."""
+    nothing = mush(batch.pictures[: max(1, len(batch.pictures) // 6)])
+    return verdict_loss(judge, softened(batch.pictures), nothing, batch)
+
+
 def named_concepts(table: list[dict[str, object]]) -> list[int]:
     """Numbers of all concepts that the evaluation's prompts name."""
     prompts = [prompt for path in PROMPT_FILES for prompt in json.loads(path.read_text("utf-8"))]
@@ -155,9 +161,8 @@ def main() -> None:
         while state.step < options.steps:
             for group in optimiser.param_groups:
                 group["lr"] = run.learning_rate(state.step, options.steps, PEAK)
-            batch = data.batch(options.batch, RESOLUTION, 0.8).to(options.device)
-            nothing = mush(batch.pictures[: options.batch // 6])
-            loss, right = verdict_loss(judge, softened(batch.pictures), nothing, batch)
+            batch = data.batch(options.batch, RESOLUTION, SMALLEST).to(options.device)
+            loss, right = judge_pictures(judge, batch)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

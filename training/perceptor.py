@@ -9,6 +9,7 @@ perceptor (L2, one step) and noise as negatives: that turns its gradients from n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from generator.models.clip import CLIP, tokenize
 from training import run
 from training.compositor import COLOUR_WORDS, COLOURS, NUMBERS
-from training.dataset import COLOUR_NAMES, SCENE_NAMES, Batch, Composed
+from training.dataset import COLOUR_NAMES, SCENE_NAMES, Batch, Captioned, Composed
 from training.scenes import SCENES
 
 RESOLUTION = 64
@@ -27,11 +28,16 @@ SHAPE = {
     "vision_patch_size": 0, "context_length": 77, "transformer_width": 128, "transformer_heads": 2,
     "transformer_layers": 4,
 }  # fmt: skip
+PEAK, ROBUST_PEAK, CLIPPED = 1.5e-3, 4e-4, 2.0
+SMALLEST, ROBUST_SMALLEST = 0.5, 0.35
+"""Smallest share of a picture's side that is seen."""
+NAMING = 0.4
+"""Weight of the heads' losses."""
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
 
 
-def vocabulary(data: Composed) -> Tensor:
+def vocabulary(data: Captioned) -> Tensor:
     """The tokenizer's ids that captions can contain, ascending `[V] int64`; id 0 pads."""
     words = ["a picture drawing of the and next to with on in", *COLOURS, *NUMBERS]
     words += [word for group in COLOUR_WORDS.values() for word in group]
@@ -48,11 +54,19 @@ class Text:
     def __init__(self, ids: Tensor) -> None:
         self._row = torch.zeros(49408, dtype=torch.long)
         self._row[ids] = torch.arange(len(ids))
-        self._tokens = lru_cache(maxsize=200_000)(lambda text: tokenize([text])[0])
+        self._start, self._end = tokenize([""])[0, :2].tolist()
+        self._tokens = lru_cache(maxsize=200_000)(self._tokens_of)
+
+    def _tokens_of(self, word: str) -> list[int]:
+        found = tokenize([word])[0]
+        return [int(token) for token in found[found != 0][1:-1]]
 
     def __call__(self, captions: list[str]) -> Tensor:
-        tokens = torch.stack([self._tokens(caption) for caption in captions])
-        return self._row[tokens[:, : int((tokens != 0).sum(dim=1).max())]]
+        # CLIP's tokens never reach across a space, so that captions of few words in many orders are read by the word
+        found = [[token for word in caption.split() for token in self._tokens(word)] for caption in captions]
+        rows = [[self._start, *tokens[: SHAPE["context_length"] - 2], self._end] for tokens in found]
+        longest = max(map(len, rows))
+        return self._row[torch.tensor([row + [0] * (longest - len(row)) for row in rows])]
 
 
 def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
@@ -75,6 +89,15 @@ def encode_image(model: CLIP, pictures: Tensor) -> Tensor:
     return model.visual(normalised.contiguous(memory_format=torch.channels_last))
 
 
+@dataclass(frozen=True)
+class Losses:
+    """The loss to minimise, the heads' part of it, and the share of captions that are found by their pictures."""
+
+    total: Tensor
+    naming: Tensor
+    right: Tensor
+
+
 class Heads(nn.Module):
     """Linear classifiers of concept, colour and scene, shared by both embeddings."""
 
@@ -95,7 +118,12 @@ class Heads(nn.Module):
 
 
 def contrastive(image: Tensor, text: Tensor, scale: Tensor, nothing: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """CLIP's loss and retrieval accuracy; `nothing` embeds pictures without a caption."""
+    """CLIP's loss and retrieval accuracy; `nothing` embeds pictures without a caption. Always in float32."""
+    with torch.autocast(image.device.type, enabled=False):
+        return _contrastive(image.float(), text.float(), scale, None if nothing is None else nothing.float())
+
+
+def _contrastive(image: Tensor, text: Tensor, scale: Tensor, nothing: Tensor | None) -> tuple[Tensor, Tensor]:
     image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
     logits = scale.clamp(max=100) * image @ text.t()
     target = torch.arange(len(logits), device=logits.device)
@@ -134,6 +162,25 @@ def perturbed(model: CLIP, pictures: Tensor, text: Tensor, scale: Tensor) -> Ten
     return (pictures + unit * length).clamp(0, 1).detach()
 
 
+def captioned_loss(model: CLIP, heads: Heads, text: Text, batch: Batch, more: Batch) -> Losses:
+    """Losses of pictures with their captions, and of more captions without pictures, all on the model's device."""
+    device = batch.pictures.device
+    words, spoken = (encode_text(model, text(part.captions).to(device)) for part in (batch, more))
+    seen = encode_image(model, batch.pictures)
+    loss, right = contrastive(seen, words, model.logit_scale.exp())
+    naming = heads.loss(seen, batch) + (heads.loss(words, batch) + heads.loss(spoken, more)) / 2
+    return Losses(loss + NAMING * naming, naming, right)
+
+
+def robust_loss(model: CLIP, heads: Heads, words: Tensor, batch: Batch, nothing: Tensor) -> Losses:
+    """Losses of pictures that were moved away from their captions `words`, and of pictures without content."""
+    scale = model.logit_scale.exp()
+    seen = encode_image(model, perturbed(model, batch.pictures, words, scale))
+    loss, right = contrastive(seen, words, scale, encode_image(model, nothing))
+    naming = heads.loss(seen, batch)
+    return Losses(loss + NAMING * naming, naming, right)
+
+
 def main() -> None:
     options = run.arguments(__doc__, steps=900, batch=128, flags=("robust",))
     data = Composed(options.work, seed=options.seed)
@@ -147,7 +194,7 @@ def main() -> None:
         model.load_state_dict(start["average"])
         heads.load_state_dict(start["heads"])
         trained = [*model.visual.parameters(), *heads.parameters()]
-    peak = 4e-4 if options.robust else 1.5e-3
+    peak = ROBUST_PEAK if options.robust else PEAK
     optimiser = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.98), weight_decay=0.02)
     average = run.Average(model, 0.99)
     parts = {"model": model, "heads": heads, "average": average, "optimiser": optimiser}
@@ -156,25 +203,20 @@ def main() -> None:
     while state.step < options.steps:
         for group in optimiser.param_groups:
             group["lr"] = run.learning_rate(state.step, options.steps, peak)
-        batch = data.batch(options.batch, RESOLUTION, 0.35 if options.robust else 0.5).to(options.device)
-        with torch.set_grad_enabled(not options.robust):
-            words = encode_text(model, text(batch.captions).to(options.device))
-        scale = model.logit_scale.exp()
-        pictures = perturbed(model, batch.pictures, words, scale) if options.robust else batch.pictures
-        nothing = encode_image(model, mush(batch.pictures[: options.batch // 4])) if options.robust else None
-        seen = encode_image(model, pictures)
-        loss, right = contrastive(seen, words, scale, nothing)
-        naming = heads.loss(seen, batch)
-        if not options.robust:
-            more = data.words(options.batch).to(options.device)
-            spoken = encode_text(model, text(more.captions).to(options.device))
-            naming = naming + (heads.loss(words, batch) + heads.loss(spoken, more)) / 2
+        smallest = ROBUST_SMALLEST if options.robust else SMALLEST
+        batch = data.batch(options.batch, RESOLUTION, smallest).to(options.device)
+        if options.robust:
+            with torch.no_grad():
+                words = encode_text(model, text(batch.captions).to(options.device))
+            losses = robust_loss(model, heads, words, batch, mush(batch.pictures[: options.batch // 4]))
+        else:
+            losses = captioned_loss(model, heads, text, batch, data.words(options.batch).to(options.device))
         optimiser.zero_grad(set_to_none=True)
-        (loss + 0.4 * naming).backward()
-        torch.nn.utils.clip_grad_norm_(trained, 2.0)
+        losses.total.backward()
+        torch.nn.utils.clip_grad_norm_(trained, CLIPPED)
         optimiser.step()
         average.update()
-        state.advance(loss=loss.item(), naming=naming.item(), right=right.item())
+        state.advance(loss=losses.total.item(), naming=losses.naming.item(), right=losses.right.item())
     torch.save(ids, options.work / "vocabulary.pt")
 
 

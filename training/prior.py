@@ -21,7 +21,7 @@ from training.perceptor import SHAPE, Text, encode_text, vocabulary
 from training.vqgan import CONFIG
 
 NETWORK = {"n_codes": 2048, "grid": 16, "text_width": 256, "n_layer": 4, "n_head": 4, "n_embd": 192}
-NO_SKETCH = 0.12
+NO_SKETCH, PEAK = 0.12, 1e-3
 
 
 @torch.no_grad()
@@ -54,6 +54,38 @@ class Codes:
         return torch.stack([self._kept[kind, row] for row in rows]).long().to(self._device)
 
 
+def holes(count: int, grid: int, device: str) -> Tensor:
+    """Random parts of a grid of codes, `[count, grid * grid] bool`: a rectangle, or cells strewn over the grid."""
+    low, high = (torch.rand(count, 2, 2, device=device) * (grid + 1)).floor().sort(dim=1).values.unbind(1)
+    at = torch.arange(grid, device=device)
+    inside = (at >= low[..., None]) & (at < high[..., None])  # [count, 2, grid]
+    rectangle = inside[:, 0, :, None] & inside[:, 1, None, :]
+    strewn = torch.rand(count, grid, grid, device=device) < torch.rand(count, 1, 1, device=device)
+    return torch.where(torch.rand(count, 1, 1, device=device) < 0.7, rectangle, strewn).flatten(1)
+
+
+def prior_loss(
+    network: PriorNetwork, features: Tensor, target: Tensor, sketch: Tensor, known: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Cross entropy in nats for a code, and the share of codes that are right.
+
+    Args:
+        network: on the device of all others.
+        features: unit text features `[N, D]`.
+        target: codes `[N, grid * grid]`.
+        sketch: codes `[N, grid * grid]`; n_codes where nothing is sketched.
+        known: codes that need not be drawn, `[N, grid * grid] bool`; they count for nothing.
+    """
+    condition = network.condition(features, sketch.unflatten(1, (network.grid, network.grid)))
+    logits = network(target, condition).float()
+    loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
+    right, drawn = (logits.argmax(dim=-1) == target).float(), torch.ones_like(loss)
+    if known is not None:
+        drawn = (~known).float()
+    count = drawn.sum().clamp_min(1)
+    return (loss * drawn).sum() / count, (right * drawn).sum() / count
+
+
 def main() -> None:
     options = run.arguments(__doc__, steps=1550, batch=12)
     data = Composed(options.work, seed=options.seed + 5)
@@ -69,7 +101,7 @@ def main() -> None:
     network = PriorNetwork(**NETWORK, dropout=0.05)
     start_like_codebook(network, vqgan.codebook.cpu())
     network.to(options.device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK, betas=(0.9, 0.98), weight_decay=0.01)
     average = run.Average(network, 0.995)
     parts = {"network": network, "average": average, "optimiser": optimiser}
     state = run.Run(options.work / "prior.pt", options.steps, parts)
@@ -77,22 +109,19 @@ def main() -> None:
     rng = data.rng
     while state.step < options.steps:
         for group in optimiser.param_groups:
-            group["lr"] = run.learning_rate(state.step, options.steps, 1e-3)
+            group["lr"] = run.learning_rate(state.step, options.steps, PEAK)
         rows = [int(row) for row in rng.choice(len(data.samples), options.batch, replace=False)]
         target, sketch = codes("picture", rows), codes("sketch", rows)
         sketch[torch.from_numpy(rng.random(options.batch) < NO_SKETCH)] = NETWORK["n_codes"]
         captions = [data.compositor.caption(*data.samples[row]) for row in rows]
         with torch.no_grad():
             features = F.normalize(encode_text(perceptor, text(captions).to(options.device)), dim=-1)
-        condition = network.condition(features, sketch.unflatten(1, (16, 16)))
-        logits = network(target, condition)
-        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten())
+        loss, right = prior_loss(network, features, target, sketch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         average.update()
-        right = (logits.argmax(dim=-1) == target).float().mean()
         state.advance(nats=loss.item(), right=right.item())
 
 

@@ -37,15 +37,19 @@ def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100) -> flo
     """Short warm-up, then a cosine down to a twentieth."""
     if step < warm_up:
         return peak * (step + 1) / warm_up
-    done = (step - warm_up) / max(1, steps - warm_up)
-    return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+    return peak * cosine((step - warm_up) / max(1, steps - warm_up))
 
 
-class Run:
-    """One training run: its step, its progress bar, and its state saved to disk every two minutes."""
+def cosine(done: float) -> float:
+    """From 1 to a twentieth as `done` goes from 0 to 1."""
+    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
-    def __init__(self, path: Path, steps: int, parts: dict[str, Any]) -> None:
-        self.path, self.steps, self._parts = path, steps, parts
+
+class Checkpoint:
+    """Step and state of a training in one file."""
+
+    def __init__(self, path: Path, parts: dict[str, Any]) -> None:
+        self.path, self._parts = path, parts
         self.step = 0
         self._saved = time.monotonic()
         if path.exists():
@@ -53,15 +57,6 @@ class Run:
             self.step = int(state.pop("step"))
             for name, part in parts.items():
                 part.load_state_dict(state[name])
-        self.bar = tqdm(total=steps, initial=self.step, desc=path.stem, mininterval=20, ascii=True)
-
-    def advance(self, **figures: float) -> None:
-        """Count one step, show the figures, save when due."""
-        self.step += 1
-        self.bar.update()
-        self.bar.set_postfix({name: f"{value:.4f}" for name, value in figures.items()}, refresh=False)
-        if time.monotonic() - self._saved > 120 or self.step == self.steps:
-            self.save()
 
     def save(self) -> None:
         """Write the state to a temporary file and rename it."""
@@ -70,6 +65,28 @@ class Run:
         torch.save({**state, "step": self.step}, beside)
         beside.replace(self.path)
         self._saved = time.monotonic()
+
+    @property
+    def unsaved_s(self) -> float:
+        """Seconds since it was saved or read."""
+        return time.monotonic() - self._saved
+
+
+class Run(Checkpoint):
+    """One training run: its step, its progress bar, and its state saved to disk every two minutes."""
+
+    def __init__(self, path: Path, steps: int, parts: dict[str, Any]) -> None:
+        super().__init__(path, parts)
+        self.steps = steps
+        self.bar = tqdm(total=steps, initial=self.step, desc=path.stem, mininterval=20, ascii=True)
+
+    def advance(self, **figures: float) -> None:
+        """Count one step, show the figures, save when due."""
+        self.step += 1
+        self.bar.update()
+        self.bar.set_postfix({name: f"{value:.4f}" for name, value in figures.items()}, refresh=False)
+        if self.unsaved_s > 120 or self.step == self.steps:
+            self.save()
 
 
 class Average:

@@ -21,9 +21,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from generator.models.prior import Place
 from training import run
-from training.compositor import COLOURS, Compositor, recolour
+from training.compositor import COLOURS, Compositor, Layer, Plan
 from training.data import as_tensor
-from training.drawings.raster import Array
 from training.scenes import SCENES
 
 RELATIONS = ("on", "under", "in", "beside")
@@ -39,6 +38,17 @@ class Arranged:
     """
 
     picture: Image.Image
+    first: int
+    second: int
+    count: int
+    relation: str
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """An `Arranged` before it is painted; the colours of its layers may differ."""
+
+    plan: Plan
     first: int
     second: int
     count: int
@@ -110,30 +120,47 @@ class Arranger:
 
     def sample(self) -> Arranged:
         """A group of one thing, or two things in a relation."""
+        return self._painted(self.arrangement())
+
+    def arrangement(self) -> Arrangement:
+        """Plan a group of one thing, or two things in a relation."""
         if self.rng.random() < 0.4:
-            return self.group(self.rng.choice(self.named), self.rng.randint(1, MOST))
+            return self._grouped(self.rng.choice(self.named), self.rng.randint(1, MOST))
         first, second = self.rng.sample(self.named, 2)
-        return self.pair(first, second, self.rng.choice(RELATIONS))
+        return self._paired(first, second, self.rng.choice(RELATIONS))
 
     def group(self, concept: int, count: int) -> Arranged:
         """`count` drawings of one concept in one or two rows, none covering another."""
-        sprite, places = self.compositor.sprite(concept), _rows(count, self.rng)
-        return Arranged(self._painted([(sprite, place) for place in places]), concept, concept, count, "")
+        return self._painted(self._grouped(concept, count))
 
     def pair(self, first: int, second: int, relation: str) -> Arranged:
         """Two concepts in a relation."""
-        places = _related(relation, self.rng)
-        sprites = [self.compositor.sprite(concept) for concept in (first, second)]
-        layers = list(zip(sprites, places, strict=True))
-        return Arranged(self._painted(layers[::-1]), first, second, 2, relation)
+        return self._painted(self._paired(first, second, relation))
 
-    def _painted(self, layers: list[tuple[Array, Place]]) -> Image.Image:
-        rng, compositor = self.rng, self.compositor
-        picture = compositor.scene(rng.choice(list(SCENES)) if rng.random() < 0.5 else "plain").copy()
-        for sprite, place in layers:
-            painted = recolour(sprite, rng.choice(list(COLOURS))) if rng.random() < 0.15 else sprite
-            compositor.paste(picture, painted, place)
-        return picture
+    def _grouped(self, concept: int, count: int) -> Arrangement:
+        style, places = self.compositor.style(concept), _rows(count, self.rng)
+        return Arrangement(self._plan([(concept, style, place) for place in places]), concept, concept, count, "")
+
+    def _paired(self, first: int, second: int, relation: str) -> Arrangement:
+        places = _related(relation, self.rng)
+        layers = [
+            (concept, self.compositor.style(concept), place)
+            for concept, place in zip((first, second), places, strict=True)
+        ]
+        return Arrangement(self._plan(layers[::-1]), first, second, 2, relation)
+
+    def _plan(self, drawn: list[tuple[int, str, Place]]) -> Plan:
+        rng = self.rng
+        scene = rng.choice(list(SCENES)) if rng.random() < 0.5 else "plain"
+        layers = [
+            Layer(concept, style, place, rng.choice(list(COLOURS)) if rng.random() < 0.15 else "")
+            for concept, style, place in drawn
+        ]
+        return Plan(tuple(layers), tuple({concept for concept, _, _ in drawn}), len(drawn), "", scene)
+
+    def _painted(self, made: Arrangement) -> Arranged:
+        picture = self.compositor.painted(made.plan).picture
+        return Arranged(picture, made.first, made.second, made.count, made.relation)
 
 
 def _rows(count: int, rng: random.Random) -> list[Place]:
@@ -190,6 +217,14 @@ class Arrangements(IterableDataset[tuple[Tensor, int, int, int, int]]):
             yield as_tensor(made.picture), at[made.first], at[made.second], made.count - 1, relation
 
 
+def arrangement_loss(scores: tuple[Tensor, Tensor], counts: Tensor, relations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss of a judge's two answers, and the shares of right ones, given counts from 0 and relations (-1 for none)."""
+    counted, related = scores
+    loss = F.nll_loss(counted, counts) + F.nll_loss(related, relations, ignore_index=-1)
+    right = (related.argmax(dim=1) == relations)[relations >= 0].float().mean()
+    return loss, (counted.argmax(dim=1) == counts).float().mean(), right
+
+
 def load(work: Path) -> ArrangementJudge:
     """Load the trained judge, frozen."""
     weights = torch.load(work / "judge_arrangement.pt", map_location="cpu", weights_only=True)["average"]
@@ -210,18 +245,12 @@ def main() -> None:
         for group in optimiser.param_groups:
             group["lr"] = run.learning_rate(state.step, options.steps, PEAK)
         pictures, first, second, counts, relations = (part.to(options.device) for part in next(data))
-        counted, related = judge(pictures, first, second)
-        loss = F.nll_loss(counted, counts) + F.nll_loss(related, relations, ignore_index=-1)
+        loss, counted, related = arrangement_loss(judge(pictures, first, second), counts, relations)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         average.update()
-        right = (related.argmax(dim=1) == relations)[relations >= 0].float().mean()
-        state.advance(
-            loss=loss.item(),
-            counted=(counted.argmax(dim=1) == counts).float().mean().item(),
-            related=right.item(),
-        )
+        state.advance(loss=loss.item(), counted=counted.item(), related=related.item())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from generator.models.looks import DRAWN, looking
 from training import run
-from training.compositor import COLOURS, Compositor, layout, recolour
+from training.compositor import COLOURS, Compositor, Layer, Plan, layout, recolour
 from training.data import as_tensor
 from training.judges import Plain
 from training.scenes import SCENES
@@ -69,20 +69,27 @@ class StyledPictures:
 
     def picture(self, style: str) -> Tensor:
         """A picture `[3, S, S]` of one to three drawings in a style, on a scene or on paper in it."""
-        rng, compositor = self.rng, self._compositor
-        look, seed = LOOKS[style], rng.randrange(2**31)
-        scene = compositor.scene(rng.choice(list(SCENES)) if rng.random() < 0.5 else "plain").copy()
+        plan, look, seed = self.plan(style)
+        compositor = self._compositor
+        scene = compositor.scene(plan.scene).copy()
         if look in DRAWN:
             scene = _image(looking(as_tensor(scene)[None], look, seed)[0])
-        concept = rng.choice(self._concepts[style])
-        kinds = set(DRAWINGS[style]).intersection(compositor.drawings.styles(concept))
-        sprite = compositor.sprite(concept, rng.choice(sorted(kinds)))
-        if rng.random() < 0.3:
-            sprite = recolour(sprite, rng.choice(list(COLOURS)))
-        for place in layout(rng.choice((1, 1, 1, 2, 3)), rng):
-            compositor.paste(scene, sprite, place)
+        for layer in plan.layers:
+            sprite = compositor.drawings.sprite(layer.concept, layer.style)
+            compositor.paste(scene, recolour(sprite, layer.colour) if layer.colour else sprite, layer.place)
         picture = as_tensor(scene)
         return picture if look in DRAWN else looking(picture[None], look, seed)[0]
+
+    def plan(self, style: str) -> tuple[Plan, str, int]:
+        """Plan such a picture: its layers, its look, and the look's seed. A look in DRAWN is that of the scene only."""
+        rng, compositor = self.rng, self._compositor
+        seed = rng.randrange(2**31)
+        scene = rng.choice(list(SCENES)) if rng.random() < 0.5 else "plain"
+        concept = rng.choice(self._concepts[style])
+        kind = rng.choice(sorted(set(DRAWINGS[style]).intersection(compositor.drawings.styles(concept))))
+        colour = rng.choice(list(COLOURS)) if rng.random() < 0.3 else ""
+        layers = [Layer(concept, kind, place, colour) for place in layout(rng.choice((1, 1, 1, 2, 3)), rng)]
+        return Plan(tuple(layers), (concept,), len(layers), colour, scene), LOOKS[style], seed
 
 
 def _image(picture: Tensor) -> Image.Image:
