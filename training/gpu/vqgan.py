@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import safetensors.torch
@@ -20,8 +19,8 @@ from training.gpu.painter import Painter
 from training.gpu.part import precision, update
 from training.vqgan import Codes, reconstruction_loss, start_codebook, start_linear
 
-SIDE_PX, LEVELS = 256, 3
-"""Side of the pictures, and resolutions of the VQGAN: each halves them but the first, so its factor is 4."""
+SIDE_PX = 256
+"""Side of the pictures."""
 PEAK, LONGEST, COMMITMENT = 6e-4, 1.0, 0.25
 FREE, FROZEN = 0.12, 0.6
 """Shares of the part: a VQGAN from nothing has no codes before the first; only its decoder learns after the second."""
@@ -30,15 +29,13 @@ BATCH = 48
 
 def empty() -> VQGAN:
     """A VQGAN of factor 4 with random weights, as a linear network."""
-    config = read_yaml(STARTER / "vqgan.yaml")
-    config.model.params.ddconfig.ch_mult = list(config.model.params.ddconfig.ch_mult)[-LEVELS:]
-    model = VQGAN(config)
+    model = VQGAN(read_yaml(STARTER / "vqgan.yaml"))
     start_linear(model)
     return model
 
 
 def beginning(work: Path) -> VQGAN:
-    """The folder's VQGAN, else the carried one, else the shipped one without its levels of the largest pictures.
+    """The folder's VQGAN, else the carried one, else the shipped one.
 
     Raises:
         BrokenFile: if it has other layers than the shipped one.
@@ -50,7 +47,7 @@ def beginning(work: Path) -> VQGAN:
         weights = safetensors.torch.load_file(work / START)
     else:
         shipped = load_vqgan(STARTER / "vqgan.yaml", STARTER / "vqgan.safetensors", torch.device("cpu"))
-        weights = _without_largest(shipped.state_dict(), model.state_dict(), shipped.factor // model.factor)
+        weights = shipped.state_dict()
     try:
         model.load_state_dict({name: weight.float() for name, weight in weights.items()})
     except RuntimeError as exc:
@@ -59,12 +56,6 @@ def beginning(work: Path) -> VQGAN:
             "weights by --anew, or pack a file without it."
         ) from exc
     return model
-
-
-def _without_largest(weights: dict[str, Tensor], wanted: Iterable[str], shrinking: int) -> dict[str, Tensor]:
-    """The wanted weights, without the levels that shrink pictures by so much; the others take their places."""
-    left_out, level = shrinking.bit_length() - 1, re.compile(r"(encoder\.down|decoder\.up)\.(\d+)\.")
-    return {name: weights[level.sub(lambda at: f"{at[1]}.{int(at[2]) + left_out}.", name)] for name in wanted}
 
 
 def trained_vqgan(work: Path, device: str) -> VQGAN:
