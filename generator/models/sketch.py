@@ -243,7 +243,7 @@ class Sketcher:
         return self.parse(text).scenery
 
     def ground(self, scene: str, number: int) -> Tensor | None:
-        """A stored picture `[1, 3, h, w]` of a scene, for any number; None if there is none."""
+        """A stored picture `[1, 3, h, w]` of a scene, on the CPU, for any number; None if there is none."""
         return self._stored.ground(scene, number)
 
     def parse(self, text: str) -> Parsed:

@@ -1,4 +1,4 @@
-"""Drawings as pixels: cut out of their ground, recoloured and pasted. No model; any thread."""
+"""Drawings as pixels: trimmed, recoloured and pasted. No model; any thread."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from torch import Tensor
 
 from generator.models.wording import PALETTE
 
-_PAPER = 0.9
-"""Lightness from which a pixel that joins the border belongs to the ground of a drawing."""
 _EVEN, _UNLIKE = 0.2, 0.2
 """Largest difference between the ends of a row of an even ground, and least difference of a thing from its ground."""
 _BLEED_PX = 6
@@ -43,16 +41,6 @@ class Box:
     width: float
     height: float
     rise: float = 0.5
-
-
-def cut_out(image: Tensor) -> Cut:
-    """Cut a drawing `[3, h, w]` out of its white ground: everything but the light pixels that join the border."""
-    light = (image.amin(dim=0) > _PAPER)[None, None].float()
-    outside = functional.pad(torch.zeros_like(light)[..., 1:-1, 1:-1], (1, 1, 1, 1), value=1.0) * light
-    while not torch.equal(grown := functional.max_pool2d(outside, 3, 1, 1) * light, outside):
-        outside = grown
-    inside = functional.max_pool2d(-functional.max_pool2d(outside - 1, 3, 1, 1), 3, 1, 1)  # drops specks of a pixel
-    return trimmed(image, inside[0])
 
 
 def foreground(image: Tensor) -> Tensor | None:

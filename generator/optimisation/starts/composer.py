@@ -246,6 +246,8 @@ class StartComposer:
         )
         if picture is None:
             return None
+        device = self._models.device
+        picture, sky = picture.to(device), None if sky is None else sky.to(device)
         if composition.ground % 4 > 1:
             picture = picture.flip(-1)
         picture, sky = _covering(picture, size), None if sky is None else _covering(sky, size)
