@@ -214,7 +214,7 @@ class PreviewPage:
     def take(self, path: Path, message: Locator | None = None) -> None:
         """Take a screenshot of the channel's end, or with a message in sight."""
         shown = self.message() if message is None else message
-        shown.scroll_into_view_if_needed()
+        shown.evaluate("message => message.scrollIntoView({block: 'nearest'})")  # a growing picture is never at rest
         self.page.mouse.move(0, 0)
         if shown.locator(PICTURE).count():
             self.picture_width(shown)
