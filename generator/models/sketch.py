@@ -306,6 +306,8 @@ class Sketcher:
         A drawing that fills its square, such as a city at night, alone fills the picture.
         """
         image, mask = torch.ones(3, height, width), torch.zeros(1, height, width)
+        if not things:
+            return Layer(image, mask)
         styled = look in DRAWN
         drawn = [
             (thing, self._drawn(thing, style, pose, look))

@@ -134,6 +134,20 @@ def test_a_story_changes_its_scene(starter: Models, dreamt: Dreamt) -> None:
     assert last[:12].mean() < 0.3
 
 
+@pytest.mark.parametrize(("before", "after"), [("in the snow", "a house in the snow"), ("zxcv", "a red apple")])
+@pytest.mark.parametrize("kind", ["remix", "story"])
+def test_a_thing_comes_to_a_picture_without_one(
+    starter: Models, dreamt: Dreamt, kind: str, before: str, after: str
+) -> None:
+    if kind == "remix":
+        wanted = child_of(request(starter, before), after)
+    else:
+        wanted = request(starter, f"{before} ^ {after}", steps=2)
+    bare, full = (dreamt(Dream(one, starter)) for one in (request(starter, before), wanted))
+    middle = (pixels(bare) - pixels(full)).abs()[40:100, 40:90]
+    assert middle.mean() > 0.1
+
+
 def test_an_init_image_gives_place_and_colour_and_the_words_give_the_thing(starter: Models, dreamt: Dreamt) -> None:
     plain = request(starter, "a cat")
     settings = plain.settings.merged({"start": "init"})
