@@ -1,4 +1,4 @@
-"""What is packed for a training on a GPU comes back as it was, and bad files are answered by a sentence."""
+"""Drawings packed for a training on a GPU come back as they were, and bad files are answered by a sentence."""
 
 from __future__ import annotations
 

@@ -22,12 +22,12 @@ from training.carry import GROUNDS, BrokenFile, unpack
 from training.compositor import POOL
 from training.drawings.raster import SIDE_PX
 from training.drawings.store import Drawings
+from training.gpu.batch_compositor import BatchCompositor, read_grounds
 from training.gpu.judging import ArrangementPart, JudgePart, StylePart
-from training.gpu.ledger import Clock, Ledger, process_s
-from training.gpu.painter import Painter, read_grounds
 from training.gpu.part import Diverged, NotReady, Part, train
 from training.gpu.perceptor import PerceptorPart, RobustPart
 from training.gpu.prior import PriorPart
+from training.gpu.time_budget import Clock, TimeBudget, process_s
 from training.gpu.vqgan import VqganPart
 from training.scenes import SCENES, paint
 
@@ -40,11 +40,11 @@ SHARES = {
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """What every part needs: the folder, the drawings on the device, and whether the VQGAN begins with nothing."""
+class PartBuilder:
+    """Build parts from the folder and the drawings on the device; with `anew` the VQGAN begins with random weights."""
 
     work: Path
-    painter: Painter
+    batches: BatchCompositor
     device: str
     anew: bool
 
@@ -54,7 +54,7 @@ class Workshop:
         Raises:
             NotReady: if an earlier one did not make what it needs.
         """
-        common = self.work, self.painter, self.device, seed
+        common = self.work, self.batches, self.device, seed
         makers: dict[str, Callable[[], Part]] = {
             "vqgan": lambda: VqganPart(*common, anew=self.anew),
             "perceptor": lambda: PerceptorPart(*common),
@@ -78,29 +78,29 @@ def grounds(work: Path, count: int = POOL) -> dict[str, np.ndarray]:
     }
 
 
-def train_all(workshop: Workshop, ledger: Ledger, seed: int, batch: int | None = None) -> None:
+def train_all(builder: PartBuilder, budget: TimeBudget, seed: int, batch: int | None = None) -> None:
     """Train all parts that are not done, one after the other.
 
     Raises:
         Diverged: see `training.gpu.part.train`.
     """
-    for number, (name, entry) in enumerate(ledger.entries.items()):
+    for number, (name, entry) in enumerate(budget.entries.items()):
         if entry.done:
             continue
         is_new = not entry.allotted_s
-        ledger.begin(name)
+        budget.begin(name)
         # what follows a resumed part is not what it has seen already
         torch.manual_seed(seed + 1000 * number + entry.steps)
         try:
-            part = workshop.build(name, seed + 1000 * number + entry.steps)
+            part = builder.build(name, seed + 1000 * number + entry.steps)
         except NotReady as exc:
             entry.note, entry.done = str(exc), True
             continue
         part.batch = part.batch if batch is None else batch
-        earlier = workshop.work / f"{part.file}.pt"
+        earlier = builder.work / f"{part.file}.pt"
         if is_new and earlier.exists():  # of a separate command, or of an earlier training
             earlier.replace(earlier.with_name(f"{part.file}_before.pt"))
-        train(name, part, ledger, workshop.work)
+        train(name, part, budget, builder.work)
         print(f"{name}: {entry.steps} steps in {entry.seconds:.0f} s", flush=True)
 
 
@@ -136,18 +136,18 @@ def main(clock: Clock = process_s) -> None:
             unpack(options.file, options.work)
         elif not (options.work / "concepts.json").exists():
             sys.exit(f"{options.work} holds no drawings: name the file that python -m training.carry made.")
-        ledger = Ledger(options.work / "gpu.json", options.minutes * 60, SHARES, options.steps, clock)
+        budget = TimeBudget(options.work / "gpu.json", options.minutes * 60, SHARES, options.steps, clock)
         if device != "cpu":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
             torch.backends.cudnn.benchmark = True
-        painter = Painter(Drawings(options.work), grounds(options.work), device, options.seed)
-        train_all(Workshop(options.work, painter, device, options.anew), ledger, options.seed, options.batch)
+        batches = BatchCompositor(Drawings(options.work), grounds(options.work), device, options.seed)
+        train_all(PartBuilder(options.work, batches, device, options.anew), budget, options.seed, options.batch)
     except (BrokenFile, Diverged) as exc:
         sys.exit(str(exc))
     except torch.OutOfMemoryError:
         sys.exit("The GPU has too little memory even for one picture at a time: end what else runs on it.")
-    ledger.save()
-    print(ledger.table())
+    budget.save()
+    print(budget.table())
 
 
 if __name__ == "__main__":

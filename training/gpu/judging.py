@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from generator.models.looks import DRAWN, looking
 from training import run
 from training.compositor import Compositor, Plan
-from training.gpu.painter import Painter
+from training.gpu.batch_compositor import BatchCompositor
 from training.gpu.part import NotReady, quickly, update
 from training.gpu.perceptor import COMPOSED_PX, Pictures
 from training.judges import JUDGES, PEAK, RESOLUTION, SMALLEST, Judge, judge_pictures, named_concepts
@@ -30,8 +30,8 @@ class JudgingPart:
     file: str
     peak = PEAK
 
-    def __init__(self, judge: nn.Module, painter: Painter, device: str) -> None:
-        self.batch, self._painter, self._device = BATCH, painter, device
+    def __init__(self, judge: nn.Module, batches: BatchCompositor, device: str) -> None:
+        self.batch, self._batches, self._device = BATCH, batches, device
         self._judge = judge.to(device)
         self._weights = list(judge.parameters())
         self.optimiser = torch.optim.AdamW(self._weights, lr=self.peak, betas=(0.9, 0.98), weight_decay=0.03)
@@ -46,14 +46,14 @@ class JudgingPart:
 class JudgePart(JudgingPart):
     """One of the two judges of prompts, `plain` or `patches`."""
 
-    def __init__(self, work: Path, painter: Painter, device: str, seed: int, name: str) -> None:
+    def __init__(self, work: Path, batches: BatchCompositor, device: str, seed: int, name: str) -> None:
         compositor = Compositor(work, COMPOSED_PX, SEEN_STYLES, seed)
-        self._data, named = Pictures(compositor, painter), named_concepts(compositor.table)
+        self._data, named = Pictures(compositor, batches), named_concepts(compositor.table)
         if not named:
             raise NotReady("none of the prompts' things has a drawing")
         self._named = compositor.favourites = tuple(named)
         self.file = f"judge_{name}"
-        super().__init__(Judge(JUDGES[name](), named), painter, device)
+        super().__init__(Judge(JUDGES[name](), named), batches, device)
 
     def step(self, share: float) -> dict[str, Tensor]:
         """One step with pictures of the named things only."""
@@ -76,9 +76,9 @@ class StylePart(JudgingPart):
 
     file, peak = "judge_style", styles.PEAK
 
-    def __init__(self, work: Path, painter: Painter, device: str, seed: int) -> None:
+    def __init__(self, work: Path, batches: BatchCompositor, device: str, seed: int) -> None:
         self._made = StyledPictures(work, seed)
-        super().__init__(StyleJudge(), painter, device)
+        super().__init__(StyleJudge(), batches, device)
 
     def step(self, share: float) -> dict[str, Tensor]:
         """One step with pictures of all styles that have drawings."""
@@ -95,11 +95,11 @@ class StylePart(JudgingPart):
     def _pictures(self, chosen: list[str]) -> Tensor:
         made = [self._made.plan(style) for style in chosen]
         plans = [plan for plan, _, _ in made]
-        grounds = self._painter.grounds(plans, styles.SIDE_PX)
+        grounds = self._batches.grounds(plans, styles.SIDE_PX)
         for number, (_, look, seed) in enumerate(made):
             if look in DRAWN:
                 grounds[number] = looking(grounds[number][None], look, seed)[0]
-        pictures = self._painter.over(grounds, plans)
+        pictures = self._batches.over(grounds, plans)
         for number, (_, look, seed) in enumerate(made):
             if look not in DRAWN:
                 pictures[number] = looking(pictures[number][None], look, seed)[0]
@@ -111,18 +111,18 @@ class ArrangementPart(JudgingPart):
 
     file, peak = "judge_arrangement", arrangements.PEAK
 
-    def __init__(self, work: Path, painter: Painter, device: str, seed: int) -> None:
+    def __init__(self, work: Path, batches: BatchCompositor, device: str, seed: int) -> None:
         self._arranger = Arranger(work, seed)
         if len(self._arranger.named) < 2:
             raise NotReady("fewer than two of the wishes' things have drawings")
         self._at = {concept: number for number, concept in enumerate(self._arranger.named)}
-        super().__init__(ArrangementJudge(self._arranger.named), painter, device)
+        super().__init__(ArrangementJudge(self._arranger.named), batches, device)
 
     def step(self, share: float) -> dict[str, Tensor]:
         """One step with groups and pairs."""
         made = [self._arranger.arrangement() for _ in range(self.batch)]
         with torch.no_grad():
-            pictures = self._painter.paint([one.plan for one in made], arrangements.SIDE_PX)
+            pictures = self._batches.paint([one.plan for one in made], arrangements.SIDE_PX)
         first, second, counts, relations = torch.tensor(
             [
                 (self._at[one.first], self._at[one.second], one.count - 1,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from generator.runtime.precision import Precision, choose_precision
 from training import run
-from training.gpu.ledger import Ledger
+from training.gpu.time_budget import TimeBudget
 
 WINDOW_S, MOST_STEPS = 0.3, 64
 """Steps that are counted together: about so long, and so many at most."""
@@ -75,23 +75,23 @@ def update(
     optimiser.step()
 
 
-def train(name: str, part: Part, ledger: Ledger, work: Path) -> None:
-    """Train a part, begun in the ledger, until its time is used up; go on from its checkpoint where there is one.
+def train(name: str, part: Part, budget: TimeBudget, work: Path) -> None:
+    """Train a part, begun in the budget, until its time is used up; go on from its checkpoint where there is one.
 
     Raises:
         Diverged: if a figure is not finite.
     """
-    entry = ledger.entries[name]
+    entry = budget.entries[name]
     checkpoint = run.Checkpoint(work / f"{part.file}.pt", dict(part.state))
     entry.steps = checkpoint.step
-    ledger.count(entry, 0)
+    budget.count(entry, 0)
     if not entry.steps:
         entry.built_s = entry.seconds
     window = waiting = 1
-    while ledger.goes_on(entry):
+    while budget.goes_on(entry):
         for group in part.optimiser.param_groups:
-            group["lr"] = ledger.learning_rate(entry, part.peak, run.cosine)
-        figures = _step(part, ledger.share(entry))
+            group["lr"] = budget.learning_rate(entry, part.peak, run.cosine)
+        figures = _step(part, budget.share(entry))
         checkpoint.step += 1
         waiting -= 1
         if waiting:
@@ -106,16 +106,16 @@ def train(name: str, part: Part, ledger: Ledger, work: Path) -> None:
             if math.isfinite(value):  # a share of what a batch happens to lack is no number
                 entry.figures[figure] = value + OLD_FIGURES * (entry.figures.get(figure, value) - value)
         before = entry.seconds
-        ledger.count(entry, window)
+        budget.count(entry, window)
         each = (entry.seconds - before) / window
-        window = waiting = ledger.window(min(MOST_STEPS, max(1, int(WINDOW_S / max(each, 1e-6)))))
+        window = waiting = budget.window(min(MOST_STEPS, max(1, int(WINDOW_S / max(each, 1e-6)))))
         if checkpoint.unsaved_s > SAVED_EVERY_S:
             checkpoint.save()
-            ledger.count(entry, 0)
+            budget.count(entry, 0)
     if checkpoint.step:
         checkpoint.save()
     entry.done = True
-    ledger.count(entry, 0)
+    budget.count(entry, 0)
 
 
 def _step(part: Part, share: float) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from generator.models.vqgan import VQGAN
 from training import run
 from training.compositor import Compositor, Plan
 from training.dataset import Batch, Captioned, augment
-from training.gpu.painter import Painter
+from training.gpu.batch_compositor import BatchCompositor
 from training.gpu.part import NotReady, quickly, update
 from training.gpu.vqgan import trained_vqgan
 from training.perceptor import (
@@ -50,14 +50,14 @@ MOVES, MOVE_LENGTH = 8, 0.15
 class Pictures(Captioned):
     """Captioned pictures, composed on the device."""
 
-    def __init__(self, compositor: Compositor, painter: Painter) -> None:
+    def __init__(self, compositor: Compositor, batches: BatchCompositor) -> None:
         super().__init__(compositor)
-        self._painter = painter
+        self._batches = batches
 
     @torch.no_grad()
     def batch(self, plans: Sequence[Plan], side_px: int, smallest: float) -> Batch:
         """Pictures of plans, cropped and rotated as `training.dataset` does."""
-        pictures = augment(self._painter.paint(plans, COMPOSED_PX), side_px, smallest)
+        pictures = augment(self._batches.paint(plans, COMPOSED_PX), side_px, smallest)
         return self.labelled(pictures, [(plan.concepts, plan.count, plan.colour, plan.scene) for plan in plans])
 
 
@@ -94,9 +94,9 @@ class PerceptorPart:
 
     file, peak = "perceptor", PEAK
 
-    def __init__(self, work: Path, painter: Painter, device: str, seed: int) -> None:
+    def __init__(self, work: Path, batches: BatchCompositor, device: str, seed: int) -> None:
         self.batch, self._device = BATCH, device
-        self._data = Pictures(Compositor(work, COMPOSED_PX, seed=seed), painter)
+        self._data = Pictures(Compositor(work, COMPOSED_PX, seed=seed), batches)
         ids = vocabulary(self._data)
         torch.save(ids, work / "vocabulary.pt")
         self._text = Text(ids)
@@ -126,9 +126,9 @@ class RobustPart:
 
     file, peak = "perceptor_robust", ROBUST_PEAK
 
-    def __init__(self, work: Path, painter: Painter, device: str, seed: int) -> None:
+    def __init__(self, work: Path, batches: BatchCompositor, device: str, seed: int) -> None:
         self.batch, self._device, self._seed = ROBUST_BATCH, device, seed
-        self._data = Pictures(Compositor(work, COMPOSED_PX, seed=seed), painter)
+        self._data = Pictures(Compositor(work, COMPOSED_PX, seed=seed), batches)
         self._vqgan = trained_vqgan(work, device)
         self._model, self._text, heads = trained_perceptor(work, device)
         self._heads = Heads(self._data.n_concepts)

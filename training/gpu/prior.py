@@ -11,7 +11,7 @@ from torch import Tensor
 from generator.models.prior import PriorNetwork
 from training import run
 from training.compositor import Compositor, Plan
-from training.gpu.painter import Painter
+from training.gpu.batch_compositor import BatchCompositor
 from training.gpu.part import quickly, update
 from training.gpu.perceptor import trained_perceptor
 from training.gpu.vqgan import trained_vqgan
@@ -32,8 +32,8 @@ class PriorPart:
 
     file, peak = "prior", PEAK
 
-    def __init__(self, work: Path, painter: Painter, device: str, seed: int) -> None:
-        self.batch, self._device, self._painter = BATCH, device, painter
+    def __init__(self, work: Path, batches: BatchCompositor, device: str, seed: int) -> None:
+        self.batch, self._device, self._batches = BATCH, device, batches
         self._vqgan = trained_vqgan(work, device)
         self._perceptor, self._text, _ = trained_perceptor(work, device)
         self._network = PriorNetwork(**NETWORK, dropout=0.05)
@@ -54,7 +54,7 @@ class PriorPart:
             with torch.no_grad():
                 side_px = self._grid * self._vqgan.factor
                 target, sketch = (
-                    self._codes(paint(plans, side_px)) for paint in (self._painter.paint, self._painter.sketches)
+                    self._codes(paint(plans, side_px)) for paint in (self._batches.paint, self._batches.sketches)
                 )
                 features = encode_text(self._perceptor, self._text(captions).to(self._device)).float()
             sketch, known = self._holed(sketch), self._known(plans, side_px)
@@ -76,7 +76,7 @@ class PriorPart:
     def _known(self, plans: list[Plan], side_px: int) -> Tensor:
         """Codes that `Prior.fill` would be given, `[N, grid * grid] bool`: none, those around things, or any part."""
         count, grid = len(plans), self._grid
-        covered = self._painter.covered(plans, side_px)
+        covered = self._batches.covered(plans, side_px)
         # a thing's codes and their neighbours, as in generator.optimisation.starts.composer
         things = F.max_pool2d(F.adaptive_max_pool2d(covered, grid), 3, 1, 1).flatten(1) > 0.05
         around = torch.rand(count, 1, device=self._device) < AROUND

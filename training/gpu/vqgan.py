@@ -15,7 +15,7 @@ from generator.models.vqgan import VQGAN
 from training import run
 from training.carry import START, VQGAN_NAME, BrokenFile
 from training.compositor import Compositor
-from training.gpu.painter import Painter
+from training.gpu.batch_compositor import BatchCompositor
 from training.gpu.part import precision, update
 from training.vqgan import Codes, reconstruction_loss, start_codebook, start_linear
 
@@ -83,10 +83,10 @@ class VqganPart:
 
     file, peak = VQGAN_NAME, PEAK
 
-    def __init__(self, work: Path, painter: Painter, device: str, seed: int, *, anew: bool = False) -> None:
+    def __init__(self, work: Path, batches: BatchCompositor, device: str, seed: int, *, anew: bool = False) -> None:
         self.batch = BATCH
         self._compositor = Compositor(work, SIDE_PX, seed=seed, held_out=False)
-        self._painter, self._device = painter, device
+        self._batches, self._device = batches, device
         self._model = (empty() if anew else beginning(work)).train().requires_grad_(True).to(device)
         self._model.precision = precision(device)
         self._model.codebook.requires_grad_(False)
@@ -123,7 +123,7 @@ class VqganPart:
 
     def _pictures(self) -> Tensor:
         with torch.no_grad():
-            return self._painter.paint([self._compositor.plan() for _ in range(self.batch)], SIDE_PX)
+            return self._batches.paint([self._compositor.plan() for _ in range(self.batch)], SIDE_PX)
 
     def _enter(self, share: float) -> None:
         """Make the codebook when its time has come, and make encoder and codebook final."""

@@ -20,8 +20,8 @@ from training.carry import BrokenFile
 from training.drawings.store import Drawings
 from training.gpu import part as parts
 from training.gpu import perceptor, vqgan
-from training.gpu.__main__ import SHARES, Workshop, grounds, main
-from training.gpu.painter import Painter
+from training.gpu.__main__ import SHARES, PartBuilder, grounds, main
+from training.gpu.batch_compositor import BatchCompositor
 from training.gpu.part import NotReady
 from training.gpu.perceptor import products
 from training.gpu.prior import PriorPart
@@ -110,11 +110,11 @@ def test_every_part_computes_in_bfloat16(source: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(perceptor, "MOVES", 1)
     for path in (*source.glob("sprites_*.npy"), source / "concepts.json"):
         shutil.copy(path, tmp_path / path.name)
-    workshop = Workshop(tmp_path, Painter(Drawings(tmp_path), grounds(tmp_path, 1), "cpu"), "cpu", anew=True)
+    builder = PartBuilder(tmp_path, BatchCompositor(Drawings(tmp_path), grounds(tmp_path, 1), "cpu"), "cpu", anew=True)
     monkeypatch.setattr("training.vqgan.POINTS_PER_CODE", 1)
     monkeypatch.setattr("training.vqgan.K_MEANS_ROUNDS", 1)
     for name in SHARES:
-        part = workshop.build(name, seed=1)
+        part = builder.build(name, seed=1)
         part.batch = 2
         for share in (0.0, 0.2, 0.9) if name == "vqgan" else (0.5,):
             assert part.step(share)["loss"].isfinite()
@@ -125,9 +125,9 @@ def test_every_part_computes_in_bfloat16(source: Path, tmp_path: Path, monkeypat
 def test_a_part_waits_for_what_an_earlier_one_makes(source: Path, tmp_path: Path) -> None:
     for path in (*source.glob("sprites_*.npy"), source / "concepts.json"):
         shutil.copy(path, tmp_path / path.name)
-    workshop = Workshop(tmp_path, Painter(Drawings(tmp_path), grounds(tmp_path, 1), "cpu"), "cpu", anew=False)
+    builder = PartBuilder(tmp_path, BatchCompositor(Drawings(tmp_path), grounds(tmp_path, 1), "cpu"), "cpu", anew=False)
     with pytest.raises(NotReady, match="perceptor has not been trained"):
-        workshop.build("prior", seed=1)
+        builder.build("prior", seed=1)
 
 
 def test_a_carried_vqgan_with_other_layers_is_answered_by_what_to_do(tmp_path: Path) -> None:

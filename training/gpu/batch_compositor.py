@@ -28,7 +28,7 @@ LOADED_AT_ONCE, LAYERS_AT_ONCE = 128, 256
 SMALLEST_PX = 8
 
 
-class Painter:
+class BatchCompositor:
     """Paint plans as `[N, 3, S, S] in 0..1` on a device.
 
     Args:

@@ -37,7 +37,7 @@ _IMPORTED_S = time.monotonic()
 
 @dataclass
 class Entry:
-    """A part's account.
+    """Time of one part.
 
     Attributes:
         steps: optimiser steps.
@@ -60,8 +60,8 @@ class Entry:
     note: str = "no time was left"
 
 
-class Ledger:
-    """Accounts of all parts.
+class TimeBudget:
+    """Time of all parts.
 
     Args:
         path: file that keeps them.
@@ -138,14 +138,14 @@ class Ledger:
         self.save()
 
     def save(self) -> None:
-        """Write the accounts."""
+        """Write the file."""
         parts = {name: asdict(entry) for name, entry in self.entries.items()}
         beside = self._path.with_suffix(".part")
         beside.write_text(json.dumps({"used_s": self.used_s, "parts": parts}), "utf-8")
         beside.replace(self._path)
 
     def table(self) -> str:
-        """What each part did."""
+        """Steps, seconds and last figures of each part, as text."""
         lines = [f"{'part':18} {'steps':>6} {'seconds':>8}  last figures"]
         for name, entry in self.entries.items():
             figures = ", ".join(f"{figure} {value:.3f}" for figure, value in entry.figures.items())

@@ -15,7 +15,7 @@ from generator.models.prior import Place
 from training.compositor import COLOURS, Compositor, Layer, Plan
 from training.data import as_tensor
 from training.gpu.__main__ import grounds
-from training.gpu.painter import Painter
+from training.gpu.batch_compositor import BatchCompositor
 from training.scenes import SCENES
 
 GROUND = (30, 90, 160)
@@ -36,8 +36,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def painter(work: Path) -> Painter:
-    return Painter(Compositor(work, 128).drawings, grounds(work, 2), "cpu", seed=1)
+def batches(work: Path) -> BatchCompositor:
+    return BatchCompositor(Compositor(work, 128).drawings, grounds(work, 2), "cpu", seed=1)
 
 
 def even(count: int, side_px: int) -> Tensor:
@@ -45,12 +45,14 @@ def even(count: int, side_px: int) -> Tensor:
 
 
 @pytest.mark.parametrize("side_px", [64, 128, 256])
-def test_a_batch_has_the_colours_and_places_of_the_compositor(work: Path, painter: Painter, side_px: int) -> None:
+def test_a_batch_has_the_colours_and_places_of_the_compositor(
+    work: Path, batches: BatchCompositor, side_px: int
+) -> None:
     compositor = OnOneGround(work, side_px, seed=side_px)
     plans = [compositor.plan() for _ in range(24)]
     assert {len(plan.layers) for plan in plans} >= {1, 2}
     samples = [compositor.painted(plan) for plan in plans]
-    pictures, sketches = painter.over(even(24, side_px), plans), painter.sketches(plans, side_px)
+    pictures, sketches = batches.over(even(24, side_px), plans), batches.sketches(plans, side_px)
     for sample, picture, sketch in zip(samples, pictures, sketches, strict=True):
         for ours, theirs in ((picture, as_tensor(sample.picture)), (sketch, as_tensor(sample.sketch))):
             assert (ours - theirs).abs().mean() < 0.004
@@ -58,32 +60,32 @@ def test_a_batch_has_the_colours_and_places_of_the_compositor(work: Path, painte
 
 
 @pytest.mark.parametrize("colour", list(COLOURS))
-def test_every_colour_is_that_of_the_compositor(work: Path, painter: Painter, colour: str) -> None:
+def test_every_colour_is_that_of_the_compositor(work: Path, batches: BatchCompositor, colour: str) -> None:
     compositor = OnOneGround(work, 128, seed=3)
     plan = compositor.arranged((4,), 1, colour, "plain")
     theirs = as_tensor(compositor.painted(plan).picture)
-    assert (painter.over(even(1, 128), [plan])[0] - theirs).abs().mean() < 0.004
+    assert (batches.over(even(1, 128), [plan])[0] - theirs).abs().mean() < 0.004
 
 
-def test_a_drawing_at_the_edge_is_cut_off_there(work: Path, painter: Painter) -> None:
+def test_a_drawing_at_the_edge_is_cut_off_there(work: Path, batches: BatchCompositor) -> None:
     compositor = OnOneGround(work, 128)
     plan = Plan((Layer(1, "noto", Place(0.05, 0.98, 0.5)), Layer(2, "fluent", Place(1.1, 0.2, 0.6))), (1, 2), 2, "", "")
     theirs = as_tensor(compositor.painted(plan).picture)
-    assert (painter.over(even(1, 128), [plan])[0] - theirs).abs().mean() < 0.004
+    assert (batches.over(even(1, 128), [plan])[0] - theirs).abs().mean() < 0.004
 
 
-def test_what_a_drawing_covers_is_where_the_picture_is_not_its_ground(work: Path, painter: Painter) -> None:
+def test_what_a_drawing_covers_is_where_the_picture_is_not_its_ground(work: Path, batches: BatchCompositor) -> None:
     compositor = OnOneGround(work, 64, seed=8)
     plans = [compositor.plan() for _ in range(12)]
-    changed = (painter.over(even(12, 64), plans) - even(12, 64)).abs().amax(dim=1, keepdim=True) > 0.02
-    assert not (changed & (painter.covered(plans, 64) == 0)).any()
-    assert (painter.covered(plans, 64) > 0.5).float().mean() > 0.1
+    changed = (batches.over(even(12, 64), plans) - even(12, 64)).abs().amax(dim=1, keepdim=True) > 0.02
+    assert not (changed & (batches.covered(plans, 64) == 0)).any()
+    assert (batches.covered(plans, 64) > 0.5).float().mean() > 0.1
 
 
-def test_grounds_are_the_scenes_that_are_asked_for(work: Path, painter: Painter) -> None:
+def test_grounds_are_the_scenes_that_are_asked_for(work: Path, batches: BatchCompositor) -> None:
     compositor = Compositor(work, 64, seed=5)
     plans = [Plan((), (), 0, "", scene) for scene in SCENES]
-    ours = painter.grounds(plans, 64).mean(dim=(2, 3))
+    ours = batches.grounds(plans, 64).mean(dim=(2, 3))
     theirs = torch.stack([as_tensor(compositor.scene(scene)).mean(dim=(1, 2)) for scene in SCENES])
     # the nearest scene by mean colour is the same one for most, as scenes vary
     nearest = torch.cdist(ours, theirs).argmin(dim=1)
@@ -91,9 +93,9 @@ def test_grounds_are_the_scenes_that_are_asked_for(work: Path, painter: Painter)
     assert (ours - theirs).abs().mean() < 0.1
 
 
-def test_grounds_and_mirrors_vary(painter: Painter) -> None:
+def test_grounds_and_mirrors_vary(batches: BatchCompositor) -> None:
     plans = [Plan((), (), 0, "", "night")] * 16
-    seen = {picture.numpy().tobytes() for picture in painter.grounds(plans, 64)}
+    seen = {picture.numpy().tobytes() for picture in batches.grounds(plans, 64)}
     assert len(seen) == 4  # two pictures, mirrored or not
 
 
