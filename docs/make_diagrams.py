@@ -8,6 +8,7 @@ its docstring. tests/test_architecture.py checks that the committed document mat
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Mapping
@@ -53,9 +54,7 @@ def modules(package: str) -> str:
     """Write a table of the modules of a package, and of the packages in it, with their descriptions."""
     folder = ROOT / package
     paths = [path for path in folder.rglob("*.py") if path.name != "__init__.py" or path.parent != folder]
-    rows = [
-        f"| `{_shown(path, folder)}` | {_first_sentence(path)} |" for path in sorted(paths) if _says_something(path)
-    ]
+    rows = [f"| `{_shown(path, folder)}` | {_first_sentence(path)} |" for path in sorted(paths) if _docstring(path)]
     return "\n".join(["| module | purpose |", "|---|---|", *rows])
 
 
@@ -85,12 +84,13 @@ def _shown(path: Path, folder: Path) -> str:
     return name.removesuffix("__init__.py")
 
 
-def _says_something(path: Path) -> bool:
-    return bool(ast.get_docstring(ast.parse(path.read_text("utf-8"))))
+@functools.cache
+def _docstring(path: Path) -> str:
+    return ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
 
 
 def _first_sentence(path: Path) -> str:
-    words = " ".join((ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n\n")[0].split())
+    words = " ".join(_docstring(path).split("\n\n")[0].split())
     return re.split(r"(?<=[.!?]) (?=[A-Z])", words)[0].rstrip(".").replace("|", "\\|")
 
 

@@ -1,12 +1,18 @@
 """Shared by all tests: the profile of hypothesis, one processor for each test process, and slow tests first."""
 
+import gc
+import importlib
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests.dealing import dealt
 
+TESTS = Path(__file__).parent
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 HANGS_S = 1_500
 """Seconds after which a slow test counts as hanging, on a machine that is busy with other work."""
 
@@ -20,15 +26,36 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Let each of several processes import its share of the test modules first.
+
+    In a fresh clone pytest rewrites the assertions of every module, and keeps the result beside it for the others.
+    """
+    if WORKER and session.config.args == session.config.getini("testpaths"):
+        files = sorted(TESTS.rglob("test_*.py"))
+        for file in files[int(WORKER.removeprefix("gw")) :: WORKERS]:
+            with suppress(Exception, pytest.skip.Exception):  # Collecting it says what is wrong.
+                importlib.import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and tests out of garbage collections from now on: many tests collect, some seconds in all."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give slow tests more time; where several processes run the tests, let each begin with its share of them."""
     for item in filter(_slow, items):
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(HANGS_S))
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    if workers > 1:
-        items[:] = dealt(items, workers, _waits, _slow, lambda item: item.path)
+    if WORKERS > 1:
+        items[:] = dealt(items, WORKERS, _waits, _slow, lambda item: item.path)
 
 
 def _slow(item: pytest.Item) -> bool:

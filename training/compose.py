@@ -28,8 +28,9 @@ def compose(work: Path, name: str, first: int, count: int, seed: int, styles: tu
     sketches = np.load(work / f"{name}_sketches.npy", mmap_mode="r+")
     rows = []
     for number in trange(first, first + count, mininterval=30, ascii=True):
-        sample = compositor.sample()
-        pictures[number], sketches[number] = np.asarray(sample.picture), np.asarray(sample.sketch)
+        plan = compositor.plan()
+        sample = compositor.painted(plan)
+        pictures[number], sketches[number] = np.asarray(sample.picture), np.asarray(compositor.sketch(plan))
         rows.append([list(sample.concepts), sample.count, sample.colour, sample.scene])
     (work / f"{name}_samples_{first}.json").write_text(json.dumps(rows))
 

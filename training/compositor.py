@@ -66,10 +66,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture, its sketch, and its content; `Compositor.caption` words it."""
+    """One picture and its content; `Compositor.caption` words it."""
 
     picture: Image.Image
-    sketch: Image.Image
     concepts: tuple[int, ...]
     count: int
     colour: str
@@ -208,14 +207,19 @@ class Compositor:
         return Plan(tuple(layers), concepts, count, colour, scene)
 
     def painted(self, plan: Plan) -> Sample:
-        """Paint the picture of a plan, and its sketch."""
+        """Paint the picture of a plan."""
         picture = self.scene(plan.scene).copy()
-        sketch = Image.new("RGB", picture.size, (255, 255, 255))
         for layer in plan.layers:
             sprite = self.drawings.sprite(layer.concept, layer.style)
-            self.paste(sketch, sprite, layer.place)
             self.paste(picture, recolour(sprite, layer.colour) if layer.colour else sprite, layer.place)
-        return Sample(picture, sketch, plan.concepts, plan.count, plan.colour, plan.scene)
+        return Sample(picture, plan.concepts, plan.count, plan.colour, plan.scene)
+
+    def sketch(self, plan: Plan) -> Image.Image:
+        """The plan's drawings on white, in their own colours."""
+        sketch = Image.new("RGB", (self.side_px, self.side_px), (255, 255, 255))
+        for layer in plan.layers:
+            self.paste(sketch, self.drawings.sprite(layer.concept, layer.style), layer.place)
+        return sketch
 
     def caption(self, concepts: tuple[int, ...], count: int, colour: str, scene: str) -> str:
         """Word a caption for such a picture, differently at each call."""

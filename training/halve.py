@@ -3,8 +3,8 @@
 The level of the largest pictures is left out of the VQGAN of factor 8, so that four times as many codes show a picture.
 First the new encoder learns what the old one sees in the picture at double size; the codebook stays, so a code means
 the same as before, and the prior needs no new training. Then the last layer of the decoder is solved by least squares,
-and the decoder trains on. In a folder without a VQGAN of factor 8 the shipped decoder of factor 4 trains on.
-`python -m training.reconstruction` compares the results.
+and both train on together, where codes follow the encoder a little. In a folder without a VQGAN of factor 8 the shipped
+one of factor 4 trains on. `python -m training.reconstruction` compares the results.
 """
 
 from __future__ import annotations
@@ -30,16 +30,30 @@ from training.vqgan import CONFIG, edges, greenness
 SIDE_PX, CROP_PX = 256, 128
 CROPS, WHOLE_EVERY = 2, 4
 """Crops in a step; every fourth step sees a whole picture, since GroupNorm's statistics are those of the whole."""
-ENCODER_SHARE = 0.25
-"""Share of the steps in which the encoder learns, which take a fifth of the time of the others."""
-ENCODER_PEAK, DECODER_PEAK = 6e-4, 3e-4
+ENCODER_STEPS = 300
+"""Steps in which the encoder learns by itself, at most a quarter; they take a fifth of the time of the others."""
+ENCODER_PEAK, TOGETHER_PEAK, DECODER_PEAK = 6e-4, 1e-4, 3e-4
+COMMITMENT, CODE_RATE = 0.25, 0.05
+EDGE = 0.1
+"""Steps of neighbouring pixels that count as an edge, in 0..1."""
 SOLVED_FROM = 12
 """Pictures from which the last layer is solved."""
 
 
+def edge_error(output: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error of the steps between neighbouring pixels, in 0..1, where the target has an edge."""
+    error, count = output.new_zeros(()), output.new_zeros(())
+    for ours, theirs in zip(edges(output), edges(target), strict=True):
+        here = theirs.abs().amax(dim=1, keepdim=True) >= EDGE
+        error = error + ((ours - theirs).abs() * here).sum()
+        count = count + here.sum() * theirs.shape[1]
+    return error / count.clamp_min(1)
+
+
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
-    """L1 and L2 of the pixels, L1 of their edges at three sizes, of means over 16 px and of the green-magenta axis."""
-    loss = 2 * F.l1_loss(output, target) + 8 * F.mse_loss(output, target)
+    """L1 and L2 of the pixels, L1 of edges at three sizes, of sharp edges, of means over 16 px and of green-magenta."""
+    loss = edge_error(output, target)
+    loss = loss + 2 * F.l1_loss(output, target) + 8 * F.mse_loss(output, target)
     loss = loss + 2 * F.l1_loss(greenness(output), greenness(target))
     loss = loss + 2 * F.l1_loss(F.avg_pool2d(output, 16), F.avg_pool2d(target, 16))
     for _ in range(3):
@@ -110,6 +124,16 @@ def latest(work: Path) -> VQGAN:
 
 
 @torch.no_grad()
+def move_codes(model: VQGAN, latent: Tensor, codes: Tensor) -> None:
+    """Move codes `[N, h, w]` towards the mean of the vectors `[N, C, h, w]` that they stand for; rare ones less."""
+    vectors = latent.permute(0, 2, 3, 1).reshape(-1, latent.shape[1])
+    counts = torch.bincount(codes.flatten(), minlength=len(model.codebook)).to(vectors)
+    sums = torch.zeros_like(model.codebook).index_add_(0, codes.flatten(), vectors)
+    means = sums / counts.clamp_min(1)[:, None]
+    model.codebook.lerp_(means, CODE_RATE * (counts / (counts + 8))[:, None])
+
+
+@torch.no_grad()
 def solve_last_layer(model: VQGAN, pictures: Iterator[Tensor]) -> None:
     """Set the decoder's last convolution to the one that reconstructs pictures `[1, 3, H, W]` with the least error."""
     layer = model.decoder.get_submodule("conv_out")
@@ -139,13 +163,11 @@ def main() -> None:
     sides += [[*model.post_quant_conv.parameters(), *model.decoder.parameters()]]
     for weight in itertools.chain(*sides):
         weight.requires_grad_(True)
-    peaks = (ENCODER_PEAK, DECODER_PEAK)
-    groups = [{"params": side, "lr": peak} for side, peak in zip(sides, peaks, strict=True)]
-    optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimiser = torch.optim.AdamW([{"params": side} for side in sides], betas=(0.9, 0.99), weight_decay=1e-4)
     average = run.Average(model, 0.99)
     parts = {"model": model, "average": average, "optimiser": optimiser}
     state = run.Run(options.work / "halved.pt", options.steps, parts)
-    solved = 0 if old is None else max(1, int(ENCODER_SHARE * options.steps))
+    solved = 0 if old is None else max(1, min(ENCODER_STEPS, options.steps // 4))
     seed = options.seed + 700 + state.step
     small = batches(options.work, CROP_PX, options.batch, seed)
     whole = batches(options.work, SIDE_PX, max(1, options.batch // 2), seed + 50)
@@ -156,6 +178,7 @@ def main() -> None:
             average.load_state_dict(model.state_dict())
         is_encoder = state.step < solved
         begin, end = (0, solved) if is_encoder else (solved, options.steps)
+        peaks = (ENCODER_PEAK if is_encoder else TOGETHER_PEAK, DECODER_PEAK)
         for group, peak in zip(optimiser.param_groups, peaks, strict=True):
             group["lr"] = run.learning_rate(state.step - begin, end - begin, peak)
         images = next(whole if state.step % WHOLE_EVERY == 0 else small).to(options.device)
@@ -166,16 +189,18 @@ def main() -> None:
             loss = F.mse_loss(model.encode(images), meant)
             figures = {"distance": loss.item()}
         else:
-            with torch.no_grad():
-                quantised, _ = model.quantise(model.encode(images))
-            output = model.decode(quantised)
-            loss = reconstruction_loss(output, images)
+            latent = model.encode(images)
+            quantised, codes = model.quantise(latent)
+            output = model.decode(latent + (quantised - latent).detach())
+            loss = reconstruction_loss(output, images) + COMMITMENT * F.mse_loss(latent, quantised)
+            move_codes(model, latent.detach(), codes)
             figures = {
                 "loss": loss.item(),
+                "edges": edge_error(output.detach().clamp(0, 1), images).item(),
                 "psnr": -10 * F.mse_loss(output.detach().clamp(0, 1), images).log10().item(),
             }
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(sides[0 if is_encoder else 1], 1.0)
+        torch.nn.utils.clip_grad_norm_(itertools.chain(*sides), 1.0)
         optimiser.step()
         average.update()
         state.advance(**figures)

@@ -20,11 +20,8 @@ from generator.models.vqgan import VQGAN
 from training.compositor import Compositor
 from training.data import as_tensor
 from training.drawings.store import is_held_out
-from training.halve import SIDE_PX, latest, shipped
+from training.halve import SIDE_PX, edge_error, latest, shipped
 from training.scenes import SCENES
-from training.vqgan import edges
-
-EDGE = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,16 +30,6 @@ class Figures:
 
     psnr: float
     edge_error: float
-
-
-def edge_error(output: Tensor, target: Tensor) -> float:
-    """Mean absolute error of the steps between neighbouring pixels, in 0..1, where the target has an edge."""
-    error, count = 0.0, 0
-    for ours, theirs in zip(edges(output), edges(target), strict=True):
-        here = (theirs.abs().amax(dim=1, keepdim=True) >= EDGE).expand_as(theirs)
-        error += float((ours - theirs).abs()[here].sum())
-        count += int(here.sum())
-    return error / max(1, count)
 
 
 def held_out_pictures(work: Path, count: int, seed: int = 901) -> Iterator[Tensor]:
@@ -62,7 +49,7 @@ def measure(model: VQGAN, pictures: Iterator[Tensor]) -> Figures:
     for picture in pictures:
         output = model.decode(model.quantise(model.encode(picture))[0]).clamp(0, 1)
         psnr -= 10 * float(F.mse_loss(output, picture).log10())
-        wrong += edge_error(output, picture)
+        wrong += edge_error(output, picture).item()
         count += 1
     return Figures(psnr / count, wrong / count)
 

@@ -24,7 +24,7 @@ SERVERS = 5
 SNAPSHOT_S = 0.2
 
 
-def waiting(step_s: float, gpu: bool) -> FakeDreamer:
+def waiting(step_s: float, gpu: bool, threads: int) -> FakeDreamer:
     """The engine of a worker that waits."""
     return FakeDreamer(step_s)
 

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import generator
 from bot.config import Config
 from bot.errors import ConfigError
 from bot.waiting import ExternalWait, identity
@@ -39,7 +40,7 @@ def open_workers(config: Config, engines: Mapping[str, Engine], external_wait: E
 
         return RayCluster(
             config.painters,
-            functools.partial(_engine_elsewhere, config),
+            functools.partial(engine_elsewhere, config),
             gpus=0 if config.device == "cpu" else len(look_at_machine().gpus),
             preview_s=timing.preview_s,
             snapshot_s=timing.snapshot_s,
@@ -110,8 +111,13 @@ def _engine(config: Config, device: str) -> GeneratorEngine:
     )
 
 
-def _engine_elsewhere(config: Config, gpu: bool) -> Engine:
-    """The engine in a process of the cluster, which sees its own GPU alone, or none."""
+def engine_elsewhere(config: Config, gpu: bool, threads: int) -> Engine:
+    """The engine in a process of the cluster, which sees its own GPU alone, or none and computes on `threads` threads.
+
+    Ray limits processes that reserve no processor to one thread, and the bytes of a picture depend on the number.
+    """
+    if not gpu:
+        generator.set_thread_count(threads)  # by its module, which loads torch at the first use
     return _engine(config, "cuda" if gpu else "cpu")
 
 

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
@@ -25,6 +26,17 @@ _ROOT = "discord:openapi"
 _VARIABLE = re.compile(r"\{[^}]+\}")
 
 
+class Validator(NamedTuple):
+    """Two checks by one schema: a quick one, and one that says what is wrong."""
+
+    quick: jsonschema_rs.Draft202012Validator
+    exact: Draft202012Validator
+
+    def first_error(self, body: Any) -> ValidationError | None:  # noqa: ANN401 - JSON
+        """The first violation of the schema."""
+        return None if self.quick.is_valid(body) else next(self.exact.iter_errors(body), None)
+
+
 class Description:
     """The description; `problems` lists the violations of a call."""
 
@@ -32,7 +44,8 @@ class Description:
         self._whole = json.loads(file.read_text("utf-8"))
         resource: Resource[Any] = Resource.from_contents(self._whole, default_specification=DRAFT202012)
         self._registry = Registry().with_resource(_ROOT, resource)
-        self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
+        self._quick_registry = jsonschema_rs.Registry([(_ROOT, self._whole)], draft=jsonschema_rs.Draft202012)
+        self._validators: dict[tuple[str, str, str], Validator | None] = {}
         self._found: dict[tuple[str, str, str], list[str]] = {}
         """Problems of bodies so far: many are sent again and again."""
         # Fixed parts go before variables: /messages/@original before /messages/{message_id}.
@@ -53,7 +66,7 @@ class Description:
             return [f"{where}: no body of {call.content_type} belongs there"]
         key = (where, call.content_type, json.dumps(call.json, sort_keys=True))
         if key not in self._found:
-            error = next(validator.iter_errors(tolerated(call.json)), None)
+            error = validator.first_error(tolerated(call.json))
             self._found[key] = list(beyond_limits(call.json)) if error is None else [_said(error)]
         return [f"{where}: {what}" for what in self._found[key]]
 
@@ -61,7 +74,7 @@ class Description:
         """Find the described path for a path."""
         return next((template for template, pattern in self._paths if pattern.fullmatch(path)), None)
 
-    def _validator(self, template: str, method: str, content_type: str) -> Draft202012Validator | None:
+    def _validator(self, template: str, method: str, content_type: str) -> Validator | None:
         key = (template, method, content_type)
         if key not in self._validators:
             content = self._whole["paths"][template][method].get("requestBody", {}).get("content", {})
@@ -70,7 +83,9 @@ class Description:
                 steps = ("paths", template, method, "requestBody", "content", content_type, "schema")
                 pointer = "/".join(step.replace("~", "~0").replace("/", "~1") for step in steps)
                 pointer = pointer.replace("{", "%7B").replace("}", "%7D")
-                found = Draft202012Validator({"$ref": f"{_ROOT}#/{pointer}"}, registry=self._registry)
+                schema = {"$ref": f"{_ROOT}#/{pointer}"}
+                quick = jsonschema_rs.Draft202012Validator(schema, registry=self._quick_registry)
+                found = Validator(quick, Draft202012Validator(schema, registry=self._registry))
             self._validators[key] = found
         return self._validators[key]
 

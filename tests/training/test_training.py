@@ -21,8 +21,8 @@ from generator import Dream, GenerationRequest, Settings
 from generator.loading import STARTER, load_starter, read_yaml
 from generator.models.vqgan import VQGAN
 from training.compositor import COLOURS, Compositor, recolour
-from training.halve import batches, halved, shipped, solve_last_layer
-from training.reconstruction import edge_error, held_out_pictures, measure
+from training.halve import CODE_RATE, batches, edge_error, halved, move_codes, shipped, solve_last_layer
+from training.reconstruction import held_out_pictures, measure
 from training.scenes import SCENES, paint
 from training.vqgan import CONFIG
 
@@ -61,6 +61,7 @@ def test_every_training_step_runs_and_its_models_generate_a_picture(
     command(monkeypatch, "perceptor", *few)
     command(monkeypatch, "perceptor", *few, "--robust")
     command(monkeypatch, "decoder", *few)
+    monkeypatch.setattr("training.halve.SOLVED_FROM", 1)
     command(monkeypatch, "halve", *few)
     command(monkeypatch, "prior", *few)
     command(monkeypatch, "judges", *few)
@@ -118,6 +119,18 @@ def test_a_halved_vqgan_has_all_levels_but_that_of_the_largest_pictures() -> Non
     assert half.decode(half.random(6, 8, torch.Generator().manual_seed(1))).shape == (1, 3, 24, 32)
 
 
+def test_codes_move_to_the_vectors_that_they_stand_for_and_frequent_ones_most() -> None:
+    model = shipped().requires_grad_(False)
+    codes = torch.tensor([[[0] * 63 + [1]]])
+    latent = model.lookup(codes) + 1
+    before = model.codebook.clone()
+    move_codes(model, latent, codes)
+    moved = model.codebook - before
+    assert torch.allclose(moved[0], torch.full_like(moved[0], CODE_RATE * 63 / 71))
+    assert torch.allclose(moved[1], torch.full_like(moved[1], CODE_RATE / 9))
+    assert not moved[2:].any()
+
+
 def test_the_solved_last_layer_reconstructs_better_than_any_other_near_it(work: Path) -> None:
     pictures = list(itertools.islice(batches(work, 64, 1, 5), 3))
     model = shipped().requires_grad_(False)
@@ -152,8 +165,11 @@ def test_a_seed_gives_the_same_scene_again(name: str) -> None:
 
 
 def test_a_sample_shows_its_sketch_on_its_scene(work: Path) -> None:
-    sample = Compositor(work, 128, seed=4).compose((1,), 1, "", "night")
-    sketch, picture = np.asarray(sample.sketch).astype(int), np.asarray(sample.picture).astype(int)
+    compositor = Compositor(work, 128, seed=4)
+    plan = compositor.arranged((1,), 1, "", "night")
+    sketch, picture = (
+        np.asarray(one).astype(int) for one in (compositor.sketch(plan), compositor.painted(plan).picture)
+    )
     drawn = (sketch < 250).any(axis=2) & (sketch > 5).any(axis=2)
     inside = np.asarray(Image.fromarray(drawn).resize((32, 32), Image.Resampling.BOX)) == 255
     close = np.abs(sketch - picture).max(axis=2) < 6

@@ -24,7 +24,7 @@ from bot.worker.cluster.wire import SentError, SentNews, SentOutcome, SentPictur
 from bot.worker.generation import RANKS, Generation
 from bot.worker.mailbox import Mailbox
 from bot.worker.protocol import Engine, EngineStatus, Interrupted, ProgressUpdate, StopMode
-from generator import Description, GeneratorError, __version__, set_thread_count
+from generator import Description, GeneratorError, __version__
 
 GROUPS = {"news": 1, "control": 1, "looks": 1}
 """Ray's concurrency groups beside the usual one, which has one thread as well."""
@@ -95,16 +95,10 @@ class _Run:
 class Painter:
     """Generates pictures in a process of its own; values as in `bot.worker.cluster.wire`."""
 
-    def __init__(
-        self, make_engine: Callable[[], Engine], preview_s: float, snapshot_s: float, gpu: bool, threads: int
-    ) -> None:
-        """Start without models. Without a GPU of its own, the process sees none, and computes on `threads` threads.
-
-        Ray limits processes that reserve no processor to one thread, and the bytes of a picture depend on the number.
-        """
+    def __init__(self, make_engine: Callable[[], Engine], preview_s: float, snapshot_s: float, gpu: bool) -> None:
+        """Start without models. Without a GPU of its own, the process sees none."""
         if not gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-            set_thread_count(threads)
         self._make_engine, self._times = make_engine, (preview_s, snapshot_s)
         self._engine: Engine | None = None
         self._generation: Generation | None = None

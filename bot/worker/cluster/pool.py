@@ -19,6 +19,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+import generator
 from bot.config import LOCAL, Painters
 from bot.errors import ClusterError
 from bot.log import about
@@ -29,7 +30,7 @@ from bot.worker.cluster.environment import check_address
 from bot.worker.cluster.worker import RayWorker, kill
 from bot.worker.pool import WorkerPool
 from bot.worker.protocol import Engine
-from generator import __version__, thread_count
+from generator import __version__
 
 RESOURCE = "painter"
 """Ray's name for a painter of a machine without GPUs, as in `ray start --resources '{"painter": 1}'`."""
@@ -61,7 +62,7 @@ class RayCluster(WorkerPool):
     def __init__(
         self,
         painters: Painters,
-        make_engine: Callable[[bool], Engine],
+        make_engine: Callable[[bool, int], Engine],
         *,
         gpus: int = 0,
         preview_s: float = 1.5,
@@ -69,7 +70,7 @@ class RayCluster(WorkerPool):
         stall_s: float = 900.0,
         external_wait: ExternalWait = identity,
     ) -> None:
-        """`make_engine(gpu)` is called in each worker's process; `gpus` are those of this machine."""
+        """`make_engine(gpu, threads)` is called in each worker's process; `gpus` are those of this machine."""
         super().__init__(external_wait=external_wait)
         self._painters, self._make_engine, self._gpus = painters, make_engine, gpus
         self._times = preview_s, snapshot_s
@@ -180,8 +181,8 @@ class RayCluster(WorkerPool):
             scheduling_strategy=NodeAffinitySchedulingStrategy(place.node_id, soft=False),
             **own,
         )
-        make_engine = functools.partial(self._make_engine, place.gpu)
-        return made.remote(make_engine, *self._times, place.gpu, thread_count())
+        make_engine = functools.partial(self._make_engine, place.gpu, generator.thread_count())
+        return made.remote(make_engine, *self._times, place.gpu)
 
     def _lose(self, worker: RayWorker) -> None:
         """Forget a worker that was given up; its place gets another one at the next look."""

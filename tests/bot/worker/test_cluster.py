@@ -24,6 +24,7 @@ from bot.jobs import Event, JobState
 from bot.worker.cluster.actor import Painter
 from bot.worker.cluster.environment import TOKEN
 from bot.worker.cluster.pool import RESOURCE, RayCluster
+from bot.worker.kinds import engine_elsewhere
 from bot.worker.protocol import (
     Engine,
     Executor,
@@ -57,7 +58,7 @@ def machines() -> Iterator[Cluster]:
 
 
 def pool_of(
-    cluster: Cluster, make: Callable[[bool], Engine] = fit, silence_s: float = 30.0, **values: float
+    cluster: Cluster, make: Callable[[bool, int], Engine] = fit, silence_s: float = 30.0, **values: float
 ) -> RayCluster:
     painters = Painters(kind="ray", address=cluster.address, silence_s=silence_s)
     return RayCluster(painters, make, preview_s=0.05, snapshot_s=0.05, **{"stall_s": 60.0, **values})
@@ -89,7 +90,7 @@ def test_the_process_of_a_worker_computes_on_as_many_threads_as_the_bot(monkeypa
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)  # as Ray limits the process
-        Painter(partial(fit, False), 1.0, 1.0, False, 2)
+        Painter(partial(engine_elsewhere, Config(), False, 2), 1.0, 1.0, False).ready()
         with ThreadPoolExecutor(1) as painting:
             assert painting.submit(torch.get_num_threads).result() == min(2, os.cpu_count() or 1)
         assert os.environ["CUDA_VISIBLE_DEVICES"] == ""

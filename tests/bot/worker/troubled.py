@@ -45,9 +45,9 @@ class Troubled(FakeDreamer):
         super().before_step(request, step)
 
 
-def fit(gpu: bool) -> Troubled:
+def fit(gpu: bool, threads: int) -> Troubled:
     return Troubled()
 
 
-def unfit(gpu: bool) -> Troubled:
+def unfit(gpu: bool, threads: int) -> Troubled:
     return Troubled(unfit=True)

@@ -51,12 +51,12 @@ def test_a_batch_has_the_colours_and_places_of_the_compositor(
     compositor = OnOneGround(work, side_px, seed=side_px)
     plans = [compositor.plan() for _ in range(24)]
     assert {len(plan.layers) for plan in plans} >= {1, 2}
-    samples = [compositor.painted(plan) for plan in plans]
+    painted = [(compositor.painted(plan).picture, compositor.sketch(plan)) for plan in plans]
     pictures, sketches = batches.over(even(24, side_px), plans), batches.sketches(plans, side_px)
-    for sample, picture, sketch in zip(samples, pictures, sketches, strict=True):
-        for ours, theirs in ((picture, as_tensor(sample.picture)), (sketch, as_tensor(sample.sketch))):
-            assert (ours - theirs).abs().mean() < 0.004
-            assert (ours - theirs).abs().max() < 0.1
+    for theirs, *ours in zip(painted, pictures, sketches, strict=True):
+        for one, image in zip(ours, theirs, strict=True):
+            assert (one - as_tensor(image)).abs().mean() < 0.004
+            assert (one - as_tensor(image)).abs().max() < 0.1
 
 
 @pytest.mark.parametrize("colour", list(COLOURS))
