@@ -16,7 +16,7 @@ from generator import Dream, GenerationRequest, Settings
 from generator.loading import STARTER, load_starter
 from generator.models.prior import PriorNetwork
 from generator.runtime.precision import Precision
-from training.carry import BrokenFile
+from training.carry import BrokenFile, pack
 from training.drawings.store import Drawings
 from training.gpu import part as parts
 from training.gpu import perceptor, vqgan
@@ -60,7 +60,7 @@ def test_a_killed_run_resumes_and_its_models_are_exported_and_paint(
 ) -> None:
     monkeypatch.setattr(vqgan, "SIDE_PX", 64)
     work, file = tmp_path / "work", tmp_path / "carried.zip"
-    command(monkeypatch, "carry", "--work", str(source), "--out", str(file))
+    pack(source, file, grounds=1)
     few = (str(file), "--work", str(work), "--device", "cpu", "--steps", "2", "--batch", "4")
     step = PriorPart.step
 
