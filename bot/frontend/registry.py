@@ -45,7 +45,7 @@ from bot.frontend.messages.job_buttons import JobButton
 from bot.frontend.messages.votes import VoteButton
 from bot.frontend.wording import Translator
 from bot.log import about as facts
-from bot.texts import say
+from bot.texts import LANGUAGES, say, texts
 
 DIGEST_NOTE = "commands"
 MOST = 2**63 - 1
@@ -118,7 +118,7 @@ async def sync(app: App, tree: Tree, *, anew: bool = False) -> bool:
     places: list[discord.Object | None] = [*guilds] or [None]
     for guild in guilds:
         tree.copy_global_to(guild=guild)
-    payload = [await command.get_translated_payload(tree, Translator()) for command in tree.get_commands()]
+    payload = [command.to_dict(tree) for command in tree.get_commands()]
     digest = _digest(payload, app.application_id, app.config.discord.command_guilds)
     notes = app.service.store.figures
     known = not anew and await notes.note(DIGEST_NOTE) == digest and await _are_there(tree, places)
@@ -156,5 +156,6 @@ async def _are_there(tree: Tree, places: list[discord.Object | None]) -> bool:
 
 
 def _digest(payload: list[dict[str, Any]], application_id: int | None, guilds: list[int]) -> str:
-    text = json.dumps([application_id, sorted(guilds), payload], sort_keys=True, default=str)
+    translations = [texts(language) for language in LANGUAGES[1:]]
+    text = json.dumps([application_id, sorted(guilds), payload, translations], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

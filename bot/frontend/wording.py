@@ -8,6 +8,8 @@ from bot.texts import LANGUAGES, language_of, say
 
 DESCRIPTION = 100
 """Discord's limit for the description of a command or option, in characters."""
+TRANSLATED = frozenset(locale for locale in Locale if language_of(locale.value) != LANGUAGES[0])
+"""Discord's locales of our other languages. discord.py asks for each string in all of its thirty."""
 
 
 def described(key: str) -> app_commands.locale_str:
@@ -22,7 +24,6 @@ class Translator(app_commands.Translator):
         self, string: app_commands.locale_str, locale: Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
         """The text for a locale; None if the language is missing or English."""
-        key, language = string.extras.get("key"), language_of(locale.value)
-        if key is None or language == LANGUAGES[0]:
+        if locale not in TRANSLATED or (key := string.extras.get("key")) is None:
             return None
         return say(key, locale.value)[:DESCRIPTION]
