@@ -26,6 +26,7 @@ from bot.service import FollowUp
 from bot.service.followups import child_of
 from generator import Dream, GenerationRequest, Models, Settings, load_models
 from training.compositor import Compositor
+from training.drawings.store import COLOURED
 from training.evaluate import Prompt, read_prompts, sheet, top
 from training.judges import JUDGES, PROMPT_FILES, load_judge
 
@@ -128,7 +129,7 @@ def report(work: Path, pictures: dict[str, list[Image.Image]], figures: dict[str
     judges = [(name, load_judge(work, name)) for name in JUDGES if (work / f"judge_{name}.pt").exists()]
     prompts: list[Prompt] = []
     if judges:
-        compositor = Compositor(work, 128)
+        compositor = Compositor(work, 128, COLOURED)
         prompts = [prompt for path in PROMPT_FILES for prompt in read_prompts(compositor, path)]
         by_thing = {prompt.concepts: replace(prompt, colour="", scene="") for prompt in prompts}
         prompts = list(by_thing.values())

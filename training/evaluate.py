@@ -27,6 +27,7 @@ from generator.cli.config import resolve_settings
 from training.compositor import Compositor
 from training.data import as_tensor
 from training.dataset import COLOUR_NAMES, SCENE_NAMES
+from training.drawings.store import COLOURED
 from training.judges import JUDGES, RESOLUTION, Judge, load_judge
 
 PROMPTS = Path(__file__).parent / "prompts.json"
@@ -178,14 +179,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/evaluation"), help="folder for pictures and figures")
     parser.add_argument("--prompts", type=Path, default=PROMPTS, help="json: [text, concepts, colour, scene]")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="steps of each picture; the default is the models'")
     parser.add_argument("--mush", type=int, default=20, help="pictures from a random start, as a control")
     parser.add_argument("--judge-only", action="store_true", help="judge what --out holds, and paint nothing")
     options = parser.parse_args()
-    compositor = Compositor(options.work, 128, seed=4321)
+    compositor = Compositor(options.work, 128, COLOURED, seed=4321)
     prompts = read_prompts(compositor, options.prompts)
     if not options.judge_only:
         models = load_models("starter")
-        settings = resolve_settings(models.defaults, {}, {"seed": options.seed})
+        asked = {"seed": options.seed} | ({} if options.steps is None else {"steps": options.steps})
+        settings = resolve_settings(models.defaults, {}, asked)
         random = resolve_settings(models.defaults, {}, {"seed": options.seed, "start": "random"}, models.starts)
         spread = every_so(len(prompts), options.mush)
         paint_all(prompts, models, settings, random, spread).save(options.out)

@@ -32,7 +32,7 @@ CROPS, WHOLE_EVERY = 2, 4
 """Crops in a step; every fourth step sees a whole picture, since GroupNorm's statistics are those of the whole."""
 ENCODER_STEPS = 300
 """Steps in which the encoder learns by itself, at most a quarter; they take a fifth of the time of the others."""
-ENCODER_PEAK, TOGETHER_PEAK, DECODER_PEAK = 6e-4, 1e-4, 3e-4
+ENCODER_PEAK, TOGETHER_PEAK, DECODER_PEAK = 6e-4, 2e-4, 3e-4
 COMMITMENT, CODE_RATE = 0.25, 0.05
 EDGE = 0.1
 """Steps of neighbouring pixels that count as an edge, in 0..1."""
@@ -52,7 +52,7 @@ def edge_error(output: Tensor, target: Tensor) -> Tensor:
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
     """L1 and L2 of the pixels, L1 of edges at three sizes, of sharp edges, of means over 16 px and of green-magenta."""
-    loss = edge_error(output, target)
+    loss = 2 * edge_error(output, target)
     loss = loss + 2 * F.l1_loss(output, target) + 8 * F.mse_loss(output, target)
     loss = loss + 2 * F.l1_loss(greenness(output), greenness(target))
     loss = loss + 2 * F.l1_loss(F.avg_pool2d(output, 16), F.avg_pool2d(target, 16))
@@ -156,7 +156,7 @@ def solve_last_layer(model: VQGAN, pictures: Iterator[Tensor]) -> None:
 
 
 def main() -> None:
-    options = run.arguments(__doc__, steps=1200, batch=CROPS)
+    options = run.arguments(__doc__, steps=2900, batch=CROPS)
     old = of_factor_8(options.work)
     model = (shipped() if old is None else halved(old, read_yaml(CONFIG))).requires_grad_(False).to(options.device)
     sides = [[*model.encoder.parameters(), *model.quant_conv.parameters()]]

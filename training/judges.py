@@ -4,7 +4,7 @@ Judges only evaluate finished pictures and never guide. They share nothing with 
 seeds, no text tower (they classify concept, colour and scene), a data set of their own that includes the held-out
 style. They distinguish the concepts of the evaluation's prompts, and have a class "nothing" for noise, mush and
 shuffled pictures. Their data: `python -m training.compose --name judge --favour training/prompts.json
-training/prompts_unseen.json --styles fluent noto twitter --seed 991 --count 20000`.
+training/prompts_unseen.json --styles fluent noto clipart flat twitter --seed 991 --count 20000`.
 """
 
 from __future__ import annotations

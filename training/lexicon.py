@@ -14,6 +14,7 @@ from typing import Any
 
 from training.compositor import COLOUR_WORDS, COLOURS
 from training.drawings.nouns import Nouns, lines
+from training.drawings.store import COLOURED
 from training.scenes import SCENES
 from training.sprites import meanings
 
@@ -35,7 +36,6 @@ PLAIN_TINT = "blue"
 _PEOPLE = {"woman": ("woman", "girl", "lady"), "man": ("man", "boy"), "person": ("person",)}
 _HAIR = {"red": ("red", "ginger"), "curly": ("curly",), "white": ("white", "grey"), "blond": ("blond", "blonde")}
 """Words for the people and the hair of drawings such as "woman red hair"."""
-_COLOURED = frozenset(("fluent", "noto", "flat", "clipart"))
 _KIND = re.compile(r"[a-z]{3,}(?: [a-z]{3,})?")
 
 
@@ -71,7 +71,7 @@ def lexicon(table: list[dict[str, Any]], nouns: Nouns) -> dict[str, object]:
         "loose": sorted(loose),
         "kinds": kinds(numbers | {word: concepts[0] for word, concepts in common.items()}, known, nouns),
         "tints": {
-            str(at): tint(row["name"], nouns) for at, row in enumerate(table) if not _COLOURED & row["rows"].keys()
+            str(at): tint(row["name"], nouns) for at, row in enumerate(table) if row["rows"].keys().isdisjoint(COLOURED)
         },
     }
 

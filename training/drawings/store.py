@@ -13,6 +13,8 @@ from training.drawings.raster import Array
 
 TRAINED = ("fluent", "noto", "flat", "line", "stencil", "clipart", "doodle")
 """Styles that the models learn, in the order in which they are stored."""
+COLOURED = ("fluent", "noto", "clipart", "flat")
+"""Styles of the drawings that take turns where words name no style."""
 STYLES = (*TRAINED, "twitter")
 """All styles; `twitter` is held out: only the judges see it, to measure a model on an unseen style."""
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from generator.models.looks import DRAWN, looking
 from training import run
 from training.compositor import Compositor, Plan
+from training.drawings.store import COLOURED
 from training.gpu.batch_compositor import BatchCompositor
 from training.gpu.part import NotReady, quickly, update
 from training.gpu.perceptor import COMPOSED_PX, Pictures
@@ -20,7 +21,7 @@ from training.obedience.arrangements import RELATIONS, ArrangementJudge, Arrange
 from training.obedience.styles import StyledPictures, StyleJudge
 
 BATCH = 256
-SEEN_STYLES = ("fluent", "noto", "twitter")
+SEEN_STYLES = (*COLOURED, "twitter")
 """Styles of the judges' own pictures; perceptor and VQGAN never see the last."""
 
 

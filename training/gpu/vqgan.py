@@ -17,7 +17,8 @@ from training.carry import START, VQGAN_NAME, BrokenFile
 from training.compositor import Compositor
 from training.gpu.batch_compositor import BatchCompositor
 from training.gpu.part import precision, update
-from training.vqgan import Codes, reconstruction_loss, start_codebook, start_linear
+from training.halve import reconstruction_loss
+from training.vqgan import Codes, start_codebook, start_linear
 
 SIDE_PX = 256
 """Side of the pictures."""
