@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.discord_fake import TOKEN, BotProcess, FakeDiscord
-from tests.faults import undisturbed
+from tests.faults import crowd, undisturbed
 from tests.faults.crowd import Crowd, Taste
-from tests.faults.ledger import Account, Ledger
+from tests.faults.ledger import Account, Ledger, waits
 
 CONFIG = """
 timing: {preview_s: 0.2, snapshot_s: 0.1, access_s: 1.0}
@@ -98,13 +98,13 @@ class Scene:
                 raise RuntimeError("the crowd broke") from end
 
     async def rest(self) -> None:
-        """Wait until no job is unfinished and every end was reported.
+        """Wait until no job is unfinished, every end was reported, and no message of a deleted job is left.
 
         Raises:
             AssertionError: if that does not come to pass.
         """
         end = time.monotonic() + REST_S
-        while (left := await asyncio.to_thread(self.unsettled)) and time.monotonic() < end:
+        while ((left := await asyncio.to_thread(self.unsettled)) or self.forsaken()) and time.monotonic() < end:
             assert self.bot.alive, f"the bot ended by itself:\n{''.join(self.bot.lines[-40:])}"
             await asyncio.sleep(0.2)
         assert not left, f"these jobs did not come to an end within {REST_S} s: {left}"
@@ -112,6 +112,12 @@ class Scene:
     def unsettled(self) -> list[tuple[int, str]]:
         """Jobs that have not ended, or whose end was not reported, with their states."""
         return self.select("SELECT id, state FROM jobs WHERE state IN ('queued', 'running', 'posting') OR told = 0")
+
+    def forsaken(self) -> list[int]:
+        """Deleted jobs of which a message seems to wait: the bot tries to remove it, several times if it must."""
+        there = {job_id for job_id, _ in self.select("SELECT id, state FROM jobs")}
+        shown = {crowd.job_of(message) for message in self.people.messages() if waits(message)}
+        return sorted(job_id for job_id in shown if job_id is not None and job_id not in there)
 
     def select(self, sql: str) -> list[tuple[int, str]]:
         """Rows of a query; none while there is no database."""

@@ -120,7 +120,7 @@ class Ledger:
             if owners[job_id] not in forgotten:
                 yield f"job {job_id} was acknowledged and is gone, though nobody deleted it"
         for job_id, messages in self._shown.items():
-            left = [] if job_id in self.jobs else [item for item in messages if job_id in deleted or _waits(item)]
+            left = [] if job_id in self.jobs else [item for item in messages if job_id in deleted or waits(item)]
             yield from (f"job {job_id} is deleted, and a message of it is left: {_said(item)}" for item in left)
         yield from (f"files of job {job_id} are left without it" for job_id in self._files.job_ids() - self.jobs.keys())
 
@@ -210,7 +210,8 @@ def posted_jobs(people: Crowd) -> set[int]:
     return {int(found[1]) for name in names if (found := _PICTURE.fullmatch(name)) is not None}
 
 
-def _waits(message: Message) -> bool:
+def waits(message: Message) -> bool:
+    """True for the message of a job that seems to wait or run."""
     return any(item.startswith("reverie:cancel:") for item in message.custom_ids())
 
 
