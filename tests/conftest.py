@@ -12,7 +12,8 @@ from hypothesis import settings
 from tests.dealing import dealt
 
 TESTS = Path(__file__).parent
-WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+WORKER, WORKERS = os.environ.get("PYTEST_XDIST_WORKER", ""), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+"""Name of this process if several run the tests, such as `gw0`, and their number."""
 HANGS_S = 1_500
 """Seconds after which a slow test counts as hanging, on a machine that is busy with other work."""
 
@@ -20,13 +21,10 @@ HANGS_S = 1_500
 settings.register_profile("reverie", deadline=None)
 settings.load_profile("reverie")
 
-if "PYTEST_XDIST_WORKER" in os.environ:
+if WORKER:
     # Threads of two processes that wait for each other on two cores take several times as long. It is set before
     # anything imports torch, and applies to the programs that tests start as well.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -43,7 +41,7 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave modules and tests out of garbage collections from now on: many tests collect, some seconds in all."""
+    """Leave modules and tests out of garbage collections from now on: the bot collects after each failed dream."""
     gc.collect()
     gc.freeze()
 

@@ -179,7 +179,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/evaluation"), help="folder for pictures and figures")
     parser.add_argument("--prompts", type=Path, default=PROMPTS, help="json: [text, concepts, colour, scene]")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, help="steps of each picture; the default is the models'")
     parser.add_argument("--mush", type=int, default=20, help="pictures from a random start, as a control")
     parser.add_argument("--judge-only", action="store_true", help="judge what --out holds, and paint nothing")
     options = parser.parse_args()
@@ -187,8 +186,7 @@ def main() -> None:
     prompts = read_prompts(compositor, options.prompts)
     if not options.judge_only:
         models = load_models("starter")
-        asked = {"seed": options.seed} | ({} if options.steps is None else {"steps": options.steps})
-        settings = resolve_settings(models.defaults, {}, asked)
+        settings = resolve_settings(models.defaults, {}, {"seed": options.seed})
         random = resolve_settings(models.defaults, {}, {"seed": options.seed, "start": "random"}, models.starts)
         spread = every_so(len(prompts), options.mush)
         paint_all(prompts, models, settings, random, spread).save(options.out)

@@ -33,9 +33,12 @@ CROPS, WHOLE_EVERY = 2, 4
 ENCODER_STEPS = 300
 """Steps in which the encoder learns by itself, at most a quarter; they take a fifth of the time of the others."""
 ENCODER_PEAK, TOGETHER_PEAK, DECODER_PEAK = 6e-4, 2e-4, 3e-4
-COMMITMENT, CODE_RATE = 0.25, 0.05
+COMMITMENT = 0.25
+"""Weight of the distance between latent and codes."""
+CODE_RATE = 0.05
+"""Share of the way that a frequent code moves in a step, see `move_codes`."""
 EDGE = 0.1
-"""Steps of neighbouring pixels that count as an edge, in 0..1."""
+"""Smallest difference of neighbouring pixels that counts as an edge, in 0..1."""
 SOLVED_FROM = 12
 """Pictures from which the last layer is solved."""
 

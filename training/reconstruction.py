@@ -2,7 +2,7 @@
 
 Composed pictures of 256 px show the held-out things in all styles. Two figures: PSNR, and the *edge error*, the mean
 difference between the steps of neighbouring pixels in the reconstruction and in the drawing, where the drawing has a
-step of at least EDGE. The weights of --work stand beside the shipped ones.
+step of at least `training.halve.EDGE`. The weights of --work stand beside the shipped ones.
 """
 
 from __future__ import annotations

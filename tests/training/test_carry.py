@@ -10,19 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu.training import CONCEPTS, drawings
+from benchmarks.gpu.training import CONCEPTS
 from training import carry
 from training.carry import GROUNDS, BrokenFile, pack, unpack
 from training.drawings.store import Drawings
 from training.judges import named_concepts
 from training.scenes import SCENES
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("carried")
-    drawings(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file
 
-from benchmarks.gpu.training import drawings
 from generator import Dream, GenerationRequest, Settings
 from generator.loading import STARTER, load_starter, read_yaml
 from generator.models.vqgan import VQGAN
@@ -25,14 +24,6 @@ from training.halve import CODE_RATE, batches, edge_error, halved, move_codes, s
 from training.reconstruction import held_out_pictures, measure
 from training.scenes import SCENES, paint
 from training.vqgan import CONFIG
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as training.sprites leaves it: round drawings of one colour each, in three styles."""
-    folder = tmp_path_factory.mktemp("training")
-    drawings(folder)
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.gpu.training import drawings
 from generator.models.prior import Place
 from training.compositor import COLOURS, Compositor, Layer, Plan
 from training.data import as_tensor
@@ -26,13 +25,6 @@ class OnOneGround(Compositor):
 
     def scene(self, name: str) -> Image.Image:
         return Image.new("RGB", (self.side_px, self.side_px), GROUND)
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("painted")
-    drawings(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.gpu.training import drawings
 from generator import Dream, GenerationRequest, Settings
 from generator.loading import STARTER, load_starter
 from generator.models.prior import PriorNetwork
@@ -37,10 +36,9 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("source")
-    drawings(folder)
-    return folder
+def source(work: Path) -> Path:
+    """The drawings to carry; in these tests `work` is the folder that they are unpacked into."""
+    return work
 
 
 def start(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
