@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from generator.models.language.parsing import SIZES
 from training.compositor import COLOUR_WORDS, COLOURS
 from training.drawings.nouns import Nouns, lines
 from training.drawings.store import COLOURED
@@ -36,6 +37,10 @@ PLAIN_TINT = "blue"
 _PEOPLE = {"woman": ("woman", "girl", "lady"), "man": ("man", "boy"), "person": ("person",)}
 _HAIR = {"red": ("red", "ginger"), "curly": ("curly",), "white": ("white", "grey"), "blond": ("blond", "blonde")}
 """Words for the people and the hair of drawings such as "woman red hair"."""
+_MORE = {"suit": "necktie"} | dict.fromkeys(
+    ("hot chocolate", "cup of hot chocolate", "mug of hot chocolate"), "hot beverage"
+)
+"""Meanings of words that are no names for the drawing in other languages."""
 _KIND = re.compile(r"[a-z]{3,}(?: [a-z]{3,})?")
 
 
@@ -57,7 +62,7 @@ def lexicon(table: list[dict[str, Any]], nouns: Nouns) -> dict[str, object]:
     colours = [*COLOURS, *(word for words in COLOUR_WORDS.values() for word in words)]
     numbers = {row["name"]: number for number, row in enumerate(table)}
     words = {word for _, phrases in SCENES.values() for phrase in phrases for word in phrase.split()}
-    common = {word: [numbers[name]] for word, name in (everyday | people()).items() if name in numbers}
+    common = {word: [numbers[name]] for word, name in (everyday | people() | _MORE).items() if name in numbers}
     known = {*numbers, *common, *IGNORED.split(), *PLACES.split(), *colours, *words, *SCENES}
     loose = loose_names(names, common, nouns)
     known.update(alias for aliases in names for alias in aliases if alias not in loose)
@@ -77,7 +82,7 @@ def lexicon(table: list[dict[str, Any]], nouns: Nouns) -> dict[str, object]:
 
 
 def people() -> dict[str, str]:
-    """The drawing of a person that a phrase names by hair or beard: "a girl with ginger hair"."""
+    """The drawing of a person that a phrase names by hair, beard or clothes: "a girl with ginger hair"."""
     found = dict[str, str]()
     for person, nouns in _PEOPLE.items():
         found |= {phrase: f"{person} beard" for phrase in (f"{person} with a beard", f"bearded {person}")}
@@ -89,7 +94,9 @@ def people() -> dict[str, str]:
                     each for word in words for each in (f"{noun} with {word} hair", f"{word} haired {noun}")
                 ):
                     found[phrase] = f"{person} {hair} hair"
-    return found | {"old man with a beard": "man beard"}
+        suits = (f"{person} in {suit}" for suit in ("suit", "a suit", "a black suit", "tuxedo", "a tuxedo"))
+        found |= dict.fromkeys(suits, f"{person} in tuxedo")
+    return found | {"old man with a beard": "man beard", "businessman": "man in tuxedo"}
 
 
 def loose_names(names: list[list[str]], common: dict[str, list[int]], nouns: Nouns) -> set[str]:
@@ -103,7 +110,7 @@ def loose_names(names: list[list[str]], common: dict[str, list[int]], nouns: Nou
 def kinds(numbers: dict[str, int], known: set[str], nouns: Nouns) -> dict[str, str]:
     """For each word of `kinds.txt`, the nouns that are a kind of it and have no meaning of their own, joined by "|"."""
     targets = {word for row in lines("kinds.txt") for word in row.split() if word in numbers}
-    colours = {*COLOURS, "gray", "silver"}
+    adjectives = {*COLOURS, "gray", "silver", *SIZES}
     found: dict[str, list[str]] = {}
     for word in nouns.words():
         if (
@@ -111,7 +118,7 @@ def kinds(numbers: dict[str, int], known: set[str], nouns: Nouns) -> dict[str, s
             or not _KIND.fullmatch(word)
             or not nouns.thing(word)
             or nouns.is_adjective(word)
-            or word.split()[0] in colours
+            or word.split()[0] in adjectives
         ):
             continue
         above = (name for synonyms in nouns.kinds_of(word) for name in synonyms if name in targets)

@@ -30,7 +30,7 @@ SCENES = {
 }  # fmt: skip
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "golden")
 SIMPLE_KINDS = ("skip", "and", "with", "place")
-TABLED_KINDS = ("relation", "number", "colour", "thing", "style")
+TABLED_KINDS = ("relation", "number", "size", "colour", "thing", "style")
 _WORD = re.compile(r"[^\W_]+")
 
 

@@ -99,7 +99,7 @@ class Lexicon:
     def guess(self, text: str) -> list[Mention]:
         """The one concept that a prompt may mean in which `find` finds none: by its first loose word."""
         for word in tokens(text):
-            if word in self._loose and word not in PREPOSITIONS and (concepts := self._named(word)):
+            if word in self._loose - self._ignored and word not in PREPOSITIONS and (concepts := self._named(word)):
                 return [Mention(word, concepts, 1)]
         return []
 
@@ -107,6 +107,11 @@ class Lexicon:
         """How many words of a text belong to the name at its beginning; 0 if none is there."""
         length, concepts = self._longest(tokens(text), in_place=False)
         return length if concepts else 0
+
+    def is_plural(self, words: str) -> bool:
+        """True for the plural of a name, such as "cats"; not for a name that is one itself, such as "scissors"."""
+        concepts = () if words in self._own else self._look_up(words)
+        return bool(concepts) and any(self._look_up(form) == concepts for form in singular(words))
 
     def is_passed_over(self, word: str) -> bool:
         """True for a word that never names a drawing by itself."""

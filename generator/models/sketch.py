@@ -16,143 +16,19 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from generator.models.drawings.arrangement import OWN, arranged, covering, fills_square, front_of
-from generator.models.drawings.pixels import Box, Cut, inked, paste, recoloured, tinted
+from generator.models.drawings.pixels import Box, Cut, inked, paste, recoloured, tinted, trimmed
 from generator.models.drawings.stored import STYLES, StoredDrawings
-from generator.models.lexicon import Lexicon, tokens
+from generator.models.language.parsing import OPEN_ABOVE, Parser, Thing
+from generator.models.lexicon import Lexicon
 from generator.models.looks import DRAWN, looking
-from generator.models.wording import COLOURS, Scenery, landscape, scene_spans, scenery_of, style_words
+from generator.models.wording import Scenery
 
-MAX_THINGS = 5
 MAX_CUTS = 32
 """Drawings kept as pixels, 600 kB each at most."""
 _RIM_PX = 4
 """Half the width of the outline around a thing that goes through a filter."""
 _INK = frozenset(STYLES.index(style) for style in ("line", "stencil", "doodle"))
 """Styles whose colour is that of their ink."""
-_NUMBERS = {
-    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "dozen": 12,
-    "pair": 2, "couple": 2, "both": 2, "several": 3, "some": 3, "many": 5,
-    **{str(number): number for number in range(2, 21)},
-}  # fmt: skip
-_RELATIONS = {
-    "on": "on", "upon": "on", "atop": "on", "riding": "on", "above": "above", "over": "above", "under": "under",
-    "below": "under", "beneath": "under", "underneath": "under", "inside": "in", "in": "in", "within": "in",
-    "into": "in", "behind": "behind", "before": "before",
-}  # fmt: skip
-_OPEN_ABOVE = frozenset((
-    "box", "pot", "vase", "bowl", "cup", "mug", "teacup", "basket", "bucket", "bag", "backpack", "handbag", "pouch",
-    "bathtub", "bath", "tub", "pan", "cauldron", "barrel", "crate", "carton", "nest", "hat", "jar", "wok",
-    "saucepan", "bin", "trashcan", "wastebasket", "cradle", "stroller", "cart", "wheelbarrow",
-))  # fmt: skip
-"""Things in which another stands, with its upper part above them."""
-_HEADGEAR = frozenset(("hat", "crown", "cap", "helmet", "beret", "sombrero", "tiara"))
-_WEARING = frozenset(("with", "wearing", "wears", "has"))
-_PHRASES = {"on top of": "on", "in front of": "before", "left of": "left", "right of": "right"}
-_JOINING = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "and",
-        "or",
-        "with",
-        "next",
-        "to",
-        "beside",
-        "near",
-        "by",
-        "of",
-        "from",
-        "plus",
-        "its",
-        "his",
-        "her",
-        "their",
-        "my",
-        "your",
-    ]
-)
-_SILENT = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "be",
-        "at",
-        "for",
-        "as",
-        "like",
-        "one",
-        "very",
-        "so",
-        "some",
-        "it",
-        "this",
-        "that",
-        "these",
-        "those",
-        "there",
-        "i",
-        "me",
-        "we",
-        "you",
-        "please",
-        "make",
-        "draw",
-        "paint",
-        "show",
-        "scene",
-        "view",
-        "background",
-        "cute",
-        "lovely",
-        "full",
-        "top",
-        "front",
-        "left",
-        "right",
-        "side",
-        "s",
-    ]
-)
-"""Words that nobody expects to see."""
-
-
-@dataclass(frozen=True)
-class Thing:
-    """A thing that a prompt names.
-
-    Attributes:
-        words: as the prompt names it.
-        concepts: possible concepts, likeliest first.
-        count: how many are wanted.
-        colour: as asked for, in the words of `wording.COLOURS`; "" keeps the drawing's own.
-        relation: of this thing to the one before it, which is "on", "above", "under", "in", "behind", "before", "left"
-            or "right" of it, or "worn" by it; "" if they are only named together.
-        kind: name of the thing that is drawn in its place, if it has no drawing of its own.
-    """
-
-    words: str
-    concepts: tuple[int, ...]
-    count: int = 1
-    colour: str = ""
-    relation: str = ""
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """A prompt taken apart.
-
-    Attributes:
-        things: that it names.
-        scenery: the ground that it names.
-        unused: words without an influence on the picture that somebody may have wanted.
-    """
-
-    things: tuple[Thing, ...]
-    scenery: Scenery
-    unused: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -232,10 +108,11 @@ class Sketcher:
 
     def __init__(self, lexicon: Lexicon, drawings: StoredDrawings) -> None:
         self.lexicon, self._stored = lexicon, drawings
+        self.parse = Parser(lexicon).parse
         self._cuts: OrderedDict[tuple[int, int], Cut] = OrderedDict()
 
     def read(self, text: str) -> tuple[Thing, ...]:
-        """Things that the text names, at most MAX_THINGS in all; of a compound such as "cat face" only the last."""
+        """Things that the text names."""
         return self.parse(text).things
 
     def scenery(self, text: str) -> Scenery:
@@ -245,59 +122,6 @@ class Sketcher:
     def ground(self, scene: str, number: int) -> Tensor | None:
         """A stored picture `[1, 3, h, w]` of a scene, on the CPU, for any number; None if there is none."""
         return self._stored.ground(scene, number)
-
-    def parse(self, text: str) -> Parsed:
-        """Things, scenery and what is left of a text."""
-        text, scenes = self._without_scenes(text.lower())
-        words, found, at = tokens(text), list[Thing](), 0
-        left: list[str] = []
-        mentions = self.lexicon.find(text, with_places=True)  # scenes are cut out
-        if not scenes and not mentions and not any(map(landscape, words)):
-            mentions = self.lexicon.guess(" ".join(word for word in words if word not in style_words(text)))
-        for mention in mentions:
-            if mention.words in _NUMBERS:  # part of a name, such as "five o'clock"
-                continue
-            named = mention.words.split()
-            first = next((n for n in range(at, len(words)) if words[n : n + len(named)] == named), None)
-            if first is None:
-                continue
-            between, at = words[at:first], first + len(named)
-            left += between
-            if scene := landscape(mention.words):
-                scenes.append(scene)
-                words[first] = "and"
-                at = first
-                continue
-            relation = _relation(between) if found else ""
-            if found and not relation and named[-1] in _HEADGEAR and not _WEARING.isdisjoint(between):
-                relation = "worn"
-                left = [word for word in left if word not in _WEARING]
-            kind = self.lexicon.kind_of(mention.words)
-            thing = Thing(mention.words, mention.concepts, _count(between), _colour(between), relation, kind)
-            if found and (not between or between == ["of"]):
-                whole = found.pop()
-                thing = replace(whole, words=thing.words, concepts=thing.concepts, kind=kind)
-            found.append(thing)
-        left += words[at:]
-        scenes += filter(None, map(landscape, left))
-        unused = dict.fromkeys(word for word in left if not self._is_understood(word))
-        return Parsed(_limited(found), scenery_of(scenes), tuple(unused))
-
-    def _without_scenes(self, text: str) -> tuple[str, list[str]]:
-        """The text without the scenes that it names after prepositions, and their names."""
-        scenes, kept, at = list[str](), "", 0
-        for begin, end, scene in scene_spans(text):
-            last = text.rindex(" ", 0, end) + 1 if " " in text[begin:end] else begin
-            if self.lexicon.length_of_name(text[last:]) > 1:  # "on a beach ball"
-                continue
-            kept, at = f"{kept}{text[at:begin]} and ", end
-            scenes.append(scene)
-        return kept + text[at:], scenes
-
-    def _is_understood(self, word: str) -> bool:
-        """True for a word that changes the picture, or that says nothing."""
-        known = word in COLOURS or word in _NUMBERS or word in _RELATIONS or word in _JOINING or bool(landscape(word))
-        return known or word in _SILENT or self.lexicon.is_passed_over(word)
 
     @torch.no_grad()
     def layer(self, things: Sequence[Thing], pose: Pose, height: int, width: int, look: str = "") -> Layer:
@@ -317,19 +141,35 @@ class Sketcher:
         if len(drawn) == 1 and not things[0].colour and fills_square(drawn[0][1]):
             paste(image, mask, drawn[0][1], covering(height, width), self._turned(things[0], pose))
             return Layer(image, torch.ones_like(mask), styled)
+        self._lay_out(self._joined(drawn, pose, min(height, width)), pose, image, mask)
+        return Layer(image, mask, styled, styled and pose.style in _INK)
+
+    def _joined(self, drawn: list[tuple[Thing, Cut]], pose: Pose, side: int) -> list[tuple[Thing, Cut]]:
+        """Make one drawing of all before the last relation of several: "a vase on a table" in "... next to a lamp"."""
+        related = [number for number, (thing, _) in enumerate(drawn) if thing.relation]
+        last = max((number for number in related if drawn[number - 1][0] != drawn[number][0]), default=0)
+        head = drawn[:last]
+        if not any(thing.relation for thing, _ in head):
+            return drawn
+        image, mask = torch.ones(3, side, side), torch.zeros(1, side, side)
+        self._lay_out(self._joined(head, pose, side), Pose(pose.drawing, style=pose.style), image, mask)
+        return [(replace(head[0][0], size=1.0), trimmed(image, mask)), *drawn[last:]]
+
+    def _lay_out(self, drawn: list[tuple[Thing, Cut]], pose: Pose, image: Tensor, mask: Tensor) -> None:
+        """Paste drawings, of which at most one thing has a relation to those before it."""
+        height, width = image.shape[1:]
         first = next((number for number, (thing, _) in enumerate(drawn) if thing.relation), 0)
         relation = drawn[first][0].relation
-        if relation == "in" and drawn[first][0].words.split()[-1] in _OPEN_ABOVE:
+        if relation == "in" and drawn[first][0].words.split()[-1] in OPEN_ABOVE:
             relation = "into"
         cuts = [_turned_cut(cut) if self._turned(thing, pose) != pose.mirrored else cut for thing, cut in drawn]
-        boxes = arranged(cuts, first, relation, height, width)
+        boxes = arranged(cuts, [thing.size for thing, _ in drawn], first, relation, height, width)
         if relation == "into":
-            drawn += [(thing, front_of(cut)) for thing, cut in drawn[first:]]
+            drawn = [*drawn, *((thing, front_of(cut)) for thing, cut in drawn[first:])]
             boxes += [(number + len(boxes) - first, box) for number, box in boxes if number >= first]
         for number, box in boxes:
             thing, cut = drawn[number]
             paste(image, mask, cut, _posed(box, pose, height, width), self._turned(thing, pose))
-        return Layer(image, mask, styled, styled and pose.style in _INK)
 
     def _turned(self, thing: Thing, pose: Pose) -> bool:
         """True if the drawing is mirrored; one without a second is turned about where others show that."""
@@ -387,47 +227,6 @@ def _turned_cut(cut: Cut) -> Cut:
 
 def _within(wanted: float, other: float, bound: float = 0.14) -> float:
     return wanted if abs(wanted) <= bound else other
-
-
-def _count(between: Sequence[str]) -> int:
-    """The number that stands before a thing, perhaps with adjectives between: "two big red apples"."""
-    for word in reversed(between[-4:]):
-        if word in _NUMBERS:
-            return _NUMBERS[word]
-        if word in _JOINING and word != "of":
-            return 1
-    return 1
-
-
-def _colour(between: Sequence[str]) -> str:
-    """The one colour among the adjectives before a thing."""
-    colours: set[str] = set()
-    for number, word in reversed(list(enumerate(between))):
-        if word == "and" and number and between[number - 1] in COLOURS and colours:
-            continue  # "black and white" is not one colour
-        if word in _JOINING or word in _RELATIONS:
-            break
-        if word in COLOURS:
-            colours.add(COLOURS[word])
-    return colours.pop() if len(colours) == 1 else ""
-
-
-def _relation(between: Sequence[str]) -> str:
-    text = " ".join(between)
-    for phrase, relation in _PHRASES.items():
-        if phrase in text:
-            return relation
-    plain = [word for word in between if word not in COLOURS]
-    return next((_RELATIONS[word] for word in plain if word in _RELATIONS), "")
-
-
-def _limited(things: Sequence[Thing]) -> tuple[Thing, ...]:
-    kept: list[Thing] = []
-    for thing in things:
-        room = MAX_THINGS - sum(other.count for other in kept)
-        if room > 0:
-            kept.append(replace(thing, count=min(thing.count, room)))
-    return tuple(kept)
 
 
 def _posed(box: Box, pose: Pose, height: int, width: int) -> Box:

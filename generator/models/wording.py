@@ -28,7 +28,8 @@ _SCENE_WORDS = {
 _SCENES = {word: scene for scene, words in _SCENE_WORDS.items() for word in words.split()}
 _OUTDOORS = "|".join(_SCENES)
 _SCENES |= {"underwater": "underwater", "downtown": "city", "indoors": "room"}
-_SCENES |= dict.fromkeys(("room", "home", "house", "floor", "kitchen"), "room")
+_ROOMS = ("room", "home", "house", "kitchen", "bedroom", "bathroom", "classroom")
+_SCENES |= dict.fromkeys((*_ROOMS, "floor"), "room")
 SCENE_WORDS = frozenset(_SCENES)
 """Single words that name a scene."""
 _NO_LANDSCAPES = (
@@ -70,13 +71,15 @@ _FIRST = [
 _LIGHTS = {"night": ("sky", "space"), "sunset": ("sky", "sea")}
 """Times of day that fall on another scene, and the scenes on which they change nothing."""
 _WHERE = re.compile(
-    r"\b(?:(?:in|on|at|under|among|amid|near|by|over|above|through|across|during) "
+    r"\b(?:(?:in|on|at|under|among|amid|near|by|over|above|through|across|during|out of|into|along|down|beneath|below|"
+    r"around|against) "
     r"(?:(?:the|a|an|front of|middle of|deep|blue|dark|outer|starry|autumn|sunny|rainy|green|open|busy|day|middle) )"
     r"{0,4}"
-    rf"(?:{_OUTDOORS})|(?:in|inside|at) (?:(?:the|a|an|my|your) )?(?:room|home|house|kitchen)|on the floor|"
+    rf"(?:{_OUTDOORS})|(?:in|inside|at) (?:(?:the|a|an|my|your) )?(?:living |dining )?(?:{'|'.join(_ROOMS)})|"
+    r"on the floor|"
     r"underwater|under water|downtown|indoors|on a (?:sunny|rainy) day)\b"
 )
-_UNDER_WATER = re.compile(r"\bunder (?:the )?(?:water|sea|ocean|waves)\b|\bdeep sea\b")
+_UNDER_WATER = re.compile(r"\b(?:under|beneath|below) (?:the )?(?:water|sea|ocean|waves)\b|\bdeep sea\b")
 
 PALETTE: dict[str, tuple[int, int, int]] = {
     "red": (222, 36, 36), "orange": (248, 136, 22), "yellow": (252, 214, 40), "green": (52, 172, 70),
@@ -243,6 +246,11 @@ def scenery_of(scenes: Sequence[str]) -> Scenery:
     if not scene or scene in _LIGHTS.get(light, ()):
         return Scenery(scene if scene == "space" else light or scene)
     return Scenery(scene, light)
+
+
+def is_time_of_day(words: str) -> bool:
+    """True for the words of a scene that is a light on others, such as "at night"."""
+    return scene_of(words)[0] in _LIGHTS
 
 
 def without_scene(text: str) -> str:

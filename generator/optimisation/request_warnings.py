@@ -11,10 +11,11 @@ from dataclasses import replace
 from generator.errors import InvalidRequest
 from generator.images.tensors import read_image
 from generator.messages import Message
+from generator.models.language.parsing import SILENT, Parsed
 from generator.models.language.suggestions import suggestions
 from generator.models.model_set import Models
 from generator.models.prior import Prior
-from generator.models.sketch import Parsed, Sketcher
+from generator.models.sketch import Sketcher
 from generator.models.wording import COLOURS, names_ground, style_words, without_style
 from generator.notation.palette import NONE
 from generator.notation.regions import PICTURE, area_of
@@ -110,7 +111,9 @@ def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, .
     styles = frozenset().union(*map(style_words, texts)) if styled else frozenset()
     parsed = [] if models.prior is None or not posed else _parsed(models.prior.sketcher, read.scenes)
     kinds = {thing.words: thing.kind for each in parsed for thing in each.things if thing.kind}
-    understood = styles.union(*map(str.split, kinds))
+    # Silent words matter to nobody once the picture shows something.
+    silent = SILENT if any(each.things or each.scenery.scene for each in parsed) else frozenset()
+    understood = styles.union(silent, *map(str.split, kinds))
     unknown = [word for text in texts for word in unknown_words(text, models.perceptors, understood)]
     unused = dict.fromkeys(word for each in parsed for word in each.unused if word not in {*unknown, *styles})
     known = models.things | COLOURS.keys() if models.things else models.things

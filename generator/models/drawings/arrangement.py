@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -18,6 +19,7 @@ _SIZES = {
     "under": ((0.46, 0.4), (0.88, 0.66)),
     "in": ((0.4, 0.38), (0.9, 0.86)),
     "into": ((0.5, 0.5), (0.7, 0.56)),
+    "dressed": ((0.46, 0.42), (0.66, 0.6)),
     "before": ((0.46, 0.44), (0.74, 0.7)),
     "behind": ((0.74, 0.7), (0.46, 0.44)),
 }
@@ -26,15 +28,20 @@ _RIM = 0.1
 """Height of the opening of a box or a bowl, as share of its own."""
 _SUNK = 0.12
 """Share of a wearer's height by which a hat comes down over the head."""
+_IN_A_LINE, _LARGEST = 3, 1.25
+"""How many things of several sizes stand on one line, and how large a thing alone can be, of its usual size."""
 _MIDDLE, _MOST = 0.52, 0.92
 """Height of the middle of two related things, and their largest height together."""
 
 
-def arranged(cuts: Sequence[Cut], first: int, relation: str, height: int, width: int) -> list[tuple[int, Box]]:
+def arranged(
+    cuts: Sequence[Cut], scales: Sequence[float], first: int, relation: str, height: int, width: int
+) -> list[tuple[int, Box]]:
     """A box for each drawing with its number, from back to front.
 
     Args:
         cuts: the drawings.
+        scales: the size that each should have, as multiple of the usual one.
         first: number of the first drawing that stands in a relation to those before it; 0 for none.
         relation: that of those before it to it, see `sketch.Thing`.
         height: of the picture, in pixels.
@@ -44,10 +51,16 @@ def arranged(cuts: Sequence[Cut], first: int, relation: str, height: int, width:
     if relation == "worn" and len(cuts) == 2:
         return _worn(cuts[0], cuts[1], height, width)
     if first and relation in _SIZES:
-        return _related(cuts, first, relation, height, width)
+        return _related(cuts, scales, first, relation, height, width)
     if first and relation == "right":
         numbers = [*numbers[first:], *numbers[:first]]
-    return list(zip(numbers, side_by_side(len(numbers), height, width), strict=True))
+    if first and relation == "between":
+        middle = (first + len(numbers)) // 2
+        numbers = [*numbers[first:middle], *numbers[:first], *numbers[middle:]]
+    boxes = side_by_side(len(numbers), height, width)
+    if relation == "between" or any(scale != 1 for scale in scales):
+        boxes = _scaled(boxes, [scales[number] for number in numbers], height, width)
+    return list(zip(numbers, boxes, strict=True))
 
 
 def fills_square(cut: Cut) -> bool:
@@ -87,7 +100,33 @@ def side_by_side(count: int, height: int, width: int) -> list[Box]:
     return boxes
 
 
-def _related(cuts: Sequence[Cut], first: int, relation: str, height: int, width: int) -> list[tuple[int, Box]]:
+def _scaled(boxes: Sequence[Box], scales: Sequence[float], height: int, width: int) -> list[Box]:
+    """Boxes of drawings side by side, larger and smaller: up to three of them stand on one line."""
+    if len(boxes) > _IN_A_LINE:
+        return [_lowered(box, min(1.0, scale)) for box, scale in zip(boxes, scales, strict=True)]
+    if len(boxes) == 1:
+        box = _lowered(boxes[0], min(_LARGEST, scales[0]))
+        return [replace(box, y=max(box.y, box.height / 2 + 0.02 * height))]
+    unit = min(width / sum(scales), 0.9 * height / max(scales))
+    share = 0.92 * min(1.0, max(scales)) ** 0.5
+    ground = height / 2 + unit * share * max(scales) / 2
+    left = (width - unit * sum(scales)) / 2
+    found = []
+    for scale in scales:
+        side = unit * scale
+        found.append(Box(left + side / 2, ground - side * share / 2, side * share, side * share, 1.0))
+        left += side
+    return found
+
+
+def _lowered(box: Box, scale: float) -> Box:
+    """A box of another size with the same lower edge."""
+    return Box(box.x, box.y + box.height * (1 - scale) / 2, box.width * scale, box.height * scale, 1.0)
+
+
+def _related(
+    cuts: Sequence[Cut], scales: Sequence[float], first: int, relation: str, height: int, width: int
+) -> list[tuple[int, Box]]:
     """Boxes of two groups of drawings, of which the one is on (above, under, ...) the other; from back to front."""
     side = min(height, width)
     upper, lower = list(range(first)), list(range(first, len(cuts)))
@@ -97,6 +136,7 @@ def _related(cuts: Sequence[Cut], first: int, relation: str, height: int, width:
     ]
     if relation == "under":
         sizes[0] = _fitted(sizes[0], min(0.4, max(0.26, 0.45 * sizes[1][1])))
+    sizes = [_resized(size, scales[number]) for size, number in zip(sizes, (0, first), strict=True)]
     (_, high), (_, low) = sizes
     below = [cuts[number] for number in lower]
     tops = _tops(relation, high, low, min(map(_ledge, below)), all(map(_is_open, below)))
@@ -109,7 +149,7 @@ def _related(cuts: Sequence[Cut], first: int, relation: str, height: int, width:
             x = width / 2 + (place - (len(group) - 1) / 2) * step * shrink * side
             y = height / 2 + ((top + tall / 2 - (begin + end) / 2) * shrink + _MIDDLE - 0.5) * side
             boxes[number] = Box(x, y, step * shrink * side, tall * shrink * side, 1.0)
-    back = [*upper, *lower] if relation == "behind" else [*lower, *upper]
+    back = [*upper, *lower] if relation in ("behind", "dressed") else [*lower, *upper]
     return [(number, boxes[number]) for number in back]
 
 
@@ -141,6 +181,8 @@ def _tops(relation: str, high: float, low: float, ledge: float, is_open: bool) -
         return 0.56 * low - high / 2, 0.0
     if relation == "into":
         return ledge * low - 0.6 * high, 0.0
+    if relation == "dressed":
+        return -0.62 * high, 0.0
     return (low - high * 0.9, 0.0) if relation == "before" else (0.0, high - low * 0.9)
 
 
@@ -152,6 +194,12 @@ def _group_size(cuts: Sequence[Cut], wide: float, high: float) -> tuple[float, f
     shares = [min(high / tall, step / across) for tall, across in sizes]
     tallest = max(tall * share for (tall, _), share in zip(sizes, shares, strict=True))
     return (sizes[0][1] * shares[0] if len(cuts) == 1 else wide), tallest
+
+
+def _resized(size: tuple[float, float], scale: float) -> tuple[float, float]:
+    """A size that is another multiple of the usual one, and no wider than a picture."""
+    scale = min(scale, max(1.0, _MOST / size[0]))
+    return size[0] * scale, size[1] * scale
 
 
 def _fitted(size: tuple[float, float], high: float) -> tuple[float, float]:

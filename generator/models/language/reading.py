@@ -65,6 +65,11 @@ class ReadPrompts:
     unknown: tuple[str, ...] = ()
 
 
+_PROPER, _TELLING = 0.5, 3
+"""Share of the letters of an English word that counts as known where the models do not know it but another word of at
+least `_TELLING` letters."""
+
+
 class Reader:
     """Read prompts for one model set.
 
@@ -129,11 +134,15 @@ class Reader:
         # Names of styles are much the same in all languages.
         styles = style_words(text)
         words = [word for word in _WORD.findall(text.casefold()) if word not in styles]
-        known = sum(len(word) * self._sureness(word) for word in words)
+        # "a plastic cat" is English, since "cat" is; "papillon bleu" is not, though both are English words as well.
+        proper = _PROPER if any(self._knows(word) for word in words if len(word) >= _TELLING) else 0.0
+        known = sum(len(word) * self._sureness(word, proper) for word in words)
         return known / sum(map(len, words)) if words else float(bool(styles))
 
-    def _sureness(self, word: str) -> float:
-        return 1.0 if self._knows(word) else 0.8 if self._spelling.correct(word) else 0.0
+    def _sureness(self, word: str, proper: float) -> float:
+        if self._knows(word):
+            return 1.0
+        return 0.8 if self._spelling.correct(word) else proper * self._is_word(word)
 
     def _knows(self, word: str) -> bool:
         return word.isdigit() or not self._words.isdisjoint((word, *singular(word)))

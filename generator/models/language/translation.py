@@ -19,6 +19,7 @@ from typing import Any
 import snowballstemmer
 
 from generator.models.language.spelling import Spelling
+from generator.models.wording import is_time_of_day
 
 LONGEST_PHRASE = 5
 LONGEST_UNSPACED = 8
@@ -30,6 +31,10 @@ SURENESS = {"skip": 0.9, "and": 0.9, "with": 0.9, "place": 0.9, "mistake": 0.6, 
 
 MARGIN = 0.15
 """How much more of a prompt another language must understand than English."""
+
+_BESIDE, _OUTSIDE = ("in front of", "behind", "next to", "between"), ("on", "under", "above")
+"""Relations to things only; and those to a house that say that nothing is in it."""
+_ROOM = "in a room"
 
 _WORD = re.compile(r"[^\W_]+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -56,6 +61,7 @@ class Translation:
 class _Thing:
     noun: str
     count: int
+    size: str
     colours: list[str]
     link: str
 
@@ -65,9 +71,11 @@ class _Sentence:
     """An English prompt under construction."""
 
     things: list[_Thing] = field(default_factory=list)
-    scene: str = ""
+    place: str = ""
+    time: str = ""
     styles: list[str] = field(default_factory=list)
     count: int = 1
+    size: str = ""
     colours: list[str] = field(default_factory=list)
     link: str = "and"
     after_place: bool = False
@@ -75,7 +83,7 @@ class _Sentence:
     below: bool = False
 
     def add_thing(self, noun: str) -> None:
-        thing = _Thing(noun, self.count, self.colours, self.link)
+        thing = _Thing(noun, self.count, self.size, self.colours, self.link)
         if self.below and self.things:  # "table on cat" in a language with postpositions: the cat on the table
             ground = self.things.pop()
             thing.link, ground.link = ground.link, self.link
@@ -85,11 +93,19 @@ class _Sentence:
         self._begin_phrase()
 
     def add_scene(self, phrase: str) -> None:
-        self.scene = self.scene or phrase
+        if is_time_of_day(phrase):
+            self.time = self.time or phrase
+        else:
+            self.place = self.place or phrase
         self._begin_phrase()
 
+    def end(self) -> None:
+        """Use a relation after the last thing: "cat table under" is a cat under a table."""
+        if self.below and len(self.things) > 1 and self.things[-1].link == "and":
+            self.things[-1].link = self.link
+
     def _begin_phrase(self) -> None:
-        self.count, self.colours, self.link = 1, [], "and"
+        self.count, self.size, self.colours, self.link = 1, "", [], "and"
         self.after_place = self.joined = self.below = False
 
     def text(self) -> str:
@@ -99,12 +115,11 @@ class _Sentence:
                 words.append(thing.link)
             few = thing.count in SMALL_NUMBERS
             noun = plural(thing.noun) if few else thing.noun
-            described = [*dict.fromkeys(thing.colours), noun]
+            described = [word for word in (thing.size, *dict.fromkeys(thing.colours), noun) if word]
             words += [SMALL_NUMBERS[thing.count] if few else article(described[0]), *described]
         if not self.things:
             words += dict.fromkeys(self.colours)
-        if self.scene:
-            words.append(self.scene)
+        words += filter(None, (self.place, self.time))
         return ", ".join(part for part in (" ".join(words), *dict.fromkeys(self.styles)) if part)
 
 
@@ -116,8 +131,9 @@ class Dictionary:
         stemmer: name of its Snowball stemmer; empty if words are not inflected at their ends.
         after: colours may follow their noun.
         postpositions: "on" and "in" follow their noun.
-        words: meanings by phrase, in stems. A meaning is a kind (`thing`, `hint`, `colour`, `scene`, `style`, `number`,
-            `relation`, `place`, `and`, `with`, `skip`) and its English; a hint is a thing that the phrase may mean.
+        words: meanings by phrase, in stems. A meaning is a kind (`thing`, `hint`, `colour`, `size`, `scene`, `style`,
+            `number`, `relation`, `place`, `and`, `with`, `skip`) and its English; a hint is a thing that the phrase may
+            mean.
     """
 
     def __init__(
@@ -185,7 +201,7 @@ class Dictionary:
             yield text[start:], {}
 
     def _sentence(self, found: Sequence[Mapping[str, str]]) -> _Sentence:
-        sentence, names = _Sentence(), [index for index, kinds in enumerate(found) if "thing" in kinds]
+        sentence = _Sentence()
         for index, kinds in enumerate(found):
             if not kinds or kinds.keys() == {"skip"}:
                 continue
@@ -194,7 +210,10 @@ class Dictionary:
             elif "colour" in kinds and not self._is_noun(found, index, sentence):
                 after = self._after and not sentence.joined and sentence.things
                 (sentence.things[-1].colours if after else sentence.colours).append(kinds["colour"])
-            elif "scene" in kinds and ("thing" not in kinds or self._is_place(sentence, index, names)):
+            elif "size" in kinds and "thing" not in kinds:
+                after = self._after and not sentence.joined and sentence.things
+                (sentence.things[-1] if after else sentence).size = kinds["size"]
+            elif "scene" in kinds and ("thing" not in kinds or self._is_place(sentence, found, index)):
                 sentence.add_scene(kinds["scene"])
             elif "thing" in kinds:
                 sentence.add_thing(kinds["thing"])
@@ -202,6 +221,7 @@ class Dictionary:
                 sentence.count, sentence.joined = int(kinds["number"]), True
             else:
                 self._join(sentence, kinds)
+        sentence.end()
         return sentence
 
     def _is_noun(self, found: Sequence[Mapping[str, str]], index: int, sentence: _Sentence) -> bool:
@@ -213,11 +233,15 @@ class Dictionary:
         follows = next((kinds for kinds in found[index + 1 :] if kinds.keys() != {"skip"}), {})
         return "thing" not in follows
 
-    def _is_place(self, sentence: _Sentence, index: int, names: Sequence[int]) -> bool:
+    def _is_place(self, sentence: _Sentence, found: Sequence[Mapping[str, str]], index: int) -> bool:
         """True if a word that names both a thing and a place means the place here."""
+        thing_follows = any("thing" in kinds for kinds in found[index + 1 :])
+        link = sentence.link
         if self._postpositions:
-            return any(other > index for other in names)
-        return sentence.after_place and bool(sentence.things or any(other > index for other in names))
+            link = next((kinds for kinds in found[index + 1 :] if kinds.keys() != {"skip"}), {}).get("relation", "")
+        if link in _BESIDE or (link in _OUTSIDE and found[index]["scene"] == _ROOM):
+            return False
+        return thing_follows if self._postpositions else sentence.after_place and bool(sentence.things or thing_follows)
 
     def _join(self, sentence: _Sentence, kinds: Mapping[str, str]) -> None:
         sentence.joined = True

@@ -88,3 +88,10 @@ def test_words_of_places_name_things_where_places_are_cut_out() -> None:
     lexicon = Lexicon([["house"], ["star"]], ignored=["a"], places=["house"])
     assert found(lexicon, "a star above a house") == [("star", (1,), 1)]
     assert [mention.words for mention in lexicon.find("a star above a house", with_places=True)] == ["star", "house"]
+
+
+def test_plurals_are_told_from_names_that_end_alike(lexicon: Lexicon) -> None:
+    assert all(map(lexicon.is_plural, ("cats", "cars", "leaves", "cherries", "kitties", "cutleries")))
+    assert not any(map(lexicon.is_plural, ("cat", "car", "leaf", "dogs", "zxcvs", "")))
+    own = Lexicon([["scissors"], ["glass"], ["glasses", "spectacles"]])
+    assert not any(map(own.is_plural, ("scissors", "glasses", "spectacles")))

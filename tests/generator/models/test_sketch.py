@@ -60,7 +60,19 @@ def read(sketcher: Sketcher, text: str) -> list[tuple[str, int, str, str]]:
         ("a cat under an umbrella", [("cat", 1, "", ""), ("umbrella", 1, "", "under")]),
         ("a cat in the snow and a dog", [("cat", 1, "", ""), ("dog", 1, "", "")]),
         ("three cats and four dogs", [("cats", 3, "", ""), ("dogs", 2, "", "")]),
-        ("a box of apples", [("apples", 1, "", "")]),
+        ("a box of apples", [("apples", 3, "", ""), ("box", 1, "", "in")]),
+        ("a vase with three red roses", [("roses", 3, "red", ""), ("vase", 1, "", "in")]),
+        ("a bowl of cherries", [("cherries", 1, "", ""), ("bowl", 1, "", "in")]),
+        ("a cup of tea", [("cup of tea", 1, "", "")]),
+        ("a vase of flowers on a table", [("flowers", 3, "", ""), ("vase", 1, "", "in"), ("table", 1, "", "on")]),
+        ("a glass of red wine", [("wine", 1, "red", "")]),
+        ("a herd of elephants", [("elephants", 3, "", "")]),
+        ("a pair of scissors", [("scissors", 2, "", "")]),
+        ("a cat in front of a house", [("cat", 1, "", ""), ("house", 1, "", "before")]),
+        ("a dog between two cats", [("dog", 1, "", ""), ("cats", 2, "", "between")]),
+        ("a woman in a red dress", [("woman", 1, "", ""), ("dress", 1, "red", "dressed")]),
+        ("on a table there is an apple", [("apple", 1, "", ""), ("table", 1, "", "on")]),
+        ("on a table, an apple", [("table", 1, "", ""), ("apple", 1, "", "")]),
         ("zxcv", []),
     ],
 )
@@ -125,7 +137,17 @@ def middles(sketcher: Sketcher, text: str) -> tuple[tuple[float, float], tuple[f
         ("a cat wearing a red hat", ["cat", "hat"], ("", ""), ()),
         ("a woman with red hair", ["woman with red hair"], ("", ""), ()),
         ("an astronaut riding a horse", ["astronaut", "horse"], ("", ""), ()),
-        ("a ball between two trees", ["ball", "trees"], ("", ""), ("between",)),
+        ("a ball between two trees", ["ball", "trees"], ("", ""), ()),
+        ("a whale jumping out of the water", ["whale"], ("sea", ""), ("jumping",)),
+        ("a christmas tree in a living room", ["christmas tree"], ("room", ""), ()),
+        ("a boy and a girl holding hands", ["boy", "girl"], ("", ""), ("holding", "hands")),
+        ("a blue cat with green eyes", ["cat"], ("", ""), ("green", "eyes")),
+        ("a snowman with a carrot nose", ["snowman"], ("", ""), ("carrot", "nose")),
+        ("a house without a door", ["house"], ("", ""), ()),
+        ("a house and no cat", ["house"], ("", ""), ()),
+        ("a robot dog", ["dog"], ("", ""), ("robot",)),
+        ("a black and white cat", ["cat"], ("", ""), ("black", "white")),
+        ("a giant", ["giant"], ("", ""), ()),
         ("five candles", ["candles"], ("", ""), ()),
         ("a golden retriever", ["retriever"], ("", ""), ()),
         ("love", ["love"], ("", ""), ()),
@@ -139,6 +161,61 @@ def test_a_prompt_is_taken_apart(
     assert [thing.words for thing in parsed.things] == things
     assert (parsed.scenery.scene, parsed.scenery.light) == ground
     assert parsed.unused == unused
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("a tiny mouse next to a big elephant", [0.35, 1.4]),
+        ("a small red car and a dog", [0.55, 1.0]),
+        ("a giant mushroom", [1.8]),
+        ("two large apples", [1.4]),
+    ],
+)
+def test_sizes_are_read(sketcher: Sketcher, text: str, sizes: list[float]) -> None:
+    parsed = sketcher.parse(text)
+    assert [thing.size for thing in parsed.things] == sizes
+    assert not parsed.unused
+
+
+def test_things_are_as_large_as_the_words_say(sketcher: Sketcher) -> None:
+    def height(box: tuple[int, int, int, int]) -> int:
+        return box[3] - box[1]
+
+    small, usual, big = (height(boxes(sketcher, f"{size} apple")[0]) for size in ("a small", "an", "a huge"))
+    assert 1.5 * small < usual < 0.9 * big and big < 128
+    left, right = boxes(sketcher, "a small apple and a big apple")
+    assert 1.8 * height(left) < height(right) and abs(left[3] - right[3]) <= 3  # on one line
+    few, many = boxes(sketcher, "two small apples"), boxes(sketcher, "two apples")
+    assert len(few) == 2 and 1.2 * height(few[0]) < height(many[0])
+    assert len(boxes(sketcher, "two small apples and three big apples")) == 5
+    for relation in ("on", "inside", "under"):
+        little, large = coloured(sketcher, f"a small red apple {relation} a big blue car")
+        same = coloured(sketcher, f"a red apple {relation} a blue car")
+        assert little.sum() / large.sum() < 0.7 * same[0].sum() / same[1].sum()
+
+
+def test_a_thing_between_others_stands_in_the_middle(sketcher: Sketcher) -> None:
+    red, blue = coloured(sketcher, "a red apple between two blue cars")
+    columns = torch.nonzero(red.any(dim=0))[:, 0]
+    assert blue[:, : columns[0]].any() and blue[:, columns[-1] + 1 :].any() and not blue[:, columns].any()
+
+
+def test_clothes_hide_the_lower_part_of_their_wearer(sketcher: Sketcher) -> None:
+    wearer, clothes = coloured(sketcher, "a red bear in a blue dress")
+    rows, below = (torch.nonzero(seen.any(dim=1))[:, 0] for seen in (wearer, clothes))
+    assert rows[0] < below[0] - 15 and rows[-1] < below[-1] - 20
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_of_several_relations_each_holds(sketcher: Sketcher, mirrored: bool) -> None:
+    text = "a red apple on a blue car on a green sofa"
+    red, blue = coloured(sketcher, text, mirrored=mirrored)
+    layer = sketcher.layer(sketcher.read(text), Pose(mirrored=mirrored), 128, 128)
+    rest = (layer.mask[0] > 0.5) & ~red & ~blue
+    apple, car, sofa = (torch.nonzero(seen)[:, 0].float().mean() for seen in (red, blue, rest))
+    assert apple + 10 < car < sofa - 10
+    assert len(boxes(sketcher, text)) == 1
 
 
 def test_a_thing_on_another_touches_it(sketcher: Sketcher) -> None:

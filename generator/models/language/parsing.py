@@ -1,0 +1,318 @@
+"""Parsing of prompts: things with number, colour, size and relation, the scenery, and what is left. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from generator.models.lexicon import Lexicon, Mention, tokens
+from generator.models.wording import COLOURS, Scenery, landscape, scene_spans, scenery_of, style_words
+
+MAX_THINGS = 5
+_FEW = 3
+"""How many things "a flock of birds" and "a vase of flowers" show."""
+_GROUPS = frozenset(("flock", "herd", "pack", "swarm", "group", "crowd", "school", "bunch", "pile", "stack", "heap"))
+_NUMBERS = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "dozen": 12,
+    "pair": 2, "couple": 2, "both": 2, "several": 3, "some": 3, "many": 5,
+    **{str(number): number for number in range(2, 21)},
+}  # fmt: skip
+SIZES = {
+    **dict.fromkeys(("tiny", "miniature"), 0.35),
+    **dict.fromkeys(("small", "little"), 0.55),
+    **dict.fromkeys(("big", "large"), 1.4),
+    **dict.fromkeys(("huge", "giant", "gigantic", "enormous"), 1.8),
+}
+"""Size that each word means, as multiple of the usual one."""
+_RELATIONS = {
+    "on": "on", "upon": "on", "atop": "on", "riding": "on", "above": "above", "over": "above", "under": "under",
+    "below": "under", "beneath": "under", "underneath": "under", "inside": "in", "in": "in", "within": "in",
+    "into": "in", "behind": "behind", "before": "before", "between": "between",
+}  # fmt: skip
+_SIDES = {"left of": "left", "right of": "right"}
+_SHORTER = {"on top of": "on", "in front of": "before"}
+"""Relations of several words, which could name things by themselves, as one word."""
+_GESTURE = re.compile(r"\b(?:(?:holding|shaking) hands|(?:hand in hand|arm in arm)\b)")
+OPEN_ABOVE = frozenset((
+    "box", "pot", "vase", "bowl", "cup", "mug", "teacup", "basket", "bucket", "bag", "backpack", "handbag", "pouch",
+    "bathtub", "bath", "tub", "pan", "cauldron", "barrel", "crate", "carton", "nest", "hat", "jar", "wok",
+    "saucepan", "bin", "trashcan", "wastebasket", "cradle", "stroller", "cart", "wheelbarrow",
+))  # fmt: skip
+"""Things in which another stands, with its upper part above them."""
+_HEADGEAR = frozenset(("hat", "crown", "cap", "helmet", "beret", "sombrero", "tiara"))
+_CLOTHES = frozenset((
+    "dress", "suit", "coat", "kimono", "shirt", "sweater", "jacket", "sari", "robe", "gown", "uniform", "vest",
+    "raincoat", "swimsuit", "bikini", "pyjamas", "hoodie", "jersey", "cape", "cloak",
+))  # fmt: skip
+_WEARING = frozenset(("with", "wearing", "wears", "has"))
+_BODY = frozenset((
+    "eye", "eyes", "ear", "ears", "nose", "mouth", "teeth", "tongue", "hair", "beard", "face", "hand", "hands", "arm",
+    "arms", "leg", "legs", "foot", "feet", "paw", "paws", "tail", "wing", "wings", "feather", "feathers", "horn",
+    "horns", "fur", "skin",
+))  # fmt: skip
+"""Parts that a drawing has or has not: "with green eyes" names no second thing."""
+_NEGATIONS = frozenset(("no", "without"))
+_STANDING = frozenset(("is", "are", "sits", "sit", "stands", "stand", "lies", "lie"))
+_ARTICLES = frozenset(("a", "an", "the"))
+_JOINING = _ARTICLES | frozenset((
+    "and", "or", "with", "next", "to", "beside", "near", "by", "of", "from", "plus", "its", "his", "her", "their",
+    "my", "your",
+))  # fmt: skip
+SILENT = frozenset((
+    "is", "are", "was", "be", "at", "for", "as", "like", "one", "very", "so", "some", "it", "this", "that", "these",
+    "those", "there", "i", "me", "we", "you", "please", "make", "draw", "paint", "show", "scene", "view",
+    "background", "cute", "lovely", "full", "top", "front", "left", "right", "side", "s",
+))  # fmt: skip
+"""Words that nobody expects to see."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A thing that a prompt names.
+
+    Attributes:
+        words: as the prompt names it.
+        concepts: possible concepts, likeliest first.
+        count: how many are wanted.
+        colour: as asked for, in the words of `wording.COLOURS`; "" keeps the drawing's own.
+        relation: of this thing to the one before it, which is "on", "above", "under", "in", "behind", "before", "left"
+            or "right" of it, "between" several of it, or "worn" by it; "dressed" if those are in it, as in a coat; ""
+            if they are only named together.
+        kind: name of the thing that is drawn in its place, if it has no drawing of its own.
+        size: multiple of the usual one.
+    """
+
+    words: str
+    concepts: tuple[int, ...]
+    count: int = 1
+    colour: str = ""
+    relation: str = ""
+    kind: str = ""
+    size: float = 1.0
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A prompt taken apart.
+
+    Attributes:
+        things: that it names.
+        scenery: the ground that it names.
+        unused: words without an influence on the picture that somebody may have wanted.
+    """
+
+    things: tuple[Thing, ...]
+    scenery: Scenery
+    unused: tuple[str, ...]
+
+
+class Parser:
+    """Take prompts apart by the words of a lexicon."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+
+    def parse(self, text: str) -> Parsed:
+        """Things, at most MAX_THINGS in all, scenery and what is left of a text.
+
+        Of a compound such as "robot dog" only the last thing counts.
+        """
+        text, scenes = self._without_scenes(_shorter(text.lower()))
+        gestures = [word for hit in _GESTURE.finditer(text) for word in hit[0].split()]
+        text = _GESTURE.sub(" ", text)
+        words, at = tokens(text), 0
+        sentence = _Sentence(self.lexicon)
+        for mention in self._mentions(text, words, has_scene=bool(scenes)):
+            if mention.words in _NUMBERS:  # part of a name, such as "five o'clock"
+                continue
+            named = mention.words.split()
+            first = next((n for n in range(at, len(words)) if words[n : n + len(named)] == named), None)
+            if first is None:
+                continue
+            between, at = words[at:first], first + len(named)
+            if scene := landscape(mention.words):
+                scenes.append(scene)
+                sentence.left += between
+                words[first] = "and"
+                at = first
+                continue
+            sentence.add(mention, between)
+        left = [*sentence.left, *words[at:]]
+        scenes += filter(None, map(landscape, left))
+        unused = [*sentence.unused, *(word for word in left if not self._is_understood(word)), *gestures]
+        return Parsed(_limited(sentence.things), scenery_of(scenes), tuple(dict.fromkeys(unused)))
+
+    def _mentions(self, text: str, words: Sequence[str], *, has_scene: bool) -> list[Mention]:
+        found = self.lexicon.find(text, with_places=True)  # scenes are cut out
+        if found or has_scene or any(map(landscape, words)):
+            return found
+        return self.lexicon.guess(" ".join(word for word in words if word not in style_words(text)))
+
+    def _without_scenes(self, text: str) -> tuple[str, list[str]]:
+        """The text without the scenes that it names after prepositions, and their names."""
+        scenes, kept, at = list[str](), "", 0
+        for begin, end, scene in scene_spans(text):
+            last = text.rindex(" ", 0, end) + 1 if " " in text[begin:end] else begin
+            if self.lexicon.length_of_name(text[last:]) > 1:  # "on a beach ball"
+                continue
+            kept, at = f"{kept}{text[at:begin]} and ", end
+            scenes.append(scene)
+        return kept + text[at:], scenes
+
+    def _is_understood(self, word: str) -> bool:
+        """True for a word that changes the picture, or that says nothing."""
+        tables = (COLOURS, _NUMBERS, SIZES, _RELATIONS, _GROUPS, _JOINING, SILENT)
+        return any(word in table for table in tables) or bool(landscape(word)) or self.lexicon.is_passed_over(word)
+
+
+class _Sentence:
+    """The things of a prompt, as they are found from left to right.
+
+    Attributes:
+        things: so far.
+        left: words between them.
+        unused: words that would change the picture elsewhere.
+    """
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self.things: list[Thing] = []
+        self.left: list[str] = []
+        self.unused: list[str] = []
+        self._begins_with, self._after_with = "", False
+
+    def add(self, mention: Mention, between: Sequence[str]) -> None:
+        """Add a thing after the words between it and the one before."""
+        if not _NEGATIONS.isdisjoint(_phrase(between)):
+            self.left += [word for word in between if word not in _NEGATIONS]
+            return
+        last, described = mention.words.split()[-1], not between and self._after_with
+        self._after_with = not _WEARING.isdisjoint(between)
+        if self.things and last in _BODY and (self._after_with or described):
+            if described:  # "with a carrot nose"
+                self.unused += self.things.pop().words.split()
+            self.unused += [word for word in between if word in COLOURS] + mention.words.split()
+            self.left += between
+            return
+        relation = _relation(between)
+        if self.things and not relation and last in _HEADGEAR and not _WEARING.isdisjoint(between):
+            relation = "worn"
+            between = [word for word in between if word not in _WEARING]
+        if last in _CLOTHES and relation == "in":
+            relation = "dressed"
+        self.left += between
+        if not self.things:
+            relation, self._begins_with = "", relation
+        colours = _colours(between)
+        self.unused += colours[1:] and [word for word in between if COLOURS.get(word) in colours]
+        colour = colours[0] if len(colours) == 1 else ""
+        kind = self._lexicon.kind_of(mention.words)
+        count, size = _count(between), _size(between)
+        if count == 1 and not _GROUPS.isdisjoint(between[-4:]) and self._lexicon.is_plural(mention.words):
+            count = _FEW
+        self._place(Thing(mention.words, mention.concepts, count, colour, relation, kind, size), between)
+
+    def _place(self, thing: Thing, between: Sequence[str]) -> None:
+        if self._holds(thing, between):
+            count = thing.count if thing.count > 1 or not self._lexicon.is_plural(thing.words) else _FEW
+            self.things[-1:] = [replace(thing, count=count), replace(self.things[-1], relation="in")]
+        elif self.things and (not between or _is_of(between)):
+            whole = self.things.pop()
+            if whole.words in SIZES:  # "a giant" alone is a thing
+                whole = replace(whole, size=SIZES[whole.words])
+            elif not between:
+                self.unused += [word for word in whole.words.split() if word not in thing.words]
+            self.things.append(
+                replace(
+                    whole,
+                    words=thing.words,
+                    concepts=thing.concepts,
+                    kind=thing.kind,
+                    colour=thing.colour or whole.colour,
+                    size=whole.size if thing.size == 1 else thing.size,
+                )
+            )
+        elif len(self.things) == 1 and self._begins_with and not thing.relation and not _STANDING.isdisjoint(between):
+            self.things = [thing, replace(self.things[0], relation=self._begins_with)]  # "on a table there is a cat"
+        else:
+            self.things.append(thing)
+
+    def _holds(self, thing: Thing, between: Sequence[str]) -> bool:
+        """True if the thing before is the first, and a box or a vase of or with this thing."""
+        if len(self.things) != 1 or self.things[0].count > 1 or thing.relation:
+            return False
+        holder = self.things[0].words.split()[-1]
+        if holder not in OPEN_ABOVE or holder == "hat":
+            return False
+        last = thing.words.split()[-1]
+        several = thing.count > 1 or last == "fruit" or (last.endswith("s") and last != "noodles")
+        return "with" in between or (several and "of" in between)
+
+
+def _shorter(text: str) -> str:
+    """The text with relations of several words as one."""
+    for phrase, word in _SHORTER.items():
+        text = re.sub(rf"\b{phrase}\b", word, text)
+    return text
+
+
+def _phrase(between: Sequence[str]) -> list[str]:
+    """The words that belong to the thing after them: those after the last that joins it to what is before."""
+    begin = max((at + 1 for at, word in enumerate(between) if word in _JOINING - _ARTICLES), default=0)
+    return list(between[begin:])
+
+
+def _is_of(between: Sequence[str]) -> bool:
+    """True for "of" with adjectives, as in "a glass of red wine"."""
+    return between[:1] == ["of"] and all(word in COLOURS or word in SIZES for word in between[1:])
+
+
+def _count(between: Sequence[str]) -> int:
+    """The number that stands before a thing, perhaps with adjectives between: "two big red apples"."""
+    for word in reversed(between[-4:]):
+        if word in _NUMBERS:
+            return _NUMBERS[word]
+        if word in _JOINING and word != "of":
+            return 1
+    return 1
+
+
+def _size(between: Sequence[str]) -> float:
+    """The size that the adjectives before a thing name."""
+    for word in reversed(between):
+        if word in SIZES:
+            return SIZES[word]
+        if word in _JOINING or word in _RELATIONS:
+            break
+    return 1.0
+
+
+def _colours(between: Sequence[str]) -> list[str]:
+    """The colours among the adjectives before a thing."""
+    colours = list[str]()
+    for number, word in reversed(list(enumerate(between))):
+        if word == "and" and number and between[number - 1] in COLOURS and colours:
+            continue  # "black and white" is not one colour
+        if word in _JOINING or word in _RELATIONS:
+            break
+        if word in COLOURS:
+            colours.append(COLOURS[word])
+    return list(dict.fromkeys(reversed(colours)))
+
+
+def _relation(between: Sequence[str]) -> str:
+    text = " ".join(between)
+    for phrase, relation in _SIDES.items():
+        if phrase in text:
+            return relation
+    return next((_RELATIONS[word] for word in between if word in _RELATIONS), "")
+
+
+def _limited(things: Sequence[Thing]) -> tuple[Thing, ...]:
+    kept: list[Thing] = []
+    for thing in things:
+        room = MAX_THINGS - sum(other.count for other in kept)
+        if room > 0:
+            kept.append(replace(thing, count=min(thing.count, room)))
+    return tuple(kept)
