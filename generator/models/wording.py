@@ -264,7 +264,7 @@ def colours_of(text: str) -> tuple[str, ...]:
 
 
 def carried(new: str, old: str, thing: str) -> str:
-    """The new words with the old ones' only colour and scene where the new ones name none.
+    """The new words with the old ones' only colour and scenes where the new ones name none.
 
     Args:
         new: the words of a remix.
@@ -275,8 +275,9 @@ def carried(new: str, old: str, thing: str) -> str:
     colours = colours_of(old)
     if thing and len(colours) == 1 and not colours_of(new):
         new = re.sub(rf"\b(?:(an?) )?{re.escape(thing)}\b", lambda hit: _coloured(hit, colours[0], thing), new, count=1)
-    _, where = scene_of(old)
-    return f"{new} {where}" if where and not scene_of(new)[0] else new
+    if scene_spans(new):
+        return new
+    return " ".join((new, *(old[begin:end] for begin, end, _ in scene_spans(old))))
 
 
 def _coloured(hit: re.Match[str], colour: str, thing: str) -> str:

@@ -235,6 +235,7 @@ class StartComposer:
             return self._proposed(where if bare else composition.words, bare, size, targets, ground)
         if ground is None:
             return picture
+        picture = looking(picture, ground.look, self._request.settings.seed)
         hidden = functional.avg_pool2d(_widened(ground.covered)[None], _SOFT_PX, 1, _SOFT_PX // 2)
         return ground.picture.lerp(picture, hidden.to(picture.device))
 

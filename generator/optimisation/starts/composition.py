@@ -66,9 +66,9 @@ def composition_of(request: GenerationRequest, models: Models, scene: int | None
         pose = replace(pose, style=styled)
     elif not look and (scene > 0 or request.parent is not None):
         look = before.look
-    things = () if models.prior is None else models.prior.sketcher.read(own)
-    # In a story each scene's things have their own colours.
-    thing = things[0].words if len(things) == 1 and scene == 0 else ""
+    things, others = (() if models.prior is None else models.prior.sketcher.read(text) for text in (own, before.words))
+    # In a story each scene's things have their own colours, and of several things a colour may be that of any.
+    thing = things[0].words if len(things) == 1 and len(others) < 2 and scene == 0 else ""
     words = carried(own, before.words, thing)
     same = models.prior is not None and is_same_ground(models.prior.sketcher, words, before.words)
     ground = before.ground if same and not is_anew(request) else request.settings.seed + scene

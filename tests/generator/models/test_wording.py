@@ -115,6 +115,8 @@ def test_colours_are_known_by_their_other_names() -> None:
         ("a dog at night", "a blue cat in the snow", "a blue dog at night"),
         ("a dog", "a blue cat and a red hat", "a dog"),
         ("a dog", "a cat", "a dog"),
+        ("a dog", "a cat in the forest at night", "a dog in the forest at night"),
+        ("a dog under water", "a cat in the forest at night", "a dog under water"),
     ],
 )
 def test_a_remix_takes_over_what_its_words_leave_open(new: str, old: str, words: str) -> None:

@@ -47,6 +47,8 @@ def test_words_and_pose_follow_from_the_recipe(starter: Models) -> None:
     assert words(starter, remixed) == "a blue dog in the snow"
     assert words(starter, child_of(remixed, variation=0.4)) == "a blue dog in the snow"
     assert words(starter, child_of(remixed, "a fox at night")) == "a blue fox at night"
+    dressed = request(starter, "a woman in a red dress on the beach at sunset")
+    assert words(starter, child_of(dressed, "a horse")) == "a horse on the beach at sunset"
     story = request(starter, "a blue cat ^ a dog at night ^ a red fox", steps=3)
     assert words(starter, story) == "a red fox at night"
     assert words(starter, replace(story, stopped_at=2)) == "a dog at night"
@@ -73,6 +75,14 @@ def test_a_remix_keeps_the_ground_and_changes_the_thing(starter: Models, dreamt:
     assert change[:12].mean() < 0.04
     assert change[48:80, 48:80].mean() > 0.1
     assert other[:12].mean() > 0.3
+
+
+def test_the_place_of_a_parents_thing_is_filled_in_its_style(starter: Models, dreamt: Dreamt) -> None:
+    first = dreamt(Dream(request(starter, "line art of a house in the forest"), starter))
+    varied = dreamt(Dream(child_of(first.request, variation=0.4), starter, parent_latent=first.latent))
+    for made in (first, varied):
+        shown = pixels(made)
+        assert float(((shown.amax(dim=2) - shown.amin(dim=2)) > 0.25).float().mean()) < 0.01
 
 
 def test_a_varied_picture_shows_the_same_thing_otherwise(starter: Models, dreamt: Dreamt) -> None:
