@@ -29,6 +29,8 @@ SCENES = {
     "autumn": "in autumn",
 }  # fmt: skip
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "golden")
+UNLIKELY = frozenset(("zzz",))
+"""Drawings that nobody means by their keywords: "schläft" is "sleeps"."""
 SIMPLE_KINDS = ("skip", "and", "with", "place")
 TABLED_KINDS = ("relation", "number", "size", "colour", "thing", "style")
 _WORD = re.compile(r"[^\W_]+")
@@ -129,6 +131,8 @@ def annotated(annotations: dict[str, Any], things: Things, key: Any) -> dict[str
         for word in row.get("default", []):
             phrase = key(word)
             if phrase == name or not phrase:
+                continue
+            if things.names[emoji] in UNLIKELY:
                 continue
             inside = f" {phrase} " in f" {name} " or (not name.isascii() and " " not in name and phrase in name)
             rated[phrase].append((1 if inside else 2, everyday, len(name), english))

@@ -46,6 +46,8 @@ _CLOTHES = frozenset((
     "raincoat", "swimsuit", "bikini", "pyjamas", "hoodie", "jersey", "cape", "cloak",
 ))  # fmt: skip
 _WEARING = frozenset(("with", "wearing", "wears", "has"))
+_FLAT = frozenset(("table", "desk", "chair", "bench", "plate", "bridge", "roof", "skateboard", "bicycle", "horse"))
+"""Things that have nothing in them: some languages say "in the table"."""
 _BODY = frozenset((
     "eye", "eyes", "ear", "ears", "nose", "mouth", "teeth", "tongue", "hair", "beard", "face", "hand", "hands", "arm",
     "arms", "leg", "legs", "foot", "feet", "paw", "paws", "tail", "wing", "wings", "feather", "feathers", "horn",
@@ -199,8 +201,8 @@ class _Sentence:
         if self.things and not relation and last in _HEADGEAR and not _WEARING.isdisjoint(between):
             relation = "worn"
             between = [word for word in between if word not in _WEARING]
-        if last in _CLOTHES and relation == "in":
-            relation = "dressed"
+        if relation == "in" and "in" in between:
+            relation = _in(last)
         self.left += between
         if not self.things:
             relation, self._begins_with = "", relation
@@ -248,6 +250,15 @@ class _Sentence:
         last = thing.words.split()[-1]
         several = thing.count > 1 or last == "fruit" or (last.endswith("s") and last != "noodles")
         return "with" in between or (several and "of" in between)
+
+
+def _in(last: str) -> str:
+    """The relation that "in" names before a thing with this last word; "inside" is always "in"."""
+    if last in _CLOTHES:
+        return "dressed"
+    if last in _HEADGEAR:
+        return "worn"
+    return "on" if last in _FLAT else "in"
 
 
 def _shorter(text: str) -> str:

@@ -100,9 +100,11 @@ class _Sentence:
         self._begin_phrase()
 
     def end(self) -> None:
-        """Use a relation after the last thing: "cat table under" is a cat under a table."""
+        """Use a relation after the last thing ("cat table under" is a cat under a table), and one before the first."""
         if self.below and len(self.things) > 1 and self.things[-1].link == "and":
             self.things[-1].link = self.link
+        if len(self.things) > 1 and self.things[0].link == "with":  # "wearing hat 's dog"
+            self.things[:2] = self.things[1::-1]
 
     def _begin_phrase(self) -> None:
         self.count, self.size, self.colours, self.link = 1, "", [], "and"
@@ -203,7 +205,7 @@ class Dictionary:
     def _sentence(self, found: Sequence[Mapping[str, str]]) -> _Sentence:
         sentence = _Sentence()
         for index, kinds in enumerate(found):
-            if not kinds or kinds.keys() == {"skip"}:
+            if not kinds or kinds.keys() == {"skip"} or ("skip" in kinds and index and "number" in found[index - 1]):
                 continue
             if "style" in kinds and "thing" not in kinds:
                 sentence.styles.append(kinds["style"])
@@ -218,11 +220,19 @@ class Dictionary:
             elif "thing" in kinds:
                 sentence.add_thing(kinds["thing"])
             elif "number" in kinds:
-                sentence.count, sentence.joined = int(kinds["number"]), True
+                self._count(sentence, int(kinds["number"]), found[index + 1 :])
             else:
                 self._join(sentence, kinds)
         sentence.end()
         return sentence
+
+    def _count(self, sentence: _Sentence, count: int, following: Sequence[Mapping[str, str]]) -> None:
+        """Set the number of the thing that follows, or of the one before it: "balloons three" in some languages."""
+        described = next((kinds for kinds in following if not {"skip", "colour", "size"} & kinds.keys()), {})
+        if self._postpositions and sentence.things and not sentence.joined and "thing" not in described:
+            sentence.things[-1].count = count
+        else:
+            sentence.count, sentence.joined = count, True
 
     def _is_noun(self, found: Sequence[Mapping[str, str]], index: int, sentence: _Sentence) -> bool:
         """True if a word that is also a colour, such as "orange", names a thing here."""
