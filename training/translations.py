@@ -104,7 +104,13 @@ def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Thin
         first, *rest = phrase.split()
         if not taken and (rank == 0 or colours.isdisjoint(phrase.split())) and not (rest and first in small):
             words[phrase]["thing" if rank < 2 else "hint"] = english
-    kept = {phrase: meanings for phrase, meanings in sorted(words.items()) if phrase and meanings}
+    # The stem of the Turkish "adada" is "a", which means nothing.
+    stubs = {
+        phrase for phrase, meanings in words.items() if len(phrase) == 1 and phrase.isascii() and "scene" in meanings
+    }
+    kept = {
+        phrase: meanings for phrase, meanings in sorted(words.items()) if phrase and meanings and phrase not in stubs
+    }
     return {
         "name": source["name"],
         "stemmer": source.get("stemmer", ""),

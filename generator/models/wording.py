@@ -118,7 +118,7 @@ _MANNER = re.compile(
 )
 _STYLED = re.compile(rf"\b(?:{_MEDIUM})\b")
 _STYLES = {
-    "pixels": re.compile(r"\b(?:pixel art|pixels|pixelated|8-?bit)\b"),
+    "pixels": re.compile(r"\b(?:pixel art|pixels|pixelated|(?:8|16|32)-?bit)\b"),
     "watercolour": re.compile(r"\b(?:watercolou?rs?|gouache)\b"),
     "doodle": re.compile(
         r"\b(?:doodles?|doodled|scribbles?|sketch|freehand|hand[- ]drawn|(?:crayon|chalk|pencil|child'?s) drawing|"
@@ -147,6 +147,7 @@ _LOOKS = {
     **{style: style for style in ("pixels", "watercolour", "doodle", "stencil", "clipart", "flat")},
 }
 _ADJECTIVES = (
+    "(?:8|16|32)-?bit|"
     "glossy|flat|simple|realistic|3 ?d|2 ?d|cartoon|pixel art|line ?art|clip ?art|watercolou?r|doodled?|hand[- ]drawn|"
     "stencil|pencil|crayon|minimalist"
 )

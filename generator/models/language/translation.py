@@ -32,6 +32,9 @@ SURENESS = {"skip": 0.9, "and": 0.9, "with": 0.9, "place": 0.9, "mistake": 0.6, 
 MARGIN = 0.15
 """How much more of a prompt another language must understand than English."""
 
+_CONTENT = frozenset(("thing", "hint", "colour", "size", "scene", "style"))
+SHORT, LONG = 2, 8
+"""Letters of a word that many languages have, and of a mistyped one that only one has."""
 _BESIDE, _OUTSIDE = ("in front of", "behind", "next to", "between"), ("on", "under", "above")
 """Relations to things only; and those to a house that say that nothing is in it."""
 _ROOM = "in a room"
@@ -49,12 +52,14 @@ class Translation:
         text: the English prompt; empty if nothing was understood.
         unknown: typed words without a meaning, in order.
         understood: share of the typed letters that have a meaning, 0..1.
+        sure: a word of it is surely one of this language: spelt as it should be, or mistyped but long.
     """
 
     language: str
     text: str
     unknown: tuple[str, ...]
     understood: float
+    sure: bool = True
 
 
 @dataclass
@@ -148,27 +153,29 @@ class Dictionary:
     ) -> None:
         self.name, self._words, self._after, self._postpositions = name, words, after, postpositions
         self._stem = functools.lru_cache(4096)(stem_with(stemmer))
-        content = {"thing", "colour", "scene"}
-        nouns = (phrase for phrase, kinds in words.items() if " " not in phrase and content & kinds.keys())
+        named = {"thing", "colour", "scene"}
+        nouns = (phrase for phrase, kinds in words.items() if " " not in phrase and named & kinds.keys())
         self._spelling = Spelling(nouns, (), lambda word: False)
 
     def translate(self, text: str) -> Translation:
         """Put `text` into English."""
-        found, unknown, letters, known = [], [], 0, 0.0
+        found, unknown, letters, known, sure = [], [], 0, 0.0, False
         for typed, meanings in self._phrases(text):
             letters += len(typed)
             meant = None if meanings else self._spelling.correct(self._stem(typed))
             if meanings:
                 known += len(typed) * max(SURENESS.get(kind, 1.0) for kind in meanings)
+                sure |= bool(_CONTENT & meanings.keys()) and (len(typed) > SHORT or not typed.isascii())
             elif meant is not None:
                 known += len(typed) * SURENESS["mistake"]
+                sure |= len(typed) >= LONG
             else:
                 unknown.append(typed)
             if "hint" in meanings:
                 meanings = {"thing": meanings["hint"]}
             found.append(meanings if meant is None else self._words[meant])
         sentence = self._sentence(found)
-        return Translation(self.name, sentence.text(), tuple(dict.fromkeys(unknown)), known / max(1, letters))
+        return Translation(self.name, sentence.text(), tuple(dict.fromkeys(unknown)), known / max(1, letters), sure)
 
     def _phrases(self, text: str) -> Iterator[tuple[str, Mapping[str, str]]]:
         words = [match[0] for match in _WORD.finditer(text.casefold())]
@@ -300,7 +307,9 @@ class Translator:
         if english + MARGIN >= 1.0:
             return None
         best = max((each.translate(text) for each in self._dictionaries), key=_fit, default=None)
-        return best if best is not None and best.text and best.understood > english + MARGIN else None
+        if best is None or not best.text or not best.sure:
+            return None
+        return best if best.understood > english + MARGIN else None
 
 
 def _fit(translation: Translation) -> float:

@@ -59,6 +59,11 @@ def test_words_without_a_meaning_are_named(reader: Reader) -> None:
     assert (reading.text, reading.unknown) == ("a red apple", ("zorglub",))
 
 
+@pytest.mark.parametrize("typed", ["a catt", "pokemon", "trump", "darth vader"])
+def test_words_that_only_look_like_those_of_another_language_are_kept(reader: Reader, typed: str) -> None:
+    assert reader.read(typed).text == typed
+
+
 def test_names_of_styles_are_no_foreign_words(reader: Reader) -> None:
     reading = reader.read("a cat, graffiti")
     assert (reading.text, reading.notes) == ("a cat, graffiti", ())
