@@ -4,7 +4,8 @@ A judge's score of a prompt is the log-probability of what the prompt names: any
 The prompt must come first (top-1) or among the first five (top-5) of all prompts and "nothing". Controls: the same
 judges see real drawings of the same prompts (top-1 must be at least .95) and pictures optimised from a random start
 without the prior (must be below .2); if a control fails, the figures are void, and that is printed. `--prompts
-training/prompts_unseen.json` evaluates 56 other prompts.
+training/prompts_unseen.json` evaluates 56 other prompts. `--before FOLDER` judges the pictures that another version
+painted of the same prompts by the same judges.
 """
 
 from __future__ import annotations
@@ -180,6 +181,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, default=PROMPTS, help="json: [text, concepts, colour, scene]")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mush", type=int, default=20, help="pictures from a random start, as a control")
+    parser.add_argument("--before", type=Path, help="--out of another version: judge its pictures too, and save pairs")
     parser.add_argument("--judge-only", action="store_true", help="judge what --out holds, and paint nothing")
     options = parser.parse_args()
     compositor = Compositor(options.work, 128, COLOURED, seed=4321)
@@ -195,8 +197,15 @@ def main() -> None:
         compositor.compose(prompt.concepts[:1], 1, prompt.colour, prompt.scene or "plain").picture
         for prompt in prompts * DRAWINGS
     ]
+    before = Figures.load(options.before) if options.before else None
     for name in JUDGES:
-        print(report(name, load_judge(options.work, name), prompts, figures, real))
+        judge = load_judge(options.work, name)
+        print(report(name, judge, prompts, figures, real))
+        if before is not None:
+            print("before:\n" + report(name, judge, prompts, before, real))
+    if before is not None:
+        pairs = [image for pair in zip(before.pictures, figures.pictures, strict=True) for image in pair]
+        sheet(pairs).save(options.out / "before_after.png")
     print(
         f"median seconds a picture {statistics.median(figures.total_s):.1f}, "
         f"first preview {statistics.median(figures.first_preview_s):.1f} (worst {max(figures.first_preview_s):.1f})"

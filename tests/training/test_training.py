@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import json
 import random
 import shutil
 import sys
@@ -20,7 +21,9 @@ from generator import Dream, GenerationRequest, Settings
 from generator.loading import STARTER, load_starter, read_yaml
 from generator.models.vqgan import VQGAN
 from training.compositor import COLOURS, Compositor, recolour
+from training.evaluate import TILE_PX
 from training.halve import CODE_RATE, batches, edge_error, halved, move_codes, shipped, solve_last_layer
+from training.judges import load_judge
 from training.reconstruction import held_out_pictures, measure
 from training.scenes import SCENES, paint
 from training.vqgan import CONFIG
@@ -40,8 +43,29 @@ def command(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def judged_beside_an_earlier_run(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Judge two runs of pictures with judges that have hardly learnt anything."""
+    named = load_judge(work, "plain").get_buffer("named").tolist()[:2]
+    names = [Compositor(work, 64).table[number]["name"] for number in named]
+    prompts = [[f"a {colour} {name}", [name], colour, ""] for name in names for colour in ("red", "blue")]
+    (work / "prompts.json").write_text(json.dumps(prompts))
+    for folder, colour in (("old", "blue"), ("new", "red")):
+        (work / folder).mkdir()
+        for number in range(len(prompts)):
+            Image.new("RGB", (64, 64), colour).save(work / folder / f"prior_{number:02d}.png")
+        (work / folder / "seconds.json").write_text(json.dumps({"total_s": [1.0], "first_preview_s": [0.5]}))
+    runs = ("--out", str(work / "new"), "--before", str(work / "old"), "--judge-only")
+    command(monkeypatch, "evaluate", "--work", str(work), "--prompts", str(work / "prompts.json"), *runs)
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if "top-1" in line]) == 2 * lines.count("before:") == 4
+    with Image.open(work / "new" / "before_after.png") as pairs:
+        assert [pairs.getpixel((80 + TILE_PX * at, 80)) for at in range(8)] == [(0, 0, 255), (255, 0, 0)] * 4
+
+
 def test_every_training_step_runs_and_its_models_generate_a_picture(
-    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     threads = torch.get_num_threads()
     where = ("--work", str(work))
@@ -56,6 +80,7 @@ def test_every_training_step_runs_and_its_models_generate_a_picture(
     command(monkeypatch, "halve", *few)
     command(monkeypatch, "prior", *few)
     command(monkeypatch, "judges", *few)
+    judged_beside_an_earlier_run(work, monkeypatch, capsys)
     command(monkeypatch, "obedience.styles", *few)
     command(monkeypatch, "obedience.arrangements", *few)
     for name in ("starter.yaml", "vqgan.yaml"):
