@@ -2,7 +2,7 @@
 
 Each paints by its own code, models and defaults, in a process of its own that has them loaded; they take turns, so that
 other load on the machine meets both. Printed are medians: seconds until the first preview and until the picture, by the
-clock and of the processor.
+clock and of the processor; and the peak memory of each process in MiB (Linux).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import IO, cast
 from benchmarks.earlier import ROOT, unpacked
 
 PROMPTS = ("a robot", "a blue cat in the snow", "a castle at night", "two red cars on a road")
-FIGURES = ("preview", "picture", "processor")
+FIGURES = {"preview": "s", "picture": "s", "processor": "s", "peak": "MiB"}
 PAINTER = """
-import json, sys, time
+import json, resource, sys, time
 from generator import Dream, GenerationRequest, Settings, load_models
 
 models = load_models("starter", "cpu")
@@ -38,7 +38,8 @@ for line in sys.stdin:
     while not dream.finished:
         dream.step()
     dream.picture()
-    print(json.dumps([preview, time.perf_counter() - began, time.process_time() - busy]), flush=True)
+    seconds = [preview, time.perf_counter() - began, time.process_time() - busy]
+    print(json.dumps([*seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)
 """
 """Paints as the bot's worker does: a composed start is shown before the first step."""
 
@@ -52,7 +53,7 @@ class Painter:
         self._asked, self._answers = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
 
     def paint(self, prompt: str, seed: int) -> list[float]:
-        """Seconds of one picture, in the order of FIGURES.
+        """Figures of one picture, in the order of FIGURES.
 
         Raises:
             SystemExit: if the version cannot paint.
@@ -61,8 +62,8 @@ class Painter:
         answer = self._answers.readline()
         if not answer:
             sys.exit("A version ended before its picture was done; its message is above.")
-        seconds: list[float] = json.loads(answer)
-        return seconds
+        figures: list[float] = json.loads(answer)
+        return figures
 
     def end(self) -> None:
         """End the process."""
@@ -89,10 +90,9 @@ def main() -> None:
     medians = {
         name: [statistics.median(column) for column in zip(*pictures, strict=True)] for name, pictures in found.items()
     }
-    for name, seconds in medians.items():
-        print(
-            f"{name:8}", "  ".join(f"{figure} {value:5.2f} s" for figure, value in zip(FIGURES, seconds, strict=True))
-        )
+    for name, values in medians.items():
+        row = (f"{figure} {value:7.2f} {unit}" for (figure, unit), value in zip(FIGURES.items(), values, strict=True))
+        print(f"{name:8}", "  ".join(row))
     earlier, today = medians.values()
     print("ratio   ", "  ".join(f"{figure} {b / a:7.2f}" for figure, a, b in zip(FIGURES, earlier, today, strict=True)))
 
