@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from generator.models.prior import Place
 from training import run
 from training.compositor import COLOURS, Compositor, Layer, Plan
-from training.data import as_tensor
+from training.data import as_tensor, disturbed
 from training.scenes import SCENES
 
 RELATIONS = ("on", "under", "in", "beside")
@@ -164,7 +164,7 @@ class Arranger:
 
 
 def _rows(count: int, rng: random.Random) -> list[Place]:
-    above = 0 if count == 1 else rng.choice([0, count // 2])
+    above = 0 if count == 1 else rng.choice([0, count // 2, count - count // 2])
     rows = [row for row in (above, count - above) if row]
     most = max(rows)
     side = min(0.8 / most, 0.75 / len(rows)) * rng.uniform(0.75, 1)
@@ -187,11 +187,14 @@ def _related(relation: str, rng: random.Random) -> list[Place]:
     if relation == "in":
         y, whole = rng.uniform(0.45, 0.6), rng.uniform(0.7, 0.9)
         return [Place(x + shift / 2, y + rng.uniform(0, 0.1), whole * rng.uniform(0.3, 0.45)), Place(x, y, whole)]
-    upper, lower = rng.uniform(0.32, 0.46), rng.uniform(0.38, 0.52)
-    bottom = rng.uniform(0.92, 1.0)
-    joint = bottom - lower * rng.uniform(0.85, 1)
-    high, low = Place(x + shift, joint - upper / 2 + 0.04, upper), Place(x, bottom - lower / 2, lower)
-    return [high, low] if relation == "on" else [low, high]
+    side, ground, bottom = rng.uniform(0.24, 0.46), rng.uniform(0.38, 0.7), rng.uniform(0.88, 0.96)
+    if relation == "on":
+        joint = bottom - ground * rng.uniform(0.6, 1)
+        return [Place(x + shift, joint - side / 2 + 0.04, side), Place(x, bottom - ground / 2, ground)]
+    # Under it is below it, or before its lower edge, as between the legs of a table.
+    side, ground = rng.uniform(0.22, 0.38), rng.uniform(0.5, 0.75)
+    edge = bottom - side * rng.uniform(0, 1)
+    return [Place(x + shift, bottom - side / 2, side), Place(x, edge - ground / 2, ground)]
 
 
 def named_concepts(compositor: Compositor) -> list[int]:
@@ -214,7 +217,7 @@ class Arrangements(IterableDataset[tuple[Tensor, int, int, int, int]]):
         while True:
             made = arranger.sample()
             relation = RELATIONS.index(made.relation) if made.relation else -1
-            yield as_tensor(made.picture), at[made.first], at[made.second], made.count - 1, relation
+            yield disturbed(as_tensor(made.picture)), at[made.first], at[made.second], made.count - 1, relation
 
 
 def arrangement_loss(scores: tuple[Tensor, Tensor], counts: Tensor, relations: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from generator.models.looks import DRAWN, looking
 from training import run
 from training.compositor import COLOURS, Compositor, Layer, Plan, layout, recolour
-from training.data import as_tensor
+from training.data import as_tensor, disturbed
 from training.judges import Plain
 from training.scenes import SCENES
 
@@ -107,7 +107,7 @@ class Styled(IterableDataset[tuple[Tensor, int]]):
         made = StyledPictures(self.work, self.seed)
         while True:
             style = made.rng.choice(made.styles)
-            yield made.picture(style), STYLES.index(style)
+            yield disturbed(made.picture(style)), STYLES.index(style)
 
 
 def load(work: Path) -> StyleJudge:
