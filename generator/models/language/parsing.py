@@ -45,6 +45,8 @@ _CLOTHES = frozenset((
     "dress", "suit", "coat", "kimono", "shirt", "sweater", "jacket", "sari", "robe", "gown", "uniform", "vest",
     "raincoat", "swimsuit", "bikini", "pyjamas", "hoodie", "jersey", "cape", "cloak",
 ))  # fmt: skip
+_CONJURED = frozenset(("rabbit", "rabbits", "bunny", "bunnies"))
+"""Those that are in a hat, where others have it on."""
 _WEARING = frozenset(("with", "wearing", "wears", "has"))
 _FLAT = frozenset(("table", "desk", "chair", "bench", "plate", "bridge", "roof", "skateboard", "bicycle", "horse"))
 """Things that have nothing in them: some languages say "in the table"."""
@@ -201,8 +203,8 @@ class _Sentence:
         if self.things and not relation and last in _HEADGEAR and not _WEARING.isdisjoint(between):
             relation = "worn"
             between = [word for word in between if word not in _WEARING]
-        if relation == "in" and "in" in between:
-            relation = _in(last)
+        if relation == "in" and "in" in between and self.things:
+            relation = _in(last, self.things[-1].words.split()[-1])
         self.left += between
         if not self.things:
             relation, self._begins_with = "", relation
@@ -252,11 +254,11 @@ class _Sentence:
         return "with" in between or (several and "of" in between)
 
 
-def _in(last: str) -> str:
-    """The relation that "in" names before a thing with this last word; "inside" is always "in"."""
+def _in(last: str, inner: str) -> str:
+    """The relation that "in" names between things with these last words; "inside" is always "in"."""
     if last in _CLOTHES:
         return "dressed"
-    if last in _HEADGEAR:
+    if last in _HEADGEAR and inner not in _CONJURED:
         return "worn"
     return "on" if last in _FLAT else "in"
 

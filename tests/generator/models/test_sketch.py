@@ -73,6 +73,8 @@ def read(sketcher: Sketcher, text: str) -> list[tuple[str, int, str, str]]:
         ("a woman in a red dress", [("woman", 1, "", ""), ("dress", 1, "red", "dressed")]),
         ("on a table there is an apple", [("apple", 1, "", ""), ("table", 1, "", "on")]),
         ("a dog in a hat", [("dog", 1, "", ""), ("hat", 1, "", "worn")]),
+        ("a rabbit in a hat", [("rabbit", 1, "", ""), ("hat", 1, "", "in")]),
+        ("a dog inside a hat", [("dog", 1, "", ""), ("hat", 1, "", "in")]),
         ("a rabbit inside a hat", [("rabbit", 1, "", ""), ("hat", 1, "", "in")]),
         ("a coffee in a table", [("coffee", 1, "", ""), ("table", 1, "", "on")]),
         ("on a table, an apple", [("table", 1, "", ""), ("apple", 1, "", "")]),
