@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from io import BytesIO
+from itertools import product
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 Conversion = Callable[[Image.Image], Image.Image]
 
@@ -31,7 +30,6 @@ _PRIMARIES = {
 _SRGB_GAMMA = 1 / 2.2
 _GAMMAS = {4: 1 / 2.2, 8: 1.0, 13: _SRGB_GAMMA}
 """Supported transfer functions of H.273; a gAMA of 1/2.2 means sRGB's own curve, which has no single exponent."""
-_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
 def to_srgb(image: Image.Image, source: Image.Image, cicp: bytes | None = None) -> Image.Image:
@@ -57,7 +55,7 @@ def _conversion(mode: str, source: Image.Image, cicp: bytes | None) -> Conversio
     profile = source.info.get("icc_profile")
     if profile and (conversion := _by_profile(mode, profile)) is not None:
         return conversion
-    if "srgb" in source.info:
+    if "srgb" in source.info or not {"chromaticity", "gamma"} & source.info.keys():
         return None
     primaries, gamma = source.info.get("chromaticity", _PRIMARIES[1]), source.info.get("gamma", _SRGB_GAMMA)
     return _by_primaries(primaries, gamma)
@@ -80,48 +78,18 @@ def _by_primaries(primaries: Sequence[float], gamma: float) -> Conversion | None
     """Build the conversion from a gamma and white, red, green and blue as x and y; None if they make no sense."""
     if not 0.1 <= gamma <= 10:
         return None
-    steps = np.arange(256) / 255
-    curve = _srgb_light(steps) if math.isclose(gamma, _SRGB_GAMMA, abs_tol=0.0001) else steps ** (1 / gamma)
-    try:
-        source, target = _light(primaries), _light(_PRIMARIES[1])
-        cones_from, cones_to = (_BRADFORD @ matrix.sum(axis=1) for matrix in (source, target))
-        adapted = np.linalg.inv(_BRADFORD) @ np.diag(cones_to / cones_from) @ _BRADFORD @ source
-        matrix = np.linalg.inv(target) @ adapted
-    except (np.linalg.LinAlgError, ZeroDivisionError):
-        return None
-    if not np.abs(matrix).max() < 100:
-        return None
+    from generator.images.primaries import by_primaries
 
-    def convert(image: Image.Image) -> Image.Image:
-        light = curve.astype(np.float32)[np.asarray(image.convert("RGB"))] @ matrix.T.astype(np.float32)
-        return Image.fromarray((_srgb_values(light.clip(0, 1)) * 255).round().astype(np.uint8))
-
-    return convert
-
-
-def _light(primaries: Sequence[float]) -> NDArray[np.float64]:
-    """Return the matrix from amounts of red, green and blue light to XYZ."""
-    white, *colours = (
-        np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in zip(primaries[::2], primaries[1::2], strict=True)
-    )
-    matrix = np.stack(colours, axis=1)
-    return np.asarray(matrix * np.linalg.solve(matrix, white), dtype=np.float64)
-
-
-def _srgb_light(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
-def _srgb_values(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    own_curve = math.isclose(gamma, _SRGB_GAMMA, abs_tol=0.0001)
+    return by_primaries(primaries, _PRIMARIES[1], None if own_curve else gamma)
 
 
 def _changes_nothing(conversion: Conversion, mode: str) -> bool:
     """Compare colours from the whole space, so that an sRGB picture is the same with its profile or without."""
     if mode == "CMYK":
         return False
-    steps = np.linspace(0, 255, 9).astype(np.uint8)
-    samples = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
-    probe = Image.fromarray(samples).convert(mode)
-    before, after = (np.asarray(each, dtype=np.int16) for each in (probe.convert("RGB"), conversion(probe)))
-    return bool(np.abs(before - after).max() <= _INVISIBLE)
+    steps = [max(0, 32 * step - 1) for step in range(9)]
+    samples = bytes(value for sample in product(steps, repeat=3) for value in sample)
+    probe = Image.frombytes("RGB", (len(samples) // 3, 1), samples).convert(mode)
+    changes = ImageChops.difference(probe.convert("RGB"), conversion(probe)).histogram()
+    return max(level % 256 for level, count in enumerate(changes) if count) <= _INVISIBLE

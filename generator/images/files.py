@@ -13,10 +13,9 @@ import struct
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageChops, ImageOps
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -28,6 +27,10 @@ from generator.errors import InvalidRequest
 from generator.images import colours, metadata
 from generator.messages import Message
 from generator.settings import Size
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FORMATS = ("png", "jpeg", "webp")
 MAX_FILE_BYTES = 20 * 2**20
@@ -85,8 +88,8 @@ def normalise_mask(data: bytes) -> bytes:
         InvalidRequest: as `normalise`, and for a mask of one shade.
     """
     shades = _transparency(data) or _decode(data).convert("L")
-    levels = np.asarray(shades)
-    low, high = int(levels.min()), int(levels.max())
+    seen = [level for level, count in enumerate(shades.histogram()) if count]
+    low, high = seen[0], seen[-1]
     if low >= _MIDDLE or high < _MIDDLE:
         text = "The mask is all {shade}; white is what it shows, and black the rest."
         shade = Message("white") if low >= _MIDDLE else Message("black")
@@ -98,7 +101,7 @@ def _transparency(data: bytes) -> Image.Image | None:
     """The transparency of a picture as shades, white where nothing shows; None for one without a transparent pixel."""
     over_white, over_black = (_decode(data, ground) for ground in ("white", "black"))
     seen = ImageChops.difference(over_white, over_black).convert("L")
-    return seen if np.asarray(seen).any() else None
+    return seen if seen.getbbox() else None
 
 
 def check_normalised(data: bytes) -> None:
@@ -127,6 +130,8 @@ def fit(image: Image.Image, size: Size) -> Image.Image:
 
 def to_array(image: Image.Image) -> NDArray[np.float32]:
     """Convert an RGB picture to `[3, H, W] float32 in 0..1`."""
+    import numpy as np
+
     return np.ascontiguousarray(np.asarray(image.convert("RGB"), dtype=np.float32).transpose(2, 0, 1) / 255)
 
 
@@ -333,6 +338,8 @@ def _flat(image: Image.Image, data: bytes, ground: str) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Convert a grey picture from 16 bits to 8, transparent at the level that its file declares transparent."""
+    import numpy as np
+
     levels = np.asarray(image)
     grey = Image.fromarray((levels.clip(0, 65535) >> 8).astype(np.uint8))
     key = image.info.get("transparency")
