@@ -14,7 +14,7 @@ import argparse
 import json
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -197,7 +197,7 @@ def main() -> None:
         compositor.compose(prompt.concepts[:1], 1, prompt.colour, prompt.scene or "plain").picture
         for prompt in prompts * DRAWINGS
     ]
-    before = Figures.load(options.before) if options.before else None
+    before = replace(Figures.load(options.before), mush=figures.mush) if options.before else None
     for name in JUDGES:
         judge = load_judge(options.work, name)
         print(report(name, judge, prompts, figures, real))
