@@ -246,6 +246,7 @@ def test_a_reporter_is_told_the_result_by_direct_message(page: PreviewPage) -> N
     page.wait("Your report was saved")
     page.view_as("admin")
     page.command("safety set", report_channel="reports")
+    page.wait("Reports are posted in")  # it moves the button that is pressed next
     page.command("reports")
     menu = page.wait("reported picture", "a grey stone").locator("select")
     menu.select_option(menu.locator("option", has_text="a grey stone").get_attribute("value"))
@@ -288,6 +289,7 @@ def test_a_link_leads_to_a_message_of_another_channel(page: PreviewPage) -> None
     mark = message.get_attribute("data-id")
     page.view_as("admin")
     page.command("safety set", report_channel="reports")
+    page.wait("Reports are posted in")  # it moves the button that is pressed next
     page.press(page.wait("a distant hill", DONE), "More")
     page.press(page.wait("More for #"), "Report")
     form = page.page.get_by_role("dialog")
