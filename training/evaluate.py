@@ -5,16 +5,17 @@ The prompt must come first (top-1) or among the first five (top-5) of all prompt
 judges see real drawings of the same prompts (top-1 must be at least .95) and pictures optimised from a random start
 without the prior (must be below .2); if a control fails, the figures are void, and that is printed. `--prompts
 training/prompts_unseen.json` evaluates 56 other prompts. `--before FOLDER` judges the pictures that another version
-painted of the same prompts by the same judges.
+painted of the same prompts by the same judges. `--steps 0` takes the composed picture before the first step.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -50,11 +51,12 @@ class Prompt:
 
 @dataclass(frozen=True)
 class PictureSet:
-    """A picture and its times in seconds: to the first preview and to the end."""
+    """A picture, its times in seconds to the first preview and to the end, and its similarity (nan before a step)."""
 
     image: Image.Image
     first_preview_s: float
     total_s: float
+    similarity: float
 
 
 def read_prompts(compositor: Compositor, path: Path = PROMPTS) -> list[Prompt]:
@@ -88,16 +90,19 @@ def top(judge: Judge, images: list[Image.Image], prompts: list[Prompt], own: lis
     return [bool((row == number).any()) for row, number in zip(best, own, strict=True)]
 
 
-def paint(prompt: str, models: Models, settings: Settings) -> PictureSet:
-    """Generate one picture as a user gets it."""
+def paint(prompt: str, models: Models, settings: Settings, *, composed: bool = False) -> PictureSet:
+    """Generate one picture as a user gets it, or only the composed one that the loop begins with."""
     started = time.perf_counter()
     dream = Dream(GenerationRequest(prompt=prompt, settings=settings, models=models.name), models)
+    if composed:
+        image = dream.preview().convert("RGB")
+        return PictureSet(image, *[time.perf_counter() - started] * 2, similarity=math.nan)
     dream.step()
     dream.preview()
     first = time.perf_counter() - started
     while not dream.finished:
         dream.step()
-    return PictureSet(dream.picture().image, first, time.perf_counter() - started)
+    return PictureSet(dream.picture().image, first, time.perf_counter() - started, dream.progress.similarity)
 
 
 def sheet(images: list[Image.Image], columns: int = 10) -> Image.Image:
@@ -112,12 +117,13 @@ def sheet(images: list[Image.Image], columns: int = 10) -> Image.Image:
 
 @dataclass(frozen=True)
 class Figures:
-    """Generated pictures, with the seconds to the end and to the first preview of each."""
+    """Generated pictures, with the seconds to the end and to the first preview and the similarity of each."""
 
     pictures: list[Image.Image]
     mush: list[Image.Image]
     total_s: list[float]
     first_preview_s: list[float]
+    similarity: list[float] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         """Save pictures, contact sheets and seconds."""
@@ -127,8 +133,8 @@ class Figures:
                 image.save(folder / f"{kind}_{number:02d}.png")
             if images:
                 sheet(images).save(folder / f"{kind}.png")
-        seconds = {"total_s": self.total_s, "first_preview_s": self.first_preview_s}
-        (folder / "seconds.json").write_text(json.dumps(seconds))
+        figures = {"total_s": self.total_s, "first_preview_s": self.first_preview_s, "similarity": self.similarity}
+        (folder / "seconds.json").write_text(json.dumps(figures))
 
     @classmethod
     def load(cls, folder: Path) -> Figures:
@@ -141,31 +147,45 @@ class Figures:
 
 
 def paint_all(
-    prompts: list[Prompt], models: Models, settings: Settings, random: Settings, spread: list[int]
+    prompts: list[Prompt],
+    models: Models,
+    settings: Settings,
+    random: Settings,
+    own: list[int],
+    spread: list[int],
+    *,
+    composed: bool,
 ) -> Figures:
-    """Generate every prompt as a user gets it, and those of `spread` from a random start."""
-    painted = [paint(prompt.text, models, settings) for prompt in tqdm(prompts, desc="prior", ascii=True)]
+    """Generate the prompts of `own` as a user gets them, or as composed, and those of `spread` from a random start."""
+    painted = [
+        paint(prompts[number].text, models, settings, composed=composed)
+        for number in tqdm(own, desc="prior", ascii=True)
+    ]
     mush = [paint(prompts[number].text, models, random) for number in tqdm(spread, desc="random", ascii=True)]
     return Figures(
         [one.image for one in painted],
         [one.image for one in mush],
         [one.total_s for one in painted],
         [one.first_preview_s for one in painted],
+        [one.similarity for one in painted],
     )
 
 
-def report(name: str, judge: Judge, prompts: list[Prompt], figures: Figures, real: list[Image.Image]) -> str:
-    """Report one judge's scores, its controls, and the prompts it did not recognise."""
-    own, spread = list(range(len(prompts))), every_so(len(prompts), len(figures.mush))
+def report(
+    name: str, judge: Judge, prompts: list[Prompt], own: list[int], figures: Figures, real: list[Image.Image]
+) -> str:
+    """Report one judge's scores, its controls and misses; `own` are the numbers of the pictures' prompts."""
+    spread = every_so(len(prompts), len(figures.mush))
     right = top(judge, figures.pictures, prompts, own, 1)
     five = statistics.mean(top(judge, figures.pictures, prompts, own, 5))
-    drawings = statistics.mean(top(judge, real, prompts, own * DRAWINGS, 1))
+    sure = scores(judge, figures.pictures, prompts).log_softmax(dim=1)[range(len(own)), own].mean()
+    drawings = statistics.mean(top(judge, real, prompts, list(range(len(prompts))) * DRAWINGS, 1))
     noise = statistics.mean(top(judge, figures.mush, prompts, spread, 1)) if spread else float("nan")
     void = "" if drawings >= LEAST_DRAWINGS and noise < MOST_MUSH else "  VOID"
-    missed = ", ".join(prompt.text for prompt, ok in zip(prompts, right, strict=True) if not ok)
+    missed = ", ".join(prompts[number].text for number, ok in zip(own, right, strict=True) if not ok)
     return (
-        f"{name:8} top-1 {statistics.mean(right):.2f}  top-5 {five:.2f}  controls: drawings {drawings:.2f}, "
-        f"random start {noise:.2f}{void}\n   missed: {missed or 'none'}"
+        f"{name:8} top-1 {statistics.mean(right):.2f}  top-5 {five:.2f}  log-probability {sure:.3f}  "
+        f"controls: drawings {drawings:.2f}, random start {noise:.2f}{void}\n   missed: {missed or 'none'}"
     )
 
 
@@ -180,18 +200,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/evaluation"), help="folder for pictures and figures")
     parser.add_argument("--prompts", type=Path, default=PROMPTS, help="json: [text, concepts, colour, scene]")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="steps of each picture; the default is the models'; 0: composed only")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="paint every Nth prompt (1)")
     parser.add_argument("--mush", type=int, default=20, help="pictures from a random start, as a control")
     parser.add_argument("--before", type=Path, help="--out of another version: judge its pictures too, and save pairs")
     parser.add_argument("--judge-only", action="store_true", help="judge what --out holds, and paint nothing")
     options = parser.parse_args()
     compositor = Compositor(options.work, 128, COLOURED, seed=4321)
     prompts = read_prompts(compositor, options.prompts)
+    own = list(range(0, len(prompts), options.every))
     if not options.judge_only:
         models = load_models("starter")
-        settings = resolve_settings(models.defaults, {}, {"seed": options.seed})
+        asked = {"seed": options.seed} | ({"steps": options.steps} if options.steps else {})
+        settings = resolve_settings(models.defaults, {}, asked)
         random = resolve_settings(models.defaults, {}, {"seed": options.seed, "start": "random"}, models.starts)
         spread = every_so(len(prompts), options.mush)
-        paint_all(prompts, models, settings, random, spread).save(options.out)
+        painted = paint_all(prompts, models, settings, random, own, spread, composed=options.steps == 0)
+        painted.save(options.out)
     figures = Figures.load(options.out)
     real = [
         compositor.compose(prompt.concepts[:1], 1, prompt.colour, prompt.scene or "plain").picture
@@ -200,12 +225,14 @@ def main() -> None:
     before = replace(Figures.load(options.before), mush=figures.mush) if options.before else None
     for name in JUDGES:
         judge = load_judge(options.work, name)
-        print(report(name, judge, prompts, figures, real))
+        print(report(name, judge, prompts, own, figures, real))
         if before is not None:
-            print("before:\n" + report(name, judge, prompts, before, real))
+            print("before:\n" + report(name, judge, prompts, own, before, real))
     if before is not None:
         pairs = [image for pair in zip(before.pictures, figures.pictures, strict=True) for image in pair]
         sheet(pairs).save(options.out / "before_after.png")
+    if figures.similarity:
+        print(f"mean similarity {statistics.mean(figures.similarity):.3f}")
     print(
         f"median seconds a picture {statistics.median(figures.total_s):.1f}, "
         f"first preview {statistics.median(figures.first_preview_s):.1f} (worst {max(figures.first_preview_s):.1f})"
