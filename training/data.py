@@ -52,13 +52,16 @@ def as_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255)
 
 
-def disturbed(picture: Tensor) -> Tensor:
-    """A picture `[3, H, W] in 0..1`, tinted, noisy and every second time soft: judges must not go by such things."""
-    tint = 1 + (torch.rand(3, 1, 1) - 0.5) * 0.14
-    if torch.rand(()) < 0.5:
-        picture = F.interpolate(F.avg_pool2d(picture[None], 2), picture.shape[1:], mode="bilinear")[0]
-    noise = torch.randn_like(picture) * torch.rand(()) * 0.04
-    return (picture * tint + (torch.rand(3, 1, 1) - 0.5) * 0.08 + noise).clamp(0, 1)
+def disturbed(pictures: Tensor) -> Tensor:
+    """Pictures `[N, 3, S, S] in 0..1`, tinted, noisy and half of them soft: judges must not go by such things."""
+
+    def chance(*shape: int) -> Tensor:
+        return torch.rand(len(pictures), *shape, 1, 1, device=pictures.device)
+
+    soft = F.interpolate(F.avg_pool2d(pictures, 2), pictures.shape[2:], mode="bilinear")
+    seen = torch.where(chance(1) < 0.5, soft, pictures)
+    tint, light, noise = 0.93 + 0.14 * chance(3), 0.08 * chance(3) - 0.04, 0.04 * chance(1)
+    return (seen * tint + light + noise * torch.randn_like(seen)).clamp(0, 1)
 
 
 def crops(work: Path, crop_px: int, batch: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -231,7 +231,7 @@ def main() -> None:
     if before is not None:
         pairs = [image for pair in zip(before.pictures, figures.pictures, strict=True) for image in pair]
         sheet(pairs).save(options.out / "before_after.png")
-    if figures.similarity:
+    if figures.similarity and not math.isnan(figures.similarity[0]):
         print(f"mean similarity {statistics.mean(figures.similarity):.3f}")
     print(
         f"median seconds a picture {statistics.median(figures.total_s):.1f}, "

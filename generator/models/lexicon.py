@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 COUNTS = {"two": 2, "three": 3, "four": 4, "2": 2, "3": 3, "4": 4, "pair": 2}
 LONGEST_NAME = 6
+IRREGULAR = {
+    "mice": "mouse", "geese": "goose", "children": "child", "feet": "foot", "teeth": "tooth", "oxen": "ox",
+    "cacti": "cactus",
+}  # fmt: skip
+"""Singulars of nouns that have no regular plural, besides those with "men"."""
 PREPOSITIONS = frozenset(
     ("in", "on", "at", "under", "among", "amid", "near", "by", "over", "above", "below", "behind", "inside", "within")
 )
@@ -174,7 +179,10 @@ def tokens(text: str) -> list[str]:
 
 def singular(phrase: str) -> tuple[str, ...]:
     """Possible singulars of an English plural; none for a singular."""
-    forms = []
+    *before, last = phrase.split(" ")
+    forms = [" ".join((*before, IRREGULAR[last]))] if last in IRREGULAR else []
+    if phrase.endswith("men"):
+        forms.append(phrase[:-2] + "an")
     if phrase.endswith("ies"):
         forms.append(phrase[:-3] + "y")
     if phrase.endswith("ves"):

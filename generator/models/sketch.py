@@ -145,15 +145,26 @@ class Sketcher:
         return Layer(image, mask, styled, styled and pose.style in _INK)
 
     def _joined(self, drawn: list[tuple[Thing, Cut]], pose: Pose, side: int) -> list[tuple[Thing, Cut]]:
-        """Make one drawing of all before the last relation of several: "a vase on a table" in "... next to a lamp"."""
-        related = [number for number, (thing, _) in enumerate(drawn) if thing.relation]
-        last = max((number for number in related if drawn[number - 1][0] != drawn[number][0]), default=0)
-        head = drawn[:last]
-        if not any(thing.relation for thing, _ in head):
+        """Make drawings of things in a relation into one, until at most one thing has a relation to those before it.
+
+        "A candle on a cake on a table" is a drawing of two things on a third.
+        """
+        if end := _clause_end([thing for thing, _ in drawn]):
+            rest = self._joined(drawn[end:], pose, side)
+            if any(thing.relation for thing, _ in rest):
+                rest = [self._whole(rest, pose, side)]
+            return [self._whole(self._joined(drawn[:end], pose, side), pose, side), *rest]
+        changes = [at for at, (thing, _) in enumerate(drawn) if thing.relation and drawn[at - 1][0] != thing]
+        if len(changes) < 2:
             return drawn
+        head = self._joined(drawn[: changes[-1]], pose, side)
+        return [self._whole(head, pose, side), *drawn[changes[-1] :]]
+
+    def _whole(self, drawn: list[tuple[Thing, Cut]], pose: Pose, side: int) -> tuple[Thing, Cut]:
+        """One drawing of several; it takes the place of its first thing."""
         image, mask = torch.ones(3, side, side), torch.zeros(1, side, side)
-        self._lay_out(self._joined(head, pose, side), Pose(pose.drawing, style=pose.style), image, mask)
-        return [(replace(head[0][0], size=1.0), trimmed(image, mask)), *drawn[last:]]
+        self._lay_out(drawn, Pose(pose.drawing, style=pose.style), image, mask)
+        return replace(drawn[0][0], size=1.0, relation=""), trimmed(image, mask)
 
     def _lay_out(self, drawn: list[tuple[Thing, Cut]], pose: Pose, image: Tensor, mask: Tensor) -> None:
         """Paste drawings, of which at most one thing has a relation to those before it."""
@@ -219,6 +230,16 @@ def _filtered(cut: Cut, look: str) -> Cut:
         inner = -functional.max_pool2d(-mask[None], reach, 1, reach // 2)[0]
         image = image * (1 - 0.85 * (outer - inner))
     return Cut(image, outer)
+
+
+def _clause_end(things: Sequence[Thing]) -> int:
+    """Where the first clause ends, as in "a cat on a car and a dog under a tree"; 0 if there is only one."""
+    related = [bool(thing.relation) for thing in things]
+    for at in range(1, len(things)):
+        before, thing = things[at - 1], things[at]
+        if before.relation == "between" and before.count == 1 and not thing.relation:  # "between a cat and a dog"
+            related[at : at + thing.count] = [True] * thing.count
+    return next((at for at, has_one in enumerate(related) if not has_one and any(related[:at])), 0)
 
 
 def _turned_cut(cut: Cut) -> Cut:

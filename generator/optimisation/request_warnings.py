@@ -116,6 +116,7 @@ def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, .
     understood = styles.union(silent, *map(str.split, kinds))
     unknown = [word for text in texts for word in unknown_words(text, models.perceptors, understood)]
     unused = dict.fromkeys(word for each in parsed for word in each.unused if word not in {*unknown, *styles})
+    uncombined = dict.fromkeys(word for each in parsed for word in each.uncombined if word not in styles)
     known = models.things | COLOURS.keys() if models.things else models.things
     lost = [] if any(each.things or each.scenery.scene for each in parsed) else unused
     suggested = suggestions([*unknown, *read.unknown, *lost], known, models.examples)
@@ -124,7 +125,13 @@ def request_warnings(request: GenerationRequest, models: Models) -> tuple[str, .
         if not names_ground(words):
             reading = models.read_words(request, words)
             warnings += (*reading.notes, *never_seen(reading, models.perceptors))
-    return (*read.notes, *warnings, *_left_out(kinds, tuple(unused)), *suggested, *schedule.warnings())
+    return (
+        *read.notes,
+        *warnings,
+        *_left_out(kinds, tuple(unused), tuple(uncombined)),
+        *suggested,
+        *schedule.warnings(),
+    )
 
 
 def _parsed(sketcher: Sketcher, scenes: Sequence[Scene]) -> list[Parsed]:
@@ -132,11 +139,18 @@ def _parsed(sketcher: Sketcher, scenes: Sequence[Scene]) -> list[Parsed]:
     return [sketcher.parse(without_style(pieces)) for pieces in wanted if pieces]
 
 
-def _left_out(kinds: Mapping[str, str], unused: Sequence[str]) -> list[Message]:
+def _left_out(kinds: Mapping[str, str], unused: Sequence[str], uncombined: Sequence[str]) -> list[Message]:
     """Sentences about things that are drawn as others, and about words that change nothing."""
     text = "“{typed}” is drawn as “{kind}”: these models have no drawing of it."
     found = [Message(text, typed=typed[:40], kind=kind) for typed, kind in list(kinds.items())[:_SHOWN]]
     if unused:
-        words = ", ".join(f"“{word[:40]}”" for word in unused[:_SHOWN])
-        found.append(Message("The picture does not show {words}: these models have no drawing of that.", words=words))
+        text = "The picture does not show {words}: these models have no drawing of that."
+        found.append(Message(text, words=_quoted(unused)))
+    if uncombined:
+        text = "The picture does not show {words}: these models cannot combine that with the rest."
+        found.append(Message(text, words=_quoted(uncombined)))
     return found
+
+
+def _quoted(words: Sequence[str]) -> str:
+    return ", ".join(f"“{word[:40]}”" for word in words[:_SHOWN])

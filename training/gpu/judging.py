@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from generator.models.looks import DRAWN, looking
 from training import run
 from training.compositor import Compositor, Plan
+from training.data import disturbed
 from training.drawings.store import COLOURED
 from training.gpu.batch_compositor import BatchCompositor
 from training.gpu.part import NotReady, quickly, update
@@ -85,7 +86,7 @@ class StylePart(JudgingPart):
         """One step with pictures of all styles that have drawings."""
         chosen = [self._made.rng.choice(self._made.styles) for _ in range(self.batch)]
         with torch.no_grad():
-            pictures = self._pictures(chosen)
+            pictures = disturbed(self._pictures(chosen))
         wanted = torch.tensor([styles.STYLES.index(style) for style in chosen], device=self._device)
         with quickly(self._device):
             scores = self._judge(pictures)
@@ -123,7 +124,7 @@ class ArrangementPart(JudgingPart):
         """One step with groups and pairs."""
         made = [self._arranger.arrangement() for _ in range(self.batch)]
         with torch.no_grad():
-            pictures = self._batches.paint([one.plan for one in made], arrangements.SIDE_PX)
+            pictures = disturbed(self._batches.paint([one.plan for one in made], arrangements.SIDE_PX))
         first, second, counts, relations = torch.tensor(
             [
                 (self._at[one.first], self._at[one.second], one.count - 1,

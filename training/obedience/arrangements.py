@@ -217,7 +217,7 @@ class Arrangements(IterableDataset[tuple[Tensor, int, int, int, int]]):
         while True:
             made = arranger.sample()
             relation = RELATIONS.index(made.relation) if made.relation else -1
-            yield disturbed(as_tensor(made.picture)), at[made.first], at[made.second], made.count - 1, relation
+            yield disturbed(as_tensor(made.picture)[None])[0], at[made.first], at[made.second], made.count - 1, relation
 
 
 def arrangement_loss(scores: tuple[Tensor, Tensor], counts: Tensor, relations: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -107,7 +107,7 @@ class Styled(IterableDataset[tuple[Tensor, int]]):
         made = StyledPictures(self.work, self.seed)
         while True:
             style = made.rng.choice(made.styles)
-            yield disturbed(made.picture(style)), STYLES.index(style)
+            yield disturbed(made.picture(style)[None])[0], STYLES.index(style)
 
 
 def load(work: Path) -> StyleJudge:

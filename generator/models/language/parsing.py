@@ -104,11 +104,13 @@ class Parsed:
         things: that it names.
         scenery: the ground that it names.
         unused: words without an influence on the picture that somebody may have wanted.
+        uncombined: words that would have one elsewhere, such as "robot" in "a robot dog".
     """
 
     things: tuple[Thing, ...]
     scenery: Scenery
     unused: tuple[str, ...]
+    uncombined: tuple[str, ...] = ()
 
 
 class Parser:
@@ -123,10 +125,10 @@ class Parser:
         Of a compound such as "robot dog" only the last thing counts.
         """
         text, scenes = self._without_scenes(_shorter(text.lower()))
-        gestures = [word for hit in _GESTURE.finditer(text) for word in hit[0].split()]
+        sentence = _Sentence(self.lexicon)
+        sentence.uncombined += (word for hit in _GESTURE.finditer(text) for word in hit[0].split())
         text = _GESTURE.sub(" ", text)
         words, at = tokens(text), 0
-        sentence = _Sentence(self.lexicon)
         for mention in self._mentions(text, words, has_scene=bool(scenes)):
             if mention.words in _NUMBERS:  # part of a name, such as "five o'clock"
                 continue
@@ -144,8 +146,11 @@ class Parser:
             sentence.add(mention, between)
         left = [*sentence.left, *words[at:]]
         scenes += filter(None, map(landscape, left))
-        unused = [*sentence.unused, *(word for word in left if not self._is_understood(word)), *gestures]
-        return Parsed(_limited(sentence.things), scenery_of(scenes), tuple(dict.fromkeys(unused)))
+        unused, uncombined = (
+            tuple(dict.fromkeys(words))
+            for words in ((word for word in left if not self._is_understood(word)), sentence.uncombined)
+        )
+        return Parsed(_limited(sentence.things), scenery_of(scenes), unused, uncombined)
 
     def _mentions(self, text: str, words: Sequence[str], *, has_scene: bool) -> list[Mention]:
         found = self.lexicon.find(text, with_places=True)  # scenes are cut out
@@ -176,14 +181,14 @@ class _Sentence:
     Attributes:
         things: so far.
         left: words between them.
-        unused: words that would change the picture elsewhere.
+        uncombined: words that would change the picture elsewhere.
     """
 
     def __init__(self, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
         self.things: list[Thing] = []
         self.left: list[str] = []
-        self.unused: list[str] = []
+        self.uncombined: list[str] = []
         self._begins_with, self._after_with = "", False
 
     def add(self, mention: Mention, between: Sequence[str]) -> None:
@@ -195,8 +200,8 @@ class _Sentence:
         self._after_with = not _WEARING.isdisjoint(between)
         if self.things and last in _BODY and (self._after_with or described):
             if described:  # "with a carrot nose"
-                self.unused += self.things.pop().words.split()
-            self.unused += [word for word in between if word in COLOURS] + mention.words.split()
+                self.uncombined += self.things.pop().words.split()
+            self.uncombined += [word for word in between if word in COLOURS] + mention.words.split()
             self.left += between
             return
         relation = _relation(between)
@@ -209,7 +214,7 @@ class _Sentence:
         if not self.things:
             relation, self._begins_with = "", relation
         colours = _colours(between)
-        self.unused += colours[1:] and [word for word in between if COLOURS.get(word) in colours]
+        self.uncombined += colours[1:] and [word for word in between if COLOURS.get(word) in colours]
         colour = colours[0] if len(colours) == 1 else ""
         kind = self._lexicon.kind_of(mention.words)
         count, size = _count(between), _size(between)
@@ -226,7 +231,7 @@ class _Sentence:
             if whole.words in SIZES:  # "a giant" alone is a thing
                 whole = replace(whole, size=SIZES[whole.words])
             elif not between:
-                self.unused += [word for word in whole.words.split() if word not in thing.words]
+                self.uncombined += [word for word in whole.words.split() if word not in thing.words]
             self.things.append(
                 replace(
                     whole,

@@ -93,5 +93,6 @@ def test_words_of_places_name_things_where_places_are_cut_out() -> None:
 def test_plurals_are_told_from_names_that_end_alike(lexicon: Lexicon) -> None:
     assert all(map(lexicon.is_plural, ("cats", "cars", "leaves", "cherries", "kitties", "cutleries")))
     assert not any(map(lexicon.is_plural, ("cat", "car", "leaf", "dogs", "zxcvs", "")))
+    assert all(map(Lexicon([["mouse"], ["snowman"], ["toy child"]]).is_plural, ("mice", "snowmen", "toy children")))
     own = Lexicon([["scissors"], ["glass"], ["glasses", "spectacles"]])
     assert not any(map(own.is_plural, ("scissors", "glasses", "spectacles")))

@@ -165,7 +165,7 @@ def test_a_prompt_is_taken_apart(
     parsed = sketcher.parse(text)
     assert [thing.words for thing in parsed.things] == things
     assert (parsed.scenery.scene, parsed.scenery.light) == ground
-    assert parsed.unused == unused
+    assert (*parsed.uncombined, *parsed.unused) == unused
 
 
 @pytest.mark.parametrize(
@@ -221,6 +221,18 @@ def test_of_several_relations_each_holds(sketcher: Sketcher, mirrored: bool) -> 
     apple, car, sofa = (torch.nonzero(seen)[:, 0].float().mean() for seen in (red, blue, rest))
     assert apple + 10 < car < sofa - 10
     assert len(boxes(sketcher, text)) == 1
+
+
+def test_clauses_stand_side_by_side(sketcher: Sketcher) -> None:
+    left, right = boxes(sketcher, "an apple on a car and a pear on a sofa")
+    assert left[2] < right[0]
+    text = "a red apple on a green car and a red pear under a blue umbrella"
+    red, blue = coloured(sketcher, text)
+    assert (red & (torch.arange(128) < 64)).any() and (red & (torch.arange(128) >= 64)).any()
+    assert not blue[:, :64].any()
+    red, blue = coloured(sketcher, "a red apple on a blue car and a green pear")
+    assert not red[:, 64:].any() and not blue[:, 64:].any()
+    assert len(boxes(sketcher, "an apple between a pear and two lemons")) == 4
 
 
 def test_a_thing_on_another_touches_it(sketcher: Sketcher) -> None:

@@ -93,4 +93,8 @@ def test_a_note_names_what_is_drawn_otherwise_and_what_is_not_shown(starter: Mod
         "“retriever” is drawn as “dog”: these models have no drawing of it.",
         "The picture does not show “sleeping”: these models have no drawing of that.",
     )
+    assert warnings("a robot dog with green eyes") == (
+        "The picture does not show “robot”, “green”, “eyes”: these models cannot combine that with the rest.",
+    )
     assert warnings("a big red apple at night, watercolour") == ()
+    assert warnings("on a table there is an apple") == ()
