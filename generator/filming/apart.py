@@ -16,7 +16,7 @@ from generator.errors import GeneratorError
 from generator.filming.folder import SOUND, FilmFolder
 from generator.filming.source import Source, extract, look_at
 from generator.films.plan import MAX_SECONDS
-from generator.images.sandbox import REFUSED, bounded, refused, run_apart
+from generator.images.sandbox import REFUSED, bounded, leave, refused, run_apart
 from generator.settings import Size
 
 _SECONDS = 90
@@ -114,4 +114,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
