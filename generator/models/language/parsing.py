@@ -53,7 +53,7 @@ _PAIRS = frozenset((
     "legs", "arms", "hands", "paws",
 ))  # fmt: skip
 _ONE = frozenset(("headphones", "bagpipes", "ruins", "crossroads", "pincers", "darts", "cards", "oats"))
-"""Plurals that two show, and one."""
+"""Plurals of which two are shown, and one."""
 _CONJURED = frozenset(("rabbit", "rabbits", "bunny", "bunnies"))
 """Those that are in a hat, where others have it on."""
 _WEARING = frozenset(("with", "wearing", "wears", "has"))
@@ -64,21 +64,9 @@ _BODY = frozenset((
     "arms", "leg", "legs", "foot", "feet", "paw", "paws", "tail", "wing", "wings", "feather", "feathers", "horn",
     "horns", "fur", "skin",
 ))  # fmt: skip
-_PARTS = _BODY | frozenset(
-    (
-        "window",
-        "windows",
-        "door",
-        "doors",
-        "roof",
-        "chimney",
-        "wheel",
-        "wheels",
-        "sail",
-        "sails",
-        "headlights",
-    )
-)
+_PARTS = _BODY | frozenset((
+    "window", "windows", "door", "doors", "roof", "chimney", "wheel", "wheels", "sail", "sails", "headlights",
+))  # fmt: skip
 """Parts that a drawing has or has not: "with green eyes" names no second thing."""
 _BREAK = re.compile(r"[,;/+&\n]|\.(?=\s)")
 """Between things of a list, such as "cat, dog"."""

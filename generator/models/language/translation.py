@@ -60,7 +60,7 @@ class Translation:
         text: the English prompt; empty if nothing was understood.
         unknown: typed words without a meaning, in order.
         understood: share of the typed letters that have a meaning, 0..1.
-        fit: rank among the languages: letters with a meaning, those in small words, and those of the stems found.
+        fit: rank among the languages: share of the letters with a meaning, of those in small words, letters of stems.
         sure: a word of it is surely one of this language: spelt as it should be, or mistyped but long.
     """
 
@@ -186,12 +186,10 @@ class Dictionary:
                 meanings = {"thing": meanings["hint"]}
             found.append(meanings if meant is None else self._words[meant])
         sentence = self._sentence(found)
+        understood, little, text = known / max(1, letters), small / max(1, letters), sentence.text()
         # "das Auto" is a car in German, not a badger and a car as in Dutch; "vélo" is closer to French than to "vela".
-        fit = min(float(letters), known + (1 - SURENESS["skip"]) * small), small, stems
-        text = sentence.text()
-        return Translation(
-            self.name, text, tuple(dict.fromkeys(unknown)), known / max(1, letters), sure, fit if text else ()
-        )
+        fit = (min(1.0, understood + (1 - SURENESS["skip"]) * little), little, stems) if text else ()
+        return Translation(self.name, text, tuple(dict.fromkeys(unknown)), understood, sure, fit)
 
     def is_small(self, word: str) -> bool:
         """True for an article, a number or a conjunction of this language."""
