@@ -8,10 +8,9 @@ process can resolve only the hosts in that file; `FAKE_RATE` is the rate at whic
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
-from bot.__main__ import main
+from bot.__main__ import leave, main
 from tests.discord_fake.haste import hurry
 from tests.discord_fake.pointing import point_at, resolve_by
 
@@ -20,4 +19,4 @@ if __name__ == "__main__":
     if "FAKE_NAMES" in os.environ:
         resolve_by(Path(os.environ["FAKE_NAMES"]))
     hurry(float(os.environ.get("FAKE_RATE", "1")))
-    sys.exit(main())
+    leave(main())

@@ -8,6 +8,7 @@ duration of a step, at whatever rate time passes; from step `FAKE_HELD` on, step
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 
 from bot import log
-from bot.__main__ import stop_on_signals
+from bot.__main__ import leave, stop_on_signals
 from bot.environment import data_folder, load_config, read_token
 from bot.monitoring.heartbeat import Heartbeat
 from generator import Settings
@@ -57,6 +58,7 @@ async def serve(config_path: Path) -> None:
         engine.hold(int(os.environ["FAKE_HELD"]))
     stop = stop_on_signals()
     bot = building.build(config, folder, engine, SETTINGS, config_path=config_path)
+    client.favour_loop()
     await client.run(bot, token, stop, Heartbeat(folder))
 
 
@@ -65,4 +67,6 @@ if __name__ == "__main__":
     if "FAKE_NAMES" in os.environ:
         resolve_by(Path(os.environ["FAKE_NAMES"]))
     hurry(float(os.environ.get("FAKE_RATE", "1")))
+    gc.disable()
     asyncio.run(serve(Path(sys.argv[sys.argv.index("--config") + 1])))
+    leave(0)
