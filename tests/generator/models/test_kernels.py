@@ -547,7 +547,7 @@ def test_on_a_gpu_the_kernels_agree_with_torch_and_can_be_captured(dtype: str, l
 
 
 def patch_once() -> None:
-    """Let Triton's interpreter patch its language once a kernel: it does so at each call within, a third of the time."""
+    """Let Triton's interpreter patch its language once a kernel: at each call, that takes a third of the time."""
     interpreter = importlib.import_module("triton.runtime.interpreter")
     patch_language = interpreter._patch_lang
 
