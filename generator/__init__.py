@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from generator.filming.film import Film
     from generator.filming.folder import FilmFolder
     from generator.filming.morph import film_through
-    from generator.films.music import LISTENS_TO
-    from generator.films.plan import FilmPlan
+    from generator.films.plan import LISTENS_TO, FilmPlan
     from generator.films.templates import TEMPLATES, plan_film
     from generator.images.files import encode, normalise, normalise_mask, write_file
     from generator.images.films import default_format, write_film
@@ -90,8 +89,7 @@ _MODULES = {
     "filming.film": ("Film",),
     "filming.folder": ("FilmFolder",),
     "filming.morph": ("film_through",),
-    "films.music": ("LISTENS_TO",),
-    "films.plan": ("FilmPlan",),
+    "films.plan": ("LISTENS_TO", "FilmPlan"),
     "films.templates": ("TEMPLATES", "plan_film"),
     "images.films": ("default_format", "write_film"),
     "images.sandbox": ("normalise_apart",),

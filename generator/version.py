@@ -1,3 +1,3 @@
 """The version of Reverie."""
 
-__version__ = "0.4.2"
+__version__ = "0.4.3"

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from generator.models.language.translation import LONGEST_PHRASE, plain, stem_with
+from generator.models.language.translation import EXACT, LONGEST_PHRASE, plain, stem_with
 from generator.models.lexicon import Lexicon
 from training.sprites import COMMON
 
@@ -31,7 +31,7 @@ SCENES = {
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "golden")
 UNLIKELY = frozenset(("zzz",))
 """Drawings that nobody means by their keywords: "schläft" is "sleeps"."""
-SIMPLE_KINDS = ("skip", "and", "with", "place")
+SIMPLE_KINDS = ("skip", "plural", "and", "with", "place")
 TABLED_KINDS = ("relation", "number", "size", "colour", "thing", "style")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -85,7 +85,7 @@ def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Thin
         )
 
     for kind in SIMPLE_KINDS:
-        for phrase in source["places" if kind == "place" else kind]:
+        for phrase in source.get("places" if kind == "place" else kind, ()):
             words[key(phrase)].setdefault(kind, "")
     for kind in TABLED_KINDS:
         for english, phrases in source[f"{kind}s"].items():
@@ -93,7 +93,8 @@ def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Thin
                 print(f"the starter draws no {english}")
                 continue
             for phrase in phrases:
-                words[key(phrase)].setdefault(kind, english)
+                exact = kind == "number" and english == "0"  # "le" and "les" have one stem
+                words[EXACT + plain(phrase) if exact else key(phrase)].setdefault(kind, english)
     for scene, phrases in source["scenes"].items():
         for phrase in phrases:
             words[key(phrase)].setdefault("scene", SCENES[scene])

@@ -229,11 +229,15 @@ class Reverie(App):
 
 
 def favour_loop() -> None:
-    """Have this process stop its event loop as little as possible. Once, when models and libraries are loaded."""
+    """Have this process stop its event loop as little as possible. Once, when models and libraries are loaded.
+
+    Garbage is collected from here on, if it was not before.
+    """
     sys.setswitchinterval(SWITCH_S)
     # They are some hundred thousand objects, and a full garbage collection of them stops the loop for 0.2 s.
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 async def run(client: Reverie, token: str, stop: asyncio.Event, pulse: Heartbeat) -> None:

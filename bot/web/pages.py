@@ -9,26 +9,21 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-
-import jinja2
+from typing import TYPE_CHECKING
 
 from bot.service import WebDetails, WebPicture
 from bot.texts import LANGUAGES, language_of, say
+
+if TYPE_CHECKING:
+    import jinja2
 
 _FOLDER = Path(__file__).parent
 STYLE = (_FOLDER / "static" / "style.css").read_bytes()
 STYLE_NAME = f"style-{hashlib.sha256(STYLE).hexdigest()[:20]}.css"
 ALT_TEXT = 300
 """Characters of a prompt in an alternative text."""
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 @dataclass(frozen=True)
@@ -109,8 +104,21 @@ def chosen_language(accepted: str, usual: str) -> str:
 def _render(template: str, locale: str, title: str, *, root: str, **values: object) -> str:
     language = language_of(locale)
     said = partial(_said, locale)
-    found = _TEMPLATES.get_template(template)
+    found = _templates().get_template(template)
     return found.render(language=language, title=title, say=said, style=f"{root}/{STYLE_NAME}", **values)
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    import jinja2  # Few bots have web galleries.
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _said(locale: str, key: str, **values: str | int) -> str:

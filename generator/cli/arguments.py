@@ -15,8 +15,7 @@ from generator import __version__
 from generator.checkpoints.sources import add_flags
 from generator.cli.config import read_suggestions
 from generator.errors import InvalidRequest
-from generator.films.music import LISTENS_TO
-from generator.films.plan import MOVES, FilmPlan
+from generator.films.plan import LISTENS_TO, MOVES, FilmPlan
 from generator.films.templates import DEFAULT, TEMPLATES
 from generator.images import files as images
 from generator.images import films, timelapse

@@ -15,9 +15,8 @@ from pathlib import Path
 from generator.errors import GeneratorError
 from generator.filming.folder import SOUND, FilmFolder
 from generator.filming.source import Source, extract, look_at
-from generator.films.music import SOUND_RATE, pulse_of, read_music, read_sound
 from generator.films.plan import MAX_SECONDS
-from generator.images.sandbox import REFUSED, bounded, refused, run_apart
+from generator.images.sandbox import REFUSED, bounded, leave, refused, run_apart
 from generator.settings import Size
 
 _SECONDS = 90
@@ -79,6 +78,8 @@ def write_sound(path: Path, folder: Path, seconds: float) -> None:
     Raises:
         InvalidRequest: if there is none, it cannot be read, or without PyAV.
     """
+    from generator.films.music import SOUND_RATE, read_sound  # It takes NumPy, which only this process needs.
+
     beside = folder / f".{SOUND}.part"
     with wave.open(str(beside), "wb") as out:
         out.setnchannels(2)
@@ -100,6 +101,8 @@ def main() -> int:
             width, height = map(int, rest[1].split("x"))
             extract(Path(path), FilmFolder(Path(rest[0])), Size(width, height), int(rest[2]), int(rest[3]))
         elif task == "pulse":
+            from generator.films.music import pulse_of, read_music
+
             samples = read_music(Path(path), float(rest[0]))
             sys.stdout.write(json.dumps(pulse_of(samples, int(rest[1]), int(rest[2]), rest[3])))
         else:
@@ -111,4 +114,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -23,7 +23,6 @@ from generator.errors import InvalidRequest
 from generator.filming.folder import FilmFolder
 from generator.filming.layers import Layers, layers_of
 from generator.filming.warp import shown_of, warped
-from generator.films.camera import Matrix
 from generator.films.plan import Moment
 from generator.films.prompts import blended_prompt
 from generator.images.files import fit, to_array
@@ -39,6 +38,9 @@ from generator.provenance import Provenance
 from generator.request import GenerationRequest, Picture, Progress
 from generator.runtime.device import device_context
 from generator.settings import MAX_SEED, UNMASKED, Size
+
+if TYPE_CHECKING:
+    from generator.films.camera import Matrix
 
 _KEPT_SHOTS = 3
 _WEIGHT = 0.3

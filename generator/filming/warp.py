@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from generator.films.camera import Camera, Matrix
+from generator.films.camera import Camera
+
+if TYPE_CHECKING:
+    from generator.films.camera import Matrix
 
 _FILLED = 0.9
 """Share of a cell that must be filled; the outermost pixels are blended with what is beyond."""

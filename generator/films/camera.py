@@ -6,12 +6,14 @@ Coordinates have their origin in the picture's centre, x to the right and y down
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
+    Matrix = NDArray[np.float64]
+
 MAX_TILT = 60.0
 _FOCAL = 2.0
 
@@ -43,6 +45,8 @@ class Camera(NamedTuple):
 
     def matrix(self) -> Matrix:
         """Matrix that takes a point of the frame to the point of the picture that is seen there."""
+        import numpy as np  # Plans of films are checked where no picture is made.
+
         angle, tilt = math.radians(self.turn), math.radians(self.tilt)
         scale = math.exp(-self.zoom)
         shrunk = np.diag([scale, scale, 1.0])

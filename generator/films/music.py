@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.errors import InvalidRequest
+from generator.films.plan import LISTENS_TO
 from generator.messages import Message
 
 BANDS: Mapping[str, tuple[float, float]] = {"bass": (30, 150), "middle": (150, 2000), "treble": (2000, 8000)}
 """Hertz, from and to."""
-LISTENS_TO = ("beats", *BANDS)
 RATE = 22_050
 SOUND_RATE = 48_000
 SILENT = 1e-3

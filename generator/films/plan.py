@@ -20,6 +20,8 @@ from generator.messages import Message
 MAX_SECONDS = 120.0
 MAX_FRAMES = 5000
 MOVES = ("zoom", "x", "y", "turn", "tilt")
+LISTENS_TO = ("beats", "bass", "middle", "treble")
+"""Parts of music that a film can follow."""
 _FAR = 1e3
 _RANGES = {
     "zoom": (1e-12, 1e12),

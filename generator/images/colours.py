@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 from itertools import product
 
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageChops
 
 Conversion = Callable[[Image.Image], Image.Image]
 
@@ -62,6 +62,8 @@ def _conversion(mode: str, source: Image.Image, cicp: bytes | None) -> Conversio
 
 
 def _by_profile(mode: str, profile: bytes) -> Conversion | None:
+    from PIL import ImageCms
+
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         space = source.profile.xcolor_space.strip()

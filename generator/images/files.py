@@ -12,9 +12,7 @@ import re
 import struct
 from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from PIL import ExifTags, Image, ImageChops, ImageOps
 from PIL.GifImagePlugin import GifImageFile
@@ -26,11 +24,15 @@ from PIL.WebPImagePlugin import WebPImageFile
 from generator.errors import InvalidRequest
 from generator.images import colours, metadata
 from generator.messages import Message
-from generator.settings import Size
 
 if TYPE_CHECKING:
+    # The process that decodes a stranger's picture starts anew for each: it loads only what decodes it.
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
+
+    from generator.settings import Size
 
 FORMATS = ("png", "jpeg", "webp")
 MAX_FILE_BYTES = 20 * 2**20
@@ -175,7 +177,7 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         OSError: if the folder cannot be written to or the disk is full; nothing is left behind.
     """
-    beside = path.with_name(f".{uuid4().hex}.part")
+    beside = path.with_name(f".{os.urandom(16).hex()}.part")
     try:
         with beside.open("xb") as file:
             file.write(data)

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import numpy as np
 from PIL import Image
 
 from generator.errors import GeneratorError, InvalidRequest
@@ -44,6 +43,8 @@ class _Sound(NamedTuple):
 
     def pieces(self, seconds: float) -> Iterator[Any]:
         """Its frames for so many seconds; samples are counted, since the times in some files are wrong."""
+        import numpy as np
+
         av = _encoder()
         skipped, wanted, done = int(self.start_s * _SOUND_RATE), int(seconds * _SOUND_RATE), 0
         resampler = av.AudioResampler(format="fltp", layout="stereo", rate=_SOUND_RATE)

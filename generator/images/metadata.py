@@ -6,7 +6,6 @@ gigabytes return None or an error message, without large cost in memory or time.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -73,6 +72,8 @@ def with_jpeg_segments(data: bytes, text: str) -> bytes:
     if len(packet) <= _SEGMENT_BYTES:
         segments = _segment(_XMP_SEGMENT + packet)
     else:
+        import hashlib  # Hardly any recipe is that long.
+
         guid = hashlib.md5(packet, usedforsecurity=False).hexdigest().upper()
         segments = _segment(_XMP_SEGMENT + xmp.write(_NOTE_NAME, guid, f"{_NOTE_NAMESPACE}/", "xmpNote"))
         for at in range(0, len(packet), _SEGMENT_BYTES):

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import NoReturn
 
 from generator.errors import InvalidRequest
 from generator.images.files import MAX_FILE_BYTES, normalise, normalise_mask
@@ -27,6 +27,7 @@ MASK = "mask"
 """Argument of the process for a mask."""
 REFUSED = 3
 """Exit status of a process that writes an error message."""
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _NEEDED = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR", "LANG")
 """Environment variables that Python may need to start; none holds a secret."""
 
@@ -59,10 +60,9 @@ def run_apart(
         InvalidRequest: with the message of the module; also if the process dies, takes too much memory or too long.
     """
     command = [sys.executable, "-m", module, *arguments]
-    root = Path(__file__).parents[2]
     try:
         done = subprocess.run(  # noqa: S603 - our own program, and nothing of a person's on its command line
-            command, input=data, capture_output=True, timeout=seconds, cwd=root, env=environment(), check=False
+            command, input=data, capture_output=True, timeout=seconds, cwd=_ROOT, env=environment(), check=False
         )
     except (subprocess.TimeoutExpired, OSError) as exc:
         raise _unreadable(field) from exc
@@ -99,6 +99,12 @@ def refused(message: str) -> bytes:
     return json.dumps(plain).encode()
 
 
+def leave(status: int) -> NoReturn:
+    """End this process at once: to tear down Python's modules takes a sixth of its time."""
+    sys.stdout.flush()
+    os._exit(status)
+
+
 def bounded(cpu_s: int) -> None:
     """Limit memory to the needs of a picture, and the CPU's time, if the operating system can."""
     try:
@@ -119,4 +125,4 @@ def _unreadable(field: str) -> InvalidRequest:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -18,7 +18,7 @@ from torch import Tensor
 from generator.models.drawings.arrangement import OWN, arranged, covering, fills_square, front_of
 from generator.models.drawings.pixels import Box, Cut, inked, paste, recoloured, tinted, trimmed
 from generator.models.drawings.stored import STYLES, StoredDrawings
-from generator.models.language.parsing import OPEN_ABOVE, Parser, Thing
+from generator.models.language.parsing import OPEN_ABOVE, WORN, Parser, Thing
 from generator.models.lexicon import Lexicon
 from generator.models.looks import DRAWN, looking
 from generator.models.wording import Scenery
@@ -133,11 +133,14 @@ class Sketcher:
         if not things:
             return Layer(image, mask)
         styled = look in DRAWN
-        drawn = [
-            (thing, self._drawn(thing, style, pose, look))
-            for thing, style in zip(things, self._styles(things, pose), strict=True)
-            for _ in range(thing.count)
-        ]
+        drawn = list[tuple[Thing, Cut]]()
+        for number, (thing, style) in enumerate(zip(things, self._styles(things, pose), strict=True)):
+            cut = self._drawn(thing, style, pose, look)
+            many = thing.count
+            if thing.relation in WORN and 1 < many == things[number - 1].count:
+                drawn[-many:] = [self._worn(one, (thing, cut), pose, min(height, width)) for one in drawn[-many:]]
+            else:
+                drawn += [(thing, cut)] * many
         if len(drawn) == 1 and not things[0].colour and fills_square(drawn[0][1]):
             paste(image, mask, drawn[0][1], covering(height, width), self._turned(things[0], pose))
             return Layer(image, torch.ones_like(mask), styled)
@@ -159,6 +162,11 @@ class Sketcher:
             return drawn
         head = self._joined(drawn[: changes[-1]], pose, side)
         return [self._whole(head, pose, side), *drawn[changes[-1] :]]
+
+    def _worn(self, wearer: tuple[Thing, Cut], clothes: tuple[Thing, Cut], pose: Pose, side: int) -> tuple[Thing, Cut]:
+        """One of several drawings with what each of them wears."""
+        _, cut = self._whole([wearer, clothes], pose, side)
+        return wearer[0], cut
 
     def _whole(self, drawn: list[tuple[Thing, Cut]], pose: Pose, side: int) -> tuple[Thing, Cut]:
         """One drawing of several; it takes the place of its first thing."""

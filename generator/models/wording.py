@@ -160,7 +160,7 @@ def without_style(pieces: Sequence[str]) -> str:
     A prompt that consists of such words keeps them: "a painting" alone asks for one.
     """
     kept = [part for at, piece in enumerate(pieces) for part in _unstyled(piece, first=at == 0)]
-    return " ".join(kept) or " ".join(pieces)
+    return ", ".join(kept) or " ".join(pieces)
 
 
 def _unstyled(piece: str, first: bool) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
+import os
+from collections.abc import Iterable
 
-_FACTS = Path("/proc/cpuinfo")
+_FACTS = "/proc/cpuinfo"
 _MATRIX_UNITS = "amx_bf16"
 
 
@@ -15,7 +15,21 @@ def multiplies_bfloat16(facts: str | None = None, machine: str | None = None) ->
     False in case of doubt: a CPU that emulates it is several times slower with it than with float32, and one that
     multiplies it only in vectors (`avx512_bf16`) is slower too.
     """
-    if facts is None:
-        facts = _FACTS.read_text("utf-8", "replace") if _FACTS.is_file() else ""
-    flags = next((line for line in facts.splitlines() if line.startswith("flags")), "").split()
-    return (machine or platform.machine()) in ("x86_64", "AMD64") and _MATRIX_UNITS in flags
+    flags = _flags() if facts is None else _first_flags(facts.splitlines())
+    if _MATRIX_UNITS not in flags:
+        return False
+    import platform  # Each Python that imports the generator comes here; few need it.
+
+    return (machine or platform.machine()) in ("x86_64", "AMD64")
+
+
+def _flags() -> list[str]:
+    """Features of this machine's first CPU; the rest of the file is as long as the machine has CPUs."""
+    if not os.path.isfile(_FACTS):
+        return []
+    with open(_FACTS, encoding="utf-8", errors="replace") as file:
+        return _first_flags(file)
+
+
+def _first_flags(lines: Iterable[str]) -> list[str]:
+    return next((line for line in lines if line.startswith("flags")), "").split()

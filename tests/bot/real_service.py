@@ -96,7 +96,9 @@ class RealService:
             job = await self.service.store.jobs.get(job_id)
             return job if job is not None and job.state in states else None
 
-        return await until(in_state)
+        job = await until(in_state)
+        async with self.service.store.transaction():  # Readers see a commit before its event is published.
+            return job
 
     async def post(self, job_id: int, message_id: int = 9) -> Job:
         """Wait for the pictures and post them, as the frontend would."""

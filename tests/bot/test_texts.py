@@ -67,6 +67,13 @@ def test_translations_have_the_same_placeholders_and_forms(key: str) -> None:
         assert all(form.strip() for form in forms(language, key))
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_stricter_reader_of_the_same_yaml_reads_the_same_texts(language: str) -> None:
+    # It refuses a key that a mapping has twice.
+    files = map(OmegaConf.load, (BOT / "texts" / language).glob("*.yaml"))
+    assert texts(language) == OmegaConf.to_container(OmegaConf.merge(*files), resolve=False)
+
+
 def test_no_key_stands_in_two_files_of_a_language() -> None:
     for language in LANGUAGES:
         names = [line.partition(":")[0] for path in (BOT / "texts" / language).glob("*.yaml")

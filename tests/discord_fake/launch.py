@@ -8,16 +8,21 @@ process can resolve only the hosts in that file; `FAKE_RATE` is the rate at whic
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
-from bot.__main__ import main
+from bot.__main__ import leave, main
 from tests.discord_fake.haste import hurry
 from tests.discord_fake.pointing import point_at, resolve_by
 
-if __name__ == "__main__":
+
+def prepare() -> None:
+    """Do to this process what its environment says."""
     point_at(os.environ["FAKE_DISCORD"])
     if "FAKE_NAMES" in os.environ:
         resolve_by(Path(os.environ["FAKE_NAMES"]))
     hurry(float(os.environ.get("FAKE_RATE", "1")))
-    sys.exit(main())
+
+
+if __name__ == "__main__":
+    prepare()
+    leave(main())

@@ -31,6 +31,11 @@ def test_names_that_need_no_torch_do_not_import_it() -> None:
     assert not {"torch", "clip", "taming", "av", "omegaconf", "safetensors"} & modules_after(code)
 
 
+def test_the_process_that_starts_for_each_attached_picture_loads_no_more_than_decodes_it() -> None:
+    unneeded = {"numpy", "PIL.ImageCms", "dataclasses", "hashlib", "generator.settings", "generator.request"}
+    assert not unneeded & modules_after("import generator.images.sandbox")
+
+
 @pytest.mark.parametrize("name", generator.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(generator, name) is not None

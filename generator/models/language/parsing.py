@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
-from generator.models.lexicon import Lexicon, Mention, tokens
+from generator.models.lexicon import Lexicon, Mention, singular, tokens
 from generator.models.wording import COLOURS, Scenery, landscape, scene_spans, scenery_of, style_words
 
 MAX_THINGS = 5
-_FEW = 3
-"""How many things "a flock of birds" and "a vase of flowers" show."""
+_FEW, _SEVERAL = 3, 0
+"""How many things "a flock of birds" and "birds" alone show; and the number of things of which none was named."""
 _GROUPS = frozenset(("flock", "herd", "pack", "swarm", "group", "crowd", "school", "bunch", "pile", "stack", "heap"))
 _NUMBERS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "dozen": 12,
@@ -40,11 +41,19 @@ OPEN_ABOVE = frozenset((
     "saucepan", "bin", "trashcan", "wastebasket", "cradle", "stroller", "cart", "wheelbarrow",
 ))  # fmt: skip
 """Things in which another stands, with its upper part above them."""
+WORN = ("worn", "dressed")
+"""Relations of several to as many, each of which has one."""
 _HEADGEAR = frozenset(("hat", "crown", "cap", "helmet", "beret", "sombrero", "tiara"))
 _CLOTHES = frozenset((
     "dress", "suit", "coat", "kimono", "shirt", "sweater", "jacket", "sari", "robe", "gown", "uniform", "vest",
     "raincoat", "swimsuit", "bikini", "pyjamas", "hoodie", "jersey", "cape", "cloak",
 ))  # fmt: skip
+_PAIRS = frozenset((
+    "shoes", "boots", "sandals", "slippers", "mittens", "stockings", "earrings", "ears", "wings", "horns", "feet",
+    "legs", "arms", "hands", "paws",
+))  # fmt: skip
+_ONE = frozenset(("headphones", "bagpipes", "ruins", "crossroads", "pincers", "darts", "cards", "oats"))
+"""Plurals of which two are shown, and one."""
 _CONJURED = frozenset(("rabbit", "rabbits", "bunny", "bunnies"))
 """Those that are in a hat, where others have it on."""
 _WEARING = frozenset(("with", "wearing", "wears", "has"))
@@ -55,9 +64,15 @@ _BODY = frozenset((
     "arms", "leg", "legs", "foot", "feet", "paw", "paws", "tail", "wing", "wings", "feather", "feathers", "horn",
     "horns", "fur", "skin",
 ))  # fmt: skip
+_PARTS = _BODY | frozenset((
+    "window", "windows", "door", "doors", "roof", "chimney", "wheel", "wheels", "sail", "sails", "headlights",
+))  # fmt: skip
 """Parts that a drawing has or has not: "with green eyes" names no second thing."""
+_BREAK = re.compile(r"[,;/+&\n]|\.(?=\s)")
+"""Between things of a list, such as "cat, dog"."""
 _NEGATIONS = frozenset(("no", "without"))
 _STANDING = frozenset(("is", "are", "sits", "sit", "stands", "stand", "lies", "lie"))
+_COLOURED = _STANDING | frozenset(("all", "in", "that", "which", "coloured", "colored"))
 _ARTICLES = frozenset(("a", "an", "the"))
 _JOINING = _ARTICLES | frozenset((
     "and", "or", "with", "next", "to", "beside", "near", "by", "of", "from", "plus", "its", "his", "her", "their",
@@ -128,7 +143,9 @@ class Parser:
         sentence = _Sentence(self.lexicon)
         sentence.uncombined += (word for hit in _GESTURE.finditer(text) for word in hit[0].split())
         text = _GESTURE.sub(" ", text)
-        words, at = tokens(text), 0
+        parts = [tokens(part) for part in _BREAK.split(text)]
+        begins = set(accumulate(map(len, parts)))
+        words, at = [word for part in parts for word in part], 0
         for mention in self._mentions(text, words, has_scene=bool(scenes)):
             if mention.words in _NUMBERS:  # part of a name, such as "five o'clock"
                 continue
@@ -136,7 +153,7 @@ class Parser:
             first = next((n for n in range(at, len(words)) if words[n : n + len(named)] == named), None)
             if first is None:
                 continue
-            between, at = words[at:first], first + len(named)
+            between, at = words[at:first] or ["and"] * (first in begins), first + len(named)
             if scene := landscape(mention.words):
                 scenes.append(scene)
                 sentence.left += between
@@ -144,6 +161,8 @@ class Parser:
                 at = first
                 continue
             sentence.add(mention, between)
+        ends = sorted(number for number in begins if number > at)
+        sentence.end(*(words[begin:end] for begin, end in pairwise([at, *ends])))
         left = [*sentence.left, *words[at:]]
         scenes += filter(None, map(landscape, left))
         unused, uncombined = (
@@ -198,14 +217,14 @@ class _Sentence:
             return
         last, described = mention.words.split()[-1], not between and self._after_with
         self._after_with = not _WEARING.isdisjoint(between)
-        if self.things and last in _BODY and (self._after_with or described):
+        if self.things and last in _PARTS and (self._after_with or described):
             if described:  # "with a carrot nose"
                 self.uncombined += self.things.pop().words.split()
             self.uncombined += [word for word in between if word in COLOURS] + mention.words.split()
             self.left += between
             return
         relation = _relation(between)
-        if self.things and not relation and last in _HEADGEAR and not _WEARING.isdisjoint(between):
+        if self.things and not relation and _is_in(last, _HEADGEAR) and not _WEARING.isdisjoint(between):
             relation = "worn"
             between = [word for word in between if word not in _WEARING]
         if relation == "in" and "in" in between and self.things:
@@ -218,15 +237,24 @@ class _Sentence:
         colour = colours[0] if len(colours) == 1 else ""
         kind = self._lexicon.kind_of(mention.words)
         count, size = _count(between), _size(between)
-        if count == 1 and not _GROUPS.isdisjoint(between[-4:]) and self._lexicon.is_plural(mention.words):
-            count = _FEW
+        if count == 1 and last not in _ONE and self._lexicon.is_plural(mention.words):
+            count = _SEVERAL if _GROUPS.isdisjoint(between[-4:]) else _FEW
         self._place(Thing(mention.words, mention.concepts, count, colour, relation, kind, size), between)
+
+    def end(self, *clauses: Sequence[str]) -> None:
+        """Let a colour after the only thing be its own, as in "the car is red" and "a car, red"."""
+        named = [
+            COLOURS[words[-1]]
+            for words in clauses
+            if words and words[-1] in COLOURS and _COLOURED.issuperset(words[:-1])
+        ]
+        if named and len(self.things) == 1 and not self.things[0].colour:
+            self.things = [replace(self.things[0], colour=named[0])]
 
     def _place(self, thing: Thing, between: Sequence[str]) -> None:
         if self._holds(thing, between):
-            count = thing.count if thing.count > 1 or not self._lexicon.is_plural(thing.words) else _FEW
-            self.things[-1:] = [replace(thing, count=count), replace(self.things[-1], relation="in")]
-        elif self.things and (not between or _is_of(between)):
+            self.things[-1:] = [replace(thing, count=thing.count or _FEW), replace(self.things[-1], relation="in")]
+        elif self.things and not thing.relation and (not between or _is_of(between)):
             whole = self.things.pop()
             if whole.words in SIZES:  # "a giant" alone is a thing
                 whole = replace(whole, size=SIZES[whole.words])
@@ -238,6 +266,7 @@ class _Sentence:
                     words=thing.words,
                     concepts=thing.concepts,
                     kind=thing.kind,
+                    count=thing.count if whole.count in (1, _SEVERAL) else whole.count,
                     colour=thing.colour or whole.colour,
                     size=whole.size if thing.size == 1 else thing.size,
                 )
@@ -249,23 +278,28 @@ class _Sentence:
 
     def _holds(self, thing: Thing, between: Sequence[str]) -> bool:
         """True if the thing before is the first, and a box or a vase of or with this thing."""
-        if len(self.things) != 1 or self.things[0].count > 1 or thing.relation:
+        if len(self.things) != 1 or self.things[0].count != 1 or thing.relation:
             return False
         holder = self.things[0].words.split()[-1]
         if holder not in OPEN_ABOVE or holder == "hat":
             return False
         last = thing.words.split()[-1]
-        several = thing.count > 1 or last == "fruit" or (last.endswith("s") and last != "noodles")
+        several = thing.count != 1 or last == "fruit" or (last.endswith("s") and last != "noodles")
         return "with" in between or (several and "of" in between)
 
 
 def _in(last: str, inner: str) -> str:
     """The relation that "in" names between things with these last words; "inside" is always "in"."""
-    if last in _CLOTHES:
+    if _is_in(last, _CLOTHES):
         return "dressed"
-    if last in _HEADGEAR and inner not in _CONJURED:
+    if _is_in(last, _HEADGEAR) and inner not in _CONJURED:
         return "worn"
     return "on" if last in _FLAT else "in"
+
+
+def _is_in(word: str, words: frozenset[str]) -> bool:
+    """True for one of the words and for its plural."""
+    return not words.isdisjoint((word, *singular(word)))
 
 
 def _shorter(text: str) -> str:
@@ -328,9 +362,20 @@ def _relation(between: Sequence[str]) -> str:
 
 
 def _limited(things: Sequence[Thing]) -> tuple[Thing, ...]:
-    kept: list[Thing] = []
+    """The things, at most MAX_THINGS; plurals without a number get one as far as there is room."""
+    spare = MAX_THINGS - sum(thing.count or 1 for thing in things)
+    plurals = [thing for thing in things if thing.count == _SEVERAL and thing.relation not in WORN]
+    room, kept = MAX_THINGS, list[Thing]()
     for thing in things:
-        room = MAX_THINGS - sum(other.count for other in kept)
+        count = thing.count
+        if count == _SEVERAL and thing.relation in WORN:  # each has its own
+            kept.append(replace(thing, count=kept[-1].count))
+            continue
+        if count == _SEVERAL:
+            two = len(plurals) > 1 or thing.relation == "between" or thing.words.split()[-1] in _PAIRS
+            more = max(0, min(spare, 1 if two else _FEW - 1))
+            count, spare = 1 + more, spare - more
         if room > 0:
-            kept.append(replace(thing, count=min(thing.count, room)))
+            kept.append(replace(thing, count=min(count, room)))
+            room -= kept[-1].count
     return tuple(kept)

@@ -140,6 +140,8 @@ class Reader:
         return known / sum(map(len, words)) if words else float(bool(styles))
 
     def _sureness(self, word: str, proper: float) -> float:
+        if word not in self._words and self._translator.is_small(word):  # "des chats", though "chat" is English too
+            return 0.0
         if self._knows(word):
             return 1.0
         return 0.8 if self._spelling.correct(word) else proper * self._is_word(word)

@@ -19,12 +19,15 @@ from typing import Any
 import snowballstemmer
 
 from generator.models.language.spelling import Spelling
+from generator.models.lexicon import IRREGULAR
 from generator.models.wording import is_time_of_day
 
 LONGEST_PHRASE = 5
 LONGEST_UNSPACED = 8
 """Longest phrase in words, and in characters for languages that do not put spaces between words."""
-SMALL_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
+EXACT = "="
+"""Begins a word that a dictionary holds as it is typed, not as its stem."""
+SMALL_NUMBERS = {0: "", 2: "two", 3: "three", 4: "four", 5: "five"}
 
 SURENESS = {"skip": 0.9, "and": 0.9, "with": 0.9, "place": 0.9, "mistake": 0.6, "hint": 0.5}
 """Share of a phrase's letters that counts as understood, by kind; 1 for others. Small words are shared by languages."""
@@ -32,9 +35,14 @@ SURENESS = {"skip": 0.9, "and": 0.9, "with": 0.9, "place": 0.9, "mistake": 0.6, 
 MARGIN = 0.15
 """How much more of a prompt another language must understand than English."""
 
+_PLURALS = {noun: several for several, noun in IRREGULAR.items()} | {
+    noun: f"{noun[:-2]}en" for noun in ("man", "woman", "snowman", "fireman", "policeman")
+}
+_SAME = frozenset(("fish", "sheep", "deer", "people"))
 _CONTENT = frozenset(("thing", "hint", "colour", "size", "scene", "style"))
-SHORT, LONG = 2, 8
-"""Letters of a word that many languages have, and of a mistyped one that only one has."""
+_SMALL = frozenset(("skip", "plural", "and", "with", "number", "place", "relation"))
+SHORT, MEDIUM, LONG = 2, 5, 8
+"""Letters of a word that many languages have, and of a mistyped one that only one has, with accents and without."""
 _BESIDE, _OUTSIDE = ("in front of", "behind", "next to", "between"), ("on", "under", "above")
 """Relations to things only; and those to a house that say that nothing is in it."""
 _ROOM = "in a room"
@@ -52,6 +60,7 @@ class Translation:
         text: the English prompt; empty if nothing was understood.
         unknown: typed words without a meaning, in order.
         understood: share of the typed letters that have a meaning, 0..1.
+        fit: rank among the languages: share of the letters with a meaning, of those in small words, letters of stems.
         sure: a word of it is surely one of this language: spelt as it should be, or mistyped but long.
     """
 
@@ -60,6 +69,7 @@ class Translation:
     unknown: tuple[str, ...]
     understood: float
     sure: bool = True
+    fit: tuple[float, ...] = ()
 
 
 @dataclass
@@ -120,10 +130,9 @@ class _Sentence:
         for number, thing in enumerate(self.things):
             if number:
                 words.append(thing.link)
-            few = thing.count in SMALL_NUMBERS
-            noun = plural(thing.noun) if few else thing.noun
+            noun = plural(thing.noun) if thing.count in SMALL_NUMBERS else thing.noun
             described = [word for word in (thing.size, *dict.fromkeys(thing.colours), noun) if word]
-            words += [SMALL_NUMBERS[thing.count] if few else article(described[0]), *described]
+            words += filter(None, (SMALL_NUMBERS.get(thing.count, article(described[0])), *described))
         if not self.things:
             words += dict.fromkeys(self.colours)
         words += filter(None, (self.place, self.time))
@@ -139,8 +148,8 @@ class Dictionary:
         after: colours may follow their noun.
         postpositions: "on" and "in" follow their noun.
         words: meanings by phrase, in stems. A meaning is a kind (`thing`, `hint`, `colour`, `size`, `scene`, `style`,
-            `number`, `relation`, `place`, `and`, `with`, `skip`) and its English; a hint is a thing that the phrase may
-            mean.
+            `number`, `plural`, `relation`, `place`, `and`, `with`, `skip`) and its English; a hint is a thing that the
+            phrase may mean, the number 0 is several, and a plural follows its noun.
     """
 
     def __init__(
@@ -159,23 +168,33 @@ class Dictionary:
 
     def translate(self, text: str) -> Translation:
         """Put `text` into English."""
-        found, unknown, letters, known, sure = [], [], 0, 0.0, False
+        found, unknown, letters, known, small, stems, sure = [], [], 0, 0.0, 0, 0, False
         for typed, meanings in self._phrases(text):
             letters += len(typed)
             meant = None if meanings else self._spelling.correct(self._stem(typed))
             if meanings:
+                small += len(typed) * _SMALL.issuperset(meanings)
+                stems += len(self._stem(typed))
                 known += len(typed) * max(SURENESS.get(kind, 1.0) for kind in meanings)
                 sure |= bool(_CONTENT & meanings.keys()) and (len(typed) > SHORT or not typed.isascii())
             elif meant is not None:
                 known += len(typed) * SURENESS["mistake"]
-                sure |= len(typed) >= LONG
+                sure |= len(typed) >= (LONG if typed.isascii() else MEDIUM)
             else:
                 unknown.append(typed)
             if "hint" in meanings:
                 meanings = {"thing": meanings["hint"]}
             found.append(meanings if meant is None else self._words[meant])
         sentence = self._sentence(found)
-        return Translation(self.name, sentence.text(), tuple(dict.fromkeys(unknown)), known / max(1, letters), sure)
+        understood, little, text = known / max(1, letters), small / max(1, letters), sentence.text()
+        # "das Auto" is a car in German, not a badger and a car as in Dutch; "vélo" is closer to French than to "vela".
+        fit = (min(1.0, understood + (1 - SURENESS["skip"]) * little), little, stems) if text else ()
+        return Translation(self.name, text, tuple(dict.fromkeys(unknown)), understood, sure, fit)
+
+    def is_small(self, word: str) -> bool:
+        """True for an article, a number or a conjunction of this language."""
+        kinds = self._meanings([word]).keys()
+        return bool(kinds) and _SMALL.issuperset(kinds)
 
     def _phrases(self, text: str) -> Iterator[tuple[str, Mapping[str, str]]]:
         words = [match[0] for match in _WORD.finditer(text.casefold())]
@@ -186,18 +205,23 @@ class Dictionary:
                 at += 1
                 continue
             for length in range(min(LONGEST_PHRASE, len(words) - at), 0, -1):
-                meanings = self._words.get(" ".join(map(self._stem, words[at : at + length])))
+                meanings = self._meanings(words[at : at + length])
                 if meanings or length == 1:
-                    yield " ".join(words[at : at + length]), meanings or {}
+                    yield " ".join(words[at : at + length]), meanings
                     at += length
                     break
+
+    def _meanings(self, words: Sequence[str]) -> Mapping[str, str]:
+        exact = self._words.get(EXACT + plain(words[0])) if len(words) == 1 else None
+        return exact or self._words.get(" ".join(map(self._stem, words))) or {}
 
     def _unspaced(self, text: str) -> Iterator[tuple[str, Mapping[str, str]]]:
         """Cut a run of characters into the longest phrases that are known; what is left between them is unknown."""
         at, start = 0, 0
         while at < len(text):
             for length in range(min(LONGEST_UNSPACED, len(text) - at), 0, -1):
-                meanings = self._words.get(plain(text[at : at + length]))
+                phrase = plain(text[at : at + length])
+                meanings = self._words.get(EXACT + phrase) or self._words.get(phrase)
                 if meanings:
                     if start < at:
                         yield text[start:at], {}
@@ -226,6 +250,9 @@ class Dictionary:
                 sentence.add_scene(kinds["scene"])
             elif "thing" in kinds:
                 sentence.add_thing(kinds["thing"])
+            elif "plural" in kinds:
+                if sentence.things and not sentence.joined:
+                    sentence.things[-1].count = 0
             elif "number" in kinds:
                 self._count(sentence, int(kinds["number"]), found[index + 1 :])
             else:
@@ -302,18 +329,18 @@ class Translator:
         named = self._symbol.sub(lambda match: f" \0{self._emoji[match[0]]}\0 ", bare)
         return " ".join(re.sub("\0\\s*\0", " and ", named).replace("\0", "").split())
 
+    def is_small(self, word: str) -> bool:
+        """True for an article, a number or a conjunction of any of the languages."""
+        return any(each.is_small(word) for each in self._dictionaries)
+
     def translate(self, text: str, english: float) -> Translation | None:
         """Put `text` into English; None if it may be English, of which the share `english` (0..1) is known."""
         if english + MARGIN >= 1.0:
             return None
-        best = max((each.translate(text) for each in self._dictionaries), key=_fit, default=None)
+        best = max((each.translate(text) for each in self._dictionaries), key=lambda each: each.fit, default=None)
         if best is None or not best.text or not best.sure:
             return None
         return best if best.understood > english + MARGIN else None
-
-
-def _fit(translation: Translation) -> float:
-    return translation.understood if translation.text else 0.0
 
 
 def stem_with(stemmer: str) -> Any:  # noqa: ANN401 - snowballstemmer has no types
@@ -337,7 +364,11 @@ def article(word: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """Regular English plural."""
+    """English plural."""
+    if noun in _PLURALS:
+        return _PLURALS[noun]
+    if noun in _SAME or (noun.endswith("s") and not noun.endswith(("ss", "us", "is", "as"))):
+        return noun
     if noun.endswith(("s", "x", "ch", "sh")):
         return f"{noun}es"
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":

@@ -423,7 +423,7 @@ def test_wrong_input_is_found_before_torch_is_imported(tmp_path: Path) -> None:
 
 def test_the_module_is_a_command() -> None:
     command = [sys.executable, "-m", "generator"]
-    assert subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout == "0.4.2\n"
+    assert subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout == "0.4.3\n"
     result = subprocess.run([*command, ":1"], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "The weight ':1' has no text; write text before the colon.\n"

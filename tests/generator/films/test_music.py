@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from generator.errors import InvalidRequest
-from generator.films.music import RATE, pulse_of, read_music
-from generator.films.plan import FilmPlan
+from generator.films.music import BANDS, RATE, pulse_of, read_music
+from generator.films.plan import LISTENS_TO, FilmPlan
 from generator.images.films import write_film
 from tests.videos import music
 
@@ -19,6 +19,10 @@ from tests.videos import music
 def make_music(tmp_path: Path) -> Callable[..., Path]:
     """A WAV file with a drum."""
     return lambda **values: music(tmp_path / "music.wav", **values)
+
+
+def test_a_film_can_follow_the_beats_and_each_band() -> None:
+    assert ("beats", *BANDS) == LISTENS_TO
 
 
 def test_beats_and_bands_fall_on_their_frames(make_music: Callable[..., Path]) -> None:

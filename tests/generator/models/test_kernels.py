@@ -217,16 +217,21 @@ def offsets_are_wide() -> bool:
     )
 
 
-def trial_error(capability: tuple[int, int], tolerance: float = kernels._TRIAL_TOLERANCE) -> str:
+def trial_error(capability: tuple[int, int], kernel: Callable[..., Tensor] = kernels.group_norm_silu) -> str:
     """Error of the trial, run on the CPU as if it were such a GPU; empty if there is none."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-        patch.setattr(kernels, "_TRIAL_TOLERANCE", tolerance)
+        patch.setattr(kernels, "group_norm_silu", kernel)
         try:
             kernels._run_trial(torch.device("cpu"))
         except RuntimeError as exc:
             return str(exc)
     return ""
+
+
+def erring(images: Tensor, weight: Tensor, bias: Tensor, groups: int, epsilon: float) -> Tensor:
+    """Torch's own results, a twentieth too large."""
+    return functional.silu(functional.group_norm(images.float(), groups, weight, bias, epsilon)) * 1.05
 
 
 def properties() -> dict[str, bool]:
@@ -276,7 +281,7 @@ def properties() -> dict[str, bool]:
         and refused(2, 6, 9, 7, dtype=torch.float64),
         offsets_are_wide(),
         trial_error((8, 0)) == "",
-        trial_error((8, 0), tolerance=0.0).endswith("away from torch's"),
+        trial_error((8, 0), erring).endswith("away from torch's"),
         trial_error((6, 1)) == "the GPU's compute capability 6.1 is below 7.0",
     ]
     return dict(zip(FLAWLESS, answers, strict=True))
@@ -541,7 +546,20 @@ def test_on_a_gpu_the_kernels_agree_with_torch_and_can_be_captured(dtype: str, l
     assert torch.equal(captured[1], expected[1])
 
 
+def patch_once() -> None:
+    """Let Triton's interpreter patch its language once a kernel: at each call, that takes a third of the time."""
+    interpreter = importlib.import_module("triton.runtime.interpreter")
+    patch_language = interpreter._patch_lang
+
+    def patch(function: Callable[..., object]) -> object:
+        used = [module for module in (tl, tl.core) if module in function.__globals__.values()]
+        return patch_language(function) if any(tl.core.is_builtin(module.load) for module in used) else None
+
+    interpreter._patch_lang = patch
+
+
 if __name__ == "__main__":
+    patch_once()
     figures = {
         "errors": {name: compare(case) for name, case in CASES.items()},
         "slopes": slopes(),

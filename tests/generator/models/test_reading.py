@@ -103,7 +103,13 @@ def test_a_postposition_puts_the_second_thing_on_the_first() -> None:
     assert Dictionary("German", table).translate("masa üstünde kedi").text == "a table on a cat"
 
 
-@pytest.mark.parametrize(("noun", "many"), [("cat", "cats"), ("fox", "foxes"), ("cherry", "cherries"), ("key", "keys")])
+@pytest.mark.parametrize(
+    ("noun", "many"),
+    [
+        ("cat", "cats"), ("fox", "foxes"), ("cherry", "cherries"), ("key", "keys"), ("bus", "buses"), ("eyes", "eyes"),
+        ("glass", "glasses"), ("child", "children"), ("woman", "women"), ("fish", "fish"), ("iris", "irises"),
+    ],
+)  # fmt: skip
 def test_plurals(noun: str, many: str) -> None:
     assert plural(noun) == many
 

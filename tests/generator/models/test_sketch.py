@@ -78,6 +78,28 @@ def read(sketcher: Sketcher, text: str) -> list[tuple[str, int, str, str]]:
         ("a rabbit inside a hat", [("rabbit", 1, "", ""), ("hat", 1, "", "in")]),
         ("a coffee in a table", [("coffee", 1, "", ""), ("table", 1, "", "on")]),
         ("on a table, an apple", [("table", 1, "", ""), ("apple", 1, "", "")]),
+        ("cats", [("cats", 3, "", "")]),
+        ("a cat and dogs", [("cat", 1, "", ""), ("dogs", 3, "", "")]),
+        ("dogs and cats", [("dogs", 2, "", ""), ("cats", 2, "", "")]),
+        ("dogs, cats and birds", [("dogs", 2, "", ""), ("cats", 2, "", ""), ("birds", 1, "", "")]),
+        ("four cats and dogs", [("cats", 4, "", ""), ("dogs", 1, "", "")]),
+        ("five cats and dogs", [("cats", 5, "", "")]),
+        ("a cat between dogs", [("cat", 1, "", ""), ("dogs", 2, "", "between")]),
+        ("robot dogs", [("dogs", 3, "", "")]),
+        ("two robot dogs", [("dogs", 2, "", "")]),
+        ("vases of flowers", [("flowers", 3, "", "")]),
+        ("shoes", [("shoes", 2, "", "")]),
+        ("headphones", [("headphones", 1, "", "")]),
+        ("cats with hats", [("cats", 3, "", ""), ("hats", 3, "", "worn")]),
+        ("two men in coats", [("men", 2, "", ""), ("coats", 2, "", "dressed")]),
+        ("cat, dog, moon", [("cat", 1, "", ""), ("dog", 1, "", ""), ("moon", 1, "", "")]),
+        ("cat/dog & red hat", [("cat", 1, "", ""), ("dog", 1, "", ""), ("hat", 1, "red", "")]),
+        ("a big, red car", [("car", 1, "red", "")]),
+        ("a car, red", [("car", 1, "red", "")]),
+        ("The car is red, shiny", [("car", 1, "red", "")]),
+        ("a cat, red background", [("cat", 1, "", "")]),
+        ("a dog with black spots", [("dog", 1, "", "")]),
+        ("a cat and a dog, red", [("cat", 1, "", ""), ("dog", 1, "", "")]),
         ("zxcv", []),
     ],
 )
@@ -147,6 +169,7 @@ def middles(sketcher: Sketcher, text: str) -> tuple[tuple[float, float], tuple[f
         ("a christmas tree in a living room", ["christmas tree"], ("room", ""), ()),
         ("a boy and a girl holding hands", ["boy", "girl"], ("", ""), ("holding", "hands")),
         ("a blue cat with green eyes", ["cat"], ("", ""), ("green", "eyes")),
+        ("a house with a red roof", ["house"], ("", ""), ("red", "roof")),
         ("a snowman with a carrot nose", ["snowman"], ("", ""), ("carrot", "nose")),
         ("a house without a door", ["house"], ("", ""), ()),
         ("a house and no cat", ["house"], ("", ""), ()),
@@ -261,6 +284,14 @@ def test_a_hat_sits_on_the_head_of_its_wearer(sketcher: Sketcher, wearer: str, m
 
 def test_two_wearers_and_a_hat_stand_side_by_side(sketcher: Sketcher) -> None:
     assert len(boxes(sketcher, "two apples with a top hat")) == 3
+
+
+def test_each_of_several_wearers_has_its_own(sketcher: Sketcher) -> None:
+    found = boxes(sketcher, "two cats with hats")
+    assert len(found) == 2
+    alone = boxes(sketcher, "two cats")
+    assert all((box[3] - box[1]) * 1.2 > box[2] - box[0] for box in found)
+    assert all(box[3] - box[1] < box[2] - box[0] for box in alone)
 
 
 def test_a_scenic_drawing_alone_fills_the_picture(sketcher: Sketcher) -> None:
