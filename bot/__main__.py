@@ -19,7 +19,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -47,6 +47,7 @@ MADE_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock that is before this is wrong: the program is younger."""
 WRONG_USE = 2
 T = TypeVar("T")
+Load = Callable[[Config], Awaitable[tuple[Mapping[str, Engine], Settings, Check | None]]]
 _log = logging.getLogger(__name__)
 
 
@@ -58,8 +59,11 @@ class SentenceParser(argparse.ArgumentParser):
         self.exit(WRONG_USE, f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.\n")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; return 0, or 1 after a message on standard error. Wrong arguments exit with 2."""
+def main(arguments: Sequence[str] | None = None, load: Load | None = None) -> int:
+    """Run a subcommand; return 0, or 1 after a message on standard error. Wrong arguments exit with 2.
+
+    `load` returns the engines, the default settings and the trained check; None loads what the configuration names.
+    """
     given = _parser().parse_args(arguments)
     try:
         if given.command == "doctor":
@@ -78,12 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(say("health_good"))
         elif token is None or given.preview:
             _check_clock()
-            asyncio.run(_show_preview(config, folder, given.config, given.port))
+            asyncio.run(_show_preview(config, folder, given.config, given.port, load or _load))
         else:
             _check_clock()
             # A start leaves next to nothing to collect, and searching all that it loads takes a tenth of its time.
             gc.disable()
-            asyncio.run(_serve(config, folder, token, given.config))
+            asyncio.run(_serve(config, folder, token, given.config, load or _load))
     except (BotError, GeneratorError) as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -102,13 +106,13 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def _serve(config: Config, folder: Path, token: str, config_path: Path) -> None:
+async def _serve(config: Config, folder: Path, token: str, config_path: Path, load: Load) -> None:
     from bot import wiring as building
     from bot.frontend import client
 
     stop = stop_on_signals()
     await _check_folder(folder)
-    engines, settings, check = await _load(config)
+    engines, settings, check = await load(config)
     bot = building.build(
         config, folder, _first(engines), settings, engines=engines, config_path=config_path, check=check
     )
@@ -116,7 +120,7 @@ async def _serve(config: Config, folder: Path, token: str, config_path: Path) ->
     await client.run(bot, token, stop, Heartbeat(folder))
 
 
-async def _show_preview(config: Config, folder: Path, config_path: Path, port: int) -> None:
+async def _show_preview(config: Config, folder: Path, config_path: Path, port: int, load: Load) -> None:
     """Run the preview in a separate data folder: its server and people are not those of a real bot."""
     from bot import wiring as building
     from bot.frontend.preview import server as preview
@@ -126,7 +130,7 @@ async def _show_preview(config: Config, folder: Path, config_path: Path, port: i
     # While models are read, Ctrl-C ends the process at once: nothing is written yet, and that thread cannot be stopped.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with preview.listen(port) as listener:
-        engines, settings, check = await _load(config)
+        engines, settings, check = await load(config)
         stop = stop_on_signals()
 
         def build(wait: ExternalWait) -> Reverie:

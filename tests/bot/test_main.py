@@ -272,15 +272,14 @@ def test_a_malformed_token_is_reported_with_the_page_for_a_new_one(
 
 
 def test_a_clock_far_in_the_past_is_reported_at_the_start(folder: Path, tmp_path: Path) -> None:
-    (folder.parent / "config.yaml").write_text("models: imagenet-16384", "utf-8")  # they are not there
     shift = tmp_path / "shift"
     shift.write_text(str(-20 * 365 * 86_400))
     code = "import sys; from pathlib import Path; from tests.faults.launch_shifted import shift; "
-    code += f"shift(Path({str(shift)!r})); from bot.__main__ import main; sys.exit(main(['--port', '0']))"
+    code += f"shift(Path({str(shift)!r})); from bot.__main__ import main; sys.exit(main(['--port', sys.argv[1]]))"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    with socket.create_server(("127.0.0.1", 0)) as other:  # At its port the start ends, before models are loaded.
+        command = [sys.executable, "-c", code, str(other.getsockname()[1])]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "the clock of this machine says 20" in done.stderr and "timedatectl" in done.stderr
     assert "Traceback" not in done.stderr

@@ -14,9 +14,15 @@ from bot.__main__ import leave, main
 from tests.discord_fake.haste import hurry
 from tests.discord_fake.pointing import point_at, resolve_by
 
-if __name__ == "__main__":
+
+def prepare() -> None:
+    """Do to this process what its environment says."""
     point_at(os.environ["FAKE_DISCORD"])
     if "FAKE_NAMES" in os.environ:
         resolve_by(Path(os.environ["FAKE_NAMES"]))
     hurry(float(os.environ.get("FAKE_RATE", "1")))
+
+
+if __name__ == "__main__":
+    prepare()
     leave(main())

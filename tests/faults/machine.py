@@ -11,7 +11,6 @@ from tests.faults.ledger import shown_pictures
 from tests.faults.small_disk import ME, SmallDisk, ask
 
 QUICK = "tests.discord_fake.launch_quick"
-REAL = "tests.discord_fake.launch"
 CONFIG = """
 timing: {preview_s: 0.2, snapshot_s: 0.1, access_s: 1.0}
 discord: {edit_interval_s: 1.0}

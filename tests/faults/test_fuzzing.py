@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks._fuzzed import MOST_S, TooLong, bounded
-from benchmarks.fuzz import MISSING, fuzz
+from benchmarks.fuzz import MISSING, fuzz, main
 from tests.faults.fuzzing import TARGETS
 
-ROOT = Path(__file__).parent.parent.parent
-WITHOUT = "import sys; sys.modules['atheris'] = None; from benchmarks.fuzz import main; sys.exit(main())"
 fuzzes = pytest.mark.skipif(find_spec("atheris") is None, reason="there is no atheris for this system")
 
 
@@ -56,6 +53,9 @@ def test_an_input_that_keeps_its_reader_busy_is_a_finding() -> None:
         watched(bytes(3))
 
 
-def test_without_atheris_there_is_a_sentence() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr.strip()) == (1, MISSING)
+def test_without_atheris_there_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "atheris", None)
+    monkeypatch.setattr(sys, "argv", ["benchmarks.fuzz"])
+    assert (main(), capsys.readouterr().err.strip()) == (1, MISSING)

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from tests.discord_fake import BotProcess, FakeDiscord, Interaction, Upload
-from tests.faults.machine import CONFIG, QUICK, REAL, Machine, shown
+from tests.faults.machine import CONFIG, QUICK, Machine, shown
 
 pytestmark = pytest.mark.waits
 
@@ -174,35 +174,32 @@ async def test_a_second_bot_on_the_same_data_is_refused_and_the_first_goes_on(ma
     assert len(machine.channel.posts()) == 1
 
 
-@pytest.mark.slow
 async def test_a_damaged_database_is_refused_until_the_backup_is_in_its_place(
     fake: FakeDiscord, tmp_path: Path
 ) -> None:
-    machine, copy = Machine(fake, tmp_path, REAL), tmp_path / "copy.db"
-    quick = Machine(fake, tmp_path)
-    database = quick.data / "reverie.db"
+    machine, copy = Machine(fake, tmp_path), tmp_path / "copy.db"
+    database = machine.data / "reverie.db"
     try:
-        await quick.start()
-        await quick.imagine()
-        await quick.done(1)
+        await machine.start()
+        await machine.imagine()
+        await machine.done(1)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", "backup", str(copy), env=os.environ | {"REVERIE_DATA": str(quick.data)}
+            sys.executable, "-m", "bot", "backup", str(copy), env=os.environ | {"REVERIE_DATA": str(machine.data)}
         )
         assert await process.wait() == 0
-        assert await quick.bot.stop() == 0
+        assert await machine.bot.stop() == 0
         damage(database)
-        await machine.bot.spawn(OMP_NUM_THREADS="1")
+        await machine.bot.spawn()
         assert await machine.bot.ended() == 1
         assert f"{database} is damaged" in machine.bot.log and "python -m bot backup" in machine.bot.log
         assert "Traceback" not in machine.bot.log
         database.rename(tmp_path / "damaged.db")
         shutil.copy(copy, database)
-        await quick.start()
-        (message,) = quick.channel.posts()
-        await quick.fake.click(message, "reverie:again", quick.ann)
-        await quick.done(2)
+        await machine.start()
+        (message,) = machine.channel.posts()
+        await machine.fake.click(message, "reverie:again", machine.ann)
+        await machine.done(2)
     finally:
-        await quick.bot.close()
         await machine.bot.close()
 
 

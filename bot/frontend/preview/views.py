@@ -92,17 +92,18 @@ class Feed:
             for message in messages(self._place.world, self._place.channel.id)
             if message.visible_to(viewer_id) and message.id not in self._hidden
         ][-SHOWN:]
-        payloads = {message.id: json.dumps(self._payload(message)) for message in there}
-        changed = [json.loads(text) for key, text in payloads.items() if self._sent.get(key) != text]
-        gone = [str(key) for key in self._sent if key not in payloads]
-        self._sent = payloads
+        payloads = {message.id: self._payload(message) for message in there}
+        texts = {key: json.dumps(payload) for key, payload in payloads.items()}
+        changed = [_exact(payloads[key]) for key, text in texts.items() if self._sent.get(key) != text]
+        gone = [str(key) for key in self._sent if key not in texts]
+        self._sent = texts
         return {"messages": changed, "gone": gone} if changed or gone else None
 
     def _payload(self, message: Message) -> dict[str, Any]:
-        """The message in Discord's form; `pinged` is true if it notifies the person."""
+        """The message in Discord's form, with ids as there; `pinged` is true if it notifies the person."""
         viewer_id = self._place.person.actor.id
         payload = serializers.message_payload(self._place.world.backend, message, for_user=viewer_id)
-        return {**_exact(payload), "pinged": viewer_id in message.ping_user_ids}
+        return {**payload, "pinged": viewer_id in message.ping_user_ids}
 
 
 def newest(scene: Scene, channel_id: int, viewer_id: int) -> int:

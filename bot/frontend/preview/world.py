@@ -13,12 +13,14 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from time import monotonic
 from typing import Any, TypeVar
 
 import discord
 import simcord
 from simcord._clock import Clock
+from simcord._settlement import _active_callbacks, _run_due_virtual_callbacks
 from simcord.backend import Backend
 from simcord.backend.access import channel_accessible
 from simcord.backend.models import Interaction, Message
@@ -132,8 +134,10 @@ class World(simcord.Env):
         self._register_dispatch_observer(self._seen.append)
 
     async def _settle_internal(self, *, dispatch: str | None = None, **limits: Any) -> None:  # noqa: ANN401 - simcord's
-        """Wait until the bot is idle, but not after a person's action (`dispatch`)."""
-        if dispatch is None:
+        """Wait until the bot is idle, but not after a person's action (`dispatch`), nor when a timer is due."""
+        if "_deadline" in limits:
+            self._run_due()
+        elif dispatch is None:
             await super()._settle_internal(**limits)
 
     async def interact(self, act: Callable[[], Awaitable[object]]) -> Interaction:
@@ -157,15 +161,22 @@ class World(simcord.Env):
         """Run the bot's timers that simcord stops while nobody acts, and forget its own records, for ever."""
         while True:
             await asyncio.sleep(TURN_S)
-            try:
-                await super()._settle_internal(timeout=0.01)
-            except TimeoutError:
-                pass  # The bot is busy.
-            except Exception:  # One timer's error must not stop the others.
-                _log.exception("a timer of the bot failed")
+            self._run_due()
+            advance = self._real_advance_task
+            if advance is not None and advance.done():
+                self._real_advance_task = None
+                if not advance.cancelled() and (error := advance.exception()) is not None:
+                    # One timer's error must not stop the others.
+                    _log.error("a timer of the bot failed", exc_info=error)
             if self.backend.transcript:
                 self.revision += 1
                 self._forget()
+
+    def _run_due(self) -> None:
+        """Run the bot's timers that are due. simcord's wait for an idle bot does so too, but looks at all tasks."""
+        now = self._settlement_state()
+        _active_callbacks(now)  # This forgets the cancelled ones.
+        _run_due_virtual_callbacks(now, inf)
 
     def _forget(self) -> None:
         """Drop simcord's logs, and files that no message has shown for some time."""

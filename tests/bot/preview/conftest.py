@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.bot.preview.preview_in_browser import PreviewPage, browsing, find_browser, running
+from tests.bot.preview.preview_in_browser import HEIGHT_PX, WIDTH_PX, PreviewPage, browsing, find_browser, running
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +29,37 @@ def address(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield url
 
 
-@pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[PreviewPage]:
-    page = PreviewPage(browser, address)
-    yield page
-    page.page.close()
-    assert page.faults == []
-
-
 @pytest.fixture(scope="module")
-def shared(browser: Browser, address: str) -> Iterator[PreviewPage]:
-    """One page for many short tests."""
-    page = PreviewPage(browser, address)
-    yield page
-    page.page.close()
-    assert page.faults == []
+def tab(browser: Browser, address: str) -> Iterator[PreviewPage]:
+    """The one window of the module's tests: another takes the browser longer than to open the page in this one.
+
+    It depends on `address` to be left before the preview ends, whose streams would break.
+    """
+    tab = PreviewPage(browser)
+    yield tab
+    tab.leave()
+    tab.page.close()
+
+
+@pytest.fixture
+def size() -> tuple[int, int]:
+    """Width and height of the window in pixels; a test can have it as a parameter."""
+    return WIDTH_PX, HEIGHT_PX
+
+
+@pytest.fixture
+def page(tab: PreviewPage, address: str, size: tuple[int, int]) -> Iterator[PreviewPage]:
+    """The page, opened afresh."""
+    tab.resize(*size)
+    tab.open(address)
+    yield tab
+    tab.leave()
+
+
+@pytest.fixture
+def shared(tab: PreviewPage, address: str) -> PreviewPage:
+    """The page as the last test with it left it, for many short tests."""
+    if tab.page.url == "about:blank":
+        tab.resize()
+        tab.open(address)
+    return tab

@@ -24,6 +24,7 @@ BEGIN_S = 180.0
 TIMEOUT_S = 180.0
 """Time limit for something to appear on the page; jobs run meanwhile."""
 PICTURE = ".body .picture img"
+WIDTH_PX, HEIGHT_PX = 1000, 760
 SENT_S = 20.0
 """Time limit for a filled-in command to leave the prompt field."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*")
@@ -84,14 +85,33 @@ def browsing(executable: str) -> Iterator[Browser]:
 class PreviewPage:
     """The preview's page, as used by keyboard and mouse."""
 
-    def __init__(self, browser: Browser, url: str, width_px: int = 1000, height_px: int = 760) -> None:
+    def __init__(
+        self, browser: Browser, url: str | None = None, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX
+    ) -> None:
         self.page: Page = browser.new_page(viewport={"width": width_px, "height": height_px})
         self.page.set_default_timeout(TIMEOUT_S * 1000)
         self.faults: list[str] = []
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
+        if url is not None:
+            self.open(url)
+
+    def open(self, url: str) -> None:
+        """Open the page, and wait until its messages are there."""
         self.page.goto(url)
         self.page.locator("li.message").first.wait_for()
+
+    def resize(self, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> None:
+        """Give the window a size, unless it has it."""
+        if self.page.viewport_size != {"width": width_px, "height": height_px}:
+            self.page.set_viewport_size({"width": width_px, "height": height_px})
+
+    def leave(self) -> None:
+        """Leave the page for an empty one, which ends all that goes on in it; it must have shown no fault."""
+        self.page.unroute_all()
+        self.page.goto("about:blank")
+        faults, self.faults[:] = list(self.faults), []
+        assert not faults, faults
 
     def words(self, text: str) -> None:
         """Paint a prompt by typing it and pressing Enter."""

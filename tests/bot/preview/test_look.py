@@ -7,8 +7,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, FloatRect, Locator, expect
+from playwright.sync_api import FloatRect, Locator, expect
 
+from bot.frontend.preview.welcome import EXAMPLES
 from tests.bot.preview.preview_in_browser import PreviewPage
 
 pytestmark = [pytest.mark.waits, pytest.mark.timeout(600)]
@@ -111,30 +112,14 @@ def test_times_count_on_and_spoilers_open(shared: PreviewPage) -> None:
     assert 'aria-label="Spoiler: show it"' in html
 
 
-def test_components_v2(browser: Browser, address: str) -> None:
-    page = PreviewPage(browser, address).page
-    page.evaluate(DRAW, [LAYOUT])
-    expect(page.get_by_role("heading", name="A title")).to_be_visible()
-    page.get_by_role("button", name="Press").click()
-    page.get_by_role("combobox", name="Which?").select_option(label="Two – second")
-    expect(page.get_by_role("button", name="Off")).to_be_disabled()
-    expect(page.get_by_role("link", name="recipe.json")).to_have_attribute("download", "recipe.json")
-    assert page.locator(".covered:not(.open)").count() == 1
-    page.get_by_role("button", name="Spoiler").click()
-    assert page.locator(".covered:not(.open)").count() == 0
-    assert page.evaluate("() => window.pressed") == [
-        {"kind": "click", "custom_id": "a"},
-        {"kind": "select", "custom_id": "m", "values": ["2"]},
-    ]
-    page.close()
-
-
 FORM = """() => import("/static/forms.js").then(({ openForm }) => openForm({ form: "1", modal: { title: "A form",
     components: [
         { type: 18, label: "Tell me", description: "Or not", component: { type: 23, custom_id: "tell" } },
         { type: 18, label: "Several", component: { type: 3, custom_id: "s", max_values: 2,
             options: [{ label: "One", value: "1" }, { label: "Two", value: "2" }] } },
     ] } }, () => {}))"""
+SIZES = {"360": (360, 844), "390": (390, 844), "1280": (1280, 844)}
+NARROW_AND_WIDE = pytest.mark.parametrize("size", [SIZES["390"], SIZES["1280"]], ids=["390", "1280"])
 LABELS = [["Upscale 1", "Upscale 2", "Upscale 3", "Upscale 4"], ["All settings", "Keep settings", "Delete", "Report"]]
 
 
@@ -155,30 +140,43 @@ def test_a_box_to_tick_is_beside_its_words_and_a_title_within_its_boxes(shared: 
     page.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("width_px", [360, 390, 1280])
-def test_four_buttons_stand_in_even_rows(browser: Browser, address: str, width_px: int) -> None:
-    page = PreviewPage(browser, address, width_px, 844).page
+def test_components_v2(page: PreviewPage) -> None:
+    page.page.route("**/files/*.png", lambda route: route.fulfill(path=EXAMPLES / "fox.webp"))
+    page.page.evaluate(DRAW, [LAYOUT])
+    expect(page.page.get_by_role("heading", name="A title")).to_be_visible()
+    page.page.get_by_role("button", name="Press").click()
+    page.page.get_by_role("combobox", name="Which?").select_option(label="Two – second")
+    expect(page.page.get_by_role("button", name="Off")).to_be_disabled()
+    expect(page.page.get_by_role("link", name="recipe.json")).to_have_attribute("download", "recipe.json")
+    assert page.page.locator(".covered:not(.open)").count() == 1
+    page.page.get_by_role("button", name="Spoiler").click()
+    assert page.page.locator(".covered:not(.open)").count() == 0
+    assert page.page.evaluate("() => window.pressed") == [
+        {"kind": "click", "custom_id": "a"},
+        {"kind": "select", "custom_id": "m", "values": ["2"]},
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_four_buttons_stand_in_even_rows(page: PreviewPage, size: tuple[int, int]) -> None:
     buttons = [[{"type": 2, "style": 1, "label": label, "custom_id": label} for label in labels] for labels in LABELS]
-    page.evaluate(DRAW, [[{"type": 17, "components": [{"type": 1, "components": row} for row in buttons]}]])
-    rows = Counter(box_of(button)["y"] for button in page.locator("#messages .button").all())
-    assert list(rows.values()) == ([4, 4] if width_px > 700 else [4, 2, 2])
+    page.page.evaluate(DRAW, [[{"type": 17, "components": [{"type": 1, "components": row} for row in buttons]}]])
+    rows = Counter(box_of(button)["y"] for button in page.page.locator("#messages .button").all())
+    assert list(rows.values()) == ([4, 4] if size[0] > 700 else [4, 2, 2])
     cut = "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth).map(node => node.innerText)"
-    assert page.locator("#messages .button").evaluate_all(cut) == []
-    page.close()
+    assert page.page.locator("#messages .button").evaluate_all(cut) == []
 
 
-@pytest.mark.parametrize("width_px", [390, 1280])
-def test_every_persons_name_and_part_can_be_read(browser: Browser, address: str, width_px: int) -> None:
-    page = PreviewPage(browser, address, width_px, 844).page
-    texts = page.locator("#viewer option").all_inner_texts()
+@NARROW_AND_WIDE
+def test_every_persons_name_and_part_can_be_read(page: PreviewPage) -> None:
+    texts = page.page.locator("#viewer option").all_inner_texts()
     room = """(node, text) => {
         const style = getComputedStyle(node), line = document.createElement("canvas").getContext("2d");
         line.font = style.font;
         const arrow = 20, sides = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
         return node.clientWidth - sides - arrow - line.measureText(text).width;
     }"""
-    assert min(page.locator("#viewer").evaluate(room, text) for text in texts) >= 0
-    page.close()
+    assert min(page.page.locator("#viewer").evaluate(room, text) for text in texts) >= 0
 
 
 def test_everything_has_a_name_and_an_order(page: PreviewPage) -> None:
@@ -218,9 +216,9 @@ def test_new_messages_are_announced(page: PreviewPage) -> None:
     expect(page.page.locator("#said")).to_contain_text("Reverie: ")
 
 
-@pytest.mark.parametrize("width_px", [390, 1280])
-def test_nothing_is_wider_than_the_page(browser: Browser, address: str, width_px: int) -> None:
-    page = PreviewPage(browser, address, width_px, 844)
+@NARROW_AND_WIDE
+def test_nothing_is_wider_than_the_page(page: PreviewPage, size: tuple[int, int]) -> None:
+    width_px, _ = size
     wide = "() => document.scrollingElement.scrollWidth"
     sideways = "node => node.scrollWidth > node.clientWidth"
     page.command("help")
@@ -236,12 +234,10 @@ def test_nothing_is_wider_than_the_page(browser: Browser, address: str, width_px
         page.page.locator("#drawer").click()
         page.page.get_by_role("button", name="# lounge").click()
         expect(page.page.locator("#channel")).to_have_text("# lounge")
-    page.page.close()
 
 
-def test_the_telephones_page_shows_the_same(browser: Browser, address: str) -> None:
-    page = browser.new_page()
-    page.goto(f"{address}telephone")
-    frame = page.frame_locator("iframe")
+def test_the_telephones_page_shows_the_same(tab: PreviewPage, address: str) -> None:
+    tab.resize(1280, 720)
+    tab.page.goto(f"{address}telephone")
+    frame = tab.page.frame_locator("iframe")
     expect(frame.locator("li.message").first).to_contain_text("Welcome")
-    page.close()

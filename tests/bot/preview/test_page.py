@@ -23,6 +23,7 @@ BOAT = str(EXAMPLES / "boat.webp")
 PROMPTS = str(Path(__file__).with_name("prompts.txt"))
 SOMEBODY_ELSE = """as => import("/static/api.js").then(
     api => api.act({ as, kind: "slash", name: "imagine", options: { prompt: "a friend's picture" } }))"""
+# By person: to see the page as another one draws the whole channel anew.
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "imagine": (
         "you",
@@ -45,19 +46,20 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "preset share": ("you", {"name": "quick"}),
     "preset delete": ("you", {"name": "quick"}),
     "wildcards list": ("you", {}),
+    "models list": ("you", {}),
+    "settings": ("you", {}),
+    "styles list": ("you", {}),
+    "help": ("you", {}),
+    "vote": ("you", {"prompt": "a boat", "rounds": "1", "steps": "2"}),
+    "about": ("friend", {}),
+    "privacy": ("friend", {}),
     "wildcards save": ("admin", {"name": "animals", "entries": "fox, owl"}),
     "wildcards delete": ("admin", {"name": "animals"}),
-    "models list": ("you", {}),
     "models allow": ("admin", {"model": "starter"}),
     "models deny": ("admin", {"model": "starter"}),
     "models default": ("admin", {"model": "starter"}),
-    "settings": ("you", {}),
-    "styles list": ("you", {}),
     "styles add": ("admin", {"name": "ink", "text": "an ink drawing"}),
     "styles remove": ("admin", {"name": "ink"}),
-    "help": ("you", {}),
-    "about": ("friend", {}),
-    "privacy": ("friend", {}),
     "limits show": ("admin", {"role": "admins"}),
     "limits set": ("admin", {"name": "count", "value": "3", "role": "admins"}),
     "limits reset": ("admin", {"name": "count", "role": "admins"}),
@@ -90,7 +92,6 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "host painters list": ("host", {}),
     "host painters drain": ("host", {"name": "local"}),
     "host painters add": ("host", {"name": "local"}),
-    "vote": ("you", {"prompt": "a boat", "rounds": "1", "steps": "2"}),
 }
 MANAGED = {
     "styles add", "styles remove", "wildcards save", "wildcards delete", "models allow", "models deny",
@@ -476,12 +477,14 @@ def test_each_command_is_answered(shared: PreviewPage, name: str, mouse: bool) -
     if shared.page.locator("#viewer option:checked").inner_text().partition(" ")[0] != who:
         shared.view_as(who)
     # Other messages may come meanwhile, such as the ballot of a vote. On this long page nothing is awaited by `expect`,
-    # which describes the whole page for its error each time it has to wait.
-    answers = shared.page.locator("#messages > li:not(.pending)", has_text=f"used /{name.split()[0]}")
-    before = answers.count()
+    # which describes the whole page for its error each time it has to wait; nor are whole messages searched for a text.
+    origins = shared.page.locator("#messages > li:not(.pending) > .origin", has_text=f"used /{name.split()[0]}")
+    before = origins.count()
     shared.command(name, mouse=mouse, **options)
-    answer = answers.nth(before)
-    answer.wait_for(state="attached")
+    origin = origins.nth(before)
+    origin.wait_for(state="attached")
+    mark = origin.evaluate("origin => origin.closest('li').dataset.id")
+    answer = shared.page.locator(f'#messages > [data-id="{mark}"]')
     answer.locator(".thinking").wait_for(state="detached")
     assert answer.locator(".wrong").count() == 0
     assert len(answer.locator(".body").inner_text()) > 5

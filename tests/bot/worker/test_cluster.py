@@ -49,7 +49,9 @@ TIMING = Timing(preview_s=0.05, snapshot_s=0.05)
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Cluster]:
     """A head without painters, and two machines with one each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0})
+    # Neither logs nor an autoscaler are watched here; each would be a further process.
+    alone = {"include_log_monitor": False, "no_monitor": True}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0, **alone})
     for _ in range(2):
         cluster.add_node(num_cpus=1, num_gpus=0, resources={RESOURCE: 1})
     yield cluster

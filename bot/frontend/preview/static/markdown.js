@@ -78,11 +78,19 @@ const INLINE = [
   [/(?<![\p{L}\p{N}])_(?=\S)(.+?)(?<=\S)_(?![\p{L}\p{N}])/suy, (m, names) => el("em", {}, inline(m[1], names))],
 ];
 
+// Text in which no rule can begin: it is taken at once.
+const PLAIN = /(?:[^\\`<[|*_~h]|h(?!ttps?:))+/uy;
+
 function inline(text, names) {
   const nodes = [];
   let plain = "";
   let at = 0;
   while (at < text.length) {
+    PLAIN.lastIndex = at;
+    const [run] = PLAIN.exec(text) ?? [""];
+    plain += run;
+    at += run.length;
+    if (at === text.length) break;
     let found = null;
     for (const [rule, make] of INLINE) {
       rule.lastIndex = at;

@@ -9,6 +9,11 @@ import { messageMenu, userMenu } from "./menus.js";
 
 const EPHEMERAL = 64, LOADING = 128, SWAP_MS = 700, NEAR_PX = 60, FAILED_MS = 8000;
 const list = byId("messages"), scroll = byId("scroll"), newest = byId("newest"), said = byId("said");
+// Kept, since each `toLocaleString` makes its formatter anew.
+const TIME = new Intl.DateTimeFormat("en", { timeStyle: "short" });
+const DATE = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const FULL = new Intl.DateTimeFormat("en", { year: "numeric", month: "numeric", day: "numeric",
+  hour: "numeric", minute: "numeric", second: "numeric" });
 const known = new Map();
 let server = null, atEnd = true, quiet = true, stood = 0;
 
@@ -43,9 +48,10 @@ export function update({ messages, gone }) {
     if (!before && message.interaction_metadata?.user.id === server.me) stick();
     const entry = before ?? { node: null, turn: 0 };
     known.set(message.id, entry);
-    announce(message, entry.message);
+    const fresh = build(message);
+    announce(message, entry.message, fresh);
     entry.message = message;
-    draw(entry);
+    draw(entry, fresh);
   }
   // A single long message, the welcome, is read from its beginning.
   if (quiet) atEnd = list.children.length > 1;
@@ -54,9 +60,8 @@ export function update({ messages, gone }) {
   follow();
 }
 
-function draw(entry) {
+function draw(entry, fresh) {
   const turn = ++entry.turn;
-  const fresh = build(entry.message);
   if (entry.node === null) {
     entry.node = fresh;
     insert(fresh, entry.message);
@@ -93,11 +98,11 @@ function insert(node, message) {
 }
 
 /** Tell readers of the screen about new messages, and about those whose buttons changed: a step in their life. */
-function announce(message, before) {
+function announce(message, before, fresh) {
   const ids = (items) => items.flatMap((item) => [item.custom_id, ...ids(item.components ?? [])]);
   const buttons = (one) => JSON.stringify(ids(one.components));
   if (quiet || (before && buttons(before) === buttons(message))) return;
-  const text = build(message).querySelector(".body").innerText;
+  const text = fresh.querySelector(".body").innerText;
   said.textContent = `${message.author.username}: ${text.slice(0, 300)}`;
 }
 
@@ -143,8 +148,7 @@ function hue(id) {
 function clock(timestamp) {
   const date = new Date(timestamp);
   const today = date.toDateString() === new Date().toDateString();
-  const text = today ? date.toLocaleTimeString("en", { timeStyle: "short" }) : date.toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
-  return el("time", { dateTime: date.toISOString(), title: date.toLocaleString("en") }, text);
+  return el("time", { dateTime: date.toISOString(), title: FULL.format(date) }, (today ? TIME : DATE).format(date));
 }
 
 /** The texts of components, however deep. */

@@ -2,7 +2,7 @@
 import { byId, el } from "./dom.js";
 
 const list = byId("popup");
-let items = [], active = -1, owner = null, closing = 0;
+let items = [], active = -1, owner = null, closing = 0, moved = false;
 
 /** Show suggestions for an input; each item has `title`, `extra`, `text` and `pick()`. `first`: the first is active. */
 export function openPopup(input, offered, { first = false, empty = "" } = {}) {
@@ -18,15 +18,17 @@ export function openPopup(input, offered, { first = false, empty = "" } = {}) {
   list.hidden = !list.children.length;
   input.setAttribute("aria-controls", "popup");
   input.setAttribute("aria-expanded", String(!list.hidden));
+  if (moved) list.scrollTop = 0;  // Only then, since it makes the browser lay out the page at once.
+  moved = false;
   mark();
 }
+list.addEventListener("scroll", () => { moved = true; });
 
 function mark() {
   [...list.children].forEach((node, index) => node.setAttribute("aria-selected", String(index === active)));
   if (active < 0) owner.removeAttribute("aria-activedescendant");
   else {
     owner.setAttribute("aria-activedescendant", `suggestion-${active}`);
-    list.children[active].scrollIntoView({ block: "nearest" });
   }
 }
 
@@ -54,6 +56,8 @@ export const popup = {
       active = (active + (event.key === "ArrowDown" ? 1 : -1) + items.length) % items.length;
       if (active < 0) active = items.length - 1;
       mark();
+      list.children[active].scrollIntoView({ block: "nearest" });
+      moved = true;
     } else if ((event.key === "Enter" || (event.key === "Tab" && !event.shiftKey)) && active >= 0) choose(active);
     else if (event.key === "Escape") popup.close();
     else return false;
