@@ -309,6 +309,14 @@ def test_a_hat_sits_on_the_head_of_its_wearer(sketcher: Sketcher, wearer: str, m
     assert head.min() - 4 <= above[:, 1].float().mean() <= head.max() + 4
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("wearer", ["cat", "dog", "monkey"])
+def test_a_hat_is_not_on_a_tail(sketcher: Sketcher, wearer: str, mirrored: bool) -> None:
+    hat, body = coloured(sketcher, f"a blue {wearer} with a red top hat", mirrored=mirrored)
+    ahead = torch.nonzero(body)[:, 1].float().mean() - torch.nonzero(hat)[:, 1].float().mean()
+    assert ahead < -8 if mirrored else ahead > 8
+
+
 def test_two_wearers_and_a_hat_stand_side_by_side(sketcher: Sketcher) -> None:
     assert len(boxes(sketcher, "two apples with a top hat")) == 3
 
