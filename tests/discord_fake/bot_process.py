@@ -8,12 +8,15 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.discord_fake import warm
 from tests.discord_fake.server import TOKEN, FakeDiscord
 
 ROOT = Path(__file__).parent.parent.parent
 START_S = 240.0
 """Time limit of a start: torch and the models are loaded, on a machine that may be busy."""
 STOP_S = 90.0
+WARM = ("tests.discord_fake.launch_quick", "tests.faults.launch_hindered")
+"""Modules that can be forked from a process with the bot's imports: they change nothing that must come before them."""
 LINE_BYTES = 2**24
 """Longest line of the log: discord.py writes all commands into one, nearly as long as asyncio's own limit of 64 KiB."""
 
@@ -40,7 +43,7 @@ class BotProcess:
         self.lines: list[str] = []
         self._config, self._gate = folder / "config.yaml", folder / "gate"
         self._config.write_text(config, "utf-8")
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | warm.WarmProcess | None = None
         self._reader: asyncio.Task[None] | None = None
 
     async def start(self, **environment: str) -> None:
@@ -58,11 +61,15 @@ class BotProcess:
         # The fake speaks plain HTTP; to read the machine's certificates takes a tenth of a start.
         given |= {"FAKE_GATE": str(self._gate), "SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
         self.fake.gateway.forget()
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", self._module, "--config", str(self._config),
-            cwd=self._code, env=os.environ | given | environment, stderr=asyncio.subprocess.PIPE,
-            limit=LINE_BYTES,
-        )  # fmt: skip
+        whole, arguments = os.environ | given | environment, ["--config", str(self._config)]
+        in_step = float(environment.get("FAKE_RATE", "1")) == 1.0  # Classes keep the clock of when they are imported.
+        if self._module in WARM and self._code == ROOT and in_step and sys.platform == "linux":
+            self._process = await warm.start(self._module, arguments, whole, LINE_BYTES)
+        else:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", self._module, *arguments,
+                cwd=self._code, env=whole, stderr=asyncio.subprocess.PIPE, limit=LINE_BYTES,
+            )  # fmt: skip
         self._reader = asyncio.create_task(self._read(self._process))
 
     async def connected(self) -> None:
@@ -135,7 +142,7 @@ class BotProcess:
         self._process.send_signal(number)
         return await self.ended()
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, process: asyncio.subprocess.Process | warm.WarmProcess) -> None:
         assert process.stderr is not None
         async for line in process.stderr:
             self.lines.append(line.decode(errors="replace"))

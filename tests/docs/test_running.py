@@ -19,7 +19,7 @@ from tests.docs.conftest import ROOT
 from tests.docs.test_command_lines import command_lines, words_of
 
 QUICK = ("--steps", "4", "--candidates", "1", "--cutouts", "4")
-SMALL = ("--size", "128")
+SMALL = ("--size", "64")
 """Options added to a line to make it quick; a size only where it names none."""
 
 

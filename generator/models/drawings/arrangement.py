@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 
@@ -154,19 +155,32 @@ def _related(
 
 
 def _worn(wearer: Cut, hat: Cut, height: int, width: int) -> list[tuple[int, Box]]:
-    """Boxes of one drawing and of a hat on its head: the middle of its uppermost part."""
+    """Boxes of one drawing and of a hat on its head."""
     high, wide = wearer.mask.shape[1:]
-    columns = (wearer.mask[0, : max(1, high // 6)] > 0.5).any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
-    head, middle = columns[-1] - columns[0] + 1, (columns[0] + columns[-1] + 1) / 2
-    across = min(max(1.1 * head, 0.35 * wide), 0.85 * wide)
+    crown, begin, end = _head(wearer)
+    across = min(max(1.1 * (end - begin), 0.35 * wide), 0.85 * wide)
     tall, broad = hat.mask.shape[1:]
     share = min(across / broad, 0.5 * high / tall)
-    lifted = tall * share - _SUNK * high  # of the hat above the head
-    scale = min(_MOST * min(height, width) / (high + lifted), 0.74 * min(height, width) / wide)
-    top = height / 2 - (high + lifted) / 2 * scale
-    body = Box(width / 2, top + (lifted + high / 2) * scale, wide * scale, high * scale)
-    x = width / 2 + (middle - wide / 2) * scale
-    return [(0, body), (1, Box(x, top + tall * share / 2 * scale, broad * share * scale, tall * share * scale))]
+    above = max(0.0, tall * share - _SUNK * high - crown)  # of the hat, above the whole wearer
+    scale = min(_MOST * min(height, width) / (high + above), 0.74 * min(height, width) / wide)
+    top = height / 2 - (high + above) / 2 * scale
+    body = Box(width / 2, top + (above + high / 2) * scale, wide * scale, high * scale)
+    x = width / 2 + ((begin + end) / 2 - wide / 2) * scale
+    y = top + (above + crown + _SUNK * high - tall * share / 2) * scale
+    return [(0, body), (1, Box(x, y, broad * share * scale, tall * share * scale))]
+
+
+def _head(wearer: Cut) -> tuple[int, int, int]:
+    """First row and columns of the top of the head, which is the largest part in the upper two fifths: no tail."""
+    high, wide = wearer.mask.shape[1:]
+    upper = wearer.mask[0, : max(1, 2 * high // 5)] > 0.5
+    columns = upper.any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
+    gaps = [at for at in range(1, len(columns)) if columns[at] - columns[at - 1] > 1]
+    parts = [slice(columns[begin], columns[end - 1] + 1) for begin, end in pairwise([0, *gaps, len(columns)])]
+    part = max(parts, key=lambda part: int(upper[:, part].sum()))
+    crown = next(iter(upper[:, part].any(dim=1).nonzero()[:, 0].tolist()), 0)
+    top = (upper[crown : crown + max(1, high // 6), part]).any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
+    return crown, part.start + top[0], part.start + top[-1] + 1
 
 
 def _tops(relation: str, high: float, low: float, ledge: float, is_open: bool) -> tuple[float, float]:
