@@ -27,6 +27,8 @@ PICTURE = ".body .picture img"
 WIDTH_PX, HEIGHT_PX = 1000, 760
 SENT_S = 20.0
 """Time limit for a filled-in command to leave the prompt field."""
+BEGINNING = 3
+"""Number of letters of a command that are typed before it is chosen from the list with the mouse."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*")
 
 
@@ -125,7 +127,7 @@ class PreviewPage:
     def command(self, name: str, /, *, mouse: bool = False, **options: str) -> None:
         """Choose a command such as `limits set`, fill in its options and send it; by keyboard unless `mouse` is set."""
         page = self.page
-        self.offered(name, mouse=mouse)
+        self.offered(name[:BEGINNING] if mouse else name, mouse=mouse)
         found = self.find("#popup .title").get_by_text(f"/{name}", exact=True)
         found.wait_for()
         if mouse:
@@ -146,7 +148,7 @@ class PreviewPage:
             raise AssertionError(f"/{name} was not sent: {self.find('#hint').inner_text()}") from exc
 
     def offered(self, name: str, *, mouse: bool = False) -> Locator:
-        """Type a command's name; return the suggestions."""
+        """Type a command's name, or its beginning; return the suggestions."""
         words = self.find("#words")
         words.click() if mouse else words.focus()
         words.fill("")

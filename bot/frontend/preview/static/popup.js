@@ -7,14 +7,11 @@ let items = [], active = -1, owner = null, closing = 0, moved = false;
 /** Show suggestions for an input; each item has `title`, `extra`, `text` and `pick()`. `first`: the first is active. */
 export function openPopup(input, offered, { first = false, empty = "" } = {}) {
   clearTimeout(closing);
+  const shown = owner === input && !list.hidden && items.length > 0 && alike(items, offered);
   owner = input;
   items = offered;
   active = first && items.length ? 0 : -1;
-  list.replaceChildren(...items.map((item, index) => el("li", { id: `suggestion-${index}`, role: "option",
-    onpointerdown: (event) => event.preventDefault(), onclick: () => choose(index) },
-    el("span", { className: "title" }, item.title), item.extra ? el("span", { className: "extra" }, item.extra) : null,
-    item.text ? el("span", { className: "text" }, item.text) : null)));
-  if (!items.length && empty) list.append(el("li", { className: "empty" }, empty));
+  if (!shown) draw(empty);
   list.hidden = !list.children.length;
   input.setAttribute("aria-controls", "popup");
   input.setAttribute("aria-expanded", String(!list.hidden));
@@ -24,12 +21,24 @@ export function openPopup(input, offered, { first = false, empty = "" } = {}) {
 }
 list.addEventListener("scroll", () => { moved = true; });
 
+/** True if two lists look the same, as they often do after another letter. */
+function alike(some, others) {
+  return some.length === others.length && some.every((one, index) =>
+    ["title", "extra", "text"].every((part) => one[part] === others[index][part]));
+}
+
+function draw(empty) {
+  list.replaceChildren(...items.map((item, index) => el("li", { id: `suggestion-${index}`, role: "option",
+    onpointerdown: (event) => event.preventDefault(), onclick: () => choose(index) },
+    el("span", { className: "title" }, item.title), item.extra ? el("span", { className: "extra" }, item.extra) : null,
+    item.text ? el("span", { className: "text" }, item.text) : null)));
+  if (!items.length && empty) list.append(el("li", { className: "empty" }, empty));
+}
+
 function mark() {
   [...list.children].forEach((node, index) => node.setAttribute("aria-selected", String(index === active)));
   if (active < 0) owner.removeAttribute("aria-activedescendant");
-  else {
-    owner.setAttribute("aria-activedescendant", `suggestion-${active}`);
-  }
+  else owner.setAttribute("aria-activedescendant", `suggestion-${active}`);
 }
 
 function choose(index) {
