@@ -115,7 +115,8 @@ class Lexicon:
 
     def is_plural(self, words: str) -> bool:
         """True for the plural of a name, such as "cats"; not for a name that is one itself, such as "scissors"."""
-        concepts = () if words in self._own else self._look_up(words)
+        whole = words in self._own or not PREPOSITIONS.isdisjoint(words.split())  # "sun behind clouds"
+        concepts = () if whole else self._look_up(words)
         return bool(concepts) and any(self._look_up(form) == concepts for form in singular(words))
 
     def is_passed_over(self, word: str) -> bool:

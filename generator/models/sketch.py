@@ -103,6 +103,10 @@ class Layer:
     inked: bool = False
 
 
+_SIDES = ("left", "right")
+"""Relations that hold in a mirrored pose too."""
+
+
 class Sketcher:
     """Compose the stored drawings."""
 
@@ -172,7 +176,10 @@ class Sketcher:
         """One drawing of several; it takes the place of its first thing."""
         image, mask = torch.ones(3, side, side), torch.zeros(1, side, side)
         self._lay_out(drawn, Pose(pose.drawing, style=pose.style), image, mask)
-        return replace(drawn[0][0], size=1.0, relation=""), trimmed(image, mask)
+        whole = replace(drawn[0][0], size=1.0, relation="")
+        if self._turned(whole, pose) and any(thing.relation in _SIDES for thing, _ in drawn):
+            image, mask = image.flip(-1), mask.flip(-1)  # so that it is turned back when it is pasted
+        return whole, trimmed(image, mask)
 
     def _lay_out(self, drawn: list[tuple[Thing, Cut]], pose: Pose, image: Tensor, mask: Tensor) -> None:
         """Paste drawings, of which at most one thing has a relation to those before it."""
@@ -186,9 +193,10 @@ class Sketcher:
         if relation == "into":
             drawn = [*drawn, *((thing, front_of(cut)) for thing, cut in drawn[first:])]
             boxes += [(number + len(boxes) - first, box) for number, box in boxes if number >= first]
+        place = replace(pose, mirrored=pose.mirrored and relation not in _SIDES)
         for number, box in boxes:
             thing, cut = drawn[number]
-            paste(image, mask, cut, _posed(box, pose, height, width), self._turned(thing, pose))
+            paste(image, mask, cut, _posed(box, place, height, width), self._turned(thing, pose))
 
     def _turned(self, thing: Thing, pose: Pose) -> bool:
         """True if the drawing is mirrored; one without a second is turned about where others show that."""

@@ -106,7 +106,9 @@ _MEDIUM = (
     "clip ?art|line ?art|mosaic|graffiti|3 ?d|2 ?d|flat|vector|glossy|realistic|photorealistic|detailed|hd|4k|8k|"
     "cinematic|masterpiece|trending|impressionism|cubism|surrealism|minimalist|doodles?|scribbles?|freehand|"
     "hand[- ]drawn|stencil|silhouettes?|linocut|lino print|paper ?cut|black and white|"
-    "monochrome|outlines?|colou?ring (?:page|book)"
+    "monochrome|outlines?|colou?ring (?:page|book)|"
+    "unreal engine|octane(?: render)?|artstation|best quality|high quality|award[- ]winning|bokeh|depth of field|"
+    "(?:sharp|soft) focus|close[- ]up|wide angle|(?:studio|cinematic|volumetric|dramatic|soft|natural) light(?:s|ing)?"
 )
 _OF_A_MEDIUM = re.compile(
     rf"^(?:(?:a|an|the|some) )?(?:[\w-]+ ){{0,3}}?(?:{_MEDIUM}|picture|image|portrait|statue) (?:of|showing) "

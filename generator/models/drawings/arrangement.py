@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 
@@ -28,6 +29,8 @@ _RIM = 0.1
 """Height of the opening of a box or a bowl, as share of its own."""
 _SUNK = 0.12
 """Share of a wearer's height by which a hat comes down over the head."""
+_DEPTHS, _APART = (0.4, 0.36, 0.32, 0.28), 0.1
+"""Upper shares of a wearer in which head and tail, and not only ears, may be apart; and by which share of its width."""
 _IN_A_LINE, _LARGEST = 3, 1.25
 """How many things of several sizes stand on one line, and how large a thing alone can be, of its usual size."""
 _MIDDLE, _MOST = 0.52, 0.92
@@ -154,19 +157,37 @@ def _related(
 
 
 def _worn(wearer: Cut, hat: Cut, height: int, width: int) -> list[tuple[int, Box]]:
-    """Boxes of one drawing and of a hat on its head: the middle of its uppermost part."""
+    """Boxes of one drawing and of a hat on its head."""
     high, wide = wearer.mask.shape[1:]
-    columns = (wearer.mask[0, : max(1, high // 6)] > 0.5).any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
-    head, middle = columns[-1] - columns[0] + 1, (columns[0] + columns[-1] + 1) / 2
-    across = min(max(1.1 * head, 0.35 * wide), 0.85 * wide)
+    crown, begin, end = _head(wearer)
+    across = min(max(1.1 * (end - begin), 0.35 * wide), 0.85 * wide)
     tall, broad = hat.mask.shape[1:]
     share = min(across / broad, 0.5 * high / tall)
-    lifted = tall * share - _SUNK * high  # of the hat above the head
-    scale = min(_MOST * min(height, width) / (high + lifted), 0.74 * min(height, width) / wide)
-    top = height / 2 - (high + lifted) / 2 * scale
-    body = Box(width / 2, top + (lifted + high / 2) * scale, wide * scale, high * scale)
-    x = width / 2 + (middle - wide / 2) * scale
-    return [(0, body), (1, Box(x, top + tall * share / 2 * scale, broad * share * scale, tall * share * scale))]
+    above = max(0.0, tall * share - _SUNK * high - crown)  # of the hat, above the whole wearer
+    scale = min(_MOST * min(height, width) / (high + above), 0.74 * min(height, width) / wide)
+    top = height / 2 - (high + above) / 2 * scale
+    body = Box(width / 2, top + (above + high / 2) * scale, wide * scale, high * scale)
+    x = width / 2 + ((begin + end) / 2 - wide / 2) * scale
+    y = top + (above + crown + _SUNK * high - tall * share / 2) * scale
+    return [(0, body), (1, Box(x, y, broad * share * scale, tall * share * scale))]
+
+
+def _head(wearer: Cut) -> tuple[int, int, int]:
+    """First row and columns of the top of the head: of all that is up there, or of the largest part beside a tail."""
+    high, wide = wearer.mask.shape[1:]
+    head = slice(0, wide)
+    for share in _DEPTHS:
+        upper = wearer.mask[0, : max(1, round(share * high))] > 0.5
+        columns = upper.any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
+        gaps = [at for at in range(1, len(columns)) if columns[at] - columns[at - 1] > _APART * wide]
+        parts = [slice(columns[begin], columns[end - 1] + 1) for begin, end in pairwise([0, *gaps, len(columns)])]
+        if len(parts) > 1:
+            head = max(parts, key=lambda part: int(upper[:, part].sum()))
+            break
+    rows = (wearer.mask[0, :, head] > 0.5).any(dim=1).nonzero()[:, 0].tolist() or [0]
+    top = wearer.mask[0, rows[0] : rows[0] + max(1, high // 6), head] > 0.5
+    columns = top.any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
+    return rows[0], head.start + columns[0], head.start + columns[-1] + 1
 
 
 def _tops(relation: str, high: float, low: float, ledge: float, is_open: bool) -> tuple[float, float]:

@@ -16,8 +16,8 @@ _FEW, _SEVERAL = 3, 0
 _GROUPS = frozenset(("flock", "herd", "pack", "swarm", "group", "crowd", "school", "bunch", "pile", "stack", "heap"))
 _NUMBERS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "dozen": 12,
-    "pair": 2, "couple": 2, "both": 2, "several": 3, "some": 3, "many": 5,
-    **{str(number): number for number in range(2, 21)},
+    "pair": 2, "couple": 2, "both": 2, "several": 3, "some": 3, "few": 3, "lot": 3, "lots": 3, "many": 5, "dozens": 5,
+    "hundreds": 5, "thousands": 5, "single": 1,
 }  # fmt: skip
 SIZES = {
     **dict.fromkeys(("tiny", "miniature"), 0.35),
@@ -32,8 +32,20 @@ _RELATIONS = {
     "into": "in", "behind": "behind", "before": "before", "between": "between",
 }  # fmt: skip
 _SIDES = {"left of": "left", "right of": "right"}
-_SHORTER = {"on top of": "on", "in front of": "before"}
+_SHORTER = {
+    "on top of": "on", "at the top of": "on", "in front of": "before", "left side of": "left of",
+    "right side of": "right of",
+}  # fmt: skip
 """Relations of several words, which could name things by themselves, as one word."""
+_PLACED = re.compile(
+    r"\b(?:in|at|on|to) (?:the )?(?:(?:far|top|upper|bottom|lower) )?"
+    r"(left|right|middle|cent(?:er|re)|foreground|background|distance|corner|top|bottom)\b"
+    r"(?: corner|(?: hand)? side)?(?: of the (?:picture|image|frame|scene))?(?! of| side| hand| left| right| corner)"
+)
+_PLACES = {"left": "atleft", "right": "atright", "background": "atback", "distance": "atback", "top": "attop"}
+"""Places in the picture, such as "on the left", as one word each; other places are left out."""
+_COUNTED = re.compile(r"\b(\d+)(girls?|boys?)\b")
+_TWO_WORDS = re.compile(r"\b([a-z]{2,}) (?=([a-z]{2,})\b)")
 _GESTURE = re.compile(r"\b(?:(?:holding|shaking) hands|(?:hand in hand|arm in arm)\b)")
 OPEN_ABOVE = frozenset((
     "box", "pot", "vase", "bowl", "cup", "mug", "teacup", "basket", "bucket", "bag", "backpack", "handbag", "pouch",
@@ -70,6 +82,8 @@ _PARTS = _BODY | frozenset((
 """Parts that a drawing has or has not: "with green eyes" names no second thing."""
 _BREAK = re.compile(r"[,;/+&\n]|\.(?=\s)")
 """Between things of a list, such as "cat, dog"."""
+_FEATURES = frozenset(("hair", "eyes", "beard", "face", "skin", "fur"))
+_ITS = frozenset(("its", "his", "her", "their"))
 _NEGATIONS = frozenset(("no", "without"))
 _STANDING = frozenset(("is", "are", "sits", "sit", "stands", "stand", "lies", "lie"))
 _COLOURED = _STANDING | frozenset(("all", "in", "that", "which", "coloured", "colored"))
@@ -81,7 +95,9 @@ _JOINING = _ARTICLES | frozenset((
 SILENT = frozenset((
     "is", "are", "was", "be", "at", "for", "as", "like", "one", "very", "so", "some", "it", "this", "that", "these",
     "those", "there", "i", "me", "we", "you", "please", "make", "draw", "paint", "show", "scene", "view",
-    "background", "cute", "lovely", "full", "top", "front", "left", "right", "side", "s",
+    "background", "foreground", "distance", "middle", "center", "centre", "corner", "bottom", "upper", "lower", "far",
+    "hand", "lot", "lots", "few", "single", "dozens", "hundreds", "thousands", "cute", "lovely", "full", "top", "front",
+    "left", "right", "side", "s",
 ))  # fmt: skip
 """Words that nobody expects to see."""
 
@@ -139,7 +155,7 @@ class Parser:
 
         Of a compound such as "robot dog" only the last thing counts.
         """
-        text, scenes = self._without_scenes(_shorter(text.lower()))
+        text, scenes = self._without_scenes(self._closed(_shorter(text.lower())))
         sentence = _Sentence(self.lexicon)
         sentence.uncombined += (word for hit in _GESTURE.finditer(text) for word in hit[0].split())
         text = _GESTURE.sub(" ", text)
@@ -171,6 +187,20 @@ class Parser:
         )
         return Parsed(_limited(sentence.things), scenery_of(scenes), unused, uncombined)
 
+    def _closed(self, text: str) -> str:
+        """The text with names that are written as two words, such as "sea horse", as one."""
+
+        def joined(match: re.Match[str]) -> str:
+            first, second = match.groups()
+            if any(first in words for words in (COLOURS, SIZES, _NUMBERS, _RELATIONS, _JOINING, SILENT)):
+                return match[0]
+            closed = (
+                self.lexicon.length_of_name(first + second) and self.lexicon.length_of_name(f"{first} {second}") < 2
+            )
+            return first if closed else match[0]
+
+        return _TWO_WORDS.sub(joined, text)
+
     def _mentions(self, text: str, words: Sequence[str], *, has_scene: bool) -> list[Mention]:
         found = self.lexicon.find(text, with_places=True)  # scenes are cut out
         if found or has_scene or any(map(landscape, words)):
@@ -191,7 +221,9 @@ class Parser:
     def _is_understood(self, word: str) -> bool:
         """True for a word that changes the picture, or that says nothing."""
         tables = (COLOURS, _NUMBERS, SIZES, _RELATIONS, _GROUPS, _JOINING, SILENT)
-        return any(word in table for table in tables) or bool(landscape(word)) or self.lexicon.is_passed_over(word)
+        placed = word in _PLACES.values()
+        understood = any(word in table for table in tables) or placed or word.isdigit() or bool(landscape(word))
+        return understood or self.lexicon.is_passed_over(word)
 
 
 class _Sentence:
@@ -209,15 +241,18 @@ class _Sentence:
         self.left: list[str] = []
         self.uncombined: list[str] = []
         self._begins_with, self._after_with = "", False
+        self._places, self._leads = ["", "", ""], False
 
     def add(self, mention: Mention, between: Sequence[str]) -> None:
         """Add a thing after the words between it and the one before."""
+        between = self._placed(between)
         if not _NEGATIONS.isdisjoint(_phrase(between)):
             self.left += [word for word in between if word not in _NEGATIONS]
             return
         last, described = mention.words.split()[-1], not between and self._after_with
         self._after_with = not _WEARING.isdisjoint(between)
-        if self.things and last in _PARTS and (self._after_with or described):
+        is_part = last in _PARTS and (self._after_with or described or not _ITS.isdisjoint(between))
+        if self.things and (is_part or (last in _FEATURES and not _relation(between))):
             if described:  # "with a carrot nose"
                 self.uncombined += self.things.pop().words.split()
             self.uncombined += [word for word in between if word in COLOURS] + mention.words.split()
@@ -242,7 +277,10 @@ class _Sentence:
         self._place(Thing(mention.words, mention.concepts, count, colour, relation, kind, size), between)
 
     def end(self, *clauses: Sequence[str]) -> None:
-        """Let a colour after the only thing be its own, as in "the car is red" and "a car, red"."""
+        """Read the words after the last thing: its place, and a colour, as in "the car is red" and "a car, red"."""
+        clauses = tuple(self._placed(words) for words in clauses)
+        if len(self.things) > 1 and not self.things[1].relation:
+            self.things[:2] = _side_by_side(self.things[0], self.things[1], *self._places[:2])
         named = [
             COLOURS[words[-1]]
             for words in clauses
@@ -250,6 +288,15 @@ class _Sentence:
         ]
         if named and len(self.things) == 1 and not self.things[0].colour:
             self.things = [replace(self.things[0], colour=named[0])]
+
+    def _placed(self, words: Sequence[str]) -> list[str]:
+        """Note the places in the picture among words after a thing, or before it if the first is; return the others."""
+        for word in words:
+            if word in _PLACES.values():
+                self._leads |= not self.things
+                at = len(self.things) - (not self._leads)
+                self._places[min(at, 2)] = word
+        return [word for word in words if word not in _PLACES.values()]
 
     def _place(self, thing: Thing, between: Sequence[str]) -> None:
         if self._holds(thing, between):
@@ -288,6 +335,20 @@ class _Sentence:
         return "with" in between or (several and "of" in between)
 
 
+def _side_by_side(first: Thing, second: Thing, place: str, other: str) -> list[Thing]:
+    """Two things in the order and relation that their places in the picture mean."""
+    if "atback" in (place, other):
+        near, far = (second, first) if place == "atback" else (first, second)
+        return [near, replace(far, relation="before")]
+    if "attop" in (place, other):
+        upper, lower = (first, second) if place == "attop" else (second, first)
+        return [upper, replace(lower, relation="on")]
+    if not place and not other:
+        return [first, second]
+    left, right = (second, first) if place == "atright" or other == "atleft" else (first, second)
+    return [left, replace(right, relation="left")]
+
+
 def _in(last: str, inner: str) -> str:
     """The relation that "in" names between things with these last words; "inside" is always "in"."""
     if _is_in(last, _CLOTHES):
@@ -303,10 +364,11 @@ def _is_in(word: str, words: frozenset[str]) -> bool:
 
 
 def _shorter(text: str) -> str:
-    """The text with relations of several words as one."""
+    """The text with relations and places of several words as one."""
     for phrase, word in _SHORTER.items():
         text = re.sub(rf"\b{phrase}\b", word, text)
-    return text
+    text = _COUNTED.sub(r"\1 \2", text)
+    return _PLACED.sub(lambda match: _PLACES.get(match[1], ""), text)
 
 
 def _phrase(between: Sequence[str]) -> list[str]:
@@ -323,8 +385,8 @@ def _is_of(between: Sequence[str]) -> bool:
 def _count(between: Sequence[str]) -> int:
     """The number that stands before a thing, perhaps with adjectives between: "two big red apples"."""
     for word in reversed(between[-4:]):
-        if word in _NUMBERS:
-            return _NUMBERS[word]
+        if word in _NUMBERS or word.isdigit():
+            return _NUMBERS.get(word) or int(word)
         if word in _JOINING and word != "of":
             return 1
     return 1

@@ -113,54 +113,58 @@ class PreviewPage:
         faults, self.faults[:] = list(self.faults), []
         assert not faults, faults
 
+    def find(self, css: str) -> Locator:
+        """All that fits the selector; without `light`, Playwright looks for shadow roots too, and there are none."""
+        return self.page.locator(f"css:light={css}")
+
     def words(self, text: str) -> None:
         """Paint a prompt by typing it and pressing Enter."""
-        self.page.locator("#words").fill(text)
+        self.find("#words").fill(text)
         self.page.keyboard.press("Enter")
 
     def command(self, name: str, /, *, mouse: bool = False, **options: str) -> None:
         """Choose a command such as `limits set`, fill in its options and send it; by keyboard unless `mouse` is set."""
         page = self.page
-        self.offered(name)
-        found = page.locator("#popup .title").get_by_text(f"/{name}", exact=True)
+        self.offered(name, mouse=mouse)
+        found = self.find("#popup .title").get_by_text(f"/{name}", exact=True)
         found.wait_for()
         if mouse:
             found.click()
         else:
             page.keyboard.press("Enter")
-        page.locator(".chip").get_by_text(f"/{name}", exact=True).wait_for()
+        self.find(".chip").get_by_text(f"/{name}", exact=True).wait_for()
         for option, value in options.items():
             self.fill(option, value, mouse=mouse)
         if mouse:
-            page.locator("#send").click()
+            self.find("#send").click()
         else:
             page.keyboard.press("Escape")
             page.keyboard.press("Enter")
         try:
-            page.locator("#words").wait_for(timeout=SENT_S * 1000)
+            self.find("#words").wait_for(timeout=SENT_S * 1000)
         except TimeoutError as exc:
-            raise AssertionError(f"/{name} was not sent: {page.locator('#hint').inner_text()}") from exc
+            raise AssertionError(f"/{name} was not sent: {self.find('#hint').inner_text()}") from exc
 
-    def offered(self, name: str) -> Locator:
+    def offered(self, name: str, *, mouse: bool = False) -> Locator:
         """Type a command's name; return the suggestions."""
-        words = self.page.locator("#words")
-        words.click()
+        words = self.find("#words")
+        words.click() if mouse else words.focus()
         words.fill("")
         self.page.keyboard.type(f"/{name}")
-        return self.page.locator("#popup li")
+        return self.find("#popup li")
 
     def fill(self, option: str, value: str, *, mouse: bool = False) -> None:
         """Fill in an option, after adding it if it is not among the fields yet; a file by its path."""
         page = self.page
-        field = page.locator(f'#fields .option:has(.name:text-is("{option}"))')
+        field = self.find(f'#fields .option:has(.name:text-is("{option}"))')
         if field.count() == 0:
-            page.locator(".ghost input").click() if mouse else page.locator(".ghost input").focus()
+            self.find(".ghost input").click() if mouse else self.find(".ghost input").focus()
             if mouse:
-                page.locator("#popup .title").get_by_text(option, exact=True).click()
+                self.find("#popup .title").get_by_text(option, exact=True).click()
             else:
                 page.keyboard.type(option)
-                page.locator("#popup .title").get_by_text(option, exact=True).wait_for()
-                while page.locator('#popup [aria-selected="true"] .title').inner_text() != option:
+                self.find("#popup .title").get_by_text(option, exact=True).wait_for()
+                while self.find('#popup [aria-selected="true"] .title').inner_text() != option:
                     page.keyboard.press("ArrowDown")
                 page.keyboard.press("Enter")
             field.wait_for()
@@ -171,14 +175,14 @@ class PreviewPage:
             return
         field.locator("input").fill(value)
         if field.locator('input[role="combobox"]').count():
-            offer = page.locator("#popup .title").get_by_text(re.compile(rf"^[@#]?{re.escape(value)}$", re.IGNORECASE))
+            offer = self.find("#popup .title").get_by_text(re.compile(rf"^[@#]?{re.escape(value)}$", re.IGNORECASE))
             field.locator('input[aria-busy="true"]').wait_for(state="detached")
             if offer.count():  # A value that is not offered may still be typed.
                 offer.first.click()
 
     def message(self, *texts: str | re.Pattern[str]) -> Locator:
         """The newest message that shows all of these texts, in any case, and matches all patterns."""
-        found = self.page.locator("#messages > li.message")
+        found = self.find("#messages > li.message")
         for text in texts:
             found = found.filter(has_text=text)
         return found.last
@@ -189,7 +193,7 @@ class PreviewPage:
         try:
             message.wait_for(timeout=timeout_s * 1000)
         except TimeoutError as exc:
-            shown = self.page.locator("#messages").inner_text()
+            shown = self.find("#messages").inner_text()
             raise AssertionError(f"no message with {texts} in: {shown}") from exc
         return message
 
@@ -222,14 +226,14 @@ class PreviewPage:
 
     def person(self, name: str) -> str:
         """The id of one of the people."""
-        option = self.page.locator("#viewer option").filter(has_text=re.compile(rf"^{re.escape(name)} "))
+        option = self.find("#viewer option").filter(has_text=re.compile(rf"^{re.escape(name)} "))
         return option.get_attribute("value") or ""
 
     def view_as(self, name: str) -> None:
         """Switch to another person, and wait until the page is drawn for them."""
-        (chosen,) = self.page.locator("#viewer").select_option(value=self.person(name))
+        (chosen,) = self.find("#viewer").select_option(value=self.person(name))
         self.page.wait_for_function("viewer => location.search.includes(`as=${viewer}`)", arg=chosen)
-        self.page.locator("li.message").first.wait_for()
+        self.find("li.message").first.wait_for()
 
     def take(self, path: Path, message: Locator | None = None) -> None:
         """Take a screenshot of the channel's end, or with a message in sight."""

@@ -148,9 +148,9 @@ def test_components_v2(page: PreviewPage) -> None:
     page.page.get_by_role("combobox", name="Which?").select_option(label="Two – second")
     expect(page.page.get_by_role("button", name="Off")).to_be_disabled()
     expect(page.page.get_by_role("link", name="recipe.json")).to_have_attribute("download", "recipe.json")
-    assert page.page.locator(".covered:not(.open)").count() == 1
+    assert page.find(".covered:not(.open)").count() == 1
     page.page.get_by_role("button", name="Spoiler").click()
-    assert page.page.locator(".covered:not(.open)").count() == 0
+    assert page.find(".covered:not(.open)").count() == 0
     assert page.page.evaluate("() => window.pressed") == [
         {"kind": "click", "custom_id": "a"},
         {"kind": "select", "custom_id": "m", "values": ["2"]},
@@ -161,38 +161,38 @@ def test_components_v2(page: PreviewPage) -> None:
 def test_four_buttons_stand_in_even_rows(page: PreviewPage, size: tuple[int, int]) -> None:
     buttons = [[{"type": 2, "style": 1, "label": label, "custom_id": label} for label in labels] for labels in LABELS]
     page.page.evaluate(DRAW, [[{"type": 17, "components": [{"type": 1, "components": row} for row in buttons]}]])
-    rows = Counter(box_of(button)["y"] for button in page.page.locator("#messages .button").all())
+    rows = Counter(box_of(button)["y"] for button in page.find("#messages .button").all())
     assert list(rows.values()) == ([4, 4] if size[0] > 700 else [4, 2, 2])
     cut = "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth).map(node => node.innerText)"
-    assert page.page.locator("#messages .button").evaluate_all(cut) == []
+    assert page.find("#messages .button").evaluate_all(cut) == []
 
 
 @NARROW_AND_WIDE
 def test_every_persons_name_and_part_can_be_read(page: PreviewPage) -> None:
-    texts = page.page.locator("#viewer option").all_inner_texts()
+    texts = page.find("#viewer option").all_inner_texts()
     room = """(node, text) => {
         const style = getComputedStyle(node), line = document.createElement("canvas").getContext("2d");
         line.font = style.font;
         const arrow = 20, sides = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
         return node.clientWidth - sides - arrow - line.measureText(text).width;
     }"""
-    assert min(page.page.locator("#viewer").evaluate(room, text) for text in texts) >= 0
+    assert min(page.find("#viewer").evaluate(room, text) for text in texts) >= 0
 
 
 def test_everything_has_a_name_and_an_order(page: PreviewPage) -> None:
     assert page.page.evaluate(NAMELESS) == []
-    assert page.page.locator("img:not([alt])").count() == 0
+    assert page.find("img:not([alt])").count() == 0
     page.page.keyboard.type("/imagine ")
     assert page.page.evaluate(NAMELESS) == []
     page.page.keyboard.press("Backspace")
-    page.page.locator("#words").fill("")
+    page.find("#words").fill("")
     order = []
-    page.page.locator("#viewer").focus()
+    page.find("#viewer").focus()
     for _ in range(3):
         page.page.keyboard.press("Tab")
         order.append(page.page.evaluate("() => document.activeElement.id || document.activeElement.className"))
     assert order == ["scroll", "author", "picture"]
-    page.page.locator("#words").focus()
+    page.find("#words").focus()
     page.page.keyboard.press("Tab")
     assert page.page.evaluate("() => document.activeElement.id") == "send"
     page.page.keyboard.press("Shift+Tab")
@@ -201,7 +201,7 @@ def test_everything_has_a_name_and_an_order(page: PreviewPage) -> None:
 
 
 def test_an_empty_channel_says_what_to_do(page: PreviewPage) -> None:
-    empty = page.page.locator("#empty")
+    empty = page.find("#empty")
     expect(empty).to_be_hidden()
     page.page.get_by_role("button", name="# lounge").click()
     expect(empty).to_have_text(re.compile("Nothing has been said in #lounge yet. Describe a picture"))
@@ -213,7 +213,7 @@ def test_an_empty_channel_says_what_to_do(page: PreviewPage) -> None:
 
 def test_new_messages_are_announced(page: PreviewPage) -> None:
     page.command("help")
-    expect(page.page.locator("#said")).to_contain_text("Reverie: ")
+    expect(page.find("#said")).to_contain_text("Reverie: ")
 
 
 @NARROW_AND_WIDE
@@ -224,16 +224,16 @@ def test_nothing_is_wider_than_the_page(page: PreviewPage, size: tuple[int, int]
     page.command("help")
     page.command("gallery", whose="Pictures of this server")
     assert page.page.evaluate(wide) == width_px
-    assert not page.page.locator("#scroll").evaluate(sideways)
+    assert not page.find("#scroll").evaluate(sideways)
     page.offered("imagine")
     page.page.keyboard.press("Enter")
     page.fill("prompt", "a very long prompt with many words " * 8)
     page.fill("negative", "mud")
     assert page.page.evaluate(wide) == width_px
     if width_px < 700:
-        page.page.locator("#drawer").click()
+        page.find("#drawer").click()
         page.page.get_by_role("button", name="# lounge").click()
-        expect(page.page.locator("#channel")).to_have_text("# lounge")
+        expect(page.find("#channel")).to_have_text("# lounge")
 
 
 def test_the_telephones_page_shows_the_same(tab: PreviewPage, address: str) -> None:

@@ -108,8 +108,8 @@ def painted(page: PreviewPage, prompt: str, **options: str) -> Locator:
 def commands(page: PreviewPage) -> set[str]:
     """The names of all commands that the list behind "/" offers."""
     page.offered("")
-    names = {text.removeprefix("/") for text in page.page.locator("#popup .title").all_inner_texts()}
-    page.page.locator("#words").fill("")
+    names = {text.removeprefix("/") for text in page.find("#popup .title").all_inner_texts()}
+    page.find("#words").fill("")
     return names
 
 
@@ -132,7 +132,7 @@ def test_a_film_plays_in_its_message(page: PreviewPage) -> None:
 
 
 def test_words_and_enter_paint_and_the_picture_grows(page: PreviewPage) -> None:
-    expect(page.page.locator("#words")).to_be_focused()
+    expect(page.find("#words")).to_be_focused()
     page.page.keyboard.type("a red apple")
     page.page.keyboard.press("Enter")
     message, seen = page.wait("a red apple"), set[str]()
@@ -199,7 +199,7 @@ def test_forms_menus_and_downloads(page: PreviewPage) -> None:
     assert json.loads(Path(download.value.path()).read_text("utf-8"))
     mark = reply.get_attribute("data-id")
     reply.get_by_role("button", name="Dismiss message").click()
-    expect(page.page.locator(f'[data-id="{mark}"]')).to_have_count(0)
+    expect(page.find(f'[data-id="{mark}"]')).to_have_count(0)
     page.menu(message, "Imagine like this")
     form.get_by_role("textbox").fill("a moon of cheese")
     form.get_by_role("button", name="Cancel").click()
@@ -257,16 +257,16 @@ def test_a_reporter_is_told_the_result_by_direct_message(page: PreviewPage) -> N
     direct = page.page.get_by_role("button", name="Reverie, unread")
     direct.click()
     expect(page.message("You reported a picture of job")).to_be_in_viewport()
-    expect(page.page.locator("#channels").get_by_role("button", name="Reverie", exact=True)).to_have_attribute(
+    expect(page.find("#channels").get_by_role("button", name="Reverie", exact=True)).to_have_attribute(
         "aria-current", "page"
     )
 
 
 def test_who_installed_the_bot_paints_in_direct_messages_and_in_a_server_without_it(page: PreviewPage) -> None:
-    channels, words = page.page.locator("#channels"), page.page.locator("#words")
+    channels, words = page.find("#channels"), page.find("#words")
     for name, prompt in (("Reverie", "a fox alone"), ("# tea-room", "a cup of tea")):
         channels.get_by_role("button", name=name, exact=True).click()
-        expect(page.page.locator("#channel")).to_have_text(name)
+        expect(page.find("#channel")).to_have_text(name)
         page.words(prompt)
         page.menu(page.wait(prompt, DONE), "Imagine like this", mouse=True)
         form = page.page.get_by_role("dialog")
@@ -280,8 +280,8 @@ def test_who_installed_the_bot_paints_in_direct_messages_and_in_a_server_without
     expect(words).to_have_attribute("placeholder", re.compile("friend has not installed Reverie"))
     page.press(page.message("a cup of tea again"), "Vary")
     page.wait("Only you can see this", "person who installed me")
-    page.page.locator("#viewer").select_option(value=page.person("admin"))
-    expect(page.page.locator("#channel")).to_have_text("# pictures")
+    page.find("#viewer").select_option(value=page.person("admin"))
+    expect(page.find("#channel")).to_have_text("# pictures")
     assert "Tea Lovers" not in channels.inner_text()
 
 
@@ -298,10 +298,10 @@ def test_a_link_leads_to_a_message_of_another_channel(page: PreviewPage) -> None
     form.get_by_role("button", name="Submit").click()
     page.page.get_by_role("button", name="# reports, unread").click()
     page.wait("Prompt: a distant hill").get_by_role("button", name="#pictures").click()
-    shown = page.page.locator(f'[data-id="{mark}"]')
+    shown = page.find(f'[data-id="{mark}"]')
     expect(shown).to_be_focused()
     expect(shown).to_be_in_viewport()
-    expect(page.page.locator("#channel")).to_have_text("# pictures")
+    expect(page.find("#channel")).to_have_text("# pictures")
 
 
 def test_a_ping_quotes_the_picture_that_it_answers(page: PreviewPage) -> None:
@@ -325,16 +325,16 @@ def test_a_file_dropped_on_the_page_becomes_the_commands_picture(page: PreviewPa
         transfer.items.add(new File([new Uint8Array(bytes)], "fox.webp", { type: "image/webp" }));
         document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
     }"""
-    page.page.locator("#words").fill("a fox of glass")
+    page.find("#words").fill("a fox of glass")
     page.page.evaluate(drop, list(Path(FOX).read_bytes()))
-    expect(page.page.locator("#fields .chip")).to_have_text("/imagine")
-    expect(page.page.locator("#fields .pick")).to_contain_text("fox.webp")
+    expect(page.find("#fields .chip")).to_have_text("/imagine")
+    expect(page.find("#fields .pick")).to_contain_text("fox.webp")
     page.page.keyboard.press("Enter")
     page.wait("a fox of glass", DONE)
 
 
 def test_what_is_missing_or_wrong_is_said_before_sending(page: PreviewPage) -> None:
-    hint = page.page.locator("#hint.wrong")
+    hint = page.find("#hint.wrong")
     page.offered("imagine")
     page.page.keyboard.press("Enter")
     page.page.keyboard.press("Enter")
@@ -348,7 +348,7 @@ def test_what_is_missing_or_wrong_is_said_before_sending(page: PreviewPage) -> N
     page.page.keyboard.press("Escape")
     page.page.keyboard.press("Enter")
     expect(hint).to_have_text("start is one of the list.")
-    page.page.locator('#fields .option:has(.name:text-is("steps")) input').focus()
+    page.find('#fields .option:has(.name:text-is("steps")) input').focus()
     page.page.keyboard.press("Enter")
     expect(hint).to_have_text("start is one of the list.")
 
@@ -358,8 +358,8 @@ def test_an_answer_that_does_not_come_looks_as_in_discord(page: PreviewPage) -> 
     page.words("a silent cat")
     line = page.wait("The application did not respond", "Only you can see this")
     line.get_by_role("button", name="Dismiss message").click()
-    expect(page.page.locator("#messages")).not_to_contain_text("did not respond")
-    welcome = page.page.locator("li.message").first
+    expect(page.find("#messages")).not_to_contain_text("did not respond")
+    welcome = page.find("li.message").first
     welcome.get_by_role("button", name="Vary 1").click()
     expect(welcome).to_contain_text("This interaction failed")
 
@@ -372,19 +372,19 @@ def test_content_that_grows_does_not_leave_the_end_behind(page: PreviewPage) -> 
         document.querySelector("#messages > li").style.paddingBottom = "400px";
         node.dispatchEvent(new Event("scroll"));
     }"""
-    page.page.locator("#scroll").evaluate(grow)
+    page.find("#scroll").evaluate(grow)
     expect(page.message("used /help")).to_be_in_viewport()
 
 
 def test_a_picture_opens_large_and_closes_by_escape(page: PreviewPage) -> None:
-    page.page.locator("li.message").first.locator(".picture").nth(1).click()
+    page.find("li.message").first.locator(".picture").nth(1).click()
     dialog = page.page.get_by_role("dialog")
     source = dialog.locator("img").get_attribute("src")
     page.page.keyboard.press("ArrowRight")
     assert dialog.locator("img").get_attribute("src") != source
     page.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    expect(page.page.locator("li.message").first.locator(".picture").nth(1)).to_be_focused()
+    expect(page.find("li.message").first.locator(".picture").nth(1)).to_be_focused()
 
 
 def test_a_timelapse_is_shown_and_can_be_saved(page: PreviewPage) -> None:
@@ -394,8 +394,8 @@ def test_a_timelapse_is_shown_and_can_be_saved(page: PreviewPage) -> None:
 
 
 def test_the_newest_message_stays_in_sight_but_a_reader_is_left_alone(page: PreviewPage) -> None:
-    scroll = page.page.locator("#scroll")
-    answers = page.page.locator("#messages > li.message:not(.pending)", has_text="used /help")
+    scroll = page.find("#scroll")
+    answers = page.find("#messages > li.message:not(.pending)").filter(has_text="used /help")
     before = answers.count()
     for number in range(3):
         page.command("help")
@@ -404,12 +404,12 @@ def test_the_newest_message_stays_in_sight_but_a_reader_is_left_alone(page: Prev
     scroll.evaluate("node => { node.scrollTop = 0; }")
     page.page.wait_for_timeout(100)
     page.page.evaluate(SOMEBODY_ELSE, page.person("friend"))
-    page.page.locator("#newest").wait_for()
+    page.find("#newest").wait_for()
     assert scroll.evaluate("node => node.scrollTop") == 0
-    page.page.locator("#newest").click()
+    page.find("#newest").click()
     expect(page.message("a friend's picture")).to_be_in_viewport()
     scroll.evaluate("node => { node.scrollTop = 0; }")
-    page.menu(page.page.locator("li.message").first, "Show recipe")
+    page.menu(page.find("li.message").first, "Show recipe")
     expect(page.wait("Recipe of job")).to_be_in_viewport()
 
 
@@ -423,14 +423,14 @@ def test_it_ends_by_ctrl_c_in_the_middle_of_a_picture(browser: Browser, tmp_path
         assert process.wait(60) == 0
         assert process.stdout is not None
         assert str(data) in process.stdout.read().decode()
-        expect(page.page.locator("#connection")).to_contain_text("make run")
+        expect(page.find("#connection")).to_contain_text("make run")
         page.page.close()
 
 
 def test_the_web_gallery_is_read_and_searched_by_keyboard_on_a_telephone(page: PreviewPage, browser: Browser) -> None:
     painted(page, "a lonely lighthouse", steps="3", start="random")
     page.view_as("admin")
-    answers = page.page.locator("#messages > li", has_text="Everyone who has this link")
+    answers = page.find("#messages > li").filter(has_text="Everyone who has this link")
     before = answers.count()
     page.command("webgallery make")
     link = answers.nth(before).get_by_role("link").get_attribute("href")
@@ -459,7 +459,7 @@ def test_the_web_gallery_is_read_and_searched_by_keyboard_on_a_telephone(page: P
     assert json.loads(Path(download.value.path()).read_text("utf-8"))
     web.get_by_text("Timelapse", exact=True).press("Enter")
     expect(web.get_by_role("img", name="Timelapse: a lonely lighthouse")).to_be_visible()
-    revoked = page.page.locator("#messages > li", has_text="The link no longer works")
+    revoked = page.find("#messages > li").filter(has_text="The link no longer works")
     before = revoked.count()
     page.command("webgallery revoke")
     revoked.nth(before).wait_for()
@@ -474,17 +474,17 @@ def test_the_web_gallery_is_read_and_searched_by_keyboard_on_a_telephone(page: P
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_answered(shared: PreviewPage, name: str, mouse: bool) -> None:
     who, options = COMMANDS[name]
-    if shared.page.locator("#viewer option:checked").inner_text().partition(" ")[0] != who:
+    if shared.find("#viewer option:checked").inner_text().partition(" ")[0] != who:
         shared.view_as(who)
     # Other messages may come meanwhile, such as the ballot of a vote. On this long page nothing is awaited by `expect`,
     # which describes the whole page for its error each time it has to wait; nor are whole messages searched for a text.
-    origins = shared.page.locator("#messages > li:not(.pending) > .origin", has_text=f"used /{name.split()[0]}")
+    origins = shared.find("#messages > li:not(.pending) > .origin").filter(has_text=f"used /{name.split()[0]}")
     before = origins.count()
     shared.command(name, mouse=mouse, **options)
     origin = origins.nth(before)
     origin.wait_for(state="attached")
     mark = origin.evaluate("origin => origin.closest('li').dataset.id")
-    answer = shared.page.locator(f'#messages > [data-id="{mark}"]')
+    answer = shared.find(f'#messages > [data-id="{mark}"]')
     answer.locator(".thinking").wait_for(state="detached")
     assert answer.locator(".wrong").count() == 0
     assert len(answer.locator(".body").inner_text()) > 5

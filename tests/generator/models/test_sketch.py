@@ -99,6 +99,20 @@ def read(sketcher: Sketcher, text: str) -> list[tuple[str, int, str, str]]:
         ("The car is red, shiny", [("car", 1, "red", "")]),
         ("a cat, red background", [("cat", 1, "", "")]),
         ("a dog with black spots", [("dog", 1, "", "")]),
+        ("a cat on the right and a dog on the left", [("dog", 1, "", ""), ("cat", 1, "", "left")]),
+        ("on the right a dog, on the left a cat", [("cat", 1, "", ""), ("dog", 1, "", "left")]),
+        ("a cat and a dog on the right side of the picture", [("cat", 1, "", ""), ("dog", 1, "", "left")]),
+        ("a tree on the left side of a house", [("tree", 1, "", ""), ("house", 1, "", "left")]),
+        ("a dog in the foreground and a house in the background", [("dog", 1, "", ""), ("house", 1, "", "before")]),
+        ("a house in the background and a dog", [("dog", 1, "", ""), ("house", 1, "", "before")]),
+        ("a cake with a cherry on top", [("cherry", 1, "", ""), ("cake", 1, "", "on")]),
+        ("a cat in the middle and two dogs", [("cat", 1, "", ""), ("dogs", 2, "", "")]),
+        ("two sea horses", [("seahorses", 2, "", "")]),
+        ("a lot of cats", [("cats", 3, "", "")]),
+        ("100 cats", [("cats", 5, "", "")]),
+        ("1girl, blue hair", [("girl", 1, "", "")]),
+        ("mother and child", [("mother", 1, "", ""), ("child", 1, "", "")]),
+        ("sun behind clouds", [("sun behind clouds", 1, "", "")]),
         ("a cat and a dog, red", [("cat", 1, "", ""), ("dog", 1, "", "")]),
         ("zxcv", []),
     ],
@@ -142,9 +156,12 @@ def coloured(sketcher: Sketcher, text: str, *, mirrored: bool = False) -> tuple[
     return red, blue
 
 
-def middles(sketcher: Sketcher, text: str) -> tuple[tuple[float, float], tuple[float, float]]:
+def middles(
+    sketcher: Sketcher, text: str, *, mirrored: bool = False
+) -> tuple[tuple[float, float], tuple[float, float]]:
     """Middle of what is red, and of what is blue."""
-    red, blue = (torch.nonzero(seen).float().mean(dim=0) for seen in coloured(sketcher, text))
+    seen = coloured(sketcher, text, mirrored=mirrored)
+    red, blue = (torch.nonzero(mask).float().mean(dim=0) for mask in seen)
     return (float(red[1]), float(red[0])), (float(blue[1]), float(blue[0]))
 
 
@@ -170,6 +187,7 @@ def middles(sketcher: Sketcher, text: str) -> tuple[tuple[float, float], tuple[f
         ("a boy and a girl holding hands", ["boy", "girl"], ("", ""), ("holding", "hands")),
         ("a blue cat with green eyes", ["cat"], ("", ""), ("green", "eyes")),
         ("a house with a red roof", ["house"], ("", ""), ("red", "roof")),
+        ("a dog with a ball in its mouth", ["dog", "ball"], ("", ""), ("mouth",)),
         ("a snowman with a carrot nose", ["snowman"], ("", ""), ("carrot", "nose")),
         ("a house without a door", ["house"], ("", ""), ()),
         ("a house and no cat", ["house"], ("", ""), ()),
@@ -273,6 +291,15 @@ def test_a_thing_in_a_box_stands_out_of_it_behind_its_front(sketcher: Sketcher, 
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("text", ["{} to the left of {}", "{1} right of {0}", "{} on the left, {} on the right"])
+@pytest.mark.parametrize("rest", ["", " on a table"])
+def test_left_and_right_are_those_of_the_picture(sketcher: Sketcher, text: str, rest: str, mirrored: bool) -> None:
+    words = text.format("a red apple", "a blue car") + rest
+    apple, car = middles(sketcher, words, mirrored=mirrored)
+    assert apple[0] < car[0] - 10
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("wearer", ["dog", "horse", "lion", "duck"])
 def test_a_hat_sits_on_the_head_of_its_wearer(sketcher: Sketcher, wearer: str, mirrored: bool) -> None:
     hat, body = coloured(sketcher, f"a blue {wearer} with a red top hat", mirrored=mirrored)
@@ -280,6 +307,14 @@ def test_a_hat_sits_on_the_head_of_its_wearer(sketcher: Sketcher, wearer: str, m
     assert above[:, 0].min() < below[:, 0].min() and above[:, 0].max() < below[:, 0].float().mean()
     head = below[below[:, 0] < above[:, 0].max() + 8][:, 1].float()
     assert head.min() - 4 <= above[:, 1].float().mean() <= head.max() + 4
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("wearer", ["cat", "dog", "monkey"])
+def test_a_hat_is_not_on_a_tail(sketcher: Sketcher, wearer: str, mirrored: bool) -> None:
+    hat, body = coloured(sketcher, f"a blue {wearer} with a red top hat", mirrored=mirrored)
+    ahead = torch.nonzero(body)[:, 1].float().mean() - torch.nonzero(hat)[:, 1].float().mean()
+    assert ahead < -8 if mirrored else ahead > 8
 
 
 def test_two_wearers_and_a_hat_stand_side_by_side(sketcher: Sketcher) -> None:

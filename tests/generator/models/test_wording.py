@@ -26,6 +26,7 @@ from generator.models.wording import (
         (["a cat", "a photograph, sharp and detailed"], "a cat"),
         (["a cat, oil painting, highly detailed"], "a cat"),
         (["An oil painting of a cat"], "a cat"),
+        (["a cat, 8k, unreal engine, studio lighting, award-winning"], "a cat"),
         (["a fox in the style of Van Gogh"], "a fox"),
         (["a fox by van gogh"], "a fox"),
         (["a cat in watercolour"], "a cat"),
