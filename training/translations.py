@@ -31,7 +31,7 @@ SCENES = {
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white", "grey", "golden")
 UNLIKELY = frozenset(("zzz",))
 """Drawings that nobody means by their keywords: "schläft" is "sleeps"."""
-SIMPLE_KINDS = ("skip", "plural", "and", "with", "place")
+SIMPLE_KINDS = ("skip", "single", "plural", "and", "with", "place")
 TABLED_KINDS = ("relation", "number", "size", "colour", "thing", "style")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -75,6 +75,7 @@ def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Thin
     """The arguments of generator.models.language.translation.Dictionary."""
     stem = stem_with(source.get("stemmer", ""))
     words: dict[str, dict[str, str]] = defaultdict(dict)
+    singulars: dict[str, str] = {}
 
     def key(phrase: str) -> str:
         found = _WORD.findall(phrase.casefold())
@@ -95,6 +96,8 @@ def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Thin
             for phrase in phrases:
                 exact = kind == "number" and english == "0"  # "le" and "les" have one stem
                 words[EXACT + plain(phrase) if exact else key(phrase)].setdefault(kind, english)
+                if kind == "thing":
+                    singulars.setdefault(key(phrase), phrase.casefold())
     for scene, phrases in source["scenes"].items():
         for phrase in phrases:
             words[key(phrase)].setdefault("scene", SCENES[scene])
@@ -112,11 +115,18 @@ def dictionary(source: dict[str, Any], annotations: dict[str, Any], things: Thin
     kept = {
         phrase: meanings for phrase, meanings in sorted(words.items()) if phrase and meanings and phrase not in stubs
     }
+    for emoji in things.words:
+        name = annotations.get(emoji, {}).get("tts", [""])[0]
+        singulars.setdefault(key(name), name.casefold())
+    plurals = source.get("plurals", [])
+    nouns = {stem: noun for stem, noun in sorted(singulars.items()) if plurals and "thing" in kept.get(stem, {})}
     return {
         "name": source["name"],
         "stemmer": source.get("stemmer", ""),
         "after": source.get("after") == "true",
         "postpositions": source.get("postpositions") == "true",
+        "plurals": plurals,
+        "singulars": {stem: noun for stem, noun in nouns.items() if " " not in noun},
         "words": kept,
     }
 

@@ -37,9 +37,14 @@ class BotProcess:
         module: str = "tests.discord_fake.launch",
         *,
         code: Path = ROOT,
+        fresh: bool = False,
     ) -> None:
-        """`config` is the text of its config.yaml; `module` is run instead of `bot`, from the source tree `code`."""
+        """`config` is the text of its config.yaml; `module` is run instead of `bot`, from the source tree `code`.
+
+        Unless `fresh`, a module of WARM is forked where possible, instead of run by a Python of its own.
+        """
         self.fake, self.folder, self._module, self._code = fake, folder / "data", module, code
+        self._warm = module in WARM and code == ROOT and not fresh and sys.platform == "linux"
         self.lines: list[str] = []
         self._config, self._gate = folder / "config.yaml", folder / "gate"
         self._config.write_text(config, "utf-8")
@@ -63,7 +68,7 @@ class BotProcess:
         self.fake.gateway.forget()
         whole, arguments = os.environ | given | environment, ["--config", str(self._config)]
         in_step = float(environment.get("FAKE_RATE", "1")) == 1.0  # Classes keep the clock of when they are imported.
-        if self._module in WARM and self._code == ROOT and in_step and sys.platform == "linux":
+        if self._warm and in_step:
             self._process = await warm.start(self._module, arguments, whole, LINE_BYTES)
         else:
             self._process = await asyncio.create_subprocess_exec(

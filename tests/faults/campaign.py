@@ -40,12 +40,14 @@ class Plan:
     Attributes:
         starter: use the starter models instead of the quick fake engine.
         rate: number of times as fast that time passes for the process.
+        fresh: start it by a Python of its own each time, as a host does.
     """
 
     seed: int = 1
     starter: bool = False
     guilds: int = 3
     rate: float = 1.0
+    fresh: bool = True
 
     @property
     def life_s(self) -> float:
@@ -164,7 +166,7 @@ async def scene(plan: Plan, folder: Path, *, host: str = "127.0.0.1") -> AsyncIt
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(plan.seed)
     async with FakeDiscord(host=host) as fake:
-        bot = BotProcess(fake, folder, CONFIG, STARTER if plan.starter else QUICK)
+        bot = BotProcess(fake, folder, CONFIG, STARTER if plan.starter else QUICK, fresh=plan.fresh)
         people = Crowd(fake, plan.taste, random.Random(plan.seed + 1), guilds=plan.guilds)
         try:
             yield Scene(fake, bot, people, plan, rng)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.waits
 
 @pytest_asyncio.fixture
 async def here(tmp_path: Path) -> AsyncIterator[Scene]:
-    async with scene(Plan(guilds=1), tmp_path) as here:
+    async with scene(Plan(guilds=1, fresh=False), tmp_path) as here:
         here.fake.rest.answer_within_s = 30.0
         yield here
         here.fake.faults.clear()

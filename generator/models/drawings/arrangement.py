@@ -29,6 +29,8 @@ _RIM = 0.1
 """Height of the opening of a box or a bowl, as share of its own."""
 _SUNK = 0.12
 """Share of a wearer's height by which a hat comes down over the head."""
+_DEPTHS, _APART = (0.4, 0.36, 0.32, 0.28), 0.1
+"""Upper shares of a wearer in which head and tail, and not only ears, may be apart; and by which share of its width."""
 _IN_A_LINE, _LARGEST = 3, 1.25
 """How many things of several sizes stand on one line, and how large a thing alone can be, of its usual size."""
 _MIDDLE, _MOST = 0.52, 0.92
@@ -171,16 +173,21 @@ def _worn(wearer: Cut, hat: Cut, height: int, width: int) -> list[tuple[int, Box
 
 
 def _head(wearer: Cut) -> tuple[int, int, int]:
-    """First row and columns of the top of the head, which is the largest part in the upper two fifths: no tail."""
+    """First row and columns of the top of the head: of all that is up there, or of the largest part beside a tail."""
     high, wide = wearer.mask.shape[1:]
-    upper = wearer.mask[0, : max(1, 2 * high // 5)] > 0.5
-    columns = upper.any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
-    gaps = [at for at in range(1, len(columns)) if columns[at] - columns[at - 1] > 1]
-    parts = [slice(columns[begin], columns[end - 1] + 1) for begin, end in pairwise([0, *gaps, len(columns)])]
-    part = max(parts, key=lambda part: int(upper[:, part].sum()))
-    crown = next(iter(upper[:, part].any(dim=1).nonzero()[:, 0].tolist()), 0)
-    top = (upper[crown : crown + max(1, high // 6), part]).any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
-    return crown, part.start + top[0], part.start + top[-1] + 1
+    head = slice(0, wide)
+    for share in _DEPTHS:
+        upper = wearer.mask[0, : max(1, round(share * high))] > 0.5
+        columns = upper.any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
+        gaps = [at for at in range(1, len(columns)) if columns[at] - columns[at - 1] > _APART * wide]
+        parts = [slice(columns[begin], columns[end - 1] + 1) for begin, end in pairwise([0, *gaps, len(columns)])]
+        if len(parts) > 1:
+            head = max(parts, key=lambda part: int(upper[:, part].sum()))
+            break
+    rows = (wearer.mask[0, :, head] > 0.5).any(dim=1).nonzero()[:, 0].tolist() or [0]
+    top = wearer.mask[0, rows[0] : rows[0] + max(1, high // 6), head] > 0.5
+    columns = top.any(dim=0).nonzero()[:, 0].tolist() or [0, wide - 1]
+    return rows[0], head.start + columns[0], head.start + columns[-1] + 1
 
 
 def _tops(relation: str, high: float, low: float, ledge: float, is_open: bool) -> tuple[float, float]:

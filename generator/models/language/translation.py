@@ -38,9 +38,11 @@ MARGIN = 0.15
 _PLURALS = {noun: several for several, noun in IRREGULAR.items()} | {
     noun: f"{noun[:-2]}en" for noun in ("man", "woman", "snowman", "fireman", "policeman")
 }
+_PLURALS |= {noun: f"{noun.rstrip('fe')}ves" for noun in ("wolf", "elf", "shelf", "scarf", "calf", "loaf", "knife")}
+_PLURALS["leaf"] = "leaves"
 _SAME = frozenset(("fish", "sheep", "deer", "people"))
 _CONTENT = frozenset(("thing", "hint", "colour", "size", "scene", "style"))
-_SMALL = frozenset(("skip", "plural", "and", "with", "number", "place", "relation"))
+_SMALL = frozenset(("skip", "single", "plural", "and", "with", "number", "place", "relation"))
 SHORT, MEDIUM, LONG = 2, 5, 8
 """Letters of a word that many languages have, and of a mistyped one that only one has, with accents and without."""
 _BESIDE, _OUTSIDE = ("in front of", "behind", "next to", "between"), ("on", "under", "above")
@@ -96,6 +98,7 @@ class _Sentence:
     after_place: bool = False
     joined: bool = True
     below: bool = False
+    single: bool = False
 
     def add_thing(self, noun: str) -> None:
         thing = _Thing(noun, self.count, self.size, self.colours, self.link)
@@ -123,7 +126,7 @@ class _Sentence:
 
     def _begin_phrase(self) -> None:
         self.count, self.size, self.colours, self.link = 1, "", [], "and"
-        self.after_place = self.joined = self.below = False
+        self.after_place = self.joined = self.below = self.single = False
 
     def text(self) -> str:
         words = []
@@ -132,7 +135,8 @@ class _Sentence:
                 words.append(thing.link)
             noun = plural(thing.noun) if thing.count in SMALL_NUMBERS else thing.noun
             described = [word for word in (thing.size, *dict.fromkeys(thing.colours), noun) if word]
-            words += filter(None, (SMALL_NUMBERS.get(thing.count, article(described[0])), *described))
+            one = "" if noun.endswith("s") and plural(noun) == noun else article(described[0])
+            words += filter(None, (SMALL_NUMBERS.get(thing.count, one), *described))
         if not self.things:
             words += dict.fromkeys(self.colours)
         words += filter(None, (self.place, self.time))
@@ -149,7 +153,9 @@ class Dictionary:
         postpositions: "on" and "in" follow their noun.
         words: meanings by phrase, in stems. A meaning is a kind (`thing`, `hint`, `colour`, `size`, `scene`, `style`,
             `number`, `plural`, `relation`, `place`, `and`, `with`, `skip`) and its English; a hint is a thing that the
-            phrase may mean, the number 0 is several, and a plural follows its noun.
+            phrase may mean, the number 0 is several, a plural follows its noun, and `single` comes before one thing.
+        plurals: endings of a noun and of its plural, such as "al>aux".
+        singulars: nouns by their stems.
     """
 
     def __init__(
@@ -159,8 +165,11 @@ class Dictionary:
         stemmer: str = "",
         after: bool = False,
         postpositions: bool = False,
+        plurals: Sequence[str] = (),
+        singulars: Mapping[str, str] | None = None,
     ) -> None:
         self.name, self._words, self._after, self._postpositions = name, words, after, postpositions
+        self._plurals, self._singulars = [rule.split(">") for rule in plurals], singulars or {}
         self._stem = functools.lru_cache(4096)(stem_with(stemmer))
         named = {"thing", "colour", "scene"}
         nouns = (phrase for phrase, kinds in words.items() if " " not in phrase and named & kinds.keys())
@@ -213,7 +222,15 @@ class Dictionary:
 
     def _meanings(self, words: Sequence[str]) -> Mapping[str, str]:
         exact = self._words.get(EXACT + plain(words[0])) if len(words) == 1 else None
-        return exact or self._words.get(" ".join(map(self._stem, words))) or {}
+        meanings = exact or self._words.get(" ".join(map(self._stem, words))) or {}
+        is_many = "thing" in meanings and any(map(self._is_plural, words))
+        return {**meanings, "many": ""} if is_many else meanings
+
+    def _is_plural(self, word: str) -> bool:
+        noun = self._singulars.get(self._stem(word), word)
+        bare, typed = plain(noun), plain(word)
+        ends = (bare.removesuffix(old) + new for old, new in self._plurals if bare.endswith(old))
+        return noun != word and typed in ends
 
     def _unspaced(self, text: str) -> Iterator[tuple[str, Mapping[str, str]]]:
         """Cut a run of characters into the longest phrases that are known; what is left between them is unknown."""
@@ -236,7 +253,12 @@ class Dictionary:
     def _sentence(self, found: Sequence[Mapping[str, str]]) -> _Sentence:
         sentence = _Sentence()
         for index, kinds in enumerate(found):
-            if not kinds or kinds.keys() == {"skip"} or ("skip" in kinds and index and "number" in found[index - 1]):
+            sentence.single |= "single" in kinds
+            if (
+                not kinds
+                or kinds.keys() <= {"skip", "single"}
+                or ("skip" in kinds and index and "number" in found[index - 1])
+            ):
                 continue
             if "style" in kinds and "thing" not in kinds:
                 sentence.styles.append(kinds["style"])
@@ -249,6 +271,8 @@ class Dictionary:
             elif "scene" in kinds and ("thing" not in kinds or self._is_place(sentence, found, index)):
                 sentence.add_scene(kinds["scene"])
             elif "thing" in kinds:
+                if "many" in kinds and sentence.count == 1 and not sentence.single:
+                    sentence.count = 0
                 sentence.add_thing(kinds["thing"])
             elif "plural" in kinds:
                 if sentence.things and not sentence.joined:
