@@ -44,7 +44,7 @@ class BotProcess:
         Unless `fresh`, a module of WARM is forked where possible, instead of run by a Python of its own.
         """
         self.fake, self.folder, self._module, self._code = fake, folder / "data", module, code
-        self._warm = module in WARM and code == ROOT and not fresh and sys.platform == "linux"
+        self._warm = module in WARM and code == ROOT and not fresh and warm.is_possible()
         self.lines: list[str] = []
         self._config, self._gate = folder / "config.yaml", folder / "gate"
         self._config.write_text(config, "utf-8")

@@ -72,6 +72,16 @@ class WarmProcess:
             writer.close()
 
 
+@cache
+def is_possible() -> bool:
+    """True if this system tells of the end of processes by their descriptors, which some containers forbid."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
 async def start(
     module: str, arguments: Sequence[str], environment: Mapping[str, str], limit: int = 2**16
 ) -> WarmProcess:
