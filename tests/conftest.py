@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from bot.worker.cluster.environment import TOKEN, prepare_environment
 from tests.dealing import dealt
 
 TESTS = Path(__file__).parent
@@ -25,6 +26,10 @@ if WORKER:
     # Threads of two processes that wait for each other on two cores take several times as long. It is set before
     # anything imports torch, and applies to the programs that tests start as well.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Ray reads it when a test module imports it, which may be before the conftest beside that module is read.
+os.environ.setdefault(TOKEN, "0123456789abcdef" * 4)
+prepare_environment(os.environ, "127.0.0.1:0", Path.home())
 
 
 @pytest.hookimpl(tryfirst=True)
