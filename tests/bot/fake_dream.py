@@ -98,7 +98,7 @@ class FakeDreamer:
         self.found: list[list[str]] = []
         """Files in the folder of each film when it began."""
         self.threads: list[int] = []
-        self.steps_made = 0
+        self.steps_begun = self.steps_made = 0
         self.open = threading.Event()
         """Steps wait while it is clear."""
         self.open.set()
@@ -205,6 +205,7 @@ class FakeDreamer:
 
     def before_step(self, request: GenerationRequest, step: int) -> None:
         _log.debug("a step begins")
+        self.steps_begun += 1
         held_from, only = self._held
         if step >= held_from and only(request):
             self.open.wait()

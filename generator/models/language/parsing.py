@@ -45,7 +45,7 @@ _PLACED = re.compile(
 _PLACES = {"left": "atleft", "right": "atright", "background": "atback", "distance": "atback", "top": "attop"}
 """Places in the picture, such as "on the left", as one word each; other places are left out."""
 _COUNTED = re.compile(r"\b(\d+)(girls?|boys?)\b")
-_TWO_WORDS = re.compile(r"\b([a-z]{2,}) (?=([a-z]{2,})\b)")
+_TWO_WORDS = re.compile(r"\b([a-z]{2,}) (?=([a-z]{3,})\b)")
 _GESTURE = re.compile(r"\b(?:(?:holding|shaking) hands|(?:hand in hand|arm in arm)\b)")
 OPEN_ABOVE = frozenset((
     "box", "pot", "vase", "bowl", "cup", "mug", "teacup", "basket", "bucket", "bag", "backpack", "handbag", "pouch",
@@ -220,9 +220,8 @@ class Parser:
 
     def _is_understood(self, word: str) -> bool:
         """True for a word that changes the picture, or that says nothing."""
-        tables = (COLOURS, _NUMBERS, SIZES, _RELATIONS, _GROUPS, _JOINING, SILENT)
-        placed = word in _PLACES.values()
-        understood = any(word in table for table in tables) or placed or word.isdigit() or bool(landscape(word))
+        tables = (COLOURS, SIZES, _RELATIONS, _GROUPS, _JOINING, SILENT, _PLACES.values())
+        understood = any(word in table for table in tables) or _number(word) > 0 or bool(landscape(word))
         return understood or self.lexicon.is_passed_over(word)
 
 
@@ -385,11 +384,16 @@ def _is_of(between: Sequence[str]) -> bool:
 def _count(between: Sequence[str]) -> int:
     """The number that stands before a thing, perhaps with adjectives between: "two big red apples"."""
     for word in reversed(between[-4:]):
-        if word in _NUMBERS or word.isdigit():
-            return _NUMBERS.get(word) or int(word)
+        if number := _number(word):
+            return number
         if word in _JOINING and word != "of":
             return 1
     return 1
+
+
+def _number(word: str) -> int:
+    """The number that a word names; 0 for others, such as the year in "a 1960 car"."""
+    return int(word) if word.isdigit() and len(word) <= 3 else _NUMBERS.get(word, 0)
 
 
 def _size(between: Sequence[str]) -> float:

@@ -55,7 +55,8 @@ async def generated(executor: ThreadWorker, item: Work) -> GeneratedPicture:
 
 
 async def begun(engine: FakeDreamer, count: int = 1) -> None:
-    while len(engine.begun) < count:
+    """Wait until as many pictures were begun, and where steps wait, until one does."""
+    while len(engine.begun) < count or (not engine.open.is_set() and engine.steps_begun == engine.steps_made):
         await asyncio.sleep(0.002)
 
 

@@ -110,6 +110,8 @@ def read(sketcher: Sketcher, text: str) -> list[tuple[str, int, str, str]]:
         ("two sea horses", [("seahorses", 2, "", "")]),
         ("a lot of cats", [("cats", 3, "", "")]),
         ("100 cats", [("cats", 5, "", "")]),
+        ("a 1960 car", [("car", 1, "", "")]),
+        (f"{'9' * 5000} cats", [("cats", 3, "", "")]),
         ("1girl, blue hair", [("girl", 1, "", "")]),
         ("mother and child", [("mother", 1, "", ""), ("child", 1, "", "")]),
         ("sun behind clouds", [("sun behind clouds", 1, "", "")]),
