@@ -30,10 +30,15 @@ HOSTILE_PROMPTS = [
 
 
 def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run make in a folder as if from a plain shell, not from the `make test` that may run this."""
+    """Run make in a folder as if from a plain shell, not from the `make test ARGS=...` that may run this."""
     command = shutil.which("make")
     assert command is not None
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    given = set(re.findall(r"(\w+)=", os.environ.get("MAKEFLAGS", "")))  # make exports them
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "MFLAGS")) and name not in given
+    }
     return subprocess.run(
         [command, *arguments], cwd=folder, env=inherited | environment, capture_output=True, text=True, check=False
     )
@@ -82,12 +87,21 @@ def test_run_without_a_prompt_starts_the_bot(clone: Path) -> None:
     assert make(clone, "run").stdout == "bot []\n"
 
 
+def test_the_arguments_of_a_make_that_runs_the_tests_do_not_reach_them(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAKEFLAGS", " -- ARGS=--wrong PROMPT=wrong")
+    monkeypatch.setenv("ARGS", "--wrong")
+    monkeypatch.setenv("PROMPT", "wrong")
+    assert make(clone, "run").stdout == "bot []\n"
+
+
 def test_run_ignores_a_prompt_variable_of_the_shell(clone: Path) -> None:
     assert make(clone, "run", PROMPT="$(shell touch harm)").stdout == "bot []\n"
     assert not (clone / "harm").exists()
 
 
-def test_tests_run_in_three_processes_and_arguments_reach_them(clone: Path) -> None:
+def test_tests_run_in_four_processes_and_arguments_reach_them(clone: Path) -> None:
     (clone / "pytest").mkdir()
     (clone / "pytest" / "__init__.py").touch()
     (clone / "pytest" / "__main__.py").write_text("import sys\nprint(sys.argv[1:])\n", "utf-8")
