@@ -108,7 +108,7 @@ def _measure(models: Models, size: int, cutouts: int, steps: int) -> Figures:
     return Figures(
         size=size,
         image_error=float((half_image - image).abs().mean()),
-        loss_error=abs(half_loss - loss) / abs(loss),
+        loss_error=abs(half_loss - loss) / max(abs(loss), 1e-9),
         estimated_mib=estimate,
         peak_mib=torch.cuda.max_memory_allocated(device) / MIB if device.type == "cuda" else None,
         step_s=step_s,

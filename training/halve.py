@@ -107,13 +107,13 @@ def shipped() -> VQGAN:
     return load_vqgan(STARTER / "vqgan.yaml", STARTER / "vqgan.safetensors", torch.device("cpu")).train()
 
 
-def of_factor_8(work: Path) -> VQGAN | None:
+def of_factor_8(work: Path, device: torch.device) -> VQGAN | None:
     """The folder's VQGAN of factor 8 with its newest decoder; None if it has none."""
     model = VQGAN(read_yaml(CONFIG))
     there = [path for path in (work / "vqgan.pt", work / "decoder.pt") if path.exists()]  # in the order of training
     for path in there:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["average"])
-    return model.requires_grad_(False).eval() if there else None
+    return model.requires_grad_(False).eval().to(device) if there else None
 
 
 def latest(work: Path) -> VQGAN:
@@ -160,7 +160,7 @@ def solve_last_layer(model: VQGAN, pictures: Iterator[Tensor]) -> None:
 
 def main() -> None:
     options = run.arguments(__doc__, steps=2900, batch=CROPS)
-    old = of_factor_8(options.work)
+    old = of_factor_8(options.work, options.device)
     model = (shipped() if old is None else halved(old, read_yaml(CONFIG))).requires_grad_(False).to(options.device)
     sides = [[*model.encoder.parameters(), *model.quant_conv.parameters()]]
     sides += [[*model.post_quant_conv.parameters(), *model.decoder.parameters()]]

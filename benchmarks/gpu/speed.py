@@ -34,24 +34,36 @@ def measure(case: Case, here: Here) -> list[Figure]:
         case = replace(case, models="tiny", settings={**case.settings, "size": 32, "cutouts": 4})
     models = tiny_models() if here.tiny else models_of(case, here.device, "fp32")
     loop = plain_loop_of(case, models, request_of(case, models))
-    plain_s, plain_peak = _timed(loop.step, here)
+    plain_s, plain_peak = _timed_if_it_fits(loop.step, here)
     del loop
     if not here.tiny:
         models = settle_precision(models, choose_precision("auto", models.device))
     step_s, peak = _timed(Dream(request_of(case, models), models).step, here)
     figures = [
-        Figure(name="a step of the plain loop", value=1000 * plain_s, unit="ms"),
+        Figure(name="a step of the plain loop", value=plain_s and 1000 * plain_s, unit="ms"),
         Figure(name="a step of ours", value=1000 * step_s, unit="ms"),
-        Figure(name="times as fast", value=plain_s / step_s, least=LEAST[case.name]),
+        Figure(name="times as fast", value=plain_s and plain_s / step_s, least=LEAST[case.name]),
     ]
-    if peak and plain_peak:
+    if peak:
         figures += [
             Figure(name="peak above the models", value=peak, unit="MiB"),
-            Figure(name="that, against the plain loop's", value=peak / plain_peak, most=MOST_PEAK.get(case.name)),
+            Figure(
+                name="that, against the plain loop's",
+                value=plain_peak and peak / plain_peak,
+                most=MOST_PEAK.get(case.name),
+            ),
         ]
     eager = replace(models, graphs=False)
     seconds = _timed(Dream(request_of(case, eager), eager).step, here)[0]
     return [*figures, Figure(name="a step of ours without graphs", value=1000 * seconds, unit="ms")]
+
+
+def _timed_if_it_fits(step: Callable[[], object], here: Here) -> tuple[float | None, float | None]:
+    """Measure a step of the plain loop; nothing if it does not fit on the GPU, as at 768² on a small one."""
+    try:
+        return _timed(step, here)
+    except torch.OutOfMemoryError:
+        return None, None
 
 
 def _timed(step: Callable[[], object], here: Here) -> tuple[float, float | None]:

@@ -21,7 +21,7 @@ CONCEPTS = ("red apple", "cat", "dog", "moon", "house", "car")
 COMMANDS = (
     ("vqgan",), ("perceptor",), ("perceptor", "--robust"), ("decoder",), ("halve",), ("prior",), ("judges",),
 )  # fmt: skip
-PROMPTS = [["a cat", ["cat"], "", ""], ["a dog", ["dog"], "", ""], ["a car", ["car"], "red", ""],
+PROMPTS = [["a cat", ["cat"], "", ""], ["a dog", ["dog"], "", ""], ["a red house", ["house"], "red", ""],
            ["a house", ["house"], "", "snow"]]  # fmt: skip
 
 

@@ -103,7 +103,6 @@ class GraphCache:
         """Drop all captured steps to free their memory; False if there were none."""
         had = bool(self._kept)
         self._kept.clear()
-        self._recorder.forget()
         return had
 
 

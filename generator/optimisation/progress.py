@@ -7,6 +7,7 @@ dream that stops at a plateau must stop at the same step each time.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -67,11 +68,11 @@ class MetricsQueue:
         self._waiting: deque[tuple[int, Tensor, torch.cuda.Event | None]] = deque()
 
     def put(self, scene: int, values: Tensor) -> None:
-        """Start transferring the values `[1 + 2 P]` of a step."""
+        """Queue the values `[1 + 2 P]` of a step."""
         values = values.detach()
         event = None
         if values.is_cuda:
-            values = values.to("cpu", non_blocking=True)
+            values = values.clone()  # the next replay overwrites a captured step's
             event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record()  # type: ignore[no-untyped-call]
         self._waiting.append((scene, values, event))
@@ -92,7 +93,19 @@ class MetricsQueue:
     def _arrived(scene: int, values: Tensor, event: torch.cuda.Event | None) -> StepMetrics:
         if event is not None:
             event.synchronize()
+            with torch.cuda.stream(_reading_stream(values.device)):
+                values = values.cpu()
         return StepMetrics(scene, tuple(values.tolist()))
+
+
+@functools.cache
+def _reading_stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream that reads metrics, so that they do not wait for the steps queued meanwhile.
+
+    A transfer to pinned memory would not wait either, but freeing such memory after the GPU failed ends the process:
+    torch asks the GPU whether the transfer is done, and the error leaves a destructor.
+    """
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 class ProgressTracker:

@@ -6,10 +6,12 @@ result. Source: https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs.
 
 from __future__ import annotations
 
+import functools
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -18,23 +20,18 @@ T = TypeVar("T")
 
 
 class Recorder(Protocol):
-    """Record work on fixed buffers for replay.
+    """Record work on fixed buffers for replay."""
 
-    Attributes:
-        held_bytes: memory held by the recordings themselves, beside their results.
-    """
-
-    held_bytes: int
+    @property
+    def held_bytes(self) -> int:
+        """Memory held by the recordings themselves, beside their results."""
+        ...
 
     def record(self, work: Callable[[], T], generator: torch.Generator | None = None) -> Callable[[], T]:
         """Return a function that repeats `work`, including random choices of `generator`.
 
         `work` may run several times before that. Each repetition overwrites the previous result.
         """
-        ...
-
-    def forget(self) -> None:
-        """Start with new memory after all recordings were dropped."""
         ...
 
 
@@ -47,9 +44,14 @@ class CudaRecorder:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._stream: torch.cuda.Stream | None = None
         self._pool: Any = None
-        self.held_bytes = 0
+        self._pool_of: WeakKeyDictionary[torch.cuda.CUDAGraph, Any] = WeakKeyDictionary()
+        self._bytes_in: dict[Any, int] = {}
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the pools whose recordings, or some of them, still exist."""
+        return sum(self._bytes_in[pool] for pool in set(self._pool_of.values()))
 
     def record(self, work: Callable[[], T], generator: torch.Generator | None = None) -> Callable[[], T]:
         """Run `work` a few times, so that libraries choose their algorithms, then capture it.
@@ -58,14 +60,13 @@ class CudaRecorder:
             RuntimeError: torch's own, if the work cannot be captured or memory runs out.
         """
         with torch.cuda.device(self._device):
-            if self._stream is None:
-                self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-                self._pool = torch.cuda.graph_pool_handle()
-            self._stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self._stream):
+            self._settle_pool()
+            capturing = _capture_stream(self._device)
+            capturing.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(capturing):
                 for _ in range(_WARM_UP_RUNS):
                     work()
-            torch.cuda.current_stream().wait_stream(self._stream)
+            torch.cuda.current_stream().wait_stream(capturing)
             graph = torch.cuda.CUDAGraph()
             if generator is not None:
                 graph.register_generator_state(generator)
@@ -74,14 +75,16 @@ class CudaRecorder:
                 # Other threads may query the GPU's memory meanwhile.
                 with (
                     _without_collection(),
-                    torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"),
+                    torch.cuda.graph(graph, pool=self._pool, stream=capturing, capture_error_mode="thread_local"),
                 ):
                     before = torch.cuda.memory_reserved()
                     result = work()
-                    self.held_bytes += torch.cuda.memory_reserved() - before
+                    self._bytes_in[self._pool] += torch.cuda.memory_reserved() - before
             except BaseException:
                 self._give_up_pool()
                 raise
+            else:
+                self._pool_of[graph] = self._pool
             finally:
                 torch.cuda.set_stream(stream)  # a capture that fails leaves the thread on the recorder's
 
@@ -90,6 +93,13 @@ class CudaRecorder:
             return result
 
         return replay
+
+    def _settle_pool(self) -> None:
+        """Begin a new pool if no recording of this one exists: torch refuses it while a result of theirs is in use."""
+        used = set(self._pool_of.values())
+        if self._pool not in used:
+            self._pool = torch.cuda.graph_pool_handle()
+            self._bytes_in = {pool: self._bytes_in[pool] for pool in used} | {self._pool: 0}
 
     def _give_up_pool(self) -> None:
         """End allocation to the pool after a failed capture, drop that capture's share of it, and use a new one.
@@ -100,12 +110,13 @@ class CudaRecorder:
         with suppress(RuntimeError):  # torch got as far as to end it
             torch._C._cuda_endAllocateToPool(self._device.index, self._pool)
             torch._C._cuda_releasePool(self._device.index, self._pool)
-        self._pool = torch.cuda.graph_pool_handle()
+        self._pool = None
 
-    def forget(self) -> None:
-        """Use a new memory pool for the next recording, after all earlier ones were dropped."""
-        self._stream = self._pool = None
-        self.held_bytes = 0
+
+@functools.cache
+def _capture_stream(device: torch.device) -> torch.cuda.Stream:
+    """The one stream of a GPU that captures: torch keeps a workspace of cuBLAS for every stream ever used."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 def first_line(exc: BaseException) -> str:

@@ -27,6 +27,8 @@ from generator.provenance import PRECISIONS
 from generator.runtime.processor import multiplies_bfloat16
 
 _LOG = logging.getLogger(__name__)
+_PRODUCTS = (nn.modules.conv._ConvNd, nn.Linear, nn.MultiheadAttention)
+"""Modules whose bias autocast would convert together with the weight."""
 
 
 class Precision(Enum):
@@ -91,9 +93,11 @@ def of_capability(major: int, minor: int) -> Precision:
 def store_in(module: nn.Module, precision: Precision) -> None:
     """Store the weights of a frozen network in a format, so that they are not converted in each step.
 
-    Weights of norms, and biases, have one dimension and stay unchanged. Converting back to float32 restores the format,
-    not the rounded-off digits.
+    Norms keep theirs, which have one dimension. Converting back to float32 restores the format, not the rounded-off
+    digits.
     """
-    for parameter in module.parameters():
-        if parameter.dim() > 1:
-            parameter.data = parameter.data.to(precision.dtype)
+    for part in module.modules():
+        multiplies = isinstance(part, _PRODUCTS)
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.dim() > 1 or (multiplies and name.endswith("bias")):
+                parameter.data = parameter.data.to(precision.dtype)

@@ -15,7 +15,7 @@ class Repeating:
         recorded: number of recordings.
         replayed: number of replays of all of them.
         failing: raised instead of recording, if given.
-        held_bytes: a thousand for each recording that was not forgotten.
+        held_bytes: a thousand for each recording.
     """
 
     def __init__(self, failing: Exception | None = None) -> None:
@@ -38,6 +38,3 @@ class Repeating:
             return kept
 
         return replay
-
-    def forget(self) -> None:
-        self.held_bytes = 0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as functional
-from torch import Tensor
+from torch import Tensor, nn
 
 from generator.errors import InvalidRequest
 from generator.models.clip import CLIP, Perceptor
@@ -112,7 +112,11 @@ def test_a_half_perceptor_sees_nearly_the_same(make_clip: Callable[..., CLIP], k
 def test_norms_keep_their_precision_and_the_rest_takes_half_the_memory(vqgan: VQGAN) -> None:
     half = copy.deepcopy(vqgan)
     half.compute_in(Precision.FP16)
-    by_dimension = {(parameter.dim() > 1, parameter.dtype) for parameter in half.decoder.parameters()}
-    assert by_dimension == {(True, torch.float16), (False, torch.float32)}
+    by_kind = {
+        (isinstance(part, nn.GroupNorm), parameter.dtype)
+        for part in half.decoder.modules()
+        for parameter in part.parameters(recurse=False)
+    }
+    assert by_kind == {(False, torch.float16), (True, torch.float32)}
     half.compute_in(Precision.FP32)
     assert {parameter.dtype for parameter in half.parameters()} == {torch.float32}
