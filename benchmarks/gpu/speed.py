@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 
@@ -34,40 +35,49 @@ def measure(case: Case, here: Here) -> list[Figure]:
         case = replace(case, models="tiny", settings={**case.settings, "size": 32, "cutouts": 4})
     models = tiny_models() if here.tiny else models_of(case, here.device, "fp32")
     loop = plain_loop_of(case, models, request_of(case, models))
-    plain_s, plain_peak = _timed_if_it_fits(loop.step, here)
+    plain = _timed_if_it_fits(loop.step, here)
     del loop
     if not here.tiny:
         models = settle_precision(models, choose_precision("auto", models.device))
-    step_s, peak = _timed(Dream(request_of(case, models), models).step, here)
+    ours = _timed(Dream(request_of(case, models), models).step, here)
     figures = [
-        Figure(name="a step of the plain loop", value=plain_s and 1000 * plain_s, unit="ms"),
-        Figure(name="a step of ours", value=1000 * step_s, unit="ms"),
-        Figure(name="times as fast", value=plain_s and plain_s / step_s, least=LEAST[case.name]),
+        Figure(name="a step of the plain loop", value=plain and 1000 * plain.seconds, unit="ms"),
+        Figure(name="a step of ours", value=1000 * ours.seconds, unit="ms"),
+        Figure(name="times as fast", value=plain and plain.seconds / ours.seconds, least=LEAST[case.name]),
     ]
-    if peak:
+    if on_gpu(here.device):
+        most = MOST_PEAK.get(case.name)
         figures += [
-            Figure(name="peak above the models", value=peak, unit="MiB"),
-            Figure(
-                name="that, against the plain loop's",
-                value=plain_peak and peak / plain_peak,
-                most=MOST_PEAK.get(case.name),
-            ),
+            Figure(name="peak above the models", value=ours.peak, unit="MiB"),
+            Figure(name="that, against the plain loop's", value=plain and ours.peak / plain.peak, most=most),
+            Figure(name="most that torch held for it", value=ours.held, unit="MiB"),
         ]
     eager = replace(models, graphs=False)
-    seconds = _timed(Dream(request_of(case, eager), eager).step, here)[0]
+    seconds = _timed(Dream(request_of(case, eager), eager).step, here).seconds
     return [*figures, Figure(name="a step of ours without graphs", value=1000 * seconds, unit="ms")]
 
 
-def _timed_if_it_fits(step: Callable[[], object], here: Here) -> tuple[float | None, float | None]:
-    """Measure a step of the plain loop; nothing if it does not fit on the GPU, as at 768² on a small one."""
+class Timed(NamedTuple):
+    """Cost of a step: the median of the seconds in some rounds, and MiB used and held above the use before the first.
+
+    The allocator holds more than is used: gaps, and memory that it keeps for the next step.
+    """
+
+    seconds: float
+    peak: float
+    held: float
+
+
+def _timed_if_it_fits(step: Callable[[], object], here: Here) -> Timed | None:
+    """Measure a step of the plain loop; None if it does not fit on the GPU, as at 768² on a small one."""
     try:
         return _timed(step, here)
     except torch.OutOfMemoryError:
-        return None, None
+        return None
 
 
-def _timed(step: Callable[[], object], here: Here) -> tuple[float, float | None]:
-    """Measure seconds of a step, the median of some rounds, and the peak in MiB above the use before the first."""
+def _timed(step: Callable[[], object], here: Here) -> Timed:
+    """Measure a step; on a CPU only its time."""
     gc.collect()
     before = _forget_peak(here.device)
     for _ in range(1 if here.tiny else WARM_UP):
@@ -80,8 +90,11 @@ def _timed(step: Callable[[], object], here: Here) -> tuple[float, float | None]
             step()
         wait_for(here.device)
         taken.append((time.perf_counter() - began) / steps)
-    peak = torch.cuda.max_memory_allocated(here.device) / MIB - before if on_gpu(here.device) else None
-    return statistics.median(taken), peak
+    peak = held = before
+    if on_gpu(here.device):
+        peak = torch.cuda.max_memory_allocated(here.device) / MIB
+        held = torch.cuda.max_memory_reserved(here.device) / MIB
+    return Timed(statistics.median(taken), peak - before, held - before)
 
 
 def _forget_peak(device: str) -> float:

@@ -130,7 +130,8 @@ class Film:
                 return self.progress
         else:
             began, before = time.perf_counter(), self._done
-            self._make_frame()
+            with device_context(self._models.device, self.request.settings.exact):
+                self._make_frame()
             took = (time.perf_counter() - began) / max(1, self._done - before)
             self._frame_s = took if not self._frame_s else self._frame_s + _WEIGHT * (took - self._frame_s)
         if not self.finished:
@@ -255,15 +256,16 @@ class Film:
     def _between(self, before: int, number: int, after: int) -> Image.Image:
         """A frame between two painted ones, both moved to its position and blended."""
         size, share = self._size(), (number - before) / (after - before)
-        first, second = (
-            warped(_tensor(self._folder.read(self._folder.frame(other))), self._way(other, number), size)
-            for other in (before, after)
-        )
-        return to_image(first.lerp(second, share))
+        first, second = (warped(self._frame_tensor(other), self._way(other, number), size) for other in (before, after))
+        return to_image(first.lerp(second, share).cpu())
 
     def _load_layers(self, shot: int) -> Layers:
         picture = _tensor(self._folder.read(self._folder.shot(shot)))
-        return layers_of(picture, self._shot_request(shot), self._models)
+        return layers_of(picture, self._shot_request(shot), self._models).to(self._models.device)
+
+    def _frame_tensor(self, number: int) -> Tensor:
+        """A painted frame `[1, 3, H, W]` on the device."""
+        return _tensor(self._folder.read(self._folder.frame(number))).to(self._models.device)
 
     def _size(self) -> tuple[int, int]:
         """Height and width of the frames: those of the first shot, which may be smaller if memory was short."""
@@ -292,7 +294,7 @@ class Film:
         image, (height, width) = dream.picture().image, self._size()
         if image.size != (width, height):  # memory was short
             image = image.resize((width, height), Image.Resampling.BICUBIC)
-        return image if lost is None else to_image(_tensor(image) + lost)
+        return image if lost is None else to_image(_tensor(image) + lost.cpu())
 
     def _restyled(self, number: int) -> Tensor:
         """The source's picture `[1, 3, H, W]` for a frame, in the look that the prompt asks for."""
@@ -303,7 +305,7 @@ class Film:
         return looking(picture, look_of_style(words), self.request.settings.seed)
 
     def _view(self, moment: Moment) -> Tensor:
-        """The picture `[1, 3, H, W]` that the camera sees, on the CPU."""
+        """The picture `[1, 3, H, W]` that the camera sees."""
         mine, theirs = (camera.matrix() for camera in moment.cameras)
         back = moment.shot == moment.following and np.allclose(mine, theirs)  # the end of a loop is its beginning
         shots = (moment.shot,) if moment.share == 0 or back else (moment.shot, moment.following)
@@ -320,30 +322,29 @@ class Film:
     def _start(self, number: int, moment: Moment, view: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """The latent `[1, C, h, w]` that a frame begins with, and what of the view is lost in it."""
         vqgan, device = self._models.vqgan, self._models.device
-        with device_context(device, self.request.settings.exact and device.type == "cuda"):
-            seen = None if view is None else vqgan.encode(view.to(device))
-            start, lost = seen, None
-            kept = not self._plan.source and self.request.settings.drawer == "vqgan"
-            if seen is not None and view is not None and kept:
-                lost = view - self._decoded(seen).cpu()
-            if number and self._plan.carry:
-                before = (number - 1) // self._every * self._every
-                last = _tensor(self._folder.read(self._folder.frame(before)))
-                moved = vqgan.encode(warped(last, self._way(before, number), self._size()).to(device))
-                if seen is None:
-                    start = self._closed(moved, moment)
-                else:
-                    # What the last frame does not show would be its mirror image there.
-                    shown = shown_of(self._way(before, number), self._size(), (seen.shape[2], seen.shape[3]))
-                    start = seen.lerp(moved, self._plan.carry * shown.to(seen))
-            return cast("Tensor", start), lost
+        seen = None if view is None else vqgan.encode(view.to(device))
+        start, lost = seen, None
+        kept = not self._plan.source and self.request.settings.drawer == "vqgan"
+        if seen is not None and view is not None and kept:
+            lost = view - self._decoded(seen)
+        if number and self._plan.carry:
+            before = (number - 1) // self._every * self._every
+            moved = vqgan.encode(warped(self._frame_tensor(before), self._way(before, number), self._size()))
+            if seen is None:
+                start = self._closed(moved, moment)
+            else:
+                # What the last frame does not show would be its mirror image there.
+                cells = (seen.shape[2], seen.shape[3])
+                shown = shown_of(self._way(before, number), self._size(), cells, device)
+                start = seen.lerp(moved, self._plan.carry * shown.to(seen))
+        return cast("Tensor", start), lost
 
     def _closed(self, carried: Tensor, moment: Moment) -> Tensor:
         """The latent of a film that wanders; at the end of a loop it comes to its first picture."""
         if moment.following != 0 or moment.share == 0:
             return carried
         view = self._layers(0).seen_by(moment.cameras[1], self._plan.depth, self._size()).picture()
-        return carried.lerp(self._models.vqgan.encode(view.to(self._models.device)), moment.share)
+        return carried.lerp(self._models.vqgan.encode(view), moment.share)
 
     def _way(self, other: int, number: int) -> Matrix:
         """Matrix from the points of a frame to those of another frame, by a shot that both show."""

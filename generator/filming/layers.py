@@ -28,6 +28,10 @@ class Layers:
     ground: Tensor
     thing: Tensor | None
 
+    def to(self, device: torch.device) -> Layers:
+        """The layers on a device."""
+        return Layers(self.ground.to(device), None if self.thing is None else self.thing.to(device))
+
     def seen_by(self, camera: Camera, depth: float, size: tuple[int, int]) -> Layers:
         """The layers at `size` (height, width) as a camera sees them, whose way counts for the ground by `depth`."""
         if self.thing is None:

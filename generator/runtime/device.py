@@ -124,7 +124,7 @@ def _allow_growing_segments(device: torch.device) -> None:
         torch.empty(1, device=device)
     except RuntimeError as exc:
         torch._C._accelerator_setAllocatorSettings("expandable_segments:False")
-        _LOG.warning("The memory of %s cannot grow in place, so less of it can be used: %s", device, str(exc)[:200])
+        _LOG.warning("GPU memory cannot grow in place, so less of %s can be used: %s", device, str(exc)[:200])
 
 
 def device_kind(device: torch.device) -> str:

@@ -14,13 +14,28 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
 
 import torch
+import torch.nn.functional as functional
+from torch import Tensor
 
 from bot.worker.engine import GeneratorEngine
 from bot.worker.protocol import GeneratedPicture, Work, WorkerDied
 from bot.worker.thread import ThreadWorker
-from generator import DeviceFailed, Dream, GenerationRequest, Models, OutOfMemory, Settings, load_models
+from generator import (
+    DeviceFailed,
+    Dream,
+    Film,
+    GenerationRequest,
+    Models,
+    OutOfMemory,
+    Settings,
+    load_models,
+    plan_film,
+)
 from generator.optimisation.graph import graphs_of
 from generator.runtime.device import release_unused
 
@@ -113,6 +128,24 @@ def memory_grows_in_place(models: Models) -> None:
     assert segments and all(segment["is_expandable"] for segment in segments)
 
 
+def frames_of_films_are_warped_on_the_gpu(models: Models) -> None:
+    settings = Settings().merged({**models.defaults, "size": 64, "steps": 2, "cutouts": 4, "candidates": 1, "seed": 1})
+    story, plan = plan_film("a red apple", {"seconds": 0.5, "fps": 6, "frame_steps": 1}, settings)
+    request = GenerationRequest(prompt=story, models=models.name, settings=settings, film=plan)
+    sample, devices = functional.grid_sample, set[torch.device]()
+
+    def sampled(picture: Tensor, grid: Tensor, **options: Any) -> Tensor:  # noqa: ANN401 - torch's own
+        devices.update((picture.device, grid.device))
+        return sample(picture, grid, **options)
+
+    with TemporaryDirectory() as folder, patch.object(functional, "grid_sample", sampled):
+        film = Film(request, models, Path(folder))
+        while not film.finished:
+            film.step()
+        assert len(film.frames) == 3
+    assert devices == {models.device}, devices
+
+
 def a_driver_that_refuses_captures_makes_steps_slower(models: Models) -> None:
     log = Log()
     graphs_of(models).clear()
@@ -186,6 +219,7 @@ CHECKS: dict[str, Callable[[Models], None]] = {
         only_the_gpu_asked_for_is_used,
         captures_after_dropped_ones_take_no_more_memory,
         memory_grows_in_place,
+        frames_of_films_are_warped_on_the_gpu,
         a_driver_that_refuses_captures_makes_steps_slower,
         a_full_gpu_is_a_sentence,
         memory_that_cannot_be_mapped_is_allocated,

@@ -19,6 +19,7 @@ ON_TWO_GPUS = [
     "only_the_gpu_asked_for_is_used",
     "captures_after_dropped_ones_take_no_more_memory",
     "memory_grows_in_place",
+    "frames_of_films_are_warped_on_the_gpu",
     "a_driver_that_refuses_captures_makes_steps_slower",
     "a_full_gpu_is_a_sentence",
     "a_gpu_that_fails_is_left_for_the_cpu",
