@@ -30,7 +30,7 @@ from generator import InvalidRequest
 from generator.runtime.device import choose_device
 
 LIMIT_S = 240.0
-MOST_AT_ONCE, BYTES_EACH = 4, 8 * 2**30
+MOST_AT_ONCE, BYTES_EACH = 4, 4 * 2**30
 """GPU memory reserved for each part; as many parts run side by side as fit."""
 
 

@@ -122,6 +122,8 @@ def _allow_growing_segments(device: torch.device) -> None:
     torch._C._accelerator_setAllocatorSettings("expandable_segments:True")
     try:
         torch.empty(1, device=device)
+    except torch.OutOfMemoryError:
+        return  # those who need memory say so
     except RuntimeError as exc:
         torch._C._accelerator_setAllocatorSettings("expandable_segments:False")
         _LOG.warning("GPU memory cannot grow in place, so less of %s can be used: %s", device, str(exc)[:200])
