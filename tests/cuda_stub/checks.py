@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +22,7 @@ from unittest.mock import patch
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bot.worker.engine import GeneratorEngine
 from bot.worker.protocol import GeneratedPicture, Work, WorkerDied
@@ -100,6 +102,36 @@ def nothing_waits_or_allocates_in_a_capture(models: Models) -> None:
     painted(models, seed=5, exact=True)
     broken = [line for line in report() if line.startswith("broken")]
     assert not broken, broken
+
+
+class Reordered(TorchDispatchMode):
+    """Collect the shapes of pictures, one at a time, that are copied into another memory format."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+        result = func(*args, **(kwargs or {}))
+        copied = str(func).startswith(("aten.clone", "aten._to_copy", "aten.copy_"))
+        if copied and result.dim() == 4 and len(result) == 1:
+            before = args[1] if "copy_." in str(func) else args[0]
+            if before.is_contiguous() != result.is_contiguous():
+                self.shapes.append(tuple(result.shape))
+        return result
+
+
+def pictures_are_reordered_only_on_their_way_in_and_out_of_the_decoder(models: Models) -> None:
+    settings = Settings().merged({**models.defaults, "size": 128, "steps": 3, "cutouts": 4, "candidates": 1})
+    request = GenerationRequest(prompt="a red apple", settings=settings)
+    dream = Dream(request, replace(models, graphs=False))
+    dream.step()
+    with Reordered() as reordered:
+        dream.step()
+    side = 128 // models.vqgan.factor
+    assert len(reordered.shapes) == 2, reordered.shapes
+    features, picture = reordered.shapes
+    assert features[2:] == (side, side) and picture == (1, 3, 128, 128), reordered.shapes
 
 
 def only_the_gpu_asked_for_is_used(models: Models) -> None:
@@ -216,6 +248,7 @@ CHECKS: dict[str, Callable[[Models], None]] = {
     for check in (
         a_step_is_captured_once_for_each_shape,
         nothing_waits_or_allocates_in_a_capture,
+        pictures_are_reordered_only_on_their_way_in_and_out_of_the_decoder,
         only_the_gpu_asked_for_is_used,
         captures_after_dropped_ones_take_no_more_memory,
         memory_grows_in_place,
