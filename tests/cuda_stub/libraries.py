@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -116,7 +117,7 @@ def build() -> Path:
         BUILT.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=BUILT) as made:
             _build_into(Path(made) / "libraries")
-            if not folder.exists():
+            with suppress(OSError):  # another process was faster
                 (Path(made) / "libraries").rename(folder)
     return folder
 
