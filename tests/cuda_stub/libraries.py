@@ -83,7 +83,7 @@ int cudnnGetBatchNormalizationTrainingExReserveSpaceSize(void* a, int b, int c, 
 
 
 def missing() -> str:
-    """What this machine lacks to build the libraries; empty if nothing."""
+    """Name the first thing that is missing here to build the libraries; empty if nothing is."""
     if torch.version.cuda is None or not torch.version.cuda.startswith("12."):
         return "torch is not its build for CUDA 12"
     tools = [tool for tool in ("gcc", "g++", "nm") if shutil.which(tool) is None]

@@ -17,13 +17,14 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file
 
+from benchmarks.gpu.training import PROMPTS
 from generator import Dream, GenerationRequest, Settings
 from generator.loading import STARTER, load_starter, read_yaml
 from generator.models.vqgan import VQGAN
 from training.compositor import COLOURS, Compositor, recolour
 from training.evaluate import TILE_PX
-from training.halve import CODE_RATE, batches, edge_error, halved, move_codes, shipped, solve_last_layer
-from training.judges import load_judge
+from training.halve import CODE_RATE, batches, edge_error, halved, move_codes, of_factor_8, shipped, solve_last_layer
+from training.judges import load_judge, named_concepts
 from training.reconstruction import held_out_pictures, measure
 from training.scenes import SCENES, paint
 from training.vqgan import CONFIG
@@ -133,6 +134,19 @@ def test_a_halved_vqgan_has_all_levels_but_that_of_the_largest_pictures() -> Non
     assert torch.equal(ours["encoder.down.0.downsample.conv.weight"], theirs["encoder.down.1.downsample.conv.weight"])
     assert torch.equal(half.codebook, whole.codebook)
     assert half.decode(half.random(6, 8, torch.Generator().manual_seed(1))).shape == (1, 3, 24, 32)
+
+
+def test_the_encoder_that_is_halved_is_on_the_device_of_the_training(tmp_path: Path) -> None:
+    torch.save({"average": VQGAN(read_yaml(CONFIG)).state_dict()}, tmp_path / "vqgan.pt")
+    old = of_factor_8(tmp_path, torch.device("meta"))
+    assert old is not None
+    assert {weight.device.type for weight in old.parameters()} == {"meta"}
+
+
+def test_judges_know_the_concepts_that_a_gpu_is_tried_with(work: Path) -> None:
+    table = json.loads((work / "concepts.json").read_text("utf-8"))
+    judged = {table[number]["name"] for number in named_concepts(table)}
+    assert {name for _, names, _, _ in PROMPTS for name in names} <= judged
 
 
 def test_codes_move_to_the_vectors_that_they_stand_for_and_frequent_ones_most() -> None:
